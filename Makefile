@@ -1,0 +1,137 @@
+# Marrow's build. `make help` lists the targets.
+#
+# Sources are found by folder, so adding a file needs no edit here:
+#   engine   kernel/base, ai, arch/x86_64/simd   built once, linked into the kernel AND the hosted twin
+#   kernel   the rest, general registers only    build/x86_64/marrow.elf
+#   twin     the console and services as a Linux process   build/host/marrow
+#   tests    everything hosted again under clang with ASan and UBSan   build/host-san/unit_tests
+ARCH ?= x86_64
+V ?= 0
+DEBUG ?= 0
+SETUP ?= 1
+BUILD := build
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' "$(1)" "$(2)")
+
+CCACHE := $(shell command -v ccache 2>/dev/null)
+CXX := $(CCACHE) g++
+CLANGXX := $(CCACHE) clang++-19
+NASM := nasm
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+# ---- flags ---------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Werror
+LANGUAGE := -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffp-contract=off
+COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP
+# The engine's objects run in ring 0 and in a process: no red zone, no PIC, no TLS canary.
+FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables \
+  -ffunction-sections -fdata-sections -fstack-protector-strong -mstack-protector-guard=global
+ENGINE_FLAGS := $(COMMON) $(FREESTANDING)
+KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var-init=zero \
+  -Iarch/x86_64/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
+HOST_FLAGS := $(COMMON) -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
+SAN_FLAGS := $(LANGUAGE) $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
+  -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1 \
+  -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# ---- sources -------------------------------------------------------------------------------
+find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
+ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
+# What only a machine has: the hosted twin leaves these out.
+MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input)
+MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
+SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel console))
+KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
+KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
+HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
+TEST_SRC := $(call find,tests/hosted) $(call find,tests/kernel)
+# Pure parts of the machine side that unit tests and fuzzers reach.
+TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp)
+
+X86 := $(BUILD)/x86_64
+ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
+KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
+HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)
+SAN := $(BUILD)/host-san
+SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC)
+SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN)/%.o)
+SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN)/%.o)
+
+all: kernel host  ## the kernel and the hosted twin
+.PHONY: all kernel host
+
+# ---- compiling -----------------------------------------------------------------------------
+$(X86)/engine/%.o: %.cpp
+	$(call say,ENGINE,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@
+
+$(X86)/kernel/%.o: %.cpp
+	$(call say,KERNEL,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(KERNEL_FLAGS) -c $< -o $@
+
+$(X86)/kernel/%.asm.o: %.asm
+	$(call say,ASM,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -g -F dwarf -w+error -MD $(@:.o=.d) -o $@ $<
+
+$(BUILD)/host/%.o: %.cpp
+	$(call say,HOST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(HOST_FLAGS) -c $< -o $@
+
+$(SAN)/%.o: %.cpp
+	$(call say,SAN,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(SAN_FLAGS) -c $< -o $@
+
+# ---- hosted twin and hosted tests ----------------------------------------------------------
+HOST_BIN := $(BUILD)/host/marrow
+host: $(HOST_BIN)  ## the hosted twin, build/host/marrow
+$(HOST_BIN): $(ENGINE_OBJ) $(HOST_OBJ)
+	$(call say,LINK,$@)
+	$(Q)g++ -no-pie -pthread -o $@ $^
+
+UNIT_TESTS := $(SAN)/unit_tests
+$(UNIT_TESTS): $(SAN_LIB_OBJ) $(SAN_TEST_OBJ)
+	$(call say,LINK,$@)
+	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
+
+.PHONY: test-hosted
+test-hosted: $(UNIT_TESTS)  ## unit tests under ASan and UBSan; F=substring selects
+	$(Q)$(UNIT_TESTS) $(F)
+
+# ---- fuzzing: tests/fuzz/NAME.cpp is libFuzzer target NAME ---------------------------------
+FUZZ := $(BUILD)/fuzz
+FUZZ_FLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=all,$(SAN_FLAGS)) \
+  -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+T ?= 60
+$(FUZZ)/obj/%.o: %.cpp
+	$(call say,FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(FUZZ_FLAGS) -c $< -o $@
+$(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o $(SAN_LIB_SRC:%.cpp=$(FUZZ)/obj/%.o)
+	$(call say,LINK,$@)
+	$(Q)clang++-19 -fsanitize=address,undefined,fuzzer -pthread -o $@ $^
+.PHONY: fuzz
+fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/fuzz/crashes
+	$(Q)mkdir -p $(FUZZ)/corpus/$(F) $(FUZZ)/crashes
+	$(Q)$< -max_total_time=$(T) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=$(FUZZ)/crashes/$(F)- \
+	  $(FUZZ)/corpus/$(F) $(wildcard tests/fuzz/corpus/$(F))
+
+# ---- parts with a page of their own --------------------------------------------------------
+-include $(sort $(wildcard scripts/mk/*.mk))
+
+help:  ## this list
+	@grep -hE '^[a-z0-9_-]+:.*##' $(MAKEFILE_LIST) | sort -u | \
+	  sed -E 's/^([a-z0-9_-]+):[^#]*## *(.*)/\1\t\2/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+clean:  ## removes build/ but keeps downloads
+	rm -rf $(X86) $(BUILD)/host $(SAN) $(FUZZ) $(BUILD)/generated
+.PHONY: help clean
+
+-include $(ENGINE_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(HOST_OBJ:.o=.d) $(SAN_LIB_OBJ:.o=.d) $(SAN_TEST_OBJ:.o=.d)
+-include $(shell find $(FUZZ)/obj -name '*.d' 2>/dev/null)

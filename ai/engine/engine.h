@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The one engine behind the console, the benchmarks and the HTTP server.
+//
+// Load a model, submit requests, call step() until idle: each step is one iteration of the
+// scheduler over every running request (continuous batching). All calls come from one thread;
+// events reach the sink from inside step().
+#pragma once
+
+#include "ai/platform.h"
+#include "ai/text/sampler.h"
+#include "ai/tokenizer/tokenizer.h"
+
+namespace ai {
+
+class ChatTemplate;
+class Grammar;
+
+enum class KvType : u8 { kF16, kQ8 };
+
+struct EngineOptions {
+  u32 context = 0;       // tokens a request may have; 0 = the model's, as far as memory allows
+  u32 max_requests = 8;  // running at once
+  u64 kv_bytes = 0;      // of the page pool; 0 = as planned from context and max_requests
+  KvType kv_type = KvType::kF16;
+  u32 prefill_chunk = 256;  // prompt tokens a step
+  const char* kernels = "auto";
+  bool speculate = true;  // n-gram lookup: the same bytes, sooner
+};
+
+// Every figure as an integer; the console and the API print these and nothing else.
+struct Timings {
+  u32 prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+  u64 queued_ns = 0;  // submit to first work
+  u64 prefill_ns = 0;
+  u64 first_token_ns = 0;                                              // submit to first token
+  u64 decode_ns = 0;                                                   // first token to last
+  u64 gap_p50_ns = 0, gap_p95_ns = 0, gap_p99_ns = 0, gap_max_ns = 0;  // between tokens
+  u32 drafted_tokens = 0, accepted_tokens = 0;                         // speculation
+};
+
+enum class FinishReason : u8 { kStop, kLength, kContextFull, kCancelled, kError };
+
+struct TokenLogprob {
+  TokenId id;
+  i32 logprob_micro;  // natural log, millionths
+};
+
+struct TokenEvent {
+  TokenId id;
+  std::string_view text;  // whole UTF-8 characters only; may be empty while some are incomplete
+  i32 logprob_micro;      // when Request::logprobs > 0
+  std::span<const TokenLogprob> top;
+};
+
+class RequestSink {
+ public:
+  virtual void on_prefill(u32 done, u32 total) = 0;  // after each chunk
+  virtual void on_token(const TokenEvent& event) = 0;
+  // Exactly once, last. `error` is set for kError and kContextFull.
+  virtual void on_end(FinishReason reason, const Timings& timings, const Error* error) = 0;
+
+ protected:
+  ~RequestSink() = default;
+};
+
+struct Request {
+  std::span<const TokenId> prompt;  // copied
+  SamplerParams sampling;
+  std::span<const LogitBias> bias;         // copied
+  u32 max_tokens = 0;                      // 0 = until the context is full
+  std::span<const std::string_view> stop;  // strings; copied; the text before them is emitted
+  bool ignore_end = false;                 // go on past end-of-generation tokens (bench)
+  u32 logprobs = 0;                        // alternatives wanted a token; 0 = none
+  const Grammar* grammar = nullptr;        // outlives the request
+  bool slide = false;                      // at a full context drop the oldest, say so in the log
+  bool cache_prompt = true;
+};
+
+using RequestId = u32;
+
+struct ModelInfo {
+  String name, architecture, quantization, licence;
+  u64 parameters = 0, file_bytes = 0;
+  u32 layers = 0, width = 0, heads = 0, kv_heads = 0, head_width = 0, ffn_width = 0;
+  u32 vocabulary = 0, trained_context = 0, context = 0;
+};
+
+// What loading takes, before it is taken (`model info`).
+struct MemoryPlan {
+  u64 weights_bytes = 0, kv_bytes = 0, workspace_bytes = 0, tokenizer_bytes = 0;
+  u32 context = 0;
+  u64 total() const { return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes; }
+};
+
+class Engine {
+ public:
+  // `file` is a whole GGUF or llama2.c checkpoint in memory that outlives the engine and may be
+  // rewritten in place (rows are interleaved). Nothing allocates on the token path after this.
+  static Result<base::Owner<Engine>> load(std::span<Byte> file, Platform& platform,
+                                          const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  virtual const ModelInfo& info() const = 0;
+  virtual const MemoryPlan& plan() const = 0;
+  virtual const Tokenizer& tokenizer() const = 0;
+  virtual const ChatTemplate* chat_template() const = 0;  // null when the model has none
+  virtual const char* kernels_name() const = 0;
+
+  // kContextFull (both numbers in the log) when the prompt does not fit; kFull when the queue is.
+  virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
+  virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
+  // One iteration. False: nothing to do. Errors of one request reach its sink, not the caller.
+  virtual bool step() = 0;
+
+  virtual u32 running() const = 0;
+  virtual u32 queued() const = 0;
+  virtual u64 kv_pages_total() const = 0;
+  virtual u64 kv_pages_used() const = 0;  // held by running requests
+};
+
+}  // namespace ai

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One dispatch table for everything that is worth SIMD. Plain data only: nothing inline for a
+// SIMD file to instantiate under its own target attribute.
+//
+// Every table gives the same bits (ai/kernels/reference.cpp is the truth; tests memcmp).
+#pragma once
+
+#include <string_view>
+
+#include "ai/quant/types.h"
+#include "kernel/base/cpu_features.h"
+
+namespace ai {
+
+constexpr u32 kGroupRows = 16;  // rows interleaved together: one SIMD lane owns one row
+
+// out[b * out_stride + r] = dot(row r, activation b), or += when `accumulate` (the residual add:
+// one further rounded addition to what is already there).
+// Rows run over the groups [first_group, last_group); rows >= `rows` of the last group are not
+// stored.
+struct MatMul {
+  const void* groups;  // start of group 0
+  usize group_bytes;   // 16 rows
+  u32 columns, rows;
+  u32 first_group, last_group;
+  const void* activations;  // `batch` quantized vectors
+  usize activation_bytes;   // of one vector
+  u32 batch;                // 1 = decode; more = prefill or batched decode: same bits per vector
+  float* out;
+  usize out_stride;  // floats
+  bool accumulate;
+};
+
+struct KernelTable {
+  const char* name;  // "reference", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
+  CpuFeatures needs;
+  void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);  // null = not supplied by this table
+  // Quantizes n values (a multiple of the activation's block); activation_bytes(type, n) in
+  // quant.h.
+  void (*quantize[usize(ActivationType::kCount)])(const float* in, void* out, u32 n);
+  // out = in / rms(in) * weight
+  void (*rms_norm)(const float* in, const float* weight, float epsilon, float* out, u32 n);
+  // out = silu(gate) * up, gelu(gate) * up
+  void (*silu_mul)(const float* gate, const float* up, float* out, u32 n);
+  void (*gelu_mul)(const float* gate, const float* up, float* out, u32 n);
+  void (*add)(const float* a, const float* b, float* out, u32 n);
+  // One query head against the cache: see ai/attention/attend.h for the job's shape.
+  void (*attend)(const struct AttendJob& job);
+};
+
+extern const KernelTable kReferenceKernels;  // complete, portable, the truth
+
+// arch/<arch>/simd/tables.cpp: best first, the reference not among them.
+std::span<const KernelTable* const> arch_kernel_tables();
+
+// The best table for `have`, holes filled from the next ones and at last the reference.
+KernelTable select_kernels(CpuFeatures have);
+// By name (option `kernels=`); kNotFound, or kUnsupported when the CPU lacks something.
+Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have);
+
+}  // namespace ai

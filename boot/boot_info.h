@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The only thing the kernel knows about its loader. Every front end (multiboot2, PVH, FDT, the
+// hosted twin) fills one of these; addresses are physical and so, identity-mapped, pointers.
+#pragma once
+
+#include <string_view>
+
+#include "kernel/base/containers.h"
+
+enum class MemoryKind : u8 { kUsable, kReserved, kAcpiReclaimable, kAcpiNvs, kBad };
+
+struct MemoryRange {
+  u64 base;  // bytes
+  u64 size;  // bytes
+  MemoryKind kind;
+};
+
+// A file the loader put into memory: a GGUF, /marrow.cfg, a disk image.
+struct BootModule {
+  u64 base;
+  u64 size;
+  std::string_view command_line;  // by convention its path on the boot medium
+};
+
+struct Framebuffer {
+  u64 base = 0;  // 0 = none
+  u32 width = 0, height = 0;
+  u32 pitch = 0;  // bytes a line
+  u8 bits_per_pixel = 0;
+  u8 red_shift = 16, green_shift = 8, blue_shift = 0;
+};
+
+struct BootInfo {
+  const char* loader = "unknown";
+  std::string_view command_line;
+  StaticVector<MemoryRange, 128> memory;
+  StaticVector<BootModule, 16> modules;
+  Framebuffer framebuffer;
+  u64 acpi_rsdp = 0;    // 0 = not given: the ACPI code searches
+  u64 device_tree = 0;  // 0 = absent
+  u64 entry_ticks = 0;  // the cycle counter at the first instruction
+};

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What generic code asks of a CPU architecture, checked by the compiler.
+//
+// arch/cpu.h comes by include path (-I arch/$(ARCH)/include) and defines struct arch::Cpu with
+// these static members, and struct arch::Context (a saved cooperative thread).
+#pragma once
+
+#include <arch/cpu.h>
+
+#include <atomic>
+#include <concepts>
+
+#include "kernel/base/cpu_features.h"
+#include "kernel/base/result.h"
+
+using ThreadEntry = void (*)(void* argument);
+
+template <class A, class Context>
+concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* p, Context& from,
+                                Context& to, const std::atomic<u32>& word) {
+  // Time. Ticks are monotonic and the same on every CPU; ns come from kernel/time.
+  { A::now_ticks() } -> std::same_as<u64>;
+  // CPUs. Index 0 is the boot CPU; indices are dense.
+  { A::cpu_index() } -> std::same_as<u32>;
+  { A::cpu_count() } -> std::same_as<u32>;  // present in the machine; some may not be started
+  { A::start_secondary_cpu(n, entry, p) } -> std::same_as<Result<void>>;
+  { A::cpu_features() } -> std::same_as<CpuFeatures>;
+  // Interrupts of the calling CPU. wait_for_interrupt() enables them, sleeps, returns enabled.
+  { A::disable_interrupts() } -> std::same_as<bool>;  // returns whether they were on
+  { A::restore_interrupts(on) } -> std::same_as<void>;
+  { A::wait_for_interrupt() } -> std::same_as<void>;
+  // Asks for a timer interrupt of this CPU at `x` ticks (0 = none). Only wakes the sleeper.
+  { A::set_timer(x) } -> std::same_as<void>;
+  // Spinning. wait_while_equal returns when *word != n, or `x` ticks have come, or at any time.
+  { A::relax() } -> std::same_as<void>;
+  { A::wait_while_equal(word, n, x) } -> std::same_as<void>;
+  // Cooperative threads. init_context prepares `to` to call entry(p) on the stack that ends at x.
+  { A::init_context(to, x, entry, p) } -> std::same_as<void>;
+  { A::switch_context(from, to) } -> std::same_as<void>;
+  // Ends. power_off(code): 0 = success; the code reaches QEMU's or the process's exit status.
+  { A::power_off(n) } -> std::same_as<void>;
+  { A::reboot() } -> std::same_as<void>;
+  { A::random_seed() } -> std::same_as<u64>;  // hardware entropy, else time; for canaries and ids
+};
+
+static_assert(ArchContract<arch::Cpu, arch::Context>);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a CPU can do, as far as kernel tables and `cpu` care. Filled by the arch layer.
+#pragma once
+
+#include "kernel/base/types.h"
+
+// A feature counts only when CPUID *and* the enabled vector state (XCR0) allow it.
+enum class CpuFeature : u8 {
+  kSsse3,
+  kSse41,
+  kAvx2,
+  kF16c,
+  kAvxVnni,  // VPDPBUSD on 256 bits, VEX form
+  kAvx512,   // F + BW + VL + DQ together: no CPU of interest has fewer
+  kAvx512Vnni,
+  kAvx512Vbmi,
+  kWaitPkg,  // umonitor/umwait
+  kRdRand,
+  kNeon,
+  kNeonDotProd,
+  kNeonI8mm,
+  kCount,
+};
+
+struct CpuFeatures {
+  u64 bits = 0;
+
+  constexpr bool has(CpuFeature f) const { return (bits >> static_cast<u32>(f) & 1) != 0; }
+  constexpr bool has_all(CpuFeatures wanted) const { return (bits & wanted.bits) == wanted.bits; }
+  constexpr CpuFeatures with(CpuFeature f) const { return {bits | u64{1} << static_cast<u32>(f)}; }
+  constexpr bool operator==(const CpuFeatures&) const = default;
+};
+
+const char* cpu_feature_name(CpuFeature feature);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Byte streams a person sits at: serial line, screen, keyboard, the hosted twin's stdio.
+#pragma once
+
+#include <string_view>
+
+#include "kernel/base/result.h"
+
+class CharDevice {
+ public:
+  virtual const char* name() const = 0;
+  // Takes all of `text`; may wait for the device (a 9600-baud line), never drops.
+  virtual void write(std::string_view text) = 0;
+  // The next input byte (keys come as UTF-8 and ANSI escape sequences), or -1.
+  virtual int read() = 0;
+  // Width and height in characters, 0 when unknown.
+  virtual u32 columns() const { return 0; }
+  virtual u32 rows() const { return 0; }
+
+ protected:
+  ~CharDevice() = default;  // devices live for ever
+};

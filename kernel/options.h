@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Boot options: one row each gives the parser, `help boot` and the wiki page.
+//
+// Sources, later wins: defaults, /marrow.cfg (key=value a line, # comments), the boot command
+// line (key=value or a bare flag, "quoted values" with spaces). Unknown keys warn with the nearest.
+#pragma once
+
+#include <string_view>
+
+#include "kernel/base/registry.h"
+#include "kernel/base/result.h"
+
+enum class OptionKind : u8 { kFlag, kNumber, kText, kChoice };
+
+struct Option {
+  const char* key;  // "threads"
+  OptionKind kind;
+  const char* default_value;    // as one would type it
+  const char* values;           // kNumber: "0..64"; kChoice: "a|b|c"; kText: what it is ("PATH")
+  const char* help;             // one line, lower case
+  const char* alias = nullptr;  // another system's spelling ("zosia.perf")
+};
+
+REGISTRY(kernel_options, Option)
+#define KERNEL_OPTION(row) REGISTER_ROW(kernel_options, row)
+
+namespace options {
+
+// Each returns what was wrong in the log, not to the caller: a bad option never stops a boot.
+void parse_command_line(std::string_view text);
+void parse_file(std::string_view text);
+
+bool flag(const Option& option);
+u64 number(const Option& option);
+std::string_view text(const Option& option);
+bool given(const Option& option);  // set by a file or the command line
+
+}  // namespace options

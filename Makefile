@@ -29,7 +29,7 @@ COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-p
 # The engine's objects run in ring 0 and in a process: no red zone, no PIC, no TLS canary.
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables \
   -ffunction-sections -fdata-sections -fstack-protector-strong -mstack-protector-guard=global
-ENGINE_FLAGS := $(COMMON) $(FREESTANDING)
+ENGINE_FLAGS := $(COMMON) $(FREESTANDING) -I$(BUILD)/generated
 KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var-init=zero \
   -Iarch/x86_64/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
 HOST_FLAGS := $(COMMON) -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
@@ -63,28 +63,37 @@ SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN)/%.o)
 all: kernel host  ## the kernel and the hosted twin
 .PHONY: all kernel host
 
+# Tables made at build time (fonts, Unicode, version): rows of GENERATED, added by scripts/mk/*.mk.
+# Every object waits for them; -MMD then tracks the real dependencies.
+GENERATED :=
+SETUP_DONE := $(BUILD)/.setup/build
+$(BUILD)/.setup/%: scripts/setup.sh
+	@SETUP=$(SETUP) scripts/setup.sh $*
+	@mkdir -p $(@D) && touch $@
+.SECONDEXPANSION:
+
 # ---- compiling -----------------------------------------------------------------------------
-$(X86)/engine/%.o: %.cpp
+$(X86)/engine/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
 	$(call say,ENGINE,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.o: %.cpp
+$(X86)/kernel/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
 	$(call say,KERNEL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(KERNEL_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.asm.o: %.asm
+$(X86)/kernel/%.asm.o: %.asm | $(SETUP_DONE) $$(GENERATED)
 	$(call say,ASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -w+error -MD $(@:.o=.d) -o $@ $<
 
-$(BUILD)/host/%.o: %.cpp
+$(BUILD)/host/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
 	$(call say,HOST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(HOST_FLAGS) -c $< -o $@
 
-$(SAN)/%.o: %.cpp
+$(SAN)/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
 	$(call say,SAN,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(SAN_FLAGS) -c $< -o $@
@@ -110,7 +119,7 @@ FUZZ := $(BUILD)/fuzz
 FUZZ_FLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=all,$(SAN_FLAGS)) \
   -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 T ?= 60
-$(FUZZ)/obj/%.o: %.cpp
+$(FUZZ)/obj/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(FUZZ_FLAGS) -c $< -o $@

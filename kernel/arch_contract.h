@@ -15,11 +15,17 @@
 
 using ThreadEntry = void (*)(void* argument);
 
+struct TickRate {
+  u64 per_second;      // 0 = no source to calibrate against was found
+  const char* source;  // "hpet", "pit", "acpi-pm", "cpuid", "host"
+};
+
 template <class A, class Context>
 concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* p, Context& from,
                                 Context& to, const std::atomic<u32>& word) {
   // Time. Ticks are monotonic and the same on every CPU; ns come from kernel/time.
   { A::now_ticks() } -> std::same_as<u64>;
+  { A::tick_rate() } -> std::same_as<TickRate>;  // measured by the first call, at boot
   // CPUs. Index 0 is the boot CPU; indices are dense.
   { A::cpu_index() } -> std::same_as<u32>;
   { A::cpu_count() } -> std::same_as<u32>;  // present in the machine; some may not be started
@@ -29,6 +35,10 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   { A::disable_interrupts() } -> std::same_as<bool>;  // returns whether they were on
   { A::restore_interrupts(on) } -> std::same_as<void>;
   { A::wait_for_interrupt() } -> std::same_as<void>;
+  // Makes wait_for_interrupt of CPU `n` return, now or at its next call. Any context.
+  { A::wake_cpu(n) } -> std::same_as<void>;
+  // Logs where CPU `n` is (its backtrace), even with its interrupts off. For the watchdog.
+  { A::report_cpu(n) } -> std::same_as<void>;
   // Asks for a timer interrupt of this CPU at `x` ticks (0 = none). Only wakes the sleeper.
   { A::set_timer(x) } -> std::same_as<void>;
   // Spinning. wait_while_equal returns when *word != n, or `x` ticks have come, or at any time.
@@ -37,6 +47,9 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   // Cooperative threads. init_context prepares `to` to call entry(p) on the stack that ends at x.
   { A::init_context(to, x, entry, p) } -> std::same_as<void>;
   { A::switch_context(from, to) } -> std::same_as<void>;
+  // The 4 KiB page at `p`: inaccessible (a stack guard), and ordinary memory again.
+  { A::guard_page(p) } -> std::same_as<Result<void>>;
+  { A::unguard_page(p) } -> std::same_as<void>;
   // Ends. power_off(code): 0 = success; the code reaches QEMU's or the process's exit status.
   { A::power_off(n) } -> std::same_as<void>;
   { A::reboot() } -> std::same_as<void>;

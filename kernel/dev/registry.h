@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which disks and network interfaces there are. Devices stay for ever. Thread context.
+#pragma once
+
+#include <span>
+
+#include "kernel/dev/block_device.h"
+#include "kernel/dev/net_device.h"
+
+namespace devices {
+
+Result<void> add_block(BlockDevice& device);
+Result<void> add_net(NetDevice& device);
+std::span<BlockDevice* const> blocks();
+std::span<NetDevice* const> nets();
+BlockDevice* find_block(std::string_view name);  // null = none
+NetDevice* find_net(std::string_view name);
+
+}  // namespace devices

@@ -43,6 +43,7 @@ ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
 # What only a machine has: the hosted twin leaves these out.
 MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input)
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
+MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel console))
 KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
 KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
@@ -133,7 +134,7 @@ fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/
 	  $(FUZZ)/corpus/$(F) $(wildcard tests/fuzz/corpus/$(F))
 
 # ---- parts with a page of their own --------------------------------------------------------
--include $(sort $(wildcard scripts/mk/*.mk))
+include $(sort $(wildcard scripts/mk/*.mk))
 
 help:  ## this list
 	@grep -hE '^[a-z0-9_-]+:.*##' $(MAKEFILE_LIST) | sort -u | \

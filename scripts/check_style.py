@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Checks the parts of wiki/Style a script can see. Usage: check_style.py [--self-test]
+
+Formatting is clang-format's, naming and function length are clang-tidy's (make check runs both).
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MAX_LINES = 600
+
+CODE = (".cpp", ".h", ".asm", ".S", ".c")
+SCRIPT = (".py", ".sh")
+
+
+def head_fault(path: str, lines: list[str]) -> str | None:
+    """Line one (two after #!) is the licence; the next says what the file is for."""
+    first = 1 if lines and lines[0].startswith("#!") else 0
+    if len(lines) <= first + 1 or "SPDX-License-Identifier: GPL-2.0-or-later" not in lines[first]:
+        return f"{path}:{first + 1}: no SPDX licence line at the head"
+    if path.endswith(CODE) and not re.match(r"\s*(//|;|#|/\*) ?\S", lines[first + 1]):
+        return f"{path}:{first + 2}: no sentence at the head that says what the file is for"
+    return None
+
+
+# pattern, what to say; applied to each line of code and scripts
+LINE_RULES = [
+    (re.compile(r"[ \t]+$"), "trailing blanks"),
+    (re.compile(r"\b(TODO|FIXME|XXX)\b"), "unfinished work belongs in an issue, not in a comment"),
+    (re.compile(r"\|\| true( |$)"), "a check that cannot fail"),
+    (re.compile(r"#include \"\.\.?/"), "include from the repository root"),
+    (re.compile(r"^\s*#\s*if 0"), "dead code"),
+    (re.compile(r"\bthread_local\b"), "thread_local is not to be had in the kernel"),
+    (re.compile(r"^\t"), "tabs (2 spaces in code, 4 in Python)"),
+]
+NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+
+
+def faults_of(path: str, text: str) -> list[str]:
+    faults = []
+    lines = text.split("\n")
+    if not text.endswith("\n"):
+        faults.append(f"{path}: no newline at the end")
+    if path.endswith(CODE + SCRIPT):
+        if fault := head_fault(path, lines):
+            faults.append(fault)
+        # Tables are exempt: a file that says so in its head is data, not code.
+        if len(lines) - 1 > MAX_LINES and "A table:" not in "\n".join(lines[:4]):
+            faults.append(f"{path}: {len(lines) - 1} lines; at most {MAX_LINES}")
+        for number, line in enumerate(lines, 1):
+            for pattern, message in LINE_RULES:
+                if pattern.search(line) and path != "scripts/check_style.py":
+                    faults.append(f"{path}:{number}: {message}")
+        if not NAME.match(path.rsplit("/", 1)[-1]):
+            faults.append(f"{path}: file names are snake_case")
+    if path.endswith(".h") and "#pragma once" not in text:
+        faults.append(f"{path}: no #pragma once")
+    return faults
+
+
+def tracked() -> list[str]:
+    run = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
+                         capture_output=True, text=True, check=True)
+    return [p for p in run.stdout.split("\n") if p.endswith(CODE + SCRIPT) and (ROOT / p).exists()]
+
+
+def self_test() -> None:
+    """Each rule, with a planted fault, must be found."""
+    head = "// SPDX-License-Identifier: GPL-2.0-or-later\n// Purpose.\n"
+    planted = [
+        ("a.cpp", "int x;\n"),
+        ("a.cpp", "// SPDX-License-Identifier: GPL-2.0-or-later\nint x;\n"),
+        ("a.h", head + "int x;\n"),
+        ("a.cpp", head + "int x; \n"),
+        ("a.cpp", head + "// TO" + "DO later\n"),
+        ("a.sh", "#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n# x\nls || tr" + "ue\n"),
+        ("a.cpp", head + '#include "../x.h"\n'),
+        ("a.cpp", head + "#if 0\n#endif\n"),
+        ("a.cpp", head + "int x;\n" * MAX_LINES),
+        ("BadName.cpp", head + "int x;\n"),
+        ("a.cpp", head + "int x;"),
+    ]
+    missed = [p for p in planted if not faults_of(*p)]
+    good = not faults_of("a.h", head + "#pragma once\nint x;\n")
+    for case in missed:
+        print(f"self-test: not found: {case}")
+    print(f"style self-test: {len(planted) - len(missed) + good} passed, {len(missed) + (not good)} failed")
+    sys.exit(1 if missed or not good else 0)
+
+
+def main() -> None:
+    if "--self-test" in sys.argv:
+        self_test()
+    files = tracked()
+    faults = [fault for path in files for fault in faults_of(path, (ROOT / path).read_text(errors="replace"))]
+    print("\n".join(faults) if faults else f"style: {len(files)} files, no fault")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# What a change must pass besides the tests: `make check`.
+CHECK := $(BUILD)/check
+FORMAT_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' | grep -v '^drivers/linux/')
+# The machine side compiles for ring 0 only; everything else is checked as the hosted tests see it.
+TIDY_HOSTED := $(filter-out arch/x86_64/simd/% arch/aarch64/%,$(SAN_LIB_SRC))
+TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC),$(MACHINE_SRC))
+TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
+TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
+
+.PHONY: check check-fast format compile-commands tidy
+check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
+	$(Q)python3 scripts/check_layering.py --self-test
+	$(Q)python3 scripts/check_layering.py
+	$(Q)python3 scripts/check_style.py --self-test
+	$(Q)python3 scripts/check_style.py
+	$(Q)clang-format-19 --dry-run -Werror $(FORMAT_FILES)
+	@echo "format: no fault"
+
+check: check-fast kernel host $(UNIT_TESTS) tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
+	@echo "check: passed"
+
+format: $(BUILD)/.setup/check  ## clang-format on every file
+	$(Q)clang-format-19 -i $(FORMAT_FILES)
+
+compile-commands: compile_commands.json  ## for editors
+compile_commands.json: FORCE | $$(GENERATED)
+	$(Q)python3 scripts/gen_compile_commands.py $@ $(TIDY_FLAGS_HOSTED) -- $(TIDY_HOSTED) $(TEST_SRC)
+
+# clang-tidy runs only on files that changed since they last passed (a stamp a file).
+tidy: $(TIDY_HOSTED:%=$(CHECK)/hosted/%.ok) $(TIDY_MACHINE:%=$(CHECK)/machine/%.ok)  ## clang-tidy
+	@echo "tidy: no fault"
+$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN)/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
+	@touch $@
+$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }
+	@touch $@

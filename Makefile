@@ -124,7 +124,8 @@ $(FUZZ)/obj/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(FUZZ_FLAGS) -c $< -o $@
-$(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o $(SAN_LIB_SRC:%.cpp=$(FUZZ)/obj/%.o)
+$(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o $(FUZZ)/obj/tests/hosted/test_platform.o \
+    $(SAN_LIB_SRC:%.cpp=$(FUZZ)/obj/%.o)
 	$(call say,LINK,$@)
 	$(Q)clang++-19 -fsanitize=address,undefined,fuzzer -pthread -o $@ $^
 .PHONY: fuzz

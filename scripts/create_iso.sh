@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds a bootable image: CD and USB stick, BIOS and UEFI, in one file.
+#
+#   create_iso.sh [-m MODEL.gguf]... [-o OUT.iso] [-k KERNEL.elf] [-c marrow.cfg] [-t SECONDS]
+#
+# -m may be repeated; none is allowed. Two builds of the same inputs are byte-equal.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+models=() out=build/marrow.iso kernel=build/x86_64/marrow.elf config=iso/marrow.cfg timeout=3
+while getopts "m:o:k:c:t:h" option; do
+  case $option in
+    m) models+=("$OPTARG") ;;
+    o) out=$OPTARG ;;
+    k) kernel=$OPTARG ;;
+    c) config=$OPTARG ;;
+    t) timeout=$OPTARG ;;
+    h) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) exit 2 ;;
+  esac
+done
+die() { printf 'create_iso: %s\n' "$1" >&2; exit 1; }
+[ -e "$kernel" ] || die "$kernel is missing: make kernel"
+[ -e "$config" ] || die "$config is missing"
+for model in "${models[@]}"; do [ -r "$model" ] || die "cannot read model $model"; done
+
+SETUP=${SETUP:-1} scripts/setup.sh iso
+
+# Every date in the image is this one, so that equal inputs give equal bytes.
+export SOURCE_DATE_EPOCH=1767225600 TZ=UTC LC_ALL=C   # 2026-01-01 00:00:00 UTC
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+tree=$stage/tree
+mkdir -p "$tree/boot/grub" "$tree/models" "$tree/licences"
+
+strip --strip-debug -o "$tree/boot/marrow.elf" "$kernel"
+cp "$config" "$tree/marrow.cfg"
+cp COPYING "$tree/licences/marrow.GPL-2"
+cp iso/licences.txt "$tree/licences/README"
+modules=""
+for model in "${models[@]}"; do
+  name=$(basename "$model")
+  cp -L --reflink=auto "$model" "$tree/models/$name"
+  modules+="  module2 /models/$name /models/$name"$'\n'
+done
+MODULES=$modules TIMEOUT=$timeout python3 - iso/grub.cfg "$tree/boot/grub/grub.cfg" <<'PY'
+import os, pathlib, sys
+text = pathlib.Path(sys.argv[1]).read_text()
+text = text.replace("@MODULES@\n", os.environ["MODULES"]).replace("set timeout=3", "set timeout=" + os.environ["TIMEOUT"])
+pathlib.Path(sys.argv[2]).write_text(text)
+PY
+python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}"
+
+# BIOS: an El Torito core image that finds grub.cfg on the medium it came from.
+bios_modules=(biosdisk iso9660 part_msdos part_gpt multiboot2 normal configfile search search_label
+  all_video vbe vga gfxterm serial terminal halt reboot echo test sleep)
+efi_modules=(iso9660 part_msdos part_gpt fat multiboot2 normal configfile search search_label
+  all_video efi_gop gfxterm serial terminal halt reboot echo test sleep)
+printf 'search --no-floppy --label --set=root MARROW\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n' >"$stage/early.cfg"
+grub-mkimage -O i386-pc -p /boot/grub -c "$stage/early.cfg" -o "$stage/core.img" "${bios_modules[@]}"
+cat /usr/lib/grub/i386-pc/cdboot.img "$stage/core.img" >"$tree/boot/grub/eltorito.img"
+grub-mkimage -O x86_64-efi -p /boot/grub -c "$stage/early.cfg" -o "$stage/bootx64.efi" "${efi_modules[@]}"
+
+# UEFI: a FAT image with the loader under its removable-media name. Serial number and dates fixed.
+touch -d "@$SOURCE_DATE_EPOCH" "$stage/bootx64.efi"
+kib=$(( ($(stat -c %s "$stage/bootx64.efi") + 1023) / 1024 + 64 ))
+truncate -s "${kib}K" "$tree/boot/grub/efi.img"
+mformat -i "$tree/boot/grub/efi.img" -T $((kib * 2)) -h 2 -s 32 -N 4d415252 ::
+mmd -i "$tree/boot/grub/efi.img" ::/EFI ::/EFI/BOOT
+mcopy -m -i "$tree/boot/grub/efi.img" "$stage/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+
+find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+mkdir -p "$(dirname "$out")"
+rm -f "$out"
+xorriso -as mkisofs -quiet -r -iso-level 3 -volid MARROW -o "$out" \
+  --modification-date=2026010100000000 --set_all_file_dates 2026010100000000 \
+  --gpt_disk_guid modification-date \
+  --grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img --protective-msdos-label \
+  -b boot/grub/eltorito.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
+  --efi-boot boot/grub/efi.img -efi-boot-part --efi-boot-image \
+  "$tree" 2>"$stage/xorriso.log" || { cat "$stage/xorriso.log" >&2; exit 1; }
+printf 'create_iso: %s, %s bytes, %s model(s)\n' "$out" "$(stat -c %s "$out")" "${#models[@]}"

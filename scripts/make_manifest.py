@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Writes the image's manifest: make_manifest.py OUT KERNEL [MODEL...]
+
+Kernel version and hash; each model's name, format, quantization, parameters, size and SHA-256.
+Models are validated as far as the manifest needs: a file that is no GGUF is refused by name.
+"""
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# GGUF metadata value types: number -> (struct format, bytes); 8 is string, 9 array.
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+# general.file_type numbers of the types that the engine runs.
+FILE_TYPES = {0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
+              11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
+              17: "Q5_K_M", 18: "Q6_K", 25: "IQ4_NL", 30: "IQ4_XS", 32: "BF16", 38: "MXFP4"}
+
+
+class Gguf:
+    """Reads metadata and tensor shapes of a GGUF v2/v3 file, front to back."""
+
+    def __init__(self, path: pathlib.Path):
+        self.file = path.open("rb")
+        magic, version, tensors, keys = struct.unpack("<4sIQQ", self.take(24))
+        if magic != b"GGUF" or version not in (2, 3):
+            raise ValueError("not a GGUF file of version 2 or 3")
+        self.metadata = {}
+        for _ in range(keys):
+            name = self.text()
+            self.metadata[name] = self.value(self.number("<I"))
+        self.parameters = 0
+        for _ in range(tensors):
+            self.text()
+            dims = [self.number("<Q") for _ in range(self.number("<I"))]
+            self.number("<I")
+            self.number("<Q")
+            count = 1
+            for dim in dims:
+                count *= dim
+            self.parameters += count
+
+    def take(self, count: int) -> bytes:
+        data = self.file.read(count)
+        if len(data) != count:
+            raise ValueError("ends early")
+        return data
+
+    def number(self, form: str):
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def text(self) -> str:
+        return self.take(self.number("<Q")).decode("utf-8", "replace")
+
+    def value(self, kind: int):
+        if kind == 8:
+            return self.text()
+        if kind == 9:
+            inner, count = self.number("<I"), self.number("<Q")
+            if inner in SCALARS:
+                self.file.seek(count * struct.calcsize("<" + SCALARS[inner]), 1)
+            else:
+                for _ in range(count):
+                    self.value(inner)
+            return f"array of {count}"
+        if kind not in SCALARS:
+            raise ValueError(f"metadata value of unknown type {kind}")
+        return self.number("<" + SCALARS[kind])
+
+
+def digest(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe(path: pathlib.Path) -> dict:
+    try:
+        gguf = Gguf(path)
+    except (ValueError, OSError, struct.error) as error:
+        sys.exit(f"manifest: {path}: {error}")
+    meta = gguf.metadata
+    return {
+        "file": f"/models/{path.name}",
+        "name": meta.get("general.name", path.stem),
+        "format": "gguf",
+        "architecture": meta.get("general.architecture", "unknown"),
+        "quantization": FILE_TYPES.get(meta.get("general.file_type"), "unknown"),
+        "parameters": gguf.parameters,
+        "size": path.stat().st_size,
+        "sha256": digest(path),
+    }
+
+
+def main() -> None:
+    out, kernel, *models = map(pathlib.Path, sys.argv[1:])
+    manifest = {
+        "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(kernel),
+                   "size": kernel.stat().st_size},
+        "models": [describe(path) for path in models],
+    }
+    out.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

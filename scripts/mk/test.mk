@@ -1,0 +1,30 @@
+# Running and testing. Every stage closes with `N passed, N failed`; `make test` adds them up.
+MODEL ?= $(shell python3 scripts/fetch_model.py --path 2>/dev/null)
+ISO := $(BUILD)/marrow.iso
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp))
+
+$(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | $(BUILD)/.setup/model
+	@python3 scripts/fetch_model.py
+	@touch -h $@
+
+.PHONY: run iso test test-qemu test-system test-fuzz debug model
+model: $(MODEL)  ## fetches the default model into build/models/
+iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
+$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
+	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
+
+run: $(X86)/marrow.elf $(MODEL) | $(BUILD)/.setup/run  ## QEMU with the default model; A="boot options", MODEL=FILE
+	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
+
+test: $(UNIT_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | $(BUILD)/.setup/run $(BUILD)/.setup/test  ## everything; closes with N passed, N failed
+	$(Q)python3 scripts/run_tests.py
+test-qemu: $(X86)/marrow.elf | $(BUILD)/.setup/run  ## the in-kernel tests under QEMU
+	$(Q)python3 scripts/qemu_test.py
+test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | $(BUILD)/.setup/run  ## end-to-end tests
+	$(Q)python3 scripts/run_tests.py system
+test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
+	$(Q)python3 scripts/run_tests.py fuzz
+
+debug: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/debug  ## QEMU stopped at the first instruction, and gdb on it
+	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" -- -s -S -serial file:$(BUILD)/debug-serial.log & \
+	  gdb -q -x scripts/gdb_init.py $(X86)/marrow.elf

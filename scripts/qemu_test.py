@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boots the kernel in QEMU and judges what it says: the in-kernel tests, and a library for others.
+
+Usage: qemu_test.py [--append OPTIONS] [--cpus N] [--memory SIZE] [--hang SECONDS]
+Prints the guest's TAP and closes with `N passed, N failed`. Exit status 1 on a failure, a hang
+(no output for --hang seconds), a guest that ends without its verdict, or a panic.
+"""
+import argparse
+import os
+import pathlib
+import re
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KERNEL = ROOT / "build/x86_64/marrow.elf"
+# Emulated AVX is many times slower than emulated SSE; "max" proves the AVX2 table.
+CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
+
+
+class Hang(Exception):
+    """The guest was silent for too long; carries what it had said."""
+
+
+class Guest:
+    """One QEMU with its serial line on pipes. Use as a context manager: it is always ended."""
+
+    def __init__(self, append="", cpus=2, memory="1G", cpu=CPU_FAST, kernel=KERNEL, model=None, iso=None,
+                 net="none", extra=()):
+        if shutil.which("qemu-system-x86_64") is None:
+            sys.exit("qemu_test: qemu-system-x86_64 is missing: scripts/setup.sh run")
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", cpu,
+                   "-smp", str(cpus), "-m", memory, "-no-reboot", "-display", "none",
+                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"]
+        command += ["-nic", net] if net == "none" else list(net)
+        command += ["-cdrom", str(iso), "-boot", "d"] if iso else ["-kernel", str(kernel)]
+        if append and not iso:
+            command += ["-append", append]
+        if model:
+            command += ["-initrd", str(model)]
+        self.command = command + list(extra)
+        self.output = ""
+
+    def __enter__(self):
+        self.start = time.monotonic()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.selector.close()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    def pump(self, wait: float) -> bool:
+        """Reads what has come within `wait` seconds; False at the end of the guest."""
+        if not self.selector.select(wait):
+            return self.process.poll() is None
+        data = self.process.stdout.read()
+        if not data:
+            return False
+        self.output += data.decode("utf-8", "replace").replace("\r", "")
+        return True
+
+    def send(self, text: str) -> None:
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def expect(self, pattern: str, timeout: float, after: int = 0) -> re.Match:
+        """Waits for a regular expression in the output from offset `after`; Hang when it does not come."""
+        end = time.monotonic() + timeout
+        while True:
+            if match := re.compile(pattern, re.M).search(self.output, after):
+                return match
+            left = end - time.monotonic()
+            if left <= 0 or not self.pump(min(left, 0.2)):
+                if match := re.compile(pattern, re.M).search(self.output, after):
+                    return match
+                raise Hang(f"no {pattern!r} within {timeout} s; last output:\n{self.output[-2000:]}")
+
+    def command_output(self, line: str, timeout: float = 20) -> str:
+        """Types a line at the prompt and returns what comes before the next prompt."""
+        begin = len(self.output)
+        self.send(line + "\r")
+        self.expect(r"\nmarrow> ", timeout, begin)
+        return self.output[begin:].rsplit("\nmarrow> ", 1)[0]
+
+    def wait_exit(self, timeout: float) -> int:
+        """QEMU's exit status once the guest has powered off."""
+        end = time.monotonic() + timeout
+        while self.process.poll() is None:
+            if time.monotonic() > end:
+                raise Hang(f"still running after {timeout} s; last output:\n{self.output[-2000:]}")
+            self.pump(0.1)
+        while self.pump(0.0):
+            pass
+        return self.process.returncode
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--append", default='run="test; poweroff"')
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", default="512M")
+    parser.add_argument("--cpu", default=CPU_FAST)
+    parser.add_argument("--kernel", default=KERNEL)
+    parser.add_argument("--hang", type=float, default=60)
+    options = parser.parse_args()
+    with Guest(options.append, options.cpus, options.memory, options.cpu, options.kernel) as guest:
+        shown, quiet_since = 0, time.monotonic()
+        while guest.pump(0.2):
+            if len(guest.output) > shown:
+                print(guest.output[shown:], end="", flush=True)
+                shown, quiet_since = len(guest.output), time.monotonic()
+            elif time.monotonic() - quiet_since > options.hang:
+                print(f"\nqemu_test: hang: no output for {options.hang:.0f} s")
+                print("0 passed, 1 failed")
+                sys.exit(1)
+        print(guest.output[shown:], end="")
+    # "name: 1 passed…" of a suite would not match: the verdict stands alone on its line.
+    verdict = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", guest.output, re.M)
+    if not verdict or "PANIC" in guest.output:
+        print("qemu_test: the guest ended without its verdict")
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    sys.exit(1 if int(verdict[-1][1]) > 0 or int(verdict[-1][0]) == 0 else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs every stage of the tests and adds up: run_tests.py [STAGE...]
+
+Stages: hosted, qemu, fuzz, system (each tests/system/test_*.py, alone). A stage is a program that
+closes with `N passed, N failed[, N skipped]` and exits non-zero on a failure; one that exits
+non-zero without counting a failure counts as one. Closes with the total, alone on a line.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+VERDICT = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+LOGS = ROOT / "build/test-logs"
+
+
+def stages() -> dict[str, list[tuple[str, list[str]]]]:
+    system = sorted((ROOT / "tests/system").glob("test_*.py"))
+    fuzz = sorted((ROOT / "tests/fuzz").glob("*.cpp"))
+    return {
+        "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")])],
+        "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")])],
+        "fuzz": [(f"fuzz corpus {path.stem}", [sys.executable, str(ROOT / "scripts/fuzz_corpus.py"), path.stem])
+                 for path in fuzz],
+        "system": [(path.name, [sys.executable, str(path)]) for path in system],
+    }
+
+
+def run(name: str, command: list[str]) -> tuple[int, int, int]:
+    """Runs one program, keeping its output in a log; the counts it closed with."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / (re.sub(r"\W+", "_", name) + ".log")
+    start = time.monotonic()
+    print(f"== {name}", flush=True)
+    with log.open("wb") as out:
+        status = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+    text = log.read_text(errors="replace").replace("\r", "")
+    found = VERDICT.findall(text)
+    passed, failed, skipped = (int(n or 0) for n in found[-1]) if found else (0, 0, 0)
+    if status != 0 and failed == 0:
+        failed = 1
+    if not found and status == 0:
+        print(f"   {name} printed no verdict")
+        failed = 1
+    if failed:
+        lines = text.splitlines()
+        bad = [line for line in lines if re.match(r"not ok|#   |FAIL|.*[Ee]rror|.*PANIC", line)]
+        print("\n".join(f"   {line}" for line in (bad[-30:] or lines[-30:])))
+        print(f"   whole output: {log.relative_to(ROOT)}")
+    skips = f", {skipped} skipped" if skipped else ""
+    print(f"   {name}: {passed} passed, {failed} failed{skips} ({time.monotonic() - start:.1f} s)", flush=True)
+    return passed, failed, skipped
+
+
+def main() -> None:
+    table = stages()
+    wanted = sys.argv[1:] or list(table)
+    if unknown := [w for w in wanted if w not in table]:
+        sys.exit(f"run_tests: no stage {unknown[0]!r}; stages: {', '.join(table)}")
+    totals = [0, 0, 0]
+    for stage in wanted:
+        for name, command in table[stage]:
+            totals = [a + b for a, b in zip(totals, run(name, command))]
+    passed, failed, skipped = totals
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()

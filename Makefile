@@ -35,7 +35,7 @@ KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var
 HOST_FLAGS := $(COMMON) -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
 SAN_FLAGS := $(LANGUAGE) $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
   -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1 \
-  -fsanitize=address,undefined -fno-sanitize-recover=all
+  -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 
 # ---- sources -------------------------------------------------------------------------------
 find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
@@ -116,17 +116,12 @@ test-hosted: $(UNIT_TESTS)  ## unit tests under ASan and UBSan; F=substring sele
 	$(Q)$(UNIT_TESTS) $(F)
 
 # ---- fuzzing: tests/fuzz/NAME.cpp is libFuzzer target NAME ---------------------------------
+# The library objects are those of the unit tests: they carry the coverage probes already.
 FUZZ := $(BUILD)/fuzz
-FUZZ_FLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=all,$(SAN_FLAGS)) \
-  -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 T ?= 60
-$(FUZZ)/obj/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
-	$(call say,FUZZ,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CLANGXX) $(FUZZ_FLAGS) -c $< -o $@
-$(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o $(FUZZ)/obj/tests/hosted/test_platform.o \
-    $(SAN_LIB_SRC:%.cpp=$(FUZZ)/obj/%.o)
+$(FUZZ)/%: $(SAN)/tests/fuzz/%.o $(SAN_LIB_OBJ)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)clang++-19 -fsanitize=address,undefined,fuzzer -pthread -o $@ $^
 .PHONY: fuzz
 fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/fuzz/crashes
@@ -145,4 +140,4 @@ clean:  ## removes build/ but keeps downloads
 .PHONY: help clean
 
 -include $(ENGINE_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(HOST_OBJ:.o=.d) $(SAN_LIB_OBJ:.o=.d) $(SAN_TEST_OBJ:.o=.d)
--include $(shell find $(FUZZ)/obj -name '*.d' 2>/dev/null)
+-include $(wildcard $(SAN)/tests/fuzz/*.d)

@@ -117,9 +117,11 @@ test-hosted: $(UNIT_TESTS)  ## unit tests under ASan and UBSan; F=substring sele
 
 # ---- fuzzing: tests/fuzz/NAME.cpp is libFuzzer target NAME ---------------------------------
 # The library objects are those of the unit tests: they carry the coverage probes already.
+# tests/hosted/test_*.cpp is what tests and fuzzers share (the test platform).
+TEST_SUPPORT_OBJ := $(patsubst %.cpp,$(SAN)/%.o,$(wildcard tests/hosted/test_*.cpp))
 FUZZ := $(BUILD)/fuzz
 T ?= 60
-$(FUZZ)/%: $(SAN)/tests/fuzz/%.o $(SAN_LIB_OBJ)
+$(FUZZ)/%: $(SAN)/tests/fuzz/%.o $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)clang++-19 -fsanitize=address,undefined,fuzzer -pthread -o $@ $^

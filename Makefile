@@ -32,8 +32,8 @@ FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous
 ENGINE_FLAGS := $(COMMON) $(FREESTANDING) -I$(BUILD)/generated
 KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var-init=zero \
   -Iarch/x86_64/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
-HOST_FLAGS := $(COMMON) -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
-SAN_FLAGS := $(LANGUAGE) $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
+HOST_FLAGS := $(COMMON) -fno-builtin-log -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
+SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
   -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1 \
   -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 

@@ -37,6 +37,8 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   { A::wait_for_interrupt() } -> std::same_as<void>;
   // Makes wait_for_interrupt of CPU `n` return, now or at its next call. Any context.
   { A::wake_cpu(n) } -> std::same_as<void>;
+  // Runs handlers that are due where interrupts do not come by themselves (the twin). Cheap.
+  { A::poll_interrupts() } -> std::same_as<void>;
   // Logs where CPU `n` is (its backtrace), even with its interrupts off. For the watchdog.
   { A::report_cpu(n) } -> std::same_as<void>;
   // Asks for a timer interrupt of this CPU at `x` ticks (0 = none). Only wakes the sleeper.
@@ -45,6 +47,7 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   { A::relax() } -> std::same_as<void>;
   { A::wait_while_equal(word, n, x) } -> std::same_as<void>;
   // Cooperative threads. init_context prepares `to` to call entry(p) on the stack that ends at x.
+  { A::kMinimumStackBytes } -> std::convertible_to<usize>;
   { A::init_context(to, x, entry, p) } -> std::same_as<void>;
   { A::switch_context(from, to) } -> std::same_as<void>;
   // The 4 KiB page at `p`: inaccessible (a stack guard), and ordinary memory again.

@@ -2,6 +2,8 @@
 // base::allocate for hosted programs: malloc, with allocations counted and failures on demand.
 #include "arch/host/memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -13,11 +15,15 @@ namespace host {
 namespace {
 std::atomic<u64> allocations{0};
 std::atomic<i64> live{0};
+std::atomic<u64> bytes{0};
 std::atomic<u64> fail_at{0};  // 1 = the next allocation fails; 0 = never
 }  // namespace
 
 u64 allocation_count() {
   return allocations.load();
+}
+u64 live_bytes() {
+  return bytes.load();
 }
 i64 live_allocations() {
   return live.load();
@@ -41,12 +47,16 @@ void* allocate(usize bytes, usize align) {
   usize rounded = (std::max(bytes, usize{1}) + align - 1) / align * align;
   void* memory = align <= alignof(std::max_align_t) ? std::malloc(rounded)
                                                     : std::aligned_alloc(align, rounded);
-  if (memory != nullptr) host::live++;
+  if (memory == nullptr) return nullptr;
+  host::live++;
+  host::bytes += malloc_usable_size(memory);
   return memory;
 }
 
 void deallocate(void* memory) {
-  if (memory != nullptr) host::live--;
+  if (memory == nullptr) return;
+  host::live--;
+  host::bytes -= malloc_usable_size(memory);
   std::free(memory);
 }
 

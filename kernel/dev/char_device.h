@@ -13,6 +13,8 @@ class CharDevice {
   virtual void write(std::string_view text) = 0;
   // The next input byte (keys come as UTF-8 and ANSI escape sequences), or -1.
   virtual int read() = 0;
+  // True: the device calls terminal::input_arrived() when there is input. Others are polled.
+  virtual bool announces_input() const { return false; }
   // Width and height in characters, 0 when unknown.
   virtual u32 columns() const { return 0; }
   virtual u32 rows() const { return 0; }

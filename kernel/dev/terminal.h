@@ -20,6 +20,9 @@ int read_until(u64 deadline_ns);
 // Ctrl-C since the last call? Looks ahead in the input without taking other bytes.
 bool interrupted();
 
+// A device has input: wakes read_until. Any context of CPU 0, interrupts too.
+void input_arrived();
+
 u32 columns();  // of the narrowest device that knows; 80 otherwise
 
 template <class... Args>

@@ -16,12 +16,17 @@ class Thread;
 // Turns the calling flow into thread "main".
 void init();
 
+// Called once a scheduling decision on CPU 0; the watchdog tells by it that CPU 0 is alive.
+u64 heartbeat();
+bool idle();  // CPU 0 sleeps because nothing is runnable
+
 // Starts a thread with its own guarded stack. It ends when `entry` returns.
 Result<Thread*> spawn(std::string_view name, void (*entry)(void*), void* argument,
                       usize stack_bytes = 64 * 1024);
 
 // Lets every other runnable thread go once; cheap (no switch) when there is none.
 void yield();
+bool others_runnable();  // would yield() switch?
 void sleep_ns(u64 ns);
 Thread* current();
 std::string_view name(const Thread* thread);
@@ -29,8 +34,10 @@ std::string_view name(const Thread* thread);
 // Threads that wait for something. wake_* may be called from interrupt context.
 class WaitQueue {
  public:
+  constexpr WaitQueue() = default;
   // Sleeps until woken or `deadline_ns` (~0 = never times out). False on timeout.
-  // Callers re-check their condition in a loop.
+  // Callers check their condition in a loop around it: a wake that came since the last wait makes
+  // the next one return at once.
   bool wait(u64 deadline_ns = ~u64{0});
   void wake_one();
   void wake_all();
@@ -38,6 +45,8 @@ class WaitQueue {
  private:
   friend class Scheduler;
   Thread* first_ = nullptr;
+  Thread* last_ = nullptr;
+  bool pending_ = false;
 };
 
 // A row a thread for the `threads` command.

@@ -12,6 +12,18 @@ u32 worker_count();
 
 // Runs task(context, worker) on every worker at once and returns when all have finished.
 // Thread context of CPU 0 only; not reentrant.
+// While it waits for a worker that has been away for longer than set_stall_limit's time, the
+// watchdog names the CPU in the log, once a step.
 void run_on_workers(void (*task)(void* context, u32 worker), void* context);
+
+void set_stall_limit(u64 ns);  // 0 = no watchdog; 5 s at the start
+
+struct WorkerCounters {
+  u64 steps = 0;    // run_on_workers calls
+  u64 sleeps = 0;   // times a worker went to sleep for want of work
+  u64 stalls = 0;   // reports of the watchdog
+  u64 wait_ns = 0;  // CPU 0's time at the barrier, after its own part
+};
+WorkerCounters worker_counters();
 
 }  // namespace sched

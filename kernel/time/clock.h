@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Monotonic time. Any context.
+// Monotonic time. Any context. (libc owns the name `time`.)
 #pragma once
 
 #include "kernel/base/types.h"
 
-namespace time {
+namespace timing {
 
 // Calibrates the cycle counter. `entry_ticks` is the counter at the first instruction: ns 0.
 void init(u64 entry_ticks);
@@ -16,4 +16,4 @@ u64 ticks_at(u64 ns);          // the counter's value at that moment
 u64 ticks_per_second();
 const char* calibration_source();  // "hpet", "pit", "acpi-pm", "cpuid", "host"
 
-}  // namespace time
+}  // namespace timing

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The CPU contract as a Linux process gives it: threads for CPUs, nanoseconds for ticks, an event
+// loop for interrupts.
+#pragma once
+
+#include <ucontext.h>
+
+#include <atomic>
+
+#include "kernel/base/cpu_features.h"
+#include "kernel/base/result.h"
+
+struct TickRate;
+
+namespace arch {
+
+struct Context {
+  ucontext_t machine;
+  void (*entry)(void*);
+  void* argument;
+  const void* stack_bottom;  // for AddressSanitizer, which follows every stack
+  usize stack_bytes;
+  void* fake_stack;
+};
+
+struct Cpu {
+  // What libc and sanitized frames need; untouched pages cost nothing here.
+  static constexpr usize kMinimumStackBytes = usize{512} << 10;
+
+  static u64 now_ticks();  // CLOCK_MONOTONIC in ns
+  static TickRate tick_rate();
+  static u32 cpu_index();
+  static u32 cpu_count();  // CPUs this process may run on
+  static Result<void> start_secondary_cpu(u32 index, void (*entry)(void*), void* argument);
+  static CpuFeatures cpu_features();
+  static bool disable_interrupts() { return true; }  // handlers run only where a CPU waits
+  static void restore_interrupts(bool) {}
+  static void wait_for_interrupt();
+  static void poll_interrupts();  // at most once a millisecond
+  static void wake_cpu(u32 index);
+  static void report_cpu(u32 index);
+  static void set_timer(u64 ticks);
+  static void relax();
+  static void wait_while_equal(const std::atomic<u32>& word, u32 value, u64 deadline_ticks);
+  static void init_context(Context& context, u64 stack_end, void (*entry)(void*), void* argument);
+  static void switch_context(Context& from, Context& to);
+  static Result<void> guard_page(void* page);
+  static void unguard_page(void* page);
+  static void power_off(u32 code);
+  static void reboot();
+  static u64 random_seed();
+};
+
+}  // namespace arch

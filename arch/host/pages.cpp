@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The twin's pages: anonymous mappings, counted by purpose. The machine's RAM that is not ours is
+// shown as the host's.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <map>
+
+#include "arch/host/memory.h"
+#include "kernel/mm/memory.h"
+
+namespace mm {
+namespace {
+
+struct Run {
+  usize bytes;
+  Purpose purpose;
+};
+// By address; touched only by CPU 0, as the interface says.
+std::map<Byte*, Run>& runs() {
+  static std::map<Byte*, Run> all;
+  return all;
+}
+
+u64 bytes_of_system(int name) {
+  long pages = sysconf(name);
+  return pages > 0 ? static_cast<u64>(pages) * kPageBytes : 0;
+}
+
+}  // namespace
+
+void init(const BootInfo&) {}
+
+Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
+  if (!host::allocation_may_succeed()) return fail(Errc::kOutOfMemory, "out of pages");
+  if (request.bytes > bytes_of_system(_SC_PHYS_PAGES))
+    return fail(Errc::kOutOfMemory, "more than the machine has");
+  usize bytes = (std::max(request.bytes, usize{1}) + kPageBytes - 1) / kPageBytes * kPageBytes;
+  usize slack = request.align > kPageBytes ? request.align : 0;
+  void* raw = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED) return fail(Errc::kOutOfMemory, "the host has no memory left");
+  auto* first = static_cast<Byte*>(raw);
+  usize before = slack == 0 ? 0 : (slack - reinterpret_cast<usize>(first) % slack) % slack;
+  if (before > 0) munmap(first, before);
+  if (slack > before) munmap(first + before + bytes, slack - before);
+  first += before;
+  if (request.align >= kLargePageBytes) madvise(first, bytes, MADV_HUGEPAGE);
+  runs()[first] = {bytes, request.purpose};
+  return std::span<Byte>(first, bytes);
+}
+
+// A part of a run may be freed: what is left before and after it stays a run of its own.
+void free_pages(std::span<Byte> pages) {
+  auto at = runs().upper_bound(pages.data());
+  ASSERT(at != runs().begin());
+  --at;
+  Byte* first = at->first;
+  Run run = at->second;
+  ASSERT(pages.data() + pages.size() <= first + run.bytes);
+  runs().erase(at);
+  if (first < pages.data()) runs()[first] = {static_cast<usize>(pages.data() - first), run.purpose};
+  Byte* end = pages.data() + pages.size();
+  if (end < first + run.bytes)
+    runs()[end] = {static_cast<usize>(first + run.bytes - end), run.purpose};
+  munmap(pages.data(), pages.size());
+}
+
+// "firmware" is what other processes and the host's kernel hold.
+Usage usage() {
+  Usage u;
+  u.total = bytes_of_system(_SC_PHYS_PAGES);
+  u64 ours = 0;
+  for (const auto& [first, run] : runs()) {
+    u.bytes[static_cast<usize>(run.purpose)] += run.bytes;
+    ours += run.bytes;
+  }
+  u64& free = u.bytes[static_cast<usize>(Purpose::kFree)];
+  free = std::min(bytes_of_system(_SC_AVPHYS_PAGES), u.total - std::min(ours, u.total));
+  u.bytes[static_cast<usize>(Purpose::kFirmware)] = u.total - std::min(ours + free, u.total);
+  return u;
+}
+
+Result<void> verify() {
+  Byte* end = nullptr;
+  for (const auto& [first, run] : runs()) {
+    if (first < end) return fail(Errc::kCorrupt, "two runs of pages overlap");
+    end = first + run.bytes;
+  }
+  return {};
+}
+
+HeapUsage heap_usage() {
+  return {.live_bytes = host::live_bytes(),
+          .live_allocations = static_cast<u64>(host::live_allocations()),
+          .total_allocations = host::allocation_count()};
+}
+
+Result<void> verify_heap() {
+  return {};  // malloc's own, and AddressSanitizer's in tests
+}
+
+void print_ranges(base::Writer& out) {
+  for (const auto& [first, run] : runs())
+    base::format_to(out, "{:#x} {:>14} {}\n", reinterpret_cast<u64>(first), run.bytes,
+                    purpose_name(run.purpose));
+}
+
+}  // namespace mm

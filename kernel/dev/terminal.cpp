@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of the merged console.
+#include "kernel/dev/terminal.h"
+
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+namespace terminal {
+namespace {
+
+constexpr u8 kControlC = 0x03;
+constexpr u64 kPollNs = 10'000'000;  // devices without interrupts: quicker than a typist
+
+StaticVector<CharDevice*, 8> devices;
+bool all_announce = true;
+constinit sched::WaitQueue input;
+
+// Input that interrupted() looked past, in order. A power of two.
+struct Ahead {
+  u8 bytes[4096];
+  u32 first = 0, last = 0;  // counters; their difference is the fill
+  bool empty() const { return first == last; }
+  bool full() const { return last - first == sizeof bytes; }
+  void put(u8 byte) { bytes[last++ % sizeof bytes] = byte; }
+  u8 take() { return bytes[first++ % sizeof bytes]; }
+} ahead;
+
+int read_devices() {
+  for (CharDevice* device : devices) {
+    int byte = device->read();
+    if (byte >= 0) return byte;
+  }
+  return -1;
+}
+
+}  // namespace
+
+Result<void> add(CharDevice& device) {
+  if (!devices.push_back(&device)) return fail(Errc::kFull, "too many console devices");
+  all_announce = all_announce && device.announces_input();
+  return {};
+}
+
+void write(std::string_view text) {
+  for (CharDevice* device : devices) device->write(text);
+}
+
+int read() {
+  return ahead.empty() ? read_devices() : ahead.take();
+}
+
+int read_until(u64 deadline_ns) {
+  for (;;) {
+    int byte = read();
+    if (byte >= 0) return byte;
+    u64 now = timing::now_ns();
+    if (now >= deadline_ns) return -1;
+    u64 wake = deadline_ns;
+    if (!all_announce) wake = std::min(wake, now + kPollNs);
+    input.wait(wake);
+  }
+}
+
+// Bytes before and after the ^C stay for read(). When the buffer is full, input waits in the
+// device, and a ^C behind 4 KiB of unread typing is found once that has been read.
+bool interrupted() {
+  while (!ahead.full()) {
+    int byte = read_devices();
+    if (byte < 0) return false;
+    if (byte == kControlC) return true;
+    ahead.put(static_cast<u8>(byte));
+  }
+  return false;
+}
+
+void input_arrived() {
+  input.wake_all();
+}
+
+u32 columns() {
+  u32 narrowest = 0;
+  for (CharDevice* device : devices) {
+    u32 n = device->columns();
+    if (n != 0 && (narrowest == 0 || n < narrowest)) narrowest = n;
+  }
+  return narrowest == 0 ? 80 : narrowest;
+}
+
+}  // namespace terminal

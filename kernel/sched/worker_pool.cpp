@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The pool of pinned workers: CPU 0 publishes a task and raises the generation; each worker runs
+// it and writes that generation into its own cache line, which CPU 0 watches.
+//
+// A worker without work spins for kSpinNs, so that the next step of a token finds it awake, and
+// then sleeps until CPU 0 wakes it, so that an idle machine is cool.
+#include "kernel/sched/worker_pool.h"
+
+#include <algorithm>
+
+#include "kernel/arch_contract.h"
+#include "kernel/log.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+namespace sched {
+namespace {
+
+constexpr u32 kMaxWorkers = 256;
+constexpr u64 kSpinNs = 150'000;
+constexpr u64 kBarrierSpinNs = 200'000;  // after it the other side is not running: sleep
+constexpr u64 kStartNs = 100'000'000;    // a CPU that does not come up in this time is left out
+constexpr u64 kWatchNs = 1'000'000'000;  // how often worker 1 looks after CPU 0
+
+// A line a worker: written by it, read by CPU 0.
+struct alignas(64) Slot {
+  std::atomic<u32> finished{0};  // the last generation it completed
+  std::atomic<u32> sleeping{0};
+  std::atomic<u32> started{0};
+  u64 sleeps = 0;
+};
+
+// A line of its own: written by CPU 0 at each step, read by all workers.
+struct alignas(64) Step {
+  std::atomic<u32> generation{0};
+  std::atomic<u32> sleeper{0};  // 1: CPU 0 sleeps at the barrier
+  void (*task)(void*, u32) = nullptr;
+  void* context = nullptr;
+};
+
+Step step;
+Slot slots[kMaxWorkers];
+u32 workers = 1;
+bool running = false;
+std::atomic<u64> stall_ns{5'000'000'000};
+u64 steps = 0, barrier_ns = 0;
+std::atomic<u64> stalls{0};
+
+// Worker 1 notices when CPU 0 is neither idle nor scheduling.
+struct BootCpuWatch {
+  u64 beat = 0, since_ns = 0;
+  bool reported = false;
+
+  void check() {
+    u64 limit = stall_ns.load(std::memory_order_relaxed);
+    u64 now = timing::now_ns(), seen = heartbeat();
+    if (limit == 0 || idle() || seen != beat || since_ns == 0) {
+      beat = seen;
+      since_ns = now;
+      reported = false;
+      return;
+    }
+    if (reported || now - since_ns < limit) return;
+    reported = true;
+    stalls.fetch_add(1);
+    log::error("watchdog", "cpu 0 has not scheduled for {} ms", (now - since_ns) / 1'000'000);
+    arch::Cpu::report_cpu(0);
+  }
+};
+
+// Returns when the generation is no longer `seen`.
+void wait_for_step(Slot& slot, u32 seen, BootCpuWatch* watch) {
+  u64 deadline = arch::Cpu::now_ticks() + timing::ticks_from_ns(kSpinNs);
+  while (step.generation.load(std::memory_order_acquire) == seen) {
+    arch::Cpu::wait_while_equal(step.generation, seen, deadline);
+    if (arch::Cpu::now_ticks() < deadline) continue;
+    if (watch != nullptr) {
+      watch->check();
+      arch::Cpu::set_timer(arch::Cpu::now_ticks() + timing::ticks_from_ns(kWatchNs));
+    }
+    bool on = arch::Cpu::disable_interrupts();
+    // Pairs with publish(): either we see the new generation, or CPU 0 sees us asleep.
+    slot.sleeping.store(1, std::memory_order_seq_cst);
+    if (step.generation.load(std::memory_order_seq_cst) == seen) {
+      slot.sleeps++;
+      arch::Cpu::wait_for_interrupt();
+    }
+    slot.sleeping.store(0, std::memory_order_relaxed);
+    arch::Cpu::restore_interrupts(on);
+  }
+}
+
+void worker_loop(void* argument) {
+  auto index = static_cast<u32>(reinterpret_cast<u64>(argument));
+  Slot& slot = slots[index];
+  BootCpuWatch watch;
+  u32 seen = step.generation.load(std::memory_order_acquire);
+  slot.finished.store(seen, std::memory_order_relaxed);
+  slot.started.store(1, std::memory_order_release);
+  for (;;) {
+    wait_for_step(slot, seen, index == 1 ? &watch : nullptr);
+    // CPU 0 publishes the next step only after this one, so none is ever skipped.
+    seen++;
+    step.task(step.context, index);
+    slot.finished.store(seen, std::memory_order_seq_cst);
+    if (step.sleeper.load(std::memory_order_seq_cst) != 0) arch::Cpu::wake_cpu(0);
+  }
+}
+
+bool start_worker(u32 index) {
+  auto started =
+      arch::Cpu::start_secondary_cpu(index, worker_loop, reinterpret_cast<void*>(u64{index}));
+  if (!started.has_value()) {
+    log::warn("sched", "cpu {} did not start: {}", index, started.error());
+    return false;
+  }
+  u64 deadline = timing::now_ns() + kStartNs;
+  while (slots[index].started.load(std::memory_order_acquire) == 0) {
+    arch::Cpu::wait_while_equal(slots[index].started, 0, timing::ticks_at(deadline));
+    if (timing::now_ns() < deadline) continue;
+    log::warn("sched", "cpu {} did not answer within {} ms", index, kStartNs / 1'000'000);
+    return false;
+  }
+  return true;
+}
+
+u32 publish(void (*task)(void*, u32), void* context) {
+  step.task = task;
+  step.context = context;
+  u32 generation = step.generation.load(std::memory_order_relaxed) + 1;
+  step.generation.store(generation, std::memory_order_seq_cst);
+  for (u32 w = 1; w < workers; w++)
+    if (slots[w].sleeping.load(std::memory_order_seq_cst) != 0) arch::Cpu::wake_cpu(w);
+  return generation;
+}
+
+void report_stall(u32 worker, u64 waited_ns) {
+  stalls.fetch_add(1);
+  log::error("watchdog", "cpu {} has not finished its part of a step for {} ms", worker,
+             waited_ns / 1'000'000);
+  arch::Cpu::report_cpu(worker);
+}
+
+// CPU 0 sleeps at the barrier until the worker it waits for, or a timer, wakes it.
+void sleep_at_barrier(Slot& slot, u32 seen, u64 deadline) {
+  bool on = arch::Cpu::disable_interrupts();
+  step.sleeper.store(1, std::memory_order_seq_cst);
+  if (slot.finished.load(std::memory_order_seq_cst) == seen) {
+    arch::Cpu::set_timer(deadline);
+    arch::Cpu::wait_for_interrupt();
+  }
+  step.sleeper.store(0, std::memory_order_relaxed);
+  arch::Cpu::restore_interrupts(on);
+}
+
+void wait_for_worker(u32 worker, u32 generation, bool& reported) {
+  Slot& slot = slots[worker];
+  u64 start = arch::Cpu::now_ticks();
+  u64 limit = stall_ns.load(std::memory_order_relaxed);
+  u64 spin_end = start + timing::ticks_from_ns(kBarrierSpinNs);
+  u64 stalled_at = start + timing::ticks_from_ns(limit);
+  for (u32 seen = slot.finished.load(std::memory_order_acquire); seen != generation;
+       seen = slot.finished.load(std::memory_order_acquire)) {
+    u64 now = arch::Cpu::now_ticks();
+    if (now < spin_end) {
+      arch::Cpu::wait_while_equal(slot.finished, seen, spin_end);
+    } else if (limit != 0 && !reported && now >= stalled_at) {
+      report_stall(worker, timing::ns_from_ticks(now - start));
+      reported = true;
+    } else {
+      sleep_at_barrier(slot, seen, limit == 0 || reported ? 0 : stalled_at);
+    }
+  }
+}
+
+}  // namespace
+
+void start_workers(u32 limit) {
+  u32 present = std::min(arch::Cpu::cpu_count(), kMaxWorkers);
+  u32 wanted = limit == 0 ? present : std::min(limit, present);
+  // Worker numbers are dense, so the first CPU that fails ends the list.
+  while (workers < wanted && start_worker(workers)) workers++;
+  log::info("sched", "{} of {} cpus work", workers, present);
+}
+
+u32 worker_count() {
+  return workers;
+}
+
+void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
+  ASSERT(!running);
+  running = true;
+  steps++;
+  if (workers == 1) {
+    task(context, 0);
+  } else {
+    u32 generation = publish(task, context);
+    task(context, 0);
+    u64 done = arch::Cpu::now_ticks();
+    bool reported = false;
+    for (u32 w = 1; w < workers; w++) wait_for_worker(w, generation, reported);
+    barrier_ns += timing::ns_from_ticks(arch::Cpu::now_ticks() - done);
+  }
+  running = false;
+}
+
+void set_stall_limit(u64 ns) {
+  stall_ns.store(ns);
+}
+
+WorkerCounters worker_counters() {
+  WorkerCounters c{.steps = steps, .stalls = stalls.load(), .wait_ns = barrier_ns};
+  for (u32 w = 1; w < workers; w++) c.sleeps += slots[w].sleeps;
+  return c;
+}
+
+}  // namespace sched

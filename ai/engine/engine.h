@@ -40,11 +40,6 @@ struct Timings {
 
 enum class FinishReason : u8 { kStop, kLength, kContextFull, kCancelled, kError };
 
-struct TokenLogprob {
-  TokenId id;
-  i32 logprob_micro;  // natural log, millionths
-};
-
 struct TokenEvent {
   TokenId id;
   std::string_view text;  // whole UTF-8 characters only; may be empty while some are incomplete

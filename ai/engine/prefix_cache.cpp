@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which tokens the KV pages hold: a hash table of chained pages.
+#include "ai/engine/prefix_cache.h"
+
+#include <bit>
+
+namespace ai {
+
+u64 PrefixCache::bytes(u32 pages, u32 page_positions) {
+  return u64{pages} * (sizeof(Entry) + page_positions * sizeof(TokenId)) +
+         u64{std::bit_ceil(pages | 1)} * 2 * sizeof(PageId);
+}
+
+Result<PrefixCache> PrefixCache::create(u32 pages, u32 page_positions) {
+  PrefixCache cache;
+  TRY(cache.entries_.resize(pages));
+  TRY(cache.tokens_.resize(usize{pages} * page_positions));
+  TRY(cache.buckets_.resize(usize{std::bit_ceil(pages | 1)} * 2));
+  for (PageId& first : cache.buckets_) first = kNoPage;
+  cache.page_positions_ = page_positions;
+  return cache;
+}
+
+u32 PrefixCache::bucket(Serial parent, TokenId first) const {
+  u64 h = (parent + 1) * 0x9e3779b97f4a7c15 ^ (u64{first} + 1) * 0xc2b2ae3d27d4eb4f;
+  h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15;
+  return static_cast<u32>(h >> 32) & static_cast<u32>(buckets_.size() - 1);
+}
+
+PageId PrefixCache::find(Serial parent, std::span<const TokenId> wanted) const {
+  ASSERT(wanted.size() == page_positions_);
+  PageId page = buckets_[bucket(parent, wanted[0])];
+  for (; page != kNoPage; page = entries_[page].next)
+    if (entries_[page].parent == parent && std::ranges::equal(tokens(page), wanted)) break;
+  return page;
+}
+
+PrefixCache::Partial PrefixCache::find_partial(Serial parent,
+                                               std::span<const TokenId> wanted) const {
+  Partial best;
+  if (wanted.empty()) return best;
+  PageId page = buckets_[bucket(parent, wanted[0])];
+  for (; page != kNoPage; page = entries_[page].next) {
+    if (entries_[page].parent != parent) continue;
+    std::span<const TokenId> have = tokens(page);
+    usize most = std::min(have.size(), wanted.size());
+    auto part = std::mismatch(have.begin(), have.begin() + most, wanted.begin()).first;
+    u32 common = static_cast<u32>(part - have.begin());
+    if (common > best.common) best = {page, common};
+  }
+  return best;
+}
+
+PrefixCache::Serial PrefixCache::insert(PageId page, Serial parent,
+                                        std::span<const TokenId> tokens) {
+  ASSERT(!known(page) && !tokens.empty() && tokens.size() <= page_positions_);
+  std::ranges::copy(tokens, tokens_.begin() + usize{page} * page_positions_);
+  u32 b = bucket(parent, tokens[0]);
+  entries_[page] = {++last_serial_, parent, static_cast<u32>(tokens.size()), b, buckets_[b]};
+  buckets_[b] = page;
+  size_++;
+  return last_serial_;
+}
+
+void PrefixCache::forget(PageId page) {
+  if (!known(page)) return;
+  PageId* link = &buckets_[entries_[page].bucket];
+  while (*link != page) link = &entries_[*link].next;
+  *link = entries_[page].next;
+  entries_[page] = {};
+  size_--;
+}
+
+}  // namespace ai

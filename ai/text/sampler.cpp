@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From logits to one token: the chain of filters of sampler.h.
+#include "ai/text/sampler.h"
+
+#include <limits>
+
+#include "ai/math/exp.h"
+#include "ai/math/real.h"
+#include "ai/text/candidates.h"
+
+namespace ai {
+namespace {
+
+constexpr u32 kLanes = 16;
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+float milli(i32 value) {
+  return static_cast<float>(value) / static_cast<float>(kMilli);
+}
+
+float log_of(double value) {
+  return static_cast<float>(real::log(value));
+}
+
+float highest(std::span<const float> values) {
+  float lane[kLanes];
+  for (float& v : lane) v = kMinusInfinity;
+  usize whole = values.size() / kLanes * kLanes;
+  for (usize i = 0; i < whole; i += kLanes)
+    for (u32 l = 0; l < kLanes; l++) lane[l] = values[i + l] > lane[l] ? values[i + l] : lane[l];
+  for (usize i = whole; i < values.size(); i++) lane[0] = std::max(lane[0], values[i]);
+  return *std::max_element(lane, lane + kLanes);
+}
+
+// Anything that a mask cannot have made: NaN, plus infinity.
+bool any_broken(std::span<const float> values) {
+  u32 broken = 0;
+  for (float v : values) broken |= v <= std::numeric_limits<float>::max() ? 0u : 1u;
+  return broken != 0;
+}
+
+// The k best of `logits`, unsorted, in `keys`. Whole blocks below the k-th best so far are passed
+// over; the buffer of 2k is cut back to k whenever it is full.
+std::span<u64> best_keys(std::span<const float> logits, u32 k, std::span<u64> keys) {
+  usize room = std::min<usize>(usize{k} * 2, keys.size()), count = 0;
+  float threshold = kMinusInfinity;
+  for (u32 id = 0; id < logits.size(); id++) {
+    // A later id never beats an equal logit; -inf is excluded at any threshold.
+    if (!(logits[id] > threshold)) continue;
+    keys[count++] = CandidateKey::of(logits[id], id);
+    if (count < room || count <= k) continue;
+    std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.begin() + count,
+                     std::greater<u64>());
+    threshold = CandidateKey::logit(keys[k - 1]);
+    count = k;
+  }
+  if (count > k) {
+    std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.begin() + count,
+                     std::greater<u64>());
+    count = k;
+  }
+  return keys.first(count);
+}
+
+std::span<u64> all_keys(std::span<const float> logits, float at_least, std::span<u64> keys) {
+  usize count = 0;
+  for (u32 id = 0; id < logits.size(); id++)
+    if (logits[id] != kMinusInfinity && logits[id] >= at_least)
+      keys[count++] = CandidateKey::of(logits[id], id);
+  return keys.first(count);
+}
+
+// Weight of rank i relative to the best, at temperature 1.
+double weight(Candidates& c, usize rank, float best) {
+  return static_cast<double>(exp(c.logit(rank) - best));
+}
+
+double weight_of_all(Candidates& c, float best) {
+  double sum = 0;
+  for (usize i = 0; i < c.size(); i++) sum += weight(c, i, best);
+  return sum;
+}
+
+// Keeps the tokens whose surprise is nearest to the expected one, up to `p` of the probability
+// (Meister et al., "Locally typical sampling"); ties to the better rank.
+void keep_typical(Candidates& c, float p, std::span<u64> scratch) {
+  c.sort_all();
+  float best = c.logit(0);
+  double sum = weight_of_all(c, best), mean = 0;
+  for (usize i = 0; i < c.size(); i++) mean += weight(c, i, best) * (c.logit(i) - best);
+  mean /= sum;  // expected log weight; the surprise differs by a constant that cancels
+  for (usize i = 0; i < c.size(); i++) {
+    double shift = (c.logit(i) - best) - mean;
+    float distance = static_cast<float>(shift < 0 ? -shift : shift);
+    scratch[i] = u64{std::bit_cast<u32>(distance)} << 32 | i;
+  }
+  std::sort(scratch.begin(), scratch.begin() + c.size());
+  usize kept = 0;
+  double reached = 0;
+  while (kept < c.size() && reached <= p * sum)
+    reached += weight(c, static_cast<u32>(scratch[kept++]), best);
+  for (usize i = 0; i < kept; i++) scratch[i] = static_cast<u32>(scratch[i]);
+  std::sort(scratch.begin(), scratch.begin() + kept);
+  for (usize i = 0; i < kept; i++) c.unsorted()[i] = c.at(scratch[i]);  // ranks ascend: in place
+  c.keep_first(kept);
+}
+
+// The shortest run of best tokens that has at least `p` of `sum`.
+void keep_top_p(Candidates& c, float p, float best, double sum) {
+  double reached = 0;
+  for (usize i = 0; i < c.size(); i++) {
+    reached += weight(c, i, best);
+    if (reached < p * sum) continue;
+    c.keep_first(i + 1);
+    return;
+  }
+}
+
+void keep_min_p(Candidates& c, float least_logit) {
+  usize kept = 1;
+  while (kept < c.size() && c.logit(kept) >= least_logit) kept++;
+  c.keep_first(kept);
+}
+
+// "Exclude top choices": of the tokens that each have at least `threshold`, only the last stays.
+void exclude_top(Candidates& c, float threshold) {
+  float best = c.logit(0);
+  double sum = weight_of_all(c, best);
+  usize above = 0;
+  while (above < c.size() && weight(c, above, best) >= threshold * sum) above++;
+  if (above > 1) c.drop_first(above - 1);
+}
+
+TokenId draw(Candidates& c, float inverse_temperature, Random& random) {
+  float best = c.logit(0);
+  auto scaled = [&](usize i) {
+    return static_cast<double>(exp((c.logit(i) - best) * inverse_temperature));
+  };
+  double sum = 0;
+  for (usize i = 0; i < c.size(); i++) sum += scaled(i);
+  double target = random.uniform() * sum, reached = 0;
+  for (usize i = 0; i < c.size(); i++) {
+    reached += scaled(i);
+    if (target < reached) return c.id(i);
+  }
+  return c.id(c.size() - 1);
+}
+
+struct Range {
+  i64 value, least, most;
+  const char* what;
+};
+
+}  // namespace
+
+Result<void> check_sampler_params(const SamplerParams& p) {
+  constexpr i64 kMany = 1'000'000;  // a thousand, in thousandths
+  const Range ranges[] = {
+      {p.temperature_milli, 0, kMany, "temperature must be 0 to 1000"},
+      {p.top_p_milli, 0, kMilli, "top_p must be 0 to 1"},
+      {p.min_p_milli, 0, kMilli, "min_p must be 0 to 1"},
+      {p.typical_milli, 0, kMilli, "typical_p must be 0 to 1"},
+      {p.repeat_penalty_milli, 1, kMany, "repeat_penalty must be above 0 and at most 1000"},
+      {p.presence_penalty_milli, -kMany, kMany, "presence_penalty must be -1000 to 1000"},
+      {p.frequency_penalty_milli, -kMany, kMany, "frequency_penalty must be -1000 to 1000"},
+      {p.dry_multiplier_milli, 0, kMany, "dry_multiplier must be 0 to 1000"},
+      {p.dry_base_milli, kMilli, kMany, "dry_base must be 1 to 1000"},
+      {p.xtc_probability_milli, 0, kMilli, "xtc_probability must be 0 to 1"},
+      {p.xtc_threshold_milli, 0, kMilli, "xtc_threshold must be 0 to 1"},
+      {p.mirostat_tau_milli, 0, kMany, "mirostat_tau must be 0 to 1000"},
+      {p.mirostat_eta_milli, 0, kMany, "mirostat_eta must be 0 to 1000"},
+  };
+  for (const Range& r : ranges)
+    if (r.value < r.least || r.value > r.most) return fail(Errc::kInvalidArgument, r.what);
+  if (p.mirostat != 0 && p.mirostat != 2)
+    return fail(Errc::kInvalidArgument, "mirostat must be 0 or 2");
+  return {};
+}
+
+Result<void> check_finite(std::span<const float> logits) {
+  u32 broken = 0;
+  for (float v : logits) broken |= (std::bit_cast<u32>(v) & 0x7f800000) == 0x7f800000 ? 1u : 0u;
+  if (broken != 0) return fail(Errc::kCorrupt, "the model gave a logit that is not finite");
+  return {};
+}
+
+Random::Random(u64 seed) {
+  for (u64& word : state_) {
+    seed += 0x9e3779b97f4a7c15;
+    u64 z = seed;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    word = z ^ (z >> 31);
+  }
+}
+
+u64 Random::next() {
+  u64 result = std::rotl(state_[1] * 5, 7) * 9;
+  u64 t = state_[1] << 17;
+  state_[2] ^= state_[0];
+  state_[3] ^= state_[1];
+  state_[1] ^= state_[2];
+  state_[0] ^= state_[3];
+  state_[2] ^= t;
+  state_[3] = std::rotl(state_[3], 45);
+  return result;
+}
+
+double Random::uniform() {
+  return static_cast<double>(next() >> 11) * 0x1p-53;
+}
+
+u64 SamplerWorkspace::bytes(u32 vocabulary, u32 context) {
+  return u64{vocabulary} * (8 + 8 + 4) + u64{context} * 4 + (u64{vocabulary} + 63) / 64 * 8;
+}
+
+Result<SamplerWorkspace> SamplerWorkspace::create(u32 vocabulary, u32 context) {
+  SamplerWorkspace w;
+  TRY(w.keys_.resize(vocabulary));
+  TRY(w.scratch_.resize(vocabulary));
+  TRY(w.counts_.resize(vocabulary));
+  TRY(w.repeats_.resize(context));
+  TRY(w.breakers_.resize((vocabulary + 63) / 64));
+  return w;
+}
+
+void SamplerWorkspace::add_dry_breaker(TokenId id) {
+  breakers_[id / 64] |= u64{1} << (id % 64);
+}
+
+bool SamplerWorkspace::is_dry_breaker(TokenId id) const {
+  return (breakers_[id / 64] >> (id % 64) & 1) != 0;
+}
+
+Sampler::Sampler(const SamplerParams& params)
+    : params_(params), random_(params.seed), mirostat_mu_(2 * milli(params.mirostat_tau_milli)) {}
+
+Result<Sampler> Sampler::create(const SamplerParams& params, std::span<const LogitBias> bias,
+                                u32 vocabulary) {
+  TRY(check_sampler_params(params));
+  for (const LogitBias& b : bias)
+    if (b.token >= vocabulary)
+      return fail(Errc::kInvalidArgument, "logit_bias names a token beyond the vocabulary");
+  Sampler sampler(params);
+  TRY(sampler.bias_.append(bias));
+  return sampler;
+}
+
+Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> history,
+                              SamplerWorkspace& workspace) {
+  ASSERT(logits.size() == workspace.keys_.size());
+  for (const LogitBias& b : bias_) logits[b.token] += milli(b.bias_milli);
+  penalize(logits, history, workspace);
+  if (params_.dry_multiplier_milli > 0) dry(logits, history, workspace);
+  if (any_broken(logits)) return fail(Errc::kCorrupt, "a logit is not finite");
+  float best = highest(logits);
+  if (best == kMinusInfinity) return fail(Errc::kNotFound, "every token is excluded");
+  if (params_.temperature_milli == 0)
+    return static_cast<TokenId>(std::find(logits.begin(), logits.end(), best) - logits.begin());
+  if (params_.mirostat != 0) return draw_mirostat(logits, workspace);
+
+  bool all = params_.top_k == 0 || params_.top_k >= logits.size();
+  bool typical = params_.typical_milli < kMilli;
+  float least =
+      params_.min_p_milli == 0 ? kMinusInfinity : best + log_of(milli(params_.min_p_milli));
+  Candidates c(all ? all_keys(logits, typical ? kMinusInfinity : least, workspace.keys_.view())
+                   : best_keys(logits, params_.top_k, workspace.keys_.view()));
+  if (typical) keep_typical(c, milli(params_.typical_milli), workspace.scratch_.view());
+  if (params_.top_p_milli < kMilli) {
+    // What min-p will cut still counts in the denominator of top-p; summed by id where no filter
+    // came before, by rank behind one.
+    double sum = 0;
+    if (all && !typical)
+      for (float v : logits) sum += static_cast<double>(exp(v - best));
+    else
+      sum = weight_of_all(c, best);
+    keep_top_p(c, milli(params_.top_p_milli), best, sum);
+  }
+  if (params_.min_p_milli > 0) keep_min_p(c, c.logit(0) + log_of(milli(params_.min_p_milli)));
+  if (params_.xtc_probability_milli > 0 && params_.xtc_threshold_milli <= kMilli / 2 &&
+      random_.uniform() < static_cast<double>(milli(params_.xtc_probability_milli)))
+    exclude_top(c, milli(params_.xtc_threshold_milli));
+  return draw(c, 1.0f / milli(params_.temperature_milli), random_);
+}
+
+void Sampler::penalize(std::span<float> logits, std::span<const TokenId> history,
+                       SamplerWorkspace& workspace) const {
+  bool off = params_.repeat_penalty_milli == kMilli && params_.presence_penalty_milli == 0 &&
+             params_.frequency_penalty_milli == 0;
+  if (off || params_.penalty_last_n == 0) return;
+  float repeat = milli(params_.repeat_penalty_milli);
+  float presence = milli(params_.presence_penalty_milli);
+  float frequency = milli(params_.frequency_penalty_milli);
+  auto recent = history.last(std::min<usize>(history.size(), params_.penalty_last_n));
+  for (TokenId id : recent) workspace.counts_[id]++;
+  for (TokenId id : recent) {
+    u32 count = std::exchange(workspace.counts_[id], 0);
+    if (count == 0) continue;  // a further occurrence of a token already done
+    float& logit = logits[id];
+    logit = logit <= 0 ? logit * repeat : logit / repeat;
+    logit -= static_cast<float>(count) * frequency + presence;
+  }
+}
+
+// "Don't repeat yourself": a token that would continue a run which has occurred before is lowered
+// by multiplier * base ^ (run - allowed). repeats[k] is the length of the longest common ending of
+// the history and the history without its last k tokens (the Z function of the reversed history).
+void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
+                  SamplerWorkspace& workspace) const {
+  auto recent = history.last(std::min<usize>(history.size(), workspace.repeats_.size()));
+  u32 count = static_cast<u32>(recent.size()), limit = 0;
+  auto back = [&](u32 distance) { return recent[count - 1 - distance]; };
+  while (limit < count && !workspace.is_dry_breaker(back(limit))) limit++;
+  if (limit < params_.dry_allowed_length || count < 2) return;
+
+  Vector<u32>& z = workspace.repeats_;
+  for (u32 k = 1, left = 0, right = 0; k < count; k++) {
+    u32 n = k < right ? std::min(right - k, z[k - left]) : 0;
+    while (k + n < count && back(n) == back(k + n)) n++;
+    z[k] = n;
+    if (k + n > right) {
+      left = k;
+      right = k + n;
+    }
+  }
+  // The token after an earlier occurrence that ended k tokens ago is back(k - 1).
+  for (u32 k = 1; k < count; k++)
+    workspace.counts_[back(k - 1)] =
+        std::max(workspace.counts_[back(k - 1)], std::min(z[k], limit));
+  for (u32 k = 1; k < count; k++) {
+    u32 run = std::exchange(workspace.counts_[back(k - 1)], 0);
+    if (run < params_.dry_allowed_length || run == 0) continue;
+    constexpr float kMost = 1e30f;  // finite, and beyond every logit
+    float penalty = milli(params_.dry_multiplier_milli), base = milli(params_.dry_base_milli);
+    for (u32 i = params_.dry_allowed_length; i < run && base > 1 && penalty < kMost; i++)
+      penalty *= base;
+    logits[back(k - 1)] -= std::min(penalty, kMost);
+  }
+}
+
+// Mirostat 2.0 (Basu et al.): only tokens whose surprise is at most mu may be drawn, and mu follows
+// the surprise that came out. Surprise is in bits.
+Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace) {
+  constexpr float kLn2 = 0.693147180559945f;
+  float inverse = 1.0f / milli(params_.temperature_milli);
+  for (float& v : logits) v *= inverse;
+  Candidates c(all_keys(logits, kMinusInfinity, workspace.keys_.view()));
+  float best = c.logit(0);
+  double sum = 0;
+  for (float v : logits) sum += static_cast<double>(exp(v - best));
+  float log_sum = log_of(sum);
+  auto surprise = [&](usize rank, float log_total) {
+    return (log_total - (c.logit(rank) - best)) / kLn2;
+  };
+  usize kept = 1;
+  while (kept < c.size() && surprise(kept, log_sum) <= mirostat_mu_) kept++;
+  c.keep_first(kept);
+  TokenId token = draw(c, 1.0f, random_);
+  usize rank = 0;
+  while (c.id(rank) != token) rank++;
+  float log_kept = log_of(weight_of_all(c, best));
+  mirostat_mu_ -= milli(params_.mirostat_eta_milli) *
+                  (surprise(rank, log_kept) - milli(params_.mirostat_tau_milli));
+  return token;
+}
+
+}  // namespace ai

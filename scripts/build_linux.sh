@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds the unmodified Linux drivers of drivers/linux/drivers.list with Linux's own build system,
+# and the shim with the same flags. Usage: build_linux.sh OUT.o
+#
+# Steps, each skipped when it is up to date: fetch, extract, configure, compile, shim, symbols.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+top=$PWD out=$1
+list=drivers/linux/drivers.list config=drivers/linux/config
+work=$top/build/linux
+tree=$work/source objects=$work/objects
+mkdir -p "$work" "$objects"
+
+say() { printf '  %-8s %s\n' LINUX "$1"; }
+# newer FILE STAMP: must the step that STAMP marks be run again because of FILE?
+newer() { [ ! -e "$2" ] || [ "$1" -nt "$2" ]; }
+
+targets=$(sed -E '/^#/d; /^\s*$/d' "$list" | cut -d'|' -f2)
+
+# Extracted: the targets' own sources, then headers and the build system. tar credits a member to
+# the first pattern that matches, so the special ones come first.
+extract() {
+  local archive=$1 patterns=() t
+  for t in $targets; do
+    case $t in
+      */) patterns+=("linux-source-6.1/$t*") ;;
+      lib/* | kernel/*) ;;
+      *) patterns+=("linux-source-6.1/${t%.o}.c") ;;
+    esac
+  done
+  patterns+=('linux-source-6.1/lib/*' 'linux-source-6.1/kernel/*' 'linux-source-6.1/block/*.h' 'linux-source-6.1/mm/*.h' '*/Makefile' '*/Kconfig*'
+    '*/Kbuild' '*/Kbuild.include' '*/include/*' 'linux-source-6.1/scripts/*' 'linux-source-6.1/tools/*' 'linux-source-6.1/arch/x86/*')
+  say "extracting $(basename "$archive")"
+  rm -rf "$tree"
+  mkdir -p "$tree"
+  tar xJf "$archive" -C "$tree" --strip-components=1 --wildcards "${patterns[@]}"
+  sha256sum "$list" >"$work/extracted"
+}
+
+if [ ! -e "$work/extracted" ] || ! sha256sum --status -c "$work/extracted"; then
+  extract "$(python3 scripts/fetch_third_party.py linux)"
+  rm -f "$work/configured" "$work/compiled"
+fi
+
+if newer "$config" "$work/configured"; then
+  say "configuring"
+  make -s -C "$tree" O="$objects" KCONFIG_ALLCONFIG="$top/$config" allnoconfig >"$work/config.log" 2>&1
+  # A row of ours that Linux dropped (a renamed option, a missing dependency) must not go unseen.
+  while read -r row; do
+    grep -qxF "$row" "$objects/.config" || { echo "build_linux: $config: not taken: $row"; exit 1; }
+  done < <(grep -E '^CONFIG_[A-Z0-9_]+=' "$config")
+  make -s -C "$tree" O="$objects" prepare >>"$work/config.log" 2>&1
+  touch "$work/configured"
+  rm -f "$work/compiled"
+fi
+
+if newer "$work/configured" "$work/compiled"; then
+  say "compiling $(wc -w <<<"$targets") targets"
+  make -s -j"$(nproc)" -C "$tree" O="$objects" $targets >"$work/compile.log" 2>&1 ||
+    { tail -20 "$work/compile.log"; exit 1; }
+  # Linux's flags, for the shim: taken from the record of one of its own files.
+  sed -n '1s/^[^=]*:= gcc//p' "$objects/drivers/virtio/.virtio.o.cmd" |
+    sed -E 's/ -c -o .*//; s/-Wp,-MMD,[^ ]*//; s/-DKBUILD_[A-Z]*=[^ ]*//g; s/-D__KBUILD_MODNAME=[^ ]*//; s/-I [^ ]*virtio//g' >"$work/flags"
+  touch "$work/compiled"
+fi
+
+shims=()
+for source in drivers/linux/shim/*.c; do
+  [ -e "$source" ] || continue
+  name=$(basename "$source" .c) object=$work/shim_$(basename "$source" .c).o
+  shims+=("$object")
+  if newer "$source" "$object" || newer "$work/compiled" "$object" ||
+      [ -n "$(find drivers/linux/shim -name '*.h' -newer "$object")" ]; then
+    say "$source"
+    (cd "$objects" && eval gcc "$(cat "$work/flags")" -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+      -Wno-missing-field-initializers -Werror -I"$top" -DKBUILD_MODNAME="'\"shim\"'" \
+      -DKBUILD_BASENAME="'\"$name\"'" -D__KBUILD_MODNAME=kmod_shim -c -o "$object" "$top/$source")
+  fi
+done
+
+inputs=()
+for t in $targets; do
+  case $t in
+    */) mapfile -t found < <(find "$objects/$t" -maxdepth 1 -name '*.o' ! -name 'built-in.o' | sort)
+        # A composite (nvme.o = core.o pci.o …) is linked by kbuild only into its archive: take the parts.
+        inputs+=("${found[@]}") ;;
+    *) inputs+=("$objects/$t") ;;
+  esac
+done
+say "linking $(basename "$out")"
+mkdir -p "$(dirname "$out")"
+ld -r -o "$work/linked.o" "${inputs[@]}" "${shims[@]}"
+python3 scripts/gen_linux_stubs.py "$work/linked.o" drivers/linux/fatal.list "$work/stubs.S"
+gcc -c -o "$work/stubs.o" "$work/stubs.S"
+ld -r -o "$out" "$work/linked.o" "$work/stubs.o"

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Judges what Linux objects still lack: gen_linux_stubs.py LINKED.o FATAL_LIST OUT.S
+
+Every undefined symbol must be a service of ours (named shim_host_*) or a row of the fatal list
+(`symbol | driver | reason`), which becomes a stub that stops with its name. Anything else fails
+the build by name. A row that nothing needs any more fails too, so the list stays true.
+"""
+import pathlib
+import subprocess
+import sys
+
+
+def main() -> None:
+    linked, fatal_list, out = sys.argv[1:]
+    run = subprocess.run(["nm", "-u", linked], capture_output=True, text=True, check=True)
+    undefined = {line.split()[-1] for line in run.stdout.splitlines() if line.strip()}
+    fatal = {}
+    for line in pathlib.Path(fatal_list).read_text().splitlines():
+        fields = [field.strip() for field in line.split("|")]
+        if line.strip() and not line.startswith("#"):
+            if len(fields) != 3 or not all(fields):
+                sys.exit(f"{fatal_list}: not `symbol | driver | reason`: {line}")
+            fatal[fields[0]] = fields
+    ours = {s for s in undefined if s.startswith("shim_host_")}
+    missing = sorted(undefined - ours - set(fatal))
+    stale = sorted(set(fatal) - undefined)
+    for symbol in missing:
+        print(f"drivers: nothing supplies `{symbol}`: write it in drivers/linux/shim/ or give a reason in fatal.list")
+    for symbol in stale:
+        print(f"drivers: fatal.list has `{symbol}`, which nothing needs: remove the row")
+    if missing or stale:
+        sys.exit(1)
+    lines = ["# Written by scripts/gen_linux_stubs.py: each stub stops the machine with its name.", ".text"]
+    for number, symbol in enumerate(sorted(fatal)):
+        lines += [f".globl {symbol}", f"{symbol}:", f"  leaq name_{number}(%rip), %rdi", "  jmp shim_host_fatal",
+                  ".section .rodata", f"name_{number}: .asciz \"{symbol}\"", ".text"]
+    lines.append('.section .note.GNU-stack,"",@progbits')
+    pathlib.Path(out).write_text("\n".join(lines) + "\n")
+    print(f"  LINUX    {len(ours)} services of ours, {len(fatal)} fatal stubs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The automaton at work: configurations made deterministic as they are met, masks kept.
+//
+// A configuration is a set of (state, stack) pairs; stacks are shared lists of return states.
+// Each (configuration, byte class) step is computed once and then a table look-up, so that the
+// walk over the token tree costs one look-up a node. When a table fills up, everything but the
+// current configuration is forgotten and found again as needed.
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "ai/text/grammar.h"
+
+namespace ai {
+namespace {
+
+using State = Grammar::State;
+
+constexpr u32 kMaxConfigs = 4096;
+constexpr u32 kMaxItems = 48 * 1024;  // over all configurations
+constexpr u32 kMaxClosure = 4096;     // pairs met while one configuration is made
+constexpr u32 kMaxStacks = 8192;
+constexpr u32 kNoStack = ~u32{0};  // over the depth limit
+constexpr u32 kTransitionBytes = 512 * 1024;
+
+u32 mix(u64 v) {
+  v *= 0x9e3779b97f4a7c15;
+  return static_cast<u32>(v >> 32);
+}
+u64 pair_of(u32 state, u32 stack) {
+  return u64{state} << 32 | stack;
+}
+u32 state_of(u64 item) {
+  return static_cast<u32>(item >> 32);
+}
+u32 stack_of(u64 item) {
+  return static_cast<u32>(item);
+}
+
+template <class T>
+Result<void> copy_vector(Vector<T>& to, const Vector<T>& from) {
+  to = TRY(from.clone());
+  return to.reserve(from.capacity());
+}
+
+}  // namespace
+
+Result<base::Owner<GrammarState>> GrammarState::create(const Grammar& grammar) {
+  base::Owner<GrammarState> state = TRY(base::make<GrammarState>(grammar));
+  TRY(state->reserve());
+  state->reset();
+  return state;
+}
+
+Result<void> GrammarState::reserve() {
+  u32 configs = std::clamp<u32>(kTransitionBytes / (grammar_.class_count() * 2), 512, kMaxConfigs);
+  mask_words_ = (grammar_.tokens().vocabulary() + 63) / 64;
+  TRY(configs_.reserve(configs));
+  TRY(items_.reserve(kMaxItems));
+  TRY(transitions_.resize(usize{configs} * grammar_.class_count()));
+  TRY(config_index_.resize(kMaxConfigs * 2));
+  TRY(stacks_.reserve(kMaxStacks));
+  TRY(old_stacks_.reserve(kMaxStacks));
+  TRY(stack_index_.resize(kMaxStacks * 2));
+  TRY(found_.reserve(kMaxClosure));
+  TRY(pending_.reserve(kMaxClosure));
+  TRY(seen_.resize(kMaxClosure * 2));
+  TRY(seen_stamp_.resize(kMaxClosure * 2));
+  return masks_.resize(usize{mask_words_} * kMaskSlots);
+}
+
+Result<base::Owner<GrammarState>> GrammarState::clone() const {
+  base::Owner<GrammarState> copy = TRY(create(grammar_));
+  TRY(copy_vector(copy->configs_, configs_));
+  TRY(copy_vector(copy->items_, items_));
+  TRY(copy_vector(copy->transitions_, transitions_));
+  TRY(copy_vector(copy->config_index_, config_index_));
+  TRY(copy_vector(copy->stacks_, stacks_));
+  TRY(copy_vector(copy->stack_index_, stack_index_));
+  // The masks stay behind: they are found again when they are needed.
+  for (Config& config : copy->configs_) config.mask_slot = kNoMask;
+  copy->current_ = current_;
+  return copy;
+}
+
+void GrammarState::start_over() {
+  configs_.clear();
+  items_.clear();
+  stacks_.clear();
+  std::fill(config_index_.begin(), config_index_.end(), u16{0});
+  std::fill(stack_index_.begin(), stack_index_.end(), u32{0});
+  std::fill(std::begin(slot_owner_), std::end(slot_owner_), kDead);
+  // Configuration 0 and stack 0 stand for "dead" and "empty"; there is room for both.
+  (void)configs_.push_back({0, 0, 0, false, kNoMask});
+  (void)stacks_.push_back({Grammar::kNone, 0, 0});
+  std::fill_n(transitions_.begin(), grammar_.class_count(), kDead);
+}
+
+void GrammarState::reset() {
+  start_over();
+  begin_closure();
+  close_over(grammar_.rule_start(grammar_.root()), 0);
+  current_ = intern_closure();
+}
+
+bool GrammarState::nearly_full() const {
+  return configs_.size() > configs_.capacity() / 2 || items_.size() > items_.capacity() / 2 ||
+         stacks_.size() > stacks_.capacity() / 2;
+}
+
+void GrammarState::compact() {
+  begin_closure();
+  std::swap(stacks_, old_stacks_);
+  Config kept = configs_[current_];
+  closure_accepts_ = kept.accepting;
+  for (u32 i = 0; i < kept.count; i++) (void)found_.push_back(items_[kept.first + i]);
+  start_over();
+  for (u64& item : found_) {
+    // From the bottom of the old stack to its top.
+    u32 chain[kMaxStack + 1], length = 0;
+    for (u32 at = stack_of(item); at != 0; at = old_stacks_[at].parent)
+      chain[length++] = old_stacks_[at].state;
+    u32 stack = 0;
+    while (length > 0) stack = push(chain[--length], stack);
+    item = pair_of(state_of(item), stack);
+  }
+  current_ = intern_closure();
+}
+
+// ---- one step -------------------------------------------------------------------------------
+
+u32 GrammarState::push(u32 state, u32 parent) {
+  u32 depth = stacks_[parent].depth + 1;
+  if (depth > kMaxStack) return kNoStack;
+  u32 size = static_cast<u32>(stack_index_.size());
+  u32 slot = mix(pair_of(state, parent)) % size;
+  for (; stack_index_[slot] != 0; slot = (slot + 1) % size) {
+    const StackNode& node = stacks_[stack_index_[slot]];
+    if (node.state == state && node.parent == parent) return stack_index_[slot];
+  }
+  if (stacks_.size() == stacks_.capacity()) {
+    truncated_ = true;
+    return kNoStack;
+  }
+  stack_index_[slot] = static_cast<u32>(stacks_.size());
+  (void)stacks_.push_back({state, parent, depth});
+  return stack_index_[slot];
+}
+
+void GrammarState::begin_closure() {
+  found_.clear();
+  pending_.clear();
+  closure_accepts_ = false;
+  if (++stamp_ == 0) {  // after 2^32 closures old stamps could look new
+    std::fill(seen_stamp_.begin(), seen_stamp_.end(), u32{0});
+    stamp_ = 1;
+  }
+}
+
+// Follows everything that takes no byte; states that wait for one are collected in found_.
+void GrammarState::close_over(u32 state, u32 stack) {
+  std::span<const State> states = grammar_.states();
+  u32 size = static_cast<u32>(seen_.size());
+  auto add = [&](u32 to, u32 on) {
+    if (to == Grammar::kNone || on == kNoStack) return;
+    u64 item = pair_of(to, on);
+    u32 slot = mix(item) % size;
+    for (; seen_stamp_[slot] == stamp_; slot = (slot + 1) % size)
+      if (seen_[slot] == item) return;
+    bool waits = states[to].kind == State::Kind::kRange;
+    Vector<u64>& list = waits ? found_ : pending_;
+    if (list.size() == list.capacity() || found_.size() + pending_.size() + 1 >= size / 2) {
+      truncated_ = true;
+      return;
+    }
+    seen_[slot] = item;
+    seen_stamp_[slot] = stamp_;
+    (void)list.push_back(item);
+  };
+  add(state, stack);
+  // pending_ is a queue, not a stack: its length bounds the pairs met, so nothing is lost track of.
+  for (usize i = 0; i < pending_.size(); i++) {
+    u64 item = pending_[i];
+    const State& s = states[state_of(item)];
+    if (s.kind == State::Kind::kSplit) {
+      add(s.next, stack_of(item));
+      add(s.other, stack_of(item));
+    } else if (s.kind == State::Kind::kCall) {
+      // A call in last place needs no return of its own: lists stay flat.
+      u32 back = s.other;
+      while (states[back].kind == State::Kind::kSplit && states[back].other == Grammar::kNone)
+        back = states[back].next;
+      bool last = states[back].kind == State::Kind::kReturn;
+      add(grammar_.rule_start(s.next), last ? stack_of(item) : push(back, stack_of(item)));
+    } else if (s.kind == State::Kind::kReturn) {
+      const StackNode& top = stacks_[stack_of(item)];
+      if (stack_of(item) == 0) closure_accepts_ = true;
+      add(top.state, top.parent);
+    }
+  }
+  pending_.clear();
+}
+
+GrammarState::ConfigId GrammarState::intern_closure() {
+  if (found_.empty() && !closure_accepts_) return kDead;
+  std::sort(found_.begin(), found_.end());
+  u32 hash = closure_accepts_ ? 1 : 0;
+  for (u64 item : found_) hash = mix(item + hash * u64{31});
+  u32 size = static_cast<u32>(config_index_.size());
+  u32 slot = hash % size;
+  for (; config_index_[slot] != 0; slot = (slot + 1) % size) {
+    const Config& c = configs_[config_index_[slot]];
+    if (c.hash == hash && c.accepting == closure_accepts_ && c.count == found_.size() &&
+        std::equal(found_.begin(), found_.end(), items_.begin() + c.first))
+      return config_index_[slot];
+  }
+  if (configs_.size() == configs_.capacity() || found_.size() > items_.capacity() - items_.size()) {
+    truncated_ = true;
+    return kDead;
+  }
+  ConfigId id = static_cast<ConfigId>(configs_.size());
+  (void)configs_.push_back({static_cast<u32>(items_.size()), static_cast<u32>(found_.size()), hash,
+                            closure_accepts_, kNoMask});
+  (void)items_.append(found_.view());
+  config_index_[slot] = id;
+  std::fill_n(transitions_.begin() + usize{id} * grammar_.class_count(), grammar_.class_count(),
+              kUnknown);
+  return id;
+}
+
+GrammarState::ConfigId GrammarState::compute_step(ConfigId from, u8 byte) {
+  bool truncated_before = truncated_;
+  truncated_ = false;
+  begin_closure();
+  Config config = configs_[from];
+  for (u32 i = 0; i < config.count; i++) {
+    u64 item = items_[config.first + i];
+    const State& s = grammar_.states()[state_of(item)];
+    if (byte >= s.low && byte <= s.high) close_over(s.next, stack_of(item));
+  }
+  ConfigId to = intern_closure();
+  // A step that ran out of room is not remembered: after compact() it may succeed.
+  if (!truncated_)
+    transitions_[usize{from} * grammar_.class_count() + grammar_.byte_class(byte)] = to;
+  truncated_ |= truncated_before;
+  return to;
+}
+
+inline GrammarState::ConfigId GrammarState::step(ConfigId from, u8 byte) {
+  ConfigId to = transitions_[usize{from} * grammar_.class_count() + grammar_.byte_class(byte)];
+  return to != kUnknown ? to : compute_step(from, byte);
+}
+
+GrammarState::ConfigId GrammarState::walk(ConfigId from, std::string_view bytes) {
+  for (char c : bytes) {
+    if (from == kDead) break;
+    from = step(from, static_cast<u8>(c));
+  }
+  return from;
+}
+
+// ---- masks ----------------------------------------------------------------------------------
+
+void GrammarState::compute_mask(ConfigId config, std::span<u64> bits) {
+  std::fill(bits.begin(), bits.end(), u64{0});
+  std::span<const TokenTrie::Node> nodes = grammar_.tokens().nodes();
+  std::span<const TokenId> tokens = grammar_.tokens().tokens();
+  ConfigId at[TokenTrie::kMaxTokenBytes + 1];
+  at[0] = config;
+  for (u32 i = 0; i < nodes.size();) {
+    const TokenTrie::Node& node = nodes.data()[i];
+    ConfigId to = step(at[node.depth], node.byte);
+    if (to == kDead) {
+      i = node.skip;
+      continue;
+    }
+    at[node.depth + 1] = to;
+    for (u32 t = 0; t < node.count; t++) {
+      TokenId id = tokens[node.first + t];
+      bits[id / 64] |= u64{1} << id % 64;
+    }
+    i++;
+  }
+  if (configs_[config].accepting)
+    for (TokenId id : grammar_.tokens().ends()) bits[id / 64] |= u64{1} << id % 64;
+}
+
+std::span<const u64> GrammarState::mask_of(ConfigId config) {
+  auto slot_bits = [&](u32 slot) {
+    return masks_.view().subspan(usize{slot} * mask_words_, mask_words_);
+  };
+  if (configs_[config].mask_slot != kNoMask) return slot_bits(configs_[config].mask_slot);
+  u32 slot = next_slot_;
+  next_slot_ = (next_slot_ + 1) % kMaskSlots;
+  if (slot_owner_[slot] != kDead) configs_[slot_owner_[slot]].mask_slot = kNoMask;
+  slot_owner_[slot] = kDead;
+  truncated_ = false;
+  compute_mask(config, slot_bits(slot));
+  if (!truncated_) {
+    slot_owner_[slot] = config;
+    configs_[config].mask_slot = static_cast<u8>(slot);
+  }
+  return slot_bits(slot);
+}
+
+u32 GrammarState::mask(std::span<float> logits) {
+  if (nearly_full() && configs_[current_].mask_slot == kNoMask) compact();
+  std::span<const u64> bits = mask_of(current_);
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  u32 allowed = 0;
+  for (usize word = 0; word < bits.size(); word++) {
+    allowed += static_cast<u32>(std::popcount(bits[word]));
+    if (bits[word] == ~u64{0}) continue;
+    usize first = word * 64, end = std::min(logits.size(), first + 64);
+    for (usize id = first; id < end; id++)
+      if ((bits[word] >> (id - first) & 1) == 0) logits[id] = kNever;
+  }
+  // Rows past the vocabulary (padding of the output matrix) are never tokens.
+  for (usize id = bits.size() * 64; id < logits.size(); id++) logits[id] = kNever;
+  return allowed;
+}
+
+bool GrammarState::allows(TokenId token) {
+  const Tokenizer& tokenizer = grammar_.tokens().tokenizer();
+  if (token >= tokenizer.size()) return false;
+  if (tokenizer.is_end(token)) return may_end();
+  std::string_view piece = tokenizer.piece(token);
+  if (piece.empty() || piece.size() > TokenTrie::kMaxTokenBytes || tokenizer.is_control(token))
+    return false;
+  if (nearly_full()) compact();
+  return walk(current_, piece) != kDead;
+}
+
+bool GrammarState::accept(TokenId token) {
+  const Tokenizer& tokenizer = grammar_.tokens().tokenizer();
+  if (!allows(token)) return false;
+  if (!tokenizer.is_end(token)) current_ = walk(current_, tokenizer.piece(token));
+  return true;
+}
+
+bool GrammarState::may_end() const {
+  return configs_[current_].accepting;
+}
+
+bool GrammarState::finished() const {
+  return configs_[current_].accepting && configs_[current_].count == 0;
+}
+
+}  // namespace ai

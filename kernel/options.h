@@ -3,10 +3,12 @@
 //
 // Sources, later wins: defaults, /marrow.cfg (key=value a line, # comments), the boot command
 // line (key=value or a bare flag, "quoted values" with spaces). Unknown keys warn with the nearest.
+// Thread context of the boot CPU; works before the heap does.
 #pragma once
 
 #include <string_view>
 
+#include "kernel/base/format.h"
 #include "kernel/base/registry.h"
 #include "kernel/base/result.h"
 
@@ -27,12 +29,21 @@ REGISTRY(kernel_options, Option)
 namespace options {
 
 // Each returns what was wrong in the log, not to the caller: a bad option never stops a boot.
+// Nothing given by the command line is overridden by a file, whichever is read first.
 void parse_command_line(std::string_view text);
 void parse_file(std::string_view text);
+// One key=value or flag taken as it is, spaces included: an element of argv.
+void parse_argument(std::string_view argument);
 
 bool flag(const Option& option);
 u64 number(const Option& option);
 std::string_view text(const Option& option);
 bool given(const Option& option);  // set by a file or the command line
+
+// Every option by key: its values, default, meaning and, where given, its present value.
+void list(base::Writer& out);
+void list_markdown(base::Writer& out);
+
+void reset();  // back to the defaults: for tests
 
 }  // namespace options

@@ -6,7 +6,6 @@
 // events reach the sink from inside step().
 #pragma once
 
-#include "ai/attention/kv_type.h"
 #include "ai/platform.h"
 #include "ai/text/sampler.h"
 #include "ai/tokenizer/tokenizer.h"
@@ -15,6 +14,8 @@ namespace ai {
 
 class ChatTemplate;
 class Grammar;
+
+enum class KvType : u8 { kF16, kQ8 };
 
 struct EngineOptions {
   u32 context = 0;       // tokens a request may have; 0 = the model's, as far as memory allows

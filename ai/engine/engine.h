@@ -6,6 +6,7 @@
 // events reach the sink from inside step().
 #pragma once
 
+#include "ai/attention/kv_type.h"
 #include "ai/platform.h"
 #include "ai/text/sampler.h"
 #include "ai/tokenizer/tokenizer.h"
@@ -15,12 +16,14 @@ namespace ai {
 class ChatTemplate;
 class Grammar;
 
-enum class KvType : u8 { kF16, kQ8 };
-
 struct EngineOptions {
-  u32 context = 0;       // tokens a request may have; 0 = the model's, as far as memory allows
+  // Tokens a request may have. 0 = what the model was trained for, at most 4096, less when
+  // memory_bytes says so; a number that does not fit is an error.
+  u32 context = 0;
   u32 max_requests = 8;  // running at once
-  u64 kv_bytes = 0;      // of the page pool; 0 = as planned from context and max_requests
+  u32 max_queued = 64;   // waiting
+  u64 kv_bytes = 0;      // of the page pool; 0 = one full context and a page a request, for all
+  u64 memory_bytes = 0;  // that loading may take beside the file; 0 = whatever the platform gives
   KvType kv_type = KvType::kF16;
   u32 prefill_chunk = 256;  // prompt tokens a step
   const char* kernels = "auto";
@@ -41,10 +44,13 @@ struct Timings {
 enum class FinishReason : u8 { kStop, kLength, kContextFull, kCancelled, kError };
 
 struct TokenEvent {
+  // kNoToken: only text that was held back, just before on_end. End-of-generation tokens have no
+  // event unless Request::ignore_end.
   TokenId id;
   std::string_view text;  // whole UTF-8 characters only; may be empty while some are incomplete
   i32 logprob_micro;      // when Request::logprobs > 0
   std::span<const TokenLogprob> top;
+  u64 logits_hash;  // when Request::hash_logits
 };
 
 class RequestSink {
@@ -58,6 +64,8 @@ class RequestSink {
   ~RequestSink() = default;
 };
 
+using RequestId = u32;  // never 0
+
 struct Request {
   std::span<const TokenId> prompt;  // copied
   SamplerParams sampling;
@@ -69,9 +77,27 @@ struct Request {
   const Grammar* grammar = nullptr;        // outlives the request
   bool slide = false;                      // at a full context drop the oldest, say so in the log
   bool cache_prompt = true;
+  // Not 0: one more choice for the same prompt. It waits until that request has read the prompt
+  // and then shares its pages; where that one has ended, it is a request like any other.
+  RequestId fork_of = 0;
+  bool hash_logits = false;  // FNV-1a over the bits of the logits a token was picked from
 };
 
-using RequestId = u32;
+// One token of a text that is scored, not generated.
+struct TokenScore {
+  u32 index;          // in the text; logprob of tokens[index] after tokens[0 .. index - 1]
+  TokenId id;         // kNoToken behind the last one: `top` tells what would come next
+  i32 logprob_micro;  // natural log, millionths
+  std::span<const TokenLogprob> top;
+};
+
+class ScoreSink {
+ public:
+  virtual bool on_score(const TokenScore& score) = 0;  // false: enough
+
+ protected:
+  ~ScoreSink() = default;
+};
 
 struct ModelInfo {
   String name, architecture, quantization, licence;
@@ -93,6 +119,12 @@ class Engine {
   // rewritten in place (rows are interleaved). Nothing allocates on the token path after this.
   static Result<base::Owner<Engine>> load(std::span<Byte> file, Platform& platform,
                                           const EngineOptions& options);
+  // The same from a split file, parts in order.
+  static Result<base::Owner<Engine>> load(std::span<const std::span<Byte>> parts,
+                                          Platform& platform, const EngineOptions& options);
+  // What load() would take, without touching a weight; refuses what load() would refuse.
+  static Result<MemoryPlan> plan_load(std::span<const std::span<Byte>> parts, Platform& platform,
+                                      const EngineOptions& options);
   virtual ~Engine() = default;
 
   virtual const ModelInfo& info() const = 0;
@@ -101,16 +133,25 @@ class Engine {
   virtual const ChatTemplate* chat_template() const = 0;  // null when the model has none
   virtual const char* kernels_name() const = 0;
 
-  // kContextFull (both numbers in the log) when the prompt does not fit; kFull when the queue is.
+  // kContextFull (both numbers in the log) when the prompt does not fit; kFull when the queue is;
+  // kInvalidArgument for what the sampler or the tokenizer does not know. Later errors reach the
+  // sink.
   virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
   virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
   // One iteration. False: nothing to do. Errors of one request reach its sink, not the caller.
+  // submit() and cancel() may be called from a sink or from Platform::breathe(), step() may not.
   virtual bool step() = 0;
+  // How probable each token of a text is, from the second on, with up to `top` alternatives; runs
+  // to its end at once. kFull when running requests leave too few pages.
+  virtual Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) = 0;
 
   virtual u32 running() const = 0;
   virtual u32 queued() const = 0;
   virtual u64 kv_pages_total() const = 0;
-  virtual u64 kv_pages_used() const = 0;  // held by running requests
+  virtual u64 kv_pages_used() const = 0;    // held by running requests
+  virtual u64 kv_pages_cached() const = 0;  // kept for prompts that begin like an earlier text
+  virtual void forget_prompts() = 0;        // empties that cache
+  static constexpr u32 kMostLogprobs = 20;  // alternatives a token
 };
 
 }  // namespace ai

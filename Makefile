@@ -42,13 +42,14 @@ find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
 # What only a machine has: the hosted twin leaves these out.
 MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input)
+MACHINE_ONLY := main.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel console))
 KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
 KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
-TEST_SRC := $(call find,tests/hosted) $(call find,tests/kernel)
+TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call find,tests/kernel))
 # Pure parts of the machine side that unit tests and fuzzers reach.
 TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp)
 

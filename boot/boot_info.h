@@ -31,6 +31,7 @@ struct Framebuffer {
 };
 
 struct BootInfo {
+  const char* problem = nullptr;  // why the loader's words could not be read; then nothing is known
   const char* loader = "unknown";
   std::string_view command_line;
   StaticVector<MemoryRange, 128> memory;

@@ -19,10 +19,10 @@ struct Line {
   std::atomic<u32> version{0};
   u16 size = 0;
   Level level = Level::kInfo;
-  char text[kLineBytes];
+  char text[kLineBytes] = {};
 };
 
-Line lines[kLines];
+constinit Line lines[kLines];
 std::atomic<u32> next{0};
 std::atomic<Level> echo_level{Level::kWarn};
 

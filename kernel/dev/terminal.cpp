@@ -17,13 +17,14 @@ constinit sched::WaitQueue input;
 
 // Input that interrupted() looked past, in order. A power of two.
 struct Ahead {
-  u8 bytes[4096];
+  u8 bytes[4096] = {};
   u32 first = 0, last = 0;  // counters; their difference is the fill
   bool empty() const { return first == last; }
   bool full() const { return last - first == sizeof bytes; }
   void put(u8 byte) { bytes[last++ % sizeof bytes] = byte; }
   u8 take() { return bytes[first++ % sizeof bytes]; }
-} ahead;
+};
+constinit Ahead ahead;
 
 int read_devices() {
   for (CharDevice* device : devices) {

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The control registers of the calling CPU.
+#pragma once
+
+namespace arch {
+
+// Protection bits (SMEP, SMAP, UMIP, write protect) and vector state (XCR0), as far as present.
+void init_cpu_state();
+
+}  // namespace arch

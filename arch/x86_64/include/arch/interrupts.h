@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine's half of kernel/irq: vectors, lines and messages.
+#pragma once
+
+#include "kernel/base/result.h"
+
+namespace arch::interrupts {
+
+// 0..31 are faults, 32..47 stay free for a stray legacy controller, from 0xf0 on are the CPU's own.
+constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
+
+u64 message_address();  // of CPU 0
+
+struct Route {
+  u32 vector;
+  bool level;
+  bool active_low;
+};
+Result<void> route_line(u32 global_line, Route route);
+void mask_line(u32 global_line);
+
+// What the firmware says about an old device's fixed line.
+struct IsaLine {
+  u32 global_line;
+  bool level;
+  bool active_low;
+};
+IsaLine isa_line(u32 isa_line);
+
+}  // namespace arch::interrupts

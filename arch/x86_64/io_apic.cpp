@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// I/O APICs: a redirection entry a line. Intel 82093AA data sheet, chapter 3.
+#include "arch/x86_64/io_apic.h"
+
+#include <arch/interrupts.h>
+#include <arch/paging.h>
+#include <arch/port_io.h>
+
+#include "arch/x86_64/apic.h"
+#include "kernel/log.h"
+
+namespace arch {
+namespace io_apic {
+namespace {
+
+constexpr u32 kVersion = 1, kRedirections = 0x10;
+constexpr u32 kActiveLow = 1 << 13, kLevel = 1 << 15, kMasked = 1 << 16;
+
+struct Controller {
+  u64 base;
+  u32 first_line;
+  u32 lines;
+};
+constinit StaticVector<Controller, 8> controllers;
+constinit StaticVector<acpi::LineOverride, 16> overrides;
+constinit u32 boot_apic_id = 0;
+
+// Two registers: select, then the window.
+u32 read(u64 base, u32 index) {
+  *reinterpret_cast<volatile u32*>(base) = index;
+  return *reinterpret_cast<volatile u32*>(base + 0x10);
+}
+void write(u64 base, u32 index, u32 value) {
+  *reinterpret_cast<volatile u32*>(base) = index;
+  *reinterpret_cast<volatile u32*>(base + 0x10) = value;
+}
+
+const Controller* find(u32 line) {
+  for (const Controller& c : controllers)
+    if (line >= c.first_line && line - c.first_line < c.lines) return &c;
+  return nullptr;
+}
+
+void add(const acpi::IoApic& io) {
+  if (!paging::map_device(io.address, paging::kPageBytes).has_value())
+    return log::warn("irq", "io apic at {:x} could not be mapped", io.address);
+  u32 lines = (read(io.address, kVersion) >> 16 & 0xff) + 1;
+  if (!controllers.push_back({io.address, io.first_line, lines}))
+    return log::warn("irq", "more than {} io apics: the rest is ignored", controllers.capacity());
+  for (u32 i = 0; i < lines; i++) write(io.address, kRedirections + 2 * i, kMasked);
+}
+
+// The 8259 pair: moved away from the fault vectors, then masked for good.
+void silence_legacy() {
+  constexpr u16 kMaster = 0x20, kSlave = 0xa0;
+  constexpr u8 kInit = 0x11, k8086Mode = 0x01;
+  out8(kMaster, kInit);
+  out8(kSlave, kInit);
+  out8(kMaster + 1, 0x20);  // vectors 32..47: nobody's, so that a stray one is merely counted
+  out8(kSlave + 1, 0x28);
+  out8(kMaster + 1, 1 << 2);  // the slave hangs on line 2
+  out8(kSlave + 1, 2);
+  out8(kMaster + 1, k8086Mode);
+  out8(kSlave + 1, k8086Mode);
+  out8(kMaster + 1, 0xff);
+  out8(kSlave + 1, 0xff);
+}
+
+}  // namespace
+
+void init(const acpi::Tables& tables) {
+  boot_apic_id = apic::id();
+  overrides = tables.overrides;
+  silence_legacy();
+  for (const acpi::IoApic& io : tables.io_apics) add(io);
+}
+
+}  // namespace io_apic
+
+namespace interrupts {
+
+using io_apic::find;
+
+u64 message_address() {
+  return 0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12;
+}
+
+Result<void> route_line(u32 global_line, Route route) {
+  const io_apic::Controller* c = find(global_line);
+  if (c == nullptr) return fail(Errc::kNotFound, "no interrupt controller has this line");
+  u32 entry = io_apic::kRedirections + 2 * (global_line - c->first_line);
+  u32 low = route.vector | (route.level ? io_apic::kLevel : 0) |
+            (route.active_low ? io_apic::kActiveLow : 0);
+  io_apic::write(c->base, entry + 1, io_apic::boot_apic_id << 24);
+  io_apic::write(c->base, entry, low);
+  return {};
+}
+
+void mask_line(u32 global_line) {
+  const io_apic::Controller* c = find(global_line);
+  if (c == nullptr) return;
+  u32 entry = io_apic::kRedirections + 2 * (global_line - c->first_line);
+  io_apic::write(c->base, entry, io_apic::read(c->base, entry) | io_apic::kMasked);
+}
+
+IsaLine isa_line(u32 isa_line) {
+  for (const acpi::LineOverride& o : io_apic::overrides)
+    if (o.isa_line == isa_line) return {o.global_line, o.level, o.active_low};
+  return {isa_line, false, false};
+}
+
+}  // namespace interrupts
+}  // namespace arch

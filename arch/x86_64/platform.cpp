@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
+#include "arch/x86_64/platform.h"
+
+#include <arch/cpu.h>
+#include <arch/paging.h>
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/io_apic.h"
+#include "arch/x86_64/smp.h"
+#include "boot/boot_info.h"
+#include "kernel/log.h"
+
+namespace arch {
+namespace {
+
+constinit acpi::Tables tables;
+
+// Firmware tables lie in memory that is not ours; each page is mapped when it is first read.
+class FirmwareMemory final : public base::PhysicalView {
+ public:
+  Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
+    constexpr u64 kTop = u64{1} << 46;
+    if (bytes > kTop || address > kTop - bytes) return fail(Errc::kCorrupt, "no such address");
+    TRY(paging::map_firmware(address, bytes));
+    return std::span(reinterpret_cast<const Byte*>(address), bytes);
+  }
+};
+
+void read_firmware(const BootInfo& boot) {
+  FirmwareMemory memory;
+  u64 root = boot.acpi_rsdp;
+  if (root == 0) root = acpi::find_root_pointer(memory).value_or(0);
+  if (root == 0) return log::warn("acpi", "no tables: one cpu, no power-off");
+  Result<void> parsed = acpi::parse(memory, root, tables);
+  if (!parsed.has_value()) log::warn("acpi", "{}: one cpu, no power-off", parsed.error());
+  if (tables.bad_tables != 0) log::warn("acpi", "{} bad tables skipped", tables.bad_tables);
+}
+
+// A page of RAM for real mode, below the BIOS's own data at the end of conventional memory.
+u64 find_trampoline(const BootInfo& boot) {
+  constexpr u64 kWanted = 0x8000;
+  for (const MemoryRange& range : boot.memory)
+    if (range.kind == MemoryKind::kUsable && range.base <= kWanted &&
+        range.base + range.size >= kWanted + paging::kPageBytes)
+      return kWanted;
+  return 0;
+}
+
+}  // namespace
+
+const acpi::Tables& firmware() {
+  return tables;
+}
+
+void init_platform(const BootInfo& boot) {
+  read_firmware(boot);
+  apic::init(tables.local_apic);
+  apic::enable();
+  io_apic::init(tables);
+  smp::set_cpus(tables.cpus.view());
+  smp::set_trampoline(find_trampoline(boot));
+}
+
+}  // namespace arch

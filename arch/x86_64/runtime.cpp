@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What gcc and libstdc++ call when our own code is wrong: all of it ends in a panic.
+#include "kernel/base/result.h"
+#include "kernel/panic.h"
+
+void assertion_failed(const char* expression, const char* file, int line) {
+  panic("{}:{}: assertion failed: {}", file, line, expression);
+}
+
+extern "C" {
+
+[[noreturn]] void __stack_chk_fail() {
+  panic("a function's stack frame was overwritten (stack canary)");
+}
+[[noreturn]] void __cxa_pure_virtual() {
+  panic("a pure virtual function was called");
+}
+[[noreturn]] void abort() {
+  panic("abort() was called");
+}
+// Only emitted for virtual destructors; objects die through base::Delete.
+int __cxa_atexit(void (*)(void*), void*, void*) {
+  return 0;
+}
+
+}  // extern "C"
+
+namespace std {
+
+[[noreturn]] void __glibcxx_assert_fail(const char* file, int line, const char* function,
+                                        const char* condition) noexcept {
+  panic("{}:{}: {}: {}", file, line, function, condition);
+}
+#define STD_THROW(name)                                         \
+  [[noreturn]] void name(const char* text) {                    \
+    panic("the C++ library would throw: {} ({})", text, #name); \
+  }
+STD_THROW(__throw_logic_error)
+STD_THROW(__throw_length_error)
+STD_THROW(__throw_out_of_range)
+STD_THROW(__throw_invalid_argument)
+#undef STD_THROW
+[[noreturn]] void __throw_out_of_range_fmt(const char* format, ...) {
+  panic("the C++ library would throw out_of_range: {}", format);
+}
+[[noreturn]] void __throw_bad_optional_access() {
+  panic("an empty std::optional was read");
+}
+
+}  // namespace std

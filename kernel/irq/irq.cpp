@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of vectors. Rows change with interrupts off, so a handler never meets a half row.
+#include "kernel/irq/irq.h"
+
+#include <arch/interrupts.h>
+
+#include <array>
+
+#include "kernel/sync/lock.h"
+
+namespace irq {
+namespace {
+
+using arch::interrupts::kFirstDeviceVector;
+using arch::interrupts::kLastDeviceVector;
+
+struct Row {
+  const char* name = nullptr;  // null = free
+  Handler handler = nullptr;
+  void* context = nullptr;
+  u64 count = 0;
+};
+constinit std::array<Row, 256> rows{};
+constinit u64 stray = 0;  // interrupts nobody had asked for
+
+}  // namespace
+
+Result<u32> allocate(const char* name, Handler handler, void* context) {
+  locks::InterruptsOff off;
+  for (u32 vector = kFirstDeviceVector; vector <= kLastDeviceVector; vector++) {
+    if (rows[vector].name != nullptr) continue;
+    rows[vector] = {name, handler, context, 0};
+    return vector;
+  }
+  return fail(Errc::kFull, "all interrupt vectors are in use");
+}
+
+void release(u32 vector) {
+  locks::InterruptsOff off;
+  rows[vector] = {};
+}
+
+Message message(u32 vector) {
+  return {arch::interrupts::message_address(), vector};
+}
+
+Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {
+  return arch::interrupts::route_line(global_line, {.vector = vector,
+                                                    .level = trigger == Trigger::kLevel,
+                                                    .active_low = polarity == Polarity::kLow});
+}
+
+Result<void> route_isa(u32 isa_line, u32 vector) {
+  arch::interrupts::IsaLine line = arch::interrupts::isa_line(isa_line);
+  return route_line(line.global_line, vector, line.level ? Trigger::kLevel : Trigger::kEdge,
+                    line.active_low ? Polarity::kLow : Polarity::kHigh);
+}
+
+void mask_line(u32 global_line) {
+  arch::interrupts::mask_line(global_line);
+}
+
+void dispatch(u32 vector) {
+  Row& row = rows[vector];
+  if (row.handler == nullptr) {
+    stray++;
+  } else {
+    row.count++;
+    row.handler(row.context);
+  }
+}
+
+void list(base::Writer& out) {
+  for (u32 vector = kFirstDeviceVector; vector <= kLastDeviceVector; vector++)
+    if (rows[vector].name != nullptr)
+      base::format_to(out, "{:>4} {:>12} {}\n", vector, rows[vector].count, rows[vector].name);
+  base::format_to(out, "     {:>12} nobody's\n", stray);
+}
+
+}  // namespace irq

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Prints a panic and runs the panic shell. Nothing here allocates, locks or sleeps.
+#include "kernel/panic.h"
+
+#include <arch/cpu.h>
+#include <arch/trap_frame.h>
+
+#include <atomic>
+
+#include "kernel/base/bytes.h"
+#include "kernel/log.h"
+#include "kernel/symbols.h"
+
+namespace {
+
+constexpr u32 kNobody = ~u32{0};
+constexpr u32 kLogLines = 32;
+
+constinit StaticVector<CharDevice*, 4> devices;
+using Shell = void (*)(PanicConsole&);
+constinit Shell panic_shell = nullptr;
+constinit std::atomic<u32> panicking_cpu{kNobody};
+
+// Where it happened, kept for the shell's commands.
+struct Scene {
+  const arch::TrapFrame* frame = nullptr;  // null: a software panic
+  symbols::Place place{};
+};
+constinit Scene scene;
+
+class Devices final : public PanicConsole {
+ public:
+  void write(std::string_view text) override {
+    while (!text.empty()) {
+      usize line = text.find('\n');
+      write_raw(text.substr(0, line));
+      if (line == std::string_view::npos) return;
+      write_raw("\r\n");
+      text.remove_prefix(line + 1);
+    }
+  }
+  int read() override {
+    for (;;) {
+      for (CharDevice* device : devices)
+        if (int byte = device->read(); byte >= 0) return byte;
+      arch::Cpu::relax();
+    }
+  }
+
+ private:
+  void write_raw(std::string_view text) {
+    for (CharDevice* device : devices) device->write(text);
+  }
+};
+constinit Devices console;
+
+[[noreturn]] void stop() {
+  arch::halt_forever();
+}
+
+// A panic while panicking: say so in as few steps as possible.
+[[noreturn]] void panic_again(std::string_view reason) {
+  static constinit std::atomic<u32> depth{0};
+  if (depth.fetch_add(1) == 0) {
+    console.write("\nanother panic while this one was reported: ");
+    console.write(reason);
+    console.write("\n");
+  }
+  stop();
+}
+
+[[noreturn]] void end(u32 cpu) {
+  if (panic_shell != nullptr) panic_shell(console);
+  base::format_to(console, "\nCPU {} is halted.\n", cpu);
+  stop();
+}
+
+[[noreturn]] void report(std::string_view reason, const Scene& where) {
+  arch::Cpu::disable_interrupts();
+  u32 cpu = arch::Cpu::cpu_index();
+  u32 nobody = kNobody;
+  if (!panicking_cpu.compare_exchange_strong(nobody, cpu)) {
+    if (nobody == cpu) panic_again(reason);
+    stop();  // another CPU tells its story; ours would only garble it
+  }
+  scene = where;
+  arch::stop_other_cpus();
+  base::format_to(console, "\n*** panic on CPU {}: {}\n", cpu, reason);
+  panic_print_registers(console);
+  console.write("call chain:\n");
+  panic_print_backtrace(console);
+  console.write("last log lines:\n");
+  log::replay(console, kLogLines);
+  end(cpu);
+}
+
+}  // namespace
+
+void panic_args(std::string_view format, std::span<const base::FormatArg> args) {
+  static constinit char text[512];
+  base::BufferWriter reason(text);
+  base::format_args(reason, format, args);
+  // The chain begins at our caller: its frame pointer is what ours saved.
+  const auto* frame = static_cast<const Byte*>(__builtin_frame_address(0));
+  report(reason.view(), {.place = {.pc = reinterpret_cast<u64>(__builtin_return_address(0)),
+                                   .frame_pointer = base::load<u64>(frame)}});
+}
+
+void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
+  report(reason, {&frame, {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}});
+}
+
+void panic_add_device(CharDevice& device) {
+  if (!devices.push_back(&device)) panic("more than {} panic devices", devices.capacity());
+}
+
+void panic_set_shell(void (*shell)(PanicConsole& console)) {
+  panic_shell = shell;
+}
+
+void panic_print_registers(base::Writer& out) {
+  if (scene.frame != nullptr) arch::print_registers(*scene.frame, out);
+}
+
+void panic_print_backtrace(base::Writer& out) {
+  if (scene.place.pc != 0) symbols::print_backtrace(out, scene.place);
+}

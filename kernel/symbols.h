@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Names for code addresses, from the table that scripts/gen_symbols.py links into the kernel.
+#pragma once
+
+#include "kernel/base/format.h"
+
+namespace symbols {
+
+struct Symbol {
+  const char* name;  // nullptr: the address is not in kernel text
+  u64 offset;        // bytes from the function's start
+};
+
+// Any context, panic included.
+Symbol find(u64 address);
+
+// Where a flow of control is.
+struct Place {
+  u64 pc;
+  u64 frame_pointer;
+  u64 stack_pointer = 0;  // 0 = not known
+};
+
+// The call chain of `place`, one line a frame: "  0000000001001234 name+0x12".
+// Follows frame pointers for as long as they point into readable memory.
+void print_backtrace(base::Writer& out, const Place& place);
+
+// Copies up to `room.size()` return addresses of a chain, without printing. Returns how many.
+u32 capture(const Place& place, std::span<u64> room);
+// "  0000000001001234 name+0x12". A return address names the call before it.
+enum class Position : u8 { kHere, kReturn };
+void print_address(base::Writer& out, u64 address, Position position);
+
+}  // namespace symbols

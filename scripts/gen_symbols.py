@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes the table by which the kernel names addresses: gen_symbols.py KERNEL.elf OUT.bin.
+
+Layout, little-endian, read by kernel/symbols.cpp:
+  u32 count; count x { u32 address; u32 offset of its name }, by address; names, each ends in NUL.
+Only functions: data would move when the table itself is linked in.
+"""
+import struct
+import subprocess
+import sys
+
+NAME_MAX = 120  # a backtrace line; longer names are template argument lists
+
+
+def functions(elf):
+    """(address, demangled name) of every function, by address, one a address."""
+    text = subprocess.run(["nm", "--demangle", "--defined-only", elf], check=True,
+                          capture_output=True, text=True).stdout
+    found = {}
+    for line in text.splitlines():
+        address, kind, name = line.split(" ", 2)
+        # A dot begins NASM's local labels.
+        if kind in "tTwW" and not name.startswith(".") and ".." not in name.split("(")[0]:
+            found.setdefault(int(address, 16), name)
+    return sorted(found.items())
+
+
+def short(name):
+    """Without the parameter list and the noise of anonymous namespaces."""
+    name = name.replace("(anonymous namespace)::", "")
+    depth, cut = 0, len(name)
+    for i, c in enumerate(name):
+        if c == "(" and depth == 0 and not name[:i].endswith("operator"):
+            cut = i
+            break
+        depth += (c == "<") - (c == ">" and name[i - 1] != "-")
+    return name[:cut][:NAME_MAX]
+
+
+def main():
+    rows, names = [], bytearray()
+    for address, name in functions(sys.argv[1]):
+        if address >= 1 << 32:
+            sys.exit(f"{name} at {address:#x}: the table holds 32-bit addresses")
+        rows.append(struct.pack("<II", address, len(names)))
+        names += short(name).encode() + b"\0"
+    with open(sys.argv[2], "wb") as out:
+        out.write(struct.pack("<I", len(rows)) + b"".join(rows) + names)
+
+
+if __name__ == "__main__":
+    main()

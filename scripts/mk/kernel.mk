@@ -1,0 +1,28 @@
+# The kernel: build/x86_64/marrow.elf, linked twice so that it carries its own symbol table.
+KERNEL_ELF := $(X86)/marrow.elf
+KERNEL_LD := arch/x86_64/kernel.ld
+# Kernel objects come first: of two copies of an inline function the linker keeps the first, and
+# only these are built without vector registers, so an interrupt handler never touches one.
+# For the same reason kernel/base, which both worlds share, is built that way.
+KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(filter $(X86)/engine/kernel/%,$(ENGINE_OBJ)) \
+  $(filter-out $(X86)/engine/kernel/%,$(ENGINE_OBJ))
+$(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
+KERNEL_LDFLAGS := -nostdlib -static --gc-sections -z max-page-size=4096 -z noexecstack \
+  --build-id=none --fatal-warnings
+
+.PHONY: kernel
+kernel: $(KERNEL_ELF)  ## the kernel, build/x86_64/marrow.elf
+
+# Pass 1 has an empty table; pass 2 the table of pass 1. Text lies before the table, so its symbols
+# must not have moved: the table made from pass 2 is compared with the one it carries.
+$(KERNEL_ELF): $(KERNEL_LINK_OBJ) $(KERNEL_LD) scripts/gen_symbols.py
+	$(call say,LINK,$@)
+	$(Q)ld $(KERNEL_LDFLAGS) -T $(KERNEL_LD) -o $@.pass1 $(KERNEL_LINK_OBJ)
+	$(Q)python3 scripts/gen_symbols.py $@.pass1 $(X86)/symbols.bin
+	$(Q)cd $(X86) && objcopy -I binary -O elf64-x86-64 \
+	  --rename-section .data=.symbols,alloc,load,readonly,data,contents symbols.bin symbols.o
+	$(Q)ld $(KERNEL_LDFLAGS) -T $(KERNEL_LD) -o $@.pass2 $(KERNEL_LINK_OBJ) $(X86)/symbols.o
+	$(Q)python3 scripts/gen_symbols.py $@.pass2 $(X86)/symbols.check
+	$(Q)cmp $(X86)/symbols.bin $(X86)/symbols.check || \
+	  { echo "linking the symbol table moved text: backtraces would lie"; exit 1; }
+	$(Q)rm -f $@.pass1 $(X86)/symbols.check && mv $@.pass2 $@

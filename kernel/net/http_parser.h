@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One HTTP/1.x request at a time from bytes as they come (RFC 9112), strict and bounded.
+//
+// Anything two readers could understand differently (bare line feeds, folded or repeated
+// framing headers, blanks before colons) is refused: that is what request smuggling lives on.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "kernel/base/containers.h"
+#include "kernel/net/url.h"
+
+namespace net {
+
+struct HttpLimits {
+  u32 target_bytes = 8 * 1024;
+  u32 head_bytes = 16 * 1024;
+  u32 headers = 100;
+  u64 body_bytes = 16 * kMiB;
+};
+
+struct HttpHeader {
+  std::string_view name, value;
+};
+
+// Views into the parser; valid until the next reset().
+struct HttpRequest {
+  std::string_view method;
+  std::string_view path;   // decoded; "%2F" stays apart from '/' only in `target`
+  std::string_view query;  // escaped
+  std::span<const HttpHeader> headers;
+  std::string_view body;
+  bool http_1_0 = false;
+  bool keep_alive = true;
+
+  // The first header of that name, in any letter case; "" when there is none.
+  std::string_view header(std::string_view name) const;
+};
+
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+// Is `token` one of a comma-separated list, in any letter case?
+bool list_has_token(std::string_view list, std::string_view token);
+
+class HttpParser {
+ public:
+  enum class State : u8 { kIdle, kHead, kBody, kComplete, kFailed };
+
+  explicit HttpParser(const HttpLimits& limits) : limits_(limits) {}
+
+  // Takes bytes up to the end of one request and returns how many it took.
+  usize feed(std::string_view bytes);
+  // For the next request on the same connection.
+  void reset();
+
+  State state() const { return state_; }
+  bool awaits_continue() const {
+    return expects_continue_ && state_ == State::kBody && body_.empty();
+  }
+  int status() const { return status_; }            // of kFailed
+  const char* problem() const { return problem_; }  // of kFailed
+  HttpRequest request() const;
+
+ private:
+  enum class Part : u8 {
+    kRequestLine,
+    kHeaders,
+    kLengthBody,
+    kChunkSize,
+    kChunkData,
+    kChunkEnd,
+    kTrailers
+  };
+
+  bool refuse(int status, const char* problem);
+  bool take_line(std::string_view& bytes, usize limit, int too_long, std::string_view& line);
+  bool step(std::string_view& bytes);
+  bool request_line(std::string_view line);
+  bool header_line(std::string_view line);
+  bool end_of_head();
+  bool place_headers();
+  bool framing();
+  bool one_header(std::string_view name, std::string_view& value, bool& found);
+  bool chunk_size(std::string_view line);
+  bool add_body(std::string_view& bytes);
+
+  HttpLimits limits_;
+  State state_ = State::kIdle;
+  Part part_ = Part::kRequestLine;
+  int status_ = 0;
+  const char* problem_ = "";
+  Vector<char> head_;  // request line and headers, without line ends
+  usize line_start_ = 0;
+  u32 blank_lines_ = 0;
+  usize head_used_ = 0;  // bytes of head or trailers seen
+  struct Piece {
+    u32 at, size;
+  };
+  Piece method_{}, target_{};
+  struct HeaderPlace {
+    Piece name, value;
+  };
+  Vector<HeaderPlace> places_;
+  Vector<HttpHeader> headers_;
+  String path_;
+  Vector<char> body_;
+  u64 left_ = 0;  // of the body or the chunk
+  bool http_1_0_ = false, keep_alive_ = true, expects_continue_ = false;
+};
+
+}  // namespace net

@@ -24,7 +24,8 @@ NASM := nasm
 
 # ---- flags ---------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Werror
-LANGUAGE := -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffp-contract=off
+LANGUAGE := -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffp-contract=off \
+  -fno-math-errno
 COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP
 # The engine's objects run in ring 0 and in a process: no red zone, no PIC, no TLS canary.
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables \

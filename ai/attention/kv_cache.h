@@ -18,6 +18,7 @@ class PagePool {
  public:
   // `pages` pages of `page_bytes` each, in one run of the platform's pages.
   static Result<PagePool> create(Platform& platform, u32 pages, usize page_bytes);
+  static u64 book_bytes(u32 pages) { return u64{pages} * sizeof(Page); }  // beside the pages
   PagePool(PagePool&& other) noexcept;
   PagePool& operator=(PagePool&&) = delete;
   ~PagePool();

@@ -7,20 +7,18 @@
 
 #include <string_view>
 
-#include "ai/quant/types.h"
+#include "ai/quant/groups.h"
 #include "kernel/base/cpu_features.h"
 
 namespace ai {
 
-constexpr u32 kGroupRows = 16;  // rows interleaved together: one SIMD lane owns one row
-
 // out[b * out_stride + r] = dot(row r, activation b), or += when `accumulate` (the residual add:
 // one further rounded addition to what is already there).
-// Rows run over the groups [first_group, last_group); rows >= `rows` of the last group are not
-// stored.
+// Rows run over the groups [first_group, last_group); the last group of the matrix may have fewer
+// than 16 rows (ai/quant/groups.h says how those lie), and no others are stored.
 struct MatMul {
   const void* groups;  // start of group 0
-  usize group_bytes;   // 16 rows
+  usize group_bytes;   // 16 rows: 16 * row_bytes
   u32 columns, rows;
   u32 first_group, last_group;
   const void* activations;  // `batch` quantized vectors
@@ -36,15 +34,15 @@ struct KernelTable {
   CpuFeatures needs;
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);  // null = not supplied by this table
   // Quantizes n values (a multiple of the activation's block); activation_bytes(type, n) in
-  // quant.h.
+  // ai/quant/quant.h.
   void (*quantize[usize(ActivationType::kCount)])(const float* in, void* out, u32 n);
-  // out = in / rms(in) * weight
+  // out = in / sqrt(mean(in * in) + epsilon) * weight; in and out may be the same
   void (*rms_norm)(const float* in, const float* weight, float epsilon, float* out, u32 n);
   // out = silu(gate) * up, gelu(gate) * up
   void (*silu_mul)(const float* gate, const float* up, float* out, u32 n);
   void (*gelu_mul)(const float* gate, const float* up, float* out, u32 n);
   void (*add)(const float* a, const float* b, float* out, u32 n);
-  // One query head against the cache: see ai/attention/attend.h for the job's shape.
+  // Queries of one KV head against its pages: ai/attention/attend.h.
   void (*attend)(const struct AttendJob& job);
 };
 

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// How keys and values are kept.
+#pragma once
+
+#include "kernel/base/types.h"
+
+namespace ai {
+
+enum class KvType : u8 { kF16, kQ8 };
+
+}  // namespace ai

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The pages of every sequence: shared beginnings, copies only where two texts part, exact books.
+#include "ai/engine/kv_store.h"
+
+namespace ai {
+
+u64 KvStore::book_bytes(u32 pages, u32 page_positions) {
+  return PagePool::book_bytes(pages) + PrefixCache::bytes(pages, page_positions);
+}
+
+Result<KvStore> KvStore::create(Platform& platform, u32 pages, usize page_bytes,
+                                u32 page_positions) {
+  PrefixCache cache = TRY(PrefixCache::create(pages, page_positions));
+  PagePool pool = TRY(PagePool::create(platform, pages, page_bytes));
+  return KvStore(std::move(pool), std::move(cache), page_positions);
+}
+
+Result<PageId> KvStore::take() {
+  PagePool::Taken taken = TRY(pool_.take());
+  if (taken.was_idle) cache_.forget(taken.page);
+  return taken.page;
+}
+
+u32 KvStore::match(std::span<const TokenId> tokens) const {
+  u32 length = 0;
+  PrefixCache::Serial serial = PrefixCache::kRoot;
+  for (; length + page_positions_ <= tokens.size(); length += page_positions_) {
+    PageId page = cache_.find(serial, tokens.subspan(length, page_positions_));
+    if (page == kNoPage) break;
+    serial = cache_.serial(page);
+  }
+  return length;
+}
+
+void KvStore::adopt(Sequence& sequence, std::span<const TokenId> tokens, u32 most) {
+  ASSERT(sequence.pages.empty() && sequence.length == 0 && most <= tokens.size());
+  while (sequence.length + page_positions_ <= most) {
+    PageId page = cache_.find(sequence.serial, tokens.subspan(sequence.length, page_positions_));
+    if (page == kNoPage) break;
+    pool_.hold(page);
+    MUST(sequence.pages.push_back(page));
+    sequence.length += page_positions_;
+    sequence.known_pages++;
+    sequence.serial = cache_.serial(page);
+  }
+  adopt_part(sequence, tokens.subspan(sequence.length, most - sequence.length));
+}
+
+// The beginning of the next page, copied from the text that has most of it in common.
+void KvStore::adopt_part(Sequence& sequence, std::span<const TokenId> rest) {
+  rest = rest.first(std::min<usize>(rest.size(), page_positions_));
+  PrefixCache::Partial part = cache_.find_partial(sequence.serial, rest);
+  if (part.common == 0) return;
+  pool_.hold(part.page);  // so that take() cannot give away what is to be copied
+  Result<PageId> copy = take();
+  if (copy.has_value()) {
+    std::memcpy(pool_.data(*copy), pool_.data(part.page), pool_.page_bytes());
+    MUST(sequence.pages.push_back(*copy));
+    sequence.length += part.common;
+  }
+  pool_.release(part.page);
+}
+
+Result<void> KvStore::extend(Sequence& sequence, u32 until) {
+  ASSERT(until >= sequence.length);
+  u32 first = sequence.length / page_positions_, wanted = pages_for(until);
+  usize before = sequence.pages.size();
+  // Only the page that `length` lies in can be shared; what follows was taken for this sequence.
+  bool copy = until > sequence.length && first < before && !private_page(sequence.pages[first]);
+  usize more = (wanted > before ? wanted - before : 0) + (copy ? 1 : 0);
+  if (more > available()) return fail(Errc::kFull, "every KV page is in use");
+  if (copy) {
+    PageId old = sequence.pages[first], fresh = MUST(take());
+    std::memcpy(pool_.data(fresh), pool_.data(old), pool_.page_bytes());
+    sequence.pages[first] = fresh;
+    pool_.release(old);
+  }
+  while (sequence.pages.size() < wanted) {
+    PageId fresh = MUST(take());
+    MUST(sequence.pages.push_back(fresh));
+  }
+  return {};
+}
+
+void KvStore::commit(Sequence& sequence, std::span<const TokenId> tokens, u32 length,
+                     bool remember) {
+  ASSERT(length <= tokens.size() && pages_for(length) <= sequence.pages.size());
+  sequence.length = length;
+  // A sequence that stopped remembering (or never began) has no chain to continue.
+  while (remember && (sequence.known_pages + 1) * page_positions_ <= length) {
+    PageId& page = sequence.pages[sequence.known_pages];
+    auto part = tokens.subspan(usize{sequence.known_pages} * page_positions_, page_positions_);
+    PageId twin = cache_.find(sequence.serial, part);
+    if (twin != kNoPage) {  // the same tokens computed twice at once: the same bytes, so one goes
+      pool_.hold(twin);
+      pool_.release(std::exchange(page, twin));
+    } else {
+      cache_.insert(page, sequence.serial, part);
+      pool_.set_keep(page, true);
+    }
+    sequence.serial = cache_.serial(page);
+    sequence.known_pages++;
+  }
+}
+
+void KvStore::cut(Sequence& sequence) {
+  ASSERT(sequence.known_pages * page_positions_ <= sequence.length);
+  while (sequence.pages.size() > pages_for(sequence.length)) {
+    pool_.release(sequence.pages.back());
+    sequence.pages.pop_back();
+  }
+}
+
+void KvStore::fork(const Sequence& from, Sequence& to, u32 length) {
+  ASSERT(to.pages.empty() && length <= from.length);
+  for (u32 i = 0; i < pages_for(length); i++) {
+    pool_.hold(from.pages[i]);
+    MUST(to.pages.push_back(from.pages[i]));
+  }
+  to.length = length;
+  to.known_pages = std::min(from.known_pages, length / page_positions_);
+  to.serial =
+      to.known_pages == 0 ? PrefixCache::kRoot : cache_.serial(to.pages[to.known_pages - 1]);
+}
+
+void KvStore::end(Sequence& sequence, std::span<const TokenId> tokens, bool remember) {
+  u32 whole = sequence.length / page_positions_, rest = sequence.length % page_positions_;
+  if (remember && rest > 0 && whole == sequence.known_pages) {
+    PageId page = sequence.pages[whole];
+    auto part = tokens.subspan(usize{whole} * page_positions_, rest);
+    if (private_page(page) && cache_.find_partial(sequence.serial, part).common < rest) {
+      cache_.insert(page, sequence.serial, part);
+      pool_.set_keep(page, true);
+    }
+  }
+  while (!sequence.pages.empty()) {
+    pool_.release(sequence.pages.back());
+    sequence.pages.pop_back();
+  }
+  sequence.length = sequence.known_pages = 0;
+  sequence.serial = PrefixCache::kRoot;
+}
+
+void KvStore::clear() {
+  for (PageId page = 0; page < pool_.total(); page++)
+    if (cache_.known(page) && pool_.references(page) == 0) {
+      cache_.forget(page);
+      pool_.set_keep(page, false);
+    }
+}
+
+// Every idle page is known, every page known but not held is idle.
+bool KvStore::consistent() const {
+  u32 known_idle = 0;
+  for (PageId page = 0; page < pool_.total(); page++)
+    known_idle += cache_.known(page) && pool_.references(page) == 0;
+  return pool_.consistent() && known_idle == pool_.idle();
+}
+
+}  // namespace ai

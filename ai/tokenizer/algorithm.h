@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What every tokenizer shares: the vocabulary, special tokens in the text, BOS and EOS.
+#pragma once
+
+#include "ai/tokenizer/vocabulary.h"
+
+namespace ai {
+
+class VocabularyTokenizer : public Tokenizer {
+ public:
+  Result<void> encode(std::string_view text, AddSpecial add, ParseSpecial parse,
+                      Vector<TokenId>& out) const final;
+  std::string_view piece(TokenId id) const final { return vocabulary_.piece(id); }
+  u32 size() const final { return vocabulary_.size(); }
+  bool is_end(TokenId id) const final { return vocabulary_.is_end(id); }
+  bool is_control(TokenId id) const final { return vocabulary_.is_control(id); }
+  TokenId bos() const final { return vocabulary_.bos; }
+  TokenId eos() const final { return vocabulary_.eos; }
+
+ protected:
+  // Text without special tokens; `after_special` also at the beginning.
+  virtual Result<void> encode_text(std::string_view text, bool after_special,
+                                   Vector<TokenId>& out) const = 0;
+
+  // What ends a text that is to have its special tokens.
+  virtual TokenId closing() const { return vocabulary_.eos; }
+
+  Vocabulary vocabulary_;
+};
+
+// One for each value of tokenizer.ggml.model.
+Result<base::Owner<Tokenizer>> make_bpe(const TokenizerConfig& config, Platform& platform);
+Result<base::Owner<Tokenizer>> make_spm(const TokenizerConfig& config, Platform& platform);
+Result<base::Owner<Tokenizer>> make_unigram(const TokenizerConfig& config, Platform& platform);
+Result<base::Owner<Tokenizer>> make_wordpiece(const TokenizerConfig& config, Platform& platform);
+
+}  // namespace ai

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Loading a vocabulary: spelling, index by text, roles of tokens.
+#include "ai/tokenizer/vocabulary.h"
+
+#include <bit>
+
+#include "ai/tokenizer/byte_level.h"
+#include "kernel/base/bytes.h"
+
+namespace ai {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581 stands for a space
+// A genuine vocabulary needs a few dozen steps; only texts made to collide need thousands.
+constexpr u32 kMaxProbes = 4096;
+
+u64 hash(std::string_view text) {
+  constexpr u64 kOdd = 0x9e3779b97f4a7c15;
+  u64 h = text.size() * kOdd;
+  const Byte* at = reinterpret_cast<const Byte*>(text.data());
+  usize left = text.size();
+  for (; left >= 8; left -= 8, at += 8) h = std::rotl((h ^ base::load<u64>(at)) * kOdd, 29);
+  u64 tail = 0;
+  for (usize i = 0; i < left; i++) tail |= u64{at[i]} << (8 * i);
+  h = (h ^ tail) * kOdd;
+  return h ^ h >> 32;
+}
+
+std::optional<u8> hex_digit(char c) {
+  if (c >= '0' && c <= '9') return static_cast<u8>(c - '0');
+  if (c >= 'A' && c <= 'F') return static_cast<u8>(c - 'A' + 10);
+  if (c >= 'a' && c <= 'f') return static_cast<u8>(c - 'a' + 10);
+  return std::nullopt;
+}
+
+// "<0x0A>" is the byte 10.
+std::optional<u8> byte_text(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
+  auto high = hex_digit(text[3]);
+  auto low = hex_digit(text[4]);
+  if (!high || !low) return std::nullopt;
+  return static_cast<u8>(*high << 4 | *low);
+}
+
+// Tokens that end a generation whatever the file says of their type. Converters often leave
+// eot/eom/fim ids out, so the names are all there is to go by.
+constexpr std::string_view kEndNames[] = {
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|calls|>",
+    "<|flush|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
+    // Fill-in-the-middle: padding, repository and file separators.
+    "<|fim_pad|>",
+    "<fim-pad>",
+    "<fim_pad>",
+    "<PAD>",
+    "[PAD]",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<fim-repo>",
+    "<REPO>",
+    "<reponame>",
+    "<|file_sep|>",
+};
+// Harmony's markup is text for whoever reads the answer, though its file calls it control.
+constexpr std::string_view kVisibleNames[] = {"<|channel|>", "<|message|>", "<|start|>",
+                                              "<|constrain|>"};
+
+bool among(std::string_view text, std::span<const std::string_view> names) {
+  return std::find(names.begin(), names.end(), text) != names.end();
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view lower) {
+  for (usize at = 0; at + lower.size() <= text.size(); at++) {
+    usize i = 0;
+    while (i < lower.size() && (text[at + i] | 0x20) == (lower[i] | 0x20)) i++;
+    if (i == lower.size()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<void> Vocabulary::load(const TokenizerConfig& config, const VocabularyDefaults& defaults,
+                              Platform& platform) {
+  usize count = config.tokens.size();
+  if (count == 0 || count > Tokenizer::kNoToken / 4)
+    return fail(Errc::kCorrupt, "tokenizer.ggml.tokens is empty or too long");
+  if (!config.types.empty() && config.types.size() < count)
+    return fail(Errc::kCorrupt, "tokenizer.ggml.token_type is shorter than the vocabulary");
+  if (!config.scores.empty() && config.scores.size() < count)
+    return fail(Errc::kCorrupt, "tokenizer.ggml.scores is shorter than the vocabulary");
+  byte_tokens_.fill(kNone);
+  TRY(tokens_.reserve(count));
+  for (usize i = 0; i < count; i++) {
+    TokenType type = config.types.empty() ? TokenType::kNormal : config.types[i];
+    TRY(add_token(config.tokens[i], type, defaults.spelling));
+  }
+  TRY(scores_.reserve(config.scores.size()));
+  for (usize i = 0; i < std::min(count, config.scores.size()); i++) {
+    float score = config.scores[i];
+    // Sums of scores must stay ordered numbers whatever the file holds.
+    TRY(scores_.push_back(score == score ? std::clamp(score, -1e30f, 1e30f) : 0.0f));
+  }
+  TRY(build_index(platform));
+  if (defaults.spelling == Spelling::kByteLevel) {
+    for (u32 byte = 0; byte < 256; byte++) {
+      char c = static_cast<char>(byte);
+      byte_tokens_[byte] = find({&c, 1});
+    }
+  }
+  choose_roles(config, defaults, platform);
+  return collect_special(config);
+}
+
+Result<Vocabulary::Span> Vocabulary::store(std::string_view bytes) {
+  if (bytes.size() > ~u32{0} - arena_.size())
+    return fail(Errc::kCorrupt, "token texts take more than 4 GiB");
+  Span span{static_cast<u32>(arena_.size()), static_cast<u32>(bytes.size())};
+  TRY(arena_.append(bytes));
+  return span;
+}
+
+Result<void> Vocabulary::add_token(std::string_view text, TokenType type, Spelling spelling) {
+  Token token;
+  token.text = TRY(store(text));
+  token.type = type;
+  if (spelling == Spelling::kByteLevel) {
+    TRY(spell_bytes(token, text));
+  } else {
+    TRY(spell_escaped(token, text));
+  }
+  bool verbatim =
+      type == TokenType::kControl || type == TokenType::kUserDefined || type == TokenType::kUnknown;
+  if (verbatim) token.shown = token.text;
+  if (type == TokenType::kUnused || type == TokenType::kUndefined) token.shown = {};
+  return tokens_.push_back(token);
+}
+
+// A text with a character outside the alphabet is one no word can spell.
+Result<void> Vocabulary::spell_bytes(Token& token, std::string_view text) {
+  token.shown = token.text;
+  usize begin = arena_.size();
+  if (!TRY(append_bytes(text, arena_))) {
+    if (auto value = byte_text(text); value && token.type == TokenType::kByte) {
+      char shown = static_cast<char>(*value);
+      token.shown = TRY(store({&shown, 1}));
+    }
+    return {};
+  }
+  if (arena_.size() > ~u32{0}) return fail(Errc::kCorrupt, "token texts take more than 4 GiB");
+  token.spelled = {static_cast<u32>(begin), static_cast<u32>(arena_.size() - begin)};
+  if (arena_.view().substr(begin) == text) {
+    arena_.truncate(begin);
+    token.spelled = token.text;
+  }
+  token.shown = token.spelled;
+  return {};
+}
+
+Result<void> Vocabulary::spell_escaped(Token& token, std::string_view text) {
+  token.spelled = token.shown = token.text;
+  if (auto byte = byte_text(text)) {
+    TokenId id = static_cast<TokenId>(tokens_.size());
+    if (byte_tokens_[*byte] == kNone) byte_tokens_[*byte] = id;
+    if (token.type != TokenType::kByte) return {};
+    char shown = static_cast<char>(*byte);
+    token.shown = TRY(store({&shown, 1}));
+    return {};
+  }
+  if (text.find(kSpaceMark) == std::string_view::npos) return {};
+  usize begin = arena_.size();
+  for (usize at = 0; at < text.size();) {
+    bool space = text.substr(at).starts_with(kSpaceMark);
+    TRY(arena_.push_back(space ? ' ' : text[at]));
+    at += space ? kSpaceMark.size() : 1;
+  }
+  token.shown = {static_cast<u32>(begin), static_cast<u32>(arena_.size() - begin)};
+  return {};
+}
+
+Result<void> Vocabulary::build_index(Platform& platform) {
+  TRY(index_.resize(std::bit_ceil(tokens_.size() * 2)));
+  std::fill(index_.begin(), index_.end(), kNone);
+  u32 duplicates = 0, too_long = 0;
+  for (TokenId id = 0; id < size(); id++) {
+    usize bytes = tokens_[id].spelled.size;
+    if (bytes > kMaxMatchedBytes) too_long++;
+    if (bytes == 0 || bytes > kMaxMatchedBytes) continue;
+    TRY(insert(id, duplicates));
+    longest_ = std::max(longest_, bytes);
+  }
+  if (duplicates > 0)
+    log(platform, LogLevel::kWarn, "tokenizer: {} token texts repeat an earlier one", duplicates);
+  if (too_long > 0)
+    log(platform, LogLevel::kWarn, "tokenizer: {} tokens longer than {} bytes are never matched",
+        too_long, kMaxMatchedBytes);
+  return {};
+}
+
+Result<void> Vocabulary::insert(TokenId id, u32& duplicates) {
+  std::string_view text = spelled(id);
+  usize slot = hash(text) & (index_.size() - 1);
+  for (u32 probe = 0; probe < kMaxProbes; probe++) {
+    if (index_[slot] == kNone) {
+      index_[slot] = id;
+      return {};
+    }
+    if (spelled(index_[slot]) == text) {
+      duplicates++;
+      return {};
+    }
+    slot = (slot + 1) & (index_.size() - 1);
+  }
+  return fail(Errc::kCorrupt, "token texts are made to collide");
+}
+
+TokenId Vocabulary::find(std::string_view text) const {
+  if (text.empty() || text.size() > longest_) return kNone;
+  usize slot = hash(text) & (index_.size() - 1);
+  while (index_[slot] != kNone && spelled(index_[slot]) != text)
+    slot = (slot + 1) & (index_.size() - 1);
+  return index_[slot];
+}
+
+std::string_view Vocabulary::piece(TokenId id) const {
+  if (id >= size() || tokens_[id].type == TokenType::kControl) return {};
+  return view(tokens_[id].shown);
+}
+
+void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDefaults& defaults,
+                              Platform& platform) {
+  struct Role {
+    const char* name;
+    std::optional<u64> wanted, fallback;
+    TokenId* into;
+  };
+  TokenId eot = kNone, eom = kNone, pad = kNone, repository = kNone, file = kNone;
+  const Role roles[] = {
+      {"bos", config.bos, defaults.bos, &bos},
+      {"eos", config.eos, defaults.eos, &eos},
+      {"unknown", config.unknown, defaults.unknown, &unknown},
+      {"separator", config.separator, defaults.separator, &separator},
+      {"eot", config.eot, {}, &eot},
+      {"eom", config.eom, {}, &eom},
+      {"fim_pad", config.fim_pad, {}, &pad},
+      {"fim_rep", config.fim_repository, {}, &repository},
+      {"fim_sep", config.fim_separator, {}, &file},
+  };
+  for (const Role& role : roles) {
+    if (role.fallback && *role.fallback < size()) *role.into = static_cast<TokenId>(*role.fallback);
+    if (!role.wanted) continue;
+    if (*role.wanted < size()) {
+      *role.into = static_cast<TokenId>(*role.wanted);
+    } else {
+      log(platform, LogLevel::kWarn, "tokenizer.ggml.{}_token_id is {}, the vocabulary has {}",
+          role.name, *role.wanted, size());
+    }
+  }
+  mark_known_names();
+  for (TokenId id : {eos, eot, eom, pad, repository, file}) {
+    if (id != kNone) tokens_[id].end = true;
+  }
+  keep_harmony_end();
+  add_bos = config.add_bos.value_or(defaults.add_bos);
+  add_eos = config.add_eos.value_or(defaults.add_eos);
+  if ((add_bos && bos == kNone) || (add_eos && eos == kNone))
+    log(platform, LogLevel::kWarn, "tokenizer: BOS or EOS is wanted but the vocabulary has none");
+  add_bos = add_bos && bos != kNone;
+  add_eos = add_eos && eos != kNone;
+}
+
+void Vocabulary::mark_known_names() {
+  for (Token& token : tokens_) {
+    std::string_view text = view(token.text);
+    if (text.size() < 3 || (text[0] != '<' && text[0] != '[' && text[0] != '_')) continue;
+    if (among(text, kEndNames)) {
+      token.end = true;
+      token.type = TokenType::kControl;
+      token.shown = token.text;
+    }
+    if (among(text, kVisibleNames)) {
+      token.type = TokenType::kUserDefined;
+      token.shown = token.text;
+    }
+  }
+}
+
+// Two families use a name of the list above for something that ends no generation: Harmony's
+// "<|end|>" closes a message, and "</s>" is text where "<|tool_response>" exists (Gemma 4).
+void Vocabulary::keep_harmony_end() {
+  bool returns = false, calls = false, flush = false, tool = false;
+  Token *end = nullptr, *sentence = nullptr;
+  for (Token& token : tokens_) {
+    if (!token.end) continue;
+    std::string_view text = view(token.text);
+    returns = returns || text == "<|return|>";
+    calls = calls || text == "<|call|>" || text == "<|calls|>";
+    flush = flush || text == "<|flush|>";
+    tool = tool || text == "<|tool_response>";
+    if (text == "<|end|>") end = &token;
+    if (text == "</s>") sentence = &token;
+  }
+  if (end != nullptr && calls && (returns || flush)) {
+    end->end = false;
+    end->type = TokenType::kUserDefined;
+  }
+  if (sentence != nullptr && tool) {
+    sentence->end = false;
+    sentence->type = TokenType::kNormal;
+  }
+}
+
+Result<void> Vocabulary::collect_special(const TokenizerConfig& config) {
+  for (TokenId id = 0; id < size(); id++) {
+    const Token& token = tokens_[id];
+    bool special = token.type == TokenType::kControl || token.type == TokenType::kUserDefined ||
+                   token.type == TokenType::kUnknown;
+    if (special && token.text.size > 0 && token.text.size <= kMaxMatchedBytes)
+      TRY(special_.push_back(id));
+  }
+  // Of equal texts the first stays: user-defined ones count even where control tokens do not.
+  auto rank = [&](TokenId id) { return type(id) == TokenType::kUserDefined ? 0 : 1; };
+  std::sort(special_.begin(), special_.end(), [&](TokenId a, TokenId b) {
+    int order = view(tokens_[a].text).compare(view(tokens_[b].text));
+    return order != 0 ? order < 0 : rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
+  });
+  TokenId* last = std::unique(special_.begin(), special_.end(), [&](TokenId a, TokenId b) {
+    return view(tokens_[a].text) == view(tokens_[b].text);
+  });
+  special_.truncate(static_cast<usize>(last - special_.begin()));
+  for (TokenId id : special_) special_first_[static_cast<u8>(view(tokens_[id].text)[0])] = true;
+
+  // Phi-3 was trained with the space after its markers dropped; nothing but the name says so.
+  bool phi3 = contains_ignoring_case(config.general_name, "phi-3") ||
+              contains_ignoring_case(config.general_name, "phi3");
+  constexpr std::string_view kKeepSpace[] = {"<unk>", "<s>", "<|endoftext|>"};
+  for (TokenId id : special_)
+    tokens_[id].strip_right = phi3 && !among(view(tokens_[id].text), kKeepSpace);
+  return {};
+}
+
+TokenId Vocabulary::special_at(std::string_view text, ParseSpecial parse) const {
+  const TokenId* first = special_.begin();
+  const TokenId* last = special_.end();
+  TokenId best = kNone;
+  for (usize depth = 0; depth < text.size() && first != last; depth++) {
+    auto byte = [&](TokenId id) { return static_cast<u8>(view(tokens_[id].text)[depth]); };
+    u8 wanted = static_cast<u8>(text[depth]);
+    // Sorted by text: those that end here come first, then by the byte at `depth`.
+    first = std::partition_point(first, last, [&](TokenId id) {
+      return tokens_[id].text.size <= depth || byte(id) < wanted;
+    });
+    last = std::partition_point(first, last, [&](TokenId id) { return byte(id) == wanted; });
+    if (first == last || tokens_[*first].text.size != depth + 1) continue;
+    if (parse == ParseSpecial::kYes || type(*first) == TokenType::kUserDefined) best = *first;
+  }
+  return best;
+}
+
+}  // namespace ai

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tokens of a model: texts, kinds, scores, look-up by text, special tokens, roles.
+//
+// Everything a file can get wrong is settled here: ids outside the vocabulary are dropped with a
+// warning, odd token texts become plain text, and look-ups stay bounded whatever the texts are.
+#pragma once
+
+#include <array>
+
+#include "ai/tokenizer/config.h"
+
+namespace ai {
+
+// How token texts spell what they stand for.
+enum class Spelling : u8 {
+  kByteLevel,     // GPT-2: each byte is a printable character ("Ġ" is a space)
+  kEscapedSpace,  // SentencePiece: U+2581 is a space, "<0x0A>" a byte
+};
+
+// Roles a tokenizer's algorithm gives tokens when the file says nothing.
+struct VocabularyDefaults {
+  Spelling spelling;
+  std::optional<u64> bos, eos, unknown, separator;
+  bool add_bos = false, add_eos = false;
+};
+
+class Vocabulary {
+ public:
+  static constexpr usize kMaxMatchedBytes = 1024;  // a longer token text is never matched
+  static constexpr TokenId kNone = Tokenizer::kNoToken;
+
+  Result<void> load(const TokenizerConfig& config, const VocabularyDefaults& defaults,
+                    Platform& platform);
+
+  u32 size() const { return static_cast<u32>(tokens_.size()); }
+  // The token that words spell with these bytes; kNone when there is none.
+  TokenId find(std::string_view spelled) const;
+  TokenId byte_token(u8 byte) const { return byte_tokens_[byte]; }
+  float score(TokenId id) const { return scores_.empty() ? 0.0f : scores_[id]; }
+  TokenType type(TokenId id) const { return tokens_[id].type; }
+  bool is_end(TokenId id) const { return id < size() && tokens_[id].end; }
+  bool is_control(TokenId id) const {
+    return id < size() && tokens_[id].type == TokenType::kControl;
+  }
+  // What the token adds to the text: bytes, perhaps part of a character; "" for control tokens.
+  std::string_view piece(TokenId id) const;
+  // The token as words spell it (the bytes find() compares).
+  std::string_view spelled(TokenId id) const { return view(tokens_[id].spelled); }
+  usize longest() const { return longest_; }  // bytes of the longest token find() can return
+
+  TokenId bos = kNone, eos = kNone, unknown = kNone, separator = kNone;
+  bool add_bos = false, add_eos = false;
+
+  // The longest special token at the front of `text`, at most kMaxMatchedBytes long; kNone if none.
+  TokenId special_at(std::string_view text, ParseSpecial parse) const;
+  usize special_bytes(TokenId id) const { return tokens_[id].text.size; }
+  // False: no special token begins with this byte. Lets the search skip most of a text.
+  bool special_begins(char c) const { return special_first_[static_cast<u8>(c)]; }
+  bool swallows_space_after(TokenId id) const { return tokens_[id].strip_right; }
+
+ private:
+  struct Span {
+    u32 offset = 0, size = 0;
+  };
+  struct Token {
+    Span text;     // as in the file
+    Span spelled;  // as words spell it; size 0 when no word can
+    Span shown;    // what it adds to the text
+    TokenType type = TokenType::kNormal;
+    bool end = false, strip_right = false;
+  };
+
+  std::string_view view(Span span) const { return arena_.view().substr(span.offset, span.size); }
+  Result<Span> store(std::string_view bytes);
+  Result<void> add_token(std::string_view text, TokenType type, Spelling spelling);
+  Result<void> spell_bytes(Token& token, std::string_view text);
+  Result<void> spell_escaped(Token& token, std::string_view text);
+  Result<void> build_index(Platform& platform);
+  Result<void> insert(TokenId id, u32& duplicates);
+  void choose_roles(const TokenizerConfig& config, const VocabularyDefaults& defaults,
+                    Platform& platform);
+  void mark_known_names();
+  void mark_end(TokenId id);
+  void keep_harmony_end();
+  Result<void> collect_special(const TokenizerConfig& config);
+
+  String arena_;  // every text once, pieces beside where they differ
+  Vector<Token> tokens_;
+  Vector<float> scores_;
+  Vector<u32> index_;        // open addressing over spelled(); kNone = free
+  Vector<TokenId> special_;  // sorted by text
+  std::array<TokenId, 256> byte_tokens_;
+  std::array<bool, 256> special_first_{};
+  usize longest_ = 0;
+};
+
+}  // namespace ai

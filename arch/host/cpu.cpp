@@ -19,8 +19,8 @@
 namespace arch {
 namespace {
 
-// glibc's thread_local is what a per-CPU register is to the kernel.
-thread_local u32 this_cpu = 0;
+// What a per-CPU register is to the kernel, a thread-local word is here.
+__thread u32 this_cpu = 0;
 
 cpu_set_t allowed_cpus() {
   cpu_set_t set;

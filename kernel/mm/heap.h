@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel heap: blocks with headers in arenas, free blocks in bins by size (two-level
+// segregated fit: every operation takes bounded time), large blocks in page runs of their own.
+//
+// Damage is noticed: a bad or double free always, writes past a block's end and into freed memory
+// when red zones are on (debug builds).
+#pragma once
+
+#include <span>
+
+#include "kernel/mm/memory.h"
+
+namespace mm {
+
+class Heap {
+ public:
+  // Where arenas come from and go back to; `take` may return an empty span.
+  struct Source {
+    std::span<Byte> (*take)(void* context, usize bytes);
+    void (*give_back)(void* context, std::span<Byte> pages);
+    void* context;
+  };
+  enum class RedZones : u8 { kNo, kYes };
+
+  constexpr Heap() = default;
+  void init(const Source& source, RedZones red_zones);
+
+  void* allocate(usize bytes, usize align);  // nullptr when there is no memory
+  void deallocate(void* memory);
+
+  const HeapUsage& usage() const { return usage_; }
+  u64 arena_bytes() const { return arena_bytes_; }
+  // Walks every block; kCorrupt and a line in `where` for the first damage.
+  Result<void> verify(const void** where = nullptr) const;
+
+ private:
+  struct Block;
+  struct FreeBlock;
+  struct Arena;
+  struct Bin {
+    u32 row, column;
+  };
+  static constexpr u32 kColumns = 8;  // each power of two is cut in eight
+  static constexpr u32 kRows = 48;
+
+  static Bin bin_of(usize size);
+  FreeBlock* find(usize size) const;
+  void insert(Block* block);
+  void remove(FreeBlock* block);
+  bool grow(usize size);
+  void release_if_empty(Block* block);
+  Block* carve(FreeBlock* block, usize size, usize align);
+  Block* merge(Block* block);
+  void* finish(Block* block, usize bytes);
+  void* allocate_large(usize bytes, usize align);
+  Result<void> check_block(const Block* block) const;
+  void check_poison(const FreeBlock* block) const;
+
+  Source source_{};
+  bool red_zones_ = false;
+  u64 rows_used_ = 0;
+  u8 columns_used_[kRows] = {};
+  FreeBlock* bins_[kRows][kColumns] = {};
+  Arena* arenas_ = nullptr;
+  HeapUsage usage_;
+  u64 arena_bytes_ = 0;
+};
+
+}  // namespace mm

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of the physical allocator.
+#include "kernel/mm/page_map.h"
+
+#include "kernel/base/bytes.h"
+
+namespace mm {
+namespace {
+
+constexpr u64 kFourGiB = 4 * kGiB;
+
+u64 end_of(const MemoryRange& range) {
+  u64 end = 0;
+  return __builtin_add_overflow(range.base, range.size, &end) ? ~u64{0} : end;
+}
+
+// Calls fn(value, count) over the bytes, eight at a time where they are alike: maps are mostly
+// long runs, and boot walks all of them.
+template <class Fn>
+void for_each_alike(std::span<const u8> bytes, Fn&& fn) {
+  constexpr u64 kOnes = 0x0101'0101'0101'0101;
+  for (usize i = 0; i < bytes.size();) {
+    if (i + 8 <= bytes.size() && base::load<u64>(&bytes[i]) == kOnes * bytes[i]) {
+      fn(bytes[i], 8);
+      i += 8;
+    } else {
+      fn(bytes[i], 1);
+      i++;
+    }
+  }
+}
+
+}  // namespace
+
+// The firmware keeps a part at the top of low RAM for itself and lists it as reserved right behind
+// the last usable range: such neighbours are RAM too, a reserved range further up is a device.
+RamExtent ram_extent(std::span<const MemoryRange> ranges) {
+  RamExtent extent;
+  for (const MemoryRange& r : ranges) {
+    if (r.kind != MemoryKind::kUsable) continue;
+    u64& end = r.base < kFourGiB ? extent.low_end : extent.high_end;
+    end = std::max(end, base::round_down(end_of(r), kPageBytes));
+  }
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const MemoryRange& r : ranges) {
+      u64 end = base::round_down(end_of(r), kPageBytes);
+      bool joins = base::round_down(r.base, kPageBytes) <= extent.low_end && end > extent.low_end;
+      if (!joins || end > kFourGiB) continue;
+      extent.low_end = end;
+      grew = true;
+    }
+  }
+  return extent;
+}
+
+usize PageMap::storage_bytes(u64 end) {
+  usize pages = base::round_up(end / kPageBytes, kPagesPerRun);
+  return pages + pages / kPagesPerRun * sizeof(u16);
+}
+
+void PageMap::init(std::span<Byte> storage, u64 end) {
+  usize pages = base::round_up(end / kPageBytes, kPagesPerRun);
+  ASSERT(storage.size() >= storage_bytes(end));
+  std::memset(storage.data(), 0, storage_bytes(end));  // kAbsent, no free pages
+  purposes_ = {storage.data(), pages};
+  run_free_ = {reinterpret_cast<u16*>(storage.data() + pages), pages / kPagesPerRun};
+  for (u64& count : counts_) count = 0;
+  counts_[static_cast<usize>(Purpose::kAbsent)] = pages;
+}
+
+void PageMap::take_ranges(std::span<const MemoryRange> ranges, const RamExtent& extent) {
+  auto last_page = [&](u64 end) { return std::min<u64>(end / kPageBytes, purposes_.size()); };
+  set(0, last_page(extent.low_end), Purpose::kFirmware);
+  for (const MemoryRange& r : ranges) {
+    if (r.kind != MemoryKind::kUsable) continue;
+    u64 first = (r.base + kPageBytes - 1) / kPageBytes;
+    u64 last = last_page(end_of(r));
+    if (first < last) set(first, last - first, Purpose::kFree);
+  }
+  // Ranges may overlap; what is not usable wins.
+  for (const MemoryRange& r : ranges) {
+    if (r.kind == MemoryKind::kUsable) continue;
+    u64 limit = r.base < kFourGiB ? extent.low_end : extent.high_end;
+    u64 end = std::min(end_of(r), limit);
+    if (r.base < end)
+      mark(r.base, end - r.base, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
+  }
+  mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped to catch null pointers
+}
+
+void PageMap::mark(u64 base, u64 bytes, Purpose purpose) {
+  if (bytes == 0) return;
+  u64 end = 0;
+  if (__builtin_add_overflow(base, bytes, &end)) end = ~u64{0};
+  usize first = base / kPageBytes;
+  usize last = std::min<u64>((end - 1) / kPageBytes + 1, purposes_.size());
+  if (first < last) set(first, last - first, purpose);
+}
+
+void PageMap::set(usize first_page, usize count, Purpose purpose) {
+  auto value = static_cast<u8>(purpose);
+  bool now_free = purpose == Purpose::kFree;
+  for (usize page = first_page; page < first_page + count;) {
+    usize run = page / kPagesPerRun;
+    usize end = std::min((run + 1) * kPagesPerRun, first_page + count);
+    for_each_alike(purposes_.subspan(page, end - page), [&](u8 old, u32 n) {
+      counts_[old] -= n;
+      if (old == static_cast<u8>(Purpose::kFree))
+        run_free_[run] = static_cast<u16>(run_free_[run] - n);
+    });
+    std::memset(&purposes_[page], value, end - page);
+    if (now_free) run_free_[run] = static_cast<u16>(run_free_[run] + (end - page));
+    page = end;
+  }
+  counts_[value] += count;
+}
+
+bool PageMap::free_pages_from(usize page, usize count) const {
+  if (page + count > purposes_.size()) return false;
+  for (usize p = page; p < page + count; p++)
+    if (purposes_[p] != static_cast<u8>(Purpose::kFree)) return false;
+  return true;
+}
+
+// The highest place inside one run. Steps by the alignment; a taken page ends a candidate.
+Result<u64> PageMap::fit_in_run(usize run, const Search& search) const {
+  usize first = run * kPagesPerRun;
+  usize step = std::max<usize>(search.align / kPageBytes, 1);
+  usize end = std::min<u64>(first + kPagesPerRun, search.below / kPageBytes);
+  if (end < first + search.pages) return fail(Errc::kOutOfMemory, "out of pages");
+  for (usize page = (end - search.pages) / step * step; page >= first; page -= step) {
+    if (free_pages_from(page, search.pages)) return page * kPageBytes;
+    if (page < first + step) break;
+  }
+  return fail(Errc::kOutOfMemory, "out of pages");
+}
+
+// Broken runs first, so that whole 2 MiB runs stay whole; then whole ones.
+Result<u64> PageMap::allocate_small(const Search& search) const {
+  for (bool whole : {false, true}) {
+    for (usize run = run_free_.size(); run-- > 0;) {
+      if (run_free_[run] < search.pages || (run_free_[run] == kPagesPerRun) != whole) continue;
+      auto found = fit_in_run(run, search);
+      if (found.has_value()) return found;
+    }
+  }
+  return fail(Errc::kOutOfMemory, "out of pages");
+}
+
+// Goes down over the runs, counting how many whole ones begin at each.
+Result<u64> PageMap::allocate_large(const Search& search) const {
+  usize whole = search.pages / kPagesPerRun, tail = search.pages % kPagesPerRun;
+  usize streak = 0;
+  for (usize run = run_free_.size(); run-- > 0;) {
+    streak = run_free_[run] == kPagesPerRun ? streak + 1 : 0;
+    u64 address = run * kLargePageBytes;
+    if (streak < whole || (address & (search.align - 1)) != 0) continue;
+    u64 end = address + search.pages * kPageBytes;
+    if (end > search.below) continue;
+    if (tail == 0 || free_pages_from((run + whole) * kPagesPerRun, tail)) return address;
+  }
+  return fail(Errc::kOutOfMemory, "out of pages");
+}
+
+Result<u64> PageMap::allocate(const Search& search, Purpose purpose) {
+  ASSERT(search.pages > 0 && base::is_power_of_two(search.align));
+  if (search.pages > pages_of(Purpose::kFree)) return fail(Errc::kOutOfMemory, "out of pages");
+  bool small = search.pages < kPagesPerRun && search.align <= kLargePageBytes;
+  u64 address = TRY(small ? allocate_small(search) : allocate_large(search));
+  set(address / kPageBytes, search.pages, purpose);
+  return address;
+}
+
+void PageMap::free(u64 base, usize pages) {
+  ASSERT(base % kPageBytes == 0 && base / kPageBytes + pages <= purposes_.size());
+  for (usize p = base / kPageBytes; p < base / kPageBytes + pages; p++)
+    ASSERT(purposes_[p] >= static_cast<u8>(Purpose::kKernel));
+  set(base / kPageBytes, pages, Purpose::kFree);
+}
+
+Purpose PageMap::at(u64 address) const {
+  u64 page = address / kPageBytes;
+  return page < purposes_.size() ? static_cast<Purpose>(purposes_[page]) : Purpose::kAbsent;
+}
+
+Result<void> PageMap::verify() const {
+  u64 counted[static_cast<usize>(Purpose::kCount)] = {};
+  for (usize run = 0; run < run_free_.size(); run++) {
+    u32 free = 0;
+    bool known = true;
+    for_each_alike(purposes_.subspan(run * kPagesPerRun, kPagesPerRun), [&](u8 purpose, u32 n) {
+      known = known && purpose < static_cast<u8>(Purpose::kCount);
+      if (known) counted[purpose] += n;
+      if (purpose == static_cast<u8>(Purpose::kFree)) free += n;
+    });
+    if (!known) return fail(Errc::kCorrupt, "a page has no known purpose");
+    if (free != run_free_[run]) return fail(Errc::kCorrupt, "a run's count of free pages is off");
+  }
+  for (usize i = 0; i < std::size(counted); i++)
+    if (counted[i] != counts_[i]) return fail(Errc::kCorrupt, "a purpose's count of pages is off");
+  return {};
+}
+
+}  // namespace mm

@@ -7,7 +7,7 @@
 namespace host {
 
 void restore_terminal();  // idempotent; any thread
-void run_again();         // replaces the process by a new run with the same arguments; returns on failure
+void run_again();  // replaces the process by a new run with the same arguments; returns on failure
 CharDevice& standard_streams();
 
 }  // namespace host

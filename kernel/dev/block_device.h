@@ -2,6 +2,7 @@
 // Disks: requests that complete later, as many at once as the queue is deep; and helpers that wait.
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string_view>
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of /host by POSIX calls. map() is a private mapping: no copy, no write-back.
+#include "arch/host/host_fs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace host {
+namespace {
+
+using fs::DirectoryVisitor;
+using fs::File;
+using fs::FileInfo;
+using fs::FileKind;
+
+Error last_error() {
+  switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+      return {Errc::kNotFound, "no such file"};
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return {Errc::kPermission, "the host does not permit it"};
+    case ENOSPC:
+      return {Errc::kFull, "the host's disk is full"};
+    case EISDIR:
+    case EEXIST:
+    case ENOTEMPTY:
+    case ENAMETOOLONG:
+      return {Errc::kInvalidArgument, "not possible with this name"};
+    default:
+      return {Errc::kIo, "input or output failed"};
+  }
+}
+
+std::unexpected<Error> failure() {
+  return std::unexpected(last_error());
+}
+
+std::string host_path(std::string_view path) {
+  return "/" + std::string(path);
+}
+
+FileInfo info_of(const struct stat& status) {
+  bool directory = S_ISDIR(status.st_mode);
+  return {directory ? FileKind::kDirectory : FileKind::kFile,
+          directory ? 0 : static_cast<u64>(status.st_size)};
+}
+
+class HostFile final : public File {
+ public:
+  HostFile(int fd, u64 size) : fd_(fd), size_(size) {}
+  ~HostFile() override {
+    if (mapped_ != nullptr) munmap(mapped_, mapped_bytes_);
+    ::close(fd_);
+  }
+  HostFile(const HostFile&) = delete;
+  HostFile& operator=(const HostFile&) = delete;
+
+  u64 size() const override { return size_; }
+  Result<usize> read_at(u64 offset, std::span<Byte> out) override;
+  Result<usize> write_at(u64 offset, std::span<const Byte> in) override;
+  Result<void> truncate(u64 size) override;
+  Result<void> flush() override;
+  Result<std::span<Byte>> map() override;
+
+ private:
+  int fd_;
+  u64 size_;
+  void* mapped_ = nullptr;
+  usize mapped_bytes_ = 0;
+};
+
+Result<usize> HostFile::read_at(u64 offset, std::span<Byte> out) {
+  usize done = 0;
+  while (done < out.size()) {
+    ssize_t n = pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failure();
+    if (n == 0) break;
+    done += static_cast<usize>(n);
+  }
+  return done;
+}
+
+Result<usize> HostFile::write_at(u64 offset, std::span<const Byte> in) {
+  usize done = 0;
+  while (done < in.size()) {
+    ssize_t n = pwrite(fd_, in.data() + done, in.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failure();
+    done += static_cast<usize>(n);
+  }
+  size_ = std::max<u64>(size_, offset + done);
+  return done;
+}
+
+Result<void> HostFile::truncate(u64 size) {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) return failure();
+  size_ = size;
+  return {};
+}
+
+Result<void> HostFile::flush() {
+  if (fsync(fd_) != 0) return failure();
+  return {};
+}
+
+Result<std::span<Byte>> HostFile::map() {
+  if (size_ == 0) return std::span<Byte>();
+  if (mapped_ == nullptr) {
+    void* at = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
+    if (at == MAP_FAILED) return failure();
+    mapped_ = at;
+    mapped_bytes_ = size_;
+  }
+  return std::span<Byte>(static_cast<Byte*>(mapped_), mapped_bytes_);
+}
+
+class HostFileSystem final : public fs::FileSystem {
+ public:
+  const char* kind() const override { return "host"; }
+  Result<base::Owner<File>> open(std::string_view path) override;
+  Result<base::Owner<File>> create(std::string_view path) override;
+  Result<FileInfo> stat(std::string_view path) override;
+  Result<void> list(std::string_view path, DirectoryVisitor& visitor) override;
+  Result<void> remove(std::string_view path) override;
+  Result<void> make_directory(std::string_view path) override;
+
+ private:
+  static Result<base::Owner<File>> own(int fd);
+};
+
+Result<base::Owner<File>> HostFileSystem::own(int fd) {
+  struct stat status{};
+  if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+    ::close(fd);
+    return fail(Errc::kInvalidArgument, "not a file");
+  }
+  auto file = base::make<HostFile>(fd, static_cast<u64>(status.st_size));
+  if (file.has_value()) return base::Owner<File>(std::move(*file));
+  ::close(fd);
+  return std::unexpected(file.error());
+}
+
+Result<base::Owner<File>> HostFileSystem::open(std::string_view path) {
+  std::string name = host_path(path);
+  int fd = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return failure();
+  return own(fd);
+}
+
+Result<base::Owner<File>> HostFileSystem::create(std::string_view path) {
+  int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return failure();
+  return own(fd);
+}
+
+Result<FileInfo> HostFileSystem::stat(std::string_view path) {
+  struct stat status{};
+  if (::stat(host_path(path).c_str(), &status) != 0) return failure();
+  return info_of(status);
+}
+
+Result<void> HostFileSystem::list(std::string_view path, DirectoryVisitor& visitor) {
+  std::string name = host_path(path);
+  DIR* directory = opendir(name.c_str());
+  if (directory == nullptr) return failure();
+  while (const dirent* entry = readdir(directory)) {
+    std::string_view text = entry->d_name;
+    struct stat status{};
+    if (text == "." || text == "..") continue;
+    if (fstatat(dirfd(directory), entry->d_name, &status, 0) != 0) continue;
+    visitor.on_entry(text, info_of(status));
+  }
+  closedir(directory);
+  return {};
+}
+
+Result<void> HostFileSystem::remove(std::string_view path) {
+  std::string name = host_path(path);
+  if (unlink(name.c_str()) != 0 && rmdir(name.c_str()) != 0) return failure();
+  return {};
+}
+
+Result<void> HostFileSystem::make_directory(std::string_view path) {
+  if (mkdir(host_path(path).c_str(), 0777) != 0) return failure();
+  return {};
+}
+
+HostFileSystem instance;
+
+}  // namespace
+
+fs::FileSystem& file_system() {
+  return instance;
+}
+
+}  // namespace host

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of the registry of devices.
+#include "kernel/dev/registry.h"
+
+#include "kernel/base/containers.h"
+#include "kernel/log.h"
+
+namespace devices {
+namespace {
+
+StaticVector<BlockDevice*, 32> block_devices;
+StaticVector<NetDevice*, 16> net_devices;
+
+}  // namespace
+
+Result<void> add_block(BlockDevice& device) {
+  if (!block_devices.push_back(&device)) return fail(Errc::kFull, "too many disks");
+  BlockGeometry g = device.geometry();
+  log::info("block", "{}: {} MiB in blocks of {} bytes, {} requests deep", device.name(),
+            g.blocks / (kMiB / std::max(g.block_bytes, 1u)), g.block_bytes, device.queue_depth());
+  return {};
+}
+
+Result<void> add_net(NetDevice& device) {
+  if (!net_devices.push_back(&device)) return fail(Errc::kFull, "too many network interfaces");
+  MacAddress m = device.mac();
+  log::info("net", "{}: {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", device.name(), m[0], m[1], m[2],
+            m[3], m[4], m[5]);
+  return {};
+}
+
+std::span<BlockDevice* const> blocks() {
+  return block_devices.view();
+}
+std::span<NetDevice* const> nets() {
+  return net_devices.view();
+}
+
+BlockDevice* find_block(std::string_view name) {
+  for (BlockDevice* d : block_devices)
+    if (d->name() == name) return d;
+  return nullptr;
+}
+NetDevice* find_net(std::string_view name) {
+  for (NetDevice* d : net_devices)
+    if (d->name() == name) return d;
+  return nullptr;
+}
+
+}  // namespace devices

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of the modules' file system.
+#include "kernel/fs/module_fs.h"
+
+#include "kernel/base/format.h"
+
+namespace fs {
+namespace {
+
+class ModuleFile final : public File {
+ public:
+  explicit ModuleFile(std::span<Byte> bytes) : bytes_(bytes) {}
+  u64 size() const override { return bytes_.size(); }
+  Result<usize> read_at(u64 offset, std::span<Byte> out) override {
+    if (offset >= bytes_.size()) return usize{0};
+    usize part = std::min(out.size(), bytes_.size() - static_cast<usize>(offset));
+    std::memcpy(out.data(), bytes_.data() + offset, part);
+    return part;
+  }
+  Result<std::span<Byte>> map() override { return bytes_; }
+
+ private:
+  std::span<Byte> bytes_;
+};
+
+std::string_view base_name(std::string_view command_line) {
+  std::string_view word = command_line.substr(0, command_line.find(' '));
+  usize slash = word.rfind('/');
+  return slash == std::string_view::npos ? word : word.substr(slash + 1);
+}
+
+ModuleFileSystem instance;
+
+}  // namespace
+
+std::string_view ModuleFileSystem::keep(std::string_view text) {
+  usize part = std::min(text.size(), sizeof names_ - names_used_);
+  char* copy = names_ + names_used_;
+  std::memcpy(copy, text.data(), part);
+  names_used_ += part;
+  return {copy, part};
+}
+
+void ModuleFileSystem::init(std::span<const BootModule> modules) {
+  entries_.clear();
+  names_used_ = 0;
+  for (const BootModule& module : modules) {
+    std::string_view name = base_name(module.command_line);
+    // The names' room must do for all: a long one is cut.
+    name = name.substr(0, sizeof names_ / entries_.capacity() - 8);
+    char text[64];
+    if (name.empty() || find(name) != nullptr)
+      name = base::format_into(text, "{}{}", name.empty() ? "module" : name, entries_.size());
+    std::span<Byte> bytes(reinterpret_cast<Byte*>(module.base), module.size);
+    if (!entries_.push_back({keep(name), bytes})) return;
+  }
+}
+
+const ModuleFileSystem::Entry* ModuleFileSystem::find(std::string_view name) const {
+  for (const Entry& e : entries_)
+    if (e.name == name) return &e;
+  return nullptr;
+}
+
+Result<base::Owner<File>> ModuleFileSystem::open(std::string_view path) {
+  const Entry* entry = find(path);
+  if (entry == nullptr) return fail(Errc::kNotFound, "no such boot module");
+  return base::Owner<File>(TRY(base::make<ModuleFile>(entry->bytes)));
+}
+
+Result<FileInfo> ModuleFileSystem::stat(std::string_view path) {
+  if (path.empty()) return FileInfo{FileKind::kDirectory, 0};
+  const Entry* entry = find(path);
+  if (entry == nullptr) return fail(Errc::kNotFound, "no such boot module");
+  return FileInfo{FileKind::kFile, entry->bytes.size()};
+}
+
+Result<void> ModuleFileSystem::list(std::string_view path, DirectoryVisitor& visitor) {
+  if (!path.empty()) return fail(Errc::kNotFound, "no such directory");
+  for (const Entry& e : entries_) visitor.on_entry(e.name, {FileKind::kFile, e.bytes.size()});
+  return {};
+}
+
+Result<void> mount_modules(std::span<const BootModule> modules) {
+  if (modules.empty()) return {};
+  instance.init(modules);
+  return mount("/boot", instance);
+}
+
+}  // namespace fs

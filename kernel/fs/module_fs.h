@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The loader's modules as files under /boot, where they lie: nothing is copied.
+#pragma once
+
+#include "boot/boot_info.h"
+#include "kernel/fs/file_system.h"
+
+namespace fs {
+
+// A module's file name is the last part of its command line's first word; without one it is
+// "moduleN". A second module of the same name gets the number as a suffix.
+class ModuleFileSystem final : public FileSystem {
+ public:
+  void init(std::span<const BootModule> modules);
+  usize count() const { return entries_.size(); }
+  std::string_view name(usize index) const { return entries_[index].name; }
+
+  const char* kind() const override { return "modules"; }
+  Result<base::Owner<File>> open(std::string_view path) override;
+  Result<FileInfo> stat(std::string_view path) override;
+  Result<void> list(std::string_view path, DirectoryVisitor& visitor) override;
+
+ private:
+  struct Entry {
+    std::string_view name;
+    std::span<Byte> bytes;
+  };
+  const Entry* find(std::string_view name) const;
+  std::string_view keep(std::string_view text);
+
+  StaticVector<Entry, 16> entries_;
+  char names_[1024] = {};
+  usize names_used_ = 0;
+};
+
+// Mounts the modules of this boot at /boot. Does nothing when there are none.
+Result<void> mount_modules(std::span<const BootModule> modules);
+
+}  // namespace fs

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine's memory: the page map over the loader's ranges, and the kernel heap on top of it.
+// Thread context of CPU 0; interrupts are off inside, because drivers allocate in their handlers.
+#include "kernel/mm/memory.h"
+
+#include "boot/boot_info.h"
+#include "kernel/base/bytes.h"
+#include "kernel/base/memory.h"
+#include "kernel/log.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/page_map.h"
+#include "kernel/sync/lock.h"
+
+// From the linker script.
+extern "C" const Byte __kernel_start[], __kernel_end[];
+
+namespace mm {
+namespace {
+
+constinit PageMap map;
+constinit Heap heap;
+
+struct Reserved {
+  u64 base, bytes;
+  Purpose purpose;
+};
+using ReservedList = StaticVector<Reserved, 64>;
+
+Purpose purpose_of_module(const BootModule& module) {
+  constexpr std::string_view kMagic = "GGUF";
+  bool model = module.size >= kMagic.size() &&
+               std::memcmp(reinterpret_cast<const void*>(module.base), kMagic.data(), 4) == 0;
+  return model ? Purpose::kModel : Purpose::kModule;
+}
+
+// What lies in usable memory already and must stay.
+ReservedList reserved_by_boot(const BootInfo& boot) {
+  ReservedList list;
+  auto add = [&](u64 base, u64 bytes, Purpose purpose) {
+    if (bytes > 0 && !list.push_back({base, bytes, purpose}))
+      log::error("memory", "the list of boot memory is full");
+  };
+  u64 start = reinterpret_cast<u64>(__kernel_start);
+  add(start, reinterpret_cast<u64>(__kernel_end) - start, Purpose::kKernel);
+  for (const BootModule& m : boot.modules) add(m.base, m.size, purpose_of_module(m));
+  if (boot.framebuffer.base != 0)
+    add(boot.framebuffer.base, u64{boot.framebuffer.pitch} * boot.framebuffer.height,
+        Purpose::kFirmware);
+  return list;
+}
+
+// The first place above 1 MiB for the map itself that touches nothing reserved.
+u64 place_for_map(const BootInfo& boot, const ReservedList& reserved, u64 bytes) {
+  auto free_from = [&](u64 at) -> u64 {  // 0 = free, else where the obstacle ends
+    for (const Reserved& r : reserved)
+      if (r.base < at + bytes && at < r.base + r.bytes)
+        return base::round_up(r.base + r.bytes, kPageBytes);
+    for (const MemoryRange& r : boot.memory)
+      if (r.kind != MemoryKind::kUsable && r.base < at + bytes && at < r.base + r.size)
+        return base::round_up(r.base + r.size, kPageBytes);
+    return 0;
+  };
+  for (const MemoryRange& range : boot.memory) {
+    if (range.kind != MemoryKind::kUsable || range.base + range.size <= kMiB) continue;
+    u64 at = base::round_up(std::max(range.base, kMiB), kPageBytes);
+    while (at + bytes <= range.base + range.size) {
+      u64 obstacle_end = free_from(at);
+      if (obstacle_end == 0) return at;
+      at = obstacle_end;
+    }
+  }
+  return 0;
+}
+
+std::span<Byte> take_arena(void*, usize bytes) {
+  auto address =
+      map.allocate({(bytes + kPageBytes - 1) / kPageBytes, kPageBytes, ~u64{0}}, Purpose::kHeap);
+  if (!address.has_value()) return {};
+  return {reinterpret_cast<Byte*>(*address), base::round_up(bytes, kPageBytes)};
+}
+
+void give_back_arena(void*, std::span<Byte> pages) {
+  map.free(reinterpret_cast<u64>(pages.data()), pages.size() / kPageBytes);
+}
+
+}  // namespace
+
+void init(const BootInfo& boot) {
+  RamExtent extent = ram_extent(boot.memory.view());
+  ReservedList reserved = reserved_by_boot(boot);
+  u64 bytes = base::round_up(PageMap::storage_bytes(extent.end()), kPageBytes);
+  u64 place = place_for_map(boot, reserved, bytes);
+  ASSERT(place != 0);  // the machine has less RAM than its own page map takes
+  map.init({reinterpret_cast<Byte*>(place), bytes}, extent.end());
+  map.take_ranges(boot.memory.view(), extent);
+  for (const Reserved& r : reserved) map.mark(r.base, r.bytes, r.purpose);
+  map.mark(place, bytes, Purpose::kPageMap);
+  heap.init({take_arena, give_back_arena, nullptr},
+            MARROW_DEBUG != 0 ? Heap::RedZones::kYes : Heap::RedZones::kNo);
+  log::info("memory", "{} MiB of RAM, {} MiB free", usage().total / kMiB,
+            usage().of(Purpose::kFree) / kMiB);
+}
+
+Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
+  usize pages = std::max<usize>(request.bytes / kPageBytes + (request.bytes % kPageBytes != 0), 1);
+  u64 address = 0;
+  {
+    locks::InterruptsOff off;
+    address = TRY(
+        map.allocate({pages, std::max(request.align, kPageBytes), request.below}, request.purpose));
+  }
+  std::span<Byte> run(reinterpret_cast<Byte*>(address), pages * kPageBytes);
+  if (request.zeroed) std::memset(run.data(), 0, run.size());
+  return run;
+}
+
+void free_pages(std::span<Byte> pages) {
+  locks::InterruptsOff off;
+  map.free(reinterpret_cast<u64>(pages.data()), pages.size() / kPageBytes);
+}
+
+Usage usage() {
+  Usage u;
+  for (usize i = 0; i < static_cast<usize>(Purpose::kCount); i++) {
+    u.bytes[i] = map.pages_of(static_cast<Purpose>(i)) * kPageBytes;
+    if (static_cast<Purpose>(i) != Purpose::kAbsent) u.total += u.bytes[i];
+  }
+  return u;
+}
+
+Result<void> verify() {
+  TRY(map.verify());
+  if (usage().of(Purpose::kHeap) != heap.arena_bytes())
+    return fail(Errc::kCorrupt, "the heap's pages are not those that the page map gave it");
+  return {};
+}
+
+HeapUsage heap_usage() {
+  return heap.usage();
+}
+
+Result<void> verify_heap() {
+  const void* where = nullptr;
+  auto checked = heap.verify(&where);
+  if (!checked.has_value()) log::error("heap", "{} at {}", checked.error(), where);
+  return checked;
+}
+
+void print_ranges(base::Writer& out) {
+  u64 first = 0;
+  for (u64 page = kPageBytes; page <= map.end(); page += kPageBytes) {
+    if (page < map.end() && map.at(page) == map.at(first)) continue;
+    if (map.at(first) != Purpose::kAbsent)
+      base::format_to(out, "{:012x}-{:012x} {:>10} KiB {}\n", first, page - 1,
+                      (page - first) / kKiB, purpose_name(map.at(first)));
+    first = page;
+  }
+}
+
+}  // namespace mm
+
+namespace base {
+
+void* allocate(usize bytes, usize align) {
+  locks::InterruptsOff off;
+  return mm::heap.allocate(bytes, align);
+}
+
+void deallocate(void* memory) {
+  locks::InterruptsOff off;
+  mm::heap.deallocate(memory);
+}
+
+}  // namespace base

@@ -8,8 +8,8 @@
 namespace devices {
 namespace {
 
-StaticVector<BlockDevice*, 32> block_devices;
-StaticVector<NetDevice*, 16> net_devices;
+constinit StaticVector<BlockDevice*, 32> block_devices;
+constinit StaticVector<NetDevice*, 16> net_devices;
 
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace {
 constexpr u8 kControlC = 0x03;
 constexpr u64 kPollNs = 10'000'000;  // devices without interrupts: quicker than a typist
 
-StaticVector<CharDevice*, 8> devices;
+constinit StaticVector<CharDevice*, 8> devices;
 bool all_announce = true;
 constinit sched::WaitQueue input;
 

@@ -29,7 +29,7 @@ std::string_view base_name(std::string_view command_line) {
   return slash == std::string_view::npos ? word : word.substr(slash + 1);
 }
 
-ModuleFileSystem instance;
+constinit ModuleFileSystem instance;
 
 }  // namespace
 

@@ -6,7 +6,7 @@
 namespace fs {
 namespace {
 
-StaticVector<Mount, 16> table;
+constinit StaticVector<Mount, 16> table;
 
 struct Place {
   FileSystem* file_system;

@@ -83,7 +83,7 @@ class Scheduler {
 };
 
 namespace {
-Scheduler scheduler;
+constinit Scheduler scheduler;
 
 void set_name(Thread& thread, std::string_view name) {
   thread.name_size = std::min(name.size(), sizeof thread.name);

@@ -38,8 +38,8 @@ struct alignas(64) Step {
   void* context = nullptr;
 };
 
-Step step;
-Slot slots[kMaxWorkers];
+constinit Step step;
+constinit Slot slots[kMaxWorkers];
 u32 workers = 1;
 bool running = false;
 std::atomic<u64> stall_ns{5'000'000'000};

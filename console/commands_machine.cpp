@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Commands about the machine itself: mem, cpu, threads, dmesg, trace.
+#include <charconv>
+
 #include "console/command.h"
 #include "console/io.h"
 #include "kernel/arch_contract.h"
-#include "kernel/base/parse.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
@@ -38,7 +39,10 @@ Result<void> run_mem(const Arguments& arguments, base::Writer& out) {
   return mm::verify();
 }
 
-constexpr Command kMem{"mem", "mem [map|check]", "where every byte of memory went", run_mem,
+constexpr Command kMem{"mem",
+                       "mem [map|check]",
+                       "where every byte of memory went",
+                       run_mem,
                        "Without a word: bytes by purpose; they add up to the machine's RAM.\n"
                        "map: runs of pages of one purpose, by address.\n"
                        "check: counts every page again and walks the heap.\n",
@@ -78,11 +82,20 @@ CONSOLE_COMMAND(kThreads);
 
 Result<void> run_dmesg(const Arguments& arguments, base::Writer& out) {
   u32 count = ~u32{0};
-  if (arguments.words.size() > 1) count = TRY(base::parse_number<u32>(arguments.words[1]));
+  if (arguments.words.size() > 1) {
+    std::string_view text = arguments.words[1];
+    auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
+      return fail(Errc::kInvalidArgument, "LINES is a number");
+  }
   log::replay(out, count);
   return {};
 }
-constexpr Command kDmesg{"dmesg", "dmesg [LINES]", "the kernel's log", run_dmesg, "",
+constexpr Command kDmesg{"dmesg",
+                         "dmesg [LINES]",
+                         "the kernel's log",
+                         run_dmesg,
+                         "",
                          /*panic_safe=*/true};
 CONSOLE_COMMAND(kDmesg);
 
@@ -132,20 +145,28 @@ Result<void> run_trace(const Arguments& arguments, base::Writer& out) {
   } else if (what == "dump") {
     if (arguments.words.size() > 2) return dump_to_file(arguments.words[2]);
     trace::dump(out);
+  } else if (what == "boot") {
+    trace::boot_chart(out);
   } else if (what == "clear") {
     trace::clear();
   } else if (what == "on" || what == "off") {
     trace::set_enabled(what == "on");
   } else {
-    return fail(Errc::kInvalidArgument, "trace, trace dump [PATH], trace clear, trace on or off");
+    return fail(Errc::kInvalidArgument,
+                "trace, trace boot, trace dump [PATH], trace clear, trace on or off");
   }
   return {};
 }
 
-constexpr Command kTrace{"trace", "trace [dump [PATH]|clear|on|off]", "what happened last", run_trace,
-                         "Without a word: the last events of each CPU.\n"
-                         "dump: all of them as JSON for ui.perfetto.dev, to the console or a file.\n",
-                         /*panic_safe=*/true};
+constexpr Command kTrace{
+    "trace",
+    "trace [boot|dump [PATH]|clear|on|off]",
+    "what happened last",
+    run_trace,
+    "Without a word: the last events of each CPU.\n"
+    "boot: where each millisecond from the first instruction to the prompt went.\n"
+    "dump: all of them as JSON for ui.perfetto.dev, to the console or a file.\n",
+    /*panic_safe=*/true};
 CONSOLE_COMMAND(kTrace);
 
 }  // namespace

@@ -1,26 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The boot order on one page.
+// The boot order on one page, from the hand-over of the architecture to the prompt: the same for
+// the machine and for its hosted twin.
 #include "kernel/main.h"
 
-#include <arch/cpu.h>
-
-#include "drivers/serial/uart16550.h"
-#include "kernel/dev/terminal.h"
+#include "console/shell.h"
+#include "kernel/arch_contract.h"
+#include "kernel/dev/probe.h"
+#include "kernel/fs/module_fs.h"
 #include "kernel/log.h"
-#include "kernel/panic.h"
+#include "kernel/mm/memory.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "kernel/trace.h"
+
+namespace {
+
+constexpr Option kThreads{"threads", OptionKind::kNumber, "0", "0..256",
+                          "cpus that compute; 0 = all of them"};
+KERNEL_OPTION(kThreads);
+constexpr Option kLog{"log", OptionKind::kChoice, "warn", "error|warn|info|debug",
+                      "log lines shown on the console as they come"};
+KERNEL_OPTION(kLog);
+constexpr Option kWatchdog{"watchdog", OptionKind::kNumber, "5", "0..3600",
+                           "seconds after which a stuck cpu is reported; 0 = never"};
+KERNEL_OPTION(kWatchdog);
+
+constexpr const char* kConfigurationFile = "/boot/marrow.cfg";
+
+void read_configuration() {
+  auto text = fs::read_text(kConfigurationFile, 64 * kKiB);
+  if (text.has_value()) return options::parse_file(text->view());
+  if (text.error().code != Errc::kNotFound)
+    log::warn("options", "{}: {}", kConfigurationFile, text.error());
+}
+
+void apply_log_option() {
+  constexpr std::string_view kNames[] = {"error", "warn", "info", "debug"};
+  for (u32 level = 0; level < std::size(kNames); level++)
+    if (options::text(kLog) == kNames[level]) log::set_echo(static_cast<log::Level>(level));
+}
+
+}  // namespace
 
 void kernel_main(BootInfo& boot) {
-  serial::init();
-  panic_add_device(serial::device());
-  if (boot.problem != nullptr) panic("the loader's information is unreadable: {}", boot.problem);
-  arch::init_boot_cpu(boot);
-  MUST(terminal::add(serial::device()));
-  arch::init_platform(boot);
-  timing::init(boot.entry_ticks);
-  terminal::print("Marrow, loaded by {}: {} memory ranges, {} cpus, {} ticks/s by {}, up {} us\r\n",
-                  boot.loader, boot.memory.size(), arch::Cpu::cpu_count(),
-                  timing::ticks_per_second(), timing::calibration_source(),
-                  timing::now_ns() / 1000);
-  arch::halt_forever();
+  devices::start_console(boot);  // from here on every failure is visible
+  arch::init_boot_cpu(boot);     // traps and the final page tables: a fault is a report
+  trace::boot_mark("cpu");
+  options::parse_command_line(boot.command_line);
+  apply_log_option();
+  mm::init(boot);  // pages and heap: allocation works
+  trace::boot_mark("memory");
+  arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of cpus
+  trace::boot_mark("platform");
+  timing::init(boot.entry_ticks);  // the clock
+  trace::boot_mark("clock");
+  sched::init();  // threads
+  arch::Cpu::restore_interrupts(true);
+  trace::init();
+  MUST(fs::mount_modules(boot.modules.view()));  // what the loader brought, under /boot
+  read_configuration();
+  apply_log_option();
+  trace::boot_mark("files");
+  sched::set_stall_limit(options::number(kWatchdog) * 1'000'000'000);
+  sched::start_workers(static_cast<u32>(options::number(kThreads)));  // a worker a cpu
+  trace::boot_mark("workers");
+  devices::probe_all(boot);  // screen, keyboard, buses, disks, network
+  trace::boot_mark("devices");
+  console::run();  // what the options ask for, then the prompt; never returns
 }

@@ -53,8 +53,8 @@ void for_each_event(const Ring& ring, u32 count, Fn&& fn) {
 
 void init() {
   for (u32 cpu = 0; cpu < std::min(arch::Cpu::cpu_count(), kMaxCpus); cpu++) {
-    auto pages = mm::allocate_pages(
-        {.bytes = kRingEvents * sizeof(Event), .purpose = mm::Purpose::kTrace});
+    auto pages =
+        mm::allocate_pages({.bytes = kRingEvents * sizeof(Event), .purpose = mm::Purpose::kTrace});
     if (!pages.has_value()) {
       log::warn("trace", "no memory for the ring of cpu {}", cpu);
       return;

@@ -4,6 +4,9 @@
 #include <cpuid.h>
 #endif
 
+#include <fstream>
+#include <string>
+
 #include "kernel/arch_contract.h"
 
 namespace arch {
@@ -60,4 +63,15 @@ CpuFeatures Cpu::cpu_features() {
   return {};  // the portable reference tables run anywhere
 }
 #endif
+
+void describe_cpu(base::Writer& out) {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (!line.starts_with("model name")) continue;
+    base::format_to(out, "cpu: {}\n", std::string_view(line).substr(line.find(':') + 2));
+    return;
+  }
+  out.write("cpu: of the host\n");
+}
+
 }  // namespace arch

@@ -6,15 +6,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "arch/host/process.h"
 #include "boot/boot_info.h"
 #include "kernel/arch_contract.h"
-#include "kernel/dev/terminal.h"
-#include "kernel/log.h"
-#include "kernel/mm/memory.h"
-#include "kernel/sched/thread.h"
-#include "kernel/sched/worker_pool.h"
-#include "kernel/time/clock.h"
+#include "kernel/main.h"
 
 // The engine's objects are the kernel's, whose stack protector reads one global word.
 extern "C" {
@@ -28,10 +22,14 @@ namespace {
 std::string command_line(int count, char** words) {
   std::string line;
   for (int i = 1; i < count; i++) {
-    std::string word = words[i];
+    std::string word;
+    for (const char* c = words[i]; *c != 0; c++) {
+      if (*c == '"' || *c == '\\') word += '\\';
+      word += *c;
+    }
     if (!line.empty()) line += ' ';
     usize equals = word.find('=');
-    bool spaced = word.find_first_of(" \t") != std::string::npos;
+    bool spaced = word.find_first_of(" \t\"\\") != std::string::npos;
     if (!spaced) {
       line += word;
     } else if (equals == std::string::npos) {
@@ -52,14 +50,5 @@ int main(int count, char** words) {
   boot.loader = "linux process";
   boot.command_line = line;
   boot.entry_ticks = arch::Cpu::now_ticks();
-  timing::init(boot.entry_ticks);
-  if (!terminal::add(host::standard_streams()).has_value()) return 1;
-  sched::init();
-  sched::start_workers(0);
-  terminal::print("marrow> {}\n", boot.command_line);
-  while (true) {
-    int c = terminal::read_until(~u64{0});
-    if (c == 4) arch::Cpu::power_off(0);
-    terminal::print("{}\n", c);
-  }
+  kernel_main(boot);
 }

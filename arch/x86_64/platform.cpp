@@ -10,6 +10,7 @@
 #include "arch/x86_64/smp.h"
 #include "boot/boot_info.h"
 #include "kernel/log.h"
+#include "kernel/mm/memory.h"
 
 namespace arch {
 namespace {
@@ -47,6 +48,11 @@ u64 find_trampoline(const BootInfo& boot) {
   return 0;
 }
 
+u64 page_for_tables() {
+  auto page = mm::allocate_pages({.bytes = mm::kPageBytes, .purpose = mm::Purpose::kPageTables});
+  return page.has_value() ? reinterpret_cast<u64>(page->data()) : 0;
+}
+
 }  // namespace
 
 const acpi::Tables& firmware() {
@@ -54,6 +60,7 @@ const acpi::Tables& firmware() {
 }
 
 void init_platform(const BootInfo& boot) {
+  paging::set_page_source(page_for_tables);
   read_firmware(boot);
   apic::init(tables.local_apic);
   apic::enable();

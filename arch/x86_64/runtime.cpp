@@ -18,12 +18,21 @@ extern "C" {
 [[noreturn]] void abort() {
   panic("abort() was called");
 }
-// Only emitted for virtual destructors; objects die through base::Delete.
+// The destructors of static objects: the kernel does not end.
+void* __dso_handle = nullptr;
 int __cxa_atexit(void (*)(void*), void*, void*) {
   return 0;
 }
 
 }  // extern "C"
+
+// Emitted for virtual destructors, never called: objects die through base::Delete.
+void operator delete(void*) noexcept {
+  panic("operator delete was called");
+}
+void operator delete(void*, usize) noexcept {
+  panic("operator delete was called");
+}
 
 namespace std {
 

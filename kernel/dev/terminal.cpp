@@ -12,7 +12,6 @@ constexpr u8 kControlC = 0x03;
 constexpr u64 kPollNs = 10'000'000;  // devices without interrupts: quicker than a typist
 
 constinit StaticVector<CharDevice*, 8> devices;
-bool all_announce = true;
 constinit sched::WaitQueue input;
 
 // Input that interrupted() looked past, in order. A power of two.
@@ -26,6 +25,11 @@ struct Ahead {
 };
 constinit Ahead ahead;
 
+// Asked each time: a device may get its interrupt after it was added.
+bool any_polled() {
+  return std::ranges::any_of(devices, [](CharDevice* d) { return !d->announces_input(); });
+}
+
 int read_devices() {
   for (CharDevice* device : devices) {
     int byte = device->read();
@@ -38,7 +42,6 @@ int read_devices() {
 
 Result<void> add(CharDevice& device) {
   if (!devices.push_back(&device)) return fail(Errc::kFull, "too many console devices");
-  all_announce = all_announce && device.announces_input();
   return {};
 }
 
@@ -57,7 +60,7 @@ int read_until(u64 deadline_ns) {
     u64 now = timing::now_ns();
     if (now >= deadline_ns) return -1;
     u64 wake = deadline_ns;
-    if (!all_announce) wake = std::min(wake, now + kPollNs);
+    if (any_polled()) wake = std::min(wake, now + kPollNs);
     input.wait(wake);
   }
 }

@@ -42,6 +42,7 @@ ReservedList reserved_by_boot(const BootInfo& boot) {
   };
   u64 start = reinterpret_cast<u64>(__kernel_start);
   add(start, reinterpret_cast<u64>(__kernel_end) - start, Purpose::kKernel);
+  add(0, 64 * kKiB, Purpose::kBoot);  // the BIOS's data, and where other CPUs start in real mode
   for (const BootModule& m : boot.modules) add(m.base, m.size, purpose_of_module(m));
   if (boot.framebuffer.base != 0)
     add(boot.framebuffer.base, u64{boot.framebuffer.pitch} * boot.framebuffer.height,

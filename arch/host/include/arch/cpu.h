@@ -8,8 +8,10 @@
 #include <atomic>
 
 #include "kernel/base/cpu_features.h"
+#include "kernel/base/format.h"
 #include "kernel/base/result.h"
 
+struct BootInfo;
 struct TickRate;
 
 namespace arch {
@@ -50,5 +52,11 @@ struct Cpu {
   static void reboot();
   static u64 random_seed();
 };
+
+// The host's kernel has done all that before main().
+inline void init_boot_cpu(BootInfo&) {}
+inline void init_platform(const BootInfo&) {}
+
+void describe_cpu(base::Writer& out);  // a row a property, for the `cpu` command
 
 }  // namespace arch

@@ -64,7 +64,8 @@ constexpr Scanner kThreeNumbers[] = {three_numbers};
 constexpr Scanner kNumbers[] = {numbers};
 constexpr Scanner kThreeDigits[] = {three_digits};
 constexpr Scanner kRightAligned[] = {right_aligned_digits};
-constexpr Scanner kBoundedDigits[] = {bounded_digits};
+constexpr Scanner kRightAlignedNumbers[] = {right_aligned_numbers};
+constexpr Scanner kAsian[] = {asian};
 constexpr Scanner kPunctuationMath[] = {punctuation_math};
 constexpr Scanner kPunctuationMathTick[] = {punctuation_math_tick};
 constexpr Scanner kOneNewline[] = {one_newline};
@@ -93,7 +94,8 @@ constexpr Pass kExaoneMoePasses[] = {{kExaoneMoe}};
 constexpr Pass kTekkenPasses[] = {{kTekken}};
 constexpr Pass kO200kPasses[] = {{kO200k}};
 constexpr Pass kO200kMarksPasses[] = {{kO200kMarks}};
-constexpr Pass kAyaPasses[] = {{kBoundedDigits}, {kAya}};
+constexpr Pass kAyaPasses[] = {{kRightAlignedNumbers}, {kAya}};
+constexpr Pass kAfmoePasses[] = {{kRightAlignedNumbers}, {kAsian}, {kDeepSeek3}};
 constexpr Pass kYoutuPasses[] = {{kYoutuScripts}, {kYoutu}};
 constexpr Pass kDeepSeek3Passes[] = {{kThreeNumbers}, {kScriptHanKana}, {kDeepSeek3}};
 constexpr Pass kSparkPasses[] = {{kThreeNumbers}, {kScriptHanKana}, {kSpark}, {kOneNumber}};
@@ -188,6 +190,7 @@ constexpr Row kRows[] = {
     {"hunyuan-dense", {kDeepSeek3Passes}},
     {"joyai-llm", {kDeepSeek3Passes}},
     {"spark2_5", {kSparkPasses}},
+    {"afmoe", {kAfmoePasses}},
     {"superbpe", {kSuperPasses}},
     {"poro-chat", {kBloomPasses}},
     {"bloom", {kBloomPasses}},

@@ -38,6 +38,19 @@ usize Run::digits_end(usize position) const {
   return digits_end_;
 }
 
+u64 Run::numbers_left(usize position) const {
+  if (position < numbers_at_ || position >= numbers_end_) {
+    numbers_at_ = numbers_end_ = position;
+    numbers_left_ = 0;
+    for (Char c = at(numbers_end_); c.is(kNumber); c = at(numbers_end_)) {
+      numbers_end_ += c.bytes;
+      numbers_left_++;
+    }
+  }
+  for (; numbers_at_ < position; numbers_left_--) numbers_at_ += at(numbers_at_).bytes;
+  return numbers_left_;
+}
+
 namespace scan {
 namespace {
 
@@ -253,14 +266,11 @@ usize right_aligned_digits(const Run& run, usize at) {
   usize count = run.digits_end(at) - at;
   return count > 0 && count % 3 == 0 ? at + 3 : at;
 }
-// \d{1,3}(?=(?:\d{3})*\b)
-usize bounded_digits(const Run& run, usize at) {
-  usize end = run.digits_end(at);
-  if (end == at) return at;
-  Char next = run.at(end);
-  if (is_ascii_letter(next) || next.is('_')) return at;
-  usize first = (end - at) % 3;
-  return at + (first == 0 ? 3 : first);
+// \p{N}{1,3}, grouped by three from the right: \d{1,3}(?=(?:\d{3})*\b) as GGUF readers take it
+usize right_aligned_numbers(const Run& run, usize at) {
+  u64 count = run.numbers_left(at);
+  if (count == 0) return at;
+  return skip_some(run, at, kNumber, count % 3 == 0 ? 3 : static_cast<u32>(count % 3));
 }
 
 // ---- white space ---------------------------------------------------------------------------
@@ -332,9 +342,8 @@ usize punctuation_math_tick(const Run& run, usize at) {
   return skip_while(run, at,
                     [](const Char& c) { return c.is(kPunctuation) || is_math(c) || c.is('`'); });
 }
-// "~" is a symbol (Sm), but the readers that GGUF files were made for leave it out of \p{S}.
 static bool is_punctuation_or_symbol(const Char& c) {
-  return c.is(kPunctuation | kSymbol) && !c.is('~');
+  return c.is(kPunctuation | kSymbol);
 }
 // [!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+
 usize marked_ascii_word(const Run& run, usize at) {
@@ -403,6 +412,14 @@ usize east_asian(const Run& run, usize at) {
 // [一-龥぀-ゟ゠-ヿ]+
 usize han_kana(const Run& run, usize at) {
   static constexpr Range kRanges[] = {{0x4e00, 0x9fa5}, {0x3040, 0x30ff}};
+  return skip_ranges(run, at, kRanges);
+}
+// The scripts of South-East and East Asia that AFMoE keeps apart from other letters.
+usize asian(const Run& run, usize at) {
+  static constexpr Range kRanges[] = {
+      {0x4e00, 0x9fff}, {0x3400, 0x4dbf}, {0xf900, 0xfaff}, {0x3040, 0x30ff}, {0xff65, 0xff9f},
+      {0x2f00, 0x2fdf}, {0x0e40, 0x0eff}, {0x1780, 0x17ff}, {0x1000, 0x109f}, {0xaa60, 0xaa7f},
+      {0xa9e0, 0xa9ff}, {0xac00, 0xd7af}, {0x1100, 0x11ff}};
   return skip_ranges(run, at, kRanges);
 }
 // [가-힣ㄱ-ㆎ]+

@@ -32,11 +32,15 @@ class Run {
   // End of the ASCII digits at `position`. Remembered, so that asking for each digit of a long
   // number costs no more than asking once.
   usize digits_end(usize position) const;
+  // How many characters of \p{N} there are from `position` on. Remembered likewise.
+  u64 numbers_left(usize position) const;
 
  private:
   std::string_view text_;
   usize begin_, end_;
   mutable usize digits_begin_ = 0, digits_end_ = 0;
+  mutable usize numbers_at_ = 0, numbers_end_ = 0;
+  mutable u64 numbers_left_ = 0;
 };
 
 // One alternative of a pattern: the end of its match that begins at `at`, or `at` for none.
@@ -65,7 +69,7 @@ usize three_numbers(const Run& run, usize at);
 usize numbers(const Run& run, usize at);
 usize three_digits(const Run& run, usize at);
 usize right_aligned_digits(const Run& run, usize at);
-usize bounded_digits(const Run& run, usize at);
+usize right_aligned_numbers(const Run& run, usize at);
 usize lines(const Run& run, usize at);
 usize spaces_before_last(const Run& run, usize at);
 usize spaces(const Run& run, usize at);
@@ -82,6 +86,7 @@ usize spaced_marks_lines(const Run& run, usize at);
 usize spaced_between_stops(const Run& run, usize at);
 usize east_asian(const Run& run, usize at);
 usize han_kana(const Run& run, usize at);
+usize asian(const Run& run, usize at);
 usize hangul(const Run& run, usize at);
 usize bopomofo(const Run& run, usize at);
 usize wide_stops(const Run& run, usize at);

@@ -92,3 +92,46 @@ TEST(tokenizer_model, smollm2_golden) {
   if (!load(test, model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), model)) return;
   check_golden(test, model, shared_path("goldens/tokens.smollm2.json"));
 }
+
+TEST(tokenizer_model, stories260k_golden) {
+  Loaded model;
+  if (!load(test, model_path("stories260K-F32.gguf"), model)) return;
+  check_golden(test, model, shared_path("goldens/tokens.stories260K.json"));
+}
+
+namespace {
+
+// llama.cpp's pairs of files: texts between marker lines, and a line of ids for each.
+void check_pairs(TestContext& test, const std::string& name) {
+  Loaded model;
+  if (!load(test, shared_path("tokenizers/" + name), model)) return;
+  std::string inputs, outputs;
+  REQUIRE(read_file(shared_path("tokenizers/" + name + ".inp"), inputs));
+  REQUIRE(read_file(shared_path("tokenizers/" + name + ".out"), outputs));
+  constexpr std::string_view kMarker = "\n__ggml_vocab_test__\n";
+  std::string_view in = inputs, out = outputs;
+  u32 cases = 0;
+  for (usize at; (at = in.find(kMarker)) != std::string_view::npos; cases++) {
+    usize line = std::min(out.find('\n'), out.size());
+    std::string_view wanted = out.substr(0, line);
+    if (wanted.starts_with(' ')) wanted.remove_prefix(1);
+    EXPECT_EQ(std::string_view(
+                  ids(*model.tokenizer, in.substr(0, at), ParseSpecial::kNo, AddSpecial::kNo)),
+              wanted);
+    in.remove_prefix(at + kMarker.size());
+    out.remove_prefix(std::min(line + 1, out.size()));
+  }
+  EXPECT(cases > 40);
+}
+
+}  // namespace
+
+TEST(tokenizer_model, gpt2_pairs) {
+  check_pairs(test, "ggml-vocab-gpt-2.gguf");
+}
+TEST(tokenizer_model, llama_spm_pairs) {
+  check_pairs(test, "ggml-vocab-llama-spm.gguf");
+}
+TEST(tokenizer_model, phi3_pairs) {
+  check_pairs(test, "ggml-vocab-phi-3.gguf");
+}

@@ -11,13 +11,14 @@ struct Architecture;  // ai/models/family.h: a row of the table of families
 enum class RopeScaling : u8 { kNone, kLinear, kYarn, kLongRope };
 
 struct RopeParams {
-  u32 dimensions = 0;  // of a head that turn; the rest stays
+  u32 dimensions = 0;   // of a head that turn; the rest stays
+  u32 skip_period = 0;  // of each `period` layers the last does not turn; 0 = all turn
   float base = 10000.0f;
   float local_base = 10000.0f;  // gemma3: of the layers with a window
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1.0f;
   u32 original_context = 0;
-  float attention_factor = 0.0f;  // of longrope; 0 = not given
+  float attention_factor = 1.0f;  // magnitude of cosine and sine
   float yarn_ext_factor = 1.0f, yarn_attn_factor = 1.0f;
   float yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
   float yarn_log_multiplier = 0.0f;  // deepseek2
@@ -56,10 +57,36 @@ struct Hyperparameters {
   float attention_scale = 0.0f;
   float attention_cap = 0.0f, logit_cap = 0.0f;  // cap * tanh(x / cap); 0 = off
   float embedding_scale = 1.0f, residual_scale = 1.0f, logit_scale = 1.0f;
+  u32 scratch_width = 0;  // floats a row that the family wants beside the common buffers
+  u32 state_floats = 0;   // of a layer and sequence (recurrent families)
   RopeParams rope;
   MoeParams moe;
   MlaParams mla;
   SsmParams ssm;
+};
+
+// Keys of one architecture: number("block_count") reads "llama.block_count".
+class ParamReader {
+ public:
+  ParamReader(const GgufFile& file, std::string_view architecture)
+      : file_(file), architecture_(architecture) {}
+  bool has(std::string_view suffix) const;
+  // An array counts as one number when all its elements are equal.
+  Result<u32> number(std::string_view suffix) const;
+  Result<u32> number(std::string_view suffix, u32 fallback) const;
+  Result<float> real(std::string_view suffix) const;  // finite
+  Result<float> real(std::string_view suffix, float fallback) const;
+  Result<bool> flag(std::string_view suffix, bool fallback) const;
+  Result<std::string_view> text(std::string_view suffix, std::string_view fallback) const;
+  // Logs `architecture.suffix` with what was expected.
+  std::unexpected<Error> refuse(std::string_view suffix, std::string_view expected) const;
+  const GgufFile& file() const { return file_; }
+
+ private:
+  std::string_view key(std::string_view suffix) const;
+  const GgufFile& file_;
+  std::string_view architecture_;
+  mutable char key_[160] = {};
 };
 
 // kUnsupported for an architecture that is not in the table (the log lists those that are),

@@ -7,14 +7,13 @@
 
 #include <span>
 
+#include "ai/attention/kv_type.h"
 #include "ai/gguf/reader.h"
 #include "ai/kernels/table.h"
 #include "ai/models/hyperparameters.h"
 #include "ai/tokenizer/tokenizer.h"
 
 namespace ai {
-
-enum class KvType : u8;  // ai/engine/engine.h
 
 // One token of one step. Rows of several sequences may be mixed; those of one sequence come in
 // ascending positions without gaps, so a prompt chunk is a run of rows.
@@ -40,6 +39,12 @@ struct StepLimits {
   u32 logit_rows = 1;
 };
 
+struct ModelOptions {
+  const KernelTable* kernels = nullptr;  // outlives the model
+  KvType kv_type = KvType::kF16;
+  u32 context = 0;  // positions a sequence may have; 0 = as trained
+};
+
 // Buffers of a step. One step at a time may use it.
 class Workspace {
  public:
@@ -49,12 +54,11 @@ class Workspace {
 class Model {
  public:
   // `parts` are the bytes `file` was parsed from (one span unless it was split); matrices are
-  // rewritten there in place, in parallel, unless the file is packed already. `kernels` and
-  // `platform` outlive the model, as do the bytes.
+  // rewritten there in place, in parallel, unless the file is packed already. A file that is
+  // refused is left as it was. Bytes and platform outlive the model, `file` need not.
   static Result<base::Owner<Model>> load(const GgufFile& file,
                                          std::span<const std::span<Byte>> parts,
-                                         const KernelTable& kernels, KvType kv_type,
-                                         Platform& platform);
+                                         const ModelOptions& options, Platform& platform);
   virtual ~Model() = default;
 
   virtual const Hyperparameters& params() const = 0;
@@ -75,7 +79,9 @@ class Model {
 // The byte plan before loading (engine: `model info`), without touching a weight.
 usize kv_page_bytes(const Hyperparameters& params, KvType type);
 u32 kv_page_positions();
-usize workspace_bytes(const Hyperparameters& params, const StepLimits& limits);
+usize state_bytes(const Hyperparameters& params);
+usize workspace_bytes(const Hyperparameters& params, const StepLimits& limits, u32 context,
+                      u32 workers);
 
 // "llama, qwen2, …", for the error message and `help`.
 void write_known_architectures(base::Writer& out);

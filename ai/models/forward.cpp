@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Products, norms and the feed-forward net over the rows of a step.
+#include "ai/models/forward.h"
+
+#include <algorithm>
+
+#include "ai/math/lane_sum.h"
+#include "ai/quant/groups.h"
+#include "ai/quant/quant.h"
+
+namespace ai {
+
+Step::Step(const ModelParts& model, StepWorkspace& workspace, std::span<const BatchRow> rows,
+           std::span<const KvView> sequences)
+    : model_(model), workspace_(workspace), rows_(rows), sequences_(sequences) {
+  const Hyperparameters& p = model.params;
+  const WorkspaceLayout& at = workspace.layout;
+  x = rows_at(at.x, p.width);
+  branch = rows_at(at.branch, p.width);
+  normed = rows_at(at.normed, p.width);
+  qkv = rows_at(at.qkv, qkv_width(p));
+  mixed = rows_at(at.mixed, mixed_width(p));
+  hidden = rows_at(at.hidden, dense_width(p) * 2);
+  gated = rows_at(at.gated, dense_width(p));
+  scratch = rows_at(at.scratch, p.scratch_width);
+  compute_turns();
+}
+
+Rows Step::rows_at(usize offset, usize width) const {
+  return {at<float>(offset), row_stride(width), static_cast<u32>(rows_.size())};
+}
+
+void Step::embed() {
+  const ModelWeights& w = model_.weights;
+  float scale = params().embedding_scale;
+  for_rows(x.count, [&](u32 row) {
+    float* out = x[row];
+    dequantize_row(w.embedding.weight, rows_[row].token, out);
+    if (scale != 1.0f)
+      for (u32 i = 0; i < params().width; i++) out[i] = out[i] * scale;
+    if (!w.position_embedding.present()) return;
+    float* position = branch[row];
+    dequantize_row(w.position_embedding.weight, rows_[row].position, position);
+    model_.kernels.add(out, position, out, params().width);
+  });
+  if (w.embedding_norm.present()) norm(w.embedding_norm, x, x);
+}
+
+// ---- norms ---------------------------------------------------------------------------------
+
+namespace {
+
+void layer_norm(const float* in, const Norm& norm, float epsilon, float* out, u32 n) {
+  float count = static_cast<float>(n);
+  float mean = lane_sum(n, [&](u32 i) { return in[i]; }) / count;
+  float variance = lane_sum(n,
+                            [&](u32 i) {
+                              float d = in[i] - mean;
+                              return d * d;
+                            }) /
+                   count;
+  float scale = 1.0f / __builtin_sqrtf(variance + epsilon);
+  for (u32 i = 0; i < n; i++) {
+    float value = (in[i] - mean) * scale * norm.weight[i];
+    out[i] = norm.bias.empty() ? value : value + norm.bias[i];
+  }
+}
+
+}  // namespace
+
+void Step::norm(const Norm& weights, Rows in, Rows out) {
+  u32 n = static_cast<u32>(weights.weight.size());
+  for_rows(in.count, [&](u32 row) { norm_vector(weights, in[row], out[row], n); });
+}
+
+void Step::norm_vector(const Norm& weights, const float* in, float* out, u32 n) {
+  float epsilon = params().norm_epsilon;
+  if (params().architecture->norm == NormKind::kLayer) {
+    layer_norm(in, weights, epsilon, out, n);
+  } else {
+    model_.kernels.rms_norm(in, weights.weight.data(), epsilon, out, n);
+  }
+}
+
+void Step::join(Rows in) {
+  float scale = params().residual_scale;
+  u32 n = params().width;
+  for_rows(in.count, [&](u32 row) {
+    if (scale != 1.0f)
+      for (u32 i = 0; i < n; i++) in[row][i] = in[row][i] * scale;
+    model_.kernels.add(x[row], in[row], x[row], n);
+  });
+}
+
+bool Step::is_broken() {
+  constexpr u32 kExponent = 0x7f800000;
+  for (u32 row = 0; row < x.count; row++)
+    for (u32 i = 0; i < params().width; i++)
+      if ((std::bit_cast<u32>(x[row][i]) & kExponent) == kExponent) return true;
+  return false;
+}
+
+// ---- products ------------------------------------------------------------------------------
+
+Step::Activations Step::quantize(Rows in, u32 n, ActivationType type, usize where) {
+  if (type == ActivationType::kF32) return {in.data, in.stride * sizeof(float)};
+  usize bytes = activation_bytes(type, n);
+  Byte* out = at<Byte>(where);
+  auto convert = model_.kernels.quantize[static_cast<usize>(type)];
+  for_rows(in.count, [&](u32 row) { convert(in[row], out + row * bytes, n); });
+  return {out, bytes};
+}
+
+void Step::multiply(Rows in, std::initializer_list<Output> outputs) {
+  Product products[8];
+  Activations ready[usize(ActivationType::kCount)] = {};
+  usize count = 0;
+  for (const Output& output : outputs) {
+    const TensorView& weight = output.linear.weight;
+    ActivationType type = quant_info(weight.type).activation;
+    Activations& a = ready[static_cast<usize>(type)];
+    if (a.data == nullptr)
+      a = quantize(in, weight.columns, type, layout().quantized[static_cast<usize>(type)]);
+    Rows out = output.out;
+    out.count = in.count;
+    products[count++] = {weight, output.linear.bias, a.data, a.bytes, out, output.accumulate};
+  }
+  run({products, count});
+}
+
+namespace {
+
+// The part of one product that falls to a worker: groups whose first unit of work lies in the
+// worker's share [first, last) of all units.
+void run_share(const KernelTable& kernels, const Product& p, u64 begin, u64 unit, u64 first,
+               u64 last) {
+  u32 groups = (p.weight.rows + kGroupRows - 1) / kGroupRows;
+  auto group_at = [&](u64 work) {
+    u64 group = work <= begin ? 0 : (work - begin + unit - 1) / unit;
+    return static_cast<u32>(std::min<u64>(group, groups));
+  };
+  u32 from = group_at(first), to = group_at(last);
+  if (from >= to) return;
+  MatMul job{.groups = p.weight.data.data(),
+             .group_bytes = kGroupRows * p.weight.row_bytes,
+             .columns = p.weight.columns,
+             .rows = p.weight.rows,
+             .first_group = from,
+             .last_group = to,
+             .activations = p.activations,
+             .activation_bytes = p.activation_bytes,
+             .batch = p.out.count,
+             .out = p.out.data,
+             .out_stride = p.out.stride,
+             .accumulate = p.accumulate};
+  kernels.mat_mul[static_cast<usize>(p.weight.type)](job);
+  if (p.bias.empty()) return;
+  u32 last_row = std::min(to * kGroupRows, p.weight.rows);
+  for (u32 b = 0; b < p.out.count; b++)
+    for (u32 row = from * kGroupRows; row < last_row; row++)
+      p.out[b][row] = p.out[b][row] + p.bias[row];
+}
+
+u64 unit_of(const Product& p) {
+  return p.weight.row_bytes * (u64{1} + p.out.count);  // loads once, work once a row
+}
+
+u64 work_of(const Product& p) {
+  return (p.weight.rows + kGroupRows - 1) / kGroupRows * unit_of(p);
+}
+
+}  // namespace
+
+void Step::run(std::span<const Product> products) {
+  struct Task {
+    const KernelTable& kernels;
+    std::span<const Product> products;
+    u64 work;
+    u32 workers;
+  } task{model_.kernels, products, 0, layout().workers};
+  for (const Product& p : products) task.work += work_of(p);
+  model_.platform.run_on_workers(
+      [](void* context, u32 worker) {
+        const Task& t = *static_cast<const Task*>(context);
+        u64 first = t.work * worker / t.workers, last = t.work * (worker + 1) / t.workers;
+        u64 begin = 0;
+        for (const Product& p : t.products) {
+          run_share(t.kernels, p, begin, unit_of(p), first, last);
+          begin += work_of(p);
+        }
+      },
+      &task);
+}
+
+// ---- feed-forward --------------------------------------------------------------------------
+
+void Step::activate(Rows gate, Rows up, Rows out, u32 n) {
+  FfnKind kind = params().architecture->ffn;
+  auto function = kind == FfnKind::kSiluGated ? model_.kernels.silu_mul : model_.kernels.gelu_mul;
+  for_rows(gate.count, [&](u32 row) { function(gate[row], up[row], out[row], n); });
+}
+
+// out (+)= down(act(gate(in)) * up(in)); without a gate act(up(in)) takes its place.
+void Step::dense(const LayerWeights& w, Rows in, Rows out, bool accumulate) {
+  dense(w.gate, w.up, w.down, in, out, accumulate);
+}
+
+void Step::dense(const Linear& gate, const Linear& up, const Linear& down, Rows in, Rows out,
+                 bool accumulate) {
+  u32 n = down.weight.columns;
+  Rows upper = hidden.from(static_cast<u32>(row_stride(n)));
+  if (gate.present()) {
+    multiply(in, {{gate, hidden}, {up, upper}});
+  } else {
+    multiply(in, {{up, hidden}});
+    upper = up.weight.rows == n ? Rows{at<float>(layout().ones), 0, hidden.count} : hidden.from(n);
+  }
+  activate(hidden, upper, gated, n);
+  multiply(gated, {{down, out, accumulate}});
+}
+
+void Step::feed_forward(u32 index, Rows in, Rows out, bool accumulate) {
+  const LayerWeights& w = layer(index);
+  if (w.router.present()) return experts(w, in, out, accumulate);
+  dense(w, in, out, accumulate);
+}
+
+// ---- a layer of the usual kind ----------------------------------------------------------------
+
+namespace {
+
+// Both branches from the same input: x + attention(norm(x)) + ffn(norm(x)).
+void side_by_side(Step& s, u32 index) {
+  const LayerWeights& w = s.layer(index);
+  s.norm(w.attention_norm, s.x, s.normed);
+  Rows in = s.normed;
+  if (w.attention_norm_2.present()) {  // falcon 40B: attention has its own
+    s.norm(w.attention_norm_2, s.x, s.branch);
+    in = s.branch;
+  }
+  s.project_qkv(w, in);
+  s.attend(index);
+  s.project_attention(w, s.x, true);
+  s.feed_forward(index, s.normed, s.x, true);
+}
+
+}  // namespace
+
+void decoder_layer(Step& s, u32 index) {
+  const LayerWeights& w = s.layer(index);
+  NormPlace place = s.params().architecture->place;
+  if (place == NormPlace::kShared) return side_by_side(s, index);
+  bool before = place != NormPlace::kBehind, behind = place != NormPlace::kBefore;
+  bool direct = !behind && s.params().residual_scale == 1.0f;
+  Rows out = direct ? s.x : s.branch;
+
+  if (before) s.norm(w.attention_norm, s.x, s.normed);
+  s.project_qkv(w, before ? s.normed : s.x);
+  s.attend(index);
+  s.project_attention(w, out, direct);
+  if (behind) s.norm(w.post_attention_norm, s.branch, s.branch);
+  if (!direct) s.join(s.branch);
+
+  if (before) s.norm(w.ffn_norm, s.x, s.normed);
+  s.feed_forward(index, before ? s.normed : s.x, out, direct);
+  if (behind) s.norm(w.post_ffn_norm, s.branch, s.branch);
+  if (!direct) s.join(s.branch);
+}
+
+}  // namespace ai

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Loading a model and running one step of it.
+#include "ai/models/model.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "ai/math/real.h"
+#include "ai/models/forward.h"
+#include "ai/quant/quant.h"
+
+namespace ai {
+namespace {
+
+// Offsets into one block, each at a multiple of 64.
+class Placer {
+ public:
+  usize take(usize bytes) {
+    usize at = total_;
+    total_ += base::round_up(bytes, 64);
+    return at;
+  }
+  usize rows(usize count, usize width) { return take(count * row_stride(width) * sizeof(float)); }
+  usize total() const { return total_; }
+
+ private:
+  usize total_ = 0;
+};
+
+// The quantized form of `count` vectors of up to n values. n is rounded up to whole blocks.
+void take_quantized(Placer& place, usize count, usize n,
+                    usize (&out)[usize(ActivationType::kCount)]) {
+  for (usize t = 0; t < usize(ActivationType::kCount); t++) {
+    auto type = static_cast<ActivationType>(t);
+    usize block = activation_block(type);
+    bool copied = type != ActivationType::kF32;  // float rows are used where they lie
+    out[t] =
+        place.take(copied ? count * activation_bytes(type, (n + block - 1) / block * block) : 0);
+  }
+}
+
+void plan_experts(Placer& place, const Hyperparameters& p, usize rows, WorkspaceLayout& at) {
+  const MoeParams& moe = p.moe;
+  if (moe.experts == 0) return;
+  usize pairs = rows * moe.experts_used;
+  at.probabilities = place.rows(rows, moe.experts * usize{2});
+  at.choices = place.take(pairs * sizeof(Choice));
+  at.pairs = place.take((moe.experts + 1 + 2 * pairs) * sizeof(u32));
+  at.expert_in = place.rows(pairs, p.width);
+  at.expert_hidden = place.rows(pairs, row_stride(moe.ffn_width) * 2);
+  at.expert_gated = place.rows(pairs, moe.ffn_width);
+  at.expert_out = place.rows(pairs, p.width);
+  take_quantized(place, pairs, std::max(p.width, moe.ffn_width), at.expert_quantized);
+  at.products = place.take(2 * std::min<usize>(pairs, moe.experts) * sizeof(Product));
+}
+
+}  // namespace
+
+usize dense_width(const Hyperparameters& p) {
+  return row_stride(std::max(p.ffn_width, p.moe.shared_ffn_width));
+}
+
+WorkspaceLayout plan_workspace(const Hyperparameters& p, u32 rows, u32 context, u32 workers) {
+  Placer place;
+  WorkspaceLayout at;
+  at.rows = rows;
+  at.context = context;
+  at.workers = workers;
+  usize dense = dense_width(p), mixed = mixed_width(p);
+  at.x = place.rows(rows, p.width);
+  at.branch = place.rows(rows, p.width);
+  at.normed = place.rows(rows, p.width);
+  at.qkv = place.rows(rows, qkv_width(p));
+  at.mixed = place.rows(rows, mixed);
+  at.hidden = place.rows(rows, dense * 2);
+  at.gated = place.rows(rows, dense);
+  at.scratch = place.rows(rows, p.scratch_width);
+  at.turns = place.take(usize{rows} * p.rope.dimensions * 2 * sizeof(float));
+  take_quantized(place, rows, std::max({usize{p.width}, mixed, dense, usize{p.scratch_width}}),
+                 at.quantized);
+  plan_experts(place, p, rows, at);
+  at.ones = place.rows(1, dense);
+  at.worker_bytes = attend_lists_bytes(context);
+  at.worker = place.take(at.worker_bytes * workers);
+  at.total = place.total();
+  return at;
+}
+
+u32 kv_page_positions() {
+  return kPagePositions;
+}
+
+usize kv_page_bytes(const Hyperparameters& p, KvType type) {
+  if (p.kv_heads == 0) return 0;
+  return kv_page_bytes(type, p.key_width, p.value_width) * p.kv_heads * p.layers;
+}
+
+usize state_bytes(const Hyperparameters& p) {
+  return usize{p.state_floats} * p.layers * sizeof(float);
+}
+
+usize workspace_bytes(const Hyperparameters& p, const StepLimits& limits, u32 context,
+                      u32 workers) {
+  return plan_workspace(p, limits.rows, context, workers).total;
+}
+
+namespace {
+
+Result<void> make_rope_tables(ModelParts& m) {
+  const RopeParams& rope = m.params.rope;
+  if (rope.dimensions == 0) return {};
+  std::span<const float> factors = m.weights.rope_factors;
+  if (!m.weights.rope_factors_long.empty() && !m.weights.rope_factors_short.empty())
+    factors = m.context > rope.original_context ? m.weights.rope_factors_long
+                                                : m.weights.rope_factors_short;
+  m.rope[0] = TRY(make_rope_table(rope, rope.base, true, factors));
+  if (m.params.window > 0 && rope.local_base != rope.base)
+    m.rope[1] = TRY(make_rope_table(rope, rope.local_base, false, {}));
+  return {};
+}
+
+// Scale and soft cap; false when a logit is not finite.
+bool finish_logits(std::span<float> logits, const Hyperparameters& p) {
+  bool finite = true;
+  for (float& x : logits) {
+    x = x * p.logit_scale;
+    if (p.logit_cap > 0)
+      x = p.logit_cap * static_cast<float>(real::tanh(static_cast<double>(x / p.logit_cap)));
+    finite &= x - x == 0;
+  }
+  return finite;
+}
+
+class LoadedModel final : public Model {
+ public:
+  explicit LoadedModel(ModelParts parts) : m_(std::move(parts)) {}
+
+  const Hyperparameters& params() const override { return m_.params; }
+  u32 kv_page_positions() const override { return kPagePositions; }
+  usize kv_page_bytes() const override { return ai::kv_page_bytes(m_.params, m_.kv_type); }
+  usize state_bytes() const override { return ai::state_bytes(m_.params); }
+  usize workspace_bytes(const StepLimits& limits) const override {
+    return ai::workspace_bytes(m_.params, limits, m_.context, m_.platform.worker_count());
+  }
+  Result<base::Owner<Workspace>> create_workspace(const StepLimits& limits) const override;
+  Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
+                       Workspace& workspace, std::span<float> logits) override;
+
+ private:
+  Result<void> check_batch(std::span<const BatchRow> rows, std::span<const KvView> sequences,
+                           const StepWorkspace& workspace, usize logits) const;
+  Result<void> write_logits(Step& step, std::span<float> logits);
+
+  ModelParts m_;
+};
+
+Result<base::Owner<Workspace>> LoadedModel::create_workspace(const StepLimits& limits) const {
+  if (limits.rows == 0) return fail(Errc::kInvalidArgument, "model: a step of no rows");
+  WorkspaceLayout layout =
+      plan_workspace(m_.params, limits.rows, m_.context, m_.platform.worker_count());
+  auto workspace = TRY(base::make<StepWorkspace>(m_.platform, layout));
+  workspace->memory = TRY(m_.platform.allocate_pages(layout.total, "workspace"));
+  auto* ones = reinterpret_cast<float*>(workspace->memory.data() + layout.ones);
+  std::fill(ones, ones + dense_width(m_.params), 1.0f);
+  return base::Owner<Workspace>(workspace.release());
+}
+
+Result<void> LoadedModel::check_batch(std::span<const BatchRow> rows,
+                                      std::span<const KvView> sequences,
+                                      const StepWorkspace& workspace, usize logits) const {
+  if (rows.empty() || rows.size() > workspace.layout.rows)
+    return fail(Errc::kInvalidArgument, "model: more rows than the workspace was made for");
+  usize wanted = 0;
+  for (const BatchRow& row : rows) {
+    if (row.token >= m_.params.vocabulary)
+      return fail(Errc::kOutOfRange, "model: a token id outside the vocabulary");
+    if (row.sequence >= sequences.size() || row.position >= m_.context)
+      return fail(Errc::kOutOfRange, "model: a row outside its sequence");
+    const KvView& view = sequences[row.sequence];
+    bool paged = m_.params.kv_heads > 0;
+    if (paged && row.position / kPagePositions >= view.pages.size())
+      return fail(Errc::kOutOfRange, "model: a row without a page");
+    if (view.state.size() < state_bytes())
+      return fail(Errc::kInvalidArgument, "model: a sequence without its state");
+    wanted += row.wants_logits ? 1 : 0;
+  }
+  if (logits < wanted * m_.params.vocabulary)
+    return fail(Errc::kInvalidArgument, "model: no room for the logits");
+  return {};
+}
+
+Result<void> LoadedModel::forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
+                                  Workspace& workspace, std::span<float> logits) {
+  auto& own = static_cast<StepWorkspace&>(workspace);
+  TRY(check_batch(rows, sequences, own, logits.size()));
+  Step step(m_, own, rows, sequences);
+  step.embed();
+  for (u32 layer = 0; layer < m_.params.layers; layer++) {
+    m_.params.architecture->layer(step, layer);
+    if (step.is_broken()) {
+      log(m_.platform, LogLevel::kError, "model: layer {} gave a number that is not finite", layer);
+      return fail(Errc::kCorrupt, "model: a layer gave a number that is not finite");
+    }
+    m_.platform.breathe();
+  }
+  return write_logits(step, logits);
+}
+
+// Final norm and the output matrix, for the rows that want it: those are moved together first.
+Result<void> LoadedModel::write_logits(Step& step, std::span<float> logits) {
+  const Hyperparameters& p = m_.params;
+  Rows chosen = step.normed;
+  chosen.count = 0;
+  for (u32 row = 0; row < step.batch().size(); row++) {
+    if (!step.batch()[row].wants_logits) continue;
+    step.norm_vector(m_.weights.output_norm, step.x[row], chosen[chosen.count], p.width);
+    chosen.count++;
+  }
+  if (chosen.count == 0) return {};
+  Rows out{logits.data(), p.vocabulary, chosen.count};
+  step.multiply(chosen, {{m_.weights.output, out}});
+  std::atomic<bool> broken = false;
+  parallel_ranges(m_.platform, chosen.count * p.vocabulary, 4096, [&](u32 first, u32 last, u32) {
+    if (!finish_logits(logits.subspan(first, last - first), p)) broken = true;
+  });
+  if (!broken) return {};
+  log(m_.platform, LogLevel::kError, "model: a logit behind the last layer is not finite");
+  return fail(Errc::kCorrupt, "model: a logit is not finite");
+}
+
+}  // namespace
+
+Result<base::Owner<Model>> Model::load(const GgufFile& file, std::span<const std::span<Byte>> parts,
+                                       const ModelOptions& options, Platform& platform) {
+  Hyperparameters params = TRY(read_hyperparameters(file));
+  u32 context = options.context == 0 ? params.trained_context : options.context;
+  ModelParts m{.params = params,
+               .weights = {},
+               .kernels = *options.kernels,
+               .platform = platform,
+               .kv_type = options.kv_type,
+               .context = context,
+               .rope = {}};
+  m.weights = TRY(ModelWeights::load(file, parts, params, platform));
+  if (m.weights.position_embedding.present() && context > params.trained_context)
+    return fail(Errc::kInvalidArgument, "model: the context is longer than its position table");
+  TRY(make_rope_tables(m));
+  auto model = TRY(base::make<LoadedModel>(std::move(m)));
+  return base::Owner<Model>(model.release());
+}
+
+}  // namespace ai

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The weights of a model by name: found by table, shapes checked, matrices grouped in place.
+#pragma once
+
+#include "ai/models/hyperparameters.h"
+#include "ai/tensor.h"
+
+namespace ai {
+
+// (rows, columns) matrix; bias (rows) or empty. Stacked matrices (experts, heads) lie one behind
+// the other, each grouped by itself.
+struct Linear {
+  TensorView weight;
+  std::span<const float> bias;
+  u32 stack = 1;
+
+  bool present() const { return weight.present(); }
+  u32 rows() const { return weight.rows / stack; }
+  TensorView at(u32 index) const;
+};
+
+struct Norm {
+  std::span<const float> weight, bias;  // bias may be empty
+  bool present() const { return !weight.empty(); }
+};
+
+struct LayerWeights {
+  Norm attention_norm, attention_norm_2, post_attention_norm, q_norm, k_norm;
+  Norm ffn_norm, post_ffn_norm;
+  Linear q, k, v, qkv, attention_output;
+  Linear gate, up, down;
+  Linear router, gate_experts, up_experts, down_experts;
+  Linear shared_router, shared_gate, shared_up, shared_down;
+  std::span<const float> router_correction;  // (experts) deepseek v3
+  // latent attention
+  Linear q_a, q_b, kv_a, kv_b, k_b, v_b;
+  Norm q_a_norm, kv_a_norm;
+  // state space
+  Linear ssm_in, ssm_x, ssm_dt, ssm_output;
+  std::span<const float> ssm_conv, ssm_conv_bias, ssm_a, ssm_d;
+  Norm ssm_dt_norm, ssm_b_norm, ssm_c_norm;
+};
+
+class ModelWeights {
+ public:
+  // Finds and checks every tensor; none may be left over. Rewrites matrices in `parts`.
+  static Result<ModelWeights> load(const GgufFile& file, std::span<const std::span<Byte>> parts,
+                                   const Hyperparameters& params, Platform& platform);
+
+  Linear embedding, position_embedding, output;  // output is the embedding when tied
+  Norm embedding_norm, output_norm;
+  std::span<const float> rope_factors, rope_factors_long, rope_factors_short;
+  Vector<LayerWeights> layers;
+
+ private:
+  friend class WeightLoader;
+  Vector<Vector<float>> floats_;  // norms, biases: dequantized once
+};
+
+// What a layer must have: attention with its norms, feed-forward or experts, or both. The first
+// tensor that is missing is logged.
+Result<void> check_attention(Platform& platform, const LayerWeights& weights,
+                             const Hyperparameters& params, u32 layer);
+Result<void> check_ffn(Platform& platform, const LayerWeights& weights,
+                       const Hyperparameters& params, u32 layer);
+Result<void> check_layer(Platform& platform, const LayerWeights& weights,
+                         const Hyperparameters& params, u32 layer);
+// Tensors by name and whether they are there.
+struct Need {
+  const char* name;
+  bool met;
+};
+Result<void> require_weights(Platform& platform, u32 layer, std::span<const Need> needs);
+
+}  // namespace ai

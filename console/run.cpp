@@ -4,6 +4,7 @@
 
 #include "console/shell.h"
 #include "kernel/options.h"
+#include "kernel/trace.h"
 
 namespace console {
 namespace {
@@ -37,6 +38,7 @@ void run_and_report(Shell& shell, std::string_view commands) {
 
 void run() {
   static Shell shell(io());
+  trace::boot_mark("prompt");
   base::format_to(io(), "Marrow {} - type help\n", kMarrowVersion);
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)

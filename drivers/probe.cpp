@@ -3,12 +3,25 @@
 #include "kernel/dev/probe.h"
 
 #include "boot/boot_info.h"
+#include "drivers/display/framebuffer.h"
+#include "drivers/input/ps2.h"
 #include "drivers/serial/uart16550.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 
 namespace devices {
+namespace {
+
+// A device that is not there is nothing to warn about.
+void report(const char* what, const Result<void>& result) {
+  if (result.has_value()) return;
+  log::Level level = result.error().code == Errc::kNotFound ? log::Level::kInfo : log::Level::kWarn;
+  const base::FormatArg reason(result.error());
+  log::write(level, what, "{}", {&reason, 1});
+}
+
+}  // namespace
 
 void start_console(const BootInfo& boot) {
   serial::init();
@@ -17,10 +30,13 @@ void start_console(const BootInfo& boot) {
   MUST(terminal::add(serial::device()));
 }
 
-void probe_all(const BootInfo&) {
-  if (!serial::present()) return;
-  Result<void> interrupt = serial::enable_interrupt();
-  if (!interrupt.has_value()) log::warn("serial", "{}: polled", interrupt.error());
+void probe_all(const BootInfo& boot) {
+  if (serial::present()) {
+    Result<void> interrupt = serial::enable_interrupt();
+    if (!interrupt.has_value()) log::warn("serial", "{}: polled", interrupt.error());
+  }
+  report("screen", display::init(boot.framebuffer));
+  report("keyboard", ps2::init());
 }
 
 }  // namespace devices

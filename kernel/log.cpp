@@ -18,7 +18,7 @@ struct Line {
   // 2 * number + 1 while being written, 2 * number + 2 when whole: a reader sees both ends equal.
   std::atomic<u32> version{0};
   u16 size = 0;
-  Level level = Level::kInfo;
+  u64 ticks = 0;  // the first lines are older than the clock's calibration
   char text[kLineBytes] = {};
 };
 
@@ -26,16 +26,24 @@ constinit Line lines[kLines];
 std::atomic<u32> next{0};
 std::atomic<Level> echo_level{Level::kWarn};
 
-void write_prefix(base::Writer& out, Level level, std::string_view subsystem) {
-  constexpr const char* kNames[] = {"error: ", "warning: ", "", ""};
-  base::format_to(out, "[{:>10}] {}: {}", base::ratio(timing::now_ns(), 1'000'000'000, 6),
-                  subsystem, kNames[static_cast<u32>(level)]);
+void write_line(base::Writer& out, u64 ticks, std::string_view text) {
+  u64 ns = timing::ns_from_ticks(ticks - timing::ticks_at(0));
+  base::format_to(out, "[{:>10}] {}", base::ratio(ns, 1'000'000'000, 6), text);
 }
 
-bool copy_line(u32 number, Line& slot, std::span<char, kLineBytes> out, usize& size) {
+void echo(u64 ticks, std::string_view text) {
+  struct Terminal final : base::Writer {
+    void write(std::string_view part) override { terminal::write(part); }
+  } out;
+  write_line(out, ticks, text);
+}
+
+bool copy_line(u32 number, const Line& slot, std::span<char, kLineBytes> out, usize& size,
+               u64& ticks) {
   u32 whole = 2 * number + 2;
   if (slot.version.load(std::memory_order_acquire) != whole) return false;
   size = std::min<usize>(slot.size, kLineBytes);
+  ticks = slot.ticks;
   std::memcpy(out.data(), slot.text, size);
   std::atomic_thread_fence(std::memory_order_acquire);
   return slot.version.load(std::memory_order_relaxed) == whole;
@@ -47,22 +55,24 @@ void write(Level level, std::string_view subsystem, std::string_view format,
            std::span<const base::FormatArg> args) {
   char text[kLineBytes];
   base::BufferWriter out(std::span<char>(text, kLineBytes - 1));
-  write_prefix(out, level, subsystem);
+  constexpr const char* kNames[] = {"error: ", "warning: ", "", ""};
+  base::format_to(out, "{}: {}", subsystem, kNames[static_cast<u32>(level)]);
   base::format_args(out, format, args);
   usize size = out.view().size();
   text[size++] = '\n';
 
+  u64 ticks = arch::Cpu::now_ticks();
   u32 number = next.fetch_add(1, std::memory_order_relaxed);
   Line& slot = lines[number % kLines];
   slot.version.store(2 * number + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
   std::memcpy(slot.text, text, size);
   slot.size = static_cast<u16>(size);
-  slot.level = level;
+  slot.ticks = ticks;
   slot.version.store(2 * number + 2, std::memory_order_release);
-  // Other CPUs only record: the console's devices belong to CPU 0.
-  if (level <= echo_level.load(std::memory_order_relaxed) && arch::Cpu::cpu_index() == 0)
-    terminal::write({text, size});
+  // The console's devices belong to CPU 0; an error of another CPU may be about CPU 0 itself.
+  bool may_echo = arch::Cpu::cpu_index() == 0 || level == Level::kError;
+  if (may_echo && level <= echo_level.load(std::memory_order_relaxed)) echo(ticks, {text, size});
 }
 
 void set_echo(Level level) {
@@ -75,7 +85,9 @@ void replay(base::Writer& out, u32 count) {
   for (u32 number = first; number != end; number++) {
     char text[kLineBytes];
     usize size = 0;
-    if (copy_line(number, lines[number % kLines], text, size)) out.write({text, size});
+    u64 ticks = 0;
+    if (copy_line(number, lines[number % kLines], text, size, ticks))
+      write_line(out, ticks, {text, size});
   }
 }
 

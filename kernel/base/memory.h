@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Where owners get their memory. Exhaustion is a value (nullptr), never an exception.
 //
-// Implemented once a product: kernel/mm/heap.cpp (kernel and hosted twin) and
-// tests/hosted/test_memory.cpp (malloc with injected failures). Thread context only.
+// Implemented once a product: kernel/mm/memory.cpp (the machine) and arch/host/memory.cpp (the twin
+// and unit tests: malloc with injected failures). Thread context only.
 #pragma once
 
 #include <memory>

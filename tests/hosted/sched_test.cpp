@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Threads, wait queues and workers on the twin's CPUs.
+#include <atomic>
+
+#include "kernel/arch_contract.h"
+#include "kernel/base/containers.h"
+#include "kernel/base/test.h"
+#include "kernel/mm/memory.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/worker_pool.h"
+#include "kernel/time/clock.h"
+
+namespace {
+
+void start() {
+  static bool started = false;
+  if (started) return;
+  started = true;
+  timing::init(arch::Cpu::now_ticks());
+  sched::init();
+}
+
+bool wait_for(const u32& value, u32 wanted) {
+  u64 end = timing::now_ns() + 5'000'000'000;
+  while (value != wanted && timing::now_ns() < end) sched::sleep_ns(1'000'000);
+  return value == wanted;
+}
+
+struct Turns {
+  StaticVector<char, 64> order;
+  u32 ended = 0;
+};
+
+template <char kName>
+void take_turns(void* argument) {
+  auto& turns = *static_cast<Turns*>(argument);
+  for (u32 i = 0; i < 3; i++) {
+    ASSERT(turns.order.push_back(kName));
+    sched::yield();
+  }
+  turns.ended++;
+}
+
+}  // namespace
+
+TEST(sched, yield_goes_round) {
+  start();
+  Turns turns;
+  REQUIRE(sched::spawn("a", take_turns<'a'>, &turns).has_value());
+  REQUIRE(sched::spawn("b", take_turns<'b'>, &turns).has_value());
+  while (turns.ended < 2) sched::yield();
+  EXPECT_EQ(std::string_view(turns.order.begin(), turns.order.size()), "ababab");
+}
+
+TEST(sched, sleepers_wake_in_order_of_deadline) {
+  start();
+  struct Sleeper {
+    StaticVector<u32, 8>* order;
+    u32 ms;
+  };
+  StaticVector<u32, 8> order;
+  Sleeper sleepers[] = {{&order, 30}, {&order, 10}, {&order, 20}};
+  for (Sleeper& s : sleepers) {
+    auto spawned = sched::spawn(
+        "sleeper",
+        [](void* p) {
+          auto& self = *static_cast<Sleeper*>(p);
+          sched::sleep_ns(u64{self.ms} * 1'000'000);
+          ASSERT(self.order->push_back(self.ms));
+        },
+        &s);
+    REQUIRE(spawned.has_value());
+  }
+  u64 start_ns = timing::now_ns();
+  sched::sleep_ns(60'000'000);
+  EXPECT(timing::now_ns() - start_ns >= 60'000'000);
+  REQUIRE(order.size() == 3);
+  EXPECT_EQ(order[0], 10u);
+  EXPECT_EQ(order[1], 20u);
+  EXPECT_EQ(order[2], 30u);
+}
+
+TEST(sched, a_wait_times_out_or_is_woken) {
+  start();
+  sched::WaitQueue queue;
+  EXPECT(!queue.wait(timing::now_ns() + 2'000'000));
+  struct Waiter {
+    sched::WaitQueue queue;
+    u32 woken = 0;
+  } waiter;
+  for (u32 i = 0; i < 3; i++)
+    REQUIRE(sched::spawn(
+                "waiter",
+                [](void* p) {
+                  auto& w = *static_cast<Waiter*>(p);
+                  if (w.queue.wait()) w.woken++;
+                },
+                &waiter)
+                .has_value());
+  sched::yield();
+  waiter.queue.wake_one();
+  sched::yield();
+  EXPECT_EQ(waiter.woken, 1u);
+  waiter.queue.wake_all();
+  EXPECT(wait_for(waiter.woken, 3));
+}
+
+TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
+  start();
+  sched::WaitQueue queue;
+  queue.wake_one();
+  u64 before = timing::now_ns();
+  EXPECT(queue.wait(before + 1'000'000'000));
+  EXPECT(timing::now_ns() - before < 500'000'000);
+  EXPECT(!queue.wait(timing::now_ns() + 1'000'000));  // and it counts once
+}
+
+TEST(sched, dead_threads_give_their_stacks_back) {
+  start();
+  u32 ended = 0;
+  u64 stacks = mm::usage().of(mm::Purpose::kStacks);
+  for (u32 i = 0; i < 50; i++) {
+    auto spawned = sched::spawn("brief", [](void* p) { ++*static_cast<u32*>(p); }, &ended);
+    REQUIRE(spawned.has_value());
+    sched::yield();
+  }
+  EXPECT(wait_for(ended, 50));
+  sched::yield();
+  EXPECT_EQ(mm::usage().of(mm::Purpose::kStacks), stacks);
+}
+
+TEST(sched, every_worker_takes_part_in_every_step) {
+  start();
+  if (sched::worker_count() == 1) sched::start_workers(0);
+  struct Step {
+    std::atomic<u32> seen[256] = {};
+    std::atomic<u32> total{0};
+  };
+  static Step step;
+  constexpr u32 kSteps = 2000;
+  for (u32 i = 0; i < kSteps; i++) {
+    sched::run_on_workers(
+        [](void* p, u32 worker) {
+          auto& s = *static_cast<Step*>(p);
+          s.seen[worker]++;
+          s.total++;
+        },
+        &step);
+    EXPECT_EQ(step.total.load(), (i + 1) * sched::worker_count());
+    if (i % 500 == 0) sched::sleep_ns(2'000'000);  // long enough for workers to fall asleep
+  }
+  for (u32 w = 0; w < sched::worker_count(); w++) EXPECT_EQ(step.seen[w].load(), kSteps);
+  EXPECT(sched::worker_counters().steps >= kSteps);
+}
+
+TEST(sched, the_watchdog_names_a_worker_that_stays_away) {
+  start();
+  if (sched::worker_count() == 1) sched::start_workers(0);
+  if (sched::worker_count() == 1) return test.skip("one cpu");
+  u64 stalls = sched::worker_counters().stalls;
+  sched::set_stall_limit(5'000'000);
+  sched::run_on_workers(
+      [](void*, u32 worker) {
+        if (worker != 1) return;
+        u64 end = timing::now_ns() + 30'000'000;
+        while (timing::now_ns() < end) arch::Cpu::relax();
+      },
+      nullptr);
+  sched::set_stall_limit(5'000'000'000);
+  EXPECT_EQ(sched::worker_counters().stalls, stalls + 1);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Loading and running for model_runner.h.
+#include "tests/hosted/model_runner.h"
+
+#include <algorithm>
+
+ModelRunner::~ModelRunner() = default;
+
+Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> file,
+                                                       TestPlatform& platform,
+                                                       const RunnerOptions& options) {
+  auto runner = std::make_unique<ModelRunner>();
+  ModelRunner& r = *runner;
+  r.bytes_.assign(file.begin(), file.end());
+  r.file_ = TRY(ai::GgufFile::parse(r.bytes_, platform));
+  r.kernels_ = TRY(ai::kernels_by_name(options.kernels, platform.cpu_features()));
+  const std::span<Byte> parts[] = {r.bytes_};
+  ai::ModelOptions model_options{
+      .kernels = &r.kernels_, .kv_type = options.kv_type, .context = options.context};
+  r.model_ = TRY(ai::Model::load(*r.file_, parts, model_options, platform));
+  r.rows_ = options.rows;
+  r.workspace_ =
+      TRY(r.model_->create_workspace({.rows = options.rows, .logit_rows = options.rows}));
+  u32 pages = (options.context + r.model_->kv_page_positions() - 1) / r.model_->kv_page_positions();
+  r.pages_.resize(pages * r.model_->kv_page_bytes());
+  for (u32 i = 0; i < pages; i++) r.page_list_.push_back(pages - 1 - i);  // not in order
+  r.state_.resize(r.model_->state_bytes());
+  return runner;
+}
+
+Result<std::vector<float>> ModelRunner::run(std::span<const u32> tokens, bool all, u32 chunk) {
+  if (chunk == 0) chunk = rows_;
+  u32 vocabulary = model_->params().vocabulary;
+  std::vector<float> logits;
+  const ai::KvView view{.pool = pages_.data(), .pages = page_list_, .state = state_};
+  for (usize at = 0; at < tokens.size(); at += chunk) {
+    usize count = std::min<usize>(chunk, tokens.size() - at);
+    std::vector<ai::BatchRow> rows;
+    usize wanted = 0;
+    for (usize i = 0; i < count; i++) {
+      bool wants = all || at + i + 1 == tokens.size();
+      wanted += wants ? 1 : 0;
+      rows.push_back({tokens[at + i], length_++, 0, wants});
+    }
+    usize before = logits.size();
+    logits.resize(before + wanted * vocabulary);
+    TRY(model_->forward(rows, {&view, 1}, *workspace_, std::span(logits).subspan(before)));
+  }
+  return logits;
+}
+
+u32 ModelRunner::best(std::span<const float> logits, float* lead) {
+  u32 first = 0;
+  for (u32 i = 1; i < logits.size(); i++)
+    if (logits[i] > logits[first]) first = i;
+  float second = -1e30f;
+  for (u32 i = 0; i < logits.size(); i++)
+    if (i != first) second = std::max(second, logits[i]);
+  if (lead != nullptr) *lead = logits[first] - second;
+  return first;
+}
+
+Result<std::vector<u32>> ModelRunner::greedy(std::span<const u32> prompt, u32 count) {
+  std::vector<u32> out;
+  std::vector<float> logits = TRY(run(prompt, false));
+  while (true) {
+    out.push_back(best(logits));
+    if (out.size() == count) return out;
+    logits = TRY(run({&out.back(), 1}, false));
+  }
+}

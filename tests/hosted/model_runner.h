@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A model file, its pages and one sequence: what tests and tools need to run a model by hand.
+#pragma once
+
+#include <vector>
+
+#include "ai/models/model.h"
+#include "tests/hosted/test_platform.h"
+
+struct RunnerOptions {
+  ai::KvType kv_type = ai::KvType::kF16;
+  const char* kernels = "reference";  // or "auto", or a table's name
+  u32 context = 1024;
+  u32 rows = 256;  // of a step at most
+};
+
+class ModelRunner {
+ public:
+  // GGUF bytes (copied).
+  static Result<std::unique_ptr<ModelRunner>> load(std::span<const Byte> file,
+                                                   TestPlatform& platform,
+                                                   const RunnerOptions& options);
+  ~ModelRunner();
+
+  ai::Model& model() { return *model_; }
+  const ai::GgufFile& file() const { return *file_; }
+  u32 length() const { return length_; }
+  void cut(u32 length) { length_ = length; }
+
+  // Runs the tokens behind what is there, `chunk` rows a step (0: as many as fit); the logits of
+  // every token when `all`, else of the last.
+  Result<std::vector<float>> run(std::span<const u32> tokens, bool all, u32 chunk = 0);
+  // The token with the highest logit, ties to the lowest id, and its lead over the second.
+  static u32 best(std::span<const float> logits, float* lead = nullptr);
+  Result<std::vector<u32>> greedy(std::span<const u32> prompt, u32 count);
+
+ private:
+  std::vector<Byte> bytes_, pages_, state_;
+  std::vector<u32> page_list_;
+  ai::KernelTable kernels_{};
+  base::Owner<ai::GgufFile> file_;
+  base::Owner<ai::Model> model_;
+  base::Owner<ai::Workspace> workspace_;
+  u32 length_ = 0, rows_ = 0;
+};

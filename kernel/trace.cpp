@@ -133,14 +133,14 @@ void boot_chart(base::Writer& out) {
   constexpr u32 kBarColumns = 40;
   u64 total = std::max<u64>(boot_ns(), 1);
   u64 before = 0;
-  base::format_to(out, "{:>10} {:>10}  {}\n", "at ms", "took ms", "until");
+  base::format_to(out, "{:<18} {:>10}    {:>10}\n", "until", "at", "took");
   for (const Mark& m : marks) {
     u64 at = ns_at(m.ticks);
     u64 took = at - before;
     u32 start = static_cast<u32>(before * kBarColumns / total);
     u32 width = std::max<u32>(static_cast<u32>(at * kBarColumns / total) - start, 1);
-    base::format_to(out, "{:>10} {:>10}  {:<20} ", base::ratio(at, 1'000'000, 3),
-                    base::ratio(took, 1'000'000, 3), m.what);
+    base::format_to(out, "{:<18} {:>10} ms {:>10} ms  ", m.what, base::ratio(at, 1'000'000, 3),
+                    base::ratio(took, 1'000'000, 3));
     for (u32 i = 0; i < start + width && i < kBarColumns; i++) out.write(i < start ? " " : "#");
     out.write("\n");
     before = at;

@@ -20,7 +20,6 @@ constexpr u32 kMaxWorkers = 256;
 constexpr u64 kSpinNs = 150'000;
 constexpr u64 kBarrierSpinNs = 200'000;  // after it the other side is not running: sleep
 constexpr u64 kStartNs = 100'000'000;    // a CPU that does not come up in this time is left out
-constexpr u64 kWatchNs = 1'000'000'000;  // how often worker 1 looks after CPU 0
 
 // A line a worker: written by it, read by CPU 0.
 struct alignas(64) Slot {
@@ -51,6 +50,10 @@ struct BootCpuWatch {
   u64 beat = 0, since_ns = 0;
   bool reported = false;
 
+  static u64 interval_ns() {
+    u64 limit = stall_ns.load(std::memory_order_relaxed);
+    return std::clamp<u64>(limit / 2, 10'000'000, 1'000'000'000);
+  }
   void check() {
     u64 limit = stall_ns.load(std::memory_order_relaxed);
     u64 now = timing::now_ns(), seen = heartbeat();
@@ -76,7 +79,7 @@ void wait_for_step(Slot& slot, u32 seen, BootCpuWatch* watch) {
     if (arch::Cpu::now_ticks() < deadline) continue;
     if (watch != nullptr) {
       watch->check();
-      arch::Cpu::set_timer(arch::Cpu::now_ticks() + timing::ticks_from_ns(kWatchNs));
+      arch::Cpu::set_timer(arch::Cpu::now_ticks() + timing::ticks_from_ns(watch->interval_ns()));
     }
     bool on = arch::Cpu::disable_interrupts();
     // Pairs with publish(): either we see the new generation, or CPU 0 sees us asleep.

@@ -25,6 +25,7 @@ struct Line {
 constinit Line lines[kLines];
 std::atomic<u32> next{0};
 std::atomic<Level> echo_level{Level::kWarn};
+std::atomic<bool> echo_from_any{false};
 
 void write_line(base::Writer& out, u64 ticks, std::string_view text) {
   u64 ns = timing::ns_from_ticks(ticks - timing::ticks_at(0));
@@ -70,13 +71,16 @@ void write(Level level, std::string_view subsystem, std::string_view format,
   slot.size = static_cast<u16>(size);
   slot.ticks = ticks;
   slot.version.store(2 * number + 2, std::memory_order_release);
-  // The console's devices belong to CPU 0; an error of another CPU may be about CPU 0 itself.
-  bool may_echo = arch::Cpu::cpu_index() == 0 || level == Level::kError;
+  bool may_echo = arch::Cpu::cpu_index() == 0 || echo_from_any.load(std::memory_order_relaxed);
   if (may_echo && level <= echo_level.load(std::memory_order_relaxed)) echo(ticks, {text, size});
 }
 
 void set_echo(Level level) {
   echo_level.store(level, std::memory_order_relaxed);
+}
+
+void set_echo_from_any_cpu(bool on) {
+  echo_from_any.store(on, std::memory_order_relaxed);
 }
 
 void replay(base::Writer& out, u32 count) {

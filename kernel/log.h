@@ -17,6 +17,10 @@ void write(Level level, std::string_view subsystem, std::string_view format,
 // Lines at this level and above are echoed to the console as they come (option `log=`).
 void set_echo(Level level);
 
+// Lines of other CPUs than 0 are only kept, because the console's devices belong to CPU 0. The
+// watchdog turns that off while it reports that CPU 0 itself is stuck.
+void set_echo_from_any_cpu(bool on);
+
 // The last `count` lines, oldest first.
 void replay(base::Writer& out, u32 count);
 

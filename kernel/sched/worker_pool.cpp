@@ -66,8 +66,10 @@ struct BootCpuWatch {
     if (reported || now - since_ns < limit) return;
     reported = true;
     stalls.fetch_add(1);
+    log::set_echo_from_any_cpu(true);
     log::error("watchdog", "cpu 0 has not scheduled for {} ms", (now - since_ns) / 1'000'000);
     arch::Cpu::report_cpu(0);
+    log::set_echo_from_any_cpu(false);
   }
 };
 

@@ -7,7 +7,9 @@ namespace ai {
 Result<PagePool> PagePool::create(Platform& platform, u32 pages, usize page_bytes) {
   PagePool pool(platform, page_bytes);
   TRY(pool.pages_.resize(pages));
-  pool.memory_ = TRY(platform.allocate_pages(usize{pages} * page_bytes, "KV cache"));
+  // Nothing is kept by position in a model that is only recurrent.
+  if (page_bytes > 0)
+    pool.memory_ = TRY(platform.allocate_pages(usize{pages} * page_bytes, "KV cache"));
   for (PageId page = 0; page < pages; page++) pool.push_back(pool.free_list_, page);
   pool.free_ = pages;
   return pool;

@@ -67,15 +67,15 @@ class RequestSink {
 using RequestId = u32;  // never 0
 
 struct Request {
-  std::span<const TokenId> prompt;  // copied
-  SamplerParams sampling;
-  std::span<const LogitBias> bias;         // copied
-  u32 max_tokens = 0;                      // 0 = until the context is full
-  std::span<const std::string_view> stop;  // strings; copied; the text before them is emitted
-  bool ignore_end = false;                 // go on past end-of-generation tokens (bench)
-  u32 logprobs = 0;                        // alternatives wanted a token; 0 = none
-  const Grammar* grammar = nullptr;        // outlives the request
-  bool slide = false;                      // at a full context drop the oldest, say so in the log
+  std::span<const TokenId> prompt = {};  // copied
+  SamplerParams sampling = {};
+  std::span<const LogitBias> bias = {};         // copied
+  u32 max_tokens = 0;                           // 0 = until the context is full
+  std::span<const std::string_view> stop = {};  // strings; copied; the text before them is emitted
+  bool ignore_end = false;                      // go on past end-of-generation tokens (bench)
+  u32 logprobs = 0;                             // alternatives wanted a token; 0 = none
+  const Grammar* grammar = nullptr;             // outlives the request
+  bool slide = false;  // at a full context drop the oldest, say so in the log
   bool cache_prompt = true;
   // Not 0: one more choice for the same prompt. It waits until that request has read the prompt
   // and then shares its pages; where that one has ended, it is a request like any other.

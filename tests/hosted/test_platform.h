@@ -2,6 +2,7 @@
 // ai::Platform for unit tests: threads on demand, pages counted and refusable, the log kept.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,10 @@ class TestPlatform final : public ai::Platform {
   CpuFeatures cpu_features() override { return features; }
   u32 worker_count() override { return workers_; }
   void run_on_workers(void (*task)(void* context, u32 worker), void* context) override;
-  void breathe() override { breaths++; }
+  void breathe() override {
+    breaths++;
+    if (on_breathe) on_breathe();
+  }
   void log(ai::LogLevel level, std::string_view text) override;
 
   u64 live_page_bytes() const { return live_page_bytes_; }
@@ -35,8 +39,9 @@ class TestPlatform final : public ai::Platform {
   u64 page_limit = ~u64{0};  // bytes in pages above which a request is refused
   u64 fixed_step_ns = 0;     // not 0: a clock that goes on by this much a call
   u64 breaths = 0;
-  bool echo = false;     // also to stderr
-  std::string log_text;  // "warn: …\n" lines
+  std::function<void()> on_breathe;  // what a console would do meanwhile
+  bool echo = false;                 // also to stderr
+  std::string log_text;              // "warn: …\n" lines
 
  private:
   struct Threads;

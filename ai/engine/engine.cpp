@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Requests in, tokens out: one step is plan, forward, pick.
+#include "ai/engine/engine_impl.h"
+
+namespace ai {
+namespace {
+
+u64 hash_of(std::span<const float> values) {
+  u64 h = 0xcbf29ce484222325;  // FNV-1a, 32 bits at a time
+  for (float v : values) h = (h ^ std::bit_cast<u32>(v)) * 0x100000001b3;
+  return h;
+}
+
+}  // namespace
+
+Result<base::Owner<EngineImpl>> EngineImpl::create(base::Owner<EngineParts> parts,
+                                                   Platform& platform, const EngineSizes& sizes) {
+  KvStore store = TRY(KvStore::create(platform, sizes.pages, parts->model->kv_page_bytes(),
+                                      parts->model->kv_page_positions()));
+  auto engine = TRY(base::make<EngineImpl>(std::move(parts), platform, sizes, std::move(store)));
+  TRY(engine->create_buffers());
+  return engine;
+}
+
+// Sessions go before the store that their pages belong to.
+EngineImpl::~EngineImpl() {
+  scheduler_.reset();
+}
+
+Result<void> EngineImpl::create_buffers() {
+  const Model& model = *parts_->model;
+  const Tokenizer& tokens = *parts_->tokenizer;
+  StepLimits steps = Scheduler::step_limits(sizes_.limits);
+  scheduler_ = TRY(Scheduler::create(platform_, store_, model, sizes_.limits));
+  workspace_ = TRY(model.create_workspace(steps));
+  TRY(score_rows_.reserve(steps.logit_rows));
+  TRY(logits_.resize(usize{steps.logit_rows} * model.params().vocabulary));
+  auto sampler = TRY(SamplerWorkspace::create(tokens.size(), sizes_.context));
+  sampler_workspace_ = TRY(base::make<SamplerWorkspace>(std::move(sampler)));
+  auto log_probabilities = TRY(LogProbabilities::create(tokens.size(), kMostLogprobs));
+  log_probabilities_ = TRY(base::make<LogProbabilities>(std::move(log_probabilities)));
+  u32 longest = 0;
+  for (TokenId id = 0; id < tokens.size(); id++) {
+    std::string_view piece = tokens.piece(id);
+    longest = std::max(longest, static_cast<u32>(piece.size()));
+    // DRY's usual breakers: a run of text never matches across them.
+    if (piece.find_first_of("\n:\"*") != piece.npos) sampler_workspace_->add_dry_breaker(id);
+  }
+  session_context_ = TRY(base::make<SessionContext>(
+      SessionContext{tokens, sizes_.context, longest, store_.page_positions()}));
+  return {};
+}
+
+// `room` is what must be left of the context behind the tokens.
+Result<void> EngineImpl::check_tokens(std::span<const TokenId> tokens, u32 room) {
+  if (tokens.empty()) return fail(Errc::kInvalidArgument, "the prompt is empty");
+  for (TokenId id : tokens)
+    if (id >= parts_->tokenizer->size())
+      return fail(Errc::kInvalidArgument, "the prompt has a token beyond the vocabulary");
+  if (tokens.size() + room <= sizes_.context) return {};
+  log(platform_, LogLevel::kWarn,
+      "a prompt of {} tokens exceeds the available context size of {} tokens", tokens.size(),
+      sizes_.context);
+  return fail(Errc::kContextFull, "the prompt exceeds the available context size");
+}
+
+Result<void> EngineImpl::check(const Request& request) {
+  TRY(check_tokens(request.prompt, 1));
+  if (request.fork_of != 0)
+    if (Session* parent = scheduler_->find(request.fork_of); parent != nullptr)
+      if (!std::ranges::equal(request.prompt, parent->tokens.view().first(std::min<usize>(
+                                                  parent->tokens.size(), request.prompt.size()))))
+        return fail(Errc::kInvalidArgument, "a further choice must have the same prompt");
+  if (scheduler_->queue_full()) return fail(Errc::kFull, "too many requests are waiting");
+  return {};
+}
+
+Result<RequestId> EngineImpl::submit(const Request& request, RequestSink& sink) {
+  TRY(check(request));
+  RequestId id = last_id_ + 1 == 0 ? 1 : last_id_ + 1;
+  auto session = TRY(Session::create(id, request, sink, *session_context_, platform_.now_ns()));
+  last_id_ = id;
+  scheduler_->add(std::move(session));
+  return id;
+}
+
+void EngineImpl::cancel(RequestId id) {
+  if (Session* session = scheduler_->find(id); session != nullptr)
+    end(*session, FinishReason::kCancelled, nullptr);
+}
+
+void EngineImpl::end(Session& session, FinishReason reason, const Error* error) {
+  // A step may be writing to its pages: then they go back when it has returned.
+  if (!computing_) scheduler_->release(session, reason != FinishReason::kError);
+  session.finish(reason, error);
+  if (!stepping_) scheduler_->remove_ended();
+}
+
+bool EngineImpl::step() {
+  if (stepping_) return false;
+  if (running() + queued() == 0) return false;
+  stepping_ = true;
+  scheduler_->plan(platform_.now_ns(), costs_);
+  if (!scheduler_->rows().empty()) {
+    compute();
+    for (Session* session : scheduler_->taking_part())
+      if (session->alive())
+        take_results(*session);
+      else
+        scheduler_->release(*session, true);
+  }
+  stepping_ = false;
+  scheduler_->remove_ended();
+  return true;
+}
+
+void EngineImpl::compute() {
+  auto logits =
+      logits_.view().first(usize{scheduler_->logit_rows()} * parts_->model->params().vocabulary);
+  u64 before = platform_.now_ns();
+  Result<void> done = forward(scheduler_->rows(), scheduler_->views(), logits);
+  u32 rows = static_cast<u32>(scheduler_->rows().size());
+  // Steps without a prompt tell what a row more costs.
+  if (rows == scheduler_->logit_rows()) costs_.learn(rows, platform_.now_ns() - before);
+  if (done.has_value()) return;
+  // One of them is to blame; each alone tells which. A recurrent state cannot be moved on twice.
+  bool again = parts_->model->state_bytes() == 0;
+  u32 sequence = 0;
+  for (Session* session : scheduler_->taking_part()) {
+    if (again && session->alive()) done = compute_alone(*session, sequence);
+    if (!done.has_value() && session->alive()) {
+      Error error = done.error();
+      end(*session, FinishReason::kError, &error);
+    }
+    sequence++;
+  }
+}
+
+Result<void> EngineImpl::compute_alone(const Session& session, u32 sequence) {
+  auto rows = scheduler_->rows();
+  usize first = 0;
+  while (rows[first].sequence != sequence) first++;
+  rows = rows.subspan(first, session.rows + session.drafts);
+  usize width = parts_->model->params().vocabulary;
+  usize wanted = session.rows == session.pending() ? 1 + session.drafts : 0;
+  return forward(rows, scheduler_->views(),
+                 logits_.view().subspan(session.first_logits * width, wanted * width));
+}
+
+Result<void> EngineImpl::forward(std::span<const BatchRow> rows, std::span<const KvView> views,
+                                 std::span<float> logits) {
+  computing_ = true;
+  Result<void> done = parts_->model->forward(rows, views, *workspace_, logits);
+  computing_ = false;
+  return done;
+}
+
+void EngineImpl::take_results(Session& session) {
+  u32 length = session.sequence.length + session.rows;
+  store_.commit(session.sequence, session.tokens.view(), length, remembers(session));
+  if (!session.prompt_done) {
+    session.sink.on_prefill(length, session.prompt_tokens);
+    if (!session.alive()) return;
+  }
+  if (session.pending() > 0) return;  // the rest of the prompt is for later steps
+  if (!std::exchange(session.prompt_done, true)) session.clock.prompt_done(platform_.now_ns());
+  take_tokens(session);
+}
+
+// The sampler sees the rows one after another, exactly as it would without guesses: the text goes
+// on as long as what it picks is what was guessed.
+void EngineImpl::take_tokens(Session& session) {
+  session.timings.drafted_tokens += session.drafts;
+  u32 accepted = 0;
+  for (u32 i = 0;; i++) {
+    TokenEvent event{};
+    Result<TokenId> token = pick(session, logits_row(session.first_logits + i), event);
+    if (!token.has_value()) {
+      Error error = token.error();
+      return end(session, FinishReason::kError, &error);
+    }
+    bool guessed = i < session.drafts && *token == session.draft[i];
+    accepted += guessed;
+    session.timings.accepted_tokens += guessed;
+    if (!take_token(session, *token, event)) return;
+    if (!guessed) break;
+    store_.commit(session.sequence, session.tokens.view(), session.sequence.length + 1,
+                  remembers(session));
+  }
+  session.draft_policy.learn(session.drafts, accepted);
+  store_.cut(session.sequence);
+  if (session.tokens.size() >= sizes_.context) slide(session);
+}
+
+Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
+  if (session.hash_logits) event.logits_hash = hash_of(logits);
+  if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
+  if (session.grammar != nullptr && session.grammar->mask(logits) == 0)
+    return fail(Errc::kNotFound, "the grammar allows no token here");
+  TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
+  if (session.logprobs > 0) {
+    event.logprob_micro = log_probabilities_->of_micro(token);
+    event.top = log_probabilities_->top();
+  }
+  return token;
+}
+
+bool EngineImpl::take_token(Session& session, TokenId token, const TokenEvent& event) {
+  auto next = session.accept(token, event, platform_.now_ns(), *session_context_);
+  if (!session.alive()) return false;
+  if (!next.has_value()) {
+    Error error = next.error();
+    end(session, FinishReason::kError, &error);
+    return false;
+  }
+  Error full{Errc::kContextFull, "the answer reached the available context size"};
+  switch (*next) {
+    case Session::Next::kGoOn:
+      return true;
+    case Session::Next::kStop:
+      end(session, FinishReason::kStop, nullptr);
+      break;
+    case Session::Next::kLength:
+      end(session, FinishReason::kLength, nullptr);
+      break;
+    case Session::Next::kContextFull:
+      log(platform_, LogLevel::kWarn,
+          "request {}: {} tokens reached the available context size of {} tokens", session.id,
+          session.tokens.size(), sizes_.context);
+      end(session, FinishReason::kContextFull, &full);
+      break;
+  }
+  return false;
+}
+
+void EngineImpl::slide(Session& session) {
+  usize before = session.tokens.size();
+  scheduler_->restart(session, [&] { session.slide(*session_context_); });
+  log(platform_, LogLevel::kWarn,
+      "request {}: context of {} tokens full, the oldest {} dropped as asked", session.id,
+      sizes_.context, before - session.tokens.size());
+}
+
+Result<void> EngineImpl::score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) {
+  if (stepping_) return fail(Errc::kBusy, "a step is being made");
+  TRY(check_tokens(tokens, 0));
+  Sequence sequence;
+  TRY(sequence.pages.reserve(store_.pages_for(static_cast<u32>(tokens.size()))));
+  Vector<float> state;  // of a recurrent model
+  TRY(state.resize(parts_->model->state_bytes() / sizeof(float)));
+  stepping_ = true;
+  bool wants_more = true;
+  Result<void> done;
+  while (done.has_value() && wants_more && sequence.length < tokens.size())
+    done = score_chunk(sequence, state.view(), tokens, top, sink, wants_more);
+  store_.end(sequence, tokens, false);
+  stepping_ = false;
+  scheduler_->remove_ended();
+  return done;
+}
+
+Result<void> EngineImpl::score_chunk(Sequence& sequence, std::span<float> state,
+                                     std::span<const TokenId> tokens, u32 top, ScoreSink& sink,
+                                     bool& wants_more) {
+  u32 first = sequence.length, count = static_cast<u32>(tokens.size()) - first;
+  count = std::min(count, Scheduler::step_limits(sizes_.limits).logit_rows);
+  TRY(store_.extend(sequence, first + count));
+  score_rows_.clear();
+  for (u32 i = 0; i < count; i++)
+    MUST(score_rows_.push_back({tokens[first + i], first + i, 0, true}));
+  KvView view{store_.memory(),
+              sequence.pages.view(),
+              {reinterpret_cast<Byte*>(state.data()), state.size_bytes()}};
+  usize width = parts_->model->params().vocabulary;
+  TRY(forward(score_rows_.view(), {&view, 1}, logits_.view().first(count * width)));
+  store_.commit(sequence, tokens, first + count, false);
+  for (u32 i = 0; i < count && wants_more; i++) {
+    log_probabilities_->take(logits_row(i), std::min(top, kMostLogprobs), *sampler_workspace_);
+    u32 index = first + i + 1;
+    bool inside = index < tokens.size();
+    wants_more = sink.on_score({index, inside ? tokens[index] : Tokenizer::kNoToken,
+                                inside ? log_probabilities_->of_micro(tokens[index]) : 0,
+                                log_probabilities_->top()});
+  }
+  return {};
+}
+
+}  // namespace ai

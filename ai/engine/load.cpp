@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From a file in memory to an engine: check, plan, load, in this order, so that what is refused has
+// cost nothing.
+#include "ai/engine/engine_impl.h"
+#include "ai/quant/types.h"
+
+namespace ai {
+namespace {
+
+using Parts = std::span<const std::span<Byte>>;
+
+// All that is known before a weight is touched.
+struct Opened {
+  base::Owner<GgufFile> file;
+  Hyperparameters params;
+  KvType kv_type = KvType::kF16;
+  u32 workers = 1;
+};
+
+Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& options) {
+  Vector<std::span<const Byte>> views;
+  for (std::span<Byte> part : parts) TRY(views.push_back(part));
+  Opened opened;
+  opened.file = TRY(GgufFile::parse(views.view(), platform));
+  opened.params = TRY(read_hyperparameters(*opened.file));
+  opened.kv_type = options.kv_type;
+  opened.workers = platform.worker_count();
+  return opened;
+}
+
+ModelSizes sizes_of(const Opened& opened, Parts parts) {
+  ModelSizes sizes;
+  for (std::span<Byte> part : parts) sizes.weights_bytes += part.size();
+  sizes.page_bytes = kv_page_bytes(opened.params, opened.kv_type);
+  sizes.state_bytes = state_bytes(opened.params);
+  sizes.page_positions = kv_page_positions();
+  sizes.vocabulary = opened.params.vocabulary;
+  sizes.trained_context = opened.params.trained_context;
+  sizes.model = &opened;
+  sizes.workspace_bytes = [](const void* model, const StepLimits& limits, u32 context) -> u64 {
+    const Opened& o = *static_cast<const Opened*>(model);
+    return workspace_bytes(o.params, limits, context, o.workers);
+  };
+  return sizes;
+}
+
+// The quantization that most of the bytes have.
+const char* main_quantization(const GgufFile& file) {
+  u64 bytes[usize(QuantType::kCount)] = {};
+  for (const GgufTensor& t : file.tensors()) bytes[usize(t.view.type)] += t.view.data.size();
+  usize most = 0;
+  for (usize i = 0; i < usize(QuantType::kCount); i++)
+    if (bytes[i] > bytes[most]) most = i;
+  return quant_info(static_cast<QuantType>(most)).name;
+}
+
+Result<ModelInfo> describe(const Opened& opened, Parts parts) {
+  const GgufFile& file = *opened.file;
+  const Hyperparameters& p = opened.params;
+  ModelInfo info;
+  std::string_view name = TRY(file.get_string("general.name", "unnamed"));
+  std::string_view licence = TRY(file.get_string("general.license", ""));
+  TRY(info.name.assign(name));
+  TRY(info.licence.assign(licence));
+  TRY(info.architecture.assign(p.name));
+  TRY(info.quantization.assign(main_quantization(file)));
+  for (std::span<Byte> part : parts) info.file_bytes += part.size();
+  for (const GgufTensor& t : file.tensors()) info.parameters += u64{t.view.columns} * t.view.rows;
+  info.layers = p.layers;
+  info.width = p.width;
+  info.heads = p.heads;
+  info.kv_heads = p.kv_heads;
+  info.head_width = p.key_width;
+  info.ffn_width = p.ffn_width;
+  info.vocabulary = p.vocabulary;
+  info.trained_context = p.trained_context;
+  return info;
+}
+
+}  // namespace
+
+Result<MemoryPlan> Engine::plan_load(Parts parts, Platform& platform,
+                                     const EngineOptions& options) {
+  Opened opened = TRY(open(parts, platform, options));
+  MemoryPlan plan;
+  TRY(choose_sizes(options, sizes_of(opened, parts), platform, plan));
+  return plan;
+}
+
+Result<base::Owner<Engine>> Engine::load(std::span<Byte> file, Platform& platform,
+                                         const EngineOptions& options) {
+  return load(Parts(&file, 1), platform, options);
+}
+
+Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
+                                         const EngineOptions& options) {
+  Opened opened = TRY(open(parts, platform, options));
+  auto ready = TRY(base::make<EngineParts>());
+  ready->kernels = TRY(kernels_by_name(options.kernels, platform.cpu_features()));
+  EngineSizes sizes = TRY(choose_sizes(options, sizes_of(opened, parts), platform, ready->plan));
+  ready->info = TRY(describe(opened, parts));
+  ready->info.context = sizes.context;
+  ready->tokenizer = TRY(Tokenizer::load(*opened.file, platform));
+  if (ready->tokenizer->size() > opened.params.vocabulary) {
+    log(platform, LogLevel::kError, "the tokenizer has {} tokens, the model {}",
+        ready->tokenizer->size(), opened.params.vocabulary);
+    return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
+  }
+  // From here on the file is rewritten.
+  ready->model = TRY(Model::load(
+      *opened.file, parts,
+      {.kernels = &ready->kernels, .kv_type = options.kv_type, .context = sizes.context},
+      platform));
+  return TRY(EngineImpl::create(std::move(ready), platform, sizes));
+}
+
+}  // namespace ai

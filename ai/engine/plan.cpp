@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What loading takes, before it is taken.
+#include "ai/engine/engine_impl.h"
+
+namespace ai {
+namespace {
+
+constexpr u32 kDefaultContext = 4096;
+constexpr u32 kLeastContext = 16;
+
+struct Sizing {
+  const EngineOptions& options;
+  const ModelSizes& model;
+  SchedulerLimits limits;
+
+  u64 pages_for(u64 context) const {
+    return (context + model.page_positions - 1) / model.page_positions;
+  }
+  // One full context, and for each request the page where its text parts from the others'.
+  u64 pages(u64 context) const {
+    if (options.kv_bytes == 0 || model.page_bytes == 0)
+      return pages_for(context) + limits.max_requests;
+    return options.kv_bytes / model.page_bytes;
+  }
+  MemoryPlan plan(u32 context) const {
+    u32 count = static_cast<u32>(std::min<u64>(pages(context), kNoPage - 1));
+    MemoryPlan plan;
+    plan.weights_bytes = model.weights_bytes;
+    plan.tokenizer_bytes = model.tokenizer_bytes;
+    plan.kv_bytes = count * model.page_bytes + model.state_bytes * limits.max_requests +
+                    KvStore::book_bytes(count, model.page_positions);
+    plan.workspace_bytes =
+        model.workspace_bytes(model.model, Scheduler::step_limits(limits), context) +
+        SamplerWorkspace::bytes(model.vocabulary, context) +
+        u64{model.vocabulary} * sizeof(float) * (Scheduler::step_limits(limits).logit_rows + 1);
+    plan.context = context;
+    return plan;
+  }
+  // The weights lie in the file already.
+  bool fits(u32 context) const {
+    MemoryPlan p = plan(context);
+    return options.memory_bytes == 0 || p.total() - p.weights_bytes <= options.memory_bytes;
+  }
+  // The longest context at most `most` that fits; 0 when none does.
+  u32 longest(u32 most) const {
+    if (!fits(kLeastContext)) return 0;
+    u32 low = kLeastContext, high = std::max(most, kLeastContext);
+    while (low < high) {
+      u32 middle = low + (high - low + 1) / 2;
+      if (fits(middle))
+        low = middle;
+      else
+        high = middle - 1;
+    }
+    return low;
+  }
+};
+
+}  // namespace
+
+SchedulerLimits scheduler_limits(const EngineOptions& options) {
+  return {.max_requests = std::clamp(options.max_requests, 1u, 256u),
+          .max_queued = std::clamp(options.max_queued, 1u, 4096u),
+          .prefill_chunk = std::clamp(options.prefill_chunk, 1u, 8192u),
+          .speculate = options.speculate};
+}
+
+Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes& model,
+                                 Platform& platform, MemoryPlan& plan) {
+  Sizing sizing{options, model, scheduler_limits(options)};
+  u32 trained = std::max(model.trained_context, kLeastContext);
+  u32 wanted = options.context != 0 ? options.context : std::min(trained, kDefaultContext);
+  if (wanted < kLeastContext)
+    return fail(Errc::kInvalidArgument, "a context of less than 16 tokens");
+  if (wanted > trained)
+    log(platform, LogLevel::kWarn, "a context of {} tokens, but the model was trained for {}",
+        wanted, trained);
+  u32 longest = sizing.longest(wanted);
+  plan = sizing.plan(wanted);
+  if (longest < wanted && (options.context != 0 || longest == 0)) {
+    log(platform, LogLevel::kError,
+        "a context of {} tokens takes {} bytes beside the model, {} are there; a context of {} "
+        "tokens would fit",
+        wanted, plan.total() - plan.weights_bytes, options.memory_bytes, longest);
+    return fail(Errc::kOutOfMemory, "the context does not fit into memory");
+  }
+  plan = sizing.plan(std::min(wanted, longest));
+  u64 pages = sizing.pages(plan.context);
+  if (pages < sizing.pages_for(plan.context) || pages >= kNoPage) {
+    log(platform, LogLevel::kError,
+        "a KV pool of {} bytes holds {} pages, a context of {} tokens needs {}; a context of {} "
+        "tokens would fit",
+        options.kv_bytes, pages, plan.context, sizing.pages_for(plan.context),
+        pages * model.page_positions);
+    return fail(Errc::kOutOfMemory, "the KV pool is smaller than one context");
+  }
+  return EngineSizes{plan.context, static_cast<u32>(pages), sizing.limits};
+}
+
+}  // namespace ai

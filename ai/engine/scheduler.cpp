@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who takes part in the next step, with how many tokens, on which pages.
+#include "ai/engine/scheduler.h"
+
+namespace ai {
+
+StepLimits Scheduler::step_limits(const SchedulerLimits& limits) {
+  return {.rows = limits.prefill_chunk + limits.max_requests + kMostDrafts,
+          .logit_rows = limits.max_requests + kMostDrafts};
+}
+
+Result<base::Owner<Scheduler>> Scheduler::create(Platform& platform, KvStore& store,
+                                                 const Model& model,
+                                                 const SchedulerLimits& limits) {
+  auto s = TRY(base::make<Scheduler>(platform, store, model, limits));
+  // Ended sessions stay until the step is over, and their sinks may have submitted successors.
+  TRY(s->sessions_.reserve(2 * (usize{limits.max_requests} + limits.max_queued)));
+  TRY(s->rows_.reserve(step_limits(limits).rows));
+  TRY(s->views_.reserve(limits.max_requests));
+  TRY(s->taking_part_.reserve(limits.max_requests));
+  TRY(s->state_taken_.resize(limits.max_requests));
+  if (model.state_bytes() > 0)
+    s->states_ =
+        TRY(platform.allocate_pages(model.state_bytes() * limits.max_requests, "recurrent states"));
+  return s;
+}
+
+Scheduler::~Scheduler() {
+  if (!states_.empty()) platform_.free_pages(states_);
+}
+
+bool Scheduler::queue_full() const {
+  return count(SessionState::kQueued) >= limits_.max_queued ||
+         sessions_.size() == sessions_.capacity();
+}
+
+void Scheduler::add(base::Owner<Session> session) {
+  ASSERT(sessions_.size() < sessions_.capacity());
+  MUST(sessions_.push_back(std::move(session)));
+}
+
+Session* Scheduler::find(RequestId id) {
+  for (auto& s : sessions_)
+    if (s->id == id && s->alive()) return s.get();
+  return nullptr;
+}
+
+u32 Scheduler::count(SessionState state) const {
+  u32 n = 0;
+  for (const auto& s : sessions_) n += s->state == state;
+  return n;
+}
+
+void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
+  admit(now_ns);
+  share_rows();
+  if (limits_.speculate && shareable()) guess(costs);
+  reserve_pages();
+  collect();
+}
+
+void Scheduler::admit(u64 now_ns) {
+  u32 running = count(SessionState::kRunning);
+  for (usize i = 0; i < sessions_.size() && running < limits_.max_requests; i++) {
+    Session& s = *sessions_[i];
+    if (s.state != SessionState::kQueued || must_wait(s)) continue;
+    // Its whole text must fit, or it would only push others out and be pushed out again.
+    u32 whole = store_.pages_for(static_cast<u32>(s.tokens.size()) + 1);
+    if (running > 0 && whole > store_.available()) return;
+    start(s, now_ns);
+    running++;
+  }
+}
+
+// Somebody is just reading what this request begins with: its pages will be there for the taking.
+bool Scheduler::must_wait(const Session& session) const {
+  if (!shareable()) return false;
+  std::span<const TokenId> wanted = session.tokens.view().first(session.tokens.size() - 1);
+  for (const auto& other : sessions_) {
+    if (&*other == &session || !other->alive()) continue;
+    if (other->id == session.fork_of && !other->prompt_done) return true;
+    if (other->state != SessionState::kRunning || other->pending() < 2) continue;
+    if (!session.cache_prompt || !other->cache_prompt) continue;
+    std::span<const TokenId> has = other->tokens.view();
+    usize most = std::min(has.size(), wanted.size());
+    auto common = std::mismatch(has.begin(), has.begin() + most, wanted.begin()).first;
+    u32 whole = static_cast<u32>(common - has.begin()) / store_.page_positions();
+    if (whole * store_.page_positions() > store_.match(wanted)) return true;
+  }
+  return false;
+}
+
+void Scheduler::start(Session& session, u64 now_ns) {
+  u32 most = static_cast<u32>(session.tokens.size()) - 1;  // the last one's logits are wanted
+  if (shareable()) {
+    Session* parent = session.fork_of == 0 || session.prompt_done ? nullptr : find(session.fork_of);
+    if (parent != nullptr && parent->state == SessionState::kRunning)
+      store_.fork(parent->sequence, session.sequence, std::min(parent->sequence.length, most));
+    else if (session.cache_prompt)
+      store_.adopt(session.sequence, session.tokens.view(), most);
+  } else {
+    while (state_taken_[session.state_slot]) session.state_slot++;
+    state_taken_[session.state_slot] = true;
+  }
+  if (!session.prompt_done) session.timings.cached_tokens = session.sequence.length;
+  session.state = SessionState::kRunning;
+  session.holds = true;
+  session.clock.work_begins(now_ns);
+}
+
+void Scheduler::share_rows() {
+  u32 left = limits_.prefill_chunk;
+  for (auto& s : sessions_)
+    if (s->state == SessionState::kRunning && s->pending() == 1) left = std::min(left, kMixedChunk);
+  for (auto& s : sessions_) {
+    s->rows = s->drafts = 0;
+    if (s->state != SessionState::kRunning) continue;
+    s->rows = s->pending() == 1 ? 1 : std::min(s->pending(), left);
+    if (s->pending() > 1) left -= s->rows;
+  }
+}
+
+void Scheduler::guess(const StepCosts& costs) {
+  u32 left = kMostDrafts;
+  for (auto& s : sessions_) {
+    // A prompt is read at its own speed; guesses begin with the answer.
+    if (s->rows != 1 || s->pending() != 1 || !s->prompt_done) continue;
+    u32 most = std::min({s->draft_policy.wanted(costs), kMaxDraft, left});
+    // The last token a request may have needs no guess, and no position beyond the context exists.
+    u32 room = static_cast<u32>(s->tokens.capacity() - s->tokens.size());
+    most = std::min(most, room > 0 ? room - 1 : 0);
+    s->drafts = most == 0 ? 0 : find_draft(s->tokens.view(), std::span(s->draft).first(most));
+    if (s->drafts == 0) s->draft_policy.idle();
+    left -= s->drafts;
+  }
+}
+
+void Scheduler::reserve_pages() {
+  for (auto& s : sessions_) {
+    while (s->rows > 0) {
+      u32 until = s->sequence.length + s->rows + s->drafts;
+      if (store_.extend(s->sequence, until).has_value() || !make_room(*s)) break;
+    }
+  }
+}
+
+// Guesses go first, then the youngest request; false when `session` itself had to go.
+bool Scheduler::make_room(Session& session) {
+  if (session.drafts > 0) {
+    session.drafts = 0;
+    return true;
+  }
+  Session* youngest = nullptr;
+  for (auto& s : sessions_)
+    if (s->state == SessionState::kRunning) youngest = s.get();
+  if (youngest != &session) {
+    put_back(*youngest);
+    return true;
+  }
+  if (count(SessionState::kRunning) > 1) {
+    put_back(session);
+    return false;
+  }
+  log(platform_, LogLevel::kError, "request {}: {} tokens need {} KV pages, the pool has {}",
+      session.id, session.tokens.size(), store_.pages_for(session.sequence.length + session.rows),
+      store_.pool().total());
+  Error error{Errc::kFull, "the KV pool is too small for this request"};
+  release(session, false);
+  session.rows = 0;
+  session.finish(FinishReason::kError, &error);
+  return false;
+}
+
+void Scheduler::put_back(Session& session) {
+  log(platform_, LogLevel::kDebug, "request {} put back at {} tokens: every KV page is in use",
+      session.id, session.tokens.size());
+  release(session, true);
+  session.state = SessionState::kQueued;
+  session.rows = session.drafts = 0;
+}
+
+void Scheduler::collect() {
+  rows_.clear();
+  views_.clear();
+  taking_part_.clear();
+  logit_rows_ = 0;
+  for (auto& s : sessions_) {
+    if (s->rows == 0) continue;
+    u32 sequence = static_cast<u32>(views_.size()), first = s->sequence.length;
+    bool last_read = s->rows == s->pending();
+    s->first_logits = logit_rows_;
+    logit_rows_ += last_read ? 1 + s->drafts : 0;
+    for (u32 i = 0; i < s->rows; i++)
+      MUST(rows_.push_back(
+          {s->tokens[first + i], first + i, sequence, last_read && i + 1 == s->rows}));
+    for (u32 i = 0; i < s->drafts; i++)
+      MUST(rows_.push_back({s->draft[i], first + s->rows + i, sequence, true}));
+    std::span<Byte> state;
+    if (!shareable())
+      state = states_.subspan(s->state_slot * model_.state_bytes(), model_.state_bytes());
+    MUST(views_.push_back({store_.memory(), s->sequence.pages.view(), state}));
+    MUST(taking_part_.push_back(s.get()));
+  }
+}
+
+void Scheduler::release(Session& session, bool remember) {
+  if (!std::exchange(session.holds, false)) return;
+  store_.end(session.sequence, session.tokens.view(),
+             remember && session.cache_prompt && shareable());
+  if (!shareable()) state_taken_[std::exchange(session.state_slot, 0)] = false;
+}
+
+void Scheduler::remove_ended() {
+  for (usize i = sessions_.size(); i > 0; i--)
+    if (!sessions_[i - 1]->alive()) sessions_.erase(i - 1);
+}
+
+}  // namespace ai

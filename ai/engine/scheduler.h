@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who takes part in the next step, with how many tokens, on which pages.
+//
+// Requests are served in the order they came. Every running request that decodes gets its row in
+// every step; prompts share what is left of the step, so a long prompt never holds up an answer.
+// When pages run out the youngest running request is put back and later computed again: sampler,
+// text and clock are kept, so nobody can tell from its answer.
+#pragma once
+
+#include "ai/engine/session.h"
+#include "ai/models/model.h"
+
+namespace ai {
+
+struct SchedulerLimits {
+  u32 max_requests = 8, max_queued = 64;
+  u32 prefill_chunk = 256;
+  bool speculate = true;
+};
+
+class Scheduler {
+ public:
+  static constexpr u32 kMostDrafts = kMaxDraft + 1;  // of all requests together in one step
+  // Prompt tokens of a step in which somebody decodes.
+  static constexpr u32 kMixedChunk = 64;
+
+  static StepLimits step_limits(const SchedulerLimits& limits);
+  static Result<base::Owner<Scheduler>> create(Platform& platform, KvStore& store,
+                                               const Model& model, const SchedulerLimits& limits);
+  Scheduler(Platform& platform, KvStore& store, const Model& model, const SchedulerLimits& limits)
+      : platform_(platform), store_(store), model_(model), limits_(limits) {}
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+  ~Scheduler();
+
+  bool queue_full() const;
+  // Takes ownership; there is room when queue_full() was false.
+  void add(base::Owner<Session> session);
+  Session* find(RequestId id);
+  u32 count(SessionState state) const;
+
+  // Fills rows(), views() and taking_part(). A request that cannot be served at all ends here.
+  void plan(u64 now_ns, const StepCosts& costs);
+  std::span<const BatchRow> rows() const { return rows_.view(); }
+  std::span<const KvView> views() const { return views_.view(); }
+  std::span<Session* const> taking_part() const { return taking_part_.view(); }
+  u32 logit_rows() const { return logit_rows_; }
+
+  // The session's pages go back; with `remember` for whoever begins alike.
+  void release(Session& session, bool remember);
+  // The session begins anew with other tokens: `change` changes them.
+  template <class Change>
+  void restart(Session& session, Change&& change) {
+    release(session, true);
+    change();
+    start(session, 0);
+  }
+  // Removes what has ended.
+  void remove_ended();
+
+ private:
+  void admit(u64 now_ns);
+  bool must_wait(const Session& session) const;
+  void start(Session& session, u64 now_ns);  // takes what is there of its pages
+  void share_rows();
+  void guess(const StepCosts& costs);
+  void reserve_pages();
+  bool make_room(Session& session);
+  void put_back(Session& session);
+  void collect();
+  bool shareable() const { return model_.state_bytes() == 0; }
+
+  Platform& platform_;
+  KvStore& store_;
+  const Model& model_;
+  SchedulerLimits limits_;
+  Vector<base::Owner<Session>> sessions_;  // in the order they came
+  std::span<Byte> states_;                 // (max_requests, state_bytes)
+  Vector<bool> state_taken_;
+  Vector<BatchRow> rows_;
+  Vector<KvView> views_;
+  Vector<Session*> taking_part_;
+  u32 logit_rows_ = 0;
+};
+
+}  // namespace ai

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One request on its way: its tokens and pages, its sampler, its text, its clock.
+#include "ai/engine/session.h"
+
+namespace ai {
+namespace {
+
+std::string_view view(const Vector<char>& chars) {
+  return {chars.data(), chars.size()};
+}
+
+}  // namespace
+
+Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Sampler sampler_,
+                 StopStrings stop)
+    : id(id_),
+      sink(sink_),
+      max_tokens(request.max_tokens),
+      logprobs(std::min(request.logprobs, Engine::kMostLogprobs)),
+      ignore_end(request.ignore_end),
+      may_slide(request.slide),
+      cache_prompt(request.cache_prompt),
+      hash_logits(request.hash_logits),
+      fork_of(request.fork_of),
+      sampler(std::move(sampler_)),
+      stop_(std::move(stop)) {}
+
+Result<base::Owner<Session>> Session::create(RequestId id, const Request& request,
+                                             RequestSink& sink, const SessionContext& context,
+                                             u64 now_ns) {
+  Sampler sampler = TRY(Sampler::create(request.sampling, request.bias, context.tokenizer.size()));
+  StopStrings stop = TRY(StopStrings::create(request.stop));
+  usize longest_text = Utf8Stream::most_out(context.longest_piece) + stop.longest();
+  auto session = TRY(base::make<Session>(id, request, sink, std::move(sampler), std::move(stop)));
+  Session& s = *session;
+  // A full context, or what the request can come to.
+  usize room = context.context;
+  if (request.max_tokens != 0 && !request.slide)
+    room = std::min<usize>(room, request.prompt.size() + request.max_tokens);
+  TRY(s.tokens.reserve(room));
+  TRY(s.tokens.append(request.prompt));
+  // One page more than the text needs: guesses reach past its end.
+  TRY(s.sequence.pages.reserve((room + kMaxDraft) / context.page_positions + 1));
+  TRY(s.joined_.reserve(Utf8Stream::most_out(context.longest_piece)));
+  TRY(s.text_.reserve(longest_text + 3));  // and one U+FFFD at the end
+  if (request.grammar != nullptr) s.grammar = TRY(GrammarState::create(*request.grammar));
+  TRY(s.clock.create(now_ns));
+  s.prompt_tokens = s.timings.prompt_tokens = static_cast<u32>(request.prompt.size());
+  return session;
+}
+
+Result<Session::Next> Session::accept(TokenId token, TokenEvent event, u64 now_ns,
+                                      const SessionContext& context) {
+  text_.clear();
+  bool at_end = !ignore_end && context.tokenizer.is_end(token);
+  Next next = at_end ? Next::kStop : Next::kGoOn;
+  bool stopped = false;
+  if (!at_end) {
+    clock.token(now_ns);
+    timings.generated_tokens++;
+    TRY(tokens.push_back(token));
+    if (grammar != nullptr && !grammar->accept(token))
+      return fail(Errc::kInvalidArgument, "the grammar refused a token it had allowed");
+    stopped = TRY(take_text(token, context.tokenizer));
+    bool said_all = grammar != nullptr && grammar->finished();
+    if (stopped || said_all)
+      next = Next::kStop;
+    else if (timings.generated_tokens == max_tokens)
+      next = Next::kLength;
+    else if (tokens.size() >= context.context && !may_slide)
+      next = Next::kContextFull;
+  }
+  if (next != Next::kGoOn && !stopped) TRY(flush_text());
+  event.id = at_end ? Tokenizer::kNoToken : token;
+  event.text = view(text_);
+  if (!at_end || !event.text.empty()) sink.on_token(event);
+  return next;
+}
+
+// True when a stop string was completed.
+Result<bool> Session::take_text(TokenId token, const Tokenizer& tokenizer) {
+  joined_.clear();
+  TRY(characters_.feed(tokenizer.piece(token), joined_));
+  return stop_.feed(view(joined_), text_);
+}
+
+Result<void> Session::flush_text() {
+  joined_.clear();
+  TRY(characters_.finish(joined_));
+  if (!TRY(stop_.feed(view(joined_), text_))) TRY(stop_.finish(text_));
+  return {};
+}
+
+void Session::finish(FinishReason reason, const Error* error) {
+  ASSERT(alive());
+  state = SessionState::kEnded;
+  clock.finish(timings);
+  sink.on_end(reason, timings, error);
+}
+
+void Session::slide(const SessionContext& context) {
+  u32 first = tokens[0] == context.tokenizer.bos() ? 1 : 0;
+  u32 dropped = static_cast<u32>(tokens.size()) - context.context / 2;
+  std::copy(tokens.begin() + first + dropped, tokens.end(), tokens.begin() + first);
+  tokens.truncate(tokens.size() - dropped);
+}
+
+}  // namespace ai

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Prompt lookup, and the arithmetic of whether it pays.
+#include "ai/engine/speculation.h"
+
+namespace ai {
+namespace {
+
+constexpr u32 kShortest = 2, kLongest = 8;  // tokens that must agree, and that are compared
+constexpr u32 kOne = 256;
+constexpr u32 kProbe = 3;          // tokens guessed while finding out
+constexpr u32 kProbeRarest = 512;  // tokens between probes
+constexpr u32 kLeastGain = 280;    // in 256ths: 9 % better than without, or not at all
+
+}  // namespace
+
+u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out) {
+  usize count = tokens.size(), best = 0, best_length = 0;
+  for (usize end = count - 1; count > 1 && end > 0 && best_length < kLongest; end--) {
+    if (tokens[end - 1] != tokens[count - 1]) continue;
+    usize length = 1, most = std::min<usize>(end, kLongest);
+    while (length < most && tokens[end - 1 - length] == tokens[count - 1 - length]) length++;
+    if (length <= best_length) continue;
+    best_length = length;
+    best = end;
+  }
+  if (best_length < kShortest) return 0;
+  // Past the end of the text the guess goes on with itself: a text that repeats goes on repeating.
+  u32 drafted = 0;
+  for (; drafted < out.size(); drafted++)
+    out[drafted] = best + drafted < count ? tokens[best + drafted] : out[best + drafted - count];
+  return drafted;
+}
+
+void StepCosts::learn(u32 rows, u64 ns) {
+  if (rows == 0 || rows > kMaxDraft + 1) return;
+  u64& average = ns_[rows];
+  average = average == 0 ? ns : average - average / 8 + ns / 8;
+}
+
+u32 StepCosts::relative(u32 rows) const {
+  u64 seen = 0;
+  for (u32 n = 1; n <= std::min(rows, kMaxDraft + 1); n++) seen = ns_[n] != 0 ? ns_[n] : seen;
+  return ns_[1] == 0 || seen < ns_[1] ? kOne : static_cast<u32>(seen * kOne / ns_[1]);
+}
+
+u32 DraftPolicy::wanted(const StepCosts& costs) {
+  // Expected tokens of a step with n guesses: 1 + h + h^2 + … + h^n.
+  u32 best = 0, best_gain = kLeastGain;
+  u64 expected = kOne, power = kOne;
+  for (u32 n = 1; n <= kMaxDraft; n++) {
+    power = power * hit_rate_ / kOne;
+    expected += power;
+    u32 gain = static_cast<u32>(expected * kOne / costs.relative(n + 1));
+    if (gain > best_gain) {
+      best_gain = gain;
+      best = n;
+    }
+  }
+  if (best == 0 && since_probe_ >= probe_every_) return kProbe;
+  return best;
+}
+
+void DraftPolicy::learn(u32 drafted, u32 accepted) {
+  if (drafted == 0) return;
+  // Each token that was compared is one observation: those accepted, and the one that was not.
+  u32 compared = std::min(drafted, accepted + 1);
+  for (u32 i = 0; i < compared; i++) hit_rate_ = (hit_rate_ * 15 + (i < accepted ? kOne : 0)) / 16;
+  if (since_probe_ >= probe_every_)
+    probe_every_ = accepted > 0 ? 16 : std::min(probe_every_ * 2, kProbeRarest);
+  since_probe_ = 0;
+}
+
+}  // namespace ai

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Guesses of the next tokens by looking up where the last ones stood before (prompt lookup), and
+// the decision whether guessing pays. Guesses are verified by the model in one step: whatever this
+// file says, the text stays the same.
+#pragma once
+
+#include "ai/tokenizer/tokenizer.h"
+
+namespace ai {
+
+constexpr u32 kMaxDraft = 15;  // with the token itself 16 rows, one tile of the products
+
+// The tokens that followed the last earlier occurrence of the longest ending of `tokens` (at least
+// two, at most eight tokens long). Writes at most out.size() tokens and returns how many.
+u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out);
+
+// What a step of n rows takes, learned while running; shared by all requests of an engine.
+class StepCosts {
+ public:
+  void learn(u32 rows, u64 ns);
+  // Relative to one row, in 256ths. Sizes never seen count as what the next smaller one took.
+  u32 relative(u32 rows) const;
+
+ private:
+  u64 ns_[kMaxDraft + 2] = {};  // moving average by rows; 0 = not seen
+};
+
+// How often the guesses of one request were right, and how many are worth making.
+class DraftPolicy {
+ public:
+  // 0 while guessing does not pay; then and again a short probe, ever more rarely.
+  u32 wanted(const StepCosts& costs);
+  void learn(u32 drafted, u32 accepted);
+  // A token passed without a guess.
+  void idle() { since_probe_++; }
+
+ private:
+  u32 hit_rate_ = 192;  // of one guessed token, in 256ths; begins hopeful
+  u32 since_probe_ = 0;
+  u32 probe_every_ = 16;  // tokens; doubles with each failed probe
+};
+
+}  // namespace ai

@@ -42,7 +42,7 @@ SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIO
 find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
 # What only a machine has: the hosted twin leaves these out.
-MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/probe.cpp)
+MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/probe.cpp console/machine)
 MACHINE_ONLY := mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))

@@ -9,6 +9,7 @@
 
 #include "kernel/base/bytes.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/symbols.h"
 
 namespace {
@@ -17,8 +18,6 @@ constexpr u32 kNobody = ~u32{0};
 constexpr u32 kLogLines = 32;
 
 constinit StaticVector<CharDevice*, 4> devices;
-using Shell = void (*)(PanicConsole&);
-constinit Shell panic_shell = nullptr;
 constinit std::atomic<u32> panicking_cpu{kNobody};
 
 // Where it happened, kept for the shell's commands.
@@ -69,8 +68,29 @@ constinit Devices console;
   stop();
 }
 
+// The place to which the function with this frame will return.
+symbols::Place caller_of(const void* frame) {
+  const auto* at = static_cast<const Byte*>(frame);
+  return {.pc = base::load<u64>(at + sizeof(u64)), .frame_pointer = base::load<u64>(at)};
+}
+
+constexpr Option kPanic{"panic", OptionKind::kChoice, "shell", "shell|halt|reboot|poweroff",
+                        "what to do after a panic has been shown"};
+KERNEL_OPTION(kPanic);
+
+// An emulator's exit status tells a test that this was no good end.
+constexpr u32 kPanicExitCode = 13;
+
+void after_panic() {
+  std::string_view wanted = options::text(kPanic);
+  if (wanted == "reboot") arch::Cpu::reboot();
+  if (wanted == "poweroff") arch::Cpu::power_off(kPanicExitCode);
+  if (wanted != "shell") return;
+  for (const PanicShell* shell : panic_shells_rows()) shell->run(console);
+}
+
 [[noreturn]] void end(u32 cpu) {
-  if (panic_shell != nullptr) panic_shell(console);
+  after_panic();
   base::format_to(console, "\nCPU {} is halted.\n", cpu);
   stop();
 }
@@ -100,10 +120,7 @@ void panic_args(std::string_view format, std::span<const base::FormatArg> args) 
   static constinit char text[512];
   base::BufferWriter reason(text);
   base::format_args(reason, format, args);
-  // The chain begins at our caller: its frame pointer is what ours saved.
-  const auto* frame = static_cast<const Byte*>(__builtin_frame_address(0));
-  report(reason.view(), {.place = {.pc = reinterpret_cast<u64>(__builtin_return_address(0)),
-                                   .frame_pointer = base::load<u64>(frame)}});
+  report(reason.view(), {.place = caller_of(__builtin_frame_address(0))});
 }
 
 void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
@@ -114,14 +131,11 @@ void panic_add_device(CharDevice& device) {
   if (!devices.push_back(&device)) panic("more than {} panic devices", devices.capacity());
 }
 
-void panic_set_shell(void (*shell)(PanicConsole& console)) {
-  panic_shell = shell;
-}
-
 void panic_print_registers(base::Writer& out) {
   if (scene.frame != nullptr) arch::print_registers(*scene.frame, out);
 }
 
 void panic_print_backtrace(base::Writer& out) {
-  if (scene.place.pc != 0) symbols::print_backtrace(out, scene.place);
+  if (scene.place.pc != 0) return symbols::print_backtrace(out, scene.place);
+  symbols::print_backtrace(out, caller_of(__builtin_frame_address(0)));
 }

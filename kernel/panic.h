@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernel/base/format.h"
+#include "kernel/base/registry.h"
 #include "kernel/dev/char_device.h"
 
 namespace arch {
@@ -41,9 +42,13 @@ class PanicConsole : public base::Writer {
  protected:
   ~PanicConsole() = default;
 };
-// Set by the console, which the kernel does not know. It returns to end the panic.
-void panic_set_shell(void (*shell)(PanicConsole& console));
+// The console registers one; the kernel does not know it.
+struct PanicShell {
+  void (*run)(PanicConsole& console);  // does not have to return
+};
+REGISTRY(panic_shells, PanicShell)
+#define PANIC_SHELL(row) REGISTER_ROW(panic_shells, row)
 
-// The call chain of the panic, for the panic shell's `bt`. Empty output when there was no panic.
+// The call chain of the panic, or of the caller when there was none; the fault's registers, if any.
 void panic_print_backtrace(base::Writer& out);
 void panic_print_registers(base::Writer& out);

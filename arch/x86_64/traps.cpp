@@ -78,8 +78,20 @@ void explain_page_fault(const TrapFrame& frame, u64 address, base::Writer& out) 
                   (frame.error & 1 << 5) != 0 ? ", protection key" : "");
 }
 
-// The operand of a non-canonical access is in no register of the CPU's report: look at the usual
-// ones.
+// Does the instruction at `at` insist on a 16-byte boundary? MOVAPS, MOVNTPS, MOVDQA, MOVNTDQ.
+bool wants_alignment(u64 at) {
+  for (u32 i = 0; i < 4 && is_readable(at + i + 1); i++) {
+    u8 byte = *reinterpret_cast<const u8*>(at + i);
+    bool prefix = byte == 0x66 || (byte & 0xf0) == 0x40;
+    if (prefix) continue;
+    u8 opcode = *reinterpret_cast<const u8*>(at + i + 1);
+    constexpr std::string_view kAligned = "\x28\x29\x2b\x6f\x7f\xe7";
+    return byte == 0x0f && kAligned.contains(static_cast<char>(opcode));
+  }
+  return false;
+}
+
+// The CPU does not report the address of a non-canonical access: look for one in the registers.
 void explain_general_protection(const TrapFrame& frame, base::Writer& out) {
   base::format_to(out, "general protection fault");
   if (frame.error != 0) {
@@ -98,7 +110,8 @@ void explain_general_protection(const TrapFrame& frame, base::Writer& out) {
                     {"r12", frame.r12}, {"r13", frame.r13}, {"r14", frame.r14}, {"r15", frame.r15}};
   for (const auto& r : kRegisters)
     if (!canonical(r.value))
-      base::format_to(out, ": {} = {:016x} is not a canonical address", r.name, r.value);
+      return base::format_to(out, ": {} = {:016x} is not a canonical address", r.name, r.value);
+  if (wants_alignment(frame.rip)) base::format_to(out, ": an unaligned vector access");
 }
 
 void explain(const TrapFrame& frame, base::Writer& out) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCI configuration space: by memory where the firmware says so, else through the old ports.
+#pragma once
+
+#include "kernel/base/types.h"
+
+namespace arch::pci_config {
+
+struct Function {
+  u16 segment = 0;
+  u8 bus = 0, device = 0, function = 0;
+  bool operator==(const Function&) const = default;
+};
+
+// `offset` is a multiple of `bytes`, which is 1, 2 or 4. What does not exist reads as all ones,
+// as on the bus. Ports reach the first 256 bytes of segment 0 only. Thread context of CPU 0.
+u32 read(const Function& function, u16 offset, u8 bytes);
+void write(const Function& function, u16 offset, u8 bytes, u32 value);
+
+// The first bus of each host bridge that the firmware names; at least segment 0, bus 0.
+struct Root {
+  u16 segment;
+  u8 bus;
+};
+u32 root_count();
+Root root(u32 index);
+
+}  // namespace arch::pci_config

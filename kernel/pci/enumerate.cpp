@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Walks from each host bridge through the PCI-to-PCI bridges below it, and sizes the BARs.
+#include "kernel/pci/pci.h"
+
+#include <bitset>
+
+#include "kernel/log.h"
+
+namespace pci {
+namespace {
+
+// Configuration header offsets, PCI Local Bus 3.0, 6.1.
+constexpr u16 kVendor = 0x00, kId = 0x02, kCommand = 0x04, kStatus = 0x06, kRevision = 0x08,
+              kInterface = 0x09, kSubclass = 0x0a, kClass = 0x0b, kHeaderType = 0x0e, kBar0 = 0x10,
+              kSecondaryBus = 0x19, kSubsystemVendor = 0x2c, kSubsystem = 0x2e,
+              kInterruptLine = 0x3c, kInterruptPin = 0x3d;
+constexpr u16 kNoVendor = 0xffff;
+constexpr u8 kBridgeClass = 0x06, kPciBridge = 0x04;
+constexpr u8 kMultiFunction = 0x80;
+constexpr u16 kDecode = 0x3;  // command: ports and memory
+
+Vector<Device> found;
+
+u32 probe_bar(const Device& d, u16 offset) {
+  u32 old = d.read(offset, 4);
+  d.write(offset, 4, ~u32{0});
+  u32 mask = d.read(offset, 4);
+  d.write(offset, 4, old);
+  return mask;
+}
+
+// One BAR at `index`; returns how many slots it takes.
+u32 read_bar(Device& d, u32 index, u32 slots) {
+  auto offset = static_cast<u16>(kBar0 + 4 * index);
+  u32 low = d.read(offset, 4);
+  u32 mask = probe_bar(d, offset);
+  if (mask == 0 || mask == ~u32{0}) return 1;
+  Bar& bar = d.bars[index];
+  bar.is_port = (low & 1) != 0;
+  if (bar.is_port) {
+    // A device may leave the upper half of a port number unwired: those bits read as zero.
+    u32 size_mask = (mask & 0xfffc) | 0xffff0000;
+    bar.base = low & 0xfffc;
+    bar.bytes = ~size_mask + 1;
+    return 1;
+  }
+  bar.is_prefetchable = (low & 8) != 0;
+  bar.is_64_bit = (low & 6) == 4 && index + 1 < slots;
+  bar.base = low & ~u32{0xf};
+  u64 size_mask = 0xffff'ffff'0000'0000 | (mask & ~u32{0xf});
+  if (bar.is_64_bit) {
+    auto upper = static_cast<u16>(offset + 4);
+    bar.base |= u64{d.read(upper, 4)} << 32;
+    size_mask = u64{probe_bar(d, upper)} << 32 | (mask & ~u32{0xf});
+  }
+  bar.bytes = ~size_mask + 1;
+  return bar.is_64_bit ? 2 : 1;
+}
+
+void read_bars(Device& d, u32 slots) {
+  // While a BAR is being sized it must not answer at the trial address.
+  u32 command = d.read(kCommand, 2);
+  d.write(kCommand, 2, command & ~u32{kDecode});
+  for (u32 i = 0; i < slots;) i += read_bar(d, i, slots);
+  d.write(kCommand, 2, command);
+}
+
+Device describe(const Function& f) {
+  Device d{.function = f};
+  auto byte = [&](u16 offset) { return static_cast<u8>(d.read(offset, 1)); };
+  auto word = [&](u16 offset) { return static_cast<u16>(d.read(offset, 2)); };
+  d.vendor = word(kVendor);
+  d.id = word(kId);
+  d.class_code = byte(kClass);
+  d.subclass = byte(kSubclass);
+  d.interface = byte(kInterface);
+  d.revision = byte(kRevision);
+  d.interrupt_line = byte(kInterruptLine);
+  d.interrupt_pin = byte(kInterruptPin);
+  u8 header = byte(kHeaderType) & 0x7f;
+  if (header == 0) {
+    d.subsystem_vendor = word(kSubsystemVendor);
+    d.subsystem = word(kSubsystem);
+  }
+  if (header <= 1) read_bars(d, header == 0 ? kBars : 2);
+  const struct {
+    u8 id;
+    u8& offset;
+  } kCapabilities[] = {{0x01, d.power}, {0x05, d.msi}, {0x10, d.express}, {0x11, d.msix}};
+  for (const auto& c : kCapabilities) c.offset = find_capability(d, c.id);
+  return d;
+}
+
+// The buses still to look at. Firmware numbers each once; a loop of bridges is looked at once too.
+struct Frontier {
+  u16 segment;
+  std::bitset<256> seen;
+  StaticVector<u8, 256> todo;
+
+  void add(u8 bus) {
+    if (seen[bus]) return;
+    seen[bus] = true;
+    ASSERT(todo.push_back(bus));
+  }
+};
+
+Result<void> look_at(const Function& f, Frontier& frontier) {
+  TRY(found.push_back(describe(f)));
+  const Device& d = found.back();
+  if (d.class_code == kBridgeClass && d.subclass == kPciBridge)
+    frontier.add(static_cast<u8>(d.read(kSecondaryBus, 1)));
+  // Each function of a multi-function host bridge heads a root bus of its own number.
+  if (d.class_code == kBridgeClass && d.subclass == 0 && f.bus == 0 && f.device == 0)
+    frontier.add(f.function);
+  return {};
+}
+
+Result<void> scan_bus(u8 bus, Frontier& frontier) {
+  for (u8 device = 0; device < 32; device++) {
+    Function f{frontier.segment, bus, device, 0};
+    if (arch::pci_config::read(f, kVendor, 2) == kNoVendor) continue;
+    bool many = (arch::pci_config::read(f, kHeaderType, 1) & kMultiFunction) != 0;
+    for (f.function = 0; f.function < (many ? 8 : 1); f.function++)
+      if (arch::pci_config::read(f, kVendor, 2) != kNoVendor) TRY(look_at(f, frontier));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> init() {
+  for (u32 i = 0; i < arch::pci_config::root_count(); i++) {
+    auto root = arch::pci_config::root(i);
+    static Frontier frontier;
+    frontier = {};
+    frontier.segment = root.segment;
+    frontier.add(root.bus);
+    for (usize next = 0; next < frontier.todo.size(); next++)
+      TRY(scan_bus(frontier.todo[next], frontier));
+  }
+  log::info("pci", "{} functions", found.size());
+  return {};
+}
+
+std::span<const Device> devices() {
+  return found.view();
+}
+
+u8 find_capability(const Device& device, u8 id, u8 after) {
+  constexpr u16 kFirst = 0x34, kHasList = 1 << 4;
+  constexpr u32 kMost = 48;  // more do not fit into the space behind the header
+  if ((device.read(kStatus, 2) & kHasList) == 0) return 0;
+  u32 next = after == 0 ? device.read(kFirst, 1) : device.read(after + 1, 1);
+  for (u32 i = 0; i < kMost && next >= 0x40; i++) {
+    auto offset = static_cast<u8>(next & 0xfc);
+    if (device.read(offset, 1) == id) return offset;
+    next = device.read(offset + 1, 1);
+  }
+  return 0;
+}
+
+u16 find_extended_capability(const Device& device, u16 id) {
+  constexpr u16 kFirst = 0x100;
+  constexpr u32 kMost = 256;
+  if (device.express == 0) return 0;
+  u16 offset = kFirst;
+  for (u32 i = 0; i < kMost && offset >= kFirst; i++) {
+    u32 head = device.read(offset, 4);
+    if (head == 0 || head == ~u32{0}) return 0;
+    if ((head & 0xffff) == id) return offset;
+    offset = static_cast<u16>(head >> 20 & 0xffc);
+  }
+  return 0;
+}
+
+}  // namespace pci

@@ -1,38 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What CPUID says about the processor, for the `cpu` command. Intel SDM vol. 2A, CPUID.
+// The CPU in words, for the `cpu` command. Intel SDM vol. 2, CPUID.
 #include <arch/cpu.h>
-#include <cpuid.h>
+#include <arch/registers.h>
 
-#include "kernel/base/bytes.h"
+#include "arch/x86_64/apic.h"
 
 namespace arch {
 namespace {
 
-struct Leaf {
-  u32 a = 0, b = 0, c = 0, d = 0;
-};
-Leaf read_leaf(u32 leaf) {
-  Leaf r;
-  if (__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d) == 0) return {};
-  return r;
+std::string_view trimmed(std::string_view text) {
+  text = text.substr(0, text.find('\0'));
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+void describe_name(base::Writer& out) {
+  constexpr u32 kFirst = 0x80000002, kLast = 0x80000004;
+  char name[48] = {};
+  if (cpuid(0x80000000).a >= kLast)
+    for (u32 leaf = kFirst; leaf <= kLast; leaf++) {
+      CpuidResult r = cpuid(leaf);
+      std::memcpy(name + (leaf - kFirst) * sizeof r, &r, sizeof r);
+    }
+  base::format_to(out, "  name       {}\n", trimmed({name, sizeof name}));
+  u32 id = cpuid(1).a;
+  u32 family = id >> 8 & 15;
+  u32 model = id >> 4 & 15;
+  // The extended fields count only for these families.
+  if (family == 6 || family == 15) model += (id >> 16 & 15) << 4;
+  if (family == 15) family += id >> 20 & 255;
+  base::format_to(out, "  version    family {}, model {}, stepping {}\n", family, model, id & 15);
+}
+
+// Deterministic cache parameters: Intel's leaf, or AMD's of the same layout.
+void describe_caches(base::Writer& out) {
+  bool amd = cpuid(0x80000000).a >= 0x8000001d && (cpuid(0x80000001).c >> 22 & 1) != 0;
+  u32 leaf = amd ? 0x8000001d : 4;
+  if (!amd && cpuid(0).a < 4) return;
+  constexpr const char* kKinds[] = {"", "data", "code", "unified"};
+  base::format_to(out, "  caches    ");
+  for (u32 i = 0; i < 8; i++) {
+    CpuidResult r = cpuid(leaf, i);
+    u32 kind = r.a & 31;
+    if (kind == 0 || kind > 3) break;
+    u64 ways = (r.b >> 22) + 1;
+    u64 partitions = (r.b >> 12 & 0x3ff) + 1;
+    u64 line = (r.b & 0xfff) + 1;
+    u64 bytes = ways * partitions * line * (u64{r.c} + 1);
+    base::format_to(out, " L{} {} {} KiB", r.a >> 5 & 7, kKinds[kind], bytes / kKiB);
+  }
+  out.write("\n");
+}
+
+void describe_protection(base::Writer& out) {
+  u64 cr4 = read_cr4();
+  const struct {
+    const char* name;
+    bool on;
+  } kRows[] = {{"write-protect", (read_cr0() >> 16 & 1) != 0},
+               {"no-execute", (read_msr(msr::kEfer) >> 11 & 1) != 0},
+               {"smep", (cr4 >> 20 & 1) != 0},
+               {"smap", (cr4 >> 21 & 1) != 0},
+               {"umip", (cr4 >> 11 & 1) != 0}};
+  base::format_to(out, "  protection");
+  for (const auto& row : kRows)
+    if (row.on) base::format_to(out, " {}", row.name);
+  out.write("\n");
 }
 
 }  // namespace
 
 void describe_cpu(base::Writer& out) {
-  char brand[48] = {};
-  for (u32 i = 0; i < 3; i++) {
-    Leaf part = read_leaf(0x80000002 + i);
-    std::memcpy(brand + i * sizeof part, &part, sizeof part);
-  }
-  std::string_view name(brand, sizeof brand);
-  name = name.substr(0, name.find(char{0}));
-  while (name.starts_with(' ')) name.remove_prefix(1);
-  u32 signature = read_leaf(1).a;
-  u32 family = (signature >> 8 & 15) + ((signature >> 8 & 15) == 15 ? signature >> 20 & 255 : 0);
-  u32 model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
-  base::format_to(out, "cpu: {}, family {} model {} stepping {}\n", name.empty() ? "unnamed" : name,
-                  family, model, signature & 15);
+  describe_name(out);
+  describe_caches(out);
+  describe_protection(out);
+  base::format_to(out, "  interrupts {}\n", apic::is_x2apic() ? "x2apic" : "xapic");
 }
 
 }  // namespace arch

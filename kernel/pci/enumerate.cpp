@@ -19,7 +19,7 @@ constexpr u8 kBridgeClass = 0x06, kPciBridge = 0x04;
 constexpr u8 kMultiFunction = 0x80;
 constexpr u16 kDecode = 0x3;  // command: ports and memory
 
-Vector<Device> found;
+constinit StaticVector<Device, 256> found;
 
 u32 probe_bar(const Device& d, u16 offset) {
   u32 old = d.read(offset, 4);
@@ -105,8 +105,8 @@ struct Frontier {
 };
 
 Result<void> look_at(const Function& f, Frontier& frontier) {
-  TRY(found.push_back(describe(f)));
-  const Device& d = found.back();
+  if (!found.push_back(describe(f))) return fail(Errc::kFull, "more PCI functions than rows");
+  const Device& d = found[found.size() - 1];
   if (d.class_code == kBridgeClass && d.subclass == kPciBridge)
     frontier.add(static_cast<u8>(d.read(kSecondaryBus, 1)));
   // Each function of a multi-function host bridge heads a root bus of its own number.

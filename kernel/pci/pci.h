@@ -39,7 +39,7 @@ struct Device {
   }
 };
 
-// Finds every function behind every host bridge. Once, at boot; needs the heap.
+// Finds every function behind every host bridge. Once, at boot.
 Result<void> init();
 std::span<const Device> devices();
 

@@ -24,6 +24,7 @@ constinit std::atomic<u32> panicking_cpu{kNobody};
 struct Scene {
   const arch::TrapFrame* frame = nullptr;  // null: a software panic
   symbols::Place place{};
+  bool happened = false;
 };
 constinit Scene scene;
 
@@ -120,11 +121,12 @@ void panic_args(std::string_view format, std::span<const base::FormatArg> args) 
   static constinit char text[512];
   base::BufferWriter reason(text);
   base::format_args(reason, format, args);
-  report(reason.view(), {.place = caller_of(__builtin_frame_address(0))});
+  report(reason.view(), {.place = caller_of(__builtin_frame_address(0)), .happened = true});
 }
 
 void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
-  report(reason, {&frame, {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}});
+  report(reason,
+         {&frame, {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}, true});
 }
 
 void panic_add_device(CharDevice& device) {
@@ -136,6 +138,6 @@ void panic_print_registers(base::Writer& out) {
 }
 
 void panic_print_backtrace(base::Writer& out) {
-  if (scene.place.pc != 0) return symbols::print_backtrace(out, scene.place);
+  if (scene.happened) return symbols::print_backtrace(out, scene.place);
   symbols::print_backtrace(out, caller_of(__builtin_frame_address(0)));
 }

@@ -6,10 +6,12 @@ Layout, little-endian, read by kernel/symbols.cpp:
   u32 count; count x { u32 address; u32 offset of its name }, by address; names, each ends in NUL.
 Only functions: data would move when the table itself is linked in.
 """
+import re
 import struct
 import subprocess
 import sys
 
+PIECE = re.compile(r"\.(part|constprop|isra|cold)")
 NAME_MAX = 120  # a backtrace line; longer names are template argument lists
 
 
@@ -20,8 +22,9 @@ def functions(elf):
     found = {}
     for line in text.splitlines():
         address, kind, name = line.split(" ", 2)
-        # A dot begins NASM's local labels.
-        if kind in "tTwW" and not name.startswith(".") and ".." not in name.split("(")[0]:
+        # NASM's local labels have a dot, as have gcc's pieces of functions, which are welcome.
+        local = "." in name.split("(")[0] and not PIECE.search(name)
+        if kind in "tTwW" and not local:
             found.setdefault(int(address, 16), name)
     return sorted(found.items())
 

@@ -13,6 +13,7 @@
 #include "kernel/base/memory.h"
 #include "kernel/log.h"
 #include "kernel/symbols.h"
+#include "kernel/sync/lock.h"
 
 namespace {
 
@@ -146,9 +147,14 @@ static std::span<const u64> capture_cpu(u32 index) {
 void Cpu::report_cpu(u32 index) {
   if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
   if (index == cpu_index()) return log::warn("cpu", "cpu {} is the one that asks", index);
+  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
+  static constinit locks::Spinlock lock;
+  bool on = lock.lock();
   std::span<const u64> chain = capture_cpu(index);
-  if (chain.empty()) return log::error("cpu", "cpu {} does not answer an nmi", index);
-  log::warn("cpu", "cpu {} is in:", index);
+  if (chain.empty())
+    log::error("cpu", "cpu {} does not answer an nmi", index);
+  else
+    log::warn("cpu", "cpu {} is in:", index);
   for (usize i = 0; i < chain.size(); i++) {
     char line[160];
     base::BufferWriter out(line);
@@ -156,6 +162,7 @@ void Cpu::report_cpu(u32 index) {
                            i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
     log::warn("cpu", "{}", out.view());
   }
+  lock.unlock(on);
 }
 
 void stop_other_cpus() {

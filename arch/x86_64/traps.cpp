@@ -101,6 +101,7 @@ void explain_general_protection(const TrapFrame& frame, base::Writer& out) {
                     (frame.error & 1) != 0 ? ", external event" : "");
     return;
   }
+  if (wants_alignment(frame.rip)) return out.write(": an unaligned vector access");
   const struct {
     const char* name;
     u64 value;
@@ -111,7 +112,6 @@ void explain_general_protection(const TrapFrame& frame, base::Writer& out) {
   for (const auto& r : kRegisters)
     if (!canonical(r.value))
       return base::format_to(out, ": {} = {:016x} is not a canonical address", r.name, r.value);
-  if (wants_alignment(frame.rip)) base::format_to(out, ": an unaligned vector access");
 }
 
 void explain(const TrapFrame& frame, base::Writer& out) {

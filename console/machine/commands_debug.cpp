@@ -5,9 +5,9 @@
 #include "console/command.h"
 #include "kernel/arch_contract.h"
 #include "kernel/irq/irq.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched/worker_pool.h"
+#include "kernel/time/clock.h"
 
 namespace console {
 namespace {
@@ -51,6 +51,9 @@ CONSOLE_COMMAND(kInterrupts);
   if (worker + 1 != sched::worker_count()) return;
   u64 before = sched::worker_counters().stalls;
   while (sched::worker_counters().stalls == before) arch::Cpu::relax();
+  constexpr u64 kLinger = 100'000'000;  // ns: the count comes before the look at this CPU
+  u64 end = timing::now_ns() + kLinger;
+  while (timing::now_ns() < end) arch::Cpu::relax();
 }
 
 Result<void> run_stuck_worker(base::Writer& out) {

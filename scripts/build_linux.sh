@@ -74,7 +74,7 @@ for source in drivers/linux/shim/*.c; do
       [ -n "$(find drivers/linux/shim -name '*.h' -newer "$object")" ]; then
     say "$source"
     (cd "$objects" && eval gcc "$(cat "$work/flags")" -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
-      -Wno-missing-field-initializers -Werror -I"$top" -DKBUILD_MODNAME="'\"shim\"'" \
+      -Wno-missing-field-initializers -Wno-type-limits -Werror -I"$top" -DKBUILD_MODNAME="'\"shim\"'" \
       -DKBUILD_BASENAME="'\"$name\"'" -D__KBUILD_MODNAME=kmod_shim -c -o "$object" "$top/$source")
   fi
 done

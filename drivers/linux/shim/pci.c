@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCI: the machine's functions as pci_dev, matched against each driver as it registers.
+// MSI-X first, then MSI, then the INTx line, as the driver allows.
+#include <linux/blk-mq-pci.h>
+#include <linux/blk-mq.h>
+#include <linux/interrupt.h>
+#include <linux/msi.h>
+
+#include "drivers/linux/shim/shim.h"
+
+enum { kMaxDevices = 64, kMaxVectors = 16 };
+
+struct function {
+  struct pci_dev device;
+  struct pci_bus bus;
+  int vectors[kMaxVectors], vector_count;
+  u16 command;  // saved by pci_save_state
+};
+static struct function *functions[kMaxDevices];
+static int function_count;
+
+static struct function *of(const struct pci_dev *device) { return container_of((struct pci_dev *)device, struct function, device); }
+static u32 config(const struct pci_dev *device, int offset, int width) {
+  return shim_host_pci_read(device->bus->number, device->devfn, offset, width);
+}
+static void set_config(const struct pci_dev *device, int offset, int width, u32 value) {
+  shim_host_pci_write(device->bus->number, device->devfn, offset, width, value);
+}
+
+// ---- configuration space ----
+int pci_read_config_byte(const struct pci_dev *device, int offset, u8 *value) {
+  *value = config(device, offset, 1);
+  return 0;
+}
+int pci_read_config_word(const struct pci_dev *device, int offset, u16 *value) {
+  *value = config(device, offset, 2);
+  return 0;
+}
+int pci_read_config_dword(const struct pci_dev *device, int offset, u32 *value) {
+  *value = config(device, offset, 4);
+  return 0;
+}
+int pci_write_config_byte(const struct pci_dev *device, int offset, u8 value) {
+  set_config(device, offset, 1, value);
+  return 0;
+}
+int pci_write_config_word(const struct pci_dev *device, int offset, u16 value) {
+  set_config(device, offset, 2, value);
+  return 0;
+}
+int pci_write_config_dword(const struct pci_dev *device, int offset, u32 value) {
+  set_config(device, offset, 4, value);
+  return 0;
+}
+
+// ---- capabilities; the chain is bounded, a device may lie ----
+static u8 next_capability(const struct pci_dev *device, u8 at, int id) {
+  for (int hops = 0; at >= 0x40 && hops < 48; hops++, at = config(device, at + 1, 1) & ~3) {
+    if (config(device, at, 1) == id) return at;
+  }
+  return 0;
+}
+u8 pci_find_capability(struct pci_dev *device, int id) {
+  if (!(config(device, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) return 0;
+  return next_capability(device, config(device, PCI_CAPABILITY_LIST, 1) & ~3, id);
+}
+u8 pci_find_next_capability(struct pci_dev *device, u8 at, int id) {
+  return next_capability(device, config(device, at + 1, 1) & ~3, id);
+}
+u16 pci_find_ext_capability(struct pci_dev *device, int id) {
+  int at = 0x100;
+  for (int hops = 0; at >= 0x100 && hops < 960; hops++) {
+    u32 header = config(device, at, 4);
+    if (header == 0 || header == ~0u) return 0;
+    if (PCI_EXT_CAP_ID(header) == id) return at;
+    at = PCI_EXT_CAP_NEXT(header);
+  }
+  return 0;
+}
+int pcie_capability_read_word(struct pci_dev *device, int offset, u16 *value) {
+  *value = 0;
+  if (!device->pcie_cap) return 0;
+  return pci_read_config_word(device, device->pcie_cap + offset, value);
+}
+int pcie_capability_write_word(struct pci_dev *device, int offset, u16 value) {
+  if (!device->pcie_cap) return 0;
+  return pci_write_config_word(device, device->pcie_cap + offset, value);
+}
+int pcie_capability_clear_and_set_word_locked(struct pci_dev *device, int offset, u16 clear, u16 set) {
+  u16 value;
+  pcie_capability_read_word(device, offset, &value);
+  return pcie_capability_write_word(device, offset, (value & ~clear) | set);
+}
+int pcie_capability_clear_and_set_word_unlocked(struct pci_dev *device, int offset, u16 clear, u16 set) {
+  return pcie_capability_clear_and_set_word_locked(device, offset, clear, set);
+}
+
+// ---- enabling ----
+static void change_command(struct pci_dev *device, u16 clear, u16 set) {
+  u16 command = config(device, PCI_COMMAND, 2);
+  set_config(device, PCI_COMMAND, 2, (command & ~clear) | set);
+}
+int pci_enable_device_mem(struct pci_dev *device) {
+  change_command(device, 0, PCI_COMMAND_MEMORY);
+  return 0;
+}
+int pci_enable_device(struct pci_dev *device) {
+  change_command(device, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+  return 0;
+}
+void pci_disable_device(struct pci_dev *device) { change_command(device, PCI_COMMAND_MASTER, 0); }
+void pci_set_master(struct pci_dev *device) { change_command(device, 0, PCI_COMMAND_MASTER); }
+void pci_clear_master(struct pci_dev *device) { change_command(device, PCI_COMMAND_MASTER, 0); }
+bool pci_device_is_present(struct pci_dev *device) { return config(device, PCI_VENDOR_ID, 2) != 0xffff; }
+int pci_save_state(struct pci_dev *device) {
+  of(device)->command = config(device, PCI_COMMAND, 2);
+  return 0;
+}
+void pci_restore_state(struct pci_dev *device) { set_config(device, PCI_COMMAND, 2, of(device)->command); }
+bool pci_dev_run_wake(struct pci_dev *device) { return false; }
+int pci_enable_wake(struct pci_dev *device, pci_power_t state, bool enable) { return 0; }
+int pci_prepare_to_sleep(struct pci_dev *device) { return -EIO; }
+
+// ---- regions: no two drivers share a device here, so claims always succeed ----
+int pci_select_bars(struct pci_dev *device, unsigned long flags) {
+  int bars = 0;
+  for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
+    if (pci_resource_flags(device, i) & flags) bars |= 1 << i;
+  }
+  return bars;
+}
+int pci_request_selected_regions(struct pci_dev *device, int bars, const char *name) { return 0; }
+int pci_request_selected_regions_exclusive(struct pci_dev *device, int bars, const char *name) { return 0; }
+void pci_release_selected_regions(struct pci_dev *device, int bars) {}
+int pci_request_region(struct pci_dev *device, int bar, const char *name) { return 0; }
+void pci_release_region(struct pci_dev *device, int bar) {}
+void pcibios_resource_to_bus(struct pci_bus *bus, struct pci_bus_region *region, struct resource *resource) {
+  region->start = resource->start;
+  region->end = resource->end;
+}
+
+// ---- MSI-X and MSI (PCI 3.0, 6.8) ----
+static int reserve_vectors(struct function *f, int count) {
+  for (f->vector_count = 0; f->vector_count < count; f->vector_count++) {
+    int vector = shim_reserve_vector();
+    if (vector < 0) return f->vector_count;
+    f->vectors[f->vector_count] = vector;
+  }
+  return count;
+}
+static void release_vectors(struct function *f) {
+  while (f->vector_count > 0) shim_release_vector(f->vectors[--f->vector_count]);
+}
+
+static int enable_msix(struct pci_dev *device, const u16 *entries, int least, int most) {
+  struct function *f = of(device);
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSIX);
+  if (!cap) return -ENOSPC;
+  u16 control = config(device, cap + PCI_MSIX_FLAGS, 2);
+  u32 table = config(device, cap + PCI_MSIX_TABLE, 4);
+  int size = (control & PCI_MSIX_FLAGS_QSIZE) + 1;
+  int count = min3(most, size, (int)kMaxVectors);
+  if (count < least) return -ENOSPC;
+  count = reserve_vectors(f, count);
+  if (count < least) {
+    release_vectors(f);
+    return -ENOSPC;
+  }
+  char __iomem *base = ioremap(pci_resource_start(device, table & 7) + (table & ~7u), size * PCI_MSIX_ENTRY_SIZE);
+  if (!base) return -ENOMEM;
+  // Masked as a whole while the table is written.
+  set_config(device, cap + PCI_MSIX_FLAGS, 2, control | PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+  for (int i = 0; i < count; i++) {
+    char __iomem *entry = base + (entries ? entries[i] : i) * PCI_MSIX_ENTRY_SIZE;
+    unsigned long address;
+    unsigned int data;
+    shim_host_msi_message(f->vectors[i], &address, &data);
+    writel(address, entry + PCI_MSIX_ENTRY_LOWER_ADDR);
+    writel(address >> 32, entry + PCI_MSIX_ENTRY_UPPER_ADDR);
+    writel(data, entry + PCI_MSIX_ENTRY_DATA);
+    writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
+  }
+  change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
+  set_config(device, cap + PCI_MSIX_FLAGS, 2, (control | PCI_MSIX_FLAGS_ENABLE) & ~PCI_MSIX_FLAGS_MASKALL);
+  device->msix_enabled = 1;
+  return count;
+}
+int pci_enable_msix_range(struct pci_dev *device, struct msix_entry *entries, int least, int most) {
+  u16 numbers[kMaxVectors];
+  most = min(most, (int)kMaxVectors);
+  for (int i = 0; i < most; i++) numbers[i] = entries ? entries[i].entry : i;
+  int count = enable_msix(device, numbers, least, most);
+  for (int i = 0; entries && i < count; i++) entries[i].vector = of(device)->vectors[i];
+  return count;
+}
+void pci_disable_msix(struct pci_dev *device) {
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSIX);
+  if (!device->msix_enabled) return;
+  set_config(device, cap + PCI_MSIX_FLAGS, 2, config(device, cap + PCI_MSIX_FLAGS, 2) & ~PCI_MSIX_FLAGS_ENABLE);
+  device->msix_enabled = 0;
+  release_vectors(of(device));
+  change_command(device, PCI_COMMAND_INTX_DISABLE, 0);
+}
+
+int pci_enable_msi(struct pci_dev *device) {
+  struct function *f = of(device);
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);
+  if (!cap || reserve_vectors(f, 1) != 1) return -ENOSPC;
+  u16 control = config(device, cap + PCI_MSI_FLAGS, 2);
+  unsigned long address;
+  unsigned int data;
+  shim_host_msi_message(f->vectors[0], &address, &data);
+  set_config(device, cap + PCI_MSI_ADDRESS_LO, 4, address);
+  if (control & PCI_MSI_FLAGS_64BIT) {
+    set_config(device, cap + PCI_MSI_ADDRESS_HI, 4, address >> 32);
+    set_config(device, cap + PCI_MSI_DATA_64, 2, data);
+  } else {
+    set_config(device, cap + PCI_MSI_DATA_32, 2, data);
+  }
+  change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
+  set_config(device, cap + PCI_MSI_FLAGS, 2, (control & ~PCI_MSI_FLAGS_QSIZE) | PCI_MSI_FLAGS_ENABLE);
+  device->msi_enabled = 1;
+  device->irq = f->vectors[0];
+  return 0;
+}
+void pci_disable_msi(struct pci_dev *device) {
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);
+  if (!device->msi_enabled) return;
+  set_config(device, cap + PCI_MSI_FLAGS, 2, config(device, cap + PCI_MSI_FLAGS, 2) & ~PCI_MSI_FLAGS_ENABLE);
+  device->msi_enabled = 0;
+  device->irq = kShimLineBase + config(device, PCI_INTERRUPT_LINE, 1);
+  release_vectors(of(device));
+  change_command(device, PCI_COMMAND_INTX_DISABLE, 0);
+}
+
+// The order Linux tries: MSI-X, MSI, the line. `affinity` may want sets of queues counted (nvme).
+int pci_alloc_irq_vectors_affinity(struct pci_dev *device, unsigned int least, unsigned int most, unsigned int flags,
+                                   struct irq_affinity *affinity) {
+  unsigned int reserved = affinity ? affinity->pre_vectors + affinity->post_vectors : 0;
+  if (flags & PCI_IRQ_MSIX) {
+    int count = enable_msix(device, NULL, least, most);
+    if (count > 0) {
+      if (affinity && affinity->calc_sets) affinity->calc_sets(affinity, count > reserved ? count - reserved : 0);
+      return count;
+    }
+  }
+  if (least > 1) return -ENOSPC;
+  if (affinity && affinity->calc_sets) affinity->calc_sets(affinity, 1 > reserved ? 1 - reserved : 0);
+  if ((flags & PCI_IRQ_MSI) && pci_enable_msi(device) == 0) return 1;
+  if ((flags & PCI_IRQ_LEGACY) && device->irq) return 1;
+  return -ENOSPC;
+}
+void pci_free_irq_vectors(struct pci_dev *device) {
+  pci_disable_msix(device);
+  pci_disable_msi(device);
+}
+int pci_irq_vector(struct pci_dev *device, unsigned int number) {
+  struct function *f = of(device);
+  if (!device->msix_enabled) return number == 0 ? device->irq : -EINVAL;
+  return number < f->vector_count ? f->vectors[number] : -EINVAL;
+}
+int pci_request_irq(struct pci_dev *device, unsigned int number, irq_handler_t handler, irq_handler_t thread, void *id,
+                    const char *format, ...) {
+  return request_threaded_irq(pci_irq_vector(device, number), handler, thread, IRQF_SHARED, "pci", id);
+}
+void pci_free_irq(struct pci_dev *device, unsigned int number, void *id) { free_irq(pci_irq_vector(device, number), id); }
+const struct cpumask *pci_irq_get_affinity(struct pci_dev *device, int number) { return cpu_online_mask; }
+void blk_mq_pci_map_queues(struct blk_mq_queue_map *map, struct pci_dev *device, int offset) { blk_mq_map_queues(map); }
+
+// ---- discovery ----
+// Sizes a BAR by writing ones (PCI 3.0, 6.2.5.1), decoding off meanwhile; returns the BARs it took.
+static int read_bar(struct pci_dev *device, int index) {
+  int at = PCI_BASE_ADDRESS_0 + index * 4;
+  u32 low = config(device, at, 4);
+  bool io = low & PCI_BASE_ADDRESS_SPACE_IO;
+  bool wide = !io && (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64 && index < 5;
+  u32 high = wide ? config(device, at + 4, 4) : 0;
+  set_config(device, at, 4, ~0u);
+  u64 size = config(device, at, 4) & (io ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
+  set_config(device, at, 4, low);
+  if (wide) {
+    set_config(device, at + 4, 4, ~0u);
+    size |= (u64)config(device, at + 4, 4) << 32;
+    set_config(device, at + 4, 4, high);
+  } else if (size) {
+    size |= io ? 0xffffffffffff0000ul : 0xffffffff00000000ul;
+  }
+  if (size) {
+    struct resource *resource = &device->resource[index];
+    resource->start = io ? low & PCI_BASE_ADDRESS_IO_MASK : ((u64)high << 32 | (low & PCI_BASE_ADDRESS_MEM_MASK));
+    resource->end = resource->start + ~size;
+    resource->flags = io ? IORESOURCE_IO : IORESOURCE_MEM;
+    resource->name = dev_name(&device->dev);
+  }
+  return wide ? 2 : 1;
+}
+
+static void found(unsigned int bus, unsigned int devfn, void *context) {
+  if (function_count == kMaxDevices) return;
+  struct function *f = kzalloc(sizeof(*f), GFP_KERNEL);
+  if (!f) return;
+  struct pci_dev *device = &f->device;
+  f->bus.number = bus;
+  device->bus = &f->bus;
+  device->devfn = devfn;
+  if ((config(device, PCI_HEADER_TYPE, 1) & 0x7f) != PCI_HEADER_TYPE_NORMAL) return kfree(f);
+  device->vendor = config(device, PCI_VENDOR_ID, 2);
+  device->device = config(device, PCI_DEVICE_ID, 2);
+  device->subsystem_vendor = config(device, PCI_SUBSYSTEM_VENDOR_ID, 2);
+  device->subsystem_device = config(device, PCI_SUBSYSTEM_ID, 2);
+  device->class = config(device, PCI_CLASS_REVISION, 4) >> 8;
+  device->revision = config(device, PCI_CLASS_REVISION, 1);
+  u8 line = config(device, PCI_INTERRUPT_LINE, 1);
+  device->irq = line && line != 0xff ? kShimLineBase + line : 0;
+  device->pin = config(device, PCI_INTERRUPT_PIN, 1);
+  device->pcie_cap = pci_find_capability(device, PCI_CAP_ID_EXP);
+  device->dma_mask = DMA_BIT_MASK(32);
+  device->dev.dma_mask = &device->dma_mask;
+  device->dev.coherent_dma_mask = DMA_BIT_MASK(32);
+  device->error_state = pci_channel_io_normal;
+  device->current_state = PCI_D0;
+  dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
+  u16 command = config(device, PCI_COMMAND, 2);
+  set_config(device, PCI_COMMAND, 2, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
+  for (int i = 0; i < PCI_STD_NUM_BARS;) i += read_bar(device, i);
+  set_config(device, PCI_COMMAND, 2, command);
+  functions[function_count++] = f;
+}
+
+int shim_pci_start(void) {
+  shim_host_pci_each(found, NULL);
+  return 0;
+}
+
+static const struct pci_device_id *match(const struct pci_device_id *row, struct pci_dev *device) {
+  for (; row->vendor || row->class_mask; row++) {
+    if ((row->vendor == PCI_ANY_ID || row->vendor == device->vendor) &&
+        (row->device == PCI_ANY_ID || row->device == device->device) &&
+        (row->subvendor == PCI_ANY_ID || row->subvendor == device->subsystem_vendor) &&
+        (row->subdevice == PCI_ANY_ID || row->subdevice == device->subsystem_device) &&
+        !((row->class ^ device->class) & row->class_mask))
+      return row;
+  }
+  return NULL;
+}
+
+int __pci_register_driver(struct pci_driver *driver, struct module *owner, const char *name) {
+  for (int i = 0; i < function_count; i++) {
+    struct pci_dev *device = &functions[i]->device;
+    const struct pci_device_id *row = device->driver ? NULL : match(driver->id_table, device);
+    if (!row) continue;
+    device->driver = driver;
+    device->dev.driver = &driver->driver;
+    driver->driver.name = name;
+    int error = driver->probe(device, row);
+    if (error) {
+      dev_err(&device->dev, "%s could not start the device: error %d\n", name, -error);
+      device->driver = NULL;
+      device->dev.driver = NULL;
+    }
+  }
+  return 0;
+}
+void pci_unregister_driver(struct pci_driver *driver) {
+  for (int i = 0; i < function_count; i++) {
+    struct pci_dev *device = &functions[i]->device;
+    if (device->driver != driver) continue;
+    driver->remove(device);
+    device->driver = NULL;
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Disks: gendisks as they appear, their limits, and requests from our side.
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/cdev.h>
+
+#include "drivers/linux/shim/block.h"
+#include "drivers/linux/shim/shim.h"
+
+enum { kMaxDisks = 32 };
+static struct gendisk *disks[kMaxDisks];
+static int disk_count;
+
+struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata, struct lock_class_key *key) {
+  struct request_queue *q = blk_mq_init_queue(set);
+  if (IS_ERR(q)) return ERR_CAST(q);
+  struct gendisk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
+  struct block_device *whole = kzalloc(sizeof(*whole), GFP_KERNEL);
+  if (!disk || !whole) {
+    kfree(disk);
+    kfree(whole);
+    return ERR_PTR(-ENOMEM);
+  }
+  device_initialize(&whole->bd_device);
+  disk->part0 = whole;
+  whole->bd_disk = disk;
+  whole->bd_queue = q;
+  disk->queue = q;
+  q->queuedata = queuedata;
+  q->disk = disk;
+  mutex_init(&disk->open_mutex);
+  return disk;
+}
+int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups) {
+  if (disk_count == kMaxDisks) return -ENOSPC;
+  disk->part0->bd_device.parent = parent;
+  disks[disk_count++] = disk;
+  pr_info("%s: %llu sectors, blocks of %u bytes\n", disk->disk_name, (unsigned long long)get_capacity(disk),
+          queue_logical_block_size(disk->queue));
+  return 0;
+}
+void del_gendisk(struct gendisk *disk) {
+  for (int i = 0; i < disk_count; i++) {
+    if (disks[i] == disk) set_capacity(disk, 0);  // indices stay; a gone disk has no sectors
+  }
+}
+void put_disk(struct gendisk *disk) {}
+void blk_mark_disk_dead(struct gendisk *disk) { set_capacity(disk, 0); }
+void set_disk_ro(struct gendisk *disk, bool read_only) { disk->part0->bd_read_only = read_only; }
+void set_capacity(struct gendisk *disk, sector_t sectors) { disk->part0->bd_nr_sectors = sectors; }
+bool set_capacity_and_notify(struct gendisk *disk, sector_t sectors) {
+  bool changed = get_capacity(disk) != sectors;
+  set_capacity(disk, sectors);
+  return changed;
+}
+
+// ---- limits: kept where Linux's inlines look ----
+void blk_queue_logical_block_size(struct request_queue *q, unsigned int size) { q->limits.logical_block_size = size; }
+void blk_queue_physical_block_size(struct request_queue *q, unsigned int size) { q->limits.physical_block_size = size; }
+void blk_queue_max_hw_sectors(struct request_queue *q, unsigned int most) { q->limits.max_hw_sectors = most; }
+void blk_queue_max_segments(struct request_queue *q, unsigned short most) { q->limits.max_segments = most; }
+void blk_queue_max_segment_size(struct request_queue *q, unsigned int most) { q->limits.max_segment_size = most; }
+void blk_queue_chunk_sectors(struct request_queue *q, unsigned int size) { q->limits.chunk_sectors = size; }
+void blk_queue_virt_boundary(struct request_queue *q, unsigned long mask) { q->limits.virt_boundary_mask = mask; }
+void blk_queue_dma_alignment(struct request_queue *q, int mask) { q->limits.dma_alignment = mask; }
+void blk_queue_io_min(struct request_queue *q, unsigned int size) { q->limits.io_min = size; }
+void blk_queue_io_opt(struct request_queue *q, unsigned int size) { q->limits.io_opt = size; }
+void blk_queue_alignment_offset(struct request_queue *q, unsigned int offset) { q->limits.alignment_offset = offset; }
+void blk_queue_max_discard_sectors(struct request_queue *q, unsigned int most) { q->limits.max_discard_sectors = most; }
+void blk_queue_max_discard_segments(struct request_queue *q, unsigned short most) {
+  q->limits.max_discard_segments = most;
+}
+void blk_queue_max_secure_erase_sectors(struct request_queue *q, unsigned int most) {
+  q->limits.max_secure_erase_sectors = most;
+}
+void blk_queue_max_write_zeroes_sectors(struct request_queue *q, unsigned int most) {
+  q->limits.max_write_zeroes_sectors = most;
+}
+void blk_queue_write_cache(struct request_queue *q, bool cache, bool fua) {
+  cache ? __set_bit(QUEUE_FLAG_WC, &q->queue_flags) : __clear_bit(QUEUE_FLAG_WC, &q->queue_flags);
+  fua ? __set_bit(QUEUE_FLAG_FUA, &q->queue_flags) : __clear_bit(QUEUE_FLAG_FUA, &q->queue_flags);
+}
+void blk_queue_flag_set(unsigned int flag, struct request_queue *q) { set_bit(flag, &q->queue_flags); }
+
+int __register_blkdev(unsigned int major, const char *name, void (*probe)(dev_t)) { return major ?: 240; }
+void unregister_blkdev(unsigned int major, const char *name) {}
+// Character devices (/dev/nvme0) do not exist: nothing here opens them.
+void cdev_init(struct cdev *device, const struct file_operations *operations) {}
+int cdev_device_add(struct cdev *device, struct device *parent) { return 0; }
+void cdev_device_del(struct cdev *device, struct device *parent) {}
+int alloc_chrdev_region(dev_t *first, unsigned int base, unsigned int count, const char *name) {
+  *first = MKDEV(241, base);
+  return 0;
+}
+void unregister_chrdev_region(dev_t first, unsigned int count) {}
+
+// ---- our side ----
+int shim_disk_count(void) { return disk_count; }
+void shim_disk_info(int index, struct shim_disk_info *out) {
+  struct gendisk *disk = disks[index];
+  struct device *parent = disk->part0->bd_device.parent;
+  while (parent && !parent->driver) parent = parent->parent;
+  *out = (struct shim_disk_info){
+      .name = disk->disk_name,
+      .driver = parent ? parent->driver->name : "unknown",
+      .sectors = get_capacity(disk),
+      .block_bytes = queue_logical_block_size(disk->queue),
+      .max_bytes = min3(queue_max_hw_sectors(disk->queue), 2048u,
+                        (queue_max_segments(disk->queue) > 1 ? queue_max_segments(disk->queue) - 1 : 1u) * 8u)
+                   << 9,
+      .read_only = disk->part0->bd_read_only,
+  };
+}
+
+struct outside {
+  void (*done)(void *context, int error);
+  void *context;
+};
+static enum rq_end_io_ret end_outside(struct request *rq, blk_status_t status) {
+  struct outside *call = rq->end_io_data;
+  call->done(call->context, blk_status_to_errno(status));
+  kfree(call);
+  return RQ_END_IO_FREE;
+}
+int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void *memory, unsigned int bytes,
+                     void (*done)(void *context, int error), void *context) {
+  static const blk_opf_t kOps[] = {REQ_OP_READ, REQ_OP_WRITE, REQ_OP_FLUSH};
+  struct gendisk *disk = disks[index];
+  if (op != SHIM_DISK_FLUSH && (sector + (bytes >> 9) > get_capacity(disk) || (bytes & 511))) return -EINVAL;
+  if (op == SHIM_DISK_FLUSH && !test_bit(QUEUE_FLAG_WC, &disk->queue->queue_flags)) {
+    done(context, 0);  // nothing is cached
+    return 0;
+  }
+  struct outside *call = kmalloc(sizeof(*call), GFP_ATOMIC);
+  struct request *rq = call ? shim_try_request(disk->queue, kOps[op]) : NULL;
+  if (!rq) {
+    kfree(call);
+    return call ? -EBUSY : -ENOMEM;
+  }
+  *call = (struct outside){done, context};
+  shim_tick();
+  rq->__sector = sector;
+  rq->end_io = end_outside;
+  rq->end_io_data = call;
+  if (bytes && shim_map_memory(rq, memory, bytes)) {
+    kfree(call);
+    blk_mq_free_request(rq);
+    return -ENOMEM;
+  }
+  blk_execute_rq_nowait(rq, false);
+  return 0;
+}

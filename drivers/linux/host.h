@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the shim (C, Linux's headers) asks of Marrow (C++, drivers/linux/host.cpp), and the other way
- * round. Plain C types only: the two sides share no other header. All of it runs on CPU 0. */
+/* What the shim (C, Linux's headers) asks of Marrow (C++, drivers/linux/host.cpp), and the other
+ * way round. Plain C types only: the two sides share no other header. All of it runs on CPU 0. */
 #pragma once
 
 #ifdef __cplusplus
@@ -8,85 +8,89 @@ extern "C" {
 #endif
 
 /* Memory: identity-mapped, so that a pointer is a bus address. The arena is taken once. */
-void *shim_host_arena(unsigned long bytes); /* 2 MiB aligned, below 4 GiB when there is room; NULL */
-void *shim_host_map_device(unsigned long physical, unsigned long bytes, int write_combining);
+void* shim_host_arena(
+    unsigned long bytes); /* 2 MiB aligned, below 4 GiB when there is room; NULL */
+void* shim_host_map_device(unsigned long physical, unsigned long bytes, int write_combining);
 
 /* Time. */
 unsigned long shim_host_ns(void);           /* monotonic */
 unsigned long shim_host_unix_seconds(void); /* 0 = the clock was never set */
 void shim_host_delay_ns(unsigned long ns);  /* spins */
-void shim_host_random(void *out, unsigned long bytes);
+void shim_host_random(void* out, unsigned long bytes);
 
 /* One line for the kernel log: 0 error, 1 warning, 2 info, 3 debug. */
-void shim_host_log(int level, const char *text);
+void shim_host_log(int level, const char* text);
 /* A function that nothing was thought to reach was reached (fatal.list), or a broken invariant. */
-__attribute__((noreturn)) void shim_host_fatal(const char *symbol);
+__attribute__((noreturn)) void shim_host_fatal(const char* symbol);
 
 /* Threads. wait_event sleeps until signal_event, or `deadline_ns`; it may wake early, so callers
  * re-check their condition. signal_event may be called from an interrupt. */
-int shim_host_spawn(const char *name, void (*entry)(void *), void *argument); /* 0 or -ENOMEM */
+int shim_host_spawn(const char* name, void (*entry)(void*), void* argument); /* 0 or -ENOMEM */
 void shim_host_wait_event(unsigned long deadline_ns);
 void shim_host_signal_event(void);
 int shim_host_in_interrupt(void);
 
 /* Interrupts: a vector of CPU 0 that calls handler(argument) with interrupts off. */
-int shim_host_alloc_vector(void (*handler)(void *), void *argument); /* or a negative errno */
+int shim_host_alloc_vector(void (*handler)(void*), void* argument); /* or a negative errno */
 void shim_host_free_vector(int vector);
-void shim_host_msi_message(int vector, unsigned long *address, unsigned int *data);
+void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data);
 /* Routes a legacy line (the PCI function's INTx) to a vector; level-triggered, active low. */
 int shim_host_route_line(unsigned int line, int vector);
 void shim_host_mask_line(unsigned int line, int masked);
 
 /* PCI configuration space; `width` is 1, 2 or 4 bytes. */
-unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset, int width);
+unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset,
+                                int width);
 void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offset, int width,
                          unsigned int value);
 /* Calls found(bus, devfn, context) for each function of the machine. */
-void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void *context),
-                        void *context);
+void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
+                        void* context);
 
 /* ---- the shim's side, for host.cpp ---- */
 
 /* Takes the arena, runs every driver's init in Linux's order. 0 or a negative errno. */
 int shim_start(unsigned long arena_bytes);
-void shim_memory_use(unsigned long *used, unsigned long *total); /* bytes of the arena */
+void shim_memory_use(unsigned long* used, unsigned long* total); /* bytes of the arena */
 
 /* Network cards. A frame is received into an sk_buff that the receiver holds until it frees it. */
 struct shim_net_info {
-  const char *name;   /* "eth0" */
-  const char *driver; /* "e1000e" */
+  const char* name;   /* "eth0" */
+  const char* driver; /* "e1000e" */
   unsigned char mac[6];
   unsigned int mtu;
   int link_up;
   unsigned long rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
 };
 int shim_net_count(void);
-void shim_net_info(int index, struct shim_net_info *out);
+void shim_net_info(int index, struct shim_net_info* out);
 int shim_net_open(int index);
 /* Copies the frame into an sk_buff. 0, -EBUSY while the ring is full, -ENETDOWN, -ENOMEM. */
-int shim_net_transmit(int index, const void *frame, unsigned int bytes);
+int shim_net_transmit(int index, const void* frame, unsigned int bytes);
 /* Calls receive(context, frame, bytes, handle) for each frame that has come, at most `budget`;
  * the frame stays valid until shim_net_release(handle). Returns how many. */
 int shim_net_poll(int index, unsigned int budget,
-                  void (*receive)(void *context, const void *frame, unsigned int bytes, void *handle),
-                  void *context);
-void shim_net_release(void *handle);
+                  void (*receive)(void* context, const void* frame, unsigned int bytes,
+                                  void* handle),
+                  void* context);
+void shim_net_release(void* handle);
 
-/* Disks. A request names its memory by physical runs; done(context, errno) may come in an interrupt. */
+/* Disks. A request names its memory by physical runs; done(context, errno) may come in an
+ * interrupt. */
 struct shim_disk_info {
-  const char *name;   /* "nvme0n1" */
-  const char *driver;
+  const char* name; /* "nvme0n1" */
+  const char* driver;
   unsigned long sectors; /* of 512 bytes */
   unsigned int block_bytes;
   unsigned int max_bytes; /* of one request */
   int read_only;
 };
 int shim_disk_count(void);
-void shim_disk_info(int index, struct shim_disk_info *out);
+void shim_disk_info(int index, struct shim_disk_info* out);
 enum shim_disk_op { SHIM_DISK_READ, SHIM_DISK_WRITE, SHIM_DISK_FLUSH };
 /* Starts one request over a contiguous run of memory; 0, -EBUSY while the queue is full, -EIO. */
-int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void *memory,
-                     unsigned int bytes, void (*done)(void *context, int error), void *context);
+int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void* memory,
+                     unsigned int bytes, void (*done)(void* context, int error), void* context);
 
 #ifdef __cplusplus
 }

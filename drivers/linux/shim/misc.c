@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Small functions of Linux's library that no file we build carries.
 #include <linux/bitops.h>
+#include <linux/ctype.h>
 #include <linux/crc32.h>
+#include <linux/crc32poly.h>
 #include <linux/random.h>
 #include <linux/string_helpers.h>
 #include <linux/ethtool.h>
@@ -59,4 +61,10 @@ bool ethtool_convert_link_mode_to_legacy_u32(u32 *legacy, const unsigned long *m
 void ethtool_convert_legacy_u32_to_link_mode(unsigned long *modes, u32 legacy) {
   bitmap_zero(modes, __ETHTOOL_LINK_MODE_MASK_NBITS);
   modes[0] = legacy;
+}
+bool sysfs_streq(const char *a, const char *b) {
+  for (; *a && *a == *b; a++, b++) {
+  }
+  if (*a == *b) return true;
+  return (!*a && *b == '\n' && !b[1]) || (*a == '\n' && !a[1] && !*b);
 }

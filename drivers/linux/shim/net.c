@@ -282,3 +282,6 @@ int __xdp_rxq_info_reg(struct xdp_rxq_info *queue, struct net_device *device, u3
 }
 int xdp_rxq_info_reg_mem_model(struct xdp_rxq_info *queue, enum xdp_mem_type type, void *allocator) { return 0; }
 void xdp_rxq_info_unreg(struct xdp_rxq_info *queue) {}
+netdev_features_t passthru_features_check(struct sk_buff *skb, struct net_device *device, netdev_features_t features) {
+  return features;
+}

@@ -75,6 +75,12 @@ void *skb_put(struct sk_buff *skb, unsigned int length) {
   skb->len += length;
   return at;
 }
+void *skb_push(struct sk_buff *skb, unsigned int length) {
+  if (skb->data - length < skb->head) shim_host_fatal("skb_push before the start");
+  skb->data -= length;
+  skb->len += length;
+  return skb->data;
+}
 void skb_trim(struct sk_buff *skb, unsigned int length) {
   if (skb->len <= length) return;
   skb->len = length;

@@ -44,6 +44,7 @@ void __mutex_init(struct mutex *lock, const char *name, struct lock_class_key *k
   INIT_LIST_HEAD(&lock->wait_list);
 }
 int mutex_trylock(struct mutex *lock) { return atomic_long_cmpxchg(&lock->owner, 0, 1) == 0; }
+bool mutex_is_locked(struct mutex *lock) { return atomic_long_read(&lock->owner) != 0; }
 void mutex_lock(struct mutex *lock) { shim_wait_until(mutex_trylock(lock), ~0UL - 1); }
 void mutex_unlock(struct mutex *lock) {
   atomic_long_set(&lock->owner, 0);

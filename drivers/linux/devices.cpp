@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// NetDevice and BlockDevice over the shim. Received frames are lent, disk requests name the
+// caller's own memory: no payload is copied here but a sent frame's, once.
+#include "drivers/linux/devices.h"
+
+#include "drivers/linux/host.h"
+#include "kernel/dev/registry.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/time/clock.h"
+
+namespace linux_drivers {
+namespace {
+
+constexpr Option kMemory{"drivers.memory", OptionKind::kNumber, "32", "8..1024",
+                         "MiB that the Linux drivers may use"};
+KERNEL_OPTION(kMemory);
+constexpr Option kDrivers{"drivers", OptionKind::kChoice, "on", "on|off",
+                          "start the Linux drivers"};
+KERNEL_OPTION(kDrivers);
+
+constexpr int kBusy = -16;  // Linux's EBUSY
+
+Error from_errno(int error) {
+  struct Row {
+    int number;
+    Error error;
+  };
+  static constexpr Row kRows[] = {
+      {-16, {Errc::kBusy, "the device's queue is full"}},
+      {-12, {Errc::kOutOfMemory, "the drivers' memory is used up (drivers.memory=)"}},
+      {-22, {Errc::kOutOfRange, "outside the device"}},
+      {-100, {Errc::kIo, "the network is down"}},
+      {-110, {Errc::kTimeout, "the device did not answer in time"}},
+      {-61, {Errc::kIo, "the medium has an unreadable sector"}},
+  };
+  for (const Row& row : kRows)
+    if (row.number == error) return row.error;
+  return {Errc::kIo, "input/output error"};
+}
+
+class Card final : public NetDevice {
+ public:
+  void attach(int index) {
+    index_ = index;
+    refresh();
+  }
+  std::string_view name() const override { return info_.name; }
+  std::string_view driver() const { return info_.driver; }
+  MacAddress mac() const override {
+    MacAddress mac;
+    for (usize i = 0; i < mac.size(); i++) mac[i] = info_.mac[i];
+    return mac;
+  }
+  u32 mtu() const override { return info_.mtu; }
+  bool link_up() const override {
+    refresh();
+    return info_.link_up != 0;
+  }
+  NetCounters counters() const override {
+    refresh();
+    return {.frames_in = info_.rx_frames,
+            .frames_out = info_.tx_frames,
+            .bytes_in = info_.rx_bytes,
+            .bytes_out = info_.tx_bytes,
+            .dropped_in = info_.rx_dropped,
+            .errors_out = info_.tx_dropped};
+  }
+  Result<void> open() {
+    int error = shim_net_open(index_);
+    if (error != 0) return std::unexpected(from_errno(error));
+    return {};
+  }
+  Result<void> transmit(std::span<const Byte> frame) override {
+    int error = shim_net_transmit(index_, frame.data(), static_cast<u32>(frame.size()));
+    if (error != 0) return std::unexpected(from_errno(error));
+    return {};
+  }
+  u32 poll(FrameSink& up, u32 budget) override {
+    auto deliver = [](void* context, const void* frame, unsigned int bytes, void* handle) {
+      static_cast<FrameSink*>(context)->on_frame({static_cast<const Byte*>(frame), bytes});
+      shim_net_release(handle);
+    };
+    return static_cast<u32>(shim_net_poll(index_, budget, deliver, &up));
+  }
+  sched::WaitQueue& events() override { return events_; }
+
+ private:
+  void refresh() const { shim_net_info(index_, &info_); }
+
+  int index_ = 0;
+  mutable struct shim_net_info info_{};
+  sched::WaitQueue events_;
+};
+
+class Disk final : public BlockDevice {
+ public:
+  void attach(int index) {
+    index_ = index;
+    shim_disk_info(index_, &info_);
+  }
+  std::string_view name() const override { return info_.name; }
+  std::string_view driver() const { return info_.driver; }
+  BlockGeometry geometry() const override {
+    struct shim_disk_info info{};
+    shim_disk_info(index_, &info);
+    u32 block = info.block_bytes == 0 ? 512 : info.block_bytes;
+    return {.blocks = info.sectors * 512 / block,
+            .block_bytes = block,
+            .max_transfer_bytes = info.max_bytes,
+            .read_only = info.read_only != 0};
+  }
+  u32 queue_depth() const override { return 32; }
+  Result<void> submit(BlockRequest& request) override {
+    static constexpr shim_disk_op kOperations[] = {SHIM_DISK_READ, SHIM_DISK_WRITE,
+                                                   SHIM_DISK_FLUSH};
+    u64 sector = request.first_block * (info_.block_bytes / 512);
+    int error = shim_disk_submit(index_, kOperations[static_cast<u8>(request.operation)], sector,
+                                 request.buffer.data(), static_cast<u32>(request.buffer.size()),
+                                 finish, &request);
+    if (error != 0) return std::unexpected(from_errno(error));
+    return {};
+  }
+  void poll() override {}  // interrupts complete everything
+
+ private:
+  static void finish(void* context, int error) {
+    auto& request = *static_cast<BlockRequest*>(context);
+    request.status = error == 0 ? Result<void>{} : std::unexpected(from_errno(error));
+    request.complete(request);
+  }
+
+  int index_ = 0;
+  struct shim_disk_info info_{};
+};
+
+constexpr usize kMaxCards = 8;
+constexpr usize kMaxDisks = 32;
+constinit Card cards[kMaxCards];
+constinit Disk disks[kMaxDisks];
+constinit usize card_count = 0;
+constinit usize disk_count = 0;
+constinit bool started = false;
+constinit sched::WaitQueue start_event;
+
+// Takes over what has appeared since the last look: nvme scans in the background.
+void take_new_devices() {
+  for (; disk_count < kMaxDisks && disk_count < static_cast<usize>(shim_disk_count());
+       disk_count++) {
+    disks[disk_count].attach(static_cast<int>(disk_count));
+    if (!devices::add_block(disks[disk_count]).has_value()) log::warn("drivers", "too many disks");
+  }
+  for (; card_count < kMaxCards && card_count < static_cast<usize>(shim_net_count());
+       card_count++) {
+    Card& card = cards[card_count];
+    card.attach(static_cast<int>(card_count));
+    Result<void> opened = card.open();
+    if (!opened.has_value()) log::warn("drivers", "{}: {}", card.name(), opened.error());
+    if (!devices::add_net(card).has_value()) log::warn("drivers", "too many network cards");
+  }
+}
+
+void run_start(void*) {
+  u64 begin = timing::now_ns();
+  int error = shim_start(options::number(kMemory) * kMiB);
+  if (error != 0) log::error("drivers", "the Linux drivers did not start: {}", from_errno(error));
+  u64 took = timing::now_ns() - begin;
+  log::info("drivers", "started in {} ms", base::ratio(took, 1'000'000, 1));
+  started = true;
+  start_event.wake_all();
+  for (;;) {
+    take_new_devices();
+    sched::sleep_ns(50'000'000);
+  }
+}
+
+}  // namespace
+
+Result<void> start() {
+  if (options::text(kDrivers) == "off") {
+    started = true;
+    return {};
+  }
+  TRY(sched::spawn("linux-start", run_start, nullptr));
+  return {};
+}
+
+bool wait_started(u64 deadline_ns) {
+  while (!started && timing::now_ns() < deadline_ns) start_event.wait(deadline_ns);
+  return started;
+}
+
+void wake_interfaces() {
+  for (usize i = 0; i < card_count; i++) cards[i].events().wake_all();
+}
+
+void list(base::Writer& out) {
+  for (usize i = 0; i < card_count; i++)
+    base::format_to(out, "{:<10} {:<12} {}\n", cards[i].name(), cards[i].driver(),
+                    cards[i].link_up() ? "link up" : "no link");
+  for (usize i = 0; i < disk_count; i++)
+    base::format_to(out, "{:<10} {:<12} {} MiB\n", disks[i].name(), disks[i].driver(),
+                    disks[i].geometry().blocks * disks[i].geometry().block_bytes / kMiB);
+}
+
+}  // namespace linux_drivers

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The Linux drivers as Marrow sees them: one start, then disks and cards in kernel/dev/registry.
+#pragma once
+
+#include "kernel/base/format.h"
+#include "kernel/base/result.h"
+
+namespace linux_drivers {
+
+// Starts every driver in a thread of its own; the prompt does not wait for it. Thread context.
+Result<void> start();
+// Waits until the drivers have looked at every device once (disks are there), or `deadline_ns`.
+bool wait_started(u64 deadline_ns);
+
+// Any context: something happened that a network stack may want to look at.
+void wake_interfaces();
+
+// A row a device that a Linux driver runs (`drivers`).
+void list(base::Writer& out);
+
+}  // namespace linux_drivers

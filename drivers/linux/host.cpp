@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What Linux code gets from Marrow: the functions of host.h on the kernel's own services.
+#include "drivers/linux/host.h"
+
+#include <arch/paging.h>
+
+#include "drivers/linux/devices.h"
+#include "kernel/arch_contract.h"
+#include "kernel/base/bytes.h"
+#include "kernel/irq/irq.h"
+#include "kernel/log.h"
+#include "kernel/mm/memory.h"
+#include "kernel/panic.h"
+#include "kernel/pci/pci.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+namespace {
+
+constexpr int kNoMemory = -12;  // Linux's ENOMEM, as the shim expects it
+constexpr int kNoSpace = -28;   // ENOSPC
+constexpr int kInvalid = -22;   // EINVAL
+
+// Everything in Linux code that sleeps waits here and re-checks its condition after each wake.
+constinit sched::WaitQueue events;
+constinit u32 interrupt_depth = 0;
+
+struct VectorUse {
+  void (*handler)(void*);
+  void* argument;
+};
+constinit VectorUse vector_uses[256] = {};
+
+void on_interrupt(void* context) {
+  auto& use = *static_cast<VectorUse*>(context);
+  interrupt_depth++;
+  use.handler(use.argument);
+  interrupt_depth--;
+}
+
+const pci::Device* device_at(u32 bus, u32 devfn) {
+  for (const pci::Device& device : pci::devices())
+    if (device.function.bus == bus &&
+        u32{device.function.device} * 8 + device.function.function == devfn)
+      return &device;
+  return nullptr;
+}
+
+}  // namespace
+
+void* shim_host_arena(unsigned long bytes) {
+  mm::PageRequest request{.bytes = bytes,
+                          .purpose = mm::Purpose::kDrivers,
+                          .align = mm::kLargePageBytes,
+                          .below = 4 * kGiB,
+                          .zeroed = false};
+  auto pages = mm::allocate_pages(request);
+  return pages.has_value() ? pages->data() : nullptr;
+}
+
+void* shim_host_map_device(unsigned long physical, unsigned long bytes, int write_combining) {
+  auto cache =
+      write_combining != 0 ? arch::paging::Cache::kWriteCombining : arch::paging::Cache::kUncached;
+  u64 base = base::round_down(physical, arch::paging::kPageBytes);
+  u64 end = base::round_up(physical + bytes, arch::paging::kPageBytes);
+  if (!arch::paging::map_device(base, end - base, cache).has_value()) return nullptr;
+  return reinterpret_cast<void*>(physical);
+}
+
+unsigned long shim_host_ns() {
+  return timing::now_ns();
+}
+unsigned long shim_host_unix_seconds() {
+  return 0;
+}  // no source of the date yet
+void shim_host_delay_ns(unsigned long ns) {
+  u64 end = timing::now_ns() + ns;
+  while (timing::now_ns() < end) arch::Cpu::relax();
+}
+
+// Ids and hash keys, not secrets: xorshift over hardware entropy.
+void shim_host_random(void* out, unsigned long bytes) {
+  u64 state = arch::Cpu::random_seed() | 1;
+  auto* at = static_cast<Byte*>(out);
+  for (unsigned long i = 0; i < bytes; i++) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    at[i] = static_cast<Byte>(state >> 32);
+  }
+}
+
+void shim_host_log(int level, const char* text) {
+  constexpr log::Level kLevels[] = {log::Level::kError, log::Level::kWarn, log::Level::kInfo,
+                                    log::Level::kDebug};
+  const base::FormatArg line(text);
+  log::write(kLevels[level & 3], "linux", "{}", {&line, 1});
+}
+
+void shim_host_fatal(const char* symbol) {
+  panic("a Linux driver called `{}`, which is not supplied", symbol);
+}
+
+int shim_host_spawn(const char* name, void (*entry)(void*), void* argument) {
+  return sched::spawn(name, entry, argument).has_value() ? 0 : kNoMemory;
+}
+void shim_host_wait_event(unsigned long deadline_ns) {
+  events.wait(deadline_ns);
+}
+void shim_host_signal_event() {
+  events.wake_all();
+  linux_drivers::wake_interfaces();
+}
+int shim_host_in_interrupt() {
+  return interrupt_depth > 0 ? 1 : 0;
+}
+
+int shim_host_alloc_vector(void (*handler)(void*), void* argument) {
+  VectorUse* use = nullptr;
+  for (VectorUse& row : vector_uses)
+    if (row.handler == nullptr && use == nullptr) use = &row;
+  if (use == nullptr) return kNoSpace;
+  *use = {handler, argument};
+  auto vector = irq::allocate("linux", on_interrupt, use);
+  if (vector.has_value()) return static_cast<int>(*vector);
+  use->handler = nullptr;
+  return kNoSpace;
+}
+void shim_host_free_vector(int vector) {
+  irq::release(static_cast<u32>(vector));
+}
+void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data) {
+  irq::Message message = irq::message(static_cast<u32>(vector));
+  *address = message.address;
+  *data = message.data;
+}
+int shim_host_route_line(unsigned int line, int vector) {
+  auto routed =
+      irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, irq::Polarity::kLow);
+  return routed.has_value() ? 0 : kInvalid;
+}
+void shim_host_mask_line(unsigned int line, int masked) {
+  if (masked != 0) irq::mask_line(line);
+}
+
+unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset,
+                                int width) {
+  const pci::Device* device = device_at(bus, devfn);
+  return device == nullptr ? ~0u : device->read(static_cast<u16>(offset), static_cast<u8>(width));
+}
+void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offset, int width,
+                         unsigned int value) {
+  const pci::Device* device = device_at(bus, devfn);
+  if (device != nullptr) device->write(static_cast<u16>(offset), static_cast<u8>(width), value);
+}
+void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
+                        void* context) {
+  for (const pci::Device& device : pci::devices())
+    found(device.function.bus, u32{device.function.device} * 8 + device.function.function, context);
+}

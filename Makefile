@@ -42,7 +42,7 @@ SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIO
 find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
 # What only a machine has: the hosted twin leaves these out.
-MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/probe.cpp console/machine)
+MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/linux drivers/probe.cpp console/machine)
 MACHINE_ONLY := mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
@@ -55,6 +55,7 @@ TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call
 TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
 X86 := $(BUILD)/x86_64
+LINUX_OBJ := $(X86)/linux/linux.o  # scripts/mk/linux.mk
 ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)

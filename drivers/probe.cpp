@@ -5,10 +5,12 @@
 #include "boot/boot_info.h"
 #include "drivers/display/framebuffer.h"
 #include "drivers/input/ps2.h"
+#include "drivers/linux/devices.h"
 #include "drivers/serial/uart16550.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/pci/pci.h"
 
 namespace devices {
 namespace {
@@ -37,6 +39,8 @@ void probe_all(const BootInfo& boot) {
   }
   report("screen", display::init(boot.framebuffer));
   report("keyboard", ps2::init());
+  report("pci", pci::init());
+  report("drivers", linux_drivers::start());
 }
 
 }  // namespace devices

@@ -7,6 +7,10 @@ set -euo pipefail
 # group | a file or command that proves it is there | Debian package | why
 TABLE='
 build | g++                                   | g++                  | compiles the kernel and the hosted twin
+build | flex                                  | flex                 | configures the Linux drivers
+build | bison                                 | bison                | configures the Linux drivers
+build | bc                                    | bc                   | headers of the Linux drivers
+build | /usr/include/libelf.h                 | libelf-dev           | object tool of the Linux drivers
 build | nasm                                  | nasm                 | assembles the boot code
 build | python3                               | python3              | generates tables and runs the tools
 build | /usr/share/unicode/UnicodeData.txt    | unicode-data         | character classes of the tokenizers

@@ -4,7 +4,7 @@ KERNEL_LD := arch/x86_64/kernel.ld
 # Kernel objects come first: of two copies of an inline function the linker keeps the first, and
 # only these are built without vector registers, so an interrupt handler never touches one.
 # For the same reason kernel/base, which both worlds share, is built that way.
-KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(filter $(X86)/engine/kernel/%,$(ENGINE_OBJ)) \
+KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(LINUX_OBJ) $(filter $(X86)/engine/kernel/%,$(ENGINE_OBJ)) \
   $(filter-out $(X86)/engine/kernel/%,$(ENGINE_OBJ))
 $(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
 # A call chain is only as true as its frames: each function has one, and none replaces its caller's.

@@ -39,8 +39,7 @@ static void release(struct kref *reference) {
   if (device->class && device->class->dev_release) device->class->dev_release(device);
 }
 void put_device(struct device *device) {
-  // A pci_dev's device is never initialized with a count: it lives as long as the machine.
-  if (device && kref_read(&device->kobj.kref)) kref_put(&device->kobj.kref, release);
+  if (device) kref_put(&device->kobj.kref, release);
 }
 
 static void try_bind(struct device *device, struct device_driver *driver) {

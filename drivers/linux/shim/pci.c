@@ -319,6 +319,7 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   device->dev.coherent_dma_mask = DMA_BIT_MASK(32);
   device->error_state = pci_channel_io_normal;
   device->current_state = PCI_D0;
+  device_initialize(&device->dev);
   dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
   u16 command = config(device, PCI_COMMAND, 2);
   set_config(device, PCI_COMMAND, 2, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the system tests share: cases that print TAP, the guest, and the hosted twin on a pseudo-terminal."""
+import os
+import pathlib
+import sys
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+from qemu_test import CPU_FAST, Guest, Hang  # noqa: E402,F401
+
+TWIN = ROOT / "build/host/marrow"
+ISO = ROOT / "build/marrow.iso"
+MODEL = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+PROMPT = r"^marrow> "
+
+_cases = []
+
+
+class Skip(Exception):
+    """Raised by a case that cannot run here, with the reason."""
+
+
+def case(function):
+    """Marks a function as a test case; its docstring's first line is what the report shows."""
+    _cases.append(function)
+    return function
+
+
+def check(condition, message: str) -> None:
+    """assert that says what it saw, and stays under python -O."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def main() -> None:
+    """Runs every case (or those whose name contains argv[1]); prints TAP and the closing verdict."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    passed = failed = skipped = 0
+    for number, function in enumerate((c for c in _cases if wanted in c.__name__), 1):
+        title = (function.__doc__ or function.__name__).strip().splitlines()[0]
+        try:
+            function()
+        except Skip as reason:
+            skipped += 1
+            print(f"ok {number} - {title} # SKIP {reason}", flush=True)
+        except (AssertionError, Hang, OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+            failed += 1
+            print(f"not ok {number} - {title}", flush=True)
+            lines = (str(error) or traceback.format_exc()).splitlines()
+            print("\n".join(f"#   {line}" for line in lines[-40:]), flush=True)
+        else:
+            passed += 1
+            print(f"ok {number} - {title}", flush=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed or not passed else 0)
+
+
+def need(path: pathlib.Path, how: str) -> pathlib.Path:
+    if not os.path.exists(path):
+        raise Skip(f"{path.name} is missing: {how}")
+    return path

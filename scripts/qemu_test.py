@@ -22,6 +22,9 @@ KERNEL = ROOT / "build/x86_64/marrow.elf"
 CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
 
 
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+
+
 class Hang(Exception):
     """The guest was silent for too long; carries what it had said."""
 
@@ -43,7 +46,7 @@ class Guest:
         if model:
             command += ["-initrd", str(model)]
         self.command = command + list(extra)
-        self.output = ""
+        self.raw, self.output = b"", ""
 
     def __enter__(self):
         self.start = time.monotonic()
@@ -70,7 +73,10 @@ class Guest:
         data = self.process.stdout.read()
         if not data:
             return False
-        self.output += data.decode("utf-8", "replace").replace("\r", "")
+        self.raw += data
+        # Judged as a person sees it: without terminal control sequences. A sequence that is cut at
+        # the end of a read is taken with the next one.
+        self.output = ESCAPE.sub("", self.raw.decode("utf-8", "replace")).replace("\r", "")
         return True
 
     def send(self, text: str) -> None:

@@ -71,7 +71,7 @@ Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
     if (!row.wants_logits) continue;
     for (u32 id = 0; id < params_.vocabulary; id++)
       logits[id] = static_cast<float>(after(state, id) >> 40) / (1 << 21);  // [0, 8)
-    logits[(row.token * 5 + 7) % kFakeVocabulary] += behaviour_.habit;
+    logits[(row.token & ~7u) | ((row.token + 3) & 7)] += behaviour_.habit;  // round in eights
     if (!behaviour_.may_end) logits[kFakeEnd] = -50;
     logits = logits.subspan(params_.vocabulary);
   }

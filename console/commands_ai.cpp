@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commands that make text: talk, chat, llm (gen), template.
+#include "console/command.h"
+#include "console/io.h"
+#include "console/perf_log.h"
+#include "console/talk.h"
+#include "kernel/base/json.h"
+#include "kernel/fs/file_system.h"
+
+namespace console {
+namespace {
+
+constexpr u64 kDefaultTokens = 64;
+constexpr std::string_view kDefaultPrompt = "Once upon a time";
+
+// ---- talk, chat, template --------------------------------------------------------------------
+
+Result<void> run_talk(const Arguments& arguments, base::Writer&) {
+  if (!arguments.raw.empty()) {
+    ModelFile file = TRY(find_model(arguments.words[1]));
+    TRY(engine_service().load(file));
+  }
+  auto talk = TRY(base::make<Talk>(io(), conversation()));
+  return talk->run();
+}
+
+// One question to a new conversation: for scripts. Nothing but the answer is printed.
+Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
+  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "chat TEXT");
+  EngineService& service = engine_service();
+  TRY(service.load_default());
+  Conversation single;
+  bool quoted = arguments.words.size() == 2;
+  TRY(single.add(Role::kUser, quoted ? arguments.words[1] : arguments.raw));
+  Vector<ai::TokenId> prompt;
+  TRY(encode_chat(service.engine(), single.messages(), prompt));
+  ai::Request request;
+  request.prompt = prompt.view();
+  request.sampling = default_sampling();
+  request.stop = chat_stops(service.engine());
+  Answer answer = TRY(generate(request, io(), Show::kText));
+  out.write("\n");
+  if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
+  if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");
+  return {};
+}
+
+Result<void> run_template(const Arguments&, base::Writer& out) {
+  TRY(engine_service().load_default());
+  String text;
+  TRY(render_chat(engine_service().engine(), conversation().messages(), Continue::kAssistant,
+                  text));
+  write_clean(out, text.view());
+  out.write("\n");
+  return {};
+}
+
+// ---- llm -------------------------------------------------------------------------------------
+
+struct LlmArguments {
+  String prompt;
+  u32 tokens = kDefaultTokens;
+  bool json = false;
+  bool special = false;  // "<|im_end|>" in the prompt is the token
+};
+
+Result<LlmArguments> parse_llm(const Arguments& arguments) {
+  LlmArguments parsed;
+  bool have_prompt = false;
+  std::span<const std::string_view> words = arguments.words.subspan(1);
+  for (usize i = 0; i < words.size(); i++) {
+    if (words[i] == "--json") {
+      parsed.json = true;
+    } else if (words[i] == "--special") {
+      parsed.special = true;
+    } else if (words[i] == "--file") {
+      if (++i == words.size()) return fail(Errc::kInvalidArgument, "--file PATH");
+      parsed.prompt = TRY(fs::read_text(words[i], 4 * kMiB));
+      parsed.special = have_prompt = true;
+    } else if (Result<u64> number = parse_number(words[i]); have_prompt && number.has_value()) {
+      if (*number > ~u32{0}) return fail(Errc::kOutOfRange, "too many tokens");
+      parsed.tokens = static_cast<u32>(*number);
+    } else if (!have_prompt) {
+      TRY(parsed.prompt.assign(words[i]));
+      have_prompt = true;
+    } else {
+      return fail(Errc::kInvalidArgument, "quote a prompt of several words: llm \"a b c\" 64");
+    }
+  }
+  if (!have_prompt) TRY(parsed.prompt.assign(kDefaultPrompt));
+  return parsed;
+}
+
+void write_llm_json(const LlmArguments& llm, const Answer& answer, base::Writer& out) {
+  constexpr std::string_view kReasons[] = {"stop", "length", "context_full", "cancelled", "error"};
+  json::Writer writer(out);
+  const ai::Timings& t = answer.timings;
+  writer.begin_object();
+  writer.key("model").value(engine_service().engine().info().name);
+  writer.key("prompt_bytes").value(llm.prompt.size());
+  writer.key("ids").begin_array();
+  for (ai::TokenId id : answer.tokens) writer.value(id);
+  writer.end_array();
+  writer.key("text").value(answer.text);
+  writer.key("finish").value(kReasons[static_cast<usize>(answer.reason)]);
+  writer.key("prompt_tokens").value(t.prompt_tokens);
+  writer.key("cached_tokens").value(t.cached_tokens);
+  writer.key("generated_tokens").value(t.generated_tokens);
+  writer.key("prefill_ns").value(t.prefill_ns);
+  writer.key("first_token_ns").value(t.first_token_ns);
+  writer.key("decode_ns").value(t.decode_ns);
+  writer.key("gap_p50_ns").value(t.gap_p50_ns);
+  writer.key("gap_max_ns").value(t.gap_max_ns);
+  writer.end_object();
+  out.write("\n");
+}
+
+Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
+  LlmArguments llm = TRY(parse_llm(arguments));
+  EngineService& service = engine_service();
+  TRY(service.load_default());
+  const ai::ModelInfo& info = service.engine().info();
+  Vector<ai::TokenId> prompt;
+  TRY(service.engine().tokenizer().encode(
+      llm.prompt.view(), ai::AddSpecial::kYes,
+      llm.special ? ai::ParseSpecial::kYes : ai::ParseSpecial::kNo, prompt));
+  ai::Request request;
+  request.prompt = prompt.view();
+  request.max_tokens = llm.tokens;
+  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "at least one token");
+  if (!llm.json) {
+    base::format_to(out, "llm: weights in memory from {}\n", service.file().path);
+    base::format_to(out, "llm: {} dim={} layers={} heads={} vocab={}\n", info.name, info.width,
+                    info.layers, info.heads, info.vocabulary);
+    base::format_to(out, "llm: generating {} tokens (greedy)\n--- output ---\n", llm.tokens);
+    write_clean(out, llm.prompt.view());
+  }
+  Answer answer = TRY(generate(request, io(), llm.json ? Show::kNothing : Show::kText));
+  if (llm.json) {
+    write_llm_json(llm, answer, out);
+  } else {
+    u64 ns = answer.timings.prefill_ns + answer.timings.decode_ns;
+    base::format_to(out, "\n--- end ---\nllm: {} tokens in {} ms ({} tok/s)\nllm: done\n",
+                    answer.timings.generated_tokens, ns / 1'000'000,
+                    tokens_per_second(answer.timings.generated_tokens, ns));
+  }
+  if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
+  return {};
+}
+
+constexpr const char* kLlmDetails =
+    "Greedy: the likeliest token each time. N is 64 by default. Special tokens in the prompt are\n"
+    "letters unless --special says otherwise. --file takes the exact bytes of a file, special\n"
+    "tokens parsed; --json prints ids, text and timings (ns) as one JSON line and nothing else.";
+
+constexpr Command kTalk{"talk",
+                        "talk [MODEL]",
+                        "a conversation with the model",
+                        run_talk,
+                        "/help inside tells what there is. Ctrl-C stops an answer, twice leaves.",
+                        false,
+                        complete_model};
+constexpr Command kChat{"chat", "chat TEXT", "answers one question, for scripts", run_chat,
+                        "A new conversation each time, through the model's template."};
+constexpr Command kLlm{"llm", "llm [PROMPT] [N] [--special] [--json] [--file PATH]",
+                       "goes on with a text, greedily", run_llm, kLlmDetails};
+constexpr Command kGen{"gen", "gen [PROMPT] [N]", "the same as llm", run_llm, kLlmDetails};
+constexpr Command kTemplate{"template", "template",
+                            "what the model's template makes of the conversation", run_template};
+CONSOLE_COMMAND(kTalk);
+CONSOLE_COMMAND(kChat);
+CONSOLE_COMMAND(kLlm);
+CONSOLE_COMMAND(kGen);
+CONSOLE_COMMAND(kTemplate);
+
+}  // namespace
+}  // namespace console

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The engine of the machine: one model serves, whoever asks. Console and server share it.
+//
+// Whoever waits for an answer calls step() until it has it; steps serve everybody's requests.
+// Thread context. step() gives way to other threads through Platform::breathe.
+#pragma once
+
+#include "ai/engine/engine.h"
+#include "console/model_store.h"
+#include "kernel/fs/file_system.h"
+
+namespace console {
+
+class EngineService {
+ public:
+  // Loads and then replaces: the old model serves until the new one works, and stays when it does
+  // not. Running requests are served to their end first.
+  Result<void> load(const ModelFile& file);
+  Result<void> unload();
+  // The model of the option model=, or the first one found; nothing when one is loaded.
+  Result<void> load_default();
+
+  bool loaded() const { return active_ != nullptr; }
+  ai::Engine& engine();           // of the loaded model
+  const ModelFile& file() const;  // the same
+  u64 load_ns() const;            // what loading it took
+  const char* kernels() const { return kernels_; }
+
+  // One step for all requests. False: there was nothing to do here.
+  bool step();
+
+  // What loading would take, without loading.
+  Result<ai::MemoryPlan> plan(const ModelFile& file);
+
+  // Puts an engine in that something else made: tests.
+  void adopt(ModelFile file, base::Owner<ai::Engine> engine);
+
+ private:
+  struct Loaded {
+    ModelFile file;
+    Vector<fs::FileImage> images;  // outlive the engine: declared before it
+    base::Owner<ai::Engine> engine;
+    u64 load_ns = 0;
+  };
+  static Result<base::Owner<Loaded>> open(const ModelFile& file);
+  void activate(base::Owner<Loaded> loaded);
+  void retire();
+  void drain();
+
+  base::Owner<Loaded> active_;
+  // Boot modules are rearranged where the loader put them, so a second load would read nonsense:
+  // such a model is kept when another takes its place, and is back at once when it is wanted.
+  Vector<base::Owner<Loaded>> kept_;
+  const char* kernels_ = "auto";
+  bool stepping_ = false;
+  bool changing_ = false;
+};
+
+EngineService& engine_service();
+
+}  // namespace console

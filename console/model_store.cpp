@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The search for model files.
+#include "console/model_store.h"
+
+#include "kernel/base/format.h"
+#include "kernel/base/nearest.h"
+#include "kernel/fs/file_system.h"
+#include "kernel/log.h"
+
+namespace console {
+namespace {
+
+constexpr std::string_view kExtension = ".gguf";
+constexpr std::string_view kBootMount = "/boot", kHostMount = "/host";
+constexpr u32 kMostParts = 99999;
+
+std::string_view base_name(std::string_view path) {
+  usize slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// "name-00002-of-00005.gguf": which part, of how many. {1, 1} for any other name.
+struct Part {
+  u32 number = 1, of = 1;
+  usize digits_at = 0;  // in the name
+};
+Part part_of(std::string_view name) {
+  constexpr std::string_view kPattern = "-00000-of-00000.gguf";
+  if (name.size() <= kPattern.size()) return {};
+  usize start = name.size() - kPattern.size();
+  Part part{0, 0, start + 1};
+  for (usize i = 0; i < kPattern.size(); i++) {
+    char c = name[start + i];
+    if (kPattern[i] != '0') {
+      if (c != kPattern[i]) return {};
+      continue;
+    }
+    if (c < '0' || c > '9') return {};
+    u32& number = i < 7 ? part.number : part.of;
+    number = number * 10 + static_cast<u32>(c - '0');
+  }
+  return part.number >= 1 && part.number <= part.of ? part : Part{};
+}
+
+// A GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic number.
+bool is_model(std::string_view path, std::string_view name) {
+  if (name.ends_with(".bin")) return true;
+  Result<base::Owner<fs::File>> file = fs::open(path);
+  if (!file.has_value()) return false;
+  Byte magic[4] = {};
+  Result<usize> n = (*file)->read_at(0, magic);
+  return n.has_value() && *n == 4 && std::memcmp(magic, "GGUF", 4) == 0;
+}
+
+Result<ModelFile> describe(std::string_view path) {
+  fs::FileInfo info = TRY(fs::stat(path));
+  if (info.kind != fs::FileKind::kFile) return fail(Errc::kNotFound, "no such model file");
+  ModelFile file;
+  std::string_view name = base_name(path);
+  Part part = part_of(name);
+  if (name.ends_with(kExtension)) name.remove_suffix(kExtension.size());
+  if (part.of > 1) name = name.substr(0, part.digits_at - 1);
+  file.name = TRY(String::from(name));
+  file.path = TRY(String::from(path));
+  file.bytes = info.size;
+  file.parts = part.of;
+  for (u32 i = 1; i < part.of; i++) {
+    String other = TRY(part_path(file, i));
+    fs::FileInfo more = TRY(fs::stat(other.view()));
+    file.bytes += more.size;
+  }
+  return file;
+}
+
+class Finder final : public fs::DirectoryVisitor {
+ public:
+  Finder(Vector<ModelFile>& out) : out_(out) {}
+
+  void search(std::string_view mount, std::string_view directory) {
+    char path[512];
+    directory_ = base::format_into(path, "{}{}", mount, directory);
+    first_ = out_.size();
+    // No such directory, or an unreadable disk: the log of the file system says so.
+    static_cast<void>(fs::list(directory_, *this));
+  }
+
+  void on_entry(std::string_view name, const fs::FileInfo& info) override {
+    bool named = name.ends_with(kExtension) || name.ends_with(".bin");
+    bool module = directory_ == kBootMount && info.size > kMiB;  // a loader may drop its name
+    if (info.kind != fs::FileKind::kFile || !(named || module)) return;
+    if (name == "tokenizer.bin" || part_of(name).number > 1) return;
+    char buffer[512];
+    std::string_view path = base::format_into(buffer, "{}/{}", directory_, name);
+    if (!is_model(path, name)) return;
+    Result<ModelFile> file = describe(path);
+    if (!file.has_value()) {
+      log::warn("models", "{}: {}", path, file.error());
+      return;
+    }
+    bool default_one = name == "model.gguf";
+    if (!out_.push_back(std::move(*file)).has_value()) return;
+    if (default_one) std::swap(out_[first_], out_.back());
+  }
+
+ private:
+  Vector<ModelFile>& out_;
+  std::string_view directory_;
+  usize first_ = 0;
+};
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view part) {
+  auto same = [](char a, char b) { return lower(a) == lower(b); };
+  return std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
+}
+
+// A path as given, or seen from the process that the twin is.
+Result<ModelFile> by_path(std::string_view path) {
+  if (path.starts_with('/')) {
+    Result<ModelFile> found = describe(path);
+    if (found.has_value()) return found;
+  }
+  char buffer[512];
+  std::string_view host = path.starts_with('/')
+                              ? base::format_into(buffer, "{}{}", kHostMount, path)
+                              : base::format_into(buffer, "{}/proc/self/cwd/{}", kHostMount, path);
+  return describe(host);
+}
+
+}  // namespace
+
+Result<ModelFile> ModelFile::clone() const {
+  ModelFile copy;
+  copy.name = TRY(name.clone());
+  copy.path = TRY(path.clone());
+  copy.bytes = bytes;
+  copy.parts = parts;
+  return copy;
+}
+
+Result<Vector<ModelFile>> find_models() {
+  Vector<ModelFile> models;
+  Finder finder(models);
+  finder.search(kBootMount, "");
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (mount.point == kBootMount || mount.point == kHostMount) continue;
+    finder.search(mount.point, "/models");
+    finder.search(mount.point, "");
+  }
+  return models;
+}
+
+Result<ModelFile> find_model(std::string_view wanted) {
+  Vector<ModelFile> models = TRY(find_models());
+  const ModelFile* match = nullptr;
+  u32 matches = 0;
+  for (const ModelFile& model : models) {
+    if (model.name.view() == wanted || model.path.view() == wanted) return model.clone();
+    if (!contains_ignoring_case(model.name.view(), wanted)) continue;
+    match = &model;
+    matches++;
+  }
+  if (matches == 1) return match->clone();
+  if (matches > 1) return fail(Errc::kInvalidArgument, "several models are named like that");
+  Result<ModelFile> file = by_path(wanted);
+  if (file.has_value()) return file;
+  base::Nearest nearest(wanted);
+  for (const ModelFile& model : models) nearest.consider(model.name.view());
+  if (!nearest.best().empty()) log::warn("models", "did you mean {}?", nearest.best());
+  return fail(Errc::kNotFound, "no such model (`models` lists what there is)");
+}
+
+Result<String> part_path(const ModelFile& file, u32 index) {
+  String path = TRY(file.path.clone());
+  if (index == 0) return path;
+  if (index >= kMostParts) return fail(Errc::kOutOfRange, "too many parts");
+  usize name_at = path.size() - base_name(path.view()).size();
+  usize digits = name_at + part_of(base_name(path.view())).digits_at;
+  u32 number = index + 1;
+  for (usize i = 5; i > 0; i--, number /= 10)
+    path.chars()[digits + i - 1] = static_cast<char>('0' + number % 10);
+  return path;
+}
+
+void complete_model(std::string_view, void (*add)(void*, std::string_view), void* context) {
+  Result<Vector<ModelFile>> models = find_models();
+  if (!models.has_value()) return;
+  for (const ModelFile& model : *models) add(context, model.name.view());
+}
+
+}  // namespace console

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Where models lie: boot modules first, then /models and the root of every mounted disk.
+#pragma once
+
+#include "kernel/base/containers.h"
+
+namespace console {
+
+struct ModelFile {
+  String name;    // of the file, without ".gguf"
+  String path;    // of the file, or of the first part of a split one
+  u64 bytes = 0;  // of all parts
+  u32 parts = 1;
+
+  Result<ModelFile> clone() const;
+};
+
+// Every model that can be found; a file named model.gguf comes first in its directory.
+Result<Vector<ModelFile>> find_models();
+
+// By name (any unambiguous part of it will do) or by path. In the hosted twin a path that no mount
+// holds is the host's. Says what there is when nothing fits.
+Result<ModelFile> find_model(std::string_view name_or_path);
+
+// The path of part `index` (from 0) of a split model: "x-00001-of-00003.gguf" and so on.
+Result<String> part_path(const ModelFile& file, u32 index);
+
+// Calls add() for each model's name: completion of commands.
+void complete_model(std::string_view word, void (*add)(void*, std::string_view), void* context);
+
+}  // namespace console

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Keeping of small texts on disks or in memory.
+#include "console/storage.h"
+
+#include "kernel/base/format.h"
+#include "kernel/fs/file_system.h"
+
+namespace console {
+namespace {
+
+struct Kept {
+  String key;  // "conversations/NAME"
+  String text;
+};
+constinit Vector<Kept> memory;
+
+bool good_name(std::string_view name) {
+  if (name.empty() || name.size() > 64) return false;
+  for (char c : name)
+    if (static_cast<u8>(c) < 0x20 || c == '/' || c == '\\' || c == 0x7f) return false;
+  return name != "." && name != "..";
+}
+
+Result<void> write_file(std::string_view path, std::string_view text) {
+  base::Owner<fs::File> file = TRY(fs::create(path));
+  auto bytes = std::span(reinterpret_cast<const Byte*>(text.data()), text.size());
+  usize written = TRY(file->write_at(0, bytes));
+  if (written != text.size()) return fail(Errc::kFull, "the disk is full");
+  return file->flush();
+}
+
+bool may_hold(const fs::Mount& mount) {
+  return mount.point != "/boot" && mount.point != "/host";
+}
+
+Result<String> keep_in_memory(std::string_view key, std::string_view text) {
+  for (Kept& kept : memory) {
+    if (kept.key.view() != key) continue;
+    TRY(kept.text.assign(text));
+    return String::from("a copy in memory only: no disk can be written");
+  }
+  Kept kept{TRY(String::from(key)), TRY(String::from(text))};
+  TRY(memory.push_back(std::move(kept)));
+  return String::from("a copy in memory only: no disk can be written");
+}
+
+}  // namespace
+
+Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text) {
+  if (name.starts_with('/')) {
+    TRY(write_file(name, text));
+    return String::from(name);
+  }
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  char buffer[256];
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount)) continue;
+    std::string_view directory = base::format_into(buffer, "{}/marrow", mount.point);
+    static_cast<void>(fs::make_directory(directory));  // it may be there already
+    char file[320];
+    std::string_view path = base::format_into(file, "{}/{}-{}.json", directory, kind, name);
+    if (write_file(path, text).has_value()) return String::from(path);
+  }
+  std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
+  return keep_in_memory(key, text);
+}
+
+Result<String> load_text(std::string_view kind, std::string_view name) {
+  if (name.starts_with('/')) return fs::read_text(name);
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  char buffer[320];
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount)) continue;
+    Result<String> text =
+        fs::read_text(base::format_into(buffer, "{}/marrow/{}-{}.json", mount.point, kind, name));
+    if (text.has_value()) return text;
+  }
+  std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
+  for (const Kept& kept : memory)
+    if (kept.key.view() == key) return kept.text.clone();
+  return fail(Errc::kNotFound, "nothing is kept under this name");
+}
+
+}  // namespace console

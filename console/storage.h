@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Small texts that the console keeps: on the first disk that can be written, else in memory.
+#pragma once
+
+#include "kernel/base/containers.h"
+
+namespace console {
+
+// Keeps `text` as NAME in the drawer `kind` ("conversations"). Returns where it is now: a path, or
+// a phrase that says it is in memory only. NAME may be a path ("/disk0/x.json").
+Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text);
+Result<String> load_text(std::string_view kind, std::string_view name);
+
+}  // namespace console

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `talk`: a conversation with the model. Lines that begin with '/' are commands about it.
+#pragma once
+
+#include "console/chat_prompt.h"
+#include "console/generation.h"
+#include "console/line_editor.h"
+
+namespace console {
+
+class Talk final : public Completer {
+ public:
+  Talk(Io& io, Conversation& conversation);
+
+  // Until the person leaves. Errors that end it: no model, no memory.
+  Result<void> run();
+  // One question, answered on the terminal. What went wrong is said there.
+  void ask(std::string_view question);
+  void complete(std::string_view before, Candidates& out) override;
+
+  ai::SamplerParams& sampling() { return sampling_; }
+
+ private:
+  enum class Next : u8 { kGoOn, kLeave };
+  struct Row {
+    const char* name;
+    const char* usage;
+    const char* help;
+    Next (*run)(Talk& talk, std::string_view rest);
+  };
+  static const Row kRows[];
+
+  Result<String> read_question();  // may be several lines
+  Next command(std::string_view line);
+  void answer();
+  void say(const Error& error);
+  bool make_room(Vector<ai::TokenId>& prompt);
+  void report(const Answer& answer, u32 prompt_tokens);
+  Next set_decimal(std::string_view rest, i32& milli, i32 most, const char* what);
+  void save(std::string_view name);
+  void load(std::string_view name);
+  void show_help();
+  void show_context();
+
+  Io& io_;
+  Conversation& conversation_;
+  History history_;
+  LineEditor editor_;
+  ai::SamplerParams sampling_;
+  u32 max_tokens_ = 0;
+  bool slide_ = false;
+  bool interrupted_ = false;  // Ctrl-C was the last thing: one more leaves
+  u32 used_tokens_ = 0;       // of the context, after the last answer
+};
+
+// The machine's one conversation: `talk` goes on with it, `template` shows it.
+Conversation& conversation();
+
+// Temperature and the like from the boot options, for talk and chat.
+ai::SamplerParams default_sampling();
+
+// "0.7" as thousandths; at most three digits behind the point.
+Result<i32> parse_milli(std::string_view text, i32 most);
+Result<u64> parse_number(std::string_view text);
+
+}  // namespace console

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The commands inside a conversation, a row each, and the boot options behind its defaults.
+#include "console/perf_log.h"
+#include "console/storage.h"
+#include "console/talk.h"
+#include "kernel/base/nearest.h"
+#include "kernel/options.h"
+
+namespace console {
+namespace {
+
+constexpr Option kTemperature{"temp", OptionKind::kText, "0", "0..2",
+                              "temperature of talk and chat; 0 always takes the likeliest token"};
+constexpr Option kTopP{"top_p", OptionKind::kText, "0.95", "0..1", "top-p of talk and chat"};
+constexpr Option kSeed{"seed", OptionKind::kNumber, "0", "0..", "seed of talk and chat"};
+KERNEL_OPTION(kTemperature);
+KERNEL_OPTION(kTopP);
+KERNEL_OPTION(kSeed);
+
+constexpr i32 kMostTemperature = 5000, kMostTopP = 1000;  // thousandths
+
+}  // namespace
+
+Result<u64> parse_number(std::string_view text) {
+  u64 value = 0;
+  if (text.empty()) return fail(Errc::kInvalidArgument, "a number is missing");
+  for (char c : text) {
+    if (c < '0' || c > '9') return fail(Errc::kInvalidArgument, "not a number");
+    if (__builtin_mul_overflow(value, u64{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<u64>(c - '0'), &value))
+      return fail(Errc::kOutOfRange, "the number is too large");
+  }
+  return value;
+}
+
+Result<i32> parse_milli(std::string_view text, i32 most) {
+  usize point = std::min(text.find('.'), text.size());
+  std::string_view whole = text.substr(0, point);
+  std::string_view part = text.substr(std::min(point + 1, text.size()));
+  if ((whole.empty() && part.empty()) || part.size() > 3)
+    return fail(Errc::kInvalidArgument, "a number such as 0.7 is wanted");
+  u64 value = whole.empty() ? 0 : TRY(parse_number(whole));
+  if (value > 1'000'000) return fail(Errc::kOutOfRange, "the number is too large");
+  u64 fraction = part.empty() ? 0 : TRY(parse_number(part));
+  for (usize i = part.size(); i < 3; i++) fraction *= 10;
+  value = value * 1000 + fraction;
+  if (value > static_cast<u64>(most)) return fail(Errc::kOutOfRange, "the number is too large");
+  return static_cast<i32>(value);
+}
+
+ai::SamplerParams default_sampling() {
+  ai::SamplerParams params;
+  params.temperature_milli = parse_milli(options::text(kTemperature), kMostTemperature).value_or(0);
+  params.top_p_milli = parse_milli(options::text(kTopP), kMostTopP).value_or(params.top_p_milli);
+  params.seed = options::number(kSeed);
+  return params;
+}
+
+Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 most, const char* what) {
+  if (!rest.empty()) {
+    Result<i32> value = parse_milli(rest, most);
+    if (!value.has_value()) {
+      say(value.error());
+      return Next::kGoOn;
+    }
+    milli = *value;
+  }
+  base::format_to(io_, "{} is {}\n", what, base::Decimal{milli, 3});
+  return Next::kGoOn;
+}
+
+void Talk::save(std::string_view name) {
+  if (name.empty()) return io_.write("/save NAME\n");
+  String text;
+  base::StringWriter out(text);
+  Result<void> done = conversation_.write_json(out);
+  if (done.has_value()) done = out.status();
+  if (!done.has_value()) return say(done.error());
+  Result<String> path = store_text("conversations", name, text.view());
+  if (!path.has_value()) return say(path.error());
+  base::format_to(io_, "saved as {}\n", *path);
+}
+
+void Talk::load(std::string_view name) {
+  if (name.empty()) return io_.write("/load NAME\n");
+  Result<String> text = load_text("conversations", name);
+  if (!text.has_value()) return say(text.error());
+  Result<Conversation> loaded = Conversation::parse_json(text->view());
+  if (!loaded.has_value()) return say(loaded.error());
+  conversation_ = std::move(*loaded);
+  base::format_to(io_, "{} questions loaded\n", conversation_.turns());
+}
+
+const Talk::Row Talk::kRows[] = {
+    {"/help", "/help", "this list",
+     [](Talk& t, std::string_view) {
+       t.show_help();
+       return Next::kGoOn;
+     }},
+    {"/system", "/system [TEXT]", "what the model is told before everything; nothing takes it away",
+     [](Talk& t, std::string_view rest) {
+       Result<void> done = t.conversation_.set_system(rest);
+       if (!done.has_value()) t.say(done.error());
+       t.io_.write(rest.empty() ? "no system message\n" : "system message set\n");
+       return Next::kGoOn;
+     }},
+    {"/reset", "/reset", "forgets the conversation",
+     [](Talk& t, std::string_view) {
+       t.conversation_.clear();
+       t.io_.write("a new conversation\n");
+       return Next::kGoOn;
+     }},
+    {"/undo", "/undo", "takes the last question and its answer back",
+     [](Talk& t, std::string_view) {
+       t.io_.write(t.conversation_.undo() ? "taken back\n" : "there is nothing to take back\n");
+       return Next::kGoOn;
+     }},
+    {"/retry", "/retry", "answers the last question again, with another seed when there is chance",
+     [](Talk& t, std::string_view) {
+       t.conversation_.undo_answer();
+       if (t.conversation_.turns() == 0) {
+         t.io_.write("there is no question yet\n");
+         return Next::kGoOn;
+       }
+       t.sampling_.seed += t.sampling_.temperature_milli > 0 ? 1 : 0;
+       t.answer();
+       return Next::kGoOn;
+     }},
+    {"/save", "/save NAME", "keeps the conversation",
+     [](Talk& t, std::string_view rest) {
+       t.save(rest);
+       return Next::kGoOn;
+     }},
+    {"/load", "/load NAME", "takes a kept conversation up again",
+     [](Talk& t, std::string_view rest) {
+       t.load(rest);
+       return Next::kGoOn;
+     }},
+    {"/temp", "/temp [0.7]", "temperature; 0 always takes the likeliest token",
+     [](Talk& t, std::string_view rest) {
+       return t.set_decimal(rest, t.sampling_.temperature_milli, kMostTemperature, "temperature");
+     }},
+    {"/top-p", "/top-p [0.95]", "draws only from the likeliest tokens that add up to this",
+     [](Talk& t, std::string_view rest) {
+       return t.set_decimal(rest, t.sampling_.top_p_milli, kMostTopP, "top-p");
+     }},
+    {"/seed", "/seed [N]", "the same seed gives the same answers",
+     [](Talk& t, std::string_view rest) {
+       Result<u64> value = rest.empty() ? Result<u64>(t.sampling_.seed) : parse_number(rest);
+       if (!value.has_value()) {
+         t.say(value.error());
+         return Next::kGoOn;
+       }
+       t.sampling_.seed = *value;
+       base::format_to(t.io_, "seed is {}\n", *value);
+       return Next::kGoOn;
+     }},
+    {"/max", "/max [N]", "tokens an answer may have; 0 = until the context is full",
+     [](Talk& t, std::string_view rest) {
+       Result<u64> value = rest.empty() ? Result<u64>(t.max_tokens_) : parse_number(rest);
+       if (!value.has_value() || *value > ~u32{0}) {
+         t.io_.write("talk: a number of tokens is wanted\n");
+         return Next::kGoOn;
+       }
+       t.max_tokens_ = static_cast<u32>(*value);
+       base::format_to(t.io_, "at most {} tokens an answer\n", *value);
+       return Next::kGoOn;
+     }},
+    {"/slide", "/slide [on|off]", "at a full context: drop the oldest turns, or stop",
+     [](Talk& t, std::string_view rest) {
+       if (rest == "on" || rest == "off") t.slide_ = rest == "on";
+       t.io_.write(t.slide_ ? "the oldest turns are dropped when the context is full\n"
+                            : "the answer stops when the context is full\n");
+       return Next::kGoOn;
+     }},
+    {"/stats", "/stats", "how fast the last answer was",
+     [](Talk& t, std::string_view) {
+       perf_log().print(t.io_);
+       return Next::kGoOn;
+     }},
+    {"/model", "/model [NAME]", "which model answers; NAME switches to another",
+     [](Talk& t, std::string_view rest) {
+       EngineService& service = engine_service();
+       if (!rest.empty()) {
+         Result<ModelFile> file = find_model(rest);
+         Result<void> done = file.has_value() ? service.load(*file) : std::unexpected(file.error());
+         if (!done.has_value()) t.say(done.error());
+       }
+       if (service.loaded()) base::format_to(t.io_, "{} answers\n", service.engine().info().name);
+       return Next::kGoOn;
+     }},
+    {"/context", "/context", "tokens in use, message by message",
+     [](Talk& t, std::string_view) {
+       t.show_context();
+       return Next::kGoOn;
+     }},
+    {"/exit", "/exit", "leaves; the conversation is kept until the power goes",
+     [](Talk&, std::string_view) { return Next::kLeave; }},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+void Talk::show_help() {
+  for (const Row* row = kRows; row->name != nullptr; row++)
+    base::format_to(io_, "  {:<18} {}\n", row->usage, row->help);
+  io_.write("\"\"\" begins a question of several lines, \"\"\" ends it. Ctrl-C stops an answer.\n");
+}
+
+Talk::Next Talk::command(std::string_view line) {
+  usize space = std::min(line.find(' '), line.size());
+  std::string_view name = line.substr(0, space);
+  std::string_view rest = line.substr(space);
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+  while (rest.ends_with(' ')) rest.remove_suffix(1);
+  base::Nearest nearest(name);
+  for (const Row* row = kRows; row->name != nullptr; row++) {
+    if (name == row->name) return row->run(*this, rest);
+    nearest.consider(row->name);
+  }
+  base::format_to(io_, "unknown command '{}'", name.substr(0, 40));
+  if (!nearest.best().empty()) base::format_to(io_, ": did you mean {}?", nearest.best());
+  io_.write(" (/help lists them)\n");
+  return Next::kGoOn;
+}
+
+}  // namespace console

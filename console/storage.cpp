@@ -12,7 +12,10 @@ struct Kept {
   String key;  // "conversations/NAME"
   String text;
 };
-constinit Vector<Kept> memory;
+Vector<Kept>& memory() {
+  static constinit Vector<Kept> kept;
+  return kept;
+}
 
 bool good_name(std::string_view name) {
   if (name.empty() || name.size() > 64) return false;
@@ -34,13 +37,13 @@ bool may_hold(const fs::Mount& mount) {
 }
 
 Result<String> keep_in_memory(std::string_view key, std::string_view text) {
-  for (Kept& kept : memory) {
+  for (Kept& kept : memory()) {
     if (kept.key.view() != key) continue;
     TRY(kept.text.assign(text));
     return String::from("a copy in memory only: no disk can be written");
   }
   Kept kept{TRY(String::from(key)), TRY(String::from(text))};
-  TRY(memory.push_back(std::move(kept)));
+  TRY(memory().push_back(std::move(kept)));
   return String::from("a copy in memory only: no disk can be written");
 }
 
@@ -76,7 +79,7 @@ Result<String> load_text(std::string_view kind, std::string_view name) {
     if (text.has_value()) return text;
   }
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
-  for (const Kept& kept : memory)
+  for (const Kept& kept : memory())
     if (kept.key.view() == key) return kept.text.clone();
   return fail(Errc::kNotFound, "nothing is kept under this name");
 }

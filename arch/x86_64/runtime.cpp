@@ -18,6 +18,14 @@ extern "C" {
 [[noreturn]] void abort() {
   panic("abort() was called");
 }
+// libgcc's bit count, for code that may not assume POPCNT.
+int __popcountdi2(long word) {
+  u64 w = static_cast<u64>(word);
+  w -= w >> 1 & 0x5555555555555555;
+  w = (w & 0x3333333333333333) + (w >> 2 & 0x3333333333333333);
+  w = (w + (w >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return static_cast<int>(w * 0x0101010101010101 >> 56);
+}
 // The destructors of static objects: the kernel does not end.
 void* __dso_handle = nullptr;
 int __cxa_atexit(void (*)(void*), void*, void*) {

@@ -7,8 +7,8 @@ KERNEL_LD := arch/x86_64/kernel.ld
 KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(LINUX_OBJ) $(filter $(X86)/engine/kernel/%,$(ENGINE_OBJ)) \
   $(filter-out $(X86)/engine/kernel/%,$(ENGINE_OBJ))
 $(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
-# A call chain is only as true as its frames: each function has one, and none replaces its caller's.
-KERNEL_FLAGS += -mno-omit-leaf-frame-pointer -fno-optimize-sibling-calls
+# A call chain is only as true as its frames: no function may replace that of its caller.
+KERNEL_FLAGS += -fno-optimize-sibling-calls
 KERNEL_LDFLAGS := -nostdlib -static --gc-sections -z max-page-size=4096 -z noexecstack \
   --build-id=none --fatal-warnings
 

@@ -46,7 +46,7 @@ class Card final : public NetDevice {
     refresh();
   }
   std::string_view name() const override { return info_.name; }
-  std::string_view driver() const { return info_.driver; }
+  std::string_view driver() const override { return info_.driver; }
   MacAddress mac() const override {
     MacAddress mac;
     for (usize i = 0; i < mac.size(); i++) mac[i] = info_.mac[i];
@@ -100,7 +100,7 @@ class Disk final : public BlockDevice {
     shim_disk_info(index_, &info_);
   }
   std::string_view name() const override { return info_.name; }
-  std::string_view driver() const { return info_.driver; }
+  std::string_view driver() const override { return info_.driver; }
   BlockGeometry geometry() const override {
     struct shim_disk_info info{};
     shim_disk_info(index_, &info);
@@ -192,15 +192,6 @@ bool wait_started(u64 deadline_ns) {
 
 void wake_interfaces() {
   for (usize i = 0; i < card_count; i++) cards[i].events().wake_all();
-}
-
-void list(base::Writer& out) {
-  for (usize i = 0; i < card_count; i++)
-    base::format_to(out, "{:<10} {:<12} {}\n", cards[i].name(), cards[i].driver(),
-                    cards[i].link_up() ? "link up" : "no link");
-  for (usize i = 0; i < disk_count; i++)
-    base::format_to(out, "{:<10} {:<12} {} MiB\n", disks[i].name(), disks[i].driver(),
-                    disks[i].geometry().blocks * disks[i].geometry().block_bytes / kMiB);
 }
 
 }  // namespace linux_drivers

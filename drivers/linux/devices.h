@@ -2,7 +2,6 @@
 // The Linux drivers as Marrow sees them: one start, then disks and cards in kernel/dev/registry.
 #pragma once
 
-#include "kernel/base/format.h"
 #include "kernel/base/result.h"
 
 namespace linux_drivers {
@@ -14,8 +13,5 @@ bool wait_started(u64 deadline_ns);
 
 // Any context: something happened that a network stack may want to look at.
 void wake_interfaces();
-
-// A row a device that a Linux driver runs (`drivers`).
-void list(base::Writer& out);
 
 }  // namespace linux_drivers

@@ -31,7 +31,8 @@ struct BlockGeometry {
 
 class BlockDevice {
  public:
-  virtual std::string_view name() const = 0;  // "nvme0n1"
+  virtual std::string_view name() const = 0;    // "nvme0n1"
+  virtual std::string_view driver() const = 0;  // "nvme"
   virtual BlockGeometry geometry() const = 0;
   virtual u32 queue_depth() const = 0;  // requests in flight at once, at least 1
   // kBusy when the queue is full; any other error means the request was not taken.

@@ -27,7 +27,8 @@ struct NetCounters {
 
 class NetDevice {
  public:
-  virtual std::string_view name() const = 0;  // "eth0"
+  virtual std::string_view name() const = 0;    // "eth0"
+  virtual std::string_view driver() const = 0;  // "e1000e"
   virtual MacAddress mac() const = 0;
   virtual u32 mtu() const = 0;  // bytes of payload
   virtual bool link_up() const = 0;

@@ -251,7 +251,8 @@ int shim_map_memory(struct request *rq, void *memory, unsigned int bytes) {
   bio->bi_opf = rq->cmd_flags;
   rq->bio = rq->biotail = bio;
   rq->__data_len = bytes;
-  rq->nr_phys_segments = DIV_ROUND_UP(bytes, queue_max_segment_size(rq->q));
+  // In 64 bits: an unlimited segment size would wrap the sum of the rounding.
+  rq->nr_phys_segments = DIV_ROUND_UP_ULL((u64)bytes, (u64)queue_max_segment_size(rq->q) & PAGE_MASK);
   return 0;
 }
 int blk_rq_map_kern(struct request_queue *q, struct request *rq, void *memory, unsigned int bytes, gfp_t flags) {

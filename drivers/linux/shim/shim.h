@@ -27,12 +27,14 @@ int shim_workqueue_start(void);
 void shim_wait(unsigned long deadline_ns);
 void shim_wake(void); /* any context */
 
-/* Waits for `condition` until `deadline_ns` (~0 for ever); its value tells whether it came true. */
-#define shim_wait_until(condition, deadline_ns)                       \
-  ({                                                                  \
-    unsigned long until_ = (deadline_ns);                             \
-    while (!(condition) && shim_host_ns() < until_) shim_wait(until_); \
-    (condition);                                                      \
+/* Waits for `condition` until `deadline_ns` (~0 for ever); its value tells whether it came true.
+ * It is evaluated once a round and not again once it was true: it may take what it asks for. */
+#define shim_wait_until(condition, deadline_ns)                          \
+  ({                                                                     \
+    unsigned long until_ = (deadline_ns);                                \
+    bool came_;                                                          \
+    while (!(came_ = (condition)) && shim_host_ns() < until_) shim_wait(until_); \
+    came_;                                                               \
   })
 
 /* irq.c */

@@ -80,8 +80,11 @@ Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scale
       return fail(Errc::kCorrupt, "model: rope factors cannot be");
   }
   if (scaled) table.magnitude = static_cast<double>(rope.attention_factor);
-  if (yarn && rope.yarn_ext_factor != 0)
+  if (rope.plain_magnitude) {
+    table.magnitude = 1;
+  } else if (yarn && rope.yarn_ext_factor != 0) {
     table.magnitude *= rope.yarn_attn_factor * (1 + 0.1 * real::log(slower));
+  }
   return table;
 }
 

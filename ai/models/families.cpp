@@ -6,7 +6,9 @@
 namespace ai {
 
 std::span<const std::span<const Architecture>> families() {
-  static const std::span<const Architecture> all[] = {kLlamaFamily};
+  static const std::span<const Architecture> all[] = {kLlamaFamily, kGptFamily, kPhiFamily,
+                                                      kGemmaFamily, kMoeFamily, kDeepseekFamily,
+                                                      kMambaFamily};
   return all;
 }
 

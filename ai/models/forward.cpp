@@ -232,13 +232,11 @@ namespace {
 // Both branches from the same input: x + attention(norm(x)) + ffn(norm(x)).
 void side_by_side(Step& s, u32 index) {
   const LayerWeights& w = s.layer(index);
-  s.norm(w.attention_norm, s.x, s.normed);
-  Rows in = s.normed;
-  if (w.attention_norm_2.present()) {  // falcon 40B: attention has its own
-    s.norm(w.attention_norm_2, s.x, s.branch);
-    in = s.branch;
-  }
-  s.project_qkv(w, in);
+  // Where there are two norms (gptneox, falcon 40B) attention and the net have one each.
+  const Norm& own = w.attention_norm_2.present() ? w.attention_norm_2 : w.attention_norm;
+  s.norm(own, s.x, s.branch);
+  s.norm(w.ffn_norm.present() ? w.ffn_norm : w.attention_norm, s.x, s.normed);
+  s.project_qkv(w, s.branch);
   s.attend(index);
   s.project_attention(w, s.x, true);
   s.feed_forward(index, s.normed, s.x, true);
@@ -248,8 +246,8 @@ void side_by_side(Step& s, u32 index) {
 
 void decoder_layer(Step& s, u32 index) {
   const LayerWeights& w = s.layer(index);
+  if (s.params().side_by_side) return side_by_side(s, index);
   NormPlace place = s.params().architecture->place;
-  if (place == NormPlace::kShared) return side_by_side(s, index);
   bool before = place != NormPlace::kBehind, behind = place != NormPlace::kBefore;
   bool direct = !behind && s.params().residual_scale == 1.0f;
   Rows out = direct ? s.x : s.branch;

@@ -211,6 +211,8 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
   TRY(read_experts(reader, p));
   TRY(read_vocabulary(file, p));
   if (p.key_width > 0) p.attention_scale = 1.0f / __builtin_sqrtf(static_cast<float>(p.key_width));
+  p.side_by_side = p.architecture->place == NormPlace::kShared;
+  p.learned_positions = file.find_tensor("position_embd.weight") != nullptr;
   if (p.architecture->read != nullptr) TRY(p.architecture->read(reader, p));
   if (p.ffn_width == 0 && p.moe.experts == 0 && p.ssm.inner_width == 0)
     return reader.refuse("feed_forward_length", "at least 1");

@@ -18,6 +18,7 @@ struct RopeParams {
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1.0f;
   u32 original_context = 0;
+  bool plain_magnitude = false;   // the family scales its scores instead
   float attention_factor = 1.0f;  // magnitude of cosine and sine
   float yarn_ext_factor = 1.0f, yarn_attn_factor = 1.0f;
   float yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
@@ -57,6 +58,8 @@ struct Hyperparameters {
   float attention_scale = 0.0f;
   float attention_cap = 0.0f, logit_cap = 0.0f;  // cap * tanh(x / cap); 0 = off
   float embedding_scale = 1.0f, residual_scale = 1.0f, logit_scale = 1.0f;
+  bool side_by_side = false;  // attention and feed-forward from the same x
+  bool learned_positions = false;
   u32 scratch_width = 0;  // floats a row that the family wants beside the common buffers
   u32 state_floats = 0;   // of a layer and sequence (recurrent families)
   RopeParams rope;

@@ -51,7 +51,6 @@ void plan_experts(Placer& place, const Hyperparameters& p, usize rows, Workspace
   at.expert_gated = place.rows(pairs, moe.ffn_width);
   at.expert_out = place.rows(pairs, p.width);
   take_quantized(place, pairs, std::max(p.width, moe.ffn_width), at.expert_quantized);
-  at.products = place.take(2 * std::min<usize>(pairs, moe.experts) * sizeof(Product));
 }
 
 }  // namespace
@@ -79,6 +78,8 @@ WorkspaceLayout plan_workspace(const Hyperparameters& p, u32 rows, u32 context, 
   take_quantized(place, rows, std::max({usize{p.width}, mixed, dense, usize{p.scratch_width}}),
                  at.quantized);
   plan_experts(place, p, rows, at);
+  usize experts = std::min<usize>(usize{rows} * p.moe.experts_used, p.moe.experts);
+  at.products = place.take(std::max<usize>(2 * experts, p.heads) * sizeof(Product));
   at.ones = place.rows(1, dense);
   at.worker_bytes = attend_lists_bytes(context);
   at.worker = place.take(at.worker_bytes * workers);

@@ -22,9 +22,12 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> fil
   r.workspace_ =
       TRY(r.model_->create_workspace({.rows = options.rows, .logit_rows = options.rows}));
   u32 pages = (options.context + r.model_->kv_page_positions() - 1) / r.model_->kv_page_positions();
-  r.pages_.resize(pages * r.model_->kv_page_bytes());
-  for (u32 i = 0; i < pages; i++) r.page_list_.push_back(pages - 1 - i);  // not in order
-  r.state_.resize(r.model_->state_bytes());
+  u32 all = pages * options.sequences;
+  r.pages_.resize(all * r.model_->kv_page_bytes());
+  r.page_lists_.resize(options.sequences);
+  for (u32 i = 0; i < all; i++)
+    r.page_lists_[i % options.sequences].push_back(all - 1 - i);  // neither in order nor together
+  r.state_.resize(r.model_->state_bytes() * options.sequences);
   return runner;
 }
 
@@ -32,7 +35,7 @@ Result<std::vector<float>> ModelRunner::run(std::span<const u32> tokens, bool al
   if (chunk == 0) chunk = rows_;
   u32 vocabulary = model_->params().vocabulary;
   std::vector<float> logits;
-  const ai::KvView view{.pool = pages_.data(), .pages = page_list_, .state = state_};
+  const ai::KvView view = this->view(0);
   for (usize at = 0; at < tokens.size(); at += chunk) {
     usize count = std::min<usize>(chunk, tokens.size() - at);
     std::vector<ai::BatchRow> rows;
@@ -45,6 +48,30 @@ Result<std::vector<float>> ModelRunner::run(std::span<const u32> tokens, bool al
     usize before = logits.size();
     logits.resize(before + wanted * vocabulary);
     TRY(model_->forward(rows, {&view, 1}, *workspace_, std::span(logits).subspan(before)));
+  }
+  return logits;
+}
+
+ai::KvView ModelRunner::view(u32 sequence) {
+  usize bytes = model_->state_bytes();
+  return {.pool = pages_.data(),
+          .pages = page_lists_[sequence],
+          .state = std::span(state_).subspan(sequence * bytes, bytes)};
+}
+
+Result<std::vector<float>> ModelRunner::run_beside(std::span<const u32> company,
+                                                   std::span<const u32> tokens) {
+  constexpr u32 kChunk = 3;
+  u32 vocabulary = model_->params().vocabulary, beside = 0;
+  std::vector<float> logits(tokens.size() * vocabulary);
+  const ai::KvView views[] = {view(0), view(1)};
+  for (u32 i = 0; i < tokens.size(); i++) {
+    std::vector<ai::BatchRow> rows;
+    for (u32 k = 0; k < kChunk && beside < company.size(); k++, beside++)
+      rows.push_back({company[beside], beside, 1, false});
+    rows.push_back({tokens[i], i, 0, true});
+    TRY(model_->forward(rows, views, *workspace_,
+                        std::span(logits).subspan(usize{i} * vocabulary, vocabulary)));
   }
   return logits;
 }

@@ -12,6 +12,7 @@ struct RunnerOptions {
   const char* kernels = "reference";  // or "auto", or a table's name
   u32 context = 1024;
   u32 rows = 256;  // of a step at most
+  u32 sequences = 1;
 };
 
 class ModelRunner {
@@ -30,13 +31,17 @@ class ModelRunner {
   // Runs the tokens behind what is there, `chunk` rows a step (0: as many as fit); the logits of
   // every token when `all`, else of the last.
   Result<std::vector<float>> run(std::span<const u32> tokens, bool all, u32 chunk = 0);
+  // Logits of all `tokens` of a fresh sequence 0, run a token a step while sequence 1 gets
+  // `company` three tokens at a time in the same steps.
+  Result<std::vector<float>> run_beside(std::span<const u32> company, std::span<const u32> tokens);
   // The token with the highest logit, ties to the lowest id, and its lead over the second.
   static u32 best(std::span<const float> logits, float* lead = nullptr);
   Result<std::vector<u32>> greedy(std::span<const u32> prompt, u32 count);
 
  private:
+  ai::KvView view(u32 sequence);
   std::vector<Byte> bytes_, pages_, state_;
-  std::vector<u32> page_list_;
+  std::vector<std::vector<u32>> page_lists_;  // of each sequence
   ai::KernelTable kernels_{};
   base::Owner<ai::GgufFile> file_;
   base::Owner<ai::Model> model_;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The GPT-2 line: layer norm, biases, a feed-forward net without a gate.
+//
+//   x += attention_output(attention(q, k, v))   q, k, v = W layer_norm(x) + b
+//   x += down(gelu(up(layer_norm(x))))
+//
+// gpt2 and starcoder add a learned vector a position; starcoder2 turns q and k instead. falcon and
+// gptneox run both branches side by side.
+#include "ai/models/family.h"
+#include "ai/models/forward.h"
+
+namespace ai {
+namespace {
+
+Result<void> read_gptneox(const ParamReader& r, Hyperparameters& p) {
+  p.side_by_side = TRY(r.flag("use_parallel_residual", true));
+  return {};
+}
+
+// Command R: a Llama's net between layer norms without bias, side by side.
+Result<void> read_command_r(const ParamReader& r, Hyperparameters& p) {
+  p.logit_scale = TRY(r.real("logit_scale", 1.0f));
+  return {};
+}
+
+// gpt2: without its table of positions it would be blind to order.
+Result<void> check_positions(Platform& platform, const LayerWeights& weights,
+                             const Hyperparameters& params, u32 layer) {
+  if (!params.learned_positions) {
+    log(platform, LogLevel::kError, "model: tensor 'position_embd.weight' is missing");
+    return fail(Errc::kNotFound, "model: a tensor is missing");
+  }
+  return check_layer(platform, weights, params, layer);
+}
+
+using enum NormKind;
+using enum NormPlace;
+using enum RopeKind;
+using enum FfnKind;
+
+constexpr Architecture kRows[] = {
+    {"gpt2", kLayer, kBefore, kNone, kGelu, false, nullptr, check_positions, decoder_layer},
+    {"starcoder", kLayer, kBefore, kNone, kGelu, false, nullptr, check_positions, decoder_layer},
+    {"starcoder2", kLayer, kBefore, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
+    {"falcon", kLayer, kShared, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
+    {"gptneox", kLayer, kBefore, kHalves, kGelu, false, read_gptneox, nullptr, decoder_layer},
+    {"command-r", kLayer, kShared, kNeighbours, kSiluGated, false, read_command_r, nullptr,
+     decoder_layer},
+};
+
+}  // namespace
+
+constinit const std::span<const Architecture> kGptFamily = kRows;
+
+}  // namespace ai

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Families whose feed-forward net is a choice of experts (Mixtral, arXiv 2401.04088, is a "llama"
+// with experts and needs no row). Attention is Llama's.
+//
+//   x += sum over chosen experts of weight * down(silu(gate(n)) * up(n))      n = norm(x)
+//
+// Qwen2-MoE adds an expert for all tokens behind a sigmoid gate and leaves the weights as the
+// softmax over all experts gave them; Qwen3-MoE and others make the chosen ones sum to 1.
+#include "ai/models/family.h"
+#include "ai/models/forward.h"
+
+namespace ai {
+namespace {
+
+std::unexpected<Error> no_experts(const ParamReader& r) {
+  return r.refuse("expert_count", "at least 1");
+}
+
+Result<void> read_qwen2moe(const ParamReader& r, Hyperparameters& p) {
+  if (p.moe.experts == 0) return no_experts(r);
+  if (p.moe.shared_ffn_width == 0) p.moe.shared_ffn_width = p.ffn_width;
+  return {};
+}
+
+Result<void> read_qwen3moe(const ParamReader& r, Hyperparameters& p) {
+  if (p.moe.experts == 0) return no_experts(r);
+  p.moe.weights_norm = true;
+  return {};
+}
+
+Result<void> read_olmoe(const ParamReader& r, Hyperparameters& p) {
+  if (p.moe.experts == 0) return no_experts(r);
+  return {};
+}
+
+using enum NormKind;
+using enum NormPlace;
+using enum RopeKind;
+using enum FfnKind;
+
+constexpr Architecture kRows[] = {
+    {"qwen2moe", kRms, kBefore, kHalves, kSiluGated, false, read_qwen2moe, nullptr, decoder_layer},
+    {"qwen3moe", kRms, kBefore, kHalves, kSiluGated, true, read_qwen3moe, nullptr, decoder_layer},
+    {"olmoe", kRms, kBefore, kHalves, kSiluGated, true, read_olmoe, nullptr, decoder_layer},
+};
+
+}  // namespace
+
+constinit const std::span<const Architecture> kMoeFamily = kRows;
+
+}  // namespace ai

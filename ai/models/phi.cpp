@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Microsoft's Phi. Phi-2: one layer norm, attention and a gelu net side by side, part of each head
+// turns. Phi-3 (arXiv 2404.14219): a Llama whose q, k, v are one matrix, as are gate and up;
+// long contexts by two sets of rope factors (longrope, arXiv 2402.13753).
+#include "ai/models/family.h"
+#include "ai/models/forward.h"
+
+namespace ai {
+namespace {
+
+Result<void> read_phi3(const ParamReader& r, Hyperparameters& p) {
+  p.window = TRY(r.number("attention.sliding_window", 0));
+  if (p.window >= p.trained_context) p.window = 0;  // "none", as the larger ones write it
+  return {};
+}
+
+using enum NormKind;
+using enum NormPlace;
+using enum RopeKind;
+using enum FfnKind;
+
+constexpr Architecture kRows[] = {
+    {"phi2", kLayer, kShared, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
+    {"phi3", kRms, kBefore, kHalves, kSiluGated, false, read_phi3, nullptr, decoder_layer},
+};
+
+}  // namespace
+
+constinit const std::span<const Architecture> kPhiFamily = kRows;
+
+}  // namespace ai

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Makes the bytes of tiny_models.py: streams of random bytes from the names of tensors.
+#include "tests/hosted/tiny_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "ai/gguf/reader.h"
+#include "tests/hosted/test_files.h"
+#include "tests/hosted/test_platform.h"
+
+namespace {
+
+constexpr const char* kFolder = "tests/goldens/models";
+
+// splitmix64 over a counter, from the FNV-1a hash of the name.
+std::vector<Byte> stream(std::string_view name, usize count) {
+  u64 seed = 0xcbf29ce484222325;
+  for (char c : name) seed = (seed ^ static_cast<u8>(c)) * 0x100000001b3;
+  std::vector<Byte> out(count + 8);
+  for (usize i = 0; i < count; i += 8) {
+    u64 z = seed + (i / 8 + 1) * 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    z = z ^ (z >> 31);
+    std::memcpy(out.data() + i, &z, 8);
+  }
+  out.resize(count);
+  return out;
+}
+
+float weight(std::string_view name, i8 b) {
+  float x = b;
+  if (name.ends_with("norm.weight") || name.ends_with("norm_2.weight")) return 1 + x / 512;
+  if (name.ends_with("ssm_a")) return -(std::fabs(x) + 1) / 32;
+  if (name.starts_with("rope_f")) return 1 + std::fabs(x) / 64;
+  if (name.ends_with(".bias")) return x / 512;
+  if (name.starts_with("token_embd") || name.starts_with("position_embd")) return x / 256;
+  if (name.find("ffn_gate_inp") != name.npos) return x / 64;
+  return x / 512;
+}
+
+// The numbers that tiny_models.py puts into blocks.
+struct Field {
+  ai::QuantType type;
+  u32 offset;
+  _Float16 value;
+};
+using enum ai::QuantType;
+constexpr Field kFields[] = {
+    {kQ4_0, 0, 0.02},      {kQ4_1, 0, 0.02},    {kQ4_1, 2, -0.15},     {kQ5_0, 0, 0.01},
+    {kQ5_1, 0, 0.01},      {kQ5_1, 2, -0.15},   {kQ8_0, 0, 0.00125},   {kQ2_K, 80, 0.01},
+    {kQ2_K, 82, 0.0125},   {kQ3_K, 108, 0.002}, {kQ4_K, 0, 0.0005},    {kQ4_K, 2, 0.004},
+    {kQ5_K, 0, 0.00025},   {kQ5_K, 2, 0.004},   {kQ6_K, 208, 0.00007}, {kIQ4_NL, 0, 0.00125},
+    {kIQ4_XS, 0, 0.00007},
+};
+
+void fill(const ai::GgufTensor& tensor, Byte* out) {
+  const ai::TensorView& view = tensor.view;
+  usize count = usize{view.columns} * view.rows;
+  std::vector<Byte> bytes = stream(tensor.name, std::max(count, view.data.size()));
+  bool floats = view.type == kF32 || view.type == kF16 || view.type == kBF16;
+  for (usize i = 0; floats && i < count; i++) {
+    float value = weight(tensor.name, static_cast<i8>(bytes[i]));
+    u32 bits = std::bit_cast<u32>(value);
+    if (view.type == kF32) std::memcpy(out + 4 * i, &value, 4);
+    u16 brain = static_cast<u16>(bits >> 16);
+    if (view.type == kBF16) std::memcpy(out + 2 * i, &brain, 2);
+    _Float16 half = static_cast<_Float16>(value);
+    if (view.type == kF16) std::memcpy(out + 2 * i, &half, 2);
+  }
+  if (floats) return;
+  std::memcpy(out, bytes.data(), view.data.size());
+  usize block = ai::quant_info(view.type).block_bytes;
+  for (usize at = 0; at < view.data.size(); at += block) {
+    if (view.type == kMXFP4) out[at] = 122;
+    for (const Field& field : kFields)
+      if (field.type == view.type) std::memcpy(out + at + field.offset, &field.value, 2);
+  }
+}
+
+class Cursor {
+ public:
+  explicit Cursor(const std::string& bytes) : bytes_(bytes) {}
+  template <class T>
+  T next() {
+    T value{};
+    if (at_ + sizeof(T) <= bytes_.size()) std::memcpy(&value, bytes_.data() + at_, sizeof(T));
+    at_ += sizeof(T);
+    return value;
+  }
+  std::string_view take(usize n) {
+    std::string_view part = std::string_view(bytes_).substr(std::min(at_, bytes_.size()), n);
+    at_ += n;
+    return part;
+  }
+  bool inside() const { return at_ <= bytes_.size(); }
+
+ private:
+  const std::string& bytes_;
+  usize at_ = 0;
+};
+
+bool make_file(std::string_view header, std::vector<Byte>& out) {
+  constexpr usize kMostData = 16 << 20;
+  TestPlatform platform;
+  Vector<Byte> copy;
+  MUST(copy.append({reinterpret_cast<const Byte*>(header.data()), header.size()}));
+  std::vector<Byte> data(kMostData);
+  auto file = ai::GgufFile::parse_header(std::move(copy), data, platform);
+  if (!file.has_value()) return false;
+  usize end = 0;
+  for (const ai::GgufTensor& tensor : (*file)->tensors()) {
+    fill(tensor, data.data() + tensor.offset);
+    end = std::max(end, tensor.offset + tensor.view.data.size());
+  }
+  out.assign(header.begin(), header.end());
+  out.insert(out.end(), data.begin(), data.begin() + static_cast<i64>(end));
+  return true;
+}
+
+}  // namespace
+
+std::vector<std::string> tiny_model_names() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder, error))
+    if (entry.path().extension() == ".golden") names.push_back(entry.path().stem());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool make_tiny_model(const std::string& name, TinyModel& out) {
+  std::string bytes;
+  if (!read_file(std::string(kFolder) + "/" + name + ".golden", bytes)) return false;
+  Cursor cursor(bytes);
+  std::string_view header = cursor.take(cursor.next<u32>());
+  if (!make_file(header, out.file)) return false;
+  u32 count = cursor.next<u32>();
+  out.vocabulary = cursor.next<u32>();
+  u32 tables = cursor.next<u32>();
+  out.tokens.clear();
+  for (u32 i = 0; i < count; i++) out.tokens.push_back(cursor.next<u32>());
+  for (u32 t = 0; t < tables; t++) {
+    float step = cursor.next<float>();
+    std::vector<float>& logits = t == 0 ? out.logits : out.reference;
+    logits.clear();
+    for (usize i = 0; i < usize{count} * out.vocabulary; i++)
+      logits.push_back(step * cursor.next<i16>());
+  }
+  return cursor.inside();
+}

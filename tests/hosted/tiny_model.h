@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tiny random models of tests/oracles/tiny_models.py: their files made anew from tensor names,
+// and llama.cpp's logits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernel/base/types.h"
+
+struct TinyModel {
+  std::vector<Byte> file;  // GGUF
+  u32 vocabulary = 0;
+  std::vector<u32> tokens;
+  std::vector<float> logits;     // (tokens, vocabulary) of llama.cpp
+  std::vector<float> reference;  // of llama.cpp on the same weights as F32; may be empty
+};
+
+// The names for which tests/goldens/models has a file, sorted.
+std::vector<std::string> tiny_model_names();
+// False when there is no such golden or it cannot be read.
+bool make_tiny_model(const std::string& name, TinyModel& out);

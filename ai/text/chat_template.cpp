@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Compiling chat templates, and giving them their variables.
+#include "ai/text/chat_template.h"
+
+#include <charconv>
+
+#include "ai/text/jinja_interpreter.h"
+#include "ai/text/jinja_parser.h"
+
+namespace ai {
+namespace {
+
+using namespace jinja;
+
+constexpr usize kMaxSource = kMiB;
+constexpr usize kMaxTree = 64 * kMiB;
+
+// Hugging Face passes templates on as Python reads them: "\n" line ends, one final "\n" dropped.
+Result<String> normalized(std::string_view source) {
+  String text;
+  TRY(text.reserve(source.size()));
+  for (usize i = 0; i < source.size(); i++) {
+    bool pair = source[i] == '\r' && i + 1 < source.size() && source[i + 1] == '\n';
+    if (!pair) TRY(text.push_back(source[i] == '\r' ? '\n' : source[i]));
+  }
+  if (text.view().ends_with('\n')) text.truncate(text.size() - 1);
+  return text;
+}
+
+// JSON of a client as values of a template. The parser has bounded its depth.
+class Importer {
+ public:
+  explicit Importer(Interpreter& in) : in_(in) {}
+
+  Result<Value> import(json::Value from) {
+    TRY(in_.spend(1));
+    switch (from.kind()) {
+      case json::Kind::kNull:
+        return none();
+      case json::Kind::kFalse:
+      case json::Kind::kTrue:
+        return boolean(from.is_true());
+      case json::Kind::kNumber:
+        return number(from.text());
+      case json::Kind::kString:
+        return string(from.text());
+      case json::Kind::kArray: {
+        List* list = TRY(in_.new_list());
+        for (json::Value element : from.elements()) {
+          Value value = TRY(import(element));
+          TRY(list->append(in_.arena(), value));
+        }
+        return list_value(list);
+      }
+      case json::Kind::kObject: {
+        Dict* dict = TRY(in_.new_dict());
+        for (json::Member member : from.members()) {
+          Value value = TRY(import(member.value));
+          TRY(in_.spend(dict->size / 8));
+          TRY(dict->set(in_.arena(), member.name, value));
+        }
+        return dict_value(dict);
+      }
+    }
+    return none();
+  }
+
+ private:
+  static Value number(std::string_view text) {
+    i64 value = 0;
+    auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool whole = status == std::errc() && end == text.data() + text.size();
+    return whole ? integer(value) : text_value(Kind::kFloat, text);
+  }
+
+  Interpreter& in_;
+};
+
+class CompiledTemplate final : public ChatTemplate {
+ public:
+  CompiledTemplate() : arena_(kMaxTree) {}
+  Result<void> compile(std::string_view source, TemplateError& error);
+  Result<void> render(std::span<const ChatMessage> messages, const TemplateOptions& options,
+                      String& out, TemplateError* error) const override;
+  bool knows_tools() const override {
+    return source_.view().find("tools") != std::string_view::npos;
+  }
+
+ private:
+  Result<void> render_once(std::span<const ChatMessage> messages, const TemplateOptions& options,
+                           bool parse_arguments, String& out, TemplateError& error) const;
+
+  Arena arena_;
+  String source_;
+  Body body_;
+};
+
+Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& error) {
+  if (source.size() > kMaxSource) {
+    Reporter(source, error).fail(0, "the template is longer than {} bytes", kMaxSource);
+    return fail(Errc::kInvalidArgument, "the chat template is too long");
+  }
+  source_ = TRY(normalized(source));
+  Reporter reporter(source_.view(), error);
+  Vector<Token> tokens = TRY(tokenize(source_.view(), arena_, reporter));
+  Parser parser(tokens.view(), arena_, reporter);
+  body_ = TRY(parser.parse_template());
+  return {};
+}
+
+// A tool call with its arguments as an object where the client sent them as text that is one.
+Result<void> parse_call_arguments(Interpreter& in, Value call,
+                                  Vector<base::Owner<json::Document>>& parsed) {
+  Value* function = call.is(Kind::kDict) ? call.dict->find("function") : nullptr;
+  if (function == nullptr || !function->is(Kind::kDict)) return {};
+  Value* arguments = function->dict->find("arguments");
+  if (arguments == nullptr || !arguments->is(Kind::kString)) return {};
+  auto document = json::Document::parse(arguments->text());
+  if (!document.has_value() || !document->root().is_object()) return {};
+  auto owner = TRY(base::make<json::Document>(std::move(*document)));
+  *arguments = TRY(Importer(in).import(owner->root()));
+  return parsed.push_back(std::move(owner));
+}
+
+Result<Value> import_message(Interpreter& in, const ChatMessage& message, bool parse_arguments,
+                             Vector<base::Owner<json::Document>>& parsed) {
+  Importer importer(in);
+  Dict* dict = TRY(in.new_dict());
+  TRY(dict->set(in.arena(), "role", string(message.role)));
+  Value content = message.has_content ? string(message.content) : none();
+  if (message.parts.present()) content = TRY(importer.import(message.parts));
+  TRY(dict->set(in.arena(), "content", content));
+  struct Optional {
+    std::string_view name, text;
+  };
+  const Optional optional[] = {{"name", message.name},
+                               {"tool_call_id", message.tool_call_id},
+                               {"reasoning_content", message.reasoning}};
+  for (const Optional& row : optional) {
+    if (!row.text.empty()) TRY(dict->set(in.arena(), row.name, string(row.text)));
+  }
+  if (message.tool_calls.is_array()) {
+    Value calls = TRY(importer.import(message.tool_calls));
+    for (const Value& call : calls.list->view()) {
+      if (parse_arguments) TRY(parse_call_arguments(in, call, parsed));
+    }
+    TRY(dict->set(in.arena(), "tool_calls", calls));
+  }
+  return dict_value(dict);
+}
+
+Result<void> define_variables(Interpreter& in, const TemplateOptions& options) {
+  Importer importer(in);
+  Value tools = options.tools.present() ? TRY(importer.import(options.tools)) : none();
+  Value documents = options.documents.present() ? TRY(importer.import(options.documents)) : none();
+  TRY(in.define("tools", tools));
+  TRY(in.define("documents", documents));
+  TRY(in.define("add_generation_prompt", boolean(options.add_generation_prompt)));
+  TRY(in.define("bos_token", string(options.bos)));
+  TRY(in.define("eos_token", string(options.eos)));
+  if (!options.extra.is_object()) return {};
+  for (json::Member member : options.extra.members()) {
+    Value value = TRY(importer.import(member.value));
+    TRY(in.define(member.name, value));
+  }
+  return {};
+}
+
+Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages,
+                                           const TemplateOptions& options, bool parse_arguments,
+                                           String& out, TemplateError& error) const {
+  Limits limits;
+  limits.steps = options.max_steps;
+  limits.output = options.max_output;
+  Arena arena(limits.memory);
+  Reporter reporter(source_.view(), error);
+  Vector<base::Owner<json::Document>> parsed;
+  Interpreter in(arena, reporter, limits, out, options.now_unix);
+  List* list = TRY(in.new_list());
+  for (const ChatMessage& message : messages) {
+    Value value = TRY(import_message(in, message, parse_arguments, parsed));
+    TRY(list->append(arena, value));
+  }
+  TRY(in.define("messages", list_value(list)));
+  TRY(define_variables(in, options));
+  return in.run(body_);
+}
+
+// Most templates want a tool call's arguments as an object, some as text: the first that works.
+Result<void> CompiledTemplate::render(std::span<const ChatMessage> messages,
+                                      const TemplateOptions& options, String& out,
+                                      TemplateError* error) const {
+  usize size = out.size();
+  TemplateError detail;
+  bool calls = std::any_of(messages.begin(), messages.end(),
+                           [](const ChatMessage& m) { return m.tool_calls.is_array(); });
+  Result<void> result = render_once(messages, options, true, out, detail);
+  if (!result.has_value() && calls && !detail.raised) {
+    out.truncate(size);
+    TemplateError second;
+    Result<void> again = render_once(messages, options, false, out, second);
+    if (again.has_value()) return again;
+  }
+  if (!result.has_value()) out.truncate(size);
+  if (error != nullptr) *error = detail;
+  return result;
+}
+
+}  // namespace
+
+Result<base::Owner<ChatTemplate>> ChatTemplate::compile(std::string_view source,
+                                                        TemplateError* error) {
+  TemplateError detail;
+  auto compiled = TRY(base::make<CompiledTemplate>());
+  Result<void> result = compiled->compile(source, detail);
+  if (error != nullptr) *error = detail;
+  TRY(std::move(result));
+  return base::Owner<ChatTemplate>(std::move(compiled));
+}
+
+}  // namespace ai

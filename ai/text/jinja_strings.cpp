@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Text as Python sees it (positions count code points), and values as text: str, repr, JSON.
+#include <limits>
+
+#include "ai/text/jinja_interpreter.h"
+#include "ai/tokenizer/unicode.h"
+#include "kernel/base/json.h"
+#include "kernel/base/utf8.h"
+
+namespace ai::jinja {
+namespace {
+
+constexpr u32 kMaxNesting = 64;  // of values written as text
+
+bool is_space(u32 code) {
+  // Python also counts the four ASCII separators as white space.
+  return (unicode::class_of(code) & unicode::kWhiteSpace) != 0 || (code >= 0x1c && code <= 0x1f);
+}
+
+bool is_letter(u32 code) {
+  return (unicode::class_of(code) & unicode::kLetter) != 0;
+}
+
+// The character before `end` of `text`, which is not at the beginning.
+usize previous_character(std::string_view text, usize end) {
+  usize at = end - 1;
+  while (at > 0 && end - at < 4 && (static_cast<u8>(text[at]) & 0xc0) == 0x80) at--;
+  return at + utf8::decode(text.substr(at, end - at)).bytes == end ? at : end - 1;
+}
+
+}  // namespace
+
+u64 count_characters(std::string_view text) {
+  u64 count = 0;
+  for (; !text.empty(); count++) text.remove_prefix(utf8::decode(text).bytes);
+  return count;
+}
+
+usize byte_offset(std::string_view text, u64 character) {
+  usize at = 0;
+  for (; character > 0 && at < text.size(); character--) at += utf8::decode(text.substr(at)).bytes;
+  return at;
+}
+
+std::string_view strip(std::string_view text, std::string_view characters, bool left, bool right) {
+  auto goes = [characters](std::string_view c) {
+    if (characters.empty()) return is_space(utf8::decode(c).code_point);
+    for (std::string_view rest = characters; !rest.empty();) {
+      u32 bytes = utf8::decode(rest).bytes;
+      if (rest.substr(0, bytes) == c) return true;
+      rest.remove_prefix(bytes);
+    }
+    return false;
+  };
+  while (left && !text.empty()) {
+    u32 bytes = utf8::decode(text).bytes;
+    if (!goes(text.substr(0, bytes))) break;
+    text.remove_prefix(bytes);
+  }
+  while (right && !text.empty()) {
+    usize at = previous_character(text, text.size());
+    if (!goes(text.substr(at))) break;
+    text = text.substr(0, at);
+  }
+  return text;
+}
+
+// "upper", "lower", "title" or "capitalize", by simple case mappings.
+Result<Value> change_case(Interpreter& in, std::string_view text, std::string_view how) {
+  TRY(in.spend(text.size() / 8));
+  String out;
+  bool inside_word = false, first = true;
+  for (; !text.empty(); first = false) {
+    utf8::Decoded c = utf8::decode(text);
+    bool up = how == "upper" || (how == "title" && !inside_word) || (how == "capitalize" && first);
+    u32 code = up ? unicode::to_upper(c.code_point) : unicode::to_lower(c.code_point);
+    inside_word = is_letter(c.code_point);
+    char bytes[4];
+    TRY(c.valid ? out.append({bytes, utf8::encode(code, bytes)})
+                : out.append(text.substr(0, c.bytes)));
+    text.remove_prefix(c.bytes);
+  }
+  return in.keep(out.view());
+}
+
+Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
+                           std::string_view from, std::string_view to, i64 most) {
+  if (from.empty()) return in.fail(offset, "replace() wants a text to look for");
+  TRY(in.spend(text.size() / 16));
+  String out;
+  for (; most != 0; most--) {
+    usize at = text.find(from);
+    if (at == std::string_view::npos) break;
+    TRY(in.spend(1 + to.size() / 64));
+    TRY(out.append(text.substr(0, at)));
+    TRY(out.append(to));
+    text.remove_prefix(at + from.size());
+  }
+  TRY(out.append(text));
+  return in.keep(out.view());
+}
+
+namespace {
+
+// Python's choice: single quotes unless only the text has some and no double ones.
+Result<void> append_quoted(std::string_view text, String& out) {
+  bool doubled =
+      text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
+  char quote = doubled ? '"' : '\'';
+  TRY(out.push_back(quote));
+  for (char c : text) {
+    constexpr std::string_view kSpecial = "\n\r\t\\", kLetters = "nrt\\";
+    usize special = kSpecial.find(c);
+    if (special != std::string_view::npos) {
+      TRY(out.push_back('\\'));
+      TRY(out.push_back(kLetters[special]));
+    } else if (c == quote) {
+      TRY(out.push_back('\\'));
+      TRY(out.push_back(c));
+    } else if (static_cast<u8>(c) < 0x20 || c == 0x7f) {
+      char escape[8];
+      TRY(out.append(base::format_into(escape, "\\x{:02x}", static_cast<u32>(c))));
+    } else {
+      TRY(out.push_back(c));
+    }
+  }
+  return out.push_back(quote);
+}
+
+Result<void> append_scalar(const Value& value, String& out) {
+  char digits[48];
+  switch (value.kind) {
+    case Kind::kNone:
+      return out.append("None");
+    case Kind::kBool:
+      return out.append(value.truth ? "True" : "False");
+    case Kind::kInteger:
+      return out.append(base::format_into(digits, "{}", value.integer));
+    case Kind::kFloat:
+    case Kind::kString:
+      return out.append(value.text());
+    case Kind::kUndefined:
+      return {};
+    default:
+      return out.append(base::format_into(digits, "<{}>", kind_name(value.kind)));
+  }
+}
+
+}  // namespace
+
+Result<void> append_text(Interpreter& in, const Value& value, String& out) {
+  bool nested = value.is_sequence() || value.is(Kind::kDict);
+  return nested ? append_repr(in, value, out) : append_scalar(value, out);
+}
+
+Result<void> append_repr(Interpreter& in, const Value& value, String& out, u32 depth) {
+  TRY(in.spend(1));
+  if (depth > kMaxNesting) return in.fail(0, "a value is nested too deeply to be written");
+  if (value.is(Kind::kString)) {
+    TRY(in.spend(value.size / 16));
+    return append_quoted(value.text(), out);
+  }
+  if (value.is(Kind::kUndefined)) return out.append("Undefined");
+  if (value.is(Kind::kDict)) {
+    TRY(out.push_back('{'));
+    for (u32 i = 0; i < value.dict->size; i++) {
+      if (i > 0) TRY(out.append(", "));
+      TRY(append_repr(in, value.dict->entries[i].key, out, depth + 1));
+      TRY(out.append(": "));
+      TRY(append_repr(in, value.dict->entries[i].value, out, depth + 1));
+    }
+    return out.push_back('}');
+  }
+  if (!value.is_sequence()) return append_scalar(value, out);
+  bool tuple = value.is(Kind::kTuple);
+  TRY(out.push_back(tuple ? '(' : '['));
+  for (u32 i = 0; i < value.list->size; i++) {
+    if (i > 0) TRY(out.append(", "));
+    TRY(append_repr(in, value.list->items[i], out, depth + 1));
+  }
+  if (tuple && value.list->size == 1) TRY(out.push_back(','));
+  return out.push_back(tuple ? ')' : ']');
+}
+
+namespace {
+
+Result<void> append_json_string(Interpreter& in, std::string_view text, String& out) {
+  TRY(in.spend(text.size() / 16));
+  base::StringWriter writer(out);
+  writer.write("\"");
+  // Python leaves U+007F as it is.
+  for (usize at; (at = text.find('\x7f')) != std::string_view::npos; text.remove_prefix(at + 1)) {
+    json::write_escaped(writer, text.substr(0, at));
+    writer.write("\x7f");
+  }
+  json::write_escaped(writer, text);
+  writer.write("\"");
+  return writer.status();
+}
+
+Result<void> append_break(const JsonStyle& style, u32 depth, String& out) {
+  if (style.indent < 0) return {};
+  TRY(out.push_back('\n'));
+  for (i64 i = 0; i < style.indent * depth; i++) TRY(out.push_back(' '));
+  return {};
+}
+
+// The first key in order after `last`; null when there is none. Dicts are small.
+const Entry* next_key(const Dict& dict, const Entry* last) {
+  const Entry* best = nullptr;
+  for (const Entry& entry : dict.view()) {
+    if (last != nullptr && entry.key.text() <= last->key.text()) continue;
+    if (best == nullptr || entry.key.text() < best->key.text()) best = &entry;
+  }
+  return best;
+}
+
+Result<void> append_json_dict(Interpreter& in, u32 offset, const Dict& dict, const JsonStyle& style,
+                              String& out, u32 depth) {
+  if (dict.size == 0) return out.append("{}");
+  TRY(out.push_back('{'));
+  const Entry* entry = nullptr;
+  for (u32 i = 0; i < dict.size; i++) {
+    TRY(in.spend(style.sort_keys ? 1 + dict.size / 4 : 1));
+    entry = style.sort_keys ? next_key(dict, entry) : &dict.entries[i];
+    if (entry == nullptr) break;
+    if (i > 0) TRY(out.append(style.item_separator));
+    TRY(append_break(style, depth + 1, out));
+    if (entry->key.is(Kind::kString)) {
+      TRY(append_json_string(in, entry->key.text(), out));
+    } else {
+      TRY(out.push_back('"'));
+      TRY(append_json(in, offset, entry->key, style, out, depth + 1));
+      TRY(out.push_back('"'));
+    }
+    TRY(out.append(style.key_separator));
+    TRY(append_json(in, offset, entry->value, style, out, depth + 1));
+  }
+  TRY(append_break(style, depth, out));
+  return out.push_back('}');
+}
+
+}  // namespace
+
+// json.dumps(value, ensure_ascii=False): what Hugging Face's "tojson" is.
+Result<void> append_json(Interpreter& in, u32 offset, const Value& value, const JsonStyle& style,
+                         String& out, u32 depth) {
+  TRY(in.spend(1));
+  if (depth > kMaxNesting) return in.fail(offset, "a value is nested too deeply to be written");
+  switch (value.kind) {
+    case Kind::kNone:
+      return out.append("null");
+    case Kind::kBool:
+      return out.append(value.truth ? "true" : "false");
+    case Kind::kInteger:
+    case Kind::kFloat:
+      return append_scalar(value, out);
+    case Kind::kString:
+      return append_json_string(in, value.text(), out);
+    case Kind::kDict:
+      return append_json_dict(in, offset, *value.dict, style, out, depth);
+    case Kind::kList:
+    case Kind::kTuple:
+      break;
+    default:
+      return in.fail(offset, "{} cannot be written as JSON", kind_name(value.kind));
+  }
+  if (value.list->size == 0) return out.append("[]");
+  TRY(out.push_back('['));
+  for (u32 i = 0; i < value.list->size; i++) {
+    if (i > 0) TRY(out.append(style.item_separator));
+    TRY(append_break(style, depth + 1, out));
+    TRY(append_json(in, offset, value.list->items[i], style, out, depth + 1));
+  }
+  TRY(append_break(style, depth, out));
+  return out.push_back(']');
+}
+
+}  // namespace ai::jinja

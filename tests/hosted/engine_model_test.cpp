@@ -29,6 +29,77 @@ usize certain(json::Value gaps) {
 
 }  // namespace
 
+namespace {
+
+struct Way {
+  const char* what;
+  ai::EngineOptions options;
+  u32 workers;
+  bool together;
+};
+
+// Serves the prompts; every sink has tokens, text and hashes afterwards.
+bool serve(const std::string& file, const Way& way, std::vector<std::vector<ai::TokenId>>& prompts,
+           std::vector<FakeSink>& sinks) {
+  std::string bytes = file;  // loading rewrites it
+  TestPlatform platform(way.workers);
+  auto engine = ai::Engine::load({reinterpret_cast<Byte*>(bytes.data()), bytes.size()}, platform,
+                                 way.options);
+  if (!engine.has_value()) return false;
+  for (usize i = 0; i < prompts.size(); i++) {
+    ai::Request request{.prompt = prompts[i],
+                        .sampling = {.temperature_milli = i % 2 == 0 ? 0 : 800, .seed = i},
+                        .max_tokens = 12,
+                        .ignore_end = true,
+                        .hash_logits = true};
+    if (!(*engine)->submit(request, sinks[i]).has_value()) return false;
+    while (!way.together && (*engine)->step()) {
+    }
+  }
+  while ((*engine)->step()) {
+  }
+  return (*engine)->kv_pages_used() == 0;
+}
+
+}  // namespace
+
+TEST(engine_model, stories_come_out_the_same_however_they_are_served) {
+  std::string path = model_path("stories260K-F32.gguf"), file;
+  if (path.empty() || !read_file(path, file)) return test.skip("stories260K is not here");
+  std::vector<std::vector<ai::TokenId>> prompts(3);
+  for (u32 i = 0; i < prompts.size(); i++) {
+    prompts[i].push_back(1);
+    for (u32 n = 0; n < 5 + 31 * i; n++) prompts[i].push_back(260 + (n * 7 + i / 2) % 200);
+  }
+  constexpr u64 kLargerPage = 46080;  // q8, 5 layers of 4 heads of 8: more than f16 takes
+  const Way ways[] = {
+      {"alone", {.prefill_chunk = 8192, .kernels = "reference", .speculate = false}, 1, false},
+      {"together", {.speculate = false}, 1, true},
+      {"by two workers", {.speculate = false}, 2, true},
+      {"in chunks of 7", {.prefill_chunk = 7, .speculate = false}, 1, true},
+      {"with guesses", {}, 1, false},
+      {"with guesses, together", {.prefill_chunk = 33}, 2, true},
+      {"in a small pool", {.context = 96, .kv_bytes = 3 * kLargerPage}, 1, true},
+  };
+  for (ai::KvType kv : {ai::KvType::kF16, ai::KvType::kQ8}) {
+    std::vector<FakeSink> wanted;
+    for (Way way : ways) {
+      way.options.kv_type = kv;
+      if (kv == ai::KvType::kQ8 && !way.together) continue;
+      std::vector<FakeSink> sinks(prompts.size());
+      bool served = serve(file, way, prompts, sinks);
+      if (!served) test.report(__FILE__, __LINE__, way.what);
+      REQUIRE(served);
+      for (usize i = 0; i < prompts.size() && !wanted.empty(); i++)
+        if (sinks[i].ids != wanted[i].ids || sinks[i].hashes != wanted[i].hashes ||
+            sinks[i].text != wanted[i].text)
+          test.report(__FILE__, __LINE__, way.what);
+      if (wanted.empty()) wanted = std::move(sinks);
+    }
+    EXPECT(wanted[0].ids.size() == 12 && !wanted[0].text.empty());
+  }
+}
+
 TEST(engine_model, smollm2_answers_as_llama_cpp_does) {
   std::string path = model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), bytes, goldens;
   if (path.empty() || !read_file(path, bytes)) return test.skip("SmolLM2 is not here");

@@ -71,6 +71,41 @@ void Listener::on_end(ai::FinishReason reason, const ai::Timings& timings, const
   ended_ = true;
 }
 
+// Looks for Ctrl-C while a step is under way: a long prompt is read in steps of seconds, and the
+// engine gives way to other threads between its operations. One thread for all answers.
+class Watch {
+ public:
+  void begin(Io& io, ai::Engine& engine, ai::RequestId id, const Listener& listener) {
+    // A script's terminal needs none, and without room for the thread Ctrl-C works between steps.
+    if (&io != &terminal_io()) return;
+    if (thread_ == nullptr)
+      thread_ = sched::spawn(
+                    "ctrl-c", [](void* self) { static_cast<Watch*>(self)->run(); }, this)
+                    .value_or(nullptr);
+    io_ = &io, engine_ = &engine, id_ = id, listener_ = &listener;
+    begun_.wake_all();
+  }
+  void end() { listener_ = nullptr; }
+
+ private:
+  [[noreturn]] void run() {
+    for (;;) {
+      while (listener_ == nullptr) begun_.wait();
+      if (!listener_->ended() && io_->interrupted()) engine_->cancel(id_);
+      sched::sleep_ns(kWatchNs);
+    }
+  }
+  static constexpr u64 kWatchNs = 10'000'000;
+
+  sched::Thread* thread_ = nullptr;
+  sched::WaitQueue begun_;
+  Io* io_ = nullptr;
+  ai::Engine* engine_ = nullptr;
+  ai::RequestId id_ = 0;
+  const Listener* listener_ = nullptr;  // null: nothing to watch
+};
+constinit Watch watch;
+
 }  // namespace
 
 void write_clean(base::Writer& out, std::string_view text) {
@@ -110,10 +145,12 @@ Result<Answer> generate(const ai::Request& request, Io& io, Show show) {
   Listener listener(io, show, answer);
   ai::Engine& engine = service.engine();
   ai::RequestId id = TRY(engine.submit(request, listener));
+  watch.begin(io, engine, id, listener);
   while (!listener.ended()) {
     if (!service.step()) sched::yield();
     if (!listener.ended() && io.interrupted()) engine.cancel(id);
   }
+  watch.end();
   perf_log().add_answer(answer.timings, answer.reason);
   return answer;
 }

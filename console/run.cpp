@@ -11,18 +11,33 @@ namespace {
 
 constexpr Option kRun{"run", OptionKind::kText, "", "\"COMMAND; COMMAND\"",
                       "commands to run before the prompt; end with poweroff to leave"};
+constexpr Option kCi{"ci", OptionKind::kFlag, "", "", "boots, says so and powers off", "zosia.ci"};
+constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "tells all about the machine",
+                       "zosia.diag"};
+constexpr Option kSelftest{
+    "selftest", OptionKind::kFlag, "", "", "checks the machine and powers off", "zosia.selftest"};
+constexpr Option kPerf{
+    "perf", OptionKind::kFlag, "", "", "measures the model's speed and powers off", "zosia.perf"};
+constexpr Option kTalk{"talk",      OptionKind::kFlag, "", "", "a conversation before the prompt",
+                       "zosia.talk"};
 KERNEL_OPTION(kRun);
+KERNEL_OPTION(kCi);
+KERNEL_OPTION(kDiag);
+KERNEL_OPTION(kSelftest);
+KERNEL_OPTION(kPerf);
+KERNEL_OPTION(kTalk);
 
-// A boot option that stands for commands. Later rows run after earlier ones.
+// A boot option that stands for commands; they run in this order.
 struct Mode {
   const Option* option;
   const char* commands;
 };
-
-constexpr Option kCi{"ci", OptionKind::kFlag, "", "", "boots, says so and powers off", "zosia.ci"};
-KERNEL_OPTION(kCi);
 constexpr Mode kModes[] = {
+    {&kDiag, "status; cpu; mem; models; dmesg"},
     {&kCi, "version; poweroff"},
+    {&kSelftest, "selftest; poweroff"},
+    {&kPerf, "perfline; poweroff"},
+    {&kTalk, "talk"},
 };
 
 void run_and_report(Shell& shell, std::string_view commands) {
@@ -43,8 +58,7 @@ void run() {
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
-  // Pasted text comes marked as such, so that its line ends do not run commands.
-  io().write("\x1b[?2004h");
+  io().write(kMarkPastes);
   for (;;) shell.prompt();
 }
 

@@ -9,6 +9,8 @@
 namespace console {
 
 constexpr std::string_view kPrompt = "marrow> ";
+// Pasted text comes marked as such, so that its line ends are no Enter.
+constexpr std::string_view kMarkPastes = "\x1b[?2004h";
 
 // The row of that name (case matters not; a leading '/' is forgiven: /poweroff), or null.
 const Command* find_command(std::string_view name);

@@ -28,6 +28,7 @@ Talk::Talk(Io& io, Conversation& conversation)
 Result<void> Talk::run() {
   EngineService& service = engine_service();
   TRY(service.load_default());
+  io_.write(kMarkPastes);
   base::format_to(io_, "Talking with {}. /help tells what there is, /exit leaves.\n",
                   service.engine().info().name);
   if (conversation_.turns() > 0)

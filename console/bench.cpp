@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `bench` and the one-line measurement of the boot option perf.
+#include "console/bench.h"
+
+#include <algorithm>
+
+#include "console/command.h"
+#include "console/perf_log.h"
+#include "console/storage.h"
+#include "console/talk.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/worker_pool.h"
+#include "kernel/time/clock.h"
+
+namespace console {
+namespace {
+
+constexpr Option kPerfTokens{
+    "perf.tokens",      OptionKind::kNumber, "64", "1..100000", "tokens that perf=1 generates",
+    "zosia.perf.tokens"};
+constexpr Option kPerfMinimum{"perf.min_tok_s",
+                              OptionKind::kText,
+                              "0",
+                              "NUMBER",
+                              "perf=1 fails below this many tokens a second",
+                              "zosia.perf.min_tok_s"};
+KERNEL_OPTION(kPerfTokens);
+KERNEL_OPTION(kPerfMinimum);
+
+class Meter final : public ai::RequestSink {
+ public:
+  void on_prefill(u32, u32) override {}
+  void on_token(const ai::TokenEvent& event) override {
+    if (event.id == ai::Tokenizer::kNoToken) return;
+    last_ns = timing::now_ns();
+    if (count++ == 0) first_ns = last_ns;
+  }
+  void on_end(ai::FinishReason why, const ai::Timings& t, const Error* e) override {
+    reason = why;
+    timings = t;
+    if (e != nullptr) error = *e;
+    ended = true;
+  }
+
+  u64 first_ns = 0, last_ns = 0;
+  u32 count = 0;
+  bool ended = false;
+  ai::FinishReason reason = ai::FinishReason::kError;
+  ai::Timings timings;
+  Error error{Errc::kIo, "the request failed"};
+  ai::RequestId id = 0;
+};
+
+// Varied, plain tokens: the same for every run, different for each request of a batch.
+Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 tokens, u32 salt) {
+  Vector<ai::TokenId> prompt;
+  TRY(prompt.reserve(tokens));
+  u32 state = 12345 + salt * 7919;
+  while (prompt.size() < tokens) {
+    state = state * 1664525 + 1013904223;  // Numerical Recipes' generator
+    ai::TokenId id = (state >> 8) % tokenizer.size();
+    if (tokenizer.is_control(id) || tokenizer.is_end(id)) continue;
+    TRY(prompt.push_back(id));
+  }
+  return prompt;
+}
+
+Result<void> serve(Io& io, std::span<Meter> meters) {
+  EngineService& service = engine_service();
+  auto all_ended = [&] {
+    return std::ranges::all_of(meters, [](const Meter& m) { return m.ended; });
+  };
+  while (!all_ended()) {
+    if (!service.step()) sched::yield();
+    if (!io.interrupted()) continue;
+    for (Meter& meter : meters)
+      if (!meter.ended) service.engine().cancel(meter.id);
+    return fail(Errc::kCancelled, "stopped");
+  }
+  for (const Meter& meter : meters)
+    if (meter.reason == ai::FinishReason::kError) return std::unexpected(meter.error);
+  return {};
+}
+
+}  // namespace
+
+Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch) {
+  ai::Engine& engine = engine_service().engine();
+  Vector<Meter> meters;
+  TRY(meters.resize(batch));
+  u64 start = timing::now_ns();
+  Result<void> submitted;
+  for (u32 i = 0; i < batch && submitted.has_value(); i++) {
+    Vector<ai::TokenId> tokens = TRY(make_prompt(engine.tokenizer(), prompt, i));
+    ai::Request request;
+    request.prompt = tokens.view();
+    request.max_tokens = generate;
+    request.ignore_end = true;
+    request.cache_prompt = false;
+    Result<ai::RequestId> id = engine.submit(request, meters[i]);
+    if (id.has_value()) {
+      meters[i].id = *id;
+    } else {
+      meters[i].ended = true;
+      submitted = std::unexpected(id.error());
+    }
+  }
+  if (!submitted.has_value()) {
+    for (Meter& meter : meters)
+      if (meter.id != 0 && !meter.ended) engine.cancel(meter.id);
+    return std::unexpected(submitted.error());
+  }
+  TRY(serve(io, meters.view()));
+  Measurement m{prompt, generate, batch};
+  u64 last_first = 0, last = 0;
+  for (const Meter& meter : meters) {
+    last_first = std::max(last_first, meter.first_ns);
+    last = std::max(last, meter.last_ns);
+    m.decoded += meter.count > 0 ? meter.count - 1 : 0;
+  }
+  m.prefill_ns = batch == 1 ? meters[0].timings.prefill_ns : last_first - start;
+  m.decode_ns = last - meters[0].first_ns;
+  m.gap_p50_ns = meters[0].timings.gap_p50_ns;
+  m.gap_p99_ns = meters[0].timings.gap_p99_ns;
+  m.gap_max_ns = meters[0].timings.gap_max_ns;
+  return m;
+}
+
+namespace {
+
+struct Case {
+  u32 prompt, generate, batch;
+};
+constexpr Case kMatrix[] = {
+    {32, 1, 1},   {128, 1, 1}, {512, 1, 1}, {16, 64, 1},
+    {512, 64, 1}, {16, 64, 2}, {16, 64, 4}, {16, 64, 8},
+};
+constexpr Case kQuickMatrix[] = {{32, 1, 1}, {128, 1, 1}, {16, 32, 1}, {16, 32, 4}};
+
+void print_header(bool csv, base::Writer& out) {
+  out.write(
+      csv ? "prompt,generate,batch,prefill_tok_s,decode_tok_s,gap_p50_ms,gap_p99_ms,gap_max_ms\n"
+          : " prompt  tokens  batch  prefill tok/s  decode tok/s   p50 ms    p99 ms    max ms\n");
+}
+
+void print_row(const Measurement& m, bool csv, base::Writer& out) {
+  base::format_to(
+      out,
+      csv ? "{},{},{},{},{},{},{},{}\n" : "{:>7} {:>7} {:>6} {:>14} {:>13} {:>8} {:>9} {:>9}\n",
+      m.prompt, m.generate, m.batch, tokens_per_second(u64{m.prompt} * m.batch, m.prefill_ns),
+      tokens_per_second(m.decoded, m.generate > 1 ? m.decode_ns : 0), milliseconds(m.gap_p50_ns),
+      milliseconds(m.gap_p99_ns), milliseconds(m.gap_max_ns));
+}
+
+Result<void> run_matrix(std::span<const Case> cases, bool csv, base::Writer& out, String& kept) {
+  base::StringWriter copy(kept);
+  print_header(csv, out);
+  print_header(true, copy);
+  u32 context = engine_service().engine().info().context;
+  for (const Case& row : cases) {
+    if (row.prompt + row.generate > context) continue;
+    Result<Measurement> m = measure(io(), row.prompt, row.generate, row.batch);
+    bool too_many = !m.has_value() && m.error().code == Errc::kFull;
+    if (too_many) continue;  // fewer requests at once than this row wants
+    if (!m.has_value()) return std::unexpected(m.error());
+    print_row(*m, csv, out);
+    print_row(*m, true, copy);
+  }
+  return copy.status();
+}
+
+Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
+  bool csv = false, quick = false, before = false;
+  for (std::string_view word : arguments.words.subspan(1)) {
+    csv = csv || word == "--csv";
+    quick = quick || word == "--quick";
+    before = before || word == "--last";
+    if (word != "--csv" && word != "--quick" && word != "--last")
+      return fail(Errc::kInvalidArgument, "bench [--quick] [--csv] [--last]");
+  }
+  if (before) {
+    String last = TRY(load_text("bench", "last"));
+    out.write(last.view());
+    return {};
+  }
+  EngineService& service = engine_service();
+  TRY(service.load_default());
+  if (!csv)
+    base::format_to(out, "{}, {}, kernels {}, {} threads\n", service.engine().info().name,
+                    service.engine().info().quantization, service.engine().kernels_name(),
+                    sched::worker_count());
+  String kept;
+  TRY(quick ? run_matrix(kQuickMatrix, csv, out, kept) : run_matrix(kMatrix, csv, out, kept));
+  String where = TRY(store_text("bench", "last", kept.view()));
+  if (!csv) base::format_to(out, "kept as {}; bench --last shows it again\n", where);
+  return {};
+}
+
+// One line for machines: what the boot option perf=1 prints.
+Result<void> run_perfline(const Arguments&, base::Writer& out) {
+  EngineService& service = engine_service();
+  TRY(service.load_default());
+  i32 minimum = TRY(parse_milli(options::text(kPerfMinimum), 1'000'000'000));
+  constexpr u32 kPrompt = 32;
+  u32 tokens = static_cast<u32>(options::number(kPerfTokens));
+  Measurement m = TRY(measure(io(), kPrompt, tokens, 1));
+  base::Decimal rate = base::ratio(m.decoded * 1'000'000'000, m.decode_ns, 3);
+  bool enough = rate.scaled >= minimum;
+  base::format_to(out,
+                  "marrow: perf tokens={} seconds={} tok_per_s={} prompt={} prefill_tok_per_s={} "
+                  "load_ms={} p50_ms={} p99_ms={} threads={} kernels={} {}\n",
+                  m.decoded + 1, base::ratio(m.prefill_ns + m.decode_ns, 1'000'000'000, 3), rate,
+                  m.prompt, tokens_per_second(m.prompt, m.prefill_ns),
+                  milliseconds(service.load_ns()), milliseconds(m.gap_p50_ns),
+                  milliseconds(m.gap_p99_ns), sched::worker_count(),
+                  service.engine().kernels_name(), enough ? "ok" : "TOO SLOW");
+  if (!enough) return fail(Errc::kOutOfRange, "slower than perf.min_tok_s");
+  return {};
+}
+
+constexpr Command kBench{
+    "bench", "bench [--quick] [--csv] [--last]", "prefill, decode and batches: a table of speeds",
+    run_bench,
+    "Prompts are made up and read anew each time. A decode row's rate is over its whole batch.\n"
+    "The table is kept; --last prints the one kept before, without measuring."};
+constexpr Command kPerfline{
+    "perfline", "perfline", "one line of speed, for scripts", run_perfline,
+    "What the boot option perf prints; perf.tokens and perf.min_tok_s count."};
+CONSOLE_COMMAND(kBench);
+CONSOLE_COMMAND(kPerfline);
+
+}  // namespace
+}  // namespace console

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bench, perfline and selftest over a scripted engine.
+#include "console/bench.h"
+
+#include "console/shell.h"
+#include "kernel/base/test.h"
+#include "tests/hosted/console_script.h"
+#include "tests/hosted/scripted_engine.h"
+
+namespace {
+
+std::string run(std::string_view line, u32& failed) {
+  ScriptedIo io;
+  console::set_io(&io);
+  console::Shell shell(io);
+  failed = shell.run(line).failed;
+  console::set_io(nullptr);
+  return io.written;
+}
+
+}  // namespace
+
+TEST(console_bench, measures_one_request) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  ScriptedIo io;
+  Result<console::Measurement> m = console::measure(io, 20, 10, 1);
+  REQUIRE(m.has_value());
+  EXPECT_EQ(m->decoded, u64{9});
+  EXPECT_EQ(m->prefill_ns, u64{1'000'000'000});
+  EXPECT_EQ(fake.engine->prompts[0].size(), usize{20});
+  EXPECT(fake.engine->requests[0].ignore_end);
+  EXPECT(!fake.engine->requests[0].cache_prompt);
+}
+
+TEST(console_bench, control_c_stops_it) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  ScriptedIo io;
+  io.interrupt_at = 5;
+  Result<console::Measurement> m = console::measure(io, 20, 50, 1);
+  REQUIRE(!m.has_value());
+  EXPECT_EQ(m.error().code, Errc::kCancelled);
+  EXPECT_EQ(fake.engine->running(), 0u);
+}
+
+TEST(console_bench, refused_requests_are_an_error_that_leaves_nothing_behind) {
+  WithScriptedEngine fake;
+  fake.engine->refuse = {Errc::kFull, "full"};
+  ScriptedIo io;
+  EXPECT(!console::measure(io, 20, 50, 2).has_value());
+}
+
+TEST(console_bench, perfline_is_one_line) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  u32 failed = 0;
+  std::string line = run("perfline", failed);
+  EXPECT_EQ(failed, 0u);
+  EXPECT(line.starts_with("marrow: perf tokens=64 seconds="));
+  EXPECT(line.ends_with("kernels=fake ok\n"));
+  EXPECT(run("bench --wrong", failed).find("bench [--quick]") != std::string::npos);
+  EXPECT_EQ(failed, 1u);
+}

@@ -131,6 +131,11 @@ void Talk::answer() {
   }
   if (!answer->text.view().ends_with('\n')) io_.write("\n");
   report(*answer, static_cast<u32>(prompt.size()));
+  if (answer->text.empty() && answer->reason != ai::FinishReason::kStop) {
+    // Nothing was said: the question is not left standing without an answer.
+    conversation_.undo();
+    return;
+  }
   Result<void> kept = conversation_.add(Role::kAssistant, answer->text.view());
   if (!kept.has_value()) say(kept.error());
 }

@@ -9,6 +9,7 @@ ARCH ?= x86_64
 V ?= 0
 DEBUG ?= 0
 SETUP ?= 1
+SAN ?= 0
 BUILD := build
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' "$(1)" "$(2)")
@@ -54,15 +55,15 @@ TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call
 # Pure parts of the machine side that unit tests and fuzzers reach.
 TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
-X86 := $(BUILD)/x86_64
+X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)
 LINUX_OBJ := $(X86)/linux/linux.o  # scripts/mk/linux.mk
 ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)
-SAN := $(BUILD)/host-san
+SAN_DIR := $(BUILD)/host-san
 SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC)
-SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN)/%.o)
-SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN)/%.o)
+SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN_DIR)/%.o)
+SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN_DIR)/%.o)
 
 all: kernel host  ## the kernel and the hosted twin
 .PHONY: all kernel host
@@ -97,7 +98,7 @@ $(BUILD)/host/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(HOST_FLAGS) -c $< -o $@
 
-$(SAN)/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
+$(SAN_DIR)/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
 	$(call say,SAN,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(SAN_FLAGS) -c $< -o $@
@@ -109,7 +110,7 @@ $(HOST_BIN): $(ENGINE_OBJ) $(HOST_OBJ)
 	$(call say,LINK,$@)
 	$(Q)g++ -no-pie -pthread -o $@ $^
 
-UNIT_TESTS := $(SAN)/unit_tests
+UNIT_TESTS := $(SAN_DIR)/unit_tests
 $(UNIT_TESTS): $(SAN_LIB_OBJ) $(SAN_TEST_OBJ)
 	$(call say,LINK,$@)
 	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
@@ -121,10 +122,10 @@ test-hosted: $(UNIT_TESTS)  ## unit tests under ASan and UBSan; F=substring sele
 # ---- fuzzing: tests/fuzz/NAME.cpp is libFuzzer target NAME ---------------------------------
 # The library objects are those of the unit tests: they carry the coverage probes already.
 # tests/hosted/test_*.cpp is what tests and fuzzers share (the test platform).
-TEST_SUPPORT_OBJ := $(patsubst %.cpp,$(SAN)/%.o,$(wildcard tests/hosted/test_*.cpp))
+TEST_SUPPORT_OBJ := $(patsubst %.cpp,$(SAN_DIR)/%.o,$(wildcard tests/hosted/test_*.cpp))
 FUZZ := $(BUILD)/fuzz
 T ?= 60
-$(FUZZ)/%: $(SAN)/tests/fuzz/%.o $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ)
+$(FUZZ)/%: $(SAN_DIR)/tests/fuzz/%.o $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)clang++-19 -fsanitize=address,undefined,fuzzer -pthread -o $@ $^
@@ -141,8 +142,8 @@ help:  ## this list
 	@grep -hE '^[a-z0-9_-]+:.*##' $(MAKEFILE_LIST) | sort -u | \
 	  sed -E 's/^([a-z0-9_-]+):[^#]*## *(.*)/\1\t\2/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 clean:  ## removes build/ but keeps downloads
-	rm -rf $(X86) $(BUILD)/host $(SAN) $(FUZZ) $(BUILD)/generated
+	rm -rf $(X86) $(BUILD)/host $(SAN_DIR) $(FUZZ) $(BUILD)/generated
 .PHONY: help clean
 
 -include $(ENGINE_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(HOST_OBJ:.o=.d) $(SAN_LIB_OBJ:.o=.d) $(SAN_TEST_OBJ:.o=.d)
--include $(wildcard $(SAN)/tests/fuzz/*.d)
+-include $(wildcard $(SAN_DIR)/tests/fuzz/*.d)

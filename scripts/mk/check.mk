@@ -29,7 +29,7 @@ compile_commands.json: FORCE | $$(GENERATED)
 # clang-tidy runs only on files that changed since they last passed (a stamp a file).
 tidy: $(TIDY_HOSTED:%=$(CHECK)/hosted/%.ok) $(TIDY_MACHINE:%=$(CHECK)/machine/%.ok)  ## clang-tidy
 	@echo "tidy: no fault"
-$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN)/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
+$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }

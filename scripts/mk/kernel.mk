@@ -9,6 +9,12 @@ KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(LINUX_OBJ) $(filter $(X86)/engine/kernel/%,$(
 $(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
 # A call chain is only as true as its frames: no function may replace that of its caller.
 KERNEL_FLAGS += -fno-optimize-sibling-calls
+# SAN=1: the kernel that boots checks itself for undefined behaviour (kernel/ubsan.cpp).
+ifeq ($(SAN),1)
+UBSAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=all -Wno-error
+ENGINE_FLAGS += $(UBSAN_FLAGS)
+KERNEL_FLAGS += $(UBSAN_FLAGS)
+endif
 KERNEL_LDFLAGS := -nostdlib -static --gc-sections -z max-page-size=4096 -z noexecstack \
   --build-id=none --fatal-warnings
 

@@ -1,11 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The kernel tables of this architecture, best first.
 #include "ai/kernels/table.h"
+#include "ai/quant/quant.h"
 
 namespace ai {
 
+namespace avx512 {
+#include "ai/kernels/lanes/entries.inc"
+
+constexpr KernelTable kTable = {
+    .name = "avx512-vnni",
+    .needs = CpuFeatures{}.with(CpuFeature::kAvx512).with(CpuFeature::kAvx512Vnni),
+#include "ai/kernels/lanes/table.inc"
+};
+}  // namespace avx512
+
+namespace avx2 {
+#include "ai/kernels/lanes/entries.inc"
+
+constexpr KernelTable kTable = {
+    .name = "avx2",
+    .needs = CpuFeatures{}.with(CpuFeature::kAvx2).with(CpuFeature::kF16c),
+#include "ai/kernels/lanes/table.inc"
+};
+}  // namespace avx2
+
+namespace sse41 {
+#include "ai/kernels/lanes/entries.inc"
+
+constexpr KernelTable kTable = {
+    .name = "sse41",
+    .needs = CpuFeatures{}.with(CpuFeature::kSsse3).with(CpuFeature::kSse41),
+#include "ai/kernels/lanes/table.inc"
+};
+}  // namespace sse41
+
 std::span<const KernelTable* const> arch_kernel_tables() {
-  return {};
+  static constexpr const KernelTable* kTables[] = {&avx512::kTable, &avx2::kTable, &sse41::kTable};
+  return kTables;
 }
 
 }  // namespace ai

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The loops around a product (tiles.h).
+#include "ai/kernels/tiles.h"
+
+#include <algorithm>
+
+#include "ai/quant/quant.h"
+
+namespace ai {
+namespace {
+
+constexpr usize kScratchBytes = 3 * sizeof(UnpackedColumn256);
+constexpr usize kGatherBytes = kGroupRows * 1024;  // 4 block columns of Q6_K and more of the rest
+
+struct Scratch {
+  alignas(64) Byte unpacked[kScratchBytes];
+  alignas(64) Byte gathered[kGatherBytes];
+  alignas(64) float acc[kChunkColumns][kGroupRows];
+};
+
+// One group against one chunk of activation vectors.
+class GroupProduct {
+ public:
+  GroupProduct(const MatMul& job, const TileSet& tiles, Scratch& scratch)
+      : job_(job), tiles_(tiles), scratch_(scratch), info_(quant_info(tiles.type)) {
+    column_bytes_ = kGroupRows * info_.block_bytes;
+    blocks_ = job.columns / info_.block_weights;
+    act_bytes_ = info_.block_weights == 32 ? sizeof(ActivationQ8x32) : sizeof(ActivationQ8x256);
+  }
+
+  void run(u32 group, u32 first_column, u32 columns) {
+    std::fill_n(scratch_.acc[0], columns * kGroupRows, 0.0f);
+    const Byte* at = static_cast<const Byte*>(job_.groups) + group * job_.group_bytes;
+    const Byte* activations =
+        static_cast<const Byte*>(job_.activations) + first_column * job_.activation_bytes;
+    u32 rows = std::min(kGroupRows, job_.rows - group * kGroupRows);
+    if (rows == kGroupRows)
+      product(at, blocks_, activations, columns);
+    else
+      remainder(at, rows, activations, columns);
+    store(group * kGroupRows, rows, first_column, columns);
+  }
+
+ private:
+  // The last rows lie as ordinary rows: interleaved here, a few blocks at a time.
+  void remainder(const Byte* rows_at, u32 rows, const Byte* activations, u32 columns) {
+    u32 step = static_cast<u32>(kGatherBytes / column_bytes_);
+    for (u32 block = 0; block < blocks_; block += step) {
+      u32 count = std::min(step, blocks_ - block);
+      gather_blocks(tiles_.type, rows_at, job_.group_bytes / kGroupRows, rows, block, count,
+                    scratch_.gathered);
+      product(scratch_.gathered, count, activations + block * act_bytes_, columns);
+    }
+  }
+
+  void product(const Byte* at, u32 count, const Byte* activations, u32 columns) {
+    if (columns <= kFusedColumns) {
+      tiles_.fused[columns - 1](at, count, activations, job_.activation_bytes, scratch_.acc[0]);
+      return;
+    }
+    for (u32 block = 0; block < count; block += tiles_.slice) {
+      u32 part = std::min(tiles_.slice, count - block);
+      tiles_.unpack(at + block * column_bytes_, part, scratch_.unpacked);
+      run_tiles(part, activations + block * act_bytes_, columns);
+    }
+  }
+
+  void run_tiles(u32 count, const Byte* activations, u32 columns) {
+    u32 size = kTileSizes - 1;
+    for (u32 column = 0; column < columns; column += 1u << size) {
+      while (tiles_.tile[size] == nullptr || columns - column < 1u << size) size--;
+      tiles_.tile[size](scratch_.unpacked, count, activations + column * job_.activation_bytes,
+                        job_.activation_bytes, scratch_.acc[column]);
+    }
+  }
+
+  void store(u32 row, u32 rows, u32 first_column, u32 columns) {
+    for (u32 b = 0; b < columns; b++) {
+      float* out = job_.out + (first_column + b) * job_.out_stride + row;
+      const float* acc = scratch_.acc[b];
+      for (u32 r = 0; r < rows; r++) out[r] = job_.accumulate ? out[r] + acc[r] : acc[r];
+    }
+  }
+
+  const MatMul& job_;
+  const TileSet& tiles_;
+  Scratch& scratch_;
+  const QuantInfo& info_;
+  usize column_bytes_, act_bytes_;
+  u32 blocks_;
+};
+
+}  // namespace
+
+void multiply_groups(const MatMul& job, const TileSet& tiles) {
+  Scratch scratch;
+  GroupProduct product(job, tiles, scratch);
+  for (u32 column = 0; column < job.batch; column += kChunkColumns) {
+    u32 columns = std::min(kChunkColumns, job.batch - column);
+    for (u32 group = job.first_group; group < job.last_group; group++)
+      product.run(group, column, columns);
+  }
+}
+
+}  // namespace ai

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The primitives of AVX2 with F16C. Included only by avx2_*.cpp; everything has internal linkage.
+#pragma once
+
+#include <immintrin.h>
+
+#include "ai/attention/steps.h"
+#include "ai/kernels/activations.h"
+#include "ai/kernels/tiles.h"
+#include "ai/quant/quant.h"
+
+#define LANES_ENTRY [[gnu::target("avx2,f16c")]] static
+#define LANES [[gnu::target("avx2,f16c"), gnu::always_inline]] static inline
+#define UNROLL _Pragma("GCC unroll 16")
+
+namespace ai::avx2 {
+
+#include "arch/x86_64/simd/avx256.h"
+
+constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
+
+// VPMADDUBSW adds two products a 16-bit lane: after how many additions of 2 * highest * 127 it
+// must be widened to stay below 2^15. 15: 8 (30480), 31: 4 (31496), 63: 2 (32004), 128: 1 (32512).
+constexpr u32 fold_after(u32 highest) {
+  u32 most = 32767 / (2 * highest * 127), power = 1;
+  while (power * 2 <= most && power < 8) power *= 2;
+  return power;
+}
+
+LANES Partial zero_partial() {
+  return _mm256_setzero_si256();
+}
+template <bool wide>
+LANES Partial mac(Partial sum, I weights, I activations) {
+  if constexpr (wide)
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(activations, weights));
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, activations));
+}
+LANES I fold(I sum, Partial partial) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(partial, _mm256_set1_epi16(1)));
+}
+LANES I fold_scaled(I sum, Partial partial, I scale) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(partial, scale));
+}
+// Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
+template <u32 i>
+LANES I scale_of(I bytes) {
+  return _mm256_srai_epi16(pick<kZ, i, kZ, i>(bytes), 8);
+}
+LANES I dot_pairs(I sum, I pairs, I activations) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, activations));
+}
+
+}  // namespace ai::avx2

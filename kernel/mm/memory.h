@@ -45,7 +45,7 @@ enum class Purpose : u8 {
 };
 
 const char* purpose_name(Purpose purpose);
-// "kv cache" gives kKvCache; a name that no row has gives `fallback`.
+// "KV cache" gives kKvCache, whatever the case; a name that no row has gives `fallback`.
 Purpose purpose_from_name(std::string_view name, Purpose fallback);
 
 // Takes over the loader's map. Touches only its own map of pages, never all RAM.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Names of page purposes, and the table that `mem` prints.
+#include <algorithm>
 #include <iterator>
 
 #include "kernel/mm/memory.h"
@@ -14,6 +15,11 @@ constexpr const char* kNames[] = {
 };
 static_assert(std::size(kNames) == static_cast<usize>(Purpose::kCount));
 
+bool same_but_for_case(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 }  // namespace
 
 const char* purpose_name(Purpose purpose) {
@@ -22,7 +28,7 @@ const char* purpose_name(Purpose purpose) {
 
 Purpose purpose_from_name(std::string_view name, Purpose fallback) {
   for (usize i = static_cast<usize>(Purpose::kKernel); i < std::size(kNames); i++)
-    if (name == kNames[i]) return static_cast<Purpose>(i);
+    if (same_but_for_case(name, kNames[i])) return static_cast<Purpose>(i);
   return fallback;
 }
 

@@ -61,6 +61,13 @@ struct Random {
 
 }  // namespace
 
+TEST(mm_page_map, purposes_have_names) {
+  EXPECT(mm::purpose_from_name("KV cache", Purpose::kOther) == Purpose::kKvCache);
+  EXPECT(mm::purpose_from_name("weights", Purpose::kOther) == Purpose::kWeights);
+  EXPECT(mm::purpose_from_name("workspace", Purpose::kEngine) == Purpose::kEngine);
+  EXPECT(mm::purpose_from_name("free", Purpose::kOther) == Purpose::kOther);
+}
+
 TEST(mm_page_map, ram_is_counted_to_the_last_byte) {
   Machine small(kSmall);
   EXPECT_EQ(small.ram(), 256 * kMiB);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Any bytes, cut anywhere: a connection answers, waits or closes, and says the same however cut.
+#include "kernel/base/format.h"
 #include "kernel/net/http_connection.h"
 
 namespace {

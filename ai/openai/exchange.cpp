@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Exchanges and choices: tokens come in from the engine, text goes out in the API's form.
+#include "ai/openai/exchange.h"
+
+#include "ai/openai/service.h"
+
+namespace ai::openai {
+
+// ---- choice ---------------------------------------------------------------------------------
+
+// Out of memory in the middle of an answer: the answer ends with an error, the server goes on.
+void Choice::keep(Result<void> result) {
+  if (!result.has_value()) exchange_.choice_ended(*this, &result.error());
+}
+
+void Choice::on_prefill(u32 done, u32 total) {
+  exchange_.prefill(done, total);
+}
+
+void Choice::on_token(const TokenEvent& event) {
+  // Text without a token is the rest of a token that came before.
+  if (event.id != Tokenizer::kNoToken) count_token(event);
+  if (event.text.empty()) return;
+  if (reader != nullptr)
+    keep(reader->feed(event.text));
+  else
+    on_content(event.text);
+}
+
+void Choice::count_token(const TokenEvent& event) {
+  Service& service = exchange_.service();
+  u64 now = service.backend().now_ns();
+  if (exchange_.first_token_ns == 0) exchange_.first_token_ns = now - exchange_.accepted_ns;
+  if (last_token_ns_ != 0) service.metrics().gap(now - last_token_ns_);
+  last_token_ns_ = now;
+  service.metrics().tokens_generated++;
+  if (exchange_.parameters.want_logprobs) {
+    u32 first = static_cast<u32>(tops_.size());
+    keep(tops_.append(event.top));
+    keep(logprobs_.push_back(
+        {event.id, event.logprob_micro, first, static_cast<u32>(event.top.size())}));
+  }
+  if (exchange_.parameters.return_tokens) keep(tokens_.push_back(event.id));
+}
+
+void Choice::on_content(std::string_view text) {
+  if (!exchange_.streaming()) return keep(content_.append(text));
+  if (exchange_.has_reply()) exchange_.form().text(exchange_, *this, text);
+}
+
+void Choice::on_call(std::string_view name) {
+  Result<base::Owner<ToolCall>> call = base::make<ToolCall>();
+  if (!call.has_value()) return keep(std::unexpected(call.error()));
+  keep((*call)->name.append(name));
+  base::format_into((*call)->id, "call_{:016x}", exchange_.service().backend().random());
+  keep(calls_.push_back(std::move(*call)));
+  if (exchange_.streaming() && exchange_.has_reply() && !calls_.empty())
+    exchange_.form().call(exchange_, *this, *calls_.back());
+}
+
+void Choice::on_arguments(std::string_view json_text) {
+  if (calls_.empty()) return;
+  keep(calls_.back()->arguments.append(json_text));
+  if (exchange_.streaming() && exchange_.has_reply())
+    exchange_.form().arguments(exchange_, *this, json_text);
+}
+
+void Choice::on_end(FinishReason reason, const Timings& timings, const Error* error) {
+  if (done_) return;
+  if (reader != nullptr) keep(reader->finish());
+  timings_ = timings;
+  reason_ = reason;
+  done_ = true;
+  bool failed = reason == FinishReason::kError ||
+                (reason == FinishReason::kContextFull && timings.generated_tokens == 0);
+  exchange_.choice_ended(*this, failed ? error : nullptr);
+}
+
+const char* Choice::finish_reason() const {
+  if (reason_ == FinishReason::kLength || reason_ == FinishReason::kContextFull) return "length";
+  return calls_.empty() ? "stop" : "tool_calls";
+}
+
+// ---- exchange -------------------------------------------------------------------------------
+
+Result<void> Exchange::make_choices(ApiError& error) {
+  u64 random = service_.backend().random();
+  id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
+  created_ = service_.backend().unix_seconds();
+  if (!parameters.seed_given) parameters.sampling.seed = random;
+  for (u32 p = 0; p < prompts.size(); p++)
+    for (u32 i = 0; i < parameters.n; i++) {
+      base::Owner<Choice> choice =
+          TRY(base::make<Choice>(*this, static_cast<u32>(choices_.size())));
+      choice->prompt = p;
+      choice->grammar = TRY(service_.make_grammar(*this, error));
+      if (tools.mode != ToolChoice::Mode::kNone)
+        choice->reader =
+            TRY(base::make<ToolCallReader>(tools.mode == ToolChoice::Mode::kRequired, *choice));
+      TRY(choices_.push_back(std::move(choice)));
+    }
+  return {};
+}
+
+void Exchange::start_stream() {
+  if (!parameters.stream || reply_ == nullptr) return;
+  reply_->begin_stream(200, form_.stream_type());
+  stream_open_ = true;
+  last_send_ns_ = service_.backend().now_ns();
+  form_.begin(*this);
+}
+
+void Exchange::submit_all() {
+  submitted = true;
+  Engine* engine = service_.backend().engine();
+  for (base::Owner<Choice>& choice : choices_) {
+    if (closed_ || failed_) return;
+    Request request;
+    request.prompt = prompts[choice->prompt].view();
+    request.sampling = parameters.sampling;
+    // Choices differ, and the first is what n = 1 would have said.
+    request.sampling.seed += choice->index();
+    request.bias = parameters.bias.view();
+    request.max_tokens = parameters.max_tokens;
+    request.stop = parameters.stop.view();
+    request.ignore_end = parameters.ignore_end;
+    request.logprobs = parameters.want_logprobs ? std::max(parameters.logprobs, 1u) : 0;
+    request.grammar = choice->grammar.get();
+    request.slide = parameters.slide;
+    request.cache_prompt = parameters.cache_prompt;
+    // The other choices of a prompt share what the first one has read.
+    const Choice& first = *choices_[choice->index() / parameters.n * parameters.n];
+    if (&first != choice.get() && !first.done()) request.fork_of = first.id;
+    Result<RequestId> id = engine == nullptr
+                               ? Result<RequestId>(fail(Errc::kBusy, "the model was unloaded"))
+                               : engine->submit(request, *choice);
+    if (!id.has_value()) {
+      choice->submitted = false;
+      return fail_with(id.error());
+    }
+    choice->id = *id;
+    choice->submitted = true;
+  }
+  service_.backend().work_waits();
+}
+
+void Exchange::cancel_all() {
+  Engine* engine = service_.backend().engine();
+  for (base::Owner<Choice>& choice : choices_)
+    if (choice->submitted && !choice->done() && engine != nullptr) engine->cancel(choice->id);
+}
+
+bool Exchange::finished() const {
+  if (!closed_ && reply_ != nullptr) return false;
+  for (const base::Owner<Choice>& choice : choices_)
+    if (choice->submitted && !choice->done()) return false;
+  return true;
+}
+
+void Exchange::choice_ended(Choice& choice, const Error* error) {
+  if (closed_ || failed_) return;
+  if (error != nullptr) return fail_with(*error);
+  if (!choice.done()) return;
+  if (reply_ != nullptr && streaming()) form_.end_choice(*this, choice);
+  if (++ended_ < choices_.size()) return;
+  service_.log_done(*this);
+  if (reply_ != nullptr && streaming())
+    form_.end(*this);
+  else if (reply_ != nullptr)
+    answer_whole();
+  close();
+}
+
+void Exchange::answer_whole() {
+  scratch_.clear();
+  base::StringWriter sink(scratch_);
+  json::Writer w(sink);
+  form_.whole(*this, w);
+  service_.respond_json(*reply_, 200, sink.status().has_value() ? scratch_.view() : "{}");
+  closed_ = true;
+}
+
+// The other choices are cancelled by the service's next tick: this may be inside the engine.
+void Exchange::fail_with(const Error& error) {
+  failed_ = true;
+  ApiError api;
+  if (error.code == Errc::kContextFull)
+    service_.context_error(static_cast<u32>(prompts[0].size()), api);
+  else if (error.code == Errc::kCorrupt || error.code == Errc::kNotFound)
+    (void)api.refuse(500, "server_error", "generation_failed", "{}", error.what);
+  else
+    api.take(error);
+  service_.log_failed(*this, error);
+  if (reply_ == nullptr) return close();
+  if (stream_open_)
+    form_.error(*this, api);
+  else
+    service_.respond_error(*reply_, api, form_.error_form());
+  if (!stream_open_) closed_ = true;
+  close();
+}
+
+void Exchange::close() {
+  if (!closed_ && reply_ != nullptr && stream_open_) reply_->end();
+  closed_ = true;
+  reply_ = nullptr;
+}
+
+void Exchange::tick(u64 now_ns) {
+  if (!stream_open_ || closed_ || reply_ == nullptr || !form_.sse()) return;
+  if (now_ns - last_send_ns_ < service_.options().heartbeat_ns) return;
+  char line[64];
+  // Comments (a leading colon) are ignored by every client; other events are not.
+  send_text(base::format_into(line, ": prefill {}/{}\n\n", prefill_done_, prefill_total_));
+}
+
+void Exchange::send_text(std::string_view text) {
+  if (reply_ == nullptr || closed_) return;
+  last_send_ns_ = service_.backend().now_ns();
+  reply_->send(text);
+}
+
+void Exchange::begin_event(std::string_view event) {
+  scratch_.clear();
+  base::StringWriter sink(scratch_);
+  if (!event.empty()) base::format_to(sink, "event: {}\n", event);
+  sink.write("data: ");
+}
+
+void Exchange::end_event() {
+  if (!scratch_.append("\n\n").has_value()) return;
+  send_text(scratch_.view());
+}
+
+u32 Exchange::total_generated() const {
+  u32 sum = 0;
+  for (const base::Owner<Choice>& c : choices_) sum += c->timings().generated_tokens;
+  return sum;
+}
+
+u32 Exchange::prompt_tokens() const {
+  u32 sum = 0;
+  for (const Vector<TokenId>& p : prompts) sum += static_cast<u32>(p.size());
+  return sum;
+}
+
+// What n choices of one prompt share is counted once, as the prompt's tokens are.
+u32 Exchange::cached_tokens() const {
+  u32 sum = 0;
+  for (const base::Owner<Choice>& c : choices_)
+    if (c->index() % parameters.n == 0) sum += c->timings().cached_tokens;
+  return sum;
+}
+
+// ---- shared parts of answers ----------------------------------------------------------------
+
+void Form::error(Exchange& exchange, const ApiError& error) const {
+  String text;
+  base::StringWriter sink(text);
+  write_error(error, error_form(), sink);
+  exchange.send_text("data: ");
+  exchange.send_text(text.view());
+  exchange.send_text("\n\n");
+}
+
+void write_usage(Exchange& exchange, json::Writer& w) {
+  u32 prompt = exchange.prompt_tokens(), generated = exchange.total_generated();
+  w.begin_object();
+  w.field("prompt_tokens", prompt).field("completion_tokens", generated);
+  w.field("total_tokens", prompt + generated);
+  w.key("prompt_tokens_details").begin_object();
+  w.field("cached_tokens", exchange.cached_tokens()).end_object();
+  w.key("completion_tokens_details").begin_object().field("reasoning_tokens", 0).end_object();
+  w.end_object();
+}
+
+void write_timings(const Timings& t, json::Writer& w) {
+  u32 prompt = t.prompt_tokens - std::min(t.prompt_tokens, t.cached_tokens);
+  // The first token comes out of the prefill; decoding makes the others.
+  u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
+  constexpr u64 kNsPerMs = 1'000'000, kNsPerSecond = 1'000'000'000;
+  auto per_second = [](u64 count, u64 ns) { return base::ratio(count * kNsPerSecond, ns, 2); };
+  w.begin_object();
+  w.field("cache_n", t.cached_tokens).field("prompt_n", prompt);
+  w.field("prompt_ms", base::ratio(t.prefill_ns, kNsPerMs, 3));
+  w.field("prompt_per_token_ms", base::ratio(t.prefill_ns, kNsPerMs * std::max(prompt, 1u), 3));
+  w.field("prompt_per_second", per_second(prompt, t.prefill_ns));
+  w.field("predicted_n", t.generated_tokens);
+  w.field("predicted_ms", base::ratio(t.decode_ns, kNsPerMs, 3));
+  w.field("predicted_per_token_ms",
+          base::ratio(t.decode_ns, kNsPerMs * std::max<u64>(decoded, 1), 3));
+  w.field("predicted_per_second", per_second(decoded, t.decode_ns));
+  w.field("first_token_ms", base::ratio(t.first_token_ns, kNsPerMs, 3));
+  w.field("gap_p50_ms", base::ratio(t.gap_p50_ns, kNsPerMs, 3));
+  w.field("gap_p99_ms", base::ratio(t.gap_p99_ns, kNsPerMs, 3));
+  w.field("draft_n", t.drafted_tokens).field("draft_n_accepted", t.accepted_tokens);
+  w.end_object();
+}
+
+namespace {
+
+void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {
+  std::string_view piece = exchange.service().token_text(id);
+  w.field("token", piece).field("logprob", base::Decimal{micro, 6});
+  w.key("bytes").begin_array();
+  for (char c : piece) w.value(static_cast<u32>(static_cast<u8>(c)));
+  w.end_array();
+}
+
+}  // namespace
+
+void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
+  if (!exchange.parameters.want_logprobs) {
+    w.null();
+    return;
+  }
+  w.begin_object().key("content").begin_array();
+  for (const Choice::LogprobEntry& entry : choice.logprobs(from)) {
+    w.begin_object();
+    write_token(exchange, entry.id, entry.micro, w);
+    w.key("top_logprobs").begin_array();
+    u32 wanted = std::min(entry.top_count, exchange.parameters.logprobs);
+    for (const TokenLogprob& top : choice.tops().subspan(entry.first_top, wanted)) {
+      w.begin_object();
+      write_token(exchange, top.id, top.logprob_micro, w);
+      w.end_object();
+    }
+    w.end_array().end_object();
+  }
+  w.end_array().field_null("refusal").end_object();
+}
+
+}  // namespace ai::openai

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Answers of /v1/completions, of llama-server's /completion, and plain streamed text.
+#include "ai/openai/exchange.h"
+#include "ai/openai/service.h"
+
+namespace ai::openai {
+namespace {
+
+// ---- /v1/completions ------------------------------------------------------------------------
+
+class CompletionForm final : public Form {
+ public:
+  void whole(Exchange& exchange, json::Writer& w) const override {
+    w.begin_object();
+    head(exchange, w);
+    w.key("choices").begin_array();
+    for (base::Owner<Choice>& choice : exchange.choices()) {
+      w.begin_object().field("index", choice->index());
+      String text;
+      base::StringWriter sink(text);
+      if (exchange.echo) sink.write(exchange.prompt_text.view());
+      sink.write(choice->content());
+      w.field("text", text).key("logprobs");
+      logprobs(exchange, *choice, 0, w);
+      w.field("finish_reason", choice->finish_reason()).end_object();
+    }
+    w.end_array().key("usage");
+    write_usage(exchange, w);
+    w.key("timings");
+    write_timings(exchange.choices()[0]->timings(), w);
+    w.end_object();
+  }
+
+  void begin(Exchange& exchange) const override {
+    if (!exchange.echo) return;
+    for (base::Owner<Choice>& choice : exchange.choices())
+      text(exchange, *choice, exchange.prompt_text.view());
+  }
+
+  void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
+    chunk(exchange, choice, text, nullptr);
+  }
+  void end_choice(Exchange& exchange, Choice& choice) const override {
+    chunk(exchange, choice, "", choice.finish_reason());
+  }
+  void end(Exchange& exchange) const override {
+    if (exchange.parameters.include_usage)
+      exchange.send_event({}, [&](json::Writer& w) {
+        w.begin_object();
+        head(exchange, w);
+        w.key("choices").begin_array().end_array().key("usage");
+        write_usage(exchange, w);
+        w.end_object();
+      });
+    exchange.send_text("data: [DONE]\n\n");
+  }
+
+ private:
+  static void head(Exchange& exchange, json::Writer& w) {
+    w.field("id", exchange.id()).field("object", "text_completion");
+    w.field("created", exchange.created());
+    w.field("model", exchange.service().backend().model_id());
+    w.field("system_fingerprint", exchange.service().backend().fingerprint());
+  }
+
+  static void chunk(Exchange& exchange, Choice& choice, std::string_view text, const char* finish) {
+    exchange.send_event({}, [&](json::Writer& w) {
+      w.begin_object();
+      head(exchange, w);
+      w.key("choices").begin_array().begin_object();
+      w.field("index", choice.index()).field("text", text).key("logprobs");
+      logprobs(exchange, choice, choice.logprobs_sent, w);
+      choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
+      if (finish == nullptr)
+        w.field_null("finish_reason");
+      else
+        w.field("finish_reason", finish);
+      w.end_object().end_array();
+      if (finish != nullptr) {
+        w.key("timings");
+        write_timings(choice.timings(), w);
+      }
+      w.end_object();
+    });
+  }
+
+  // Four lists of equal length, as this API has them.
+  static void logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
+    if (!exchange.parameters.want_logprobs) {
+      w.null();
+      return;
+    }
+    Service& service = exchange.service();
+    std::span<const Choice::LogprobEntry> all = choice.logprobs(0), list = all.subspan(from);
+    w.begin_object().key("tokens").begin_array();
+    for (const auto& e : list) w.value(service.token_text(e.id));
+    w.end_array().key("token_logprobs").begin_array();
+    for (const auto& e : list) w.value(base::Decimal{e.micro, 6});
+    w.end_array().key("top_logprobs").begin_array();
+    for (const auto& e : list) {
+      w.begin_object();
+      u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
+      for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted))
+        w.field(service.token_text(top.id), base::Decimal{top.logprob_micro, 6});
+      w.end_object();
+    }
+    w.end_array().key("text_offset").begin_array();
+    usize offset = exchange.echo ? exchange.prompt_text.size() : 0;
+    for (usize i = 0; i < all.size(); i++) {
+      if (i >= from) w.value(offset);
+      offset += service.token_text(all[i].id).size();
+    }
+    w.end_array().end_object();
+  }
+};
+
+// ---- llama-server's /completion ------------------------------------------------------------
+
+class LlamaForm final : public Form {
+ public:
+  void whole(Exchange& exchange, json::Writer& w) const override {
+    Choice& choice = *exchange.choices()[0];
+    final_object(exchange, choice, choice.content(), w);
+  }
+  void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
+    exchange.send_event({}, [&](json::Writer& w) {
+      w.begin_object().field("index", choice.index()).field("content", text);
+      tokens(exchange, choice, w);
+      w.field("stop", false).field("id_slot", 0);
+      w.field("tokens_predicted", choice.tokens().size());
+      w.field("tokens_evaluated", exchange.prompt_tokens());
+      probabilities(exchange, choice, w);
+      w.end_object();
+    });
+  }
+  void end_choice(Exchange& exchange, Choice& choice) const override {
+    exchange.send_event({}, [&](json::Writer& w) { final_object(exchange, choice, "", w); });
+  }
+
+ private:
+  static void tokens(Exchange& exchange, Choice& choice, json::Writer& w) {
+    w.key("tokens").begin_array();
+    if (exchange.parameters.return_tokens)
+      for (TokenId id : choice.tokens().subspan(choice.tokens_sent)) w.value(id);
+    choice.tokens_sent = static_cast<u32>(choice.tokens().size());
+    w.end_array();
+  }
+  static void probabilities(Exchange& exchange, Choice& choice, json::Writer& w) {
+    if (!exchange.parameters.want_logprobs) return;
+    w.key("completion_probabilities");
+    json::Writer& list = w.begin_array();
+    for (const Choice::LogprobEntry& e : choice.logprobs(choice.logprobs_sent)) {
+      list.begin_object().field("id", e.id);
+      list.field("token", exchange.service().token_text(e.id));
+      list.field("logprob", base::Decimal{e.micro, 6}).key("top_logprobs").begin_array();
+      u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
+      for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted)) {
+        list.begin_object().field("id", top.id);
+        list.field("token", exchange.service().token_text(top.id));
+        list.field("logprob", base::Decimal{top.logprob_micro, 6}).end_object();
+      }
+      list.end_array().end_object();
+    }
+    list.end_array();
+    choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
+  }
+  static void final_object(Exchange& exchange, Choice& choice, std::string_view content,
+                           json::Writer& w) {
+    const Timings& t = choice.timings();
+    bool limit = std::string_view(choice.finish_reason()) == "length";
+    w.begin_object().field("index", choice.index()).field("content", content);
+    tokens(exchange, choice, w);
+    w.field("id_slot", 0).field("stop", true);
+    w.field("model", exchange.service().backend().model_id());
+    w.field("tokens_predicted", t.generated_tokens).field("tokens_evaluated", t.prompt_tokens);
+    w.field("tokens_cached", t.cached_tokens).field("truncated", false);
+    w.field("stop_type", limit ? "limit" : exchange.parameters.stop.empty() ? "eos" : "word");
+    w.field("stopping_word", "").field("prompt", exchange.prompt_text);
+    w.field("has_new_line", content.find('\n') != std::string_view::npos);
+    probabilities(exchange, choice, w);
+    w.key("generation_settings").begin_object();
+    const SamplerParams& s = exchange.parameters.sampling;
+    w.field("n_predict",
+            exchange.parameters.max_tokens == 0 ? i64{-1} : i64{exchange.parameters.max_tokens});
+    w.field("seed", s.seed).field("temperature", base::Decimal{s.temperature_milli, 3});
+    w.field("top_k", s.top_k).field("top_p", base::Decimal{s.top_p_milli, 3});
+    w.field("min_p", base::Decimal{s.min_p_milli, 3});
+    w.field("n_ctx", exchange.service().context()).end_object();
+    w.key("timings");
+    write_timings(t, w);
+    w.end_object();
+  }
+};
+
+// ---- plain text ------------------------------------------------------------------------------
+
+class TextForm final : public Form {
+ public:
+  const char* stream_type() const override { return "text/plain; charset=utf-8"; }
+  bool sse() const override { return false; }
+  void whole(Exchange&, json::Writer& w) const override { w.null(); }  // always streamed
+  void text(Exchange& exchange, Choice&, std::string_view text) const override {
+    exchange.send_text(text);
+  }
+  void error(Exchange& exchange, const ApiError& error) const override {
+    exchange.send_text("\nerror: ");
+    exchange.send_text(error.message);
+    exchange.send_text("\n");
+  }
+};
+
+constinit const CompletionForm completion_form;
+constinit const LlamaForm llama_form;
+constinit const TextForm text_form;
+
+}  // namespace
+
+constinit const Form* const kCompletionForm = &completion_form;
+constinit const Form* const kLlamaForm = &llama_form;
+constinit const Form* const kTextForm = &text_form;
+
+}  // namespace ai::openai

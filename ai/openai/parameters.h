@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Generation parameters of every API, from JSON, each with its range, as one Parameters.
+#pragma once
+
+#include "ai/openai/api.h"
+#include "ai/openai/error.h"
+#include "ai/text/grammar.h"
+
+namespace ai::openai {
+
+constexpr u32 kMaxChoices = 16;
+constexpr u32 kMaxStops = 16;
+constexpr u32 kMaxStopBytes = 256;
+constexpr u32 kMaxTopLogprobs = 20;
+constexpr u32 kMaxBias = 1024;
+
+struct Parameters {
+  SamplerParams sampling;
+  bool seed_given = false;
+  u32 max_tokens = 0;  // 0 = until the context is full
+  u32 n = 1;
+  Vector<std::string_view> stop;  // into the request's document
+  Vector<LogitBias> bias;
+  u32 logprobs = 0;  // alternatives
+  bool want_logprobs = false;
+  bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
+  bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
+  json::Value schema;        // of the answer; present for json_schema
+  bool json_object = false;  // any JSON object
+  std::string_view grammar;  // GBNF
+};
+
+// The defaults of the server (llama-server's): temperature 0.8, top_k 40, top_p 0.95, min_p 0.05.
+Parameters default_parameters();
+
+// Reads all fields that generation shares; those of one API only are read by its own code.
+Result<void> read_parameters(json::Value body, u32 vocabulary, Parameters& out, ApiError& error);
+
+// "0.7" of a query string; the same rows, by their short names (temp, n).
+Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,
+                                  ApiError& error);
+
+// Typed access with errors that name the field.
+Result<std::string_view> text_field(json::Value body, std::string_view name, ApiError& error);
+Result<bool> bool_field(json::Value body, std::string_view name, bool absent, ApiError& error);
+Result<i64> int_field(json::Value body, std::string_view name, i64 least, i64 most, i64 absent,
+                      ApiError& error);
+
+}  // namespace ai::openai

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Routes that make text: from each API's body to an exchange.
+#include "ai/openai/messages.h"
+#include "ai/openai/service.h"
+
+namespace ai::openai {
+namespace {
+
+constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 2'000'000};
+constexpr u32 kMaxPrompts = 64;
+
+// What a template that knows no tools is told about them.
+Result<void> describe_tools(json::Value tools, String& out) {
+  TRY(out.append(
+      "You may call these functions. To call one, answer with a line\n<tool_call>{\"name\": "
+      "<function>, \"arguments\": <object>}</tool_call>\nand nothing else. Functions:\n"));
+  base::StringWriter sink(out);
+  for (json::Value tool : tools.elements()) {
+    json::Writer(sink).value(tool.find("function"));
+    sink.write("\n");
+  }
+  return sink.status();
+}
+
+// `messages` with the description in front, or in the system message that is there.
+Result<void> add_tool_description(json::Value messages, json::Value tools, String& out) {
+  String text;
+  TRY(describe_tools(tools, text));
+  base::StringWriter sink(out);
+  json::Writer w(sink);
+  w.begin_array();
+  bool first = true;
+  for (json::Value message : messages.elements()) {
+    bool system = first && message.find("role").text() == "system";
+    if (system) {
+      TRY(text.append("\n"));
+      TRY(text.append(message.find("content").text()));
+    }
+    if (first) w.begin_object().field("role", "system").field("content", text).end_object();
+    if (!system) w.value(message);
+    first = false;
+  }
+  w.end_array();
+  return sink.status();
+}
+
+}  // namespace
+
+Result<void> Service::parse_body(Call& call, std::string_view text, json::Document& out) {
+  usize at = 0;
+  Result<json::Document> parsed = json::Document::parse(text, kBodyLimits, &at);
+  if (!parsed.has_value()) {
+    if (parsed.error().code == Errc::kOutOfMemory) return std::unexpected(parsed.error());
+    call.error.code = "invalid_json";
+    return call.error.bad({}, "the body is not acceptable JSON: {} (at byte {})",
+                          parsed.error().what, at);
+  }
+  if (!parsed->root().is_object()) return call.error.bad({}, "the body must be a JSON object");
+  out = std::move(*parsed);
+  return {};
+}
+
+// With one model every name means it; with several a wrong name is an error.
+Result<void> Service::check_model(json::Value body, ApiError& error) {
+  std::string_view name = TRY(text_field(body, "model", error));
+  if (name.empty() || backend_.model_count() <= 1 || name == backend_.model_id()) return {};
+  for (u32 i = 0; i < backend_.model_count(); i++)
+    if (backend_.model_name(i) == name) {
+      return error.refuse(400, "invalid_request_error", "model_not_loaded",
+                          "model '{}' is on disk but not loaded; load it with /v1/models/load",
+                          name);
+    }
+  return error.refuse(404, "invalid_request_error", "model_not_found",
+                      "the model '{}' does not exist", name);
+}
+
+Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
+  for (const Vector<TokenId>& prompt : exchange.prompts) {
+    if (prompt.empty()) return error.bad("prompt", "the prompt is empty");
+    if (prompt.size() >= context() && !exchange.parameters.slide) {
+      context_error(static_cast<u32>(prompt.size()), error);
+      return fail(Errc::kContextFull, "too long");
+    }
+  }
+  return {};
+}
+
+// ---- chat -----------------------------------------------------------------------------------
+
+Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, String* text,
+                                      ApiError& error) {
+  String plain, described;
+  TRY(normalize_messages(body.find("messages"), plain, error));
+  json::Document messages = TRY(json::Document::parse(plain.view(), kBodyLimits));
+  ChatPrompt prompt{.messages = messages.root(), .tools = {}, .extra = {}};
+  json::Document with_tools;
+  json::Value tools = body.find("tools");
+  if (tools.size() > 0 && body.find("tool_choice").text() != "none") {
+    bool known = backend_.chat_template_source().find("tools") != std::string_view::npos;
+    if (known) {
+      prompt.tools = tools;
+    } else {
+      TRY(add_tool_description(messages.root(), tools, described));
+      with_tools = TRY(json::Document::parse(described.view(), kBodyLimits));
+      prompt.messages = with_tools.root();
+    }
+  }
+  prompt.extra = body.find("chat_template_kwargs");
+  if (!prompt.extra.is_null() && !prompt.extra.is_object())
+    return error.bad("chat_template_kwargs", "'chat_template_kwargs' must be an object");
+  prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
+  char problem[256];
+  base::BufferWriter why(problem);
+  Result<void> done = backend_.render(prompt, out, text, why);
+  if (done.has_value() || done.error().code == Errc::kOutOfMemory) return done;
+  error.code = "template_error";
+  return error.bad("messages", "the chat template refuses: {}",
+                   why.view().empty() ? std::string_view(done.error().what) : why.view());
+}
+
+Result<void> Service::prepare_chat(Exchange& exchange, json::Value body, ApiError& error) {
+  TRY(check_model(body, error));
+  exchange.parameters = default_parameters();
+  exchange.parameters.max_tokens = options_.default_max_tokens;
+  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange.parameters, error));
+  exchange.tools = TRY(read_tool_choice(body, error));
+  if (exchange.tools.mode == ToolChoice::Mode::kRequired &&
+      (exchange.parameters.schema.present() || exchange.parameters.json_object))
+    return error.bad("response_format", "'response_format' excludes a required tool call");
+  TRY(exchange.prompts.push_back({}));
+  return render_messages(body, exchange.prompts[0], nullptr, error);
+}
+
+Result<void> Service::chat(Call& call) {
+  TRY(check_load(call.error));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kChatForm));
+  TRY(exchange->body_text.append(call.in.body));
+  TRY(parse_body(call, exchange->body_text.view(), exchange->body));
+  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  return begin(call, std::move(exchange));
+}
+
+// The other chat APIs are translated to this one's body; their fields keep their meaning.
+Result<void> Service::responses(Call& call) {
+  TRY(check_load(call.error));
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kResponsesForm));
+  exchange->id_prefix = "resp_";
+  TRY(chat_from_responses(body.root(), exchange->body_text, call.error));
+  exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
+  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  exchange->tools = {};
+  return begin(call, std::move(exchange));
+}
+
+Result<void> Service::anthropic(Call& call) {
+  TRY(check_load(call.error));
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  TRY(int_field(body.root(), "max_tokens", 1, 100'000'000, 0, call.error));
+  if (body.root().find("max_tokens").is_null())
+    return call.error.bad("max_tokens", "max_tokens: field required");
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kAnthropicForm));
+  exchange->id_prefix = "msg_";
+  TRY(chat_from_anthropic(body.root(), exchange->body_text, call.error));
+  exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
+  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  return begin(call, std::move(exchange));
+}
+
+Result<void> Service::anthropic_count(Call& call) {
+  TRY(check_load(call.error));
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  String chat_text;
+  TRY(chat_from_anthropic(body.root(), chat_text, call.error));
+  json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
+  Vector<TokenId> tokens;
+  TRY(render_messages(chat.root(), tokens, nullptr, call.error));
+  char text[48];
+  respond_json(call.reply, 200, base::format_into(text, "{{\"input_tokens\":{}}", tokens.size()));
+  return {};
+}
+
+// ---- completions ----------------------------------------------------------------------------
+
+Result<void> Service::read_tokens(json::Value list, Vector<TokenId>& out, ApiError& error) {
+  u32 vocabulary = backend_.engine()->tokenizer().size();
+  for (json::Value one : list.elements()) {
+    i64 id = one.integer().value_or(-1);
+    if (id < 0 || id >= vocabulary)
+      return error.bad("prompt", "a prompt's tokens must be ids below {}", vocabulary);
+    TRY(out.push_back(static_cast<TokenId>(id)));
+  }
+  return {};
+}
+
+Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiError& error) {
+  if (exchange.prompts.size() == kMaxPrompts)
+    return error.bad("prompt", "at most {} prompts", kMaxPrompts);
+  Vector<TokenId> tokens;
+  if (value.is_string()) {
+    if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));
+    TRY(backend_.engine()->tokenizer().encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes,
+                                              tokens));
+  } else if (value.is_array()) {
+    TRY(read_tokens(value, tokens, error));
+  } else {
+    return error.bad("prompt", "'prompt' must be text, token ids, or a list of these");
+  }
+  return exchange.prompts.push_back(std::move(tokens));
+}
+
+Result<void> Service::prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error) {
+  bool list = prompt.is_array() && prompt.size() > 0 && !prompt.at(0).is_number();
+  if (!list) return prompt_from(exchange, prompt, error);
+  for (json::Value one : prompt.elements()) TRY(prompt_from(exchange, one, error));
+  return {};
+}
+
+Result<void> Service::completions(Call& call) {
+  TRY(check_load(call.error));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kCompletionForm));
+  exchange->id_prefix = "cmpl-";
+  TRY(exchange->body_text.append(call.in.body));
+  TRY(parse_body(call, exchange->body_text.view(), exchange->body));
+  json::Value body = exchange->body.root();
+  ApiError& error = call.error;
+  TRY(check_model(body, error));
+  exchange->parameters = default_parameters();
+  exchange->parameters.max_tokens =
+      options_.default_max_tokens != 0 ? options_.default_max_tokens : 16;
+  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange->parameters, error));
+  if (!body.find("suffix").is_null() && !body.find("suffix").text().empty())
+    return error.bad("suffix", "'suffix' is not supported: this model does not fill in");
+  i64 best_of = TRY(int_field(body, "best_of", 1, kMaxChoices, exchange->parameters.n, error));
+  if (best_of != exchange->parameters.n)
+    return error.bad("best_of", "'best_of' other than 'n' is not supported");
+  TRY(prepare_prompts(*exchange, body.find("prompt"), error));
+  exchange->echo = TRY(bool_field(body, "echo", false, error));
+  if (exchange->echo && exchange->parameters.want_logprobs)
+    return error.bad("echo", "'echo' with 'logprobs' is not supported");
+  if (exchange->echo && (exchange->prompts.size() > 1 || exchange->prompt_text.empty()))
+    return error.bad("echo", "'echo' needs one prompt of text");
+  return begin(call, std::move(exchange));
+}
+
+Result<void> Service::llama_completion(Call& call) {
+  std::string_view type = call.in.header("content-type");
+  // Anything that does not say JSON is a prompt as it stands.
+  bool looks_json = type.find("json") != std::string_view::npos ||
+                    (type.find("text/") == std::string_view::npos && call.in.body.starts_with('{'));
+  if (!looks_json) return text_completion(call);
+  TRY(check_load(call.error));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  exchange->id_prefix = "cmpl-";
+  TRY(exchange->body_text.append(call.in.body));
+  TRY(parse_body(call, exchange->body_text.view(), exchange->body));
+  json::Value body = exchange->body.root();
+  exchange->parameters = default_parameters();
+  exchange->parameters.max_tokens = options_.default_max_tokens;
+  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange->parameters,
+                      call.error));
+  if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
+  TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
+  if (exchange->prompts.size() != 1)
+    return call.error.bad("prompt", "/completion takes one prompt");
+  return begin(call, std::move(exchange));
+}
+
+// ---- plain text -----------------------------------------------------------------------------
+
+Result<void> Service::query_parameters(Call& call, Parameters& out) {
+  out = default_parameters();
+  out.max_tokens = 64;
+  out.stream = true;
+  out.sampling.temperature_milli = 0;
+  std::string_view query = call.in.query;
+  while (!query.empty()) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    usize equals = pair.find('=');
+    if (pair.empty()) continue;
+    if (equals == std::string_view::npos) return call.error.bad(pair, "'{}' has no value", pair);
+    TRY(read_query_parameter(pair.substr(0, equals), pair.substr(equals + 1), out, call.error));
+  }
+  return {};
+}
+
+Result<void> Service::text_completion(Call& call) {
+  TRY(check_load(call.error));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kTextForm));
+  TRY(query_parameters(call, exchange->parameters));
+  TRY(exchange->prompts.push_back({}));
+  TRY(backend_.engine()->tokenizer().encode(call.in.body, AddSpecial::kYes, ParseSpecial::kNo,
+                                            exchange->prompts[0]));
+  if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
+  return begin(call, std::move(exchange));
+}
+
+// One user message through the model's template; ?n= &temp= &top_k= &top_p= &seed=.
+Result<void> Service::text_chat(Call& call) {
+  if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
+  TRY(check_load(call.error));
+  if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kTextForm));
+  TRY(query_parameters(call, exchange->parameters));
+  base::StringWriter sink(exchange->body_text);
+  json::Writer w(sink);
+  w.begin_object().key("messages").begin_array().begin_object();
+  w.field("role", "user").field("content", call.in.body).end_object().end_array().end_object();
+  TRY(sink.status());
+  exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
+  TRY(exchange->prompts.push_back({}));
+  TRY(render_messages(exchange->body.root(), exchange->prompts[0], nullptr, call.error));
+  return begin(call, std::move(exchange));
+}
+
+}  // namespace ai::openai

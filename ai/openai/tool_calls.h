@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Tools: which one may be called, the grammar that forces a call, and calls found in the text.
+#pragma once
+
+#include "ai/openai/error.h"
+
+namespace ai::openai {
+
+struct ToolChoice {
+  enum class Mode : u8 { kNone, kAuto, kRequired } mode = Mode::kNone;
+  std::string_view name;  // the one that must be called; "" = any
+  bool parallel = false;  // more than one call may be forced
+};
+
+// Checks `tools` and `tool_choice` of a chat request.
+Result<ToolChoice> read_tool_choice(json::Value body, ApiError& error);
+
+// GBNF for one (or several) calls written as {"name": …, "arguments": {…}}.
+Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& out,
+                          ApiError& error);
+
+// Where the parts of an answer go.
+class ToolCallSink {
+ public:
+  virtual void on_content(std::string_view text) = 0;
+  virtual void on_call(std::string_view name) = 0;            // a new call begins
+  virtual void on_arguments(std::string_view json_text) = 0;  // more of its arguments
+
+ protected:
+  ~ToolCallSink() = default;
+};
+
+// Finds calls in streamed text: {"name": "f", "arguments": {…}}, bare when `forced`, otherwise
+// between <tool_call> and </tool_call>. What only looked like a call comes out as content.
+class ToolCallReader {
+ public:
+  ToolCallReader(bool forced, ToolCallSink& sink) : forced_(forced), sink_(sink) {
+    state_ = forced ? State::kHead : State::kText;
+  }
+  Result<void> feed(std::string_view text);
+  Result<void> finish();
+
+ private:
+  enum class State : u8 { kText, kHead, kArguments, kTail };
+
+  Result<bool> step();
+  bool text_step();
+  Result<bool> head_step();
+  bool arguments_step();
+  bool tail_step();
+  void drop(usize bytes);
+
+  bool forced_;
+  ToolCallSink& sink_;
+  State state_;
+  String held_;
+  u32 depth_ = 0;
+  bool in_string_ = false, escaped_ = false;
+};
+
+}  // namespace ai::openai

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Any body on any endpoint: an answer comes, and nothing stays in work.
+#include "tests/hosted/openai_fake.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
+  static constexpr std::string_view kPaths[] = {
+      "/v1/chat/completions", "/v1/completions", "/completion", "/v1/responses",
+      "/v1/messages",         "/tokenize",       "/detokenize", "/v1/messages/count_tokens",
+      "/apply-template",      "/chat",           "/v1/models/x"};
+  if (size < 2) return 0;
+  ScriptedBackend backend;
+  auto service = std::move(*ai::openai::Service::create({}, backend));
+  std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
+  backend.fake.script = text.substr(0, 60);
+  const ai::openai::Header headers[] = {
+      {"Content-Type", data[1] % 4 == 0 ? "text/plain" : "application/json"}};
+  HeardReply reply;
+  (void)service->handle({.method = "POST",
+                         .path = kPaths[data[0] % std::size(kPaths)],
+                         .query = data[1] % 8 == 0 ? text : "",
+                         .headers = headers,
+                         .body = text,
+                         .peer = "fuzz"},
+                        reply);
+  for (u32 i = 0; i < 300 && !service->idle(); i++) {
+    (void)backend.fake.step();
+    service->tick();
+  }
+  ASSERT(reply.done || !service->idle());
+  ASSERT(reply.status != 0 && reply.status < 500);
+  return 0;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An engine that says what a test wants it to say, a machine around it, and a reply that listens.
+#pragma once
+
+#include "ai/openai/service.h"
+#include "tests/hosted/grammar_fake.h"
+
+class ScriptedEngine final : public ai::Engine {
+ public:
+  std::string_view script = "Hello world";
+  u32 max_running = 4;
+
+  ScriptedEngine() {
+    info_.context = 200;
+    info_.width = 8, info_.layers = 2, info_.vocabulary = tokenizer_.size();
+  }
+
+  void set_context(u32 tokens) { info_.context = tokens; }
+  const ai::ModelInfo& info() const override { return info_; }
+  const ai::MemoryPlan& plan() const override { return plan_; }
+  const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
+  const ai::ChatTemplate* chat_template() const override { return nullptr; }
+  const char* kernels_name() const override { return "fake"; }
+
+  Result<ai::RequestId> submit(const ai::Request& request, ai::RequestSink& sink) override {
+    if (refuse != nullptr) return fail(Errc::kFull, refuse);
+    Job job;
+    job.id = ++last_id_;
+    job.sink = &sink;
+    job.prompt = static_cast<u32>(request.prompt.size());
+    job.most = request.max_tokens;
+    job.logprobs = request.logprobs;
+    last_sampling = request.sampling;
+    last_bias = request.bias.size();
+    last_stops = request.stop.size();
+    last_prompt.clear();
+    for (ai::TokenId id : request.prompt) TRY(last_prompt.append(tokenizer_.piece(id)));
+    if (request.grammar != nullptr) job.grammar = TRY(ai::GrammarState::create(*request.grammar));
+    TRY(jobs_.push_back(std::move(job)));
+    return last_id_;
+  }
+
+  void cancel(ai::RequestId id) override {
+    for (usize i = 0; i < jobs_.size(); i++)
+      if (jobs_[i].id == id) return end(i, ai::FinishReason::kCancelled);
+  }
+
+  bool step() override {
+    if (jobs_.empty()) return false;
+    for (usize i = jobs_.size(); i-- > 0;) advance(i);
+    return true;
+  }
+  Result<void> score(std::span<const ai::TokenId>, u32, ai::ScoreSink&) override {
+    return fail(Errc::kUnsupported, "no scores");
+  }
+  u32 running() const override { return static_cast<u32>(jobs_.size()); }
+  u32 queued() const override { return 0; }
+  u64 kv_pages_total() const override { return 10; }
+  u64 kv_pages_used() const override { return jobs_.size(); }
+  u64 kv_pages_cached() const override { return 0; }
+  void forget_prompts() override {}
+
+  const char* refuse = nullptr;
+  ai::SamplerParams last_sampling;
+  usize last_bias = 0, last_stops = 0;
+  String last_prompt;
+
+ private:
+  struct Job {
+    ai::RequestId id = 0;
+    ai::RequestSink* sink = nullptr;
+    u32 prompt = 0, most = 0, logprobs = 0, said = 0;
+    bool prefilled = false;
+    base::Owner<ai::GrammarState> grammar;
+  };
+
+  void end(usize i, ai::FinishReason reason) {
+    ai::RequestSink* sink = jobs_[i].sink;
+    ai::Timings t;
+    t.prompt_tokens = jobs_[i].prompt;
+    t.generated_tokens = jobs_[i].said;
+    jobs_.erase(i);
+    sink->on_end(reason, t, nullptr);
+  }
+
+  void advance(usize i) {
+    Job& job = jobs_[i];
+    if (!job.prefilled) {
+      job.prefilled = true;
+      return job.sink->on_prefill(job.prompt, job.prompt);
+    }
+    if (job.most > 0 && job.said == job.most) return end(i, ai::FinishReason::kLength);
+    if (job.grammar != nullptr ? job.grammar->finished() : job.said == script.size())
+      return end(i, ai::FinishReason::kStop);
+    ai::TokenId id = static_cast<u8>(job.said < script.size() ? script[job.said] : '"');
+    // Under a grammar: the script's byte when it may come, else the first printable one.
+    if (job.grammar != nullptr && !job.grammar->accept(id))
+      for (id = 0x20; id < 0x7f && !job.grammar->accept(id); id++) {
+      }
+    job.said++;
+    char text = static_cast<char>(id);
+    const ai::TokenLogprob top[] = {{id, -1000}, {id + 1, -7'500'000}};
+    job.sink->on_token({.id = id,
+                        .text = {&text, 1},
+                        .logprob_micro = -1000,
+                        .top = std::span(top).first(std::min(job.logprobs, 2u)),
+                        .logits_hash = 0});
+  }
+
+  ByteTokenizer tokenizer_;
+  ai::ModelInfo info_;
+  ai::MemoryPlan plan_;
+  Vector<Job> jobs_;
+  ai::RequestId last_id_ = 0;
+};
+
+class ScriptedBackend final : public ai::openai::Backend {
+ public:
+  ScriptedEngine fake;
+  bool ready = true, callable = true;
+  u32 models = 1;
+  u64 now = 1'000'000'000;
+  String logged;
+  std::string_view template_source = "";
+
+  ai::Engine* engine() override { return ready ? &fake : nullptr; }
+  bool engine_callable() override { return callable; }
+  void work_waits() override {}
+  ai::openai::LoadState load_state() override { return {ready ? "ready" : "loading", 5, 10, 700}; }
+  std::string_view model_id() override { return "tiny"; }
+  u32 model_count() override { return models; }
+  std::string_view model_name(u32 i) override { return i == 0 ? "tiny" : "other/b"; }
+  Result<void> load_model(std::string_view) override {
+    return fail(Errc::kUnsupported, "no models to load");
+  }
+  Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
+                      base::Writer& problem) override {
+    String plain;
+    base::StringWriter sink(plain);
+    for (json::Value m : prompt.messages.elements()) {
+      if (m.find("content").text() == "refuse me") {
+        problem.write("roles must alternate");
+        return fail(Errc::kInvalidArgument, "template");
+      }
+      base::format_to(sink, "{}:{}\n", m.find("role").text(), m.find("content").text());
+    }
+    if (text != nullptr) TRY(text->append(plain.view()));
+    return fake.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes, out);
+  }
+  std::string_view chat_template_source() override { return template_source; }
+  std::string_view build() override { return "test"; }
+  std::string_view fingerprint() override { return "fp_test"; }
+  u64 now_ns() override { return now; }
+  u64 unix_seconds() override { return 1234; }
+  u64 random() override { return ++random_; }
+  u64 memory_used() override { return 1; }
+  u64 memory_total() override { return 2; }
+  void log(std::string_view line) override {
+    (void)logged.append(line);
+    (void)logged.push_back('\n');
+  }
+
+ private:
+  u64 random_ = 0;
+};
+
+class HeardReply final : public ai::openai::Reply {
+ public:
+  int status = 0;
+  bool streaming = false, done = false;
+  String type, headers, body;
+
+  void add_header(std::string_view name, std::string_view value) override {
+    base::StringWriter sink(headers);
+    base::format_to(sink, "{}: {}\n", name, value);
+  }
+  void respond(int code, std::string_view content_type, std::string_view text) override {
+    status = code;
+    (void)type.assign(content_type);
+    (void)body.append(text);
+    done = true;
+  }
+  void begin_stream(int code, std::string_view content_type) override {
+    status = code;
+    streaming = true;
+    (void)type.assign(content_type);
+  }
+  void send(std::string_view text) override { (void)body.append(text); }
+  void end() override { done = true; }
+};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command `serve`: the API server in the foreground or behind the prompt.
+#include "console/command.h"
+#include "console/engine_service.h"
+#include "console/io.h"
+#include "console/serve.h"
+
+#include "kernel/base/json.h"
+#include "kernel/sched/thread.h"
+
+namespace console {
+namespace {
+
+// For supervisors: one line of JSON when requests will be answered.
+void print_ready(base::Writer& out) {
+  json::Writer w(out);
+  w.begin_object().field("event", "ready").field("port", server_port());
+  if (engine_service().loaded()) {
+    w.field("model", engine_service().file().name);
+    w.field("context", engine_service().engine().info().context);
+    w.field("load_ms", engine_service().load_ns() / 1'000'000);
+  }
+  w.end_object();
+  out.write("\n");
+}
+
+Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
+  std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "";
+  if (verb == "status") {
+    describe_server(out);
+    return {};
+  }
+  if (verb == "stop") {
+    stop_server();
+    return {};
+  }
+  if (!verb.empty() && verb != "start")
+    return fail(Errc::kInvalidArgument, "serve [start|stop|status]");
+  TRY(start_server());  // listens first: /health answers while the model loads
+  Result<void> loaded = engine_service().load_default();
+  if (!loaded.has_value())
+    base::format_to(out, "no model: {}; requests get 503 until one is loaded\n", loaded.error());
+  print_ready(out);
+  if (verb == "start") return {};
+  // Input that has ended (a service without a terminal) does not end the server.
+  while (!io().interrupted() && server_running()) {
+    constexpr u64 kLookNs = 200'000'000;
+    constexpr int kCtrlC = 3;
+    int c = io().read_until(io().now_ns() + kLookNs);
+    if (c == kCtrlC) break;
+    if (c >= 0) sched::sleep_ns(kLookNs);
+  }
+  stop_server();
+  return {};
+}
+
+constexpr Command kServe{
+    "serve", "serve [start|stop|status]", "the OpenAI-compatible API server", run_serve,
+    "serve alone runs until Ctrl-C; `serve start` leaves the prompt free.\n"
+    "Options: http.port= http.bind= api_key= cors= and others (`help boot`).\n"};
+CONSOLE_COMMAND(kServe);
+
+}  // namespace
+}  // namespace console

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Threads of the server: "http" moves bytes whenever a socket has news, "http-engine" steps the
+// engine while anybody waits for an answer. Both are cooperative: the engine gives way in the
+// middle of a step, so health checks and new requests never wait for a long prompt.
+#include "console/serve.h"
+
+#include <algorithm>
+
+#include "console/engine_service.h"
+#include "console/io.h"
+#include "console/serve_backend.h"
+#include "console/serve_client.h"
+#include "console/serve_page.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+namespace console {
+namespace {
+
+constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
+                       "port of the API server; 0 = any free one"};
+constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
+                       "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
+                       "keys that requests must have; kept hashed"};
+constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
+                            "keys for loading and unloading models"};
+constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
+                       "none: serve the network without a key"};
+constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
+                       "web pages of other origins that may call the API"};
+constexpr Option kConnections{"http.connections", OptionKind::kNumber, "64", "1..1024",
+                              "connections at once"};
+constexpr Option kHeadKb{"http.head_kb", OptionKind::kNumber, "16", "1..256",
+                         "largest head of a request in KiB"};
+constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
+                         "largest body of a request in MiB"};
+constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
+                       "seconds a connection may rest between requests"};
+constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
+                           "seconds the head of a request may take"};
+constexpr Option kBodyTime{"http.body_time", OptionKind::kNumber, "20", "1..3600",
+                           "seconds 64 KiB of a body may take"};
+constexpr Option kHeartbeat{"http.heartbeat_ms", OptionKind::kNumber, "4000", "10..600000",
+                            "silence in a stream after which progress is sent"};
+constexpr Option kQueue{"http.queue", OptionKind::kNumber, "64", "1..4096",
+                        "requests running and waiting; more get 429"};
+constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
+                       "requests a second; 0 = no limit"};
+constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
+                            "tokens of an answer when the request names none; 0 = no limit"};
+KERNEL_OPTION(kPort);
+KERNEL_OPTION(kBind);
+KERNEL_OPTION(kKeys);
+KERNEL_OPTION(kAdminKeys);
+KERNEL_OPTION(kAuth);
+KERNEL_OPTION(kCors);
+KERNEL_OPTION(kConnections);
+KERNEL_OPTION(kHeadKb);
+KERNEL_OPTION(kBodyMb);
+KERNEL_OPTION(kIdle);
+KERNEL_OPTION(kHeadTime);
+KERNEL_OPTION(kBodyTime);
+KERNEL_OPTION(kHeartbeat);
+KERNEL_OPTION(kQueue);
+KERNEL_OPTION(kRate);
+KERNEL_OPTION(kMaxTokens);
+
+constexpr u64 kTickNs = 100'000'000;  // time limits and heartbeats are looked at this often
+constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
+
+void wake_engine_thread();
+
+struct Server {
+  base::Owner<net::Listener> listener;
+  base::Owner<ai::openai::Service> service;
+  Vector<base::Owner<ServeClient>> clients;
+  net::HttpLimits limits;
+  net::HttpTimes times;
+  ServeBackend backend{wake_engine_thread};
+  bool stopping = false;
+  u32 threads = 0;
+  u64 last_tick_ns = 0;
+};
+
+// One at a time; null when there is none.
+constinit Server* server = nullptr;
+constinit sched::WaitQueue network_news, engine_news, server_ended;
+
+void wake_engine_thread() {
+  engine_news.wake_all();
+}
+
+void accept_clients(Server& s, u64 now) {
+  while (s.clients.size() < options::number(kConnections)) {
+    Result<base::Owner<net::Socket>> socket = s.listener->accept();
+    if (!socket.has_value()) {
+      if (socket.error().code != Errc::kBusy) log::warn("http", "accept: {}", socket.error());
+      return;
+    }
+    Result<base::Owner<ServeClient>> client =
+        base::make<ServeClient>(std::move(*socket), *s.service, s.limits, s.times, now);
+    Result<void> kept = client.has_value() ? s.clients.push_back(std::move(*client))
+                                           : Result<void>(std::unexpected(client.error()));
+    if (!kept.has_value()) log::warn("http", "a client was turned away: {}", kept.error());
+  }
+}
+
+// Everything a socket may want. True while something still moves.
+bool pump_clients(Server& s) {
+  u64 now = timing::now_ns();
+  accept_clients(s, now);
+  bool moved = false;
+  for (usize i = s.clients.size(); i-- > 0;) {
+    moved |= s.clients[i]->pump(now);
+    if (s.clients[i]->finished()) s.clients.erase(i);
+  }
+  return moved;
+}
+
+void end_thread(Server& s) {
+  s.threads--;
+  server_ended.wake_all();
+}
+
+void network_thread(void* argument) {
+  Server& s = *static_cast<Server*>(argument);
+  while (!s.stopping) {
+    bool moved = pump_clients(s);
+    if (s.backend.model_changed()) s.service->model_changed();
+    s.service->tick();
+    if (moved)
+      sched::yield();
+    else
+      network_news.wait(timing::now_ns() + kTickNs);
+  }
+  end_thread(s);
+}
+
+// Steps while anybody waits; what the step said goes out at once.
+void engine_thread(void* argument) {
+  Server& s = *static_cast<Server*>(argument);
+  while (!s.stopping) {
+    bool worked = !s.service->idle() && engine_service().step();
+    if (worked) {
+      u64 now = timing::now_ns();
+      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
+      s.service->tick();
+      sched::yield();
+    } else {
+      engine_news.wait(timing::now_ns() + kTickNs);
+    }
+  }
+  end_thread(s);
+}
+
+Result<void> split_list(std::string_view text, Vector<String>& out) {
+  while (!text.empty()) {
+    std::string_view one = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), one.size() + 1));
+    if (!one.empty()) TRY(out.push_back(TRY(String::from(one))));
+  }
+  return {};
+}
+
+Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
+  ai::openai::ServiceOptions chosen;
+  TRY(split_list(options::text(kKeys), chosen.api_keys));
+  TRY(split_list(options::text(kAdminKeys), chosen.admin_keys));
+  chosen.cors = options::text(kCors);
+  chosen.max_requests = static_cast<u32>(options::number(kQueue));
+  chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
+  chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
+  chosen.rate_per_second = static_cast<u32>(options::number(kRate));
+  chosen.page = serve_page();
+  return ai::openai::Service::create(std::move(chosen), s.backend);
+}
+
+// Without a key the network is not served, unless that was asked for.
+std::string_view bind_address() {
+  if (options::given(kBind)) return options::text(kBind);
+  bool open = options::given(kKeys) || options::text(kAuth) == "none";
+  return open ? "" : "127.0.0.1";
+}
+
+Result<void> open_server(Server& s) {
+  net::Network* network = net::network();
+  if (network == nullptr) return fail(Errc::kNotFound, "this machine has no network");
+  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB),
+              .body_bytes = options::number(kBodyMb) * kMiB};
+  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
+  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
+  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  s.service = TRY(make_service(s));
+  std::string_view address = bind_address();
+  if (!options::given(kKeys) && address != "127.0.0.1" && address != "::1")
+    log::warn("http", "anybody on the network may use this server: set api_key=");
+  s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
+  network->on_activity([](void*) { network_news.wake_all(); }, nullptr);
+  return {};
+}
+
+void drop_server() {
+  server->clients.clear();
+  server->service->tick();
+  while (!server->service->idle()) {
+    // Cancelled requests leave the engine at its next step.
+    if (!engine_service().step()) sched::yield();
+    server->service->tick();
+  }
+  base::Owner<Server> last(server);
+  server = nullptr;
+}
+
+}  // namespace
+
+Result<void> start_server() {
+  if (server != nullptr) return fail(Errc::kBusy, "the server runs already");
+  base::Owner<Server> made = TRY(base::make<Server>());
+  TRY(open_server(*made));
+  server = made.release();
+  struct Row {
+    const char* name;
+    void (*entry)(void*);
+  };
+  for (Row row : {Row{"http", network_thread}, Row{"http-engine", engine_thread}}) {
+    server->threads++;
+    Result<sched::Thread*> thread = sched::spawn(row.name, row.entry, server, kStackBytes);
+    if (thread.has_value()) continue;
+    server->threads--;
+    stop_server();
+    return std::unexpected(thread.error());
+  }
+  log::info("http",
+            "serving on {} (POST /v1/chat/completions, POST /completion, GET /health, "
+            "GET /metrics)",
+            server->listener->port());
+  return {};
+}
+
+void stop_server() {
+  if (server == nullptr) return;
+  server->stopping = true;
+  while (server->threads > 0) {
+    network_news.wake_all();
+    engine_news.wake_all();
+    server_ended.wait(timing::now_ns() + kTickNs);
+  }
+  drop_server();
+}
+
+bool server_running() {
+  return server != nullptr;
+}
+
+void describe_server(base::Writer& out) {
+  if (server == nullptr) {
+    base::format_to(out, "the server is not running (`serve` starts it)\n");
+    return;
+  }
+  const ai::openai::Metrics& m = server->service->metrics();
+  base::format_to(out, "port {}, {} connections, {} requests ({} answered, {} failed, {} left)\n",
+                  server->listener->port(), server->clients.size(), m.requests, m.answered,
+                  m.failed, m.gone);
+  base::format_to(out, "{} tokens, last first token after {} ms, last rate {} tok/s\n",
+                  m.tokens_generated, m.last_ttft_ms, m.last_tok_s);
+}
+
+u16 server_port() {
+  return server == nullptr ? u16{0} : server->listener->port();
+}
+
+}  // namespace console

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The API server's view of the machine.
+#include "console/serve_backend.h"
+
+#include <version.h>
+
+#include "console/engine_service.h"
+#include "kernel/arch_contract.h"
+#include "kernel/log.h"
+#include "kernel/mm/memory.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+
+namespace console {
+namespace {
+
+// The load under way, null when there is none. It outlives the server that asked for it.
+constinit ModelFile* background_load = nullptr;
+
+void load_in_background(void*) {
+  base::Owner<ModelFile> file(background_load);
+  bool unload = file->name.empty();
+  Result<void> done = unload ? engine_service().unload() : engine_service().load(*file);
+  if (!done.has_value())
+    log::error("models", "{}: {}", unload ? "unload" : file->name.view(), done.error());
+  background_load = nullptr;
+}
+
+}  // namespace
+
+ai::Engine* ServeBackend::engine() {
+  return engine_service().loaded() ? &engine_service().engine() : nullptr;
+}
+
+ai::openai::LoadState ServeBackend::load_state() {
+  ai::openai::LoadState state;
+  if (engine_service().loaded()) state.stage = "ready";
+  if (background_load == nullptr) return state;
+  state.stage = "loading";
+  state.bytes_total = background_load->bytes;
+  return state;
+}
+
+bool ServeBackend::model_changed() {
+  std::string_view name = engine_service().loaded() ? engine_service().file().name.view() : "";
+  if (name == name_.view() && load_ns_ == engine_service().load_ns()) return false;
+  load_ns_ = engine_service().load_ns();
+  // A name that finds no memory is shown as empty and compared again next time.
+  if (!name_.assign(name).has_value()) name_.clear();
+  fingerprint_size_ = 0;
+  refresh_models();
+  return true;
+}
+
+void ServeBackend::refresh_models() {
+  Result<Vector<ModelFile>> found = find_models();
+  models_.clear();
+  if (!found.has_value()) return;
+  for (ModelFile& file : *found) {
+    if (file.name.view() == name_.view()) continue;
+    if (!models_.push_back(std::move(file)).has_value()) return;
+  }
+}
+
+std::string_view ServeBackend::model_id() {
+  return name_.view();
+}
+
+u32 ServeBackend::model_count() {
+  return static_cast<u32>(models_.size()) + (name_.empty() ? 0 : 1);
+}
+
+std::string_view ServeBackend::model_name(u32 index) {
+  if (!name_.empty()) {
+    if (index == 0) return name_.view();
+    index--;
+  }
+  return index < models_.size() ? models_[index].name.view() : "";
+}
+
+Result<void> ServeBackend::load_model(std::string_view name) {
+  if (background_load != nullptr) return fail(Errc::kBusy, "another model is being loaded");
+  base::Owner<ModelFile> file = TRY(base::make<ModelFile>());
+  if (!name.empty()) *file = TRY(find_model(name));
+  background_load = file.get();
+  Result<sched::Thread*> thread =
+      sched::spawn("model-load", load_in_background, nullptr, 256 * 1024);
+  if (thread.has_value()) {
+    (void)file.release();  // the thread's now
+    return {};
+  }
+  background_load = nullptr;
+  return std::unexpected(thread.error());
+}
+
+std::string_view ServeBackend::build() {
+  if (build_size_ == 0)
+    build_size_ = base::format_into(build_, "marrow {} ({})", kMarrowVersion, kMarrowCommit).size();
+  return {build_, build_size_};
+}
+
+std::string_view ServeBackend::fingerprint() {
+  ai::Engine* loaded = engine();
+  if (loaded == nullptr) return "fp_none";
+  if (fingerprint_size_ == 0) {
+    char facts[256];
+    std::string_view text = base::format_into(facts, "{} {} {} {} {} {}", build(), name_,
+                                              loaded->info().file_bytes, loaded->info().parameters,
+                                              loaded->plan().kv_bytes, loaded->info().context);
+    crypto::Sha256Digest digest = crypto::sha256(text);
+    base::BufferWriter out(fingerprint_);
+    out.write("fp_");
+    for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
+    fingerprint_size_ = out.view().size();
+  }
+  return {fingerprint_, fingerprint_size_};
+}
+
+u64 ServeBackend::now_ns() {
+  return timing::now_ns();
+}
+
+// Without a clock of the day, seconds since boot: still growing, never the same twice in a row.
+u64 ServeBackend::unix_seconds() {
+  return timing::now_ns() / 1'000'000'000;
+}
+
+// splitmix64 over a seed of the hardware: ids and default seeds, nothing secret.
+u64 ServeBackend::random() {
+  if (random_state_ == 0) random_state_ = arch::Cpu::random_seed() ^ timing::now_ns();
+  u64 z = random_state_ += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+u64 ServeBackend::memory_used() {
+  mm::Usage usage = mm::usage();
+  return usage.total - usage.of(mm::Purpose::kFree);
+}
+
+u64 ServeBackend::memory_total() {
+  return mm::usage().total;
+}
+
+void ServeBackend::log(std::string_view line) {
+  log::info("http", "{}", line);
+}
+
+// ---- chat -----------------------------------------------------------------------------------
+
+std::string_view ServeBackend::chat_template_source() {
+  return "";
+}
+
+Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
+                                  String* text, base::Writer&) {
+  // Models without a template of their own are addressed in ChatML.
+  String plain;
+  base::StringWriter sink(plain);
+  for (json::Value message : prompt.messages.elements())
+    base::format_to(sink, "<|im_start|>{}\n{}<|im_end|>\n", message.find("role").text(),
+                    message.find("content").text());
+  if (prompt.add_generation_prompt) sink.write("<|im_start|>assistant\n");
+  TRY(sink.status());
+  TRY(engine()->tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes,
+                                   out));
+  if (text != nullptr) TRY(text->append(plain.view()));
+  return {};
+}
+
+}  // namespace console

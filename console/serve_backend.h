@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the API server asks of this machine: engine, template, models, clock, log.
+#pragma once
+
+#include "ai/openai/service.h"
+#include "console/model_store.h"
+
+namespace console {
+
+class ServeBackend final : public ai::openai::Backend {
+ public:
+  // Wakes the thread that steps the engine.
+  explicit ServeBackend(void (*wake)()) : wake_(wake) {}
+
+  ai::Engine* engine() override;
+  bool engine_callable() override { return true; }
+  void work_waits() override { wake_(); }
+  ai::openai::LoadState load_state() override;
+  std::string_view model_id() override;
+  u32 model_count() override;
+  std::string_view model_name(u32 index) override;
+  Result<void> load_model(std::string_view name) override;
+  Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
+                      base::Writer& problem) override;
+  std::string_view chat_template_source() override;
+  std::string_view build() override;
+  std::string_view fingerprint() override;
+  u64 now_ns() override;
+  u64 unix_seconds() override;
+  u64 random() override;
+  u64 memory_used() override;
+  u64 memory_total() override;
+  void log(std::string_view line) override;
+
+  // True once after another model has taken the place of the one before.
+  bool model_changed();
+
+ private:
+  void refresh_models();
+
+  void (*wake_)();
+  Vector<ModelFile> models_;  // others than the loaded one
+  String name_;               // of the loaded one
+  u64 load_ns_ = 0;           // tells one load from another
+  char build_[64] = {};
+  usize build_size_ = 0;
+  char fingerprint_[64] = {};
+  usize fingerprint_size_ = 0;
+  u64 random_state_ = 0;
+};
+
+}  // namespace console

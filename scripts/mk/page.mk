@@ -1,0 +1,7 @@
+# build/generated/page.inc: the chat page as a list of bytes, for console/serve_page.cpp.
+PAGE_INC := $(BUILD)/generated/page.inc
+$(PAGE_INC): console/page/index.html scripts/embed_file.py
+	$(call say,EMBED,$<)
+	@mkdir -p $(@D)
+	$(Q)python3 scripts/embed_file.py $< $@
+GENERATED += $(PAGE_INC)

@@ -106,7 +106,7 @@ void after_panic() {
   }
   scene = where;
   arch::stop_other_cpus();
-  base::format_to(console, "\n*** panic on CPU {}: {}\n", cpu, reason);
+  base::format_to(console, "\n*** PANIC on CPU {}: {}\n", cpu, reason);
   panic_print_registers(console);
   console.write("call chain:\n");
   panic_print_backtrace(console);

@@ -12,7 +12,8 @@ extern "C" const Byte __kernel_start[], __text_end[];
 namespace symbols {
 namespace {
 
-constexpr u32 kFrames = 32;  // of a backtrace: deeper chains are recursion
+constexpr u32 kSteps = 65536;  // of a walk: a chain that leads in a circle ends
+constexpr u32 kFrames = 32;    // of a backtrace: deeper chains are recursion
 
 struct Row {
   u32 address;
@@ -86,8 +87,10 @@ u32 capture(const Place& place, std::span<u64> room) {
     pc = caller;
   }
   // A frame is { caller's frame pointer, return address }. The chain ends at zero.
-  while (count < room.size() && pc != 0) {
-    room[count++] = pc;
+  // Recursion is told by two equal lines, so that the list reaches whoever began it.
+  for (u32 steps = 0; steps < kSteps && count < room.size() && pc != 0; steps++) {
+    bool again = count >= 2 && room[count - 1] == pc && room[count - 2] == pc;
+    if (!again) room[count++] = pc;
     u64 caller = 0;
     if (frame == 0 || !word_at(frame + sizeof(u64), pc) || !word_at(frame, caller)) break;
     if (caller == frame) break;

@@ -2,7 +2,9 @@
 // Conversations: their editing, their file form, and their way through the template.
 #include "console/chat_prompt.h"
 
+#include "ai/text/chat_template.h"
 #include "kernel/base/json.h"
+#include "kernel/log.h"
 
 namespace console {
 namespace {
@@ -19,6 +21,65 @@ Result<void> render_plain(std::span<const Message> messages, Continue continuati
   }
   if (continuation == Continue::kAssistant) TRY(out.append("Assistant:"));
   return {};
+}
+
+// How models spell the tokens that begin and end a text. A tokenizer gives control tokens no text
+// of their own; which spelling is this model's shows when it is read back as that one token.
+constexpr std::string_view kSpellings[] = {
+    "<s>",
+    "</s>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<bos>",
+    "<eos>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|startoftext|>",
+    "[BOS]",
+    "[EOS]",
+    "<|end|>",
+    "<end_of_turn>",
+    "<\xef\xbd\x9c"
+    "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+};
+
+Result<std::string_view> spelling(const ai::Tokenizer& tokenizer, ai::TokenId id) {
+  if (id == ai::Tokenizer::kNoToken) return std::string_view();
+  Vector<ai::TokenId> tokens;
+  for (std::string_view text : kSpellings) {
+    tokens.clear();
+    TRY(tokenizer.encode(text, ai::AddSpecial::kNo, ai::ParseSpecial::kYes, tokens));
+    if (tokens.size() == 1 && tokens[0] == id) return text;
+  }
+  return std::string_view();
+}
+
+Result<void> render_template(const ai::Engine& engine, std::span<const Message> messages,
+                             Continue continuation, String& out) {
+  Vector<ai::ChatMessage> views;
+  for (const Message& message : messages) {
+    ai::ChatMessage view;
+    view.role = role_name(message.role);
+    view.content = message.text.view();
+    TRY(views.push_back(view));
+  }
+  ai::TemplateOptions options;
+  options.add_generation_prompt = continuation == Continue::kAssistant;
+  options.bos = TRY(spelling(engine.tokenizer(), engine.tokenizer().bos()));
+  options.eos = TRY(spelling(engine.tokenizer(), engine.tokenizer().eos()));
+  ai::TemplateError error;
+  Result<void> done = engine.chat_template()->render(views.view(), options, out, &error);
+  if (done.has_value()) return {};
+  if (error.raised) {
+    log::warn("template", "the model's template refuses: {}", error.message());
+  } else {
+    log::warn("template", "line {}, column {}: {}", error.line, error.column, error.message());
+  }
+  return done;
 }
 
 }  // namespace
@@ -106,8 +167,10 @@ Result<Conversation> Conversation::parse_json(std::string_view text) {
   return conversation;
 }
 
-Result<void> render_chat(const ai::Engine&, std::span<const Message> messages,
+Result<void> render_chat(const ai::Engine& engine, std::span<const Message> messages,
                          Continue continuation, String& out) {
+  if (engine.chat_template() != nullptr)
+    return render_template(engine, messages, continuation, out);
   return render_plain(messages, continuation, out);
 }
 

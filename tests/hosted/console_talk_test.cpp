@@ -39,6 +39,29 @@ TEST(console_talk, streams_answers_and_keeps_the_history) {
   EXPECT_EQ(conversation.turns(), usize{2});
 }
 
+TEST(console_talk, speaks_through_the_models_template) {
+  WithScriptedEngine fake;
+  fake.engine->chat = std::move(
+      ai::ChatTemplate::compile("{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
+                                "{% if add_generation_prompt %}<assistant>{% endif %}")
+          .value());
+  ScriptedIo io("/system S\rhi\r/exit\r");
+  Conversation conversation;
+  talk(io, conversation);
+  REQUIRE(fake.engine->prompts.size() == 1);
+  EXPECT_EQ(fake.engine->prompts[0], std::string("<system>S\n<user>hi\n<assistant>"));
+}
+
+TEST(console_talk, a_template_that_refuses_is_an_error_not_an_answer) {
+  WithScriptedEngine fake;
+  fake.engine->chat =
+      std::move(ai::ChatTemplate::compile("{{ raise_exception('no system please') }}").value());
+  ScriptedIo io("hi\r/exit\r");
+  Conversation conversation;
+  EXPECT(contains(talk(io, conversation), "talk: the chat template failed"));
+  EXPECT_EQ(conversation.turns(), usize{0});
+}
+
 TEST(console_talk, system_undo_retry_reset) {
   WithScriptedEngine fake;
   fake.engine->answers = {"one", "two", "three"};

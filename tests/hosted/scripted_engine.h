@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ai/engine/engine.h"
+#include "ai/text/chat_template.h"
 #include "console/engine_service.h"
 
 class ByteTokenizer final : public ai::Tokenizer {
@@ -46,11 +47,12 @@ class ScriptedEngine final : public ai::Engine {
   std::vector<ai::Request> requests;
   Error refuse{Errc::kIo, nullptr};  // submit fails with it when it says something
   u32 cancelled = 0;
+  base::Owner<ai::ChatTemplate> chat;
 
   const ai::ModelInfo& info() const override { return info_; }
   const ai::MemoryPlan& plan() const override { return plan_; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ai::ChatTemplate* chat_template() const override { return nullptr; }
+  const ai::ChatTemplate* chat_template() const override { return chat.get(); }
   const char* kernels_name() const override { return "fake"; }
 
   Result<ai::RequestId> submit(const ai::Request& request, ai::RequestSink& sink) override {

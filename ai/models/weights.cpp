@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ai/gguf/layout.h"
+#include "ai/gguf/pack.h"
 #include "ai/models/family.h"
 #include "ai/quant/groups.h"
 
@@ -393,47 +394,11 @@ Result<void> check_attention(Platform& platform, const LayerWeights& w, const Hy
   return require_weights(platform, layer, needs);
 }
 
-namespace {
-
-// Interleaves the groups of every matrix, in parallel. Nothing fails from here on, so a refused
-// file is left as it was.
-Result<void> group_all(const GgufFile& file, std::span<const std::span<Byte>> parts,
-                       Platform& platform) {
-  usize largest = 0;
-  for (const GgufTensor& t : file.tensors())
-    if (t.dimension_count > 1) largest = std::max(largest, kGroupRows * t.view.row_bytes);
-  Vector<Byte> temporary;
-  TRY(temporary.resize(largest * platform.worker_count()));
-  for (const GgufTensor& t : file.tensors()) {
-    if (t.dimension_count < 2 || group_fields(t.view.type).empty()) continue;
-    usize group_bytes = kGroupRows * t.view.row_bytes;
-    u32 rows = static_cast<u32>(t.dimensions[1]), groups = rows / kGroupRows;
-    u32 stack = t.view.rows / rows;
-    Byte* data = parts[t.part].data() + t.offset;
-    parallel_ranges(platform, stack * groups, 1, [&](u32 first, u32 last, u32 worker) {
-      for (u32 g = first; g < last; g++)
-        interleave_group(t.view.type, t.view.columns,
-                         data + (g / groups * rows * t.view.row_bytes) + g % groups * group_bytes,
-                         temporary.data() + worker * largest);
-    });
-    platform.breathe();
-  }
-  return {};
-}
-
-Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> parts) {
-  for (const GgufTensor& t : file.tensors())
-    if (t.part >= parts.size() || parts[t.part].data() + t.offset != t.view.data.data())
-      return fail(Errc::kInvalidArgument, "model: the bytes are not those of the file");
-  return {};
-}
-
-}  // namespace
-
 Result<ModelWeights> ModelWeights::load(const GgufFile& file,
                                         std::span<const std::span<Byte>> parts,
                                         const Hyperparameters& params, Platform& platform) {
   TRY(check_parts(file, parts));
+  TRY(check_layout(file));
   ModelWeights weights;
   WeightLoader loader(file, params, weights);
   TRY(loader.load());
@@ -442,7 +407,7 @@ Result<ModelWeights> ModelWeights::load(const GgufFile& file,
     TRY(check != nullptr ? check(platform, weights.layers[i], params, i)
                          : check_layer(platform, weights.layers[i], params, i));
   }
-  if (!is_grouped_file(file)) TRY(group_all(file, parts, platform));
+  if (!is_grouped_file(file)) TRY(group_matrices(file, parts, platform));
   return weights;
 }
 

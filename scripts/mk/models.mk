@@ -1,7 +1,7 @@
 # build/host/model_check: the engine's optimized objects with the tests' platform.
 MODEL_CHECK := $(BUILD)/host/model_check
 MODEL_CHECK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tests/tools/model_check.cpp \
-  tests/hosted/model_runner.cpp tests/hosted/test_platform.cpp tests/tools/guard.cpp arch/host/memory.cpp)
+  tests/hosted/test_model_runner.cpp tests/hosted/test_platform.cpp tests/tools/guard.cpp arch/host/memory.cpp)
 .PHONY: model-check
 model-check: $(MODEL_CHECK)  ## build/host/model_check: greedy texts, logits and speed of a model file
 $(MODEL_CHECK): $(ENGINE_OBJ) $(MODEL_CHECK_OBJ)

@@ -2,8 +2,8 @@
 // The default model against llama.cpp's greedy tokens (tests/goldens/smollm2-q4_1.greedy.txt).
 // build/host/model_check runs all of them; here are the first, for the sanitizers are slow.
 #include "kernel/base/test.h"
-#include "tests/hosted/model_runner.h"
 #include "tests/hosted/test_files.h"
+#include "tests/hosted/test_model_runner.h"
 
 TEST(models, smollm2_says_what_llama_cpp_says) {
   std::string bytes;

@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "kernel/base/test.h"
-#include "tests/hosted/model_runner.h"
-#include "tests/hosted/tiny_model.h"
+#include "tests/hosted/test_model_runner.h"
+#include "tests/hosted/test_tiny_model.h"
 
 namespace {
 

@@ -11,7 +11,7 @@ Writes tests/goldens/models/NAME.golden, little-endian:
 Table 0 is llama.cpp on the model, table 1 llama.cpp on the same weights as F32 (quantized models).
 
 The tensor data are not stored: they follow from each tensor's name (see `stream`), and
-tests/hosted/tiny_model.cpp makes the same bytes.
+tests/hosted/test_tiny_model.cpp makes the same bytes.
 """
 import argparse
 import os

@@ -14,7 +14,7 @@
 #include <iterator>
 #include <sstream>
 
-#include "tests/hosted/model_runner.h"
+#include "tests/hosted/test_model_runner.h"
 
 namespace {
 

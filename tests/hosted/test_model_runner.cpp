@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading and running for model_runner.h.
-#include "tests/hosted/model_runner.h"
+// Loading and running for test_model_runner.h.
+#include "tests/hosted/test_model_runner.h"
 
 #include <algorithm>
+
+#include "ai/gguf/llama2c.h"
 
 ModelRunner::~ModelRunner() = default;
 
@@ -12,7 +14,8 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> fil
   auto runner = std::make_unique<ModelRunner>();
   ModelRunner& r = *runner;
   r.bytes_.assign(file.begin(), file.end());
-  r.file_ = TRY(ai::GgufFile::parse(r.bytes_, platform));
+  r.file_ = ai::is_llama2c(r.bytes_) ? TRY(ai::parse_llama2c(r.bytes_, {}, platform))
+                                     : TRY(ai::GgufFile::parse(r.bytes_, platform));
   r.kernels_ = TRY(ai::kernels_by_name(options.kernels, platform.cpu_features()));
   const std::span<Byte> parts[] = {r.bytes_};
   ai::ModelOptions model_options{

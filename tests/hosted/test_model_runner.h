@@ -17,7 +17,7 @@ struct RunnerOptions {
 
 class ModelRunner {
  public:
-  // GGUF bytes (copied).
+  // GGUF, or a llama2.c checkpoint with its tokenizer.bin behind it (copied).
   static Result<std::unique_ptr<ModelRunner>> load(std::span<const Byte> file,
                                                    TestPlatform& platform,
                                                    const RunnerOptions& options);
@@ -25,6 +25,7 @@ class ModelRunner {
 
   ai::Model& model() { return *model_; }
   const ai::GgufFile& file() const { return *file_; }
+  std::span<const Byte> bytes() const { return bytes_; }
   u32 length() const { return length_; }
   void cut(u32 length) { length_ = length; }
 

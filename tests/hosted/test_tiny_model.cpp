@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Makes the bytes of tiny_models.py: streams of random bytes from the names of tensors.
-#include "tests/hosted/tiny_model.h"
+#include "tests/hosted/test_tiny_model.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,10 @@
+# build/host/pack: the packed form of a model, for images (ai/gguf/pack.h).
+PACK := $(BUILD)/host/pack
+PACK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tools/pack.cpp tests/hosted/test_platform.cpp \
+  tests/tools/guard.cpp arch/host/memory.cpp)
+.PHONY: pack
+pack: $(PACK)  ## build/host/pack: IN.gguf OUT.gguf, rows interleaved ahead of time
+$(PACK): $(ENGINE_OBJ) $(PACK_OBJ)
+	$(call say,LINK,$@)
+	$(Q)g++ -no-pie -pthread -o $@ $^
+-include $(PACK_OBJ:.o=.d)

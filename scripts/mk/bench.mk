@@ -1,0 +1,11 @@
+# Benchmarks. They are made of the product's own objects.
+BENCH_KERNELS := $(BUILD)/host/bench_kernels
+BENCH_OBJ := $(BUILD)/host/tests/bench/kernels.o
+BENCH_HOST_OBJ := $(filter-out $(BUILD)/host/arch/host/main.o,$(HOST_OBJ))
+$(BENCH_KERNELS): $(BENCH_OBJ) $(ENGINE_OBJ) $(BENCH_HOST_OBJ)
+	$(call say,LINK,$@)
+	$(Q)g++ -no-pie -pthread -o $@ $^
+.PHONY: bench-kernels
+bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine's limits; KERNELS=name
+	$(Q)$< $(or $(KERNELS),auto)
+-include $(BENCH_OBJ:.o=.d)

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Speed of the products beside the limits of the machine, measured in the same run:
+//   bench_kernels [table] [megabytes] [columns]
+// Batch 1: GB/s of weights against streaming reads. Batch 8, 64, 512: GMAC/s against the int8 peak
+// of the table's widest dot product. Best of several runs, on 1 and 2 pinned threads.
+#include <immintrin.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+#include "kernel/arch_contract.h"
+#include "tests/hosted/kernels_fixture.h"
+
+namespace {
+
+using namespace kernels_fixture;
+
+double seconds() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+Byte* huge_pages(usize bytes) {
+  usize size = base::round_up(bytes, 2 * kMiB) + 2 * kMiB;
+  void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) std::abort();
+  madvise(at, size, MADV_HUGEPAGE);
+  auto aligned = base::round_up(reinterpret_cast<usize>(at), 2 * kMiB);
+  return reinterpret_cast<Byte*>(aligned);
+}
+
+// Runs body(thread) on `threads` pinned threads `rounds` times; the best round in seconds.
+template <class Body>
+double best_time(u32 threads, u32 rounds, Body body) {
+  struct Shared {
+    Body* body;
+    std::atomic<u32> arrived{0};
+    u32 threads, rounds;
+  } shared{&body, 0, threads, rounds};
+  struct Start {
+    Shared* shared;
+    u32 thread;
+    double best;
+  } starts[16];
+  auto run = [](void* argument) -> void* {
+    Start& start = *static_cast<Start*>(argument);
+    Shared& s = *start.shared;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(start.thread, &set);
+    sched_setaffinity(0, sizeof set, &set);
+    start.best = 1e9;
+    auto meet = [&s](u32 round) {
+      s.arrived++;
+      while (s.arrived.load() < round * s.threads) sched_yield();
+    };
+    for (u32 round = 0; round < s.rounds; round++) {
+      meet(2 * round + 1);
+      double begin = seconds();
+      (*s.body)(start.thread);
+      meet(2 * round + 2);
+      double took = seconds() - begin;
+      if (took < start.best) start.best = took;
+    }
+    return nullptr;
+  };
+  pthread_t ids[16];
+  for (u32 t = 0; t < threads; t++) {
+    starts[t] = {&shared, t, 0};
+    if (pthread_create(&ids[t], nullptr, run, &starts[t]) != 0) std::abort();
+  }
+  for (u32 t = 0; t < threads; t++) pthread_join(ids[t], nullptr);
+  return starts[0].best;
+}
+
+std::atomic<u64> sink;
+
+[[gnu::target("avx2")]] void read_all(const Byte* at, usize bytes) {
+  __m256i sum[4] = {};
+  for (usize i = 0; i + 128 <= bytes; i += 128) {
+    __builtin_prefetch(at + i + 4096);
+    __builtin_prefetch(at + i + 4160);
+    for (u32 v = 0; v < 4; v++)
+      sum[v] = _mm256_xor_si256(
+          sum[v], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i + 32 * v)));
+  }
+  __m256i all =
+      _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
+  sink += static_cast<u64>(_mm256_extract_epi64(all, 0));
+}
+
+constexpr u32 kPeakLoops = 400.000;
+
+[[gnu::target("avx512f,avx512vnni")]] void peak_vnni() {
+  __m512i sum[12], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+  for (int i = 0; i < 12; i++) sum[i] = _mm512_set1_epi32(i);  // equal chains would be merged
+  for (u32 i = 0; i < kPeakLoops; i++) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = _mm512_dpbusd_epi32(s, a, b);
+    asm volatile("" : "+v"(a), "+v"(b));
+  }
+  for (auto& s : sum) {
+    u64 words[8];
+    _mm512_storeu_si512(words, s);
+    sink += words[0];
+  }
+}
+
+[[gnu::target("avx2")]] void peak_avx2() {
+  __m256i sum[12], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
+  for (int i = 0; i < 12; i++) sum[i] = _mm256_set1_epi32(i);  // equal chains would be merged
+  for (u32 i = 0; i < kPeakLoops; i++) {
+#pragma GCC unroll 12
+    for (auto& s : sum) {
+      s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a, b));
+      asm volatile("" : "+x"(a), "+x"(b));
+    }
+  }
+  for (auto& s : sum) sink += static_cast<u64>(_mm256_extract_epi64(s, 0));
+}
+
+struct Limits {
+  double read[3], peak[3];  // by threads
+};
+
+Limits measure_limits(const KernelTable& table, const Byte* data, usize bytes) {
+  bool wide = table.needs.has(CpuFeature::kAvx512Vnni);
+  Limits limits{};
+  for (u32 threads : {1u, 2u}) {
+    usize part = bytes / threads;
+    double took = best_time(threads, 9, [&](u32 t) { read_all(data + t * part, part); });
+    limits.read[threads] = static_cast<double>(bytes) / took * 1e-9;
+    took = best_time(threads, 25, [&](u32) { wide ? peak_vnni() : peak_avx2(); });
+    double products = double{kPeakLoops} * 12 * (wide ? 64 : 32) * threads;
+    limits.peak[threads] = products / took * 1e-9;
+  }
+  return limits;
+}
+
+struct Setup {
+  const KernelTable* table;
+  const QuantInfo* info;
+  const Byte* weights;
+  u32 columns, rows;
+};
+
+// Seconds of one product of the whole matrix.
+double product_time(const Setup& s, u32 batch, u32 threads, u32 rows) {
+  usize bytes = activation_bytes(s.info->activation, s.columns);
+  Byte* activations = huge_pages(bytes * batch);
+  auto* out = reinterpret_cast<float*>(huge_pages(usize{batch} * rows * sizeof(float)));
+  Vector<float> x;
+  if (!x.resize(s.columns).has_value()) std::abort();
+  Random random;
+  for (u32 b = 0; b < batch; b++) {
+    for (float& v : x) v = random.next();
+    s.table->quantize[static_cast<usize>(s.info->activation)](x.data(), activations + b * bytes,
+                                                              s.columns);
+  }
+  u32 groups = rows / kGroupRows;
+  double took = best_time(threads, batch == 1 ? 6 : 4, [&](u32 t) {
+    MatMul job{.groups = s.weights,
+               .group_bytes = row_bytes(s.info->type, s.columns) * kGroupRows,
+               .columns = s.columns,
+               .rows = rows,
+               .first_group = groups * t / threads,
+               .last_group = groups * (t + 1) / threads,
+               .activations = activations,
+               .activation_bytes = bytes,
+               .batch = batch,
+               .out = out,
+               .out_stride = rows,
+               .accumulate = false};
+    s.table->mat_mul[static_cast<usize>(s.info->type)](job);
+  });
+  munmap(activations, bytes * batch);
+  munmap(out, usize{batch} * rows * sizeof(float));
+  return took;
+}
+
+void print_format(const Setup& s, const Limits& limits) {
+  std::printf("%-7s", s.info->name);
+  double bytes = static_cast<double>(row_bytes(s.info->type, s.columns)) * s.rows;
+  for (u32 threads : {1u, 2u}) {
+    double rate = bytes / product_time(s, 1, threads, s.rows) * 1e-9;
+    std::printf("  %5.1f (%3.0f%%)", rate, 100 * rate / limits.read[threads]);
+  }
+  // Small enough to finish soon: rows that make about 2 GMAC at batch 64.
+  u32 rows = s.rows < 8192 ? s.rows : 8192;
+  for (u32 batch : {8u, 64u, 512u}) {
+    u32 some = batch == 512 && rows > 1024 ? 1024 : rows;
+    for (u32 threads : {1u, 2u}) {
+      double products = static_cast<double>(u64{s.columns} * some * batch);
+      double rate = products / product_time(s, batch, threads, some) * 1e-9;
+      std::printf("  %5.0f (%3.0f%%)", rate, 100 * rate / limits.peak[threads]);
+    }
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto chosen = kernels_by_name(argc > 1 ? argv[1] : "auto", arch::Cpu::cpu_features());
+  if (!chosen.has_value()) {
+    std::fprintf(stderr, "%s\n", chosen.error().what);
+    return 1;
+  }
+  const KernelTable& table = *chosen;
+  usize bytes = static_cast<usize>(argc > 2 ? std::atoi(argv[2]) : 256) * kMiB;
+  u32 columns = static_cast<u32>(argc > 3 ? std::atoi(argv[3]) : 2048);
+  const char* only = argc > 4 ? argv[4] : "";
+  Byte* weights = huge_pages(bytes);
+  Random random;
+  for (usize i = 0; i < bytes; i += 4) base::store(weights + i, random.bits() & 0xbfffbfff);
+  Limits limits = measure_limits(table, weights, bytes);
+  std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
+              table.name, limits.read[1], limits.read[2], limits.peak[1], limits.peak[2]);
+  std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
+              columns);
+  for (const QuantInfo& info : quant_infos()) {
+    if (*only != 0 && std::string_view(only) != info.name) continue;
+    if (columns % info.block_weights != 0) continue;
+    u32 rows = static_cast<u32>(bytes / row_bytes(info.type, columns) / 32 * 32);
+    print_format({&table, &info, weights, columns, rows}, limits);
+  }
+  return 0;
+}

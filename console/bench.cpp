@@ -52,20 +52,6 @@ class Meter final : public ai::RequestSink {
   ai::RequestId id = 0;
 };
 
-// Varied, plain tokens: the same for every run, different for each request of a batch.
-Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 tokens, u32 salt) {
-  Vector<ai::TokenId> prompt;
-  TRY(prompt.reserve(tokens));
-  u32 state = 12345 + salt * 7919;
-  while (prompt.size() < tokens) {
-    state = state * 1664525 + 1013904223;  // Numerical Recipes' generator
-    ai::TokenId id = (state >> 8) % tokenizer.size();
-    if (tokenizer.is_control(id) || tokenizer.is_end(id)) continue;
-    TRY(prompt.push_back(id));
-  }
-  return prompt;
-}
-
 Result<void> serve(Io& io, std::span<Meter> meters) {
   EngineService& service = engine_service();
   auto all_ended = [&] {
@@ -84,6 +70,19 @@ Result<void> serve(Io& io, std::span<Meter> meters) {
 }
 
 }  // namespace
+
+Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 tokens, u32 salt) {
+  Vector<ai::TokenId> prompt;
+  TRY(prompt.reserve(tokens));
+  u32 state = 12345 + salt * 7919;
+  while (prompt.size() < tokens) {
+    state = state * 1664525 + 1013904223;  // Numerical Recipes' generator
+    ai::TokenId id = (state >> 8) % tokenizer.size();
+    if (tokenizer.is_control(id) || tokenizer.is_end(id)) continue;
+    TRY(prompt.push_back(id));
+  }
+  return prompt;
+}
 
 Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch) {
   ai::Engine& engine = engine_service().engine();

@@ -20,4 +20,7 @@ struct Measurement {
 // from the prompt cache; end tokens do not end it. kCancelled on Ctrl-C.
 Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch);
 
+// Varied, plain tokens: the same for every run, different for each `salt`.
+Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 tokens, u32 salt);
+
 }  // namespace console

@@ -20,6 +20,9 @@ constexpr Option kPerf{
     "perf", OptionKind::kFlag, "", "", "measures the model's speed and powers off", "zosia.perf"};
 constexpr Option kTalk{"talk",      OptionKind::kFlag, "", "", "a conversation before the prompt",
                        "zosia.talk"};
+constexpr Option kStability{"stability", OptionKind::kText, "", "90s|10m|1h|3d|TOKENS",
+                            "long mixed work, every answer checked, then powers off"};
+KERNEL_OPTION(kStability);
 KERNEL_OPTION(kRun);
 KERNEL_OPTION(kCi);
 KERNEL_OPTION(kDiag);
@@ -58,6 +61,11 @@ void run() {
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
+  if (options::given(kStability)) {
+    char line[96];
+    run_and_report(shell, base::format_into(line, "stability {}; poweroff",
+                                            options::text(kStability).substr(0, 32)));
+  }
   io().write(kMarkPastes);
   for (;;) shell.prompt();
 }

@@ -47,6 +47,7 @@ class ScriptedEngine final : public ai::Engine {
   std::vector<ai::Request> requests;
   Error refuse{Errc::kIo, nullptr};  // submit fails with it when it says something
   u32 cancelled = 0;
+  u64 lost_pages = 0;  // claimed to be held although nothing runs
   base::Owner<ai::ChatTemplate> chat;
 
   const ai::ModelInfo& info() const override { return info_; }
@@ -61,35 +62,23 @@ class ScriptedEngine final : public ai::Engine {
     for (ai::TokenId id : request.prompt) prompt += static_cast<char>(id);
     prompts.push_back(prompt);
     requests.push_back(request);
-    active_ = {&sink, request, {}, 0, 0};
-    active_.answer = answers.empty() ? "ok" : answers[std::min(given_, answers.size() - 1)];
+    Active active{&sink, request, ++last_id_, {}, 0, 0};
+    active.answer = answers.empty() ? "ok" : answers[std::min(given_, answers.size() - 1)];
     given_++;
-    return ai::RequestId{1};
+    running_.push_back(active);
+    return last_id_;
   }
-  void cancel(ai::RequestId) override {
-    cancelled++;
-    end(ai::FinishReason::kCancelled, nullptr);
+  void cancel(ai::RequestId id) override {
+    for (usize i = 0; i < running_.size(); i++) {
+      if (running_[i].id != id) continue;
+      cancelled++;
+      end(i, ai::FinishReason::kCancelled, nullptr);
+      return;
+    }
   }
   bool step() override {
-    if (active_.sink == nullptr) return false;
-    u32 total = static_cast<u32>(active_.request.prompt.size());
-    if (active_.read < total) {
-      active_.read = std::min(active_.read + 8, total);
-      active_.sink->on_prefill(active_.read, total);
-      return true;
-    }
-    u32 limit = active_.request.max_tokens == 0 ? ~0u : active_.request.max_tokens;
-    if (active_.sent >= active_.answer.size()) {
-      end(ai::FinishReason::kStop, nullptr);
-    } else if (active_.sent >= limit) {
-      end(ai::FinishReason::kLength, nullptr);
-    } else if (total + active_.sent >= info_.context) {
-      Error full{Errc::kContextFull, "the context is full"};
-      end(ai::FinishReason::kContextFull, &full);
-    } else {
-      std::string_view text(active_.answer.data() + active_.sent++, 1);
-      active_.sink->on_token({static_cast<u8>(text[0]), text, -1000, {}, 0});
-    }
+    if (running_.empty()) return false;
+    for (usize i = running_.size(); i > 0; i--) advance(i - 1);
     return true;
   }
   Result<void> score(std::span<const ai::TokenId> tokens, u32 top, ai::ScoreSink& sink) override {
@@ -99,10 +88,10 @@ class ScriptedEngine final : public ai::Engine {
                    std::span(best).first(std::min<usize>(top, 2))});
     return {};
   }
-  u32 running() const override { return active_.sink != nullptr ? 1 : 0; }
+  u32 running() const override { return static_cast<u32>(running_.size()); }
   u32 queued() const override { return 0; }
   u64 kv_pages_total() const override { return 10; }
-  u64 kv_pages_used() const override { return running(); }
+  u64 kv_pages_used() const override { return running() + lost_pages; }
   u64 kv_pages_cached() const override { return 0; }
   void forget_prompts() override {}
 
@@ -110,22 +99,47 @@ class ScriptedEngine final : public ai::Engine {
   struct Active {
     ai::RequestSink* sink = nullptr;
     ai::Request request;
+    ai::RequestId id = 0;
     std::string answer;
     u32 read = 0, sent = 0;
   };
-  void end(ai::FinishReason reason, const Error* error) {
+  void advance(usize at) {
+    Active& active = running_[at];
+    u32 total = static_cast<u32>(active.request.prompt.size());
+    if (active.read < total) {
+      active.read = std::min(active.read + 8, total);
+      active.sink->on_prefill(active.read, total);
+      return;
+    }
+    u32 limit = active.request.max_tokens == 0 ? ~0u : active.request.max_tokens;
+    if (active.sent >= active.answer.size()) {
+      end(at, ai::FinishReason::kStop, nullptr);
+    } else if (active.sent >= limit) {
+      end(at, ai::FinishReason::kLength, nullptr);
+    } else if (total + active.sent >= info_.context) {
+      Error full{Errc::kContextFull, "the context is full"};
+      end(at, ai::FinishReason::kContextFull, &full);
+    } else {
+      std::string_view text(active.answer.data() + active.sent++, 1);
+      active.sink->on_token({static_cast<u8>(text[0]), text, -1000, {}, 0});
+    }
+  }
+  void end(usize at, ai::FinishReason reason, const Error* error) {
+    Active active = running_[at];
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(at));
     ai::Timings timings;
-    timings.prompt_tokens = static_cast<u32>(active_.request.prompt.size());
-    timings.generated_tokens = active_.sent;
+    timings.prompt_tokens = static_cast<u32>(active.request.prompt.size());
+    timings.generated_tokens = active.sent;
     timings.prefill_ns = 1'000'000'000;
     timings.decode_ns = 2'000'000'000;
-    std::exchange(active_.sink, nullptr)->on_end(reason, timings, error);
+    active.sink->on_end(reason, timings, error);
   }
 
   ai::ModelInfo info_;
   ai::MemoryPlan plan_;
   ByteTokenizer tokenizer_;
-  Active active_;
+  std::vector<Active> running_;
+  ai::RequestId last_id_ = 0;
   usize given_ = 0;
 };
 

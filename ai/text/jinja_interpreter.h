@@ -12,7 +12,8 @@ struct Limits {
   u64 steps = 4'000'000;     // nodes evaluated, items walked, 64 bytes copied
   usize memory = 64 * kMiB;  // values of one render
   usize output = 16 * kMiB;  // text of one render, captured blocks included
-  u32 depth = 96;            // expressions and blocks inside one another, macro calls too
+  // Expressions and blocks inside one another, macro calls too: up to 0.9 KiB of stack each.
+  u32 depth = 40;
   static constexpr i64 kMaxRange = 100'000;  // as Jinja's sandbox
 };
 
@@ -154,7 +155,7 @@ class Interpreter {
 
 bool truth(const Value& value);
 
-// str(), repr() and json.dumps() of a value, appended to `out`. Nesting past 64 is an error.
+// str(), repr() and json.dumps() of a value, appended to `out`. Nesting past 32 is an error.
 struct JsonStyle {
   i64 indent = -1;  // -1: on one line
   std::string_view item_separator = ", ", key_separator = ": ";

@@ -17,7 +17,8 @@ class Parser {
 
  private:
   using Kind = Token::Kind;
-  static constexpr u32 kMaxDepth = 32;  // of brackets, blocks and conditions together
+  // Of brackets, blocks and conditions together: some 1.8 KiB of stack each.
+  static constexpr u32 kMaxDepth = 24;
 
   // Counts nesting for as long as it lives.
   struct Nesting {

@@ -38,6 +38,21 @@ const OperatorRow* row_of(const Token& token, std::span<const OperatorRow> rows)
   return nullptr;
 }
 
+struct Word {
+  std::string_view text;
+  bool none, truth;
+};
+const Word* word_of(std::string_view text) {
+  static constexpr Word kWords[] = {
+      {"true", false, true},   {"True", false, true}, {"false", false, false},
+      {"False", false, false}, {"none", true, false}, {"None", true, false},
+  };
+  for (const Word& word : kWords) {
+    if (word.text == text) return &word;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Result<Expression*> Parser::make(Expression::Kind kind, u32 offset) {
@@ -193,17 +208,9 @@ Result<Expression*> Parser::parse_primary() {
   if (t.is_operator("{")) return parse_dict();
   if (!t.is(Kind::kName)) return unexpected_token("a value");
   take();
-  struct Word {
-    std::string_view text;
-    Value value;
-  };
-  const Word words[] = {{"true", boolean(true)},   {"True", boolean(true)},
-                        {"false", boolean(false)}, {"False", boolean(false)},
-                        {"none", none()},          {"None", none()}};
-  for (const Word& word : words) {
-    if (t.text != word.text) continue;
+  if (const Word* word = word_of(t.text)) {
     Expression* constant = TRY(make(ExpressionKind::kConstant, t.offset));
-    constant->constant = word.value;
+    constant->constant = word->none ? none() : boolean(word->truth);
     return constant;
   }
   Expression* name = TRY(make(ExpressionKind::kName, t.offset));

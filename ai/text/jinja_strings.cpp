@@ -10,7 +10,7 @@
 namespace ai::jinja {
 namespace {
 
-constexpr u32 kMaxNesting = 64;  // of values written as text
+constexpr u32 kMaxNesting = 32;  // of values written as text
 
 bool is_space(u32 code) {
   // Python also counts the four ASCII separators as white space.

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "ai/tokenizer/tokenizer.h"
@@ -31,7 +30,7 @@ struct TokenizerConfig {
   Vector<std::string_view> merges;  // "left right", best first
   Vector<float> scores;             // empty or one a token
   Vector<TokenType> types;          // empty or one a token
-  std::span<const Byte> charsmap;   // tokenizer.ggml.precompiled_charsmap
+  Vector<Byte> charsmap;            // tokenizer.ggml.precompiled_charsmap
   // Ids as the file has them, not yet checked against the vocabulary.
   std::optional<u64> bos, eos, eot, eom, unknown, separator, padding, mask;
   std::optional<u64> fim_pad, fim_repository, fim_separator;

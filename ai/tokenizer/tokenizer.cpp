@@ -56,9 +56,8 @@ struct Model {
   Result<base::Owner<Tokenizer>> (*make)(const TokenizerConfig& config, Platform& platform);
 };
 constexpr Model kModels[] = {
-    {"gpt2", make_bpe},
-    {"gemma4", make_bpe},
-    {"llama", make_spm},
+    {"gpt2", make_bpe},   {"gemma4", make_bpe},     {"llama", make_spm},
+    {"t5", make_unigram}, {"bert", make_wordpiece},
 };
 
 struct IdKey {
@@ -136,6 +135,14 @@ Result<TokenizerConfig> read_config(const GgufFile& file) {
     TRY(read_texts(file, "tokenizer.ggml.merges", config.merges));
   if (file.has("tokenizer.ggml.scores")) TRY(read_scores(file, config));
   if (file.has("tokenizer.ggml.token_type")) TRY(read_types(file, config));
+  if (file.has("tokenizer.ggml.precompiled_charsmap")) {
+    GgufNumbers map = TRY(file.get_numbers("tokenizer.ggml.precompiled_charsmap"));
+    if (map.type() != GgufType::kU8 && map.type() != GgufType::kI8)
+      return fail(Errc::kCorrupt, "tokenizer.ggml.precompiled_charsmap is not bytes");
+    TRY(config.charsmap.reserve(map.size()));
+    for (usize i = 0; i < map.size(); i++)
+      TRY(config.charsmap.push_back(static_cast<Byte>(map.integer(i))));
+  }
   return config;
 }
 

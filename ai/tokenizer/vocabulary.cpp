@@ -330,49 +330,37 @@ void Vocabulary::keep_harmony_end() {
 }
 
 Result<void> Vocabulary::collect_special(const TokenizerConfig& config) {
+  Vector<TokenId> ids;
   for (TokenId id = 0; id < size(); id++) {
-    const Token& token = tokens_[id];
-    bool special = token.type == TokenType::kControl || token.type == TokenType::kUserDefined ||
-                   token.type == TokenType::kUnknown;
-    if (special && token.text.size > 0 && token.text.size <= kMaxMatchedBytes)
-      TRY(special_.push_back(id));
+    TokenType kind = type(id);
+    bool special = kind == TokenType::kControl || kind == TokenType::kUserDefined ||
+                   kind == TokenType::kUnknown;
+    if (special) TRY(ids.push_back(id));
   }
-  // Of equal texts the first stays: user-defined ones count even where control tokens do not.
-  auto rank = [&](TokenId id) { return type(id) == TokenType::kUserDefined ? 0 : 1; };
-  std::sort(special_.begin(), special_.end(), [&](TokenId a, TokenId b) {
-    int order = view(tokens_[a].text).compare(view(tokens_[b].text));
-    return order != 0 ? order < 0 : rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
-  });
-  TokenId* last = std::unique(special_.begin(), special_.end(), [&](TokenId a, TokenId b) {
-    return view(tokens_[a].text) == view(tokens_[b].text);
-  });
-  special_.truncate(static_cast<usize>(last - special_.begin()));
-  for (TokenId id : special_) special_first_[static_cast<u8>(view(tokens_[id].text)[0])] = true;
+  auto text_of = [this](TokenId id) { return view(tokens_[id].text); };
+  // User-defined tokens count even where control tokens do not: of equal texts they stay.
+  auto rank = [this](TokenId id) { return type(id) == TokenType::kUserDefined ? 0 : 1; };
+  TRY(special_.build(std::move(ids), text_of, [&rank](TokenId a, TokenId b) {
+    return rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
+  }));
+  for (TokenId id : special_.ids()) special_first_[static_cast<u8>(text_of(id)[0])] = true;
 
   // Phi-3 was trained with the space after its markers dropped; nothing but the name says so.
   bool phi3 = contains_ignoring_case(config.general_name, "phi-3") ||
               contains_ignoring_case(config.general_name, "phi3");
   constexpr std::string_view kKeepSpace[] = {"<unk>", "<s>", "<|endoftext|>"};
-  for (TokenId id : special_)
-    tokens_[id].strip_right = phi3 && !among(view(tokens_[id].text), kKeepSpace);
+  for (TokenId id : special_.ids())
+    tokens_[id].strip_right = phi3 && !among(text_of(id), kKeepSpace);
   return {};
 }
 
 TokenId Vocabulary::special_at(std::string_view text, ParseSpecial parse) const {
-  const TokenId* first = special_.begin();
-  const TokenId* last = special_.end();
   TokenId best = kNone;
-  for (usize depth = 0; depth < text.size() && first != last; depth++) {
-    auto byte = [&](TokenId id) { return static_cast<u8>(view(tokens_[id].text)[depth]); };
-    u8 wanted = static_cast<u8>(text[depth]);
-    // Sorted by text: those that end here come first, then by the byte at `depth`.
-    first = std::partition_point(first, last, [&](TokenId id) {
-      return tokens_[id].text.size <= depth || byte(id) < wanted;
-    });
-    last = std::partition_point(first, last, [&](TokenId id) { return byte(id) == wanted; });
-    if (first == last || tokens_[*first].text.size != depth + 1) continue;
-    if (parse == ParseSpecial::kYes || type(*first) == TokenType::kUserDefined) best = *first;
-  }
+  special_.each(
+      text, [this](TokenId id) { return view(tokens_[id].text); },
+      [&](TokenId id, usize) {
+        if (parse == ParseSpecial::kYes || type(id) == TokenType::kUserDefined) best = id;
+      });
   return best;
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "ai/tokenizer/config.h"
+#include "ai/tokenizer/prefix_index.h"
 
 namespace ai {
 
@@ -51,7 +52,7 @@ class Vocabulary {
   TokenId bos = kNone, eos = kNone, unknown = kNone, separator = kNone;
   bool add_bos = false, add_eos = false;
 
-  // The longest special token at the front of `text`, at most kMaxMatchedBytes long; kNone if none.
+  // The longest special token at the front of `text`; kNone if none.
   TokenId special_at(std::string_view text, ParseSpecial parse) const;
   usize special_bytes(TokenId id) const { return tokens_[id].text.size; }
   // False: no special token begins with this byte. Lets the search skip most of a text.
@@ -87,8 +88,8 @@ class Vocabulary {
   String arena_;  // every text once, pieces beside where they differ
   Vector<Token> tokens_;
   Vector<float> scores_;
-  Vector<u32> index_;        // open addressing over spelled(); kNone = free
-  Vector<TokenId> special_;  // sorted by text
+  Vector<u32> index_;  // open addressing over spelled(); kNone = free
+  PrefixIndex special_;
   std::array<TokenId, 256> byte_tokens_;
   std::array<bool, 256> special_first_{};
   usize longest_ = 0;

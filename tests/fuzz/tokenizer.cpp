@@ -48,7 +48,7 @@ void fill(Input& input, ai::TokenizerConfig& config) {
   for (u32 i = 0; i < merges; i++) MUST(config.merges.push_back(input.part()));
   if ((flags & 64) != 0) {
     std::string_view map = input.part();
-    config.charsmap = {reinterpret_cast<const Byte*>(map.data()), map.size()};
+    MUST(config.charsmap.append({reinterpret_cast<const Byte*>(map.data()), map.size()}));
   }
 }
 

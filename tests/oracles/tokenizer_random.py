@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compares this engine's token ids with llama.cpp's on random Unicode strings.
 
-usage: tokenizer_random.py [--count N] [--seed S] [--pre NAME|all]... MODEL.gguf...
+usage: tokenizer_random.py [--count N] [--seed S] [--pre NAME|all]... [--as t5|bert] MODEL.gguf...
 Needs the PyPI packages llama-cpp-python, gguf and numpy, and build/tools/tokenize
 (make build/tools/tokenize). With --pre the model's vocabulary is copied into a file that names
 another pre-tokenizer, so that every one can be checked with the vocabularies at hand ("all": each
-name that both sides know). Exit status 1 when any string differs.
+name that both sides know); with --as likewise under another tokenizer. Exit status 1 when any string differs.
 """
 import argparse
 import os
@@ -92,18 +92,24 @@ def ours(path, texts, add, special):
         at += 4 + 4 * count
 
 
-def with_pre(path, pre, folder):
-    """A copy of the vocabulary in `path` under another pre-tokenizer."""
+def changed(path, pre, model, folder):
+    """A copy of the vocabulary in `path` under another pre-tokenizer or tokenizer."""
     reader = gguf.GGUFReader(path)
-    out = os.path.join(folder, pre + ".gguf")
+    out = os.path.join(folder, "changed.gguf")
     writer = gguf.GGUFWriter(out, "gpt2")
     for key, field in reader.fields.items():
-        if not key.startswith("tokenizer.") or key == "tokenizer.ggml.pre":
+        if not key.startswith("tokenizer.") or key == ("tokenizer.ggml.model" if model else "tokenizer.ggml.pre"):
             continue
         kind = field.types[0]
         element = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, field.contents(), kind, element)
-    writer.add_tokenizer_pre(pre)
+    if model:
+        writer.add_tokenizer_model(model)
+        writer.add_sep_token_id(2)
+        writer.add_key_value("tokenizer.ggml.add_space_prefix", True, gguf.GGUFValueType.BOOL)
+        writer.add_key_value("tokenizer.ggml.remove_extra_whitespaces", True, gguf.GGUFValueType.BOOL)
+    else:
+        writer.add_tokenizer_pre(pre)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
@@ -139,17 +145,22 @@ def main():
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pre", action="append", default=[])
+    parser.add_argument("--as", dest="model")
     options = parser.parse_args()
     llama_cpp.llama_log_set(QUIET, None)
     wrong = 0
     for path in options.models:
-        if not options.pre:
+        if options.model:
+            with tempfile.TemporaryDirectory() as folder:
+                wrong += compare(options.model, changed(path, "", options.model, folder), options.count,
+                                 options.seed)
+        elif not options.pre:
             wrong += compare(os.path.basename(path), path, options.count, options.seed)
         names = known_names() if options.pre == ["all"] else options.pre
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    wrong += compare(name, with_pre(path, name, folder), options.count, options.seed)
+                    wrong += compare(name, changed(path, name, "", folder), options.count, options.seed)
                 except RuntimeError as error:
                     print("%-28s %s" % (name, error), flush=True)
     sys.exit(1 if wrong else 0)

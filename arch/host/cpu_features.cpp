@@ -2,6 +2,8 @@
 // What the host's CPU can do: CPUID and, for vector state, XCR0 as the host's kernel set it.
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include <fstream>
@@ -56,6 +58,15 @@ CpuFeatures Cpu::cpu_features() {
   CpuFeatures features;
   for (const auto& row : rows)
     if (row.present) features = features.with(row.feature);
+  return features;
+}
+#elif defined(__aarch64__)
+// Bits of AT_HWCAP: Linux, Documentation/arm64/elf_hwcaps.rst.
+CpuFeatures Cpu::cpu_features() {
+  u64 bits = getauxval(AT_HWCAP);
+  CpuFeatures features;
+  if ((bits >> 1 & 1) != 0) features = features.with(CpuFeature::kNeon);          // ASIMD
+  if ((bits >> 20 & 1) != 0) features = features.with(CpuFeature::kNeonDotProd);  // ASIMDDP
   return features;
 }
 #else

@@ -95,7 +95,7 @@ std::atomic<u64> sink;
   sink += static_cast<u64>(_mm256_extract_epi64(all, 0));
 }
 
-constexpr u32 kPeakLoops = 400.000;
+constexpr u32 kPeakLoops = 40'000;
 
 [[gnu::target("avx512f,avx512vnni")]] void peak_vnni() {
   __m512i sum[12], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);

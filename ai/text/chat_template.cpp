@@ -186,6 +186,14 @@ Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages
   return in.run(body_);
 }
 
+// Failures that no place in the template stands for, such as memory, still have their words.
+void complete(const Result<void>& result, TemplateError& detail) {
+  if (result.has_value() || detail.size > 0) return;
+  base::BufferWriter writer(detail.text);
+  writer.write(result.error().what);
+  detail.size = static_cast<u32>(writer.view().size());
+}
+
 // Most templates want a tool call's arguments as an object, some as text: the first that works.
 Result<void> CompiledTemplate::render(std::span<const ChatMessage> messages,
                                       const TemplateOptions& options, String& out,
@@ -202,6 +210,7 @@ Result<void> CompiledTemplate::render(std::span<const ChatMessage> messages,
     if (again.has_value()) return again;
   }
   if (!result.has_value()) out.truncate(size);
+  complete(result, detail);
   if (error != nullptr) *error = detail;
   return result;
 }
@@ -213,6 +222,7 @@ Result<base::Owner<ChatTemplate>> ChatTemplate::compile(std::string_view source,
   TemplateError detail;
   auto compiled = TRY(base::make<CompiledTemplate>());
   Result<void> result = compiled->compile(source, detail);
+  complete(result, detail);
   if (error != nullptr) *error = detail;
   TRY(std::move(result));
   return base::Owner<ChatTemplate>(std::move(compiled));

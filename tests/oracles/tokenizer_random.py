@@ -102,7 +102,10 @@ def changed(path, pre, model, folder):
             continue
         kind = field.types[0]
         element = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(key, field.contents(), kind, element)
+        contents = field.contents()
+        if model == "bert" and key == "tokenizer.ggml.token_type":
+            contents = [1 if t == 6 else t for t in contents]  # llama.cpp knows no bytes there
+        writer.add_key_value(key, contents, kind, element)
     if model:
         writer.add_tokenizer_model(model)
         writer.add_sep_token_id(2)

@@ -21,7 +21,11 @@ Conversation& conversation() {
 }
 
 Talk::Talk(Io& io, Conversation& conversation)
-    : io_(io), conversation_(conversation), editor_(io, history_), sampling_(default_sampling()) {
+    : io_(io),
+      conversation_(conversation),
+      editor_(io, history_),
+      sampling_(default_sampling()),
+      max_tokens_(default_max_tokens()) {
   editor_.set_completer(this);
 }
 

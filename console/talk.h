@@ -58,6 +58,7 @@ Conversation& conversation();
 
 // Temperature and the like from the boot options, for talk and chat.
 ai::SamplerParams default_sampling();
+u32 default_max_tokens();  // of an answer in talk
 
 // "0.7" as thousandths; at most three digits behind the point.
 Result<i32> parse_milli(std::string_view text, i32 most);

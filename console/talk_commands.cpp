@@ -13,6 +13,9 @@ constexpr Option kTemperature{"temp", OptionKind::kText, "0", "0..2",
                               "temperature of talk and chat; 0 always takes the likeliest token"};
 constexpr Option kTopP{"top_p", OptionKind::kText, "0.95", "0..1", "top-p of talk and chat"};
 constexpr Option kSeed{"seed", OptionKind::kNumber, "0", "0..", "seed of talk and chat"};
+constexpr Option kMostTokens{"talk.max", OptionKind::kNumber, "512", "0..1000000",
+                             "tokens an answer of talk may have; 0 = until the context is full"};
+KERNEL_OPTION(kMostTokens);
 KERNEL_OPTION(kTemperature);
 KERNEL_OPTION(kTopP);
 KERNEL_OPTION(kSeed);
@@ -54,6 +57,10 @@ ai::SamplerParams default_sampling() {
   params.top_p_milli = parse_milli(options::text(kTopP), kMostTopP).value_or(params.top_p_milli);
   params.seed = options::number(kSeed);
   return params;
+}
+
+u32 default_max_tokens() {
+  return static_cast<u32>(options::number(kMostTokens));
 }
 
 Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 most, const char* what) {

@@ -187,6 +187,10 @@ Result<void> encode_chat(const ai::Engine& engine, std::span<const Message> mess
   return {};
 }
 
+Result<std::string_view> token_spelling(const ai::Tokenizer& tokenizer, ai::TokenId id) {
+  return spelling(tokenizer, id);
+}
+
 std::span<const std::string_view> chat_stops(const ai::Engine& engine) {
   if (engine.chat_template() != nullptr) return {};
   return kPlainStops;

@@ -22,7 +22,7 @@ class ServeBackend final : public ai::openai::Backend {
   Result<void> load_model(std::string_view name) override;
   Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
                       base::Writer& problem) override;
-  std::string_view chat_template_source() override;
+  bool template_knows_tools() override;
   std::string_view build() override;
   std::string_view fingerprint() override;
   u64 now_ns() override;

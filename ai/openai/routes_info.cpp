@@ -216,7 +216,6 @@ Result<void> Service::props(Call& call) {
   w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
   w.field("total_slots", options_.max_requests).field("model_path", backend_.model_id());
   w.field("model_alias", backend_.model_id());
-  w.field("chat_template", backend_.chat_template_source());
   w.field("build_info", backend_.build());
   w.field("system_fingerprint", backend_.fingerprint()).end_object();
   TRY(sink.status());

@@ -96,8 +96,7 @@ Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, St
   json::Document with_tools;
   json::Value tools = body.find("tools");
   if (tools.size() > 0 && body.find("tool_choice").text() != "none") {
-    bool known = backend_.chat_template_source().find("tools") != std::string_view::npos;
-    if (known) {
+    if (backend_.template_knows_tools()) {
       prompt.tools = tools;
     } else {
       TRY(add_tool_description(messages.root(), tools, described));

@@ -4,9 +4,11 @@
 
 namespace ai {
 
-// Space is bounded: one blank, or one line break with its indentation, and never after the end.
+// Space is bounded: one blank, or one line break with its indentation where a value or a name may
+// stand on a line of its own; one blank after a colon; nothing after the end.
 constinit const std::string_view kJsonRules = R"(
-json-space ::= (" " | "\n" [ \t]{0,24})?
+json-space ::= (" " | "\n" [ \t]{0,16})?
+json-blank ::= " "?
 json-hex ::= [0-9a-fA-F]
 json-unicode ::= [0-9abcefABCEF] json-hex{3} | [dD] [0-7] json-hex{2} | [dD] [89abAB] json-hex{2} "\\u" [dD] [c-fC-F] json-hex{2}
 json-char ::= [^"\\\x00-\x1f\x7f] | "\\" (["\\/bfnrt] | "u" json-unicode)
@@ -15,7 +17,7 @@ json-integer ::= "-"? ("0" | [1-9] [0-9]{0,15})
 json-number ::= json-integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?
 json-boolean ::= "true" | "false"
 json-null ::= "null"
-json-member ::= json-string ":" json-space json-value
+json-member ::= json-string ":" json-blank json-value
 json-object ::= "{" json-space (json-member ("," json-space json-member)* json-space)? "}"
 json-array ::= "[" json-space (json-value ("," json-space json-value)* json-space)? "]"
 json-value ::= json-object | json-array | json-string | json-number | json-boolean | json-null

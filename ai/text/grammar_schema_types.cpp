@@ -99,7 +99,7 @@ Result<void> SchemaCompiler::object(std::span<const json::Value> parts, GbnfText
     json::Writer(sink).value(p.name);
     TRY(sink.status());
     GbnfText pair;
-    pair.add(" ").literal(name.view()).add(" \":\" json-space");
+    pair.add(" ").literal(name.view()).add(" \":\" json-blank");
     if (p.schema.present())
       reference(pair, TRY(rule_for(p.schema)));
     else
@@ -136,7 +136,7 @@ Result<u32> SchemaCompiler::additional_pair(json::Value additional, const Vector
     text.add(" json-char*");
   else
     TRY(other_names(names.view(), 0, text));
-  text.add(" \"\\\":\" json-space");
+  text.add(" \"\\\":\" json-blank");
   if (additional.is_object())
     reference(text, TRY(rule_for(additional)));
   else

@@ -4,7 +4,7 @@
 #include "tests/hosted/grammar_fake.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
-  static ByteTokenizer tokenizer;
+  static ApiTestTokenizer tokenizer;
   static base::Owner<ai::TokenTrie> trie = std::move(*ai::TokenTrie::build(tokenizer));
   if (size < 8 || size > 4096) return 0;
   std::string_view text(reinterpret_cast<const char*>(data) + 8, size - 8);

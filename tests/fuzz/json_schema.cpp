@@ -4,7 +4,7 @@
 #include "tests/hosted/grammar_fake.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
-  static ByteTokenizer tokenizer;
+  static ApiTestTokenizer tokenizer;
   static base::Owner<ai::TokenTrie> trie = std::move(*ai::TokenTrie::build(tokenizer));
   if (size > 4096) return 0;
   auto schema = json::Document::parse({reinterpret_cast<const char*>(data), size});
@@ -22,10 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     for (u32 tries = 0; tries < 4000; tries++) {
       seed = seed * 1664525 + 1013904223;
       id = seed % tokenizer.size();
-      if (id != ByteTokenizer::kEnd && (*state)->accept(id)) break;
-      id = ByteTokenizer::kEnd;
+      if (id != ApiTestTokenizer::kEnd && (*state)->accept(id)) break;
+      id = ApiTestTokenizer::kEnd;
     }
-    if (id == ByteTokenizer::kEnd) break;
+    if (id == ApiTestTokenizer::kEnd) break;
     if (!written.append(tokenizer.piece(id)).has_value()) return 0;
   }
   if ((*state)->may_end())

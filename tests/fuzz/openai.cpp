@@ -8,13 +8,13 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
       "/v1/messages",         "/tokenize",       "/detokenize", "/v1/messages/count_tokens",
       "/apply-template",      "/chat",           "/v1/models/x"};
   if (size < 2) return 0;
-  ScriptedBackend backend;
+  ApiTestBackend backend;
   auto service = std::move(*ai::openai::Service::create({}, backend));
   std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
   backend.fake.script = text.substr(0, 60);
   const ai::openai::Header headers[] = {
       {"Content-Type", data[1] % 4 == 0 ? "text/plain" : "application/json"}};
-  HeardReply reply;
+  ApiTestReply reply;
   (void)service->handle({.method = "POST",
                          .path = kPaths[data[0] % std::size(kPaths)],
                          .query = data[1] % 8 == 0 ? text : "",

@@ -4,7 +4,7 @@
 
 #include "ai/text/grammar.h"
 
-class ByteTokenizer final : public ai::Tokenizer {
+class ApiTestTokenizer final : public ai::Tokenizer {
  public:
   static constexpr ai::TokenId kEnd = 256;
   static constexpr std::string_view kPieces[] = {
@@ -28,7 +28,7 @@ class ByteTokenizer final : public ai::Tokenizer {
   ai::TokenId bos() const override { return kNoToken; }
   ai::TokenId eos() const override { return kEnd; }
 
-  ByteTokenizer() {
+  ApiTestTokenizer() {
     for (u32 i = 0; i < 256; i++) bytes_[i] = static_cast<char>(i);
   }
 

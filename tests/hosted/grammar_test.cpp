@@ -15,7 +15,7 @@ using ai::GrammarState;
 namespace {
 
 struct Fixture {
-  ByteTokenizer tokenizer;
+  ApiTestTokenizer tokenizer;
   base::Owner<ai::TokenTrie> trie;
   char problem[256];
   std::string_view said;
@@ -216,7 +216,7 @@ TEST(grammar, masks_agree_with_walking) {
           bool by_mask = logits[id] == 0.0f;
           if (by_mask != state->allows(id)) test.report(__FILE__, __LINE__, f.tokenizer.piece(id));
           seen += by_mask;
-          if (by_mask && id != ByteTokenizer::kEnd) (void)open.push_back(id);
+          if (by_mask && id != ApiTestTokenizer::kEnd) (void)open.push_back(id);
         }
         EXPECT_EQ(allowed, seen);
         EXPECT(std::isinf(logits[319]));
@@ -267,7 +267,7 @@ TEST(grammar, clone_goes_its_own_way) {
   EXPECT(state->accept('b') && copy->accept('c'));
   EXPECT(!state->accept('c'));
   EXPECT(state->accept('d') && state->finished() && !copy->finished());
-  EXPECT(state->allows(ByteTokenizer::kEnd) && !copy->allows(ByteTokenizer::kEnd));
+  EXPECT(state->allows(ApiTestTokenizer::kEnd) && !copy->allows(ApiTestTokenizer::kEnd));
 }
 
 TEST(grammar, out_of_memory_is_an_error) {

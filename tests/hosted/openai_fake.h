@@ -5,12 +5,12 @@
 #include "ai/openai/service.h"
 #include "tests/hosted/grammar_fake.h"
 
-class ScriptedEngine final : public ai::Engine {
+class ApiTestEngine final : public ai::Engine {
  public:
   std::string_view script = "Hello world";
   u32 max_running = 4;
 
-  ScriptedEngine() {
+  ApiTestEngine() {
     info_.context = 200;
     info_.width = 8, info_.layers = 2, info_.vocabulary = tokenizer_.size();
   }
@@ -107,21 +107,21 @@ class ScriptedEngine final : public ai::Engine {
                         .logits_hash = 0});
   }
 
-  ByteTokenizer tokenizer_;
+  ApiTestTokenizer tokenizer_;
   ai::ModelInfo info_;
   ai::MemoryPlan plan_;
   Vector<Job> jobs_;
   ai::RequestId last_id_ = 0;
 };
 
-class ScriptedBackend final : public ai::openai::Backend {
+class ApiTestBackend final : public ai::openai::Backend {
  public:
-  ScriptedEngine fake;
+  ApiTestEngine fake;
   bool ready = true, callable = true;
   u32 models = 1;
   u64 now = 1'000'000'000;
   String logged;
-  std::string_view template_source = "";
+  bool knows_tools = false;
 
   ai::Engine* engine() override { return ready ? &fake : nullptr; }
   bool engine_callable() override { return callable; }
@@ -147,7 +147,7 @@ class ScriptedBackend final : public ai::openai::Backend {
     if (text != nullptr) TRY(text->append(plain.view()));
     return fake.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes, out);
   }
-  std::string_view chat_template_source() override { return template_source; }
+  bool template_knows_tools() override { return knows_tools; }
   std::string_view build() override { return "test"; }
   std::string_view fingerprint() override { return "fp_test"; }
   u64 now_ns() override { return now; }
@@ -164,7 +164,7 @@ class ScriptedBackend final : public ai::openai::Backend {
   u64 random_ = 0;
 };
 
-class HeardReply final : public ai::openai::Reply {
+class ApiTestReply final : public ai::openai::Reply {
  public:
   int status = 0;
   bool streaming = false, done = false;

@@ -10,7 +10,7 @@ using ai::openai::Incoming;
 namespace {
 
 struct Server {
-  ScriptedBackend backend;
+  ApiTestBackend backend;
   base::Owner<ai::openai::Service> service;
 
   explicit Server(ai::openai::ServiceOptions options = {}) {
@@ -25,9 +25,9 @@ struct Server {
     }
   }
 
-  HeardReply call(std::string_view method, std::string_view path, std::string_view body,
-                  std::span<const Header> headers = {}, std::string_view query = {}) {
-    HeardReply reply;
+  ApiTestReply call(std::string_view method, std::string_view path, std::string_view body,
+                    std::span<const Header> headers = {}, std::string_view query = {}) {
+    ApiTestReply reply;
     const Header json[] = {{"Content-Type", "application/json"}};
     (void)service->handle({.method = method,
                            .path = path,
@@ -39,8 +39,10 @@ struct Server {
     run();
     return reply;
   }
-  HeardReply post(std::string_view path, std::string_view body) { return call("POST", path, body); }
-  HeardReply chat(std::string_view fields) {
+  ApiTestReply post(std::string_view path, std::string_view body) {
+    return call("POST", path, body);
+  }
+  ApiTestReply chat(std::string_view fields) {
     String body;
     base::StringWriter out(body);
     base::format_to(
@@ -89,7 +91,7 @@ bool events_are_json(const String& body) {
 
 TEST(openai, chat_whole) {
   Server s;
-  HeardReply r = s.chat("");
+  ApiTestReply r = s.chat("");
   EXPECT_EQ(r.status, 200);
   auto document = json::Document::parse(r.body.view());
   REQUIRE(document.has_value());
@@ -110,7 +112,7 @@ TEST(openai, chat_whole) {
 
 TEST(openai, chat_stream) {
   Server s;
-  HeardReply r = s.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
+  ApiTestReply r = s.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
   EXPECT(r.streaming && r.done);
   EXPECT_EQ(r.type.view(), "text/event-stream");
   EXPECT(events_are_json(r.body));
@@ -123,7 +125,7 @@ TEST(openai, chat_stream) {
 
 TEST(openai, parameters_reach_the_engine_exactly) {
   Server s;
-  HeardReply r = s.chat(
+  ApiTestReply r = s.chat(
       R"(,"temperature":0.7,"top_p":0.955,"top_k":7,"min_p":0.0625,"seed":42,"presence_penalty":-1.5,)"
       R"("frequency_penalty":0.1,"repetition_penalty":1.1,"stop":"x","logit_bias":{"65":-100,"66":1.5},)"
       R"("max_completion_tokens":3,"user":"u","metadata":{},"store":true,"service_tier":"auto")");
@@ -175,7 +177,7 @@ TEST(openai, wrong_parameters_are_400_and_named) {
             "tools[0].function.name"},
         Row{R"(,"grammar":"root ::= x")", "grammar"},
         Row{R"(,"mirostat":1)", "mirostat"}}) {
-    HeardReply r = s.chat(row.fields);
+    ApiTestReply r = s.chat(row.fields);
     EXPECT_EQ(r.status, 400);
     String wanted;
     base::StringWriter out(wanted);
@@ -196,7 +198,7 @@ TEST(openai, wrong_parameters_are_400_and_named) {
 
 TEST(openai, messages_of_every_kind) {
   Server s;
-  HeardReply r = s.post(
+  ApiTestReply r = s.post(
       "/v1/chat/completions",
       R"({"messages":[{"role":"developer","content":"be brief"},)"
       R"({"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},)"
@@ -208,7 +210,7 @@ TEST(openai, messages_of_every_kind) {
 
 TEST(openai, choices_and_logprobs) {
   Server s;
-  HeardReply r = s.chat(R"(,"n":2,"logprobs":true,"top_logprobs":2,"max_tokens":2)");
+  ApiTestReply r = s.chat(R"(,"n":2,"logprobs":true,"top_logprobs":2,"max_tokens":2)");
   auto document = json::Document::parse(r.body.view());
   REQUIRE(document.has_value());
   json::Value choices = document->root().find("choices");
@@ -220,14 +222,14 @@ TEST(openai, choices_and_logprobs) {
   EXPECT_EQ(first.find("bytes").at(0).text(), "72");
   EXPECT_EQ(first.find("top_logprobs").size(), 2u);
   EXPECT_EQ(document->root().find("usage").find("completion_tokens").text(), "4");
-  HeardReply c = s.post("/v1/completions", R"({"prompt":"x","logprobs":1,"max_tokens":2})");
+  ApiTestReply c = s.post("/v1/completions", R"({"prompt":"x","logprobs":1,"max_tokens":2})");
   EXPECT_HAS(c.body, R"("logprobs":{"tokens":["H","e"],"token_logprobs":[-0.001000,-0.001000])");
   EXPECT_HAS(c.body, R"("text_offset":[0,1])");
 }
 
 TEST(openai, json_formats_hold_whatever_the_model_wants) {
   Server s;
-  HeardReply r = s.chat(R"(,"response_format":{"type":"json_object"},"max_tokens":60)");
+  ApiTestReply r = s.chat(R"(,"response_format":{"type":"json_object"},"max_tokens":60)");
   EXPECT_EQ(r.status, 200);
   r = s.chat(
       R"(,"response_format":{"type":"json_schema","json_schema":{"name":"C","strict":true,"schema":)"
@@ -254,7 +256,7 @@ TEST(openai, tools_forced) {
   String fields;
   (void)fields.append(kTools);
   (void)fields.append(R"(,"tool_choice":"required")");
-  HeardReply r = s.chat(fields.view());
+  ApiTestReply r = s.chat(fields.view());
   EXPECT_HAS(r.body, R"("content":null)");
   EXPECT_HAS(r.body, R"("name":"get_weather","arguments":"{\"city\":\"Oslo\"}")");
   EXPECT_HAS(r.body, R"("finish_reason":"tool_calls")");
@@ -276,7 +278,7 @@ TEST(openai, tools_found_in_text) {
   s.backend.fake.script =
       "Let me see.<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"a}b\\\"\"}}"
       "\n</tool_call>";
-  HeardReply r = s.chat(kTools);
+  ApiTestReply r = s.chat(kTools);
   EXPECT_HAS(r.body, R"("content":"Let me see.")");
   EXPECT_HAS(r.body, R"("arguments":"{\"city\": \"a}b\\\"\"}")");
   EXPECT_HAS(s.backend.fake.last_prompt, "You may call these functions");
@@ -292,7 +294,7 @@ TEST(openai, context_overflow_is_an_error_with_both_numbers) {
   (void)body.append(R"({"messages":[{"role":"user","content":")");
   for (int i = 0; i < 300; i++) (void)body.push_back('x');
   (void)body.append(R"("}]})");
-  HeardReply r = s.post("/v1/chat/completions", body.view());
+  ApiTestReply r = s.post("/v1/chat/completions", body.view());
   EXPECT_EQ(r.status, 400);
   EXPECT_HAS(r.body, R"("code":"context_length_exceeded")");
   EXPECT_HAS(r.body, "exceeds the available context size");
@@ -301,7 +303,7 @@ TEST(openai, context_overflow_is_an_error_with_both_numbers) {
 
 TEST(openai, disconnect_frees_the_slot) {
   Server s;
-  HeardReply reply;
+  ApiTestReply reply;
   auto* exchange =
       s.service->handle({.method = "POST",
                          .path = "/v1/chat/completions",
@@ -323,7 +325,7 @@ TEST(openai, disconnect_frees_the_slot) {
 TEST(openai, nothing_is_called_inside_a_step) {
   Server s;
   s.backend.callable = false;
-  HeardReply reply;
+  ApiTestReply reply;
   auto* exchange = s.service->handle({.method = "POST",
                                       .path = "/v1/completions",
                                       .query = {},
@@ -347,7 +349,7 @@ TEST(openai, nothing_is_called_inside_a_step) {
 
 TEST(openai, silence_is_filled_with_comments) {
   Server s;
-  HeardReply reply;
+  ApiTestReply reply;
   (void)s.service->handle({.method = "POST",
                            .path = "/v1/completions",
                            .query = {},
@@ -368,7 +370,7 @@ TEST(openai, busy_and_not_ready_say_when_to_come_back) {
   ai::openai::ServiceOptions options;
   options.max_requests = 1;
   Server s(std::move(options));
-  HeardReply first;
+  ApiTestReply first;
   (void)s.service->handle({.method = "POST",
                            .path = "/v1/completions",
                            .query = {},
@@ -376,16 +378,16 @@ TEST(openai, busy_and_not_ready_say_when_to_come_back) {
                            .body = R"({"prompt":"x"})",
                            .peer = "test"},
                           first);
-  HeardReply second = s.post("/v1/completions", R"({"prompt":"x"})");
+  ApiTestReply second = s.post("/v1/completions", R"({"prompt":"x"})");
   EXPECT_EQ(second.status, 429);
   EXPECT_HAS(second.headers, "retry-after-ms: 1000");
   s.backend.fake.refuse = "queue full";
   EXPECT_EQ(s.post("/v1/completions", R"({"prompt":"x"})").status, 429);
   s.backend.ready = false;
-  HeardReply third = s.chat("");
+  ApiTestReply third = s.chat("");
   EXPECT_EQ(third.status, 503);
   EXPECT_HAS(third.headers, "retry-after-ms: 700");
-  HeardReply health = s.call("GET", "/health", "");
+  ApiTestReply health = s.call("GET", "/health", "");
   EXPECT_EQ(health.status, 503);
   EXPECT_HAS(health.body, R"("stage":"loading","bytes_done":5,"bytes_total":10,"eta_ms":700)");
   EXPECT_EQ(s.call("GET", "/health/live", "").status, 200);
@@ -417,7 +419,7 @@ TEST(openai, cors) {
   Server s(std::move(options));
   const Header good[] = {{"Origin", "https://b.example"},
                          {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
-  HeardReply r = s.call("OPTIONS", "/v1/chat/completions", "", good);
+  ApiTestReply r = s.call("OPTIONS", "/v1/chat/completions", "", good);
   EXPECT_EQ(r.status, 204);
   EXPECT_HAS(r.headers, "Access-Control-Allow-Origin: https://b.example");
   EXPECT_HAS(r.headers, "Access-Control-Allow-Headers: authorization,x-stainless-os");
@@ -434,14 +436,14 @@ TEST(openai, routes_and_methods) {
   EXPECT_EQ(s.call("GET", "/v1/models/none", "").status, 404);
   s.backend.models = 2;
   EXPECT_EQ(s.call("GET", "/v1/models/other/b", "").status, 200);
-  HeardReply r = s.chat("");  // "model":"m" is no name of theirs
+  ApiTestReply r = s.chat("");  // "model":"m" is no name of theirs
   EXPECT_EQ(r.status, 404);
   EXPECT_HAS(r.body, "model_not_found");
 }
 
 TEST(openai, completions) {
   Server s;
-  HeardReply r =
+  ApiTestReply r =
       s.post("/v1/completions", R"({"prompt":["ab",[65,66]],"echo":false,"max_tokens":99})");
   auto document = json::Document::parse(r.body.view());
   REQUIRE(document.has_value());
@@ -457,7 +459,7 @@ TEST(openai, completions) {
 
 TEST(openai, llama_server_endpoints) {
   Server s;
-  HeardReply r = s.post("/completion", R"({"prompt":"x","n_predict":5,"n_probs":2})");
+  ApiTestReply r = s.post("/completion", R"({"prompt":"x","n_predict":5,"n_probs":2})");
   EXPECT_HAS(r.body, R"("content":"Hello")");
   EXPECT_HAS(r.body, R"("stop_type":"limit")");
   EXPECT_HAS(r.body, R"("completion_probabilities":[{"id":72)");
@@ -479,7 +481,7 @@ TEST(openai, llama_server_endpoints) {
 TEST(openai, plain_text_endpoints) {
   Server s;
   const Header text[] = {{"Content-Type", "text/plain"}, {"Accept", "text/plain"}};
-  HeardReply r = s.call("POST", "/completion", "Once upon a time", text, "n=5&temp=.7&seed=3");
+  ApiTestReply r = s.call("POST", "/completion", "Once upon a time", text, "n=5&temp=.7&seed=3");
   EXPECT(r.streaming);
   EXPECT_EQ(r.body.view(), "Hello");
   EXPECT_EQ(s.backend.fake.last_sampling.temperature_milli, 700);
@@ -489,14 +491,15 @@ TEST(openai, plain_text_endpoints) {
   EXPECT_EQ(s.call("POST", "/completion", "", text).status, 400);
   EXPECT_EQ(s.call("POST", "/completion", "x", text, "n=abc").status, 400);
   EXPECT_EQ(s.call("GET", "/health", "", text).body.view(), "ok model dim=8 layers=2 vocab=289\n");
-  HeardReply m = s.call("GET", "/metrics", "");
+  ApiTestReply m = s.call("GET", "/metrics", "");
   EXPECT(m.body.view().starts_with("requests 2\ntokens_total 16\nlast_ttft_ms "));
   EXPECT_HAS(m.body, "marrow_time_to_first_token_seconds_bucket{le=\"+Inf\"} 2");
 }
 
 TEST(openai, responses_api) {
   Server s;
-  HeardReply r = s.post("/v1/responses", R"({"model":"m","input":"Hi","instructions":"be kind"})");
+  ApiTestReply r =
+      s.post("/v1/responses", R"({"model":"m","input":"Hi","instructions":"be kind"})");
   EXPECT_EQ(s.backend.fake.last_prompt.view(), "system:be kind\nuser:Hi\n");
   EXPECT_HAS(r.body, R"("object":"response")");
   EXPECT_HAS(r.body, R"("type":"output_text","text":"Hello world")");
@@ -518,7 +521,7 @@ TEST(openai, anthropic_api) {
   String whole;
   (void)whole.append(kBody);
   (void)whole.append("}");
-  HeardReply r = s.post("/v1/messages", whole.view());
+  ApiTestReply r = s.post("/v1/messages", whole.view());
   EXPECT_EQ(s.backend.fake.last_prompt.view(), "system:S\nuser:Hi\n");
   EXPECT_HAS(r.body,
              R"("content":[{"type":"text","text":"Hello world"}],"stop_reason":"end_turn")");
@@ -551,7 +554,7 @@ TEST(openai, out_of_memory_is_an_answer) {
   i64 before = host::live_allocations();
   for (u64 nth = 1; nth < 160; nth++) {
     host::fail_allocation(nth);
-    HeardReply r = s.chat(R"(,"response_format":{"type":"json_object"},"max_tokens":4)");
+    ApiTestReply r = s.chat(R"(,"response_format":{"type":"json_object"},"max_tokens":4)");
     host::fail_allocation(0);
     if (r.status != 200 && r.status != 503 && r.status != 0 && r.status != 429 && r.status != 400)
       test.report(__FILE__, __LINE__, r.body.view());

@@ -332,7 +332,8 @@ def abort_frees_the_slot(c):
 
 @test
 def health_during_long_prefill(c):
-    thread = threading.Thread(target=lambda: c.ask("sea " * 1500, max_completion_tokens=1, timeout=300))
+    thread = threading.Thread(target=lambda: c.ask(f"{time.time()} " + "sea " * 1500,
+                                                    max_completion_tokens=1, timeout=300))
     thread.start()
     worst, probes = 0.0, 0
     while thread.is_alive() and probes < 100:

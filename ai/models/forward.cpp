@@ -3,6 +3,7 @@
 #include "ai/models/forward.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "ai/math/lane_sum.h"
 #include "ai/quant/groups.h"
@@ -93,11 +94,15 @@ void Step::join(Rows in) {
 }
 
 bool Step::is_broken() {
-  constexpr u32 kExponent = 0x7f800000;
-  for (u32 row = 0; row < x.count; row++)
+  constexpr u32 kExponent = 0x7f800000;  // all ones in infinities and NaNs
+  std::atomic<bool> broken = false;
+  for_rows(x.count, [&](u32 row) {
+    u32 found = 0;
     for (u32 i = 0; i < params().width; i++)
-      if ((std::bit_cast<u32>(x[row][i]) & kExponent) == kExponent) return true;
-  return false;
+      found |= (std::bit_cast<u32>(x[row][i]) & kExponent) == kExponent ? 1 : 0;
+    if (found != 0) broken.store(true, std::memory_order_relaxed);
+  });
+  return broken.load(std::memory_order_relaxed);
 }
 
 // ---- products ------------------------------------------------------------------------------

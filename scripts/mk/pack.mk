@@ -1,10 +1,11 @@
 # build/host/pack: the packed form of a model, for images (ai/gguf/pack.h).
+# MODEL_ENGINE_OBJ is set in models.mk, which is read before.
 PACK := $(BUILD)/host/pack
 PACK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tools/pack.cpp tests/hosted/test_platform.cpp \
   tests/tools/guard.cpp arch/host/memory.cpp)
 .PHONY: pack
 pack: $(PACK)  ## build/host/pack: IN.gguf OUT.gguf, rows interleaved ahead of time
-$(PACK): $(ENGINE_OBJ) $(PACK_OBJ)
+$(PACK): $(MODEL_ENGINE_OBJ) $(PACK_OBJ)
 	$(call say,LINK,$@)
 	$(Q)g++ -no-pie -pthread -o $@ $^
 -include $(PACK_OBJ:.o=.d)

@@ -272,9 +272,9 @@ def command_r():
     return t
 
 
-def deepseek2(absorbed, q_rank, sigmoid=False):
+def deepseek2(absorbed, q_rank, sigmoid=False, layers=LAYERS, dense=1):
     nope, rope, value, rank, heads, ffn, shared = 16, 8, 12, 24, HEADS, 32, 32
-    keys = dict(attention__kv_lora_rank=rank, leading_dense_block_count=1, expert_count=8,
+    keys = dict(attention__kv_lora_rank=rank, leading_dense_block_count=dense, expert_count=8,
                 expert_used_count=3, expert_feed_forward_length=ffn, expert_shared_count=1,
                 expert_weights_scale=1.5, expert_weights_norm=sigmoid,
                 expert_gating_func=2 if sigmoid else 1, rope__dimension_count=rope,
@@ -291,9 +291,9 @@ def deepseek2(absorbed, q_rank, sigmoid=False):
                     attention__value_length=value)
     if q_rank:
         keys["attention__q_lora_rank"] = q_rank
-    t = common("deepseek2", **keys)
+    t = common("deepseek2", layers=layers, **keys)
     t.add("output.weight", VOCABULARY, WIDTH)
-    for i in range(LAYERS):
+    for i in range(layers):
         norm(t, i, "attn_norm", WIDTH)
         norm(t, i, "ffn_norm", WIDTH)
         if q_rank:
@@ -310,7 +310,7 @@ def deepseek2(absorbed, q_rank, sigmoid=False):
         else:
             linear(t, i, "attn_kv_b", heads * (nope + value), rank)
         linear(t, i, "attn_output", WIDTH, heads * value)
-        if i == 0:
+        if i < dense:
             gated(t, i)
             continue
         experts(t, i, 8, ffn)
@@ -391,6 +391,9 @@ MODELS = {
                                        use_parallel_residual=False),
     "command-r": command_r,
     "deepseek2": lambda: deepseek2(False, 20),
+    # llama.cpp knows the form without q_a by its number of layers; so many choices of experts
+    # would leave it to rounding, so they are dense.
+    "deepseek2-lite": lambda: deepseek2(False, 0, layers=27, dense=27),
     "deepseek2-mla": lambda: deepseek2(True, 20),
     "deepseek3-mla": lambda: deepseek2(True, 20, sigmoid=True),
     "mamba": mamba,

@@ -9,3 +9,7 @@ $(BENCH_KERNELS): $(BENCH_OBJ) $(ENGINE_OBJ) $(BENCH_HOST_OBJ)
 bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine's limits; KERNELS=name
 	$(Q)$< $(or $(KERNELS),auto)
 -include $(BENCH_OBJ:.o=.d)
+
+.PHONY: bench
+bench: host $(BENCH_KERNELS) model  ## the twin beside llama.cpp on the same cores; BENCH="--rounds 3 --model FILE"
+	$(Q)python3 scripts/bench.py $(BENCH)

@@ -16,7 +16,7 @@
 
 namespace ai::neon {
 
-#include "arch/aarch64/simd/neon128.h"
+#include "arch/aarch64/simd/neon128.inc"
 
 constexpr u32 kWidestTile = 4;  // 4 columns take 8 partial, 4 integer and 4 float sums
 

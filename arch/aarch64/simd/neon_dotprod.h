@@ -16,7 +16,7 @@
 
 namespace ai::neon_dotprod {
 
-#include "arch/aarch64/simd/neon128.h"
+#include "arch/aarch64/simd/neon128.inc"
 
 using Partial = int32x4_t;      // 32-bit sums: nothing to fold
 constexpr u32 kWidestTile = 8;  // 8 partial, 8 integer and 8 float sums, weights: 25 of 32

@@ -15,7 +15,7 @@
 
 namespace ai::avx2 {
 
-#include "arch/x86_64/simd/avx256.h"
+#include "arch/x86_64/simd/avx256.inc"
 
 constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
 

@@ -15,6 +15,17 @@ constexpr KernelTable kTable = {
 };
 }  // namespace avx512
 
+namespace avx_vnni {
+#include "ai/kernels/lanes/entries.inc"
+
+constexpr KernelTable kTable = {
+    .name = "avx-vnni",
+    .needs =
+        CpuFeatures{}.with(CpuFeature::kAvx2).with(CpuFeature::kF16c).with(CpuFeature::kAvxVnni),
+#include "ai/kernels/lanes/table.inc"
+};
+}  // namespace avx_vnni
+
 namespace avx2 {
 #include "ai/kernels/lanes/entries.inc"
 
@@ -36,7 +47,8 @@ constexpr KernelTable kTable = {
 }  // namespace sse41
 
 std::span<const KernelTable* const> arch_kernel_tables() {
-  static constexpr const KernelTable* kTables[] = {&avx512::kTable, &avx2::kTable, &sse41::kTable};
+  static constexpr const KernelTable* kTables[] = {&avx512::kTable, &avx_vnni::kTable,
+                                                   &avx2::kTable, &sse41::kTable};
   return kTables;
 }
 

@@ -94,13 +94,31 @@ void wake_engine_thread() {
   engine_news.wake_all();
 }
 
+// The client that has kept us waiting longest makes room for a new one: connections that say
+// nothing, or say it slowly, cannot keep others out. False: all are being answered.
+bool make_room(Server& s) {
+  if (s.clients.size() < options::number(kConnections)) return true;
+  usize oldest = 0;
+  for (usize i = 1; i < s.clients.size(); i++)
+    if (s.clients[i]->waiting_since() < s.clients[oldest]->waiting_since()) oldest = i;
+  if (s.clients[oldest]->waiting_since() == ~u64{0}) return false;
+  s.clients.erase(oldest);
+  return true;
+}
+
 void accept_clients(Server& s, u64 now) {
-  while (s.clients.size() < options::number(kConnections)) {
+  for (;;) {
+    // Room is made only for somebody who is there: one more than allowed, for a moment.
+    bool full = s.clients.size() >= options::number(kConnections);
+    if (full && std::all_of(s.clients.begin(), s.clients.end(),
+                            [](const auto& client) { return client->waiting_since() == ~u64{0}; }))
+      return;
     Result<base::Owner<net::Socket>> socket = s.listener->accept();
     if (!socket.has_value()) {
       if (socket.error().code != Errc::kBusy) log::warn("http", "accept: {}", socket.error());
       return;
     }
+    if (!make_room(s)) return;
     Result<base::Owner<ServeClient>> client =
         base::make<ServeClient>(std::move(*socket), *s.service, s.limits, s.times, now);
     Result<void> kept = client.has_value() ? s.clients.push_back(std::move(*client))

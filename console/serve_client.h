@@ -19,6 +19,7 @@ class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
   void flush(u64 now_ns);  // writes only
   bool finished() const { return connection_.finished(); }
   std::string_view peer() const { return socket_->peer(); }
+  u64 waiting_since() const { return connection_.waiting_since(); }
 
   // ---- ai::openai::Reply
   void add_header(std::string_view name, std::string_view value) override;

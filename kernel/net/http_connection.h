@@ -58,6 +58,8 @@ class HttpConnection {
   bool answering() const { return phase_ != Phase::kReading; }
   bool streaming() const { return phase_ == Phase::kStreaming; }
   usize output_backlog() const { return output().size(); }
+  // When the present wait for the peer began; ~0 while a request is being answered.
+  u64 waiting_since() const { return answering() ? ~u64{0} : since_ns_; }
 
   void* user = nullptr;  // the handler's own
 

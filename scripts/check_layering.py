@@ -28,7 +28,7 @@ TABLE = {
     "kernel": ["boot", "arch"],
     "drivers": ["kernel", "boot", "arch"],
     "console": ["kernel", "ai", "boot"],
-    "console/commands_debug.cpp": ["kernel", "boot", "arch", "console"],
+    "console/machine": ["kernel", "boot", "arch", "console"],
     "arch": ["kernel", "boot"],
     "arch/host": ["kernel", "boot"],
     "tests": ["kernel", "ai", "boot", "arch", "console", "drivers", "tests"],

@@ -7,7 +7,7 @@ TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC),$(MACHINE_SRC))
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
 TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
 
-.PHONY: check check-fast format compile-commands tidy
+.PHONY: check check-fast format compile-commands tidy analyze
 check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_layering.py --self-test
 	$(Q)python3 scripts/check_layering.py
@@ -21,6 +21,11 @@ check: check-fast kernel host $(UNIT_TESTS) tidy  ## all that CI checks: both co
 
 format: $(BUILD)/.setup/check  ## clang-format on every file
 	$(Q)clang-format-19 -i $(FORMAT_FILES)
+
+# The path-sensitive analyzer takes six times as long as the gated checks: run it now and then.
+analyze: $(BUILD)/.setup/check $(GENERATED)  ## clang's static analyzer on every file: half an hour
+	$(Q)for f in $(TIDY_HOSTED); do \
+	  clang-tidy-19 --quiet --checks='-*,clang-analyzer-*' $$f -- $(TIDY_FLAGS_HOSTED) 2>$(BUILD)/analyze.err || exit 1; done
 
 compile-commands: compile_commands.json  ## for editors
 compile_commands.json: FORCE | $$(GENERATED)

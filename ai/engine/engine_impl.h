@@ -4,6 +4,7 @@
 
 #include "ai/engine/scheduler.h"
 #include "ai/gguf/reader.h"
+#include "ai/text/chat_template.h"
 
 namespace ai {
 
@@ -11,6 +12,7 @@ namespace ai {
 struct EngineParts {
   KernelTable kernels{};
   base::Owner<Tokenizer> tokenizer;
+  base::Owner<ChatTemplate> chat_template;  // null when the model has none that works
   base::Owner<Model> model;
   ModelInfo info;
   MemoryPlan plan;
@@ -47,7 +49,7 @@ class EngineImpl final : public Engine {
   const ModelInfo& info() const override { return parts_->info; }
   const MemoryPlan& plan() const override { return parts_->plan; }
   const Tokenizer& tokenizer() const override { return *parts_->tokenizer; }
-  const ChatTemplate* chat_template() const override { return nullptr; }
+  const ChatTemplate* chat_template() const override { return parts_->chat_template.get(); }
   const char* kernels_name() const override { return parts_->kernels.name; }
 
   Result<RequestId> submit(const Request& request, RequestSink& sink) override;

@@ -77,6 +77,18 @@ Result<ModelInfo> describe(const Opened& opened, Parts parts) {
   return info;
 }
 
+// A template that does not compile is no reason to refuse the model: text can still be completed.
+Result<base::Owner<ChatTemplate>> load_template(const GgufFile& file, Platform& platform) {
+  std::string_view source = TRY(file.get_string("tokenizer.chat_template", ""));
+  if (source.empty()) return nullptr;
+  TemplateError error;
+  auto compiled = ChatTemplate::compile(source, &error);
+  if (compiled.has_value() || compiled.error().code == Errc::kOutOfMemory) return compiled;
+  log(platform, LogLevel::kWarn, "the model's chat template is not usable: line {}, column {}: {}",
+      error.line, error.column, error.message());
+  return nullptr;
+}
+
 }  // namespace
 
 Result<MemoryPlan> Engine::plan_load(Parts parts, Platform& platform,
@@ -106,6 +118,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
         ready->tokenizer->size(), opened.params.vocabulary);
     return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
   }
+  ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.
   ready->model = TRY(Model::load(
       *opened.file, parts,

@@ -121,11 +121,12 @@ void Scheduler::share_rows() {
 }
 
 void Scheduler::guess(const StepCosts& costs) {
-  u32 left = kMostDrafts;
+  u32 left = kMostDrafts, rows = 0;
+  for (auto& s : sessions_) rows += s->rows;
   for (auto& s : sessions_) {
     // A prompt is read at its own speed; guesses begin with the answer.
     if (s->rows != 1 || s->pending() != 1 || !s->prompt_done) continue;
-    u32 most = std::min({s->draft_policy.wanted(costs), kMaxDraft, left});
+    u32 most = std::min({s->draft_policy.wanted(costs, rows), kMaxDraft, left});
     // The last token a request may have needs no guess, and no position beyond the context exists.
     u32 room = static_cast<u32>(s->tokens.capacity() - s->tokens.size());
     most = std::min(most, room > 0 ? room - 1 : 0);

@@ -32,25 +32,32 @@ u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out) {
 }
 
 void StepCosts::learn(u32 rows, u64 ns) {
-  if (rows == 0 || rows > kMaxDraft + 1) return;
+  if (rows == 0 || rows > kMostRows) return;
   u64& average = ns_[rows];
   average = average == 0 ? ns : average - average / 8 + ns / 8;
 }
 
-u32 StepCosts::relative(u32 rows) const {
-  u64 seen = 0;
-  for (u32 n = 1; n <= std::min(rows, kMaxDraft + 1); n++) seen = ns_[n] != 0 ? ns_[n] : seen;
-  return ns_[1] == 0 || seen < ns_[1] ? kOne : static_cast<u32>(seen * kOne / ns_[1]);
+// More rows never take less: a size that only had lucky steps counts as the next smaller one.
+u64 StepCosts::of(u32 rows) const {
+  u64 most = 0;
+  for (u32 n = 1; n <= std::min(rows, kMostRows); n++) most = std::max(most, ns_[n]);
+  return most;
 }
 
-u32 DraftPolicy::wanted(const StepCosts& costs) {
-  // Expected tokens of a step with n guesses: 1 + h + h^2 + … + h^n.
+u32 StepCosts::relative(u32 more, u32 rows) const {
+  u64 base = of(rows);
+  return base == 0 ? kOne : static_cast<u32>(of(more) * kOne / base);
+}
+
+u32 DraftPolicy::wanted(const StepCosts& costs, u32 rows) {
+  // With n guesses the step gives 1 + h + h^2 + … + h^n tokens here and one to each of the others.
   u32 best = 0, best_gain = kLeastGain;
-  u64 expected = kOne, power = kOne;
+  u64 here = kOne, power = kOne;
   for (u32 n = 1; n <= kMaxDraft; n++) {
     power = power * hit_rate_ / kOne;
-    expected += power;
-    u32 gain = static_cast<u32>(expected * kOne / costs.relative(n + 1));
+    here += power;
+    u64 all = (here + u64{rows - 1} * kOne) / rows;
+    u32 gain = static_cast<u32>(all * kOne / costs.relative(rows + n, rows));
     if (gain > best_gain) {
       best_gain = gain;
       best = n;

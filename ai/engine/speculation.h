@@ -18,18 +18,22 @@ u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out);
 class StepCosts {
  public:
   void learn(u32 rows, u64 ns);
-  // Relative to one row, in 256ths. Sizes never seen count as what the next smaller one took.
-  u32 relative(u32 rows) const;
+  // Of `more` rows against `rows`, in 256ths. Sizes never seen count as what the next smaller one
+  // took, so a guess is tried before it is judged.
+  u32 relative(u32 more, u32 rows) const;
 
  private:
-  u64 ns_[kMaxDraft + 2] = {};  // moving average by rows; 0 = not seen
+  static constexpr u32 kMostRows = 64;
+  u64 of(u32 rows) const;
+  u64 ns_[kMostRows + 1] = {};  // moving average by rows; 0 = not seen
 };
 
 // How often the guesses of one request were right, and how many are worth making.
 class DraftPolicy {
  public:
-  // 0 while guessing does not pay; then and again a short probe, ever more rarely.
-  u32 wanted(const StepCosts& costs);
+  // For a step of `rows` rows without guesses. 0 while guessing does not pay; now and again a
+  // short probe, ever more rarely.
+  u32 wanted(const StepCosts& costs, u32 rows);
   void learn(u32 drafted, u32 accepted);
   // A token passed without a guess.
   void idle() { since_probe_++; }

@@ -25,7 +25,7 @@ struct EngineSizes {
 };
 
 struct ModelSizes {
-  u64 weights_bytes = 0, page_bytes = 0, state_bytes = 0, tokenizer_bytes = 0;
+  u64 weights_bytes = 0, page_bytes = 0, state_bytes = 0, tokenizer_bytes = 0, vector_bytes = 0;
   u32 page_positions = 0, vocabulary = 0, trained_context = 0;
   // Of a step's buffers; who knows is `model`.
   u64 (*workspace_bytes)(const void* model, const StepLimits& limits, u32 context) = nullptr;

@@ -12,6 +12,7 @@ using Parts = std::span<const std::span<Byte>>;
 // All that is known before a weight is touched.
 struct Opened {
   base::Owner<GgufFile> file;
+  base::Owner<Tokenizer> tokenizer;
   Hyperparameters params;
   KvType kv_type = KvType::kF16;
   u32 workers = 1;
@@ -23,6 +24,12 @@ Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& option
   Opened opened;
   opened.file = TRY(GgufFile::parse(views.view(), platform));
   opened.params = TRY(read_hyperparameters(*opened.file));
+  opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
+  if (opened.tokenizer->size() > opened.params.vocabulary) {
+    log(platform, LogLevel::kError, "the tokenizer has {} tokens, the model {}",
+        opened.tokenizer->size(), opened.params.vocabulary);
+    return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
+  }
   opened.kv_type = options.kv_type;
   opened.workers = platform.worker_count();
   return opened;
@@ -31,6 +38,10 @@ Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& option
 ModelSizes sizes_of(const Opened& opened, Parts parts) {
   ModelSizes sizes;
   for (std::span<Byte> part : parts) sizes.weights_bytes += part.size();
+  sizes.tokenizer_bytes = opened.tokenizer->memory_bytes();
+  // Norms and biases are kept a second time, as floats.
+  for (const GgufTensor& t : opened.file->tensors())
+    if (t.view.rows == 1) sizes.vector_bytes += u64{t.view.columns} * sizeof(float);
   sizes.page_bytes = kv_page_bytes(opened.params, opened.kv_type);
   sizes.state_bytes = state_bytes(opened.params);
   sizes.page_positions = kv_page_positions();
@@ -112,12 +123,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   EngineSizes sizes = TRY(choose_sizes(options, sizes_of(opened, parts), platform, ready->plan));
   ready->info = TRY(describe(opened, parts));
   ready->info.context = sizes.context;
-  ready->tokenizer = TRY(Tokenizer::load(*opened.file, platform));
-  if (ready->tokenizer->size() > opened.params.vocabulary) {
-    log(platform, LogLevel::kError, "the tokenizer has {} tokens, the model {}",
-        ready->tokenizer->size(), opened.params.vocabulary);
-    return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
-  }
+  ready->tokenizer = std::move(opened.tokenizer);
   ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.
   ready->model = TRY(Model::load(

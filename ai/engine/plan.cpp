@@ -30,6 +30,7 @@ struct Sizing {
     plan.kv_bytes = count * model.page_bytes + model.state_bytes * limits.max_requests +
                     KvStore::book_bytes(count, model.page_positions);
     plan.workspace_bytes =
+        model.vector_bytes +
         model.workspace_bytes(model.model, Scheduler::step_limits(limits), context) +
         SamplerWorkspace::bytes(model.vocabulary, context) +
         u64{model.vocabulary} * sizeof(float) * (Scheduler::step_limits(limits).logit_rows + 1);

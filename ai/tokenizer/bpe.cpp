@@ -20,6 +20,9 @@ class MergeTable {
   Result<void> load(const TokenizerConfig& config, const Vocabulary& vocabulary, Spelling spelling,
                     Platform& platform);
   MergePair pair(const MergeSymbol& left, const MergeSymbol& right) const;
+  usize memory_bytes() const {
+    return merges_.capacity() * sizeof(Merge) + index_.capacity() * sizeof(u32);
+  }
 
  private:
   struct Merge {
@@ -109,6 +112,9 @@ class Bpe final : public VocabularyTokenizer {
  public:
   explicit Bpe(const PreTokenizer& pre) : pre_(pre) {}
   Result<void> load(const TokenizerConfig& config, Platform& platform);
+  usize memory_bytes() const override {
+    return vocabulary_.memory_bytes() + merges_.memory_bytes();
+  }
 
  protected:
   Result<void> encode_text(std::string_view text, bool after_special,

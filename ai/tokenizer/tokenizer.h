@@ -31,6 +31,7 @@ class Tokenizer {
   virtual bool is_control(TokenId id) const = 0;
   virtual TokenId bos() const = 0;  // kNoToken when there is none
   virtual TokenId eos() const = 0;
+  virtual usize memory_bytes() const { return 0; }  // of its tables, for the byte plan
 
   static constexpr TokenId kNoToken = ~TokenId{0};
 };

@@ -114,6 +114,7 @@ Result<void> Vocabulary::load(const TokenizerConfig& config, const VocabularyDef
     TokenType type = config.types.empty() ? TokenType::kNormal : config.types[i];
     TRY(add_token(config.tokens[i], type, defaults.spelling));
   }
+  arena_bytes_ = arena_.chars().capacity();
   TRY(scores_.reserve(config.scores.size()));
   for (usize i = 0; i < std::min(count, config.scores.size()); i++) {
     float score = config.scores[i];

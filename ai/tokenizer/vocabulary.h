@@ -57,6 +57,10 @@ class Vocabulary {
   usize special_bytes(TokenId id) const { return tokens_[id].text.size; }
   // False: no special token begins with this byte. Lets the search skip most of a text.
   bool special_begins(char c) const { return special_first_[static_cast<u8>(c)]; }
+  usize memory_bytes() const {
+    return arena_bytes_ + tokens_.capacity() * sizeof(Token) + scores_.capacity() * sizeof(float) +
+           index_.capacity() * sizeof(u32) + special_.capacity() * sizeof(TokenId);
+  }
   bool swallows_space_after(TokenId id) const { return tokens_[id].strip_right; }
 
  private:
@@ -92,7 +96,7 @@ class Vocabulary {
   PrefixIndex special_;
   std::array<TokenId, 256> byte_tokens_;
   std::array<bool, 256> special_first_{};
-  usize longest_ = 0;
+  usize longest_ = 0, arena_bytes_ = 0;
 };
 
 }  // namespace ai

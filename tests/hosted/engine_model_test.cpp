@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/host/memory.h"
 #include "kernel/base/json.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/fake_model.h"
@@ -97,6 +98,27 @@ TEST(engine_model, stories_come_out_the_same_however_they_are_served) {
       if (wanted.empty()) wanted = std::move(sinks);
     }
     EXPECT(wanted[0].ids.size() == 12 && !wanted[0].text.empty());
+  }
+}
+
+TEST(engine_model, loading_takes_what_was_planned) {
+  for (const char* name : {"stories260K-F32.gguf", "SmolLM2-135M-Instruct.Q4_1.gguf"}) {
+    std::string path = model_path(name), bytes;
+    if (path.empty() || !read_file(path, bytes)) return test.skip("the models are not here");
+    std::span<Byte> file(reinterpret_cast<Byte*>(bytes.data()), bytes.size());
+    TestPlatform platform(2);
+    const ai::EngineOptions options{.context = 256};
+    auto plan = ai::Engine::plan_load({&file, 1}, platform, options);
+    REQUIRE(plan.has_value());
+    EXPECT_EQ(platform.live_page_bytes(), 0u);
+    u64 before = host::live_bytes();
+    auto engine = ai::Engine::load(file, platform, options);
+    REQUIRE(engine.has_value());
+    u64 taken = host::live_bytes() - before + platform.live_page_bytes();
+    u64 planned = plan->total() - plan->weights_bytes;
+    u64 apart = taken > planned ? taken - planned : planned - taken;
+    EXPECT(apart * 1000 <= plan->total() || apart < 32 * kKiB);
+    EXPECT((*engine)->plan().total() == plan->total());
   }
 }
 

@@ -10,6 +10,9 @@
 #include "ai/text/chat_template.h"
 #include "console/engine_service.h"
 
+// Other tests have classes of the same names.
+inline namespace console_fakes {
+
 class ByteTokenizer final : public ai::Tokenizer {
  public:
   static constexpr ai::TokenId kEnd = 256;
@@ -157,3 +160,5 @@ class WithScriptedEngine {
   ~WithScriptedEngine() { static_cast<void>(console::engine_service().unload()); }
   ScriptedEngine* engine;
 };
+
+}  // namespace console_fakes

@@ -59,7 +59,7 @@ class Vocabulary {
   bool special_begins(char c) const { return special_first_[static_cast<u8>(c)]; }
   usize memory_bytes() const {
     return arena_bytes_ + tokens_.capacity() * sizeof(Token) + scores_.capacity() * sizeof(float) +
-           index_.capacity() * sizeof(u32) + special_.capacity() * sizeof(TokenId);
+           index_.capacity() * sizeof(u32);  // special tokens are a few
   }
   bool swallows_space_after(TokenId id) const { return tokens_[id].strip_right; }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr u32 kMagic = 0x616b3432;  // "ak42"
 constexpr usize kOldHeader = 28, kHeader = 256;
-constexpr u32 kF32 = 0, kQ8_0 = 8;  // numbers of ggml
+constexpr u32 kTypeF32 = 0, kTypeQ80 = 8;  // numbers of ggml
 constexpr u32 kAlignment = 4;
 
 struct Config {
@@ -79,7 +79,7 @@ class Walker {
   Result<void> floats(std::string_view name, u64 columns, u64 rows = 1) {
     u64 bytes = columns * rows * sizeof(float);
     TRY(reach(bytes));
-    TRY(add(name, columns, rows, kF32));
+    TRY(add(name, columns, rows, kTypeF32));
     at_ += bytes;
     return {};
   }
@@ -93,7 +93,7 @@ class Walker {
     if (config_.version != 2) return floats(name, columns, rows);
     u64 count = columns * rows, bytes = count + count / config_.group * sizeof(float);
     TRY(reach(bytes));
-    TRY(add(name, columns, rows, kQ8_0));
+    TRY(add(name, columns, rows, kTypeQ80));
     TRY(to_blocks(file_.data() + at_, count));
     at_ += bytes;
     return {};
@@ -207,7 +207,7 @@ Result<void> append_piece(Vector<Byte>& out, std::string_view piece) {
 constexpr u32 kFirstByte = 3, kFirstPiece = 259;
 
 i32 type_of(u32 id) {
-  enum { kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6 };
+  constexpr i32 kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;
   if (id == 0) return kUnknown;
   if (id < kFirstByte) return kControl;
   return id < kFirstPiece ? kByte : kNormal;

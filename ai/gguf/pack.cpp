@@ -33,9 +33,10 @@ Result<void> group_matrices(const GgufFile& file, std::span<const std::span<Byte
     Byte* data = parts[t.part].data() + t.offset;
     parallel_ranges(platform, stack * groups, 1, [&](u32 first, u32 last, u32 worker) {
       for (u32 g = first; g < last; g++)
-        interleave_group(t.view.type, t.view.columns,
-                         data + (g / groups * rows * t.view.row_bytes) + g % groups * group_bytes,
-                         temporary.data() + worker * largest);
+        interleave_group(
+            t.view.type, t.view.columns,
+            data + usize{g / groups} * rows * t.view.row_bytes + g % groups * group_bytes,
+            temporary.data() + worker * largest);
     });
     platform.breathe();
   }

@@ -97,7 +97,7 @@ void Step::compute_turns() {
     for (u32 set = 0; set < 2; set++) {
       const RopeTable& table = model_.rope[set];
       float* out = turns + (usize{set} * layout().rows + row) * pairs * 2;
-      for (u32 i = 0; i < table.frequencies.size(); i++) {
+      for (usize i = 0; i < table.frequencies.size(); i++) {
         double angle = rows_[row].position * table.frequencies[i];
         out[2 * i] = static_cast<float>(real::cos(angle) * table.magnitude);
         out[2 * i + 1] = static_cast<float>(real::sin(angle) * table.magnitude);
@@ -109,13 +109,13 @@ void Step::compute_turns() {
 void Step::turn(Rows heads, u32 head_count, u32 head_width, u32 first, u32 set) {
   u32 pairs = params().rope.dimensions / 2;
   bool halves = params().architecture->rope == RopeKind::kHalves;
-  u32 step = halves ? 1 : 2, other = halves ? pairs : 1;
+  usize step = halves ? 1 : 2, other = halves ? pairs : 1;
   const float* turns = at<float>(layout().turns) + usize{set} * layout().rows * pairs * 2;
   for_rows(heads.count, [&](u32 row) {
     const float* angle = turns + usize{row} * pairs * 2;
     for (u32 h = 0; h < head_count; h++) {
       float* v = heads[row] + usize{h} * head_width + first;
-      for (u32 i = 0; i < pairs; i++) {
+      for (usize i = 0; i < pairs; i++) {
         float cosine = angle[2 * i], sine = angle[2 * i + 1];
         float a = v[i * step], b = v[i * step + other];
         v[i * step] = a * cosine - b * sine;

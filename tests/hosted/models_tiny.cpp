@@ -79,6 +79,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 }  // namespace
 
 TEST(models_tiny, agree_with_llama_cpp) {
+  bool verbose = std::getenv("MARROW_VERBOSE") != nullptr;  // NOLINT(concurrency-mt-unsafe)
   auto names = tiny_model_names();
   REQUIRE(names.size() >= 40);
   for (const std::string& name : names) {
@@ -103,7 +104,7 @@ TEST(models_tiny, agree_with_llama_cpp) {
       ours = mean_kl(tiny.reference, *got, tiny.vocabulary);
       theirs = mean_kl(tiny.reference, tiny.logits, tiny.vocabulary);
     }
-    if (std::getenv("MARROW_VERBOSE") != nullptr || !good)
+    if (verbose || !good)
       std::printf("# %-16s KL %.2e, %u wrong, worst %.2e, to F32: ours %.2e, llama.cpp %.2e\n",
                   name.c_str(), kl, wrong, far, ours, theirs);
     if (!good) test.report(__FILE__, __LINE__, name + " differs from llama.cpp");

@@ -98,6 +98,7 @@ int dump_logits(ModelRunner& runner, const char* path, std::vector<u32> tokens) 
 
 int measure(ModelRunner& runner, TestPlatform& platform, u32 count) {
   std::vector<u32> prompt;
+  prompt.reserve(count);
   for (u32 i = 0; i < count; i++) prompt.push_back(i * 7919 % runner.model().params().vocabulary);
   u64 start = platform.now_ns();
   auto logits = runner.run(prompt, false);
@@ -122,7 +123,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   auto variable = [](const char* name, const char* fallback) {
-    const char* value = std::getenv(name);
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
     return value != nullptr ? value : fallback;
   };
   std::ifstream in(argv[2], std::ios::binary);

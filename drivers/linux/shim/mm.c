@@ -6,7 +6,8 @@
 // model's weights during a read) have addresses that compute but are never dereferenced.
 //
 // Page runs come from a first-fit bitmap; small objects from power-of-two slabs of one page each.
-// page->private says what a page holds: the slab's order, or kRunBase + the pages of its run.
+// page->index says what a page holds: the slab's order, or kRunBase + the pages of its run.
+// page->private is the drivers' own and 0 in a fresh page: virtio_net chains pages by it.
 #include <linux/mempool.h>
 #include <linux/vmalloc.h>
 
@@ -62,16 +63,17 @@ static void *take_pages(unsigned long count, unsigned long align) {
   if (at >= arena_pages) return NULL;
   char *run = arena + (at << PAGE_SHIFT);
   struct page *page = virt_to_page(run);
-  page->private = kRunBase + count;
+  page->index = kRunBase + count;
+  page->private = 0;
   atomic_set(&page->_refcount, 1);
   return run;
 }
 
 static void give_pages(void *run) {
   struct page *page = virt_to_page(run);
-  unsigned long flags, count = page->private - kRunBase, at = page - page_array;
+  unsigned long flags, count = page->index - kRunBase, at = page - page_array;
   local_irq_save(flags);
-  page->private = 0;
+  page->index = 0;
   bitmap_clear(taken, at, count);
   used_pages -= count;
   search_from = min(search_from, at);
@@ -84,7 +86,7 @@ static void *take_object(int order) {
   if (!free_objects[order]) {
     char *page = take_pages(1, 1);
     if (page) {
-      virt_to_page(page)->private = order;
+      virt_to_page(page)->index = order;
       for (unsigned long at = 0; at < PAGE_SIZE; at += 1UL << order) {
         *(void **)(page + at) = free_objects[order];
         free_objects[order] = page + at;
@@ -109,7 +111,7 @@ void *__kmalloc(size_t size, gfp_t flags) {
 void kfree(const void *memory) {
   unsigned long flags;
   if (ZERO_OR_NULL_PTR(memory)) return;
-  unsigned long kind = virt_to_page((void *)((unsigned long)memory & PAGE_MASK))->private;
+  unsigned long kind = virt_to_page((void *)((unsigned long)memory & PAGE_MASK))->index;
   if (kind >= kRunBase) return give_pages((void *)memory);
   if (kind < kMinOrder || kind > kMaxSlabOrder) shim_host_fatal("kfree of memory that was not allocated");
   local_irq_save(flags);

@@ -171,6 +171,7 @@ bool shim_run_napi(void) {
   int work = napi->poll(napi, napi->weight);
   // A poll that used its whole budget did not complete: it is due again, behind the others.
   if (work >= napi->weight) __napi_schedule(napi);
+  if (work > 0) shim_wake();  // whoever looked for frames before they were here looks again
   return true;
 }
 
@@ -221,7 +222,7 @@ int shim_net_open(int index) {
     clear_bit(__LINK_STATE_START, &card->device->state);
     return error;
   }
-  card->device->flags |= IFF_UP;
+  card->device->flags |= IFF_UP | IFF_ALLMULTI;  // the stack picks its own groups
   if (card->device->netdev_ops->ndo_set_rx_mode) card->device->netdev_ops->ndo_set_rx_mode(card->device);
   card->open = true;
   return 0;

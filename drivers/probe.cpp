@@ -7,8 +7,10 @@
 #include "drivers/input/ps2.h"
 #include "drivers/linux/devices.h"
 #include "drivers/serial/uart16550.h"
+#include "kernel/arch_contract.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
+#include "kernel/net/stack.h"
 #include "kernel/panic.h"
 #include "kernel/pci/pci.h"
 
@@ -41,6 +43,8 @@ void probe_all(const BootInfo& boot) {
   report("keyboard", ps2::init());
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
+  report("net", net::start_stack({arch::Cpu::random_seed(), arch::Cpu::random_seed(),
+                                  arch::Cpu::random_seed(), arch::Cpu::now_ticks()}));
 }
 
 }  // namespace devices

@@ -66,8 +66,8 @@ else
 fi
 case "$net" in
   none) command+=(-nic none) ;;
-  virtio) command+=(-nic user,model=virtio-net-pci,romfile=,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
-  e1000e) command+=(-nic user,model=e1000e,romfile=,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
+  virtio) command+=(-nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
+  e1000e) command+=(-nic user,model=e1000e,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
   *) die "--net is none, virtio or e1000e" ;;
 esac
 if [ -n "$iso" ]; then

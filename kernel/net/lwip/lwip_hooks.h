@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Decisions that lwIP leaves to us.
+#pragma once
+
+#include <lwip/ip_addr.h>
+#include <lwip/netif.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+u32_t marrow_lwip_initial_sequence(const ip_addr_t* local, u16_t local_port,
+                                   const ip_addr_t* remote, u16_t remote_port);
+struct netif* marrow_lwip_route(const ip4_addr_t* source, const ip4_addr_t* destination);
+#ifdef __cplusplus
+}
+#endif

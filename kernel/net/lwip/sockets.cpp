@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sockets over lwIP's raw interface. Its callbacks only record and wake; they run inside the
+// calls that feed the stack, never while a socket's own method is at work.
+#include "kernel/net/lwip/sockets.h"
+
+#include <lwip/tcp.h>
+
+#include <algorithm>
+
+#include "kernel/base/containers.h"
+#include "kernel/net/lwip/convert.h"
+#include "kernel/net/lwip/interface.h"
+#include "kernel/net/stack.h"
+
+namespace net {
+namespace {
+
+constexpr usize kMostWrite = 32 * 1024;  // in one call: lwIP counts in 16 bits
+constexpr u32 kKeepAliveIdleMs = 60'000, kKeepAliveEveryMs = 15'000, kKeepAliveCount = 4;
+
+struct Wake {
+  void (*call)(void*) = nullptr;
+  void* context = nullptr;
+};
+constinit Wake wake;
+
+void wake_services() {
+  if (wake.call != nullptr) wake.call(wake.context);
+}
+
+class TcpSocket final : public Socket {
+ public:
+  enum class State : u8 { kConnecting, kOpen };
+
+  TcpSocket(tcp_pcb* pcb, State state) : pcb_(pcb), state_(state) {
+    tcp_arg(pcb, this);
+    tcp_recv(pcb, on_receive);
+    tcp_sent(pcb, on_sent);
+    tcp_err(pcb, on_error);
+    tcp_nagle_disable(pcb);
+    ip_set_option(pcb, SOF_KEEPALIVE);
+    pcb->keep_idle = kKeepAliveIdleMs;
+    pcb->keep_intvl = kKeepAliveEveryMs;
+    pcb->keep_cnt = kKeepAliveCount;
+    name_peer();
+  }
+  ~TcpSocket() override {
+    if (received_ != nullptr) pbuf_free(received_);
+    if (pcb_ == nullptr) return;
+    tcp_arg(pcb_, nullptr);
+    tcp_recv(pcb_, nullptr);
+    tcp_sent(pcb_, nullptr);
+    tcp_err(pcb_, nullptr);
+    // Bytes that nobody read make this a reset, as RFC 1122 4.2.2.13 asks.
+    if (tcp_close(pcb_) != ERR_OK) tcp_abort(pcb_);
+  }
+
+  Result<usize> read(std::span<char> into) override {
+    if (received_ == nullptr) {
+      if (ended_) return usize{0};
+      if (pcb_ == nullptr) return std::unexpected(from_lwip_error(error_));
+      return fail(Errc::kBusy, "nothing to read");
+    }
+    auto most = static_cast<u16>(std::min<usize>(into.size(), kMostWrite));
+    u16 n = pbuf_copy_partial(received_, into.data(), most, 0);
+    received_ = pbuf_free_header(received_, n);
+    if (pcb_ != nullptr) tcp_recved(pcb_, n);
+    return usize{n};
+  }
+
+  Result<usize> write(std::string_view bytes) override {
+    if (pcb_ == nullptr) return std::unexpected(from_lwip_error(error_));
+    if (state_ == State::kConnecting) return fail(Errc::kBusy, "not connected yet");
+    usize n = std::min<usize>({bytes.size(), tcp_sndbuf(pcb_), kMostWrite});
+    if (n == 0) return fail(Errc::kBusy, "no room");
+    err_t error = tcp_write(pcb_, bytes.data(), static_cast<u16>(n), TCP_WRITE_FLAG_COPY);
+    // Memory is short for a while: what is in flight gives it back.
+    if (error == ERR_MEM) return fail(Errc::kBusy, "no room");
+    if (error != ERR_OK) return std::unexpected(from_lwip_error(error));
+    (void)tcp_output(pcb_);  // what cannot leave now is sent by the timers
+    return n;
+  }
+
+  void shutdown_write() override {
+    if (pcb_ != nullptr) (void)tcp_shutdown(pcb_, 0, 1);  // refused for want of memory: tried again
+  }
+  std::string_view peer() const override { return {peer_, peer_size_}; }
+
+  static err_t on_connected(void* argument, tcp_pcb*, err_t) {
+    static_cast<TcpSocket*>(argument)->state_ = State::kOpen;
+    wake_services();
+    return ERR_OK;
+  }
+
+ private:
+  void name_peer() {
+    AddressText address(pcb_->remote_ip);
+    peer_size_ = base::format_into(peer_, "{}:{}", address.view(), pcb_->remote_port).size();
+  }
+
+  static err_t on_receive(void* argument, tcp_pcb*, pbuf* data, err_t) {
+    auto& self = *static_cast<TcpSocket*>(argument);
+    if (data == nullptr) {
+      self.ended_ = true;
+    } else if (self.received_ == nullptr) {
+      self.received_ = data;
+    } else {
+      // A chain's length has 16 bits; lwIP keeps what is refused and brings it again.
+      if (self.received_->tot_len + data->tot_len > 0xffff) return ERR_MEM;
+      pbuf_cat(self.received_, data);
+    }
+    wake_services();
+    return ERR_OK;
+  }
+  static err_t on_sent(void*, tcp_pcb*, u16_t) {
+    wake_services();
+    return ERR_OK;
+  }
+  static void on_error(void* argument, err_t error) {
+    auto& self = *static_cast<TcpSocket*>(argument);
+    self.pcb_ = nullptr;  // lwIP has freed it
+    self.error_ = error;
+    wake_services();
+  }
+
+  tcp_pcb* pcb_;
+  pbuf* received_ = nullptr;
+  err_t error_ = ERR_OK;
+  State state_;
+  bool ended_ = false;
+  char peer_[64];
+  usize peer_size_ = 0;
+};
+
+class TcpListener final : public Listener {
+ public:
+  ~TcpListener() override {
+    if (pcb_ == nullptr) return;
+    tcp_arg(pcb_, nullptr);
+    tcp_accept(pcb_, nullptr);
+    (void)tcp_close(pcb_);  // cannot fail for a listener
+  }
+  void open(tcp_pcb* listening) {
+    pcb_ = listening;
+    tcp_arg(pcb_, this);
+    tcp_accept(pcb_, on_accept);
+  }
+
+  Result<base::Owner<Socket>> accept() override {
+    if (waiting_.empty()) return fail(Errc::kBusy, "nobody waits");
+    base::Owner<Socket> first = std::move(waiting_[0]);
+    waiting_.erase(0);
+    return first;
+  }
+  u16 port() const override { return pcb_->local_port; }
+
+ private:
+  static constexpr usize kMostWaiting = 128;
+
+  // An error makes lwIP reset the new connection.
+  static err_t on_accept(void* argument, tcp_pcb* fresh, err_t error) {
+    if (error != ERR_OK || fresh == nullptr || argument == nullptr) return ERR_VAL;
+    auto& self = *static_cast<TcpListener*>(argument);
+    if (self.waiting_.size() >= kMostWaiting) return ERR_MEM;
+    if (!self.waiting_.reserve(self.waiting_.size() + 1).has_value()) return ERR_MEM;
+    Result<base::Owner<TcpSocket>> made = base::make<TcpSocket>(fresh, TcpSocket::State::kOpen);
+    if (!made.has_value()) return ERR_MEM;
+    // Room was reserved, so this cannot fail.
+    (void)self.waiting_.push_back(base::Owner<Socket>(std::move(*made)));
+    wake_services();
+    return ERR_OK;
+  }
+
+  tcp_pcb* pcb_ = nullptr;
+  Vector<base::Owner<Socket>> waiting_;
+};
+
+class LwipNetwork final : public Network {
+ public:
+  Result<base::Owner<Listener>> listen(std::string_view address, u16 port) override {
+    char text[64] = {};
+    if (address.size() >= sizeof text) return fail(Errc::kInvalidArgument, "not an address");
+    std::copy(address.begin(), address.end(), text);
+    ip_addr_t local = *IP_ANY_TYPE;
+    if (!address.empty() && ipaddr_aton(text, &local) == 0)
+      return fail(Errc::kInvalidArgument, "not an IPv4 or IPv6 address");
+    base::Owner<TcpListener> made = TRY(base::make<TcpListener>());
+    tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&local));
+    if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+    err_t error = tcp_bind(pcb, &local, port);
+    tcp_pcb* listening =
+        error == ERR_OK ? tcp_listen_with_backlog_and_err(pcb, TCP_DEFAULT_LISTEN_BACKLOG, &error)
+                        : nullptr;
+    if (listening == nullptr) {
+      (void)tcp_close(pcb);
+      return std::unexpected(from_lwip_error(error));
+    }
+    made->open(listening);
+    return base::Owner<Listener>(std::move(made));
+  }
+  void on_activity(void (*call)(void*), void* context) override { wake = {call, context}; }
+
+  std::string_view address(u32 index) const override {
+    static AddressText text(*IP4_ADDR_ANY);
+    auto tell = [](const ip_addr_t& found) {
+      text = AddressText(found);
+      return text.view();
+    };
+    for (Interface* card : all_interfaces())
+      if (!ip4_addr_isany_val(*netif_ip4_addr(&card->state())) && index-- == 0)
+        return tell(*netif_ip_addr4(&card->state()));
+    for (Interface* card : all_interfaces())
+      for (u32 i = 1; i < LWIP_IPV6_NUM_ADDRESSES; i++)  // 0 is the link's own
+        if (ip6_addr_isvalid(netif_ip6_addr_state(&card->state(), i)) && index-- == 0)
+          return tell(*netif_ip_addr6(&card->state(), i));
+    return "";
+  }
+};
+
+constinit LwipNetwork the_network;
+
+}  // namespace
+
+Network& lwip_network() {
+  return the_network;
+}
+
+Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port, const IpAddress* source) {
+  ip_addr_t remote = to_lwip(address);
+  tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
+  if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  if (source != nullptr) {
+    ip_addr_t local = to_lwip(*source);
+    err_t bound = tcp_bind(pcb, &local, 0);
+    if (bound != ERR_OK) {
+      tcp_abort(pcb);
+      return std::unexpected(from_lwip_error(bound));
+    }
+  }
+  Result<base::Owner<TcpSocket>> made = base::make<TcpSocket>(pcb, TcpSocket::State::kConnecting);
+  if (!made.has_value()) {
+    tcp_abort(pcb);
+    return std::unexpected(made.error());
+  }
+  err_t error = tcp_connect(pcb, &remote, port, TcpSocket::on_connected);
+  if (error != ERR_OK) return std::unexpected(from_lwip_error(error));
+  return base::Owner<Socket>(std::move(*made));
+}
+
+}  // namespace net

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The time of day, once somebody has told it: an offset to the monotonic clock. Thread context.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "kernel/base/types.h"
+
+namespace timing {
+
+bool unix_time_known();
+u64 unix_ns();  // since 1970-01-01 UTC; 0 while unknown
+void set_unix_ns(u64 now);
+
+// "2026-11-21 14:05:09"
+std::string_view format_utc(std::span<char> buffer, u64 unix_ns);
+
+}  // namespace timing

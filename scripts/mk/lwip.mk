@@ -1,0 +1,56 @@
+# lwIP, fetched and built by its own rules: once for the kernel, once for processes, once under
+# sanitizers. Foreign C: no warnings; only kernel/net sees its headers.
+LWIP := $(BUILD)/third_party/lwip
+LWIP_READY := $(LWIP)/.extracted
+LWIP_SRC := $(addprefix core/,altcp.c altcp_alloc.c altcp_tcp.c def.c dns.c inet_chksum.c init.c ip.c mem.c memp.c \
+  netif.c pbuf.c raw.c stats.c sys.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
+  $(addprefix core/ipv4/,autoip.c dhcp.c etharp.c icmp.c igmp.c ip4.c ip4_addr.c ip4_frag.c) \
+  $(addprefix core/ipv6/,ethip6.c icmp6.c inet6.c ip6.c ip6_addr.c ip6_frag.c mld6.c nd6.c) \
+  netif/ethernet.c apps/sntp/sntp.c apps/mdns/mdns.c
+LWIP_OPTIONS := kernel/net/lwip/lwipopts.h kernel/net/lwip/lwip_hooks.h kernel/net/lwip/arch/cc.h
+LWIP_INCLUDE := -Ikernel/net/lwip -isystem $(LWIP)/src/include
+LWIP_FLAGS := -std=gnu17 -w -g -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
+  $(LWIP_INCLUDE)
+LWIP_KERNEL_FLAGS := -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables -mgeneral-regs-only \
+  -fstack-protector-strong -mstack-protector-guard=global -ftrivial-auto-var-init=zero -fno-optimize-sibling-calls
+# Packed headers are read where they lie, as this CPU allows.
+LWIP_SAN_FLAGS := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=alignment -fno-sanitize-recover=all -DMEMP_MEM_MALLOC=1
+LWIP_KERNEL_OBJ := $(LWIP_SRC:%.c=$(X86)/lwip/%.o)
+LWIP_HOST_OBJ := $(LWIP_SRC:%.c=$(BUILD)/host/lwip/%.o)
+LWIP_SAN_OBJ := $(LWIP_SRC:%.c=$(SAN_DIR)/lwip/%.o)
+
+$(LWIP_READY): scripts/third_party.lock scripts/fetch_third_party.py | $(SETUP_DONE)
+	$(call say,EXTRACT,lwip)
+	$(Q)rm -rf $(LWIP) && mkdir -p $(LWIP)
+	$(Q)archive=$$(python3 scripts/fetch_third_party.py lwip) && tar xf "$$archive" -C $(LWIP) --strip-components=1
+	@touch $@
+$(LWIP_SRC:%=$(LWIP)/src/%): $(LWIP_READY) ;
+
+$(LWIP_KERNEL_OBJ): $(X86)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
+	$(call say,LWIP,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
+$(LWIP_HOST_OBJ): $(BUILD)/host/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
+	$(call say,LWIP,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
+$(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | $(BUILD)/.setup/test
+	$(call say,LWIP,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) clang-19 $(LWIP_FLAGS) $(LWIP_SAN_FLAGS) -c $< -o $@
+
+# Who may include lwIP's headers.
+$(X86)/kernel/kernel/net/%.o: KERNEL_FLAGS += $(LWIP_INCLUDE)
+$(BUILD)/host/kernel/net/%.o: HOST_FLAGS += $(LWIP_INCLUDE)
+$(SAN_DIR)/kernel/net/%.o: SAN_FLAGS += $(LWIP_INCLUDE)
+TIDY_FLAGS_HOSTED += $(LWIP_INCLUDE)
+$(filter $(X86)/kernel/kernel/net/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/%,$(HOST_OBJ)) \
+  $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)): | $(LWIP_READY)
+
+# Who links it.
+KERNEL_LINK_OBJ += $(LWIP_KERNEL_OBJ)
+$(X86)/marrow.elf: $(LWIP_KERNEL_OBJ)
+$(HOST_BIN): $(LWIP_HOST_OBJ)
+$(UNIT_TESTS): $(LWIP_SAN_OBJ)
+$(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp)): $(LWIP_SAN_OBJ)
+-include $(LWIP_KERNEL_OBJ:.o=.d) $(LWIP_HOST_OBJ:.o=.d) $(LWIP_SAN_OBJ:.o=.d)

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The network of the booted kernel over virtio-net and e1000e: addresses, ping, links, the API server."""
+import json
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+
+from harness import PROMPT, Guest, case, check, main
+
+CARDS = {"virtio-net-pci": "virtio_net", "e1000e": "e1000e"}
+LEASE = r"net: eth0: 10\.0\.2\.15/24 by DHCP, gateway 10\.0\.2\.2"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def nic(model: str, port: int = 0) -> tuple:
+    forward = f",hostfwd=tcp:127.0.0.1:{port}-:8080" if port else ""
+    return ("-nic", f"user,id=n0,model={model}{forward}")
+
+
+def address_and_ping(model: str) -> None:
+    with Guest("log=info ntp=off", cpus=2, memory="512M", net=nic(model)) as guest:
+        guest.expect(PROMPT, 30)
+        guest.expect(LEASE, 20)
+        text = guest.command_output("ip")
+        check(f"eth0: {CARDS[model]} " in text and "link up" in text, text)
+        check("inet  10.0.2.15/24 gateway 10.0.2.2" in text, text)
+        check("name server 10.0.2.3" in text, text)
+        check(re.search(r"inet6 fe80::", text), text)
+        text = guest.command_output("ping 10.0.2.2 3")
+        check("3 sent, 3 answered" in text, text)
+        worst = float(re.search(r"/ ([0-9.]+) ms least, mean, most", text).group(1))
+        check(worst < 500, f"an answer was noticed late:\n{text}")
+
+
+@case
+def virtio_dhcp_ping():
+    """virtio-net: an address by DHCP, ping of the gateway"""
+    address_and_ping("virtio-net-pci")
+
+
+@case
+def e1000e_dhcp_ping():
+    """e1000e: an address by DHCP, ping of the gateway"""
+    address_and_ping("e1000e")
+
+
+@case
+def static_address():
+    """an address by option; nobody is asked for another; an address nobody has gets no answer"""
+    with Guest("net=10.0.2.77/24,10.0.2.2,10.0.2.3 ntp=off", cpus=1, memory="512M",
+               net=nic("virtio-net-pci")) as guest:
+        guest.expect(PROMPT, 30)
+        time.sleep(1)
+        text = guest.command_output("ip")
+        check("inet  10.0.2.77/24 gateway 10.0.2.2" in text, text)
+        check("2 sent, 2 answered" in guest.command_output("ping 10.0.2.2 2"), "ping")
+        text = guest.command_output("ping 10.0.2.99 1")
+        check("nobody answered" in text, text)
+
+
+@case
+def off():
+    """net=off: no network, and commands say so"""
+    with Guest("net=off", cpus=1, memory="512M", net=nic("virtio-net-pci")) as guest:
+        guest.expect(PROMPT, 30)
+        check("network is not ours" in guest.command_output("ip"), "ip")
+
+
+def get(port: int, path: str, seconds: float = 10) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=seconds) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def serves(model: str) -> None:
+    port = free_port()
+    with Guest("log=info auth=none ntp=off", cpus=2, memory="512M", net=nic(model, port)) as guest:
+        guest.expect(PROMPT, 30)
+        guest.expect(LEASE, 20)
+        guest.command_output("serve start")
+        status, body = get(port, "/health")
+        check(status in (200, 503) and b"status" in body, f"{status} {body}")
+        status, page = get(port, "/")
+        check(status == 200 and page.rstrip().endswith(b"</html>"), f"{status}, {len(page)} bytes")
+        status, body = get(port, "/v1/models")
+        check(status == 200 and json.loads(body)["object"] == "list", f"{status} {body}")
+        for _ in range(50):  # one connection after the other
+            check(get(port, "/health")[0] in (200, 503), "health")
+        check("listen" in guest.command_output("ss"), "ss")
+
+
+@case
+def virtio_serves():
+    """virtio-net: the API server answers through a forwarded port"""
+    serves("virtio-net-pci")
+
+
+@case
+def e1000e_serves():
+    """e1000e: the API server answers through a forwarded port"""
+    serves("e1000e")
+
+
+if __name__ == "__main__":
+    main()

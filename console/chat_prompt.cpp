@@ -2,7 +2,7 @@
 // Conversations: their editing, their file form, and their way through the template.
 #include "console/chat_prompt.h"
 
-#include "ai/text/chat_template.h"
+#include "ai/text/chat_encode.h"
 #include "kernel/base/json.h"
 #include "kernel/log.h"
 
@@ -10,56 +10,8 @@ namespace console {
 namespace {
 
 constexpr std::string_view kRoleNames[] = {"system", "user", "assistant"};
-constexpr std::string_view kPlainNames[] = {"", "User: ", "Assistant: "};
-constexpr std::string_view kPlainStops[] = {"\nUser:"};
-
-Result<void> render_plain(std::span<const Message> messages, Continue continuation, String& out) {
-  for (const Message& message : messages) {
-    TRY(out.append(kPlainNames[static_cast<usize>(message.role)]));
-    TRY(out.append(message.text.view()));
-    TRY(out.append("\n"));
-  }
-  if (continuation == Continue::kAssistant) TRY(out.append("Assistant:"));
-  return {};
-}
-
-// How models spell the tokens that begin and end a text. A tokenizer gives control tokens no text
-// of their own; which spelling is this model's shows when it is read back as that one token.
-constexpr std::string_view kSpellings[] = {
-    "<s>",
-    "</s>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<bos>",
-    "<eos>",
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|eot_id|>",
-    "<|startoftext|>",
-    "[BOS]",
-    "[EOS]",
-    "<|end|>",
-    "<end_of_turn>",
-    "<\xef\xbd\x9c"
-    "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-};
-
-Result<std::string_view> spelling(const ai::Tokenizer& tokenizer, ai::TokenId id) {
-  if (id == ai::Tokenizer::kNoToken) return std::string_view();
-  Vector<ai::TokenId> tokens;
-  for (std::string_view text : kSpellings) {
-    tokens.clear();
-    TRY(tokenizer.encode(text, ai::AddSpecial::kNo, ai::ParseSpecial::kYes, tokens));
-    if (tokens.size() == 1 && tokens[0] == id) return text;
-  }
-  return std::string_view();
-}
-
-Result<void> render_template(const ai::Engine& engine, std::span<const Message> messages,
-                             Continue continuation, String& out) {
+Result<void> encode(const ai::Engine& engine, std::span<const Message> messages,
+                    Continue continuation, String* text, Vector<ai::TokenId>* tokens) {
   Vector<ai::ChatMessage> views;
   for (const Message& message : messages) {
     ai::ChatMessage view;
@@ -67,13 +19,13 @@ Result<void> render_template(const ai::Engine& engine, std::span<const Message> 
     view.content = message.text.view();
     TRY(views.push_back(view));
   }
-  ai::TemplateOptions options;
-  options.add_generation_prompt = continuation == Continue::kAssistant;
-  options.bos = TRY(spelling(engine.tokenizer(), engine.tokenizer().bos()));
-  options.eos = TRY(spelling(engine.tokenizer(), engine.tokenizer().eos()));
+  ai::ChatInput input;
+  input.messages = views.view();
+  input.add_generation_prompt = continuation == Continue::kAssistant;
   ai::TemplateError error;
-  Result<void> done = engine.chat_template()->render(views.view(), options, out, &error);
-  if (done.has_value()) return {};
+  Result<void> done =
+      ai::encode_chat(engine.chat_template(), engine.tokenizer(), input, text, tokens, &error);
+  if (done.has_value() || error.message().empty()) return done;
   if (error.raised) {
     log::warn("template", "the model's template refuses: {}", error.message());
   } else {
@@ -169,31 +121,17 @@ Result<Conversation> Conversation::parse_json(std::string_view text) {
 
 Result<void> render_chat(const ai::Engine& engine, std::span<const Message> messages,
                          Continue continuation, String& out) {
-  if (engine.chat_template() != nullptr)
-    return render_template(engine, messages, continuation, out);
-  return render_plain(messages, continuation, out);
+  return encode(engine, messages, continuation, &out, nullptr);
 }
 
 Result<void> encode_chat(const ai::Engine& engine, std::span<const Message> messages,
                          Vector<ai::TokenId>& out) {
-  String text;
-  TRY(render_chat(engine, messages, Continue::kAssistant, text));
-  const ai::Tokenizer& tokenizer = engine.tokenizer();
   out.clear();
-  TRY(tokenizer.encode(text.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes, out));
-  // A template that writes the beginning-of-text token itself must not get a second one.
-  ai::TokenId bos = tokenizer.bos();
-  if (out.size() >= 2 && out[0] == bos && out[1] == bos) out.erase(0);
-  return {};
-}
-
-Result<std::string_view> token_spelling(const ai::Tokenizer& tokenizer, ai::TokenId id) {
-  return spelling(tokenizer, id);
+  return encode(engine, messages, Continue::kAssistant, nullptr, &out);
 }
 
 std::span<const std::string_view> chat_stops(const ai::Engine& engine) {
-  if (engine.chat_template() != nullptr) return {};
-  return kPlainStops;
+  return ai::chat_stops(engine.chat_template());
 }
 
 }  // namespace console

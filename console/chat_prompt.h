@@ -44,8 +44,6 @@ Result<void> render_chat(const ai::Engine& engine, std::span<const Message> mess
 // The same as tokens, ready to be answered.
 Result<void> encode_chat(const ai::Engine& engine, std::span<const Message> messages,
                          Vector<ai::TokenId>& out);
-// How templates spell a control token such as BOS; "" when that is not known.
-Result<std::string_view> token_spelling(const ai::Tokenizer& tokenizer, ai::TokenId id);
 // Where an answer ends besides the model's own end tokens.
 std::span<const std::string_view> chat_stops(const ai::Engine& engine);
 

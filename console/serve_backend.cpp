@@ -4,8 +4,7 @@
 
 #include <version.h>
 
-#include "ai/text/chat_template.h"
-#include "console/chat_prompt.h"
+#include "ai/text/chat_encode.h"
 #include "console/engine_service.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
@@ -157,10 +156,8 @@ bool ServeBackend::template_knows_tools() {
          loaded->chat_template()->knows_tools();
 }
 
-namespace {
-
-Result<void> render_template(const ai::Engine& engine, const ai::openai::ChatPrompt& prompt,
-                             String& out, base::Writer& problem) {
+Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
+                                  String* text, base::Writer& problem) {
   Vector<ai::ChatMessage> views;
   for (json::Value message : prompt.messages.elements()) {
     ai::ChatMessage view;
@@ -172,51 +169,21 @@ Result<void> render_template(const ai::Engine& engine, const ai::openai::ChatPro
     view.reasoning = message.find("reasoning_content").text();
     TRY(views.push_back(view));
   }
-  ai::TemplateOptions options;
-  options.add_generation_prompt = prompt.add_generation_prompt;
-  options.bos = TRY(token_spelling(engine.tokenizer(), engine.tokenizer().bos()));
-  options.eos = TRY(token_spelling(engine.tokenizer(), engine.tokenizer().eos()));
-  options.tools = prompt.tools;
-  options.extra = prompt.extra;
+  ai::ChatInput input;
+  input.messages = views.view();
+  input.tools = prompt.tools;
+  input.extra = prompt.extra;
+  input.add_generation_prompt = prompt.add_generation_prompt;
   ai::TemplateError error;
-  Result<void> done = engine.chat_template()->render(views.view(), options, out, &error);
+  const ai::Engine& loaded = *engine();
+  Result<void> done =
+      ai::encode_chat(loaded.chat_template(), loaded.tokenizer(), input, text, &out, &error);
   if (done.has_value() || error.message().empty()) return done;
   if (error.raised)
     base::format_to(problem, "{}", error.message());
   else
     base::format_to(problem, "line {}, column {}: {}", error.line, error.column, error.message());
   return done;
-}
-
-// Models without a template of their own get plain lines, as on the console.
-Result<void> render_plain(const ai::openai::ChatPrompt& prompt, String& out) {
-  base::StringWriter sink(out);
-  for (json::Value message : prompt.messages.elements()) {
-    std::string_view role = message.find("role").text();
-    std::string_view head = role == "user" ? "User: " : role == "assistant" ? "Assistant: " : "";
-    base::format_to(sink, "{}{}\n", head, message.find("content").text());
-  }
-  if (prompt.add_generation_prompt) sink.write("Assistant:");
-  return sink.status();
-}
-
-}  // namespace
-
-Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
-                                  String* text, base::Writer& problem) {
-  const ai::Engine& loaded = *engine();
-  String plain;
-  if (loaded.chat_template() != nullptr)
-    TRY(render_template(loaded, prompt, plain, problem));
-  else
-    TRY(render_plain(prompt, plain));
-  const ai::Tokenizer& tokenizer = loaded.tokenizer();
-  TRY(tokenizer.encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes, out));
-  // A template that writes the beginning-of-text token itself must not get a second one.
-  ai::TokenId bos = tokenizer.bos();
-  if (out.size() >= 2 && out[0] == bos && out[1] == bos) out.erase(0);
-  if (text != nullptr) TRY(text->append(plain.view()));
-  return {};
 }
 
 }  // namespace console

@@ -6,6 +6,7 @@
 
 #include "ai/text/jinja_interpreter.h"
 #include "ai/text/jinja_parser.h"
+#include "ai/tokenizer/tokenizer.h"
 
 namespace ai {
 namespace {
@@ -30,7 +31,16 @@ Result<String> normalized(std::string_view source) {
 // JSON of a client as values of a template. The parser has bounded its depth.
 class Importer {
  public:
-  explicit Importer(Interpreter& in) : in_(in) {}
+  Importer(Interpreter& in, const Tokenizer* guard) : in_(in), guard_(guard) {}
+
+  // A text that the template did not write.
+  Result<Value> text(std::string_view from) {
+    if (guard_ == nullptr) return string(from);
+    String guarded;
+    TRY(guard_->guard(from, guarded));
+    if (guarded.view() == from) return string(from);
+    return in_.keep(guarded.view());
+  }
 
   Result<Value> import(json::Value from) {
     TRY(in_.spend(1));
@@ -43,7 +53,7 @@ class Importer {
       case json::Kind::kNumber:
         return number(from.text());
       case json::Kind::kString:
-        return string(from.text());
+        return text(from.text());
       case json::Kind::kArray: {
         List* list = TRY(in_.new_list());
         for (json::Value element : from.elements()) {
@@ -57,7 +67,8 @@ class Importer {
         for (json::Member member : from.members()) {
           Value value = TRY(import(member.value));
           TRY(in_.spend(dict->size / 8));
-          TRY(dict->set(in_.arena(), member.name, value));
+          Value name = TRY(text(member.name));
+          TRY(dict->set(in_.arena(), name.text(), value));
         }
         return dict_value(dict);
       }
@@ -74,6 +85,7 @@ class Importer {
   }
 
   Interpreter& in_;
+  const Tokenizer* guard_;
 };
 
 class CompiledTemplate final : public ChatTemplate {
@@ -109,25 +121,31 @@ Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& e
 }
 
 // A tool call with its arguments as an object where the client sent them as text that is one.
-Result<void> parse_call_arguments(Interpreter& in, Value call,
+Result<void> parse_call_arguments(Interpreter& in, const Tokenizer* guard, Value call,
                                   Vector<base::Owner<json::Document>>& parsed) {
   Value* function = call.is(Kind::kDict) ? call.dict->find("function") : nullptr;
   if (function == nullptr || !function->is(Kind::kDict)) return {};
   Value* arguments = function->dict->find("arguments");
   if (arguments == nullptr || !arguments->is(Kind::kString)) return {};
-  auto document = json::Document::parse(arguments->text());
+  std::string_view text = arguments->text();
+  if (guard != nullptr) {  // the guards belong around what the JSON stands for
+    String written;
+    TRY(Tokenizer::unguard(text, written));
+    text = TRY(in.keep(written.view())).text();
+  }
+  auto document = json::Document::parse(text);
   if (!document.has_value() || !document->root().is_object()) return {};
   auto owner = TRY(base::make<json::Document>(std::move(*document)));
-  *arguments = TRY(Importer(in).import(owner->root()));
+  *arguments = TRY(Importer(in, guard).import(owner->root()));
   return parsed.push_back(std::move(owner));
 }
 
-Result<Value> import_message(Interpreter& in, const ChatMessage& message, bool parse_arguments,
-                             Vector<base::Owner<json::Document>>& parsed) {
-  Importer importer(in);
+Result<Value> import_message(Interpreter& in, const Tokenizer* guard, const ChatMessage& message,
+                             bool parse_arguments, Vector<base::Owner<json::Document>>& parsed) {
+  Importer importer(in, guard);
   Dict* dict = TRY(in.new_dict());
-  TRY(dict->set(in.arena(), "role", string(message.role)));
-  Value content = message.has_content ? string(message.content) : none();
+  TRY(dict->set(in.arena(), "role", TRY(importer.text(message.role))));
+  Value content = message.has_content ? TRY(importer.text(message.content)) : none();
   if (message.parts.present()) content = TRY(importer.import(message.parts));
   TRY(dict->set(in.arena(), "content", content));
   struct Optional {
@@ -137,12 +155,12 @@ Result<Value> import_message(Interpreter& in, const ChatMessage& message, bool p
                                {"tool_call_id", message.tool_call_id},
                                {"reasoning_content", message.reasoning}};
   for (const Optional& row : optional) {
-    if (!row.text.empty()) TRY(dict->set(in.arena(), row.name, string(row.text)));
+    if (!row.text.empty()) TRY(dict->set(in.arena(), row.name, TRY(importer.text(row.text))));
   }
   if (message.tool_calls.is_array()) {
     Value calls = TRY(importer.import(message.tool_calls));
     for (const Value& call : calls.list->view()) {
-      if (parse_arguments) TRY(parse_call_arguments(in, call, parsed));
+      if (parse_arguments) TRY(parse_call_arguments(in, guard, call, parsed));
     }
     TRY(dict->set(in.arena(), "tool_calls", calls));
   }
@@ -150,7 +168,7 @@ Result<Value> import_message(Interpreter& in, const ChatMessage& message, bool p
 }
 
 Result<void> define_variables(Interpreter& in, const TemplateOptions& options) {
-  Importer importer(in);
+  Importer importer(in, options.guard);
   Value tools = options.tools.present() ? TRY(importer.import(options.tools)) : none();
   Value documents = options.documents.present() ? TRY(importer.import(options.documents)) : none();
   TRY(in.define("tools", tools));
@@ -178,7 +196,7 @@ Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages
   Interpreter in(arena, reporter, limits, out, options.now_unix);
   List* list = TRY(in.new_list());
   for (const ChatMessage& message : messages) {
-    Value value = TRY(import_message(in, message, parse_arguments, parsed));
+    Value value = TRY(import_message(in, options.guard, message, parse_arguments, parsed));
     TRY(list->append(arena, value));
   }
   TRY(in.define("messages", list_value(list)));

@@ -11,6 +11,8 @@
 
 namespace ai {
 
+class Tokenizer;
+
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
@@ -29,6 +31,9 @@ struct TemplateOptions {
   json::Value documents;
   json::Value extra;  // an object: more variables, such as enable_thinking
   i64 now_unix = 0;   // for strftime_now, UTC; 0 = that function is undefined
+  // Given: every text of messages, tools, documents and extra comes out as its guard() writes it,
+  // so that encode_guarded() takes control tokens from the template alone.
+  const Tokenizer* guard = nullptr;
   u64 max_steps = 4'000'000;
   usize max_output = 16 * kMiB;
 };

@@ -10,6 +10,10 @@ class VocabularyTokenizer : public Tokenizer {
  public:
   Result<void> encode(std::string_view text, AddSpecial add, ParseSpecial parse,
                       Vector<TokenId>& out) const final;
+  Result<void> guard(std::string_view text, String& out) const final;
+  Result<void> encode_guarded(std::string_view text, AddSpecial add,
+                              Vector<TokenId>& out) const final;
+  std::string_view spelling(TokenId id) const final { return vocabulary_.spelling(id); }
   std::string_view piece(TokenId id) const final { return vocabulary_.piece(id); }
   u32 size() const final { return vocabulary_.size(); }
   bool is_end(TokenId id) const final { return vocabulary_.is_end(id); }
@@ -19,6 +23,8 @@ class VocabularyTokenizer : public Tokenizer {
   usize memory_bytes() const override { return vocabulary_.memory_bytes(); }
 
  protected:
+  Result<void> encode_around(std::string_view text, AddSpecial add, ParseSpecial parse,
+                             bool guarded, Vector<TokenId>& out) const;
   // Text without special tokens; `after_special` also at the beginning.
   virtual Result<void> encode_text(std::string_view text, bool after_special,
                                    Vector<TokenId>& out) const = 0;

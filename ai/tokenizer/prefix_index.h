@@ -50,6 +50,14 @@ class PrefixIndex {
     }
   }
 
+  // Some text of the list begins with all of `text` and is longer.
+  template <class TextOf>
+  bool begins(std::string_view text, const TextOf& text_of) const {
+    const TokenId* at = std::partition_point(ids_.begin(), ids_.end(),
+                                             [&](TokenId id) { return text_of(id) <= text; });
+    return at != ids_.end() && text_of(*at).starts_with(text);
+  }
+
   std::span<const TokenId> ids() const { return ids_.view(); }
 
  private:

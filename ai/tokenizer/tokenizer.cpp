@@ -15,27 +15,114 @@ struct Special {
   TokenId token;  // kNone: none up to the end
 };
 
-// The first special token of `text` from `from` on; of those that begin there, the longest.
+// The first special token of `text` from `from` on; of those that begin there, the longest. A guard
+// breaks longer spellings in two; a spelling of one byte it follows.
 Special next_special(const Vocabulary& vocabulary, std::string_view text, usize from,
-                     ParseSpecial parse) {
+                     ParseSpecial parse, bool guarded) {
   for (usize at = from; at < text.size(); at++) {
     if (!vocabulary.special_begins(text[at])) continue;
     TokenId token = vocabulary.special_at(text.substr(at), parse);
-    if (token != Vocabulary::kNone) return {at, token};
+    if (token == Vocabulary::kNone) continue;
+    bool meant = !guarded || vocabulary.special_bytes(token) > 1 ||
+                 !text.substr(at + 1).starts_with(Tokenizer::kGuard);
+    if (meant) return {at, token};
   }
   return {text.size(), Vocabulary::kNone};
 }
 
+// Bytes of the character that `text` begins with, as far as it is there.
+usize first_character(std::string_view text) {
+  usize n = 1;
+  while (n < text.size() && (static_cast<u8>(text[n]) & 0xc0) == 0x80) n++;
+  return n;
+}
+
 }  // namespace
+
+// A guard that stands in the text itself is doubled.
+Result<void> Tokenizer::guard(std::string_view text, String& out) const {
+  for (usize at = 0; at < text.size();) {
+    usize end = std::min(text.find(kGuard, at), text.size());
+    TRY(out.append(text.substr(at, end - at)));
+    if (end == text.size()) break;
+    TRY(out.append(kGuard));
+    TRY(out.append(kGuard));
+    at = end + kGuard.size();
+  }
+  return {};
+}
+
+Result<void> Tokenizer::unguard(std::string_view text, String& out) {
+  while (!text.empty()) {
+    usize end = std::min(text.find(kGuard), text.size());
+    TRY(out.append(text.substr(0, end)));
+    text.remove_prefix(std::min(end + kGuard.size(), text.size()));
+    if (!text.starts_with(kGuard)) continue;
+    TRY(out.append(kGuard));
+    text.remove_prefix(kGuard.size());
+  }
+  return {};
+}
+
+Result<void> Tokenizer::encode_guarded(std::string_view text, AddSpecial add,
+                                       Vector<TokenId>& out) const {
+  String plain;
+  TRY(unguard(text, plain));
+  return encode(plain.view(), add, ParseSpecial::kNo, out);
+}
+
+// A guard goes behind the first character of every control token's spelling, and of an end of the
+// text that what follows might make into one.
+Result<void> VocabularyTokenizer::guard(std::string_view text, String& out) const {
+  usize done = 0;
+  auto put = [&](usize end, bool mark) -> Result<void> {
+    TRY(Tokenizer::guard(text.substr(done, end - done), out));
+    done = end;
+    return mark ? out.append(kGuard) : Result<void>();
+  };
+  for (usize at = 0; at < text.size();) {
+    std::string_view rest = text.substr(at);
+    if (!vocabulary_.special_begins(rest[0])) {
+      at++;
+      continue;
+    }
+    TokenId token = vocabulary_.special_at(rest, ParseSpecial::kYes);
+    bool control = token != Vocabulary::kNone && vocabulary_.type(token) != TokenType::kUserDefined;
+    bool mark = control || vocabulary_.begins_special(rest);
+    if (mark) TRY(put(at + first_character(rest), true));
+    bool whole = token != Vocabulary::kNone && !mark;  // a user-defined token stays one
+    at += whole ? vocabulary_.special_bytes(token) : 1;
+  }
+  return put(text.size(), false);
+}
 
 Result<void> VocabularyTokenizer::encode(std::string_view text, AddSpecial add, ParseSpecial parse,
                                          Vector<TokenId>& out) const {
+  return encode_around(text, add, parse, false, out);
+}
+
+Result<void> VocabularyTokenizer::encode_guarded(std::string_view text, AddSpecial add,
+                                                 Vector<TokenId>& out) const {
+  bool guarded = text.find(kGuard) != std::string_view::npos;
+  return encode_around(text, add, ParseSpecial::kYes, guarded, out);
+}
+
+Result<void> VocabularyTokenizer::encode_around(std::string_view text, AddSpecial add,
+                                                ParseSpecial parse, bool guarded,
+                                                Vector<TokenId>& out) const {
   if (add == AddSpecial::kYes && vocabulary_.add_bos) TRY(out.push_back(vocabulary_.bos));
   bool after_special = true;
+  String plain;
   for (usize at = 0; at < text.size();) {
-    Special special = next_special(vocabulary_, text, at, parse);
-    if (special.at > at) {
-      TRY(encode_text(text.substr(at, special.at - at), after_special, out));
+    Special special = next_special(vocabulary_, text, at, parse, guarded);
+    std::string_view between = text.substr(at, special.at - at);
+    if (guarded) {
+      plain.clear();
+      TRY(unguard(between, plain));
+      between = plain.view();
+    }
+    if (!between.empty()) {
+      TRY(encode_text(between, after_special, out));
       after_special = false;
     }
     if (special.token == Vocabulary::kNone) break;

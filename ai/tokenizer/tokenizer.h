@@ -23,6 +23,21 @@ class Tokenizer {
 
   virtual Result<void> encode(std::string_view text, AddSpecial, ParseSpecial,
                               Vector<TokenId>& out) const = 0;
+
+  // ---- text of templates, in which only the template itself may write control tokens
+  // Stands where a guarded text is not what it looks like; never reaches a token.
+  static constexpr std::string_view kGuard = "\xef\xb7\x90";  // U+FDD0, no character
+  // Appends `text` so that encode_guarded() finds no control token in it, whatever surrounds it.
+  // Texts that spell none come out as they are.
+  virtual Result<void> guard(std::string_view text, String& out) const;
+  // Appends a guarded text as it was, for people to read.
+  static Result<void> unguard(std::string_view text, String& out);
+  // encode() with control tokens parsed, except in what guard() went over.
+  virtual Result<void> encode_guarded(std::string_view text, AddSpecial,
+                                      Vector<TokenId>& out) const;
+  // How a text spells the token, control tokens too; "" for kNoToken.
+  virtual std::string_view spelling(TokenId id) const { return piece(id); }
+
   // Raw bytes of a token; may split a UTF-8 sequence (Utf8Stream joins them). "" for control
   // tokens.
   virtual std::string_view piece(TokenId id) const = 0;

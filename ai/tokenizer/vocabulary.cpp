@@ -365,4 +365,8 @@ TokenId Vocabulary::special_at(std::string_view text, ParseSpecial parse) const 
   return best;
 }
 
+bool Vocabulary::begins_special(std::string_view text) const {
+  return special_.begins(text, [this](TokenId id) { return view(tokens_[id].text); });
+}
+
 }  // namespace ai

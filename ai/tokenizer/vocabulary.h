@@ -45,6 +45,10 @@ class Vocabulary {
   }
   // What the token adds to the text: bytes, perhaps part of a character; "" for control tokens.
   std::string_view piece(TokenId id) const;
+  // The token as the file writes it; "" outside the vocabulary.
+  std::string_view spelling(TokenId id) const {
+    return id < size() ? view(tokens_[id].text) : std::string_view();
+  }
   // The token as words spell it (the bytes find() compares).
   std::string_view spelled(TokenId id) const { return view(tokens_[id].spelled); }
   usize longest() const { return longest_; }  // bytes of the longest token find() can return
@@ -54,6 +58,8 @@ class Vocabulary {
 
   // The longest special token at the front of `text`; kNone if none.
   TokenId special_at(std::string_view text, ParseSpecial parse) const;
+  // Some special token begins with all of `text` and goes on.
+  bool begins_special(std::string_view text) const;
   usize special_bytes(TokenId id) const { return tokens_[id].text.size; }
   // False: no special token begins with this byte. Lets the search skip most of a text.
   bool special_begins(char c) const { return special_first_[static_cast<u8>(c)]; }

@@ -5,6 +5,7 @@
 #include "ai/text/chat_encode.h"
 #include "kernel/base/json.h"
 #include "kernel/log.h"
+#include "kernel/time/wall_clock.h"
 
 namespace console {
 namespace {
@@ -22,6 +23,7 @@ Result<void> encode(const ai::Engine& engine, std::span<const Message> messages,
   ai::ChatInput input;
   input.messages = views.view();
   input.add_generation_prompt = continuation == Continue::kAssistant;
+  input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
   ai::TemplateError error;
   Result<void> done =
       ai::encode_chat(engine.chat_template(), engine.tokenizer(), input, text, tokens, &error);

@@ -11,6 +11,7 @@
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "kernel/time/wall_clock.h"
 
 namespace console {
 namespace {
@@ -174,6 +175,7 @@ Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<a
   input.tools = prompt.tools;
   input.extra = prompt.extra;
   input.add_generation_prompt = prompt.add_generation_prompt;
+  input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
   ai::TemplateError error;
   const ai::Engine& loaded = *engine();
   Result<void> done =

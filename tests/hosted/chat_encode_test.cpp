@@ -136,9 +136,6 @@ TEST(chat_encode, guard_llama_spm) {
 TEST(chat_encode, guard_phi3) {
   check_vocabulary(test, shared_path("tokenizers/ggml-vocab-phi-3.gguf"));
 }
-TEST(chat_encode, guard_bert) {
-  check_vocabulary(test, shared_path("tokenizers/ggml-vocab-bert-bge.gguf"));
-}
 
 // The halves of a control token, one from each of two messages or from the template.
 TEST(chat_encode, joined_at_a_border) {

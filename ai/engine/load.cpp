@@ -2,6 +2,7 @@
 // From a file in memory to an engine: check, plan, load, in this order, so that what is refused has
 // cost nothing.
 #include "ai/engine/engine_impl.h"
+#include "ai/gguf/llama2c.h"
 #include "ai/quant/types.h"
 
 namespace ai {
@@ -12,17 +13,29 @@ using Parts = std::span<const std::span<Byte>>;
 // All that is known before a weight is touched.
 struct Opened {
   base::Owner<GgufFile> file;
+  Parts weights;  // where the file's tensors lie
   base::Owner<Tokenizer> tokenizer;
   Hyperparameters params;
   KvType kv_type = KvType::kF16;
   u32 workers = 1;
 };
 
-Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& options) {
+// A GGUF file in parts, or a checkpoint of llama2.c with its tokenizer behind it or as a part.
+Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& options,
+                    Llama2cGroups groups) {
   Vector<std::span<const Byte>> views;
   for (std::span<Byte> part : parts) TRY(views.push_back(part));
   Opened opened;
-  opened.file = TRY(GgufFile::parse(views.view(), platform));
+  opened.weights = parts;
+  if (!parts.empty() && parts.size() <= 2 && !GgufFile::has_magic(parts[0]) &&
+      is_llama2c(parts[0])) {
+    std::span<const Byte> tokenizer;
+    if (parts.size() == 2) tokenizer = parts[1];
+    opened.file = TRY(parse_llama2c(parts[0], tokenizer, platform, groups));
+    opened.weights = parts.first(1);
+  } else {
+    opened.file = TRY(GgufFile::parse(views.view(), platform));
+  }
   opened.params = TRY(read_hyperparameters(*opened.file));
   opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
   if (opened.tokenizer->size() > opened.params.vocabulary) {
@@ -104,7 +117,7 @@ Result<base::Owner<ChatTemplate>> load_template(const GgufFile& file, Platform& 
 
 Result<MemoryPlan> Engine::plan_load(Parts parts, Platform& platform,
                                      const EngineOptions& options) {
-  Opened opened = TRY(open(parts, platform, options));
+  Opened opened = TRY(open(parts, platform, options, Llama2cGroups::kDescribe));
   MemoryPlan plan;
   TRY(choose_sizes(options, sizes_of(opened, parts), platform, plan));
   return plan;
@@ -117,7 +130,7 @@ Result<base::Owner<Engine>> Engine::load(std::span<Byte> file, Platform& platfor
 
 Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
                                          const EngineOptions& options) {
-  Opened opened = TRY(open(parts, platform, options));
+  Opened opened = TRY(open(parts, platform, options, Llama2cGroups::kConvert));
   auto ready = TRY(base::make<EngineParts>());
   ready->kernels = TRY(kernels_by_name(options.kernels, platform.cpu_features()));
   EngineSizes sizes = TRY(choose_sizes(options, sizes_of(opened, parts), platform, ready->plan));
@@ -127,7 +140,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.
   ready->model = TRY(Model::load(
-      *opened.file, parts,
+      *opened.file, opened.weights,
       {.kernels = &ready->kernels, .kv_type = options.kv_type, .context = sizes.context},
       platform));
   return TRY(EngineImpl::create(std::move(ready), platform, sizes));

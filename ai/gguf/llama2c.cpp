@@ -73,8 +73,8 @@ Result<Config> read_config(std::span<const Byte> file) {
 // Takes matrices one behind the other and writes them into the GGUF header.
 class Walker {
  public:
-  Walker(std::span<Byte> file, const Config& c, GgufWriter& writer)
-      : file_(file), config_(c), writer_(writer), at_(c.header) {}
+  Walker(std::span<Byte> file, const Config& c, GgufWriter& writer, Llama2cGroups groups)
+      : file_(file), config_(c), writer_(writer), groups_(groups), at_(c.header) {}
 
   Result<void> floats(std::string_view name, u64 columns, u64 rows = 1) {
     u64 bytes = columns * rows * sizeof(float);
@@ -94,7 +94,7 @@ class Walker {
     u64 count = columns * rows, bytes = count + count / config_.group * sizeof(float);
     TRY(reach(bytes));
     TRY(add(name, columns, rows, kTypeQ80));
-    TRY(to_blocks(file_.data() + at_, count));
+    if (groups_ == Llama2cGroups::kConvert) TRY(to_blocks(file_.data() + at_, count));
     at_ += bytes;
     return {};
   }
@@ -136,6 +136,7 @@ class Walker {
   std::span<Byte> file_;
   const Config& config_;
   GgufWriter& writer_;
+  Llama2cGroups groups_;
   usize at_;
 };
 
@@ -279,7 +280,8 @@ bool is_llama2c(std::span<const Byte> file) {
 }
 
 Result<base::Owner<GgufFile>> parse_llama2c(std::span<Byte> checkpoint,
-                                            std::span<const Byte> tokenizer, Platform& platform) {
+                                            std::span<const Byte> tokenizer, Platform& platform,
+                                            Llama2cGroups groups) {
   auto config = read_config(checkpoint);
   if (!config.has_value()) {
     log(platform, LogLevel::kError, "{}", config.error());
@@ -296,7 +298,7 @@ Result<base::Owner<GgufFile>> parse_llama2c(std::span<Byte> checkpoint,
   TRY(add_numbers(writer, c));
   if (tokenizer.empty()) tokenizer = std::span<const Byte>(checkpoint).subspan(needed);
   if (!tokenizer.empty()) TRY(add_tokenizer(writer, tokenizer, c.vocabulary));
-  Walker walker(checkpoint, c, writer);
+  Walker walker(checkpoint, c, writer, groups);
   TRY(c.version == 0 ? walk_old(walker, c) : walk_new(walker, c));
   ASSERT(walker.end() == needed);
   Vector<Byte> header = TRY(writer.finish(kAlignment));

@@ -15,8 +15,11 @@ namespace ai {
 bool is_llama2c(std::span<const Byte> file);
 
 // `tokenizer` may be empty: bytes behind the checkpoint then count as tokenizer.bin, if there are
-// any. The checkpoint's bytes are those of the file's tensors and outlive it.
+// any. The checkpoint's bytes are those of the file's tensors and outlive it. kDescribe leaves the
+// groups of version 2 as they are: the weights then mean nothing yet.
+enum class Llama2cGroups : u8 { kConvert, kDescribe };
 Result<base::Owner<GgufFile>> parse_llama2c(std::span<Byte> checkpoint,
-                                            std::span<const Byte> tokenizer, Platform& platform);
+                                            std::span<const Byte> tokenizer, Platform& platform,
+                                            Llama2cGroups groups = Llama2cGroups::kConvert);
 
 }  // namespace ai

@@ -101,6 +101,35 @@ TEST(engine_model, stories_come_out_the_same_however_they_are_served) {
   }
 }
 
+// As llama2.c tells it: from the beginning of a text, greedily, 200 tokens.
+TEST(engine_model, a_checkpoint_of_llama2c_tells_the_published_story) {
+  std::string golden, checkpoint, tokenizer;
+  if (!read_file(shared_path("goldens/stories260K.greedy200.txt"), golden) ||
+      !read_file(shared_path("stories260K/stories260K.bin"), checkpoint) ||
+      !read_file(shared_path("stories260K/tok512.bin"), tokenizer))
+    return test.skip("shared data are not here");
+  while (golden.ends_with('\n')) golden.pop_back();
+  for (bool together : {false, true}) {
+    std::string first = together ? checkpoint + tokenizer : checkpoint, second = tokenizer;
+    std::span<Byte> files[] = {{reinterpret_cast<Byte*>(first.data()), first.size()},
+                               {reinterpret_cast<Byte*>(second.data()), second.size()}};
+    std::span<const std::span<Byte>> parts(files, together ? 1 : 2);
+    TestPlatform platform(1);
+    REQUIRE(ai::Engine::plan_load(parts, platform, {}).has_value());
+    auto engine = ai::Engine::load(parts, platform, {});
+    REQUIRE(engine.has_value());
+    const ai::TokenId begin = (*engine)->tokenizer().bos();
+    FakeSink sink;
+    ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
+    REQUIRE((*engine)->submit(request, sink).has_value());
+    while ((*engine)->step()) {
+    }
+    std::string told = sink.text.substr(sink.text.starts_with(' ') ? 1 : 0);
+    EXPECT(told == golden);
+    if (told != golden) test.report(__FILE__, __LINE__, told);
+  }
+}
+
 TEST(engine_model, loading_takes_what_was_planned) {
   for (const char* name : {"stories260K-F32.gguf", "SmolLM2-135M-Instruct.Q4_1.gguf"}) {
     std::string path = model_path(name), bytes;

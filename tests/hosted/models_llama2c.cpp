@@ -85,6 +85,9 @@ TEST(models_llama2c, groups_become_blocks) {
     std::string bytes = version_2(group);
     std::span<Byte> file(reinterpret_cast<Byte*>(bytes.data()), bytes.size());
     REQUIRE(ai::is_llama2c(file));
+    std::string untouched = bytes;
+    EXPECT(ai::parse_llama2c(file, {}, platform, ai::Llama2cGroups::kDescribe).has_value());
+    EXPECT(bytes == untouched);
     auto parsed = ai::parse_llama2c(file, {}, platform);
     REQUIRE(parsed.has_value());
     const ai::GgufTensor* q = (*parsed)->find_tensor("blk.0.attn_q.weight");

@@ -122,9 +122,9 @@ u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
 
-// Without a clock of the day, seconds since boot: still growing, never the same twice in a row.
+// Until the network has told the time of day, seconds since boot: still growing.
 u64 ServeBackend::unix_seconds() {
-  return timing::now_ns() / 1'000'000'000;
+  return (timing::unix_time_known() ? timing::unix_ns() : timing::now_ns()) / 1'000'000'000;
 }
 
 // splitmix64 over a seed of the hardware: ids and default seeds, nothing secret.

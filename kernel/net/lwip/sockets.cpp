@@ -6,6 +6,7 @@
 #include <lwip/tcp.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/base/containers.h"
 #include "kernel/net/lwip/convert.h"
@@ -45,27 +46,34 @@ class TcpSocket final : public Socket {
     name_peer();
   }
   ~TcpSocket() override {
-    if (received_ != nullptr) pbuf_free(received_);
-    if (pcb_ == nullptr) return;
-    tcp_arg(pcb_, nullptr);
-    tcp_recv(pcb_, nullptr);
-    tcp_sent(pcb_, nullptr);
-    tcp_err(pcb_, nullptr);
+    for (pbuf* data : received_.view().subspan(first_)) pbuf_free(data);
+    tcp_pcb* pcb = detach();
+    if (pcb == nullptr) return;
     // Bytes that nobody read make this a reset, as RFC 1122 4.2.2.13 asks.
-    if (tcp_close(pcb_) != ERR_OK) tcp_abort(pcb_);
+    if (tcp_close(pcb) != ERR_OK) tcp_abort(pcb);
   }
 
   Result<usize> read(std::span<char> into) override {
-    if (received_ == nullptr) {
+    if (first_ == received_.size()) {
       if (ended_) return usize{0};
       if (pcb_ == nullptr) return std::unexpected(from_lwip_error(error_));
       return fail(Errc::kBusy, "nothing to read");
     }
-    auto most = static_cast<u16>(std::min<usize>(into.size(), kMostWrite));
-    u16 n = pbuf_copy_partial(received_, into.data(), most, 0);
-    received_ = pbuf_free_header(received_, n);
-    if (pcb_ != nullptr) tcp_recved(pcb_, n);
-    return usize{n};
+    usize done = 0;
+    while (first_ < received_.size() && done < into.size()) {
+      pbuf*& data = received_[first_];
+      auto most = static_cast<u16>(std::min<usize>(into.size() - done, kMostWrite));
+      u16 n = pbuf_copy_partial(data, into.data() + done, most, 0);
+      data = pbuf_free_header(data, n);
+      if (data == nullptr) first_++;
+      if (pcb_ != nullptr) tcp_recved(pcb_, n);
+      done += n;
+    }
+    if (first_ == received_.size()) {
+      received_.clear();
+      first_ = 0;
+    }
+    return done;
   }
 
   Result<usize> write(std::string_view bytes) override {
@@ -82,7 +90,10 @@ class TcpSocket final : public Socket {
   }
 
   void shutdown_write() override {
-    if (pcb_ != nullptr) (void)tcp_shutdown(pcb_, 0, 1);  // refused for want of memory: tried again
+    if (pcb_ == nullptr || state_ == State::kConnecting) return;
+    (void)tcp_shutdown(pcb_, 0, 1);  // refused for want of memory: lwIP tries again
+    write_ended_ = true;
+    let_go_when_ended();
   }
   std::string_view peer() const override { return {peer_, peer_size_}; }
 
@@ -93,21 +104,37 @@ class TcpSocket final : public Socket {
   }
 
  private:
+  // The connection is lwIP's alone from here on.
+  tcp_pcb* detach() {
+    if (pcb_ == nullptr) return nullptr;
+    tcp_arg(pcb_, nullptr);
+    tcp_recv(pcb_, nullptr);
+    tcp_sent(pcb_, nullptr);
+    tcp_err(pcb_, nullptr);
+    return std::exchange(pcb_, nullptr);
+  }
+  // Once both sides have said goodbye, lwIP frees the connection without telling anybody.
+  void let_go_when_ended() {
+    if (!ended_ || !write_ended_) return;
+    error_ = ERR_CLSD;
+    (void)detach();
+  }
+
   void name_peer() {
     AddressText address(pcb_->remote_ip);
     peer_size_ = base::format_into(peer_, "{}:{}", address.view(), pcb_->remote_port).size();
   }
 
-  static err_t on_receive(void* argument, tcp_pcb*, pbuf* data, err_t) {
+  static err_t on_receive(void* argument, tcp_pcb* pcb, pbuf* data, err_t) {
     auto& self = *static_cast<TcpSocket*>(argument);
     if (data == nullptr) {
       self.ended_ = true;
-    } else if (self.received_ == nullptr) {
-      self.received_ = data;
-    } else {
-      // A chain's length has 16 bits; lwIP keeps what is refused and brings it again.
-      if (self.received_->tot_len + data->tot_len > 0xffff) return ERR_MEM;
-      pbuf_cat(self.received_, data);
+      self.let_go_when_ended();
+    } else if (!self.received_.push_back(data).has_value()) {
+      // Data that lwIP keeps for later is lost when the peer ends meanwhile: better a clear end.
+      pbuf_free(data);
+      tcp_abort(pcb);
+      return ERR_ABRT;
     }
     wake_services();
     return ERR_OK;
@@ -124,10 +151,12 @@ class TcpSocket final : public Socket {
   }
 
   tcp_pcb* pcb_;
-  pbuf* received_ = nullptr;
+  Vector<pbuf*> received_;  // [first_, size) is unread
+  usize first_ = 0;
   err_t error_ = ERR_OK;
   State state_;
-  bool ended_ = false;
+  bool ended_ = false;        // by the peer
+  bool write_ended_ = false;  // by us
   char peer_[64];
   usize peer_size_ = 0;
 };

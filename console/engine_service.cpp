@@ -109,6 +109,9 @@ Result<ai::MemoryPlan> EngineService::plan(const ModelFile& file) {
     return active_->engine->plan();
   for (const base::Owner<Loaded>& kept : kept_)
     if (kept->file.path.view() == file.path.view()) return kept->engine->plan();
+  auto first = TRY(fs::open(file.path.view()));
+  if (!first->map().has_value())
+    return fail(Errc::kUnsupported, "on a disk: planned when it is loaded");
   Vector<fs::FileImage> images = TRY(load_images(file));
   Vector<std::span<Byte>> spans = TRY(spans_of(images));
   return ai::Engine::plan_load(spans.view(), ai_platform(), engine_options());

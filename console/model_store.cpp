@@ -2,10 +2,13 @@
 // The search for model files.
 #include "console/model_store.h"
 
+#include <charconv>
+
 #include "kernel/base/format.h"
 #include "kernel/base/nearest.h"
-#include "kernel/fs/file_system.h"
+#include "kernel/fs/disks.h"
 #include "kernel/log.h"
+#include "kernel/time/clock.h"
 
 namespace console {
 namespace {
@@ -77,7 +80,7 @@ class Finder final : public fs::DirectoryVisitor {
   Finder(Vector<ModelFile>& out) : out_(out) {}
 
   void search(std::string_view mount, std::string_view directory) {
-    char path[512];
+    char path[512];  // on_entry reads it while list() runs
     directory_ = base::format_into(path, "{}{}", mount, directory);
     first_ = out_.size();
     // No such directory, or an unreadable disk: the log of the file system says so.
@@ -130,6 +133,55 @@ Result<ModelFile> by_path(std::string_view path) {
   return describe(host);
 }
 
+// The names of the folders in one folder.
+class FolderNames final : public fs::DirectoryVisitor {
+ public:
+  static Result<Vector<String>> of(std::string_view path) {
+    FolderNames collector;
+    // No such directory is no fault; others are in the log of the file system.
+    static_cast<void>(fs::list(path, collector));
+    TRY(collector.status_);
+    return std::move(collector.names_);
+  }
+  void on_entry(std::string_view name, const fs::FileInfo& info) override {
+    if (info.kind != fs::FileKind::kDirectory || !status_.has_value()) return;
+    Result<String> copy = String::from(name);
+    status_ = copy.has_value() ? names_.push_back(std::move(*copy))
+                               : Result<void>(std::unexpected(copy.error()));
+  }
+
+ private:
+  Vector<String> names_;
+  Result<void> status_;
+};
+
+u64 generation_of(std::string_view name) {
+  u64 number = 0;
+  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc{} && end == name.data() + name.size() ? number : 0;
+}
+
+// /models/NAME/GENERATION/: generations are numbers from 1, the newest comes first.
+Result<void> search_bundles(Finder& finder, std::string_view mount) {
+  char buffer[512];
+  std::string_view models = base::format_into(buffer, "{}/models", mount);
+  Vector<String> bundles = TRY(FolderNames::of(models));
+  for (const String& bundle : bundles) {
+    char folder[512];
+    std::string_view path = base::format_into(folder, "{}/{}", models, bundle);
+    Vector<String> generations = TRY(FolderNames::of(path));
+    std::sort(generations.begin(), generations.end(), [](const String& a, const String& b) {
+      return generation_of(a.view()) > generation_of(b.view());
+    });
+    for (const String& generation : generations)
+      if (generation_of(generation.view()) > 0) {
+        char place[512];
+        finder.search(path, base::format_into(place, "/{}", generation));
+      }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ModelFile> ModelFile::clone() const {
@@ -142,12 +194,15 @@ Result<ModelFile> ModelFile::clone() const {
 }
 
 Result<Vector<ModelFile>> find_models() {
+  constexpr u64 kMostWaitNs = 10'000'000'000;
+  fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
   Vector<ModelFile> models;
   Finder finder(models);
   finder.search(kBootMount, "");
   for (const fs::Mount& mount : fs::mounts()) {
     if (mount.point == kBootMount || mount.point == kHostMount) continue;
     finder.search(mount.point, "/models");
+    TRY(search_bundles(finder, mount.point));
     finder.search(mount.point, "");
   }
   return models;

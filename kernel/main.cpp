@@ -6,6 +6,7 @@
 #include "console/shell.h"
 #include "kernel/arch_contract.h"
 #include "kernel/dev/probe.h"
+#include "kernel/fs/disks.h"
 #include "kernel/fs/module_fs.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
@@ -67,6 +68,7 @@ void kernel_main(BootInfo& boot) {
   sched::start_workers(static_cast<u32>(options::number(kThreads)));  // a worker a cpu
   trace::boot_mark("workers");
   devices::probe_all(boot);  // screen, keyboard, buses, disks, network
+  MUST(fs::watch_disks());       // mounts them under /disk as they appear
   trace::boot_mark("devices");
   console::run();  // what the options ask for, then the prompt; never returns
 }

@@ -25,6 +25,10 @@ iso   | mformat                               | mtools               | makes the
 test  | clang++-19                            | clang-19             | second compiler, sanitizers, fuzzers
 test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libclang-rt-19-dev | sanitizer runtime
 test  | /usr/share/OVMF/OVMF_CODE.fd          | ovmf                 | UEFI firmware for the boot tests
+test  | /usr/sbin/mkfs.ext4                   | e2fsprogs            | images for the file system tests
+test  | /usr/sbin/mkfs.vfat                   | dosfstools           | images for the file system tests
+test  | mcopy                                 | mtools               | fills FAT images
+test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images for the file system tests
 check | clang-format-19                       | clang-format-19      | formatting check
 check | clang-tidy-19                         | clang-tidy-19        | static analysis
 debug | gdb                                   | gdb                  | make debug

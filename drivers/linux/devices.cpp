@@ -168,6 +168,8 @@ void run_start(void*) {
   log::info("drivers", "started in {} ms", base::ratio(took, 1'000'000, 1));
   started = true;
   start_event.wake_all();
+  take_new_devices();
+  devices::end_search();
   for (;;) {
     take_new_devices();
     sched::sleep_ns(50'000'000);
@@ -182,6 +184,7 @@ Result<void> start() {
     return {};
   }
   TRY(sched::spawn("linux-start", run_start, nullptr));
+  devices::begin_search();
   return {};
 }
 

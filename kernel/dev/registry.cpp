@@ -10,6 +10,8 @@ namespace {
 
 constinit StaticVector<BlockDevice*, 32> block_devices;
 constinit StaticVector<NetDevice*, 16> net_devices;
+constinit sched::WaitQueue block_event;
+constinit u32 searches = 0;
 
 }  // namespace
 
@@ -18,6 +20,7 @@ Result<void> add_block(BlockDevice& device) {
   BlockGeometry g = device.geometry();
   log::info("block", "{}: {} MiB in blocks of {} bytes, {} requests deep", device.name(),
             g.blocks / (kMiB / std::max(g.block_bytes, 1u)), g.block_bytes, device.queue_depth());
+  block_event.wake_all();
   return {};
 }
 
@@ -34,6 +37,19 @@ std::span<BlockDevice* const> blocks() {
 }
 std::span<NetDevice* const> nets() {
   return net_devices.view();
+}
+sched::WaitQueue& block_added() {
+  return block_event;
+}
+void begin_search() {
+  searches++;
+}
+void end_search() {
+  ASSERT(searches > 0);
+  searches--;
+}
+bool searching() {
+  return searches > 0;
 }
 
 BlockDevice* find_block(std::string_view name) {

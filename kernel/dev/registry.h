@@ -16,4 +16,10 @@ std::span<NetDevice* const> nets();
 BlockDevice* find_block(std::string_view name);  // null = none
 NetDevice* find_net(std::string_view name);
 
+sched::WaitQueue& block_added();  // woken by add_block
+// Drivers bracket their first look at the machine's devices with these.
+void begin_search();
+void end_search();
+bool searching();
+
 }  // namespace devices

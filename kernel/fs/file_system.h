@@ -38,6 +38,10 @@ class File {
   }
 };
 
+struct Space {
+  u64 total = 0, free = 0;  // bytes that files can have; free is 0 on what cannot be written
+};
+
 class DirectoryVisitor {
  public:
   virtual void on_entry(std::string_view name, const FileInfo& info) = 0;
@@ -62,12 +66,13 @@ class FileSystem {
   virtual Result<void> make_directory(std::string_view) {
     return fail(Errc::kUnsupported, "this file system is read-only");
   }
+  virtual Result<Space> space() { return fail(Errc::kUnsupported, "it does not know its size"); }
 
  protected:
   ~FileSystem() = default;  // mounted file systems live for ever
 };
 
-// `point` is "/boot", "/host", "/disk0"; it must stay valid. At most 16 mounts.
+// `point` is "/boot", "/host", "/disk/vda1"; it must stay valid. At most 64 mounts.
 Result<void> mount(std::string_view point, FileSystem& file_system);
 
 struct Mount {

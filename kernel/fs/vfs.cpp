@@ -2,11 +2,13 @@
 // The tree of mounts: the longest mount point that begins a path has it.
 #include "kernel/base/containers.h"
 #include "kernel/fs/file_system.h"
+#include "kernel/log.h"
+#include "kernel/time/clock.h"
 
 namespace fs {
 namespace {
 
-constinit StaticVector<Mount, 16> table;
+constinit StaticVector<Mount, 64> table;
 
 struct Place {
   FileSystem* file_system;
@@ -37,6 +39,49 @@ Result<Place> locate(std::string_view path) {
   return Place{best->file_system, path};
 }
 
+// The next name below `folder` ("" is the root) on the way to a mount; "" when it is none.
+std::string_view name_towards(const Mount& mount, std::string_view folder) {
+  std::string_view rest = mount.point;
+  if (!rest.starts_with(folder) || rest.size() == folder.size() || rest[folder.size()] != '/')
+    return {};
+  rest.remove_prefix(folder.size() + 1);
+  return rest.substr(0, rest.find('/'));
+}
+
+// Lists a folder that only exists because mount points lie below it; false when it is none.
+bool list_mounts(std::string_view folder, DirectoryVisitor& visitor) {
+  bool any = false;
+  for (const Mount& m : table)
+    if (m.point == folder) return false;
+  for (usize i = 0; i < table.size(); i++) {
+    std::string_view name = name_towards(table[i], folder);
+    bool repeated = name.empty();
+    for (usize k = 0; k < i; k++) repeated = repeated || name_towards(table[k], folder) == name;
+    any = any || !name.empty();
+    if (!repeated) visitor.on_entry(name, {FileKind::kDirectory, 0});
+  }
+  return any || folder.empty();
+}
+
+// Large files tell how far they are.
+Result<void> read_whole(File& file, std::string_view path, std::span<Byte> out) {
+  constexpr usize kPiece = 64 * kMiB;
+  constexpr u64 kTellNs = 2'000'000'000;
+  u64 start = timing::now_ns(), told = start;
+  for (usize at = 0; at < out.size();) {
+    usize part = std::min(kPiece, out.size() - at);
+    if (TRY(file.read_at(at, out.subspan(at, part))) != part)
+      return fail(Errc::kIo, "the file ended early");
+    at += part;
+    u64 now = timing::now_ns();
+    if (now - told < kTellNs && (told == start || at < out.size())) continue;
+    told = now;
+    log::info("fs", "{}: {} of {} MiB read, {} MiB/s", path, at / kMiB, out.size() / kMiB,
+              at / kMiB * 1000 / std::max<u64>((now - start) / 1'000'000, 1));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> mount(std::string_view point, FileSystem& file_system) {
@@ -63,16 +108,20 @@ Result<base::Owner<File>> create(std::string_view path) {
 }
 
 Result<FileInfo> stat(std::string_view path) {
-  if (path == "/") return FileInfo{FileKind::kDirectory, 0};
+  struct Ignore final : DirectoryVisitor {
+    void on_entry(std::string_view, const FileInfo&) override {}
+  } ignore;
+  std::string_view folder = path;
+  while (folder.ends_with('/')) folder.remove_suffix(1);
+  if (path.starts_with('/') && list_mounts(folder, ignore))
+    return FileInfo{FileKind::kDirectory, 0};
   Place place = TRY(locate(path));
   return place.file_system->stat(place.path);
 }
 
 Result<void> list(std::string_view path, DirectoryVisitor& visitor) {
-  if (path == "/") {
-    for (const Mount& m : table) visitor.on_entry(m.point.substr(1), {FileKind::kDirectory, 0});
-    return {};
-  }
+  while (path.ends_with('/')) path.remove_suffix(1);
+  if (list_mounts(path, visitor)) return {};
   Place place = TRY(locate(path));
   return place.file_system->list(place.path, visitor);
 }
@@ -100,8 +149,7 @@ Result<FileImage> FileImage::load(std::string_view path, mm::Purpose purpose) {
   usize align = size >= mm::kLargePageBytes ? mm::kLargePageBytes : mm::kPageBytes;
   image.pages_ =
       TRY(mm::allocate_pages({.bytes = size, .purpose = purpose, .align = align, .zeroed = false}));
-  usize read = TRY(image.file_->read_at(0, image.pages_.first(size)));
-  if (read != size) return fail(Errc::kIo, "the file ended early");
+  TRY(read_whole(*image.file_, path, image.pages_.first(size)));
   image.bytes_ = image.pages_.first(size);
   image.file_.reset();
   return image;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Bytes of a block device at any alignment.
+#include "kernel/fs/disks.h"
+#include "kernel/mm/memory.h"
+
+namespace fs {
+namespace {
+
+// A page for the block at an unaligned end: DMA-able, which the stack and the heap need not be.
+class Bounce {
+ public:
+  static Result<Bounce> create(u32 block_bytes) {
+    return Bounce(TRY(mm::allocate_pages(
+        {.bytes = block_bytes, .purpose = mm::Purpose::kFiles, .zeroed = false})));
+  }
+  Bounce(Bounce&& other) noexcept : pages_(std::exchange(other.pages_, {})) {}
+  Bounce& operator=(Bounce&&) = delete;
+  ~Bounce() {
+    if (!pages_.empty()) mm::free_pages(pages_);
+  }
+  std::span<Byte> first(usize bytes) const { return pages_.first(bytes); }
+
+ private:
+  explicit Bounce(std::span<Byte> pages) : pages_(pages) {}
+  std::span<Byte> pages_;
+};
+
+}  // namespace
+
+u64 DiskMedium::size() const {
+  BlockGeometry g = device_.geometry();
+  return g.blocks * g.block_bytes;
+}
+
+Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
+  u32 block = device_.geometry().block_bytes;
+  while (!out.empty()) {
+    usize into = static_cast<usize>(offset % block);
+    // Controllers want at least 4-byte alignment of memory (NVMe 1.4, PRP entries).
+    bool aligned = into == 0 && reinterpret_cast<u64>(out.data()) % 4 == 0;
+    usize whole = aligned ? out.size() / block * block : 0;
+    if (whole > 0) {
+      TRY(block::read(device_, offset / block, out.first(whole)));
+      out = out.subspan(whole);
+      offset += whole;
+      continue;
+    }
+    // The whole blocks of unaligned memory, or one end of them, through pages of our own.
+    usize most = aligned || into != 0 ? block : usize{64 * 1024};
+    usize span = std::min<usize>(most, base::round_up(into + out.size(), block));
+    Bounce bounce = TRY(Bounce::create(static_cast<u32>(span)));
+    TRY(block::read(device_, offset / block, bounce.first(span)));
+    usize part = std::min(out.size(), span - into);
+    std::memcpy(out.data(), bounce.first(span).data() + into, part);
+    out = out.subspan(part);
+    offset += part;
+  }
+  return {};
+}
+
+Result<void> DiskMedium::write(u64 offset, std::span<const Byte> in) {
+  u32 block = device_.geometry().block_bytes;
+  while (!in.empty()) {
+    usize into = static_cast<usize>(offset % block);
+    bool whole = into == 0 && in.size() >= block;
+    bool aligned = whole && reinterpret_cast<u64>(in.data()) % 4 == 0;
+    usize part = std::min(in.size(), block - into);
+    if (aligned) {
+      part = in.size() / block * block;
+      TRY(block::write(device_, offset / block, in.first(part)));
+    } else {
+      Bounce bounce = TRY(Bounce::create(block));
+      if (!whole) TRY(block::read(device_, offset / block, bounce.first(block)));
+      std::memcpy(bounce.first(block).data() + into, in.data(), part);
+      TRY(block::write(device_, offset / block, bounce.first(block)));
+    }
+    in = in.subspan(part);
+    offset += part;
+  }
+  return {};
+}
+
+}  // namespace fs

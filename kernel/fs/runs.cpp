@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implementation of runs, and of names as the disk formats keep them.
+#include "kernel/fs/runs.h"
+
+#include "kernel/base/utf8.h"
+
+namespace fs {
+
+Result<void> RunList::add(Run run) {
+  if (run.bytes == 0) return {};
+  TRY(base::checked_add(run.at, run.bytes));
+  TRY(base::checked_add(run.offset, run.bytes));
+  if (run.at < end()) return fail(Errc::kCorrupt, "parts of a file overlap");
+  if (!runs_.empty()) {
+    Run& last = runs_.back();
+    if (last.at + last.bytes == run.at && last.offset + last.bytes == run.offset) {
+      last.bytes += run.bytes;
+      return {};
+    }
+  }
+  return runs_.push_back(run);
+}
+
+Result<void> RunList::read(Medium& medium, u64 offset, std::span<Byte> out) const {
+  // The first run that ends after `offset`.
+  const Run* run = std::upper_bound(runs_.begin(), runs_.end(), offset,
+                                    [](u64 at, const Run& r) { return at < r.at + r.bytes; });
+  while (!out.empty()) {
+    if (run == runs_.end() || offset < run->at) {
+      u64 hole = run == runs_.end() ? out.size() : run->at - offset;
+      usize part = static_cast<usize>(std::min<u64>(hole, out.size()));
+      std::memset(out.data(), 0, part);
+      out = out.subspan(part);
+      offset += part;
+      continue;
+    }
+    u64 into = offset - run->at;
+    usize part = static_cast<usize>(std::min<u64>(run->bytes - into, out.size()));
+    TRY(medium.read(run->offset + into, out.first(part)));
+    out = out.subspan(part);
+    offset += part;
+    run++;
+  }
+  return {};
+}
+
+Result<usize> RunFile::read_at(u64 offset, std::span<Byte> out) {
+  if (offset >= size_) return usize{0};
+  usize part = static_cast<usize>(std::min<u64>(out.size(), size_ - offset));
+  TRY(runs_.read(medium_, offset, out.first(part)));
+  return part;
+}
+
+Result<usize> SmallFile::read_at(u64 offset, std::span<Byte> out) {
+  if (offset >= bytes_.size()) return usize{0};
+  usize part = std::min(out.size(), bytes_.size() - static_cast<usize>(offset));
+  std::memcpy(out.data(), bytes_.data() + offset, part);
+  return part;
+}
+
+std::string_view next_name(std::string_view& path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  usize end = std::min(path.find('/'), path.size());
+  std::string_view name = path.substr(0, end);
+  path.remove_prefix(end);
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return name;
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+Result<void> append_utf16(String& out, std::span<const u16> units) {
+  for (usize i = 0; i < units.size() && units[i] != 0; i++) {
+    u32 c = units[i];
+    bool high = c >= 0xd800 && c < 0xdc00;
+    if (high && i + 1 < units.size() && units[i + 1] >= 0xdc00 && units[i + 1] < 0xe000) {
+      c = 0x10000 + ((c - 0xd800) << 10) + (units[++i] - 0xdc00u);
+    } else if (c >= 0xd800 && c < 0xe000) {
+      c = utf8::kReplacement;
+    }
+    char text[4];
+    TRY(out.append({text, utf8::encode(c, text)}));
+  }
+  return {};
+}
+
+bool printable_name(std::string_view name) {
+  if (name.empty()) return false;
+  for (char c : name)
+    if (static_cast<u8>(c) < 0x20 || c == '/' || c == 0x7f) return false;
+  return true;
+}
+
+}  // namespace fs

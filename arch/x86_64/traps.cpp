@@ -16,7 +16,7 @@ extern "C" void trap_entry(arch::TrapFrame* frame);
 namespace arch {
 namespace {
 
-constexpr u32 kDebug = 1, kNmi = 2, kDoubleFault = 8, kGeneralProtection = 13, kPageFault = 14;
+constexpr u32 kNmi = 2, kDoubleFault = 8, kGeneralProtection = 13, kPageFault = 14;
 
 constexpr const char* kExceptions[32] = {
     "divide error",

@@ -104,7 +104,10 @@ bool HttpParser::place_headers() {
   auto text = [&](Piece p) { return std::string_view(head_.data() + p.at, p.size); };
   headers_.clear();
   if (!headers_.reserve(places_.size()).has_value()) return refuse(503, "out of memory");
-  for (const HeaderPlace& p : places_) (void)headers_.push_back({text(p.name), text(p.value)});
+  for (const HeaderPlace& p : places_) {
+    if (!headers_.push_back({text(p.name), text(p.value)}).has_value())
+      return refuse(503, "out of memory");
+  }
   return true;
 }
 

@@ -120,7 +120,7 @@ Result<void> scan_bus(u8 bus, Frontier& frontier) {
     Function f{frontier.segment, bus, device, 0};
     if (arch::pci_config::read(f, kVendor, 2) == kNoVendor) continue;
     bool many = (arch::pci_config::read(f, kHeaderType, 1) & kMultiFunction) != 0;
-    for (f.function = 0; f.function < (many ? 8 : 1); f.function++)
+    for (u8 last = many ? 8 : 1; f.function < last; f.function++)
       if (arch::pci_config::read(f, kVendor, 2) != kNoVendor) TRY(look_at(f, frontier));
   }
   return {};

@@ -17,6 +17,7 @@ check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_style.py
 	$(Q)clang-format-19 --dry-run -Werror $(FORMAT_FILES)
 	@echo "format: no fault"
+	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
 check: check-fast kernel host $(UNIT_TESTS) tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
 	@echo "check: passed"

@@ -64,7 +64,7 @@ class Backend {
   // The model's chat template. `problem` gets a sentence when it refuses.
   virtual Result<void> render(const ChatPrompt& prompt, Vector<TokenId>& out, String* text,
                               base::Writer& problem) = 0;
-  virtual bool template_knows_tools() = 0;  // otherwise we describe them in a system message
+  virtual bool template_knows_tools() = 0;     // otherwise we describe them in a system message
   virtual std::string_view build() = 0;        // "marrow 0.1 (abc123)"
   virtual std::string_view fingerprint() = 0;  // names build, model and cache type
   virtual u64 now_ns() = 0;

@@ -169,6 +169,69 @@ Result<void> run_matrix(std::span<const Case> cases, bool csv, base::Writer& out
   return copy.status();
 }
 
+// ---- the run before ----
+
+// The part of `line` before its first comma; `line` keeps what is behind it.
+std::string_view take_field(std::string_view& line) {
+  usize comma = std::min(line.find(','), line.size());
+  std::string_view field = line.substr(0, comma);
+  line.remove_prefix(std::min(comma + 1, line.size()));
+  return field;
+}
+
+struct KeptRow {
+  std::string_view what[3];  // prompt, generate, batch
+  i32 prefill_milli = 0, decode_milli = 0;
+};
+constexpr i32 kMostRate = 2'000'000'000;
+
+// A line of the CSV that bench keeps; false for any other.
+bool parse_kept(std::string_view line, KeptRow& row) {
+  for (std::string_view& field : row.what) field = take_field(line);
+  Result<i32> prefill = parse_milli(take_field(line), kMostRate);
+  Result<i32> decode = parse_milli(take_field(line), kMostRate);
+  if (!prefill.has_value() || !decode.has_value()) return false;
+  row.prefill_milli = *prefill;
+  row.decode_milli = *decode;
+  return true;
+}
+
+std::string_view take_line(std::string_view& text) {
+  usize end = std::min(text.find('\n'), text.size());
+  std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
+}
+
+// Percent of the rate before, one decimal; "-" where a row does not measure it.
+void print_percent(i32 now, i32 before, base::Writer& out) {
+  if (before == 0) return out.write("        -");
+  base::format_to(out, "{:>9}",
+                  base::ratio(static_cast<u64>(now) * 100, static_cast<u64>(before), 1));
+}
+
+// Rows that both runs have, each rate as a part of what it was.
+void print_changes(std::string_view now, std::string_view before, base::Writer& out) {
+  std::string_view heading = take_line(before);
+  bool alike = heading == take_line(now);
+  base::format_to(out, "the run before{}{}: rates as parts of it\n", alike ? "" : " was of ",
+                  alike ? "" : heading.substr(std::min<usize>(2, heading.size())));
+  out.write(" prompt  tokens  batch    prefill     decode\n");
+  while (!now.empty()) {
+    KeptRow row, other;
+    if (!parse_kept(take_line(now), row)) continue;
+    for (std::string_view rest = before; !rest.empty();) {
+      if (!parse_kept(take_line(rest), other)) continue;
+      if (!std::ranges::equal(row.what, other.what)) continue;
+      base::format_to(out, "{:>7} {:>7} {:>6}", row.what[0], row.what[1], row.what[2]);
+      print_percent(row.prefill_milli, other.prefill_milli, out);
+      out.write(" %");
+      print_percent(row.decode_milli, other.decode_milli, out);
+      out.write(" %\n");
+    }
+  }
+}
+
 Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
   bool csv = false, quick = false, before = false;
   for (std::string_view word : arguments.words.subspan(1)) {
@@ -189,10 +252,18 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
     base::format_to(out, "{}, {}, kernels {}, {} threads\n", service.engine().info().name,
                     service.engine().info().quantization, service.engine().kernels_name(),
                     sched::worker_count());
+  Result<String> previous = load_text("bench", "last");
   String kept;
+  base::StringWriter heading(kept);
+  base::format_to(heading, "# {}, {}, kernels {}, {} threads\n", service.engine().info().name,
+                  service.engine().info().quantization, service.engine().kernels_name(),
+                  sched::worker_count());
+  TRY(heading.status());
   TRY(quick ? run_matrix(kQuickMatrix, csv, out, kept) : run_matrix(kMatrix, csv, out, kept));
   String where = TRY(store_text("bench", "last", kept.view()));
-  if (!csv) base::format_to(out, "kept as {}; bench --last shows it again\n", where);
+  if (csv) return {};
+  if (previous.has_value()) print_changes(kept.view(), previous->view(), out);
+  base::format_to(out, "kept as {}; bench --last shows it again\n", where);
   return {};
 }
 
@@ -222,7 +293,8 @@ constexpr Command kBench{
     "bench", "bench [--quick] [--csv] [--last]", "prefill, decode and batches: a table of speeds",
     run_bench,
     "Prompts are made up and read anew each time. A decode row's rate is over its whole batch.\n"
-    "The table is kept; --last prints the one kept before, without measuring."};
+    "The table is kept, and compared with the one kept before; --last prints that one, without\n"
+    "measuring."};
 constexpr Command kPerfline{
     "perfline", "perfline", "one line of speed, for scripts", run_perfline,
     "What the boot option perf prints; perf.tokens and perf.min_tok_s count."};

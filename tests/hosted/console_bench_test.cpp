@@ -62,3 +62,22 @@ TEST(console_bench, perfline_is_one_line) {
   EXPECT(run("bench --wrong", failed).find("bench [--quick]") != std::string::npos);
   EXPECT_EQ(failed, 1u);
 }
+
+TEST(console_bench, second_run_is_compared_with_the_first) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  u32 failed = 0;
+  run("bench --quick", failed);
+  std::string second = run("bench --quick", failed);
+  EXPECT_EQ(failed, 0u);
+  usize at = second.find("the run before: rates as parts of it\n");
+  REQUIRE(at != std::string::npos);
+  usize rows = 0;
+  for (usize i = at; (i = second.find(" %\n", i)) != std::string::npos; i++) rows++;
+  // The two rows whose figures are the scripted engine's; the others take what this machine takes,
+  // which may be too little for a rate.
+  EXPECT(rows >= 2);
+  EXPECT(second.find("     32       1      1    100.0 %        - %", at) != std::string::npos);
+  EXPECT(second.find("    128       1      1    100.0 %        - %", at) != std::string::npos);
+  EXPECT(run("bench --last", failed).starts_with("# Fake, "));
+}

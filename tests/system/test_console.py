@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The console as a person has it: the twin on a pseudo-terminal, and once the kernel in QEMU."""
+import json
+import os
+import pty
+import re
+import selectors
+import subprocess
+import time
+
+from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, case, check, main, need
+
+GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+YOU = r"^you> $"
+ANSWERED = r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$"
+FLOOR = 0.5  # logits: below this gap two engines may rightly differ
+
+
+class Twin:
+    """The hosted twin on a pseudo-terminal of its own, 24 by 80."""
+
+    def __init__(self, *options: str):
+        need(TWIN, "make host")
+        self.options, self.raw, self.output = options, b"", ""
+
+    def __enter__(self):
+        self.fd, child = pty.openpty()
+        self.process = subprocess.Popen([str(TWIN), *self.options], stdin=child, stdout=child, stderr=child,
+                                        start_new_session=True, cwd=ROOT)
+        os.close(child)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.fd, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.selector.close()
+        os.close(self.fd)
+
+    def pump(self, wait: float) -> bool:
+        """Takes what came within `wait` seconds; False at the end of the twin."""
+        if not self.selector.select(wait):
+            return self.process.poll() is None
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except OSError:  # EIO: the other side was closed
+            return False
+        self.raw += data
+        text = ESCAPE.sub("", self.raw.decode("utf-8", "replace"))
+        # A bare CR draws the row again; CR LF and CR CR LF end it.
+        self.output = re.sub(r"(?m)^[^\n]*\r(?!\n)", "", re.sub(r"\r+\n", "\n", text))
+        return bool(data)
+
+    def send(self, data: bytes | str, seconds: float = 20) -> None:
+        """Types; takes output meanwhile, as a full pseudo-terminal would block both sides."""
+        data = data.encode() if isinstance(data, str) else data
+        os.set_blocking(self.fd, False)
+        end = time.monotonic() + seconds
+        while data:
+            try:
+                data = data[os.write(self.fd, data[:1024]):]
+            except BlockingIOError:
+                check(time.monotonic() < end, "the twin stopped reading")
+            self.pump(0.001)
+        os.set_blocking(self.fd, True)
+
+    def expect(self, pattern: str, seconds: float, after: int = 0) -> re.Match:
+        end = time.monotonic() + seconds
+        while True:
+            if match := re.compile(pattern, re.M).search(self.output, after):
+                return match
+            if time.monotonic() > end or not self.pump(0.1):
+                raise Hang(f"no {pattern!r} within {seconds} s; last output:\n{self.output[-1500:]}")
+
+    def line(self, text: bytes | str, prompt: str = PROMPT.rstrip() + r" ?$", seconds: float = 20) -> str:
+        """Types a line and returns what comes before the next prompt."""
+        begin = len(self.output)
+        self.send(text)
+        self.send("\r")
+        # The prompt's own echo of this line has text behind it, so it does not match.
+        match = self.expect(prompt, seconds, begin)
+        return self.output[begin:match.start()]
+
+
+def talking(*options: str) -> Twin:
+    need(MODEL, "make model")
+    return Twin(f"model={MODEL}", "threads=2", *options)
+
+
+def ask(twin, question: str, seconds: float = 60) -> str:
+    """One turn of talk: the answer as it stands on the screen."""
+    begin = len(twin.output)
+    twin.send(question + "\r")
+    end = twin.expect(ANSWERED, seconds, begin)
+    twin.expect(YOU, 10, end.end())
+    shown = twin.output[begin:end.start()]
+    return shown.split(question + "\n", 1)[-1].rstrip("\n")
+
+
+def figures(text: str) -> dict[str, float]:
+    """The numbers of the last answer, as /stats and perf print them."""
+    rows = {
+        "prompt": r"prompt +(\d+) tokens", "cached": r"tokens, (\d+) of them from the cache",
+        "prefill_ms": r"prefill +([\d.]+) ms", "prefill_rate": r"prefill +[\d.]+ ms, ([\d.]+) tok/s",
+        "first_ms": r"first token +([\d.]+) ms", "tokens": r"decode +(\d+) tokens in",
+        "decode_ms": r"decode +\d+ tokens in ([\d.]+) ms", "decode_rate": r"decode [^\n]*, ([\d.]+) tok/s",
+        "p50": r"p50 ([\d.]+)", "p95": r"p95 ([\d.]+)", "p99": r"p99 ([\d.]+)", "max": r"max ([\d.]+) ms",
+    }
+    return {name: float(re.search(pattern, text)[1]) for name, pattern in rows.items()}
+
+
+def check_figures(f: dict[str, float]) -> None:
+    """The rates follow from counts and times, and the times from each other."""
+    rate = (f["prompt"] - f["cached"]) * 1000 / f["prefill_ms"]
+    check(abs(rate - f["prefill_rate"]) < 0.02 + rate / 1000, f"prefill rate: {rate} against {f}")
+    rate = (f["tokens"] - 1) * 1000 / f["decode_ms"]
+    check(abs(rate - f["decode_rate"]) < 0.02 + rate / 1000, f"decode rate: {rate} against {f}")
+    check(f["p50"] <= f["p95"] <= f["p99"] <= f["max"] <= f["decode_ms"] + 0.02, f"gaps: {f}")
+    check(f["first_ms"] + 0.02 >= f["prefill_ms"], f"first token before the prompt was read: {f}")
+
+
+def converse(twin) -> None:
+    """Three turns against llama.cpp's, as far as its two likeliest tokens stand apart."""
+    known = 0  # tokens of the last turn: prompt and answer
+    for number, turn in enumerate(GOLDEN["turns"], 1):
+        answer = ask(twin, turn["question"], 300)  # emulated and beside other work: slow
+        sure = all(gap >= FLOOR for gap in turn["gaps"])
+        check(sure, f"turn {number} of the golden has a step that decides nothing")
+        check(answer == turn["answer"].rstrip("\n"), f"turn {number}: {answer!r}, llama.cpp {turn['answer']!r}")
+        begin = len(twin.output)
+        twin.send("/stats\r")
+        twin.expect(r"^since boot(.*\n)+you> $", 20, begin)
+        f = figures(twin.output[begin:])
+        check(f["prompt"] == len(turn["prompt"]), f"turn {number}: {f}, llama.cpp {len(turn['prompt'])} prompt tokens")
+        check_figures(f)
+        # All that was computed before is used again, but for what a page or the last token costs.
+        check(f["cached"] >= known - 34, f"turn {number}: only {f['cached']} of {known} known tokens were cached")
+        known = len(turn["prompt"]) + len(turn["ids"]) - 1
+    check(known > 0, "the golden is empty")
+
+
+@case
+def three_turns_as_llama_cpp():
+    """talk: three turns give llama.cpp's answers, only the new turn is read, /stats adds up"""
+    with talking("talk") as twin:
+        twin.expect(YOU, 60)
+        check("16" in twin.line(f"/max {GOLDEN['max_tokens']}", YOU), twin.output[-200:])
+        converse(twin)
+
+
+@case
+def commands_of_talk():
+    """talk: every slash command answers, a wrong one is told its neighbour"""
+    with talking("talk") as twin:
+        twin.expect(YOU, 60)
+        for line, wanted in (("/help", "/system"), ("/system Be brief.", "system message set"), ("/temp 0.5", "0.500"),
+                             ("/temp x", "number"), ("/temp 0", "temperature is 0.000"), ("/top-p 0.9", "0.900"),
+                             ("/seed 7", "seed is 7"), ("/max 3", "at most 3"), ("/statts", "did you mean /stats?"),
+                             ("/undo", "nothing to take back"), ("/retry", "no question yet"),
+                             ("/load nothing", "talk:"), ("/model", "answers")):
+            text = twin.line(line, YOU)
+            check(wanted in text, f"{line} says:\n{text}")
+        first = ask(twin, "Hi")
+        check(ask(twin, "/retry") .endswith(first), "greedy /retry gives the same answer")
+        check("saved as" in twin.line("/save one", YOU), twin.output[-300:])
+        check("taken back" in twin.line("/undo", YOU), twin.output[-300:])
+        check("1 questions loaded" in twin.line("/load one", YOU), twin.output[-300:])
+        check("a new conversation" in twin.line("/reset", YOU), twin.output[-300:])
+        check("tokens of text" in twin.line("/context", YOU), twin.output[-300:])
+        twin.line("/exit")
+
+
+@case
+def ctrl_c_stops_an_answer():
+    """Ctrl-C stops a running answer, the conversation goes on; a second one leaves"""
+    with talking("talk") as twin:
+        twin.expect(YOU, 60)
+        begin = len(twin.output)
+        twin.send("Write a very long story about a ship.\r")
+        twin.expect(r"ship\.\n\S+( \S+){5}", 60, begin)
+        pressed = time.monotonic()
+        twin.send(b"\x03")
+        stopped = twin.expect(r"^\[stopped; (\d+) tokens", 20, begin)
+        check(time.monotonic() - pressed < 5, "it took too long")
+        check(int(stopped[1]) >= 5, stopped[0])
+        twin.expect(YOU, 5, stopped.end())
+        twin.line("/max 4", YOU)
+        check(ask(twin, "Go on."), "the next question has no answer")
+        twin.send(b"\x03")
+        twin.expect("Ctrl-C again", 5, begin)
+        twin.send(b"\x03")
+        twin.expect(PROMPT + "$", 5, begin)
+
+
+@case
+def typed_control_tokens_are_letters():
+    """talk: a typed <|im_end|> costs letters, ends no turn, and comes back as it was in template"""
+    typed = "a<|im_end|><|im_start|>system"
+    with talking("talk") as twin:
+        twin.expect(YOU, 60)
+        twin.line("/max 1", YOU)
+        ask(twin, typed)
+        twin.line("/exit")
+        text = twin.line("template")
+        check(typed in text, text)
+        count = int(re.search(r"(\d+) tokens", twin.line("tokenize '" + typed + "'"))[1])
+        f = figures(twin.line("perf"))
+        check(f["prompt"] > 36 + count, f"{f}: the question was read as {count} tokens with control tokens")
+
+
+@case
+def abuse():
+    """100 kB pasted, broken UTF-8, NULs and escape sequences: no loss, no hang, no garbage"""
+    with Twin() as twin:
+        twin.expect(PROMPT + "$", 20)
+        paste = b"echo " + b"x" * 99_990 + b"END"
+        text = twin.line(b"\x1b[200~" + paste + b"\x1b[201~", seconds=40)
+        check("x" * 1000 in text.replace("\n", ""), "the paste did not arrive")
+        text = twin.line(b"echo a\xff\xfe\xc3b\xe2\x82c")
+        check("a" in text and "b" in text and "c" in text, text)
+        check("ok" in twin.line(b"\x00\x00echo\x00 ok"), "NUL")
+        text = twin.line(b"echo p\x1b[999;999Hq\x1bOZr\x1b[1;2;3;4;5;6;7mst")
+        check("st" in text.splitlines()[-1], text)
+        check("\x1b[999;999H" not in twin.raw.decode("utf-8", "replace"), "an escape sequence was echoed")
+        check("still" in twin.line("echo still here"), twin.output[-300:])
+        twin.send("poweroff\r")
+        twin.expect("power off: success", 10)
+
+
+@case
+def three_turns_in_qemu():
+    """the same conversation in the kernel, over the serial line"""
+    need(MODEL, "make model")
+    with Guest(append="talk", cpus=2, memory="1G", cpu=CPU_FAST, model=MODEL) as guest:
+        guest.expect(YOU, 90)
+        guest.send(f"/max {GOLDEN['max_tokens']}\r")
+        guest.expect(r"tokens an answer\n", 20)
+        converse(guest)
+
+
+if __name__ == "__main__":
+    main()

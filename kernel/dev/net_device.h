@@ -40,6 +40,24 @@ class NetDevice {
   // Woken from the interrupt handler when there may be frames, room to send or a link change.
   virtual sched::WaitQueue& events() = 0;
 
+  // Frames of one EtherType go to `sink` instead, whoever polls: for tests of the card beside a
+  // network stack that uses it. Null takes it away. Thread context.
+  void tap(u16 ether_type, FrameSink* sink) {
+    tap_type_ = ether_type;
+    tap_ = sink;
+  }
+
  protected:
+  // What poll() does with each frame.
+  void deliver(std::span<const Byte> frame, FrameSink& up) {
+    constexpr usize kHeader = 14;
+    bool tapped = tap_ != nullptr && frame.size() >= kHeader &&
+                  (u32{frame[12]} << 8 | u32{frame[13]}) == tap_type_;
+    (tapped ? *tap_ : up).on_frame(frame);
+  }
   ~NetDevice() = default;
+
+ private:
+  FrameSink* tap_ = nullptr;
+  u16 tap_type_ = 0;
 };

@@ -12,6 +12,8 @@ constinit StaticVector<BlockDevice*, 32> block_devices;
 constinit StaticVector<NetDevice*, 16> net_devices;
 constinit sched::WaitQueue block_event;
 constinit u32 searches = 0;
+using DriverList = void (*)(base::Writer& out);
+constinit DriverList driver_list = nullptr;
 
 }  // namespace
 
@@ -61,6 +63,13 @@ NetDevice* find_net(std::string_view name) {
   for (NetDevice* d : net_devices)
     if (d->name() == name) return d;
   return nullptr;
+}
+
+void set_driver_list(void (*list)(base::Writer& out)) {
+  driver_list = list;
+}
+void list_drivers(base::Writer& out) {
+  if (driver_list != nullptr) driver_list(out);
 }
 
 }  // namespace devices

@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "kernel/base/format.h"
 #include "kernel/dev/block_device.h"
 #include "kernel/dev/net_device.h"
 
@@ -21,5 +22,9 @@ sched::WaitQueue& block_added();  // woken by add_block
 void begin_search();
 void end_search();
 bool searching();
+
+// A row a device with its driver and state; whoever runs drivers says how to list them.
+void set_driver_list(void (*list)(base::Writer& out));
+void list_drivers(base::Writer& out);
 
 }  // namespace devices

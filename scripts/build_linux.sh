@@ -95,5 +95,4 @@ python3 scripts/gen_linux_stubs.py "$work/linked.o" drivers/linux/fatal.list "$w
 gcc -c -o "$work/stubs.o" "$work/stubs.S"
 ld -r -o "$work/whole.o" "$work/linked.o" "$work/stubs.o"
 # Only the shim's own interface stays visible: Linux's strlen must not meet the kernel's.
-objcopy --wildcard --keep-global-symbol='shim_start' --keep-global-symbol='shim_memory_use' \
-  --keep-global-symbol='shim_net_*' --keep-global-symbol='shim_disk_*' "$work/whole.o" "$out"
+objcopy --wildcard --keep-global-symbol='shim_*' "$work/whole.o" "$out"

@@ -19,7 +19,7 @@ constexpr Option kDrivers{"drivers", OptionKind::kChoice, "on", "on|off",
                           "start the Linux drivers"};
 KERNEL_OPTION(kDrivers);
 
-constexpr int kBusy = -16;  // Linux's EBUSY
+constexpr u64 kSlotPollNs = 500'000'000;
 
 Error from_errno(int error) {
   struct Row {
@@ -29,6 +29,7 @@ Error from_errno(int error) {
   static constexpr Row kRows[] = {
       {-16, {Errc::kBusy, "the device's queue is full"}},
       {-12, {Errc::kOutOfMemory, "the drivers' memory is used up (drivers.memory=)"}},
+      {-19, {Errc::kIo, "the device is gone"}},
       {-22, {Errc::kOutOfRange, "outside the device"}},
       {-100, {Errc::kIo, "the network is down"}},
       {-110, {Errc::kTimeout, "the device did not answer in time"}},
@@ -77,15 +78,21 @@ class Card final : public NetDevice {
     return {};
   }
   u32 poll(FrameSink& up, u32 budget) override {
-    auto deliver = [](void* context, const void* frame, unsigned int bytes, void* handle) {
-      static_cast<FrameSink*>(context)->on_frame({static_cast<const Byte*>(frame), bytes});
+    auto hand_up = [](void* context, const void* frame, unsigned int bytes, void* handle) {
+      auto& call = *static_cast<Poll*>(context);
+      call.card->deliver({static_cast<const Byte*>(frame), bytes}, *call.up);
       shim_net_release(handle);
     };
-    return static_cast<u32>(shim_net_poll(index_, budget, deliver, &up));
+    Poll call{this, &up};
+    return static_cast<u32>(shim_net_poll(index_, budget, hand_up, &call));
   }
   sched::WaitQueue& events() override { return events_; }
 
  private:
+  struct Poll {
+    Card* card;
+    FrameSink* up;
+  };
   void refresh() const { shim_net_info(index_, &info_); }
 
   int index_ = 0;
@@ -141,7 +148,8 @@ constinit Disk disks[kMaxDisks];
 constinit usize card_count = 0;
 constinit usize disk_count = 0;
 constinit bool started = false;
-constinit sched::WaitQueue start_event;
+constinit sched::WaitQueue start_event;   // for those who wait for the first disks
+constinit sched::WaitQueue change_event;  // for the thread that takes over new devices
 
 // Takes over what has appeared since the last look: nvme scans in the background.
 void take_new_devices() {
@@ -172,8 +180,28 @@ void run_start(void*) {
   devices::end_search();
   for (;;) {
     take_new_devices();
-    sched::sleep_ns(50'000'000);
+    // A slot with a button is looked at twice a second; without one, devices announce themselves.
+    bool slots = error == 0 && shim_hotplug_poll() > 0;
+    change_event.wait(slots ? timing::now_ns() + kSlotPollNs : ~u64{0});
   }
+}
+
+void list(base::Writer& out) {
+  base::format_to(out, "{:<14} {:<10} {:<12} {}\n", "driver", "device", "vendor:id", "state");
+  struct shim_binding row{};
+  for (int i = 0; started && shim_binding(i, &row) == 0; i++)
+    base::format_to(out, "{:<14} {:<10} {:04x}:{:04x}    {}\n", row.driver, row.device, row.vendor,
+                    row.id, row.state);
+  for (usize i = 0; i < card_count; i++)
+    base::format_to(out, "{:<14} {:<10} {:<12} {}\n", cards[i].driver(), cards[i].name(), "",
+                    cards[i].link_up() ? "link up" : "no link");
+  for (usize i = 0; i < disk_count; i++)
+    base::format_to(out, "{:<14} {:<10} {:<12} {}\n", disks[i].driver(), disks[i].name(), "",
+                    disks[i].geometry().blocks == 0 ? "gone" : "ready");
+  unsigned long used = 0;
+  unsigned long total = 0;
+  shim_memory_use(&used, &total);
+  base::format_to(out, "{} of {} KiB of the drivers' memory in use\n", used / kKiB, total / kKiB);
 }
 
 }  // namespace
@@ -183,6 +211,7 @@ Result<void> start() {
     started = true;
     return {};
   }
+  devices::set_driver_list(list);
   TRY(sched::spawn("linux-start", run_start, nullptr));
   devices::begin_search();
   return {};
@@ -191,6 +220,10 @@ Result<void> start() {
 bool wait_started(u64 deadline_ns) {
   while (!started && timing::now_ns() < deadline_ns) start_event.wait(deadline_ns);
   return started;
+}
+
+void devices_changed() {
+  change_event.wake_all();
 }
 
 void wake_interfaces() {

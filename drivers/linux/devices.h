@@ -11,6 +11,8 @@ Result<void> start();
 // Waits until the drivers have looked at every device once (disks are there), or `deadline_ns`.
 bool wait_started(u64 deadline_ns);
 
+// Any context: a disk or a card has come.
+void devices_changed();
 // Any context: something happened that a network stack may want to look at.
 void wake_interfaces();
 

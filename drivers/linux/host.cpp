@@ -30,6 +30,7 @@ struct VectorUse {
   void* argument;
 };
 constinit VectorUse vector_uses[256] = {};
+constinit VectorUse* vector_of[256] = {};  // by vector
 
 void on_interrupt(void* context) {
   auto& use = *static_cast<VectorUse*>(context);
@@ -111,6 +112,9 @@ void shim_host_signal_event() {
   events.wake_all();
   linux_drivers::wake_interfaces();
 }
+void shim_host_devices_changed() {
+  linux_drivers::devices_changed();
+}
 int shim_host_in_interrupt() {
   return interrupt_depth > 0 ? 1 : 0;
 }
@@ -122,12 +126,17 @@ int shim_host_alloc_vector(void (*handler)(void*), void* argument) {
   if (use == nullptr) return kNoSpace;
   *use = {handler, argument};
   auto vector = irq::allocate("linux", on_interrupt, use);
-  if (vector.has_value()) return static_cast<int>(*vector);
+  if (vector.has_value()) {
+    vector_of[*vector] = use;
+    return static_cast<int>(*vector);
+  }
   use->handler = nullptr;
   return kNoSpace;
 }
 void shim_host_free_vector(int vector) {
   irq::release(static_cast<u32>(vector));
+  if (vector_of[vector] != nullptr) vector_of[vector]->handler = nullptr;
+  vector_of[vector] = nullptr;
 }
 void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data) {
   irq::Message message = irq::message(static_cast<u32>(vector));
@@ -139,8 +148,8 @@ int shim_host_route_line(unsigned int line, int vector) {
       irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, irq::Polarity::kLow);
   return routed.has_value() ? 0 : kInvalid;
 }
-void shim_host_mask_line(unsigned int line, int masked) {
-  if (masked != 0) irq::mask_line(line);
+void shim_host_mask_line(unsigned int line) {
+  irq::mask_line(line);
 }
 
 unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset,

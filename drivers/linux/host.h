@@ -29,14 +29,16 @@ int shim_host_spawn(const char* name, void (*entry)(void*), void* argument); /* 
 void shim_host_wait_event(unsigned long deadline_ns);
 void shim_host_signal_event(void);
 int shim_host_in_interrupt(void);
+void shim_host_devices_changed(void); /* a disk or a network card was added; any context */
 
 /* Interrupts: a vector of CPU 0 that calls handler(argument) with interrupts off. */
 int shim_host_alloc_vector(void (*handler)(void*), void* argument); /* or a negative errno */
 void shim_host_free_vector(int vector);
 void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data);
-/* Routes a legacy line (the PCI function's INTx) to a vector; level-triggered, active low. */
+/* Routes a legacy line (the PCI function's INTx) to a vector, unmasked; level-triggered, active
+ * low. */
 int shim_host_route_line(unsigned int line, int vector);
-void shim_host_mask_line(unsigned int line, int masked);
+void shim_host_mask_line(unsigned int line);
 
 /* PCI configuration space; `width` is 1, 2 or 4 bytes. */
 unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset,
@@ -52,6 +54,18 @@ void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void
 /* Takes the arena, runs every driver's init in Linux's order. 0 or a negative errno. */
 int shim_start(unsigned long arena_bytes);
 void shim_memory_use(unsigned long* used, unsigned long* total); /* bytes of the arena */
+
+/* PCI functions and what became of them; 0, or -ENODEV past the last. */
+struct shim_binding {
+  const char* device; /* "00:1f.2" */
+  const char* driver; /* "-" when no driver knows it */
+  unsigned int vendor, id;
+  const char* state;
+};
+int shim_binding(int index, struct shim_binding* out);
+/* Looks at the hot-plug slots and takes away what was asked for or is gone. How many slots there
+ * are. Thread context. */
+int shim_hotplug_poll(void);
 
 /* Network cards. A frame is received into an sk_buff that the receiver holds until it frees it. */
 struct shim_net_info {

@@ -175,10 +175,13 @@ struct request_queue *blk_mq_init_queue(struct blk_mq_tag_set *set) {
 }
 void blk_mq_destroy_queue(struct request_queue *q) {
   of(q)->dying = true;
-  timer_delete_sync(&of(q)->timeout);
+  blk_sync_queue(q);
 }
 void blk_put_queue(struct request_queue *q) {}  // queues are few and stay: late completions may still look at them
-void blk_sync_queue(struct request_queue *q) { timer_delete_sync(&of(q)->timeout); }
+void blk_sync_queue(struct request_queue *q) {
+  timer_delete_sync(&of(q)->timeout);
+  cancel_work_sync(&q->timeout_work);
+}
 
 // ---- requests ----
 static void prepare(struct request *rq, struct request_queue *q, struct blk_mq_hw_ctx *hctx, blk_opf_t opf) {

@@ -7,8 +7,14 @@
 #include "drivers/linux/shim/block.h"
 #include "drivers/linux/shim/shim.h"
 
-enum { kMaxDisks = 32 };
-static struct gendisk *disks[kMaxDisks];
+// A row stays when its disk goes; the gendisk then only answers that it is gone.
+enum { kMaxDisks = 32, kGoneWaitSeconds = 60 };
+static struct row {
+  struct gendisk *disk;
+  const char *driver;
+  char name[DISK_NAME_LEN];
+  bool gone;
+} disks[kMaxDisks];
 static int disk_count;
 
 struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata, struct lock_class_key *key) {
@@ -34,17 +40,33 @@ struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata,
 int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups) {
   if (disk_count == kMaxDisks) return -ENOSPC;
   disk->part0->bd_device.parent = parent;
-  disks[disk_count++] = disk;
+  while (parent && !parent->driver) parent = parent->parent;
+  struct row *row = &disks[disk_count];
+  *row = (struct row){.disk = disk, .driver = parent ? parent->driver->name : "unknown"};
+  strscpy(row->name, disk->disk_name, sizeof(row->name));
+  set_bit(GD_ADDED, &disk->state);
+  disk_count++;
   pr_info("%s: %llu sectors, blocks of %u bytes\n", disk->disk_name, (unsigned long long)get_capacity(disk),
           queue_logical_block_size(disk->queue));
+  shim_host_devices_changed();
   return 0;
 }
+// No request starts from here on; those in flight end by the device or by the driver's timeout.
 void del_gendisk(struct gendisk *disk) {
   for (int i = 0; i < disk_count; i++) {
-    if (disks[i] == disk) set_capacity(disk, 0);  // indices stay; a gone disk has no sectors
+    if (disks[i].disk == disk) disks[i].gone = true;
   }
+  set_capacity(disk, 0);
+  blk_freeze_queue_start(disk->queue);
+  if (!blk_mq_freeze_queue_wait_timeout(disk->queue, kGoneWaitSeconds * HZ))
+    pr_err("%s: requests did not end within %d s of its removal\n", disk->disk_name, kGoneWaitSeconds);
+  blk_mq_destroy_queue(disk->queue);
+  pr_info("%s: gone\n", disk->disk_name);
 }
-void put_disk(struct gendisk *disk) {}
+// The gendisk and its queue stay: a late completion may still look at them.
+void put_disk(struct gendisk *disk) {
+  if (test_bit(GD_ADDED, &disk->state) && disk->fops->free_disk) disk->fops->free_disk(disk);
+}
 void blk_mark_disk_dead(struct gendisk *disk) { set_capacity(disk, 0); }
 void set_disk_ro(struct gendisk *disk, bool read_only) { disk->part0->bd_read_only = read_only; }
 void set_capacity(struct gendisk *disk, sector_t sectors) { disk->part0->bd_nr_sectors = sectors; }
@@ -97,12 +119,10 @@ void unregister_chrdev_region(dev_t first, unsigned int count) {}
 // ---- our side ----
 int shim_disk_count(void) { return disk_count; }
 void shim_disk_info(int index, struct shim_disk_info *out) {
-  struct gendisk *disk = disks[index];
-  struct device *parent = disk->part0->bd_device.parent;
-  while (parent && !parent->driver) parent = parent->parent;
+  struct gendisk *disk = disks[index].disk;
   *out = (struct shim_disk_info){
-      .name = disk->disk_name,
-      .driver = parent ? parent->driver->name : "unknown",
+      .name = disks[index].name,
+      .driver = disks[index].driver,
       .sectors = get_capacity(disk),
       .block_bytes = queue_logical_block_size(disk->queue),
       .max_bytes = min3(queue_max_hw_sectors(disk->queue), 2048u,
@@ -125,7 +145,8 @@ static enum rq_end_io_ret end_outside(struct request *rq, blk_status_t status) {
 int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void *memory, unsigned int bytes,
                      void (*done)(void *context, int error), void *context) {
   static const blk_opf_t kOps[] = {REQ_OP_READ, REQ_OP_WRITE, REQ_OP_FLUSH};
-  struct gendisk *disk = disks[index];
+  struct gendisk *disk = disks[index].disk;
+  if (disks[index].gone) return -ENODEV;
   if (op != SHIM_DISK_FLUSH && (sector + (bytes >> 9) > get_capacity(disk) || (bytes & 511))) return -EINVAL;
   if (op == SHIM_DISK_FLUSH && !test_bit(QUEUE_FLAG_WC, &disk->queue->queue_flags)) {
     done(context, 0);  // nothing is cached

@@ -5,32 +5,73 @@
 
 #include "drivers/linux/shim/shim.h"
 
-enum { kLineBase = kShimLineBase, kMaxActions = 64 };
+enum { kLineBase = kShimLineBase, kMaxActions = 64, kMaxLines = 16 };
 
 struct action {
   unsigned int irq;
-  int vector;
   irq_handler_t handler, thread;
   void *device;
   struct work_struct work;
   int disabled;
+  bool holds_line;  // its line is masked until the threaded half has run
 };
 static struct action actions[kMaxActions];  // a free row has no handler
+
+// A line's vector: functions share the line, so every action on it is asked.
+struct line {
+  unsigned int irq;  // 0 = a free row
+  int vector;
+  int masked;  // by disable_irq, or until a threaded half has quieted the device
+};
+static struct line lines[kMaxLines];
+
+static struct line *line_of(unsigned int irq) {
+  for (int i = 0; i < kMaxLines; i++) {
+    if (irq && lines[i].irq == irq) return &lines[i];
+  }
+  return NULL;
+}
+static void mask_line(struct line *line) {
+  if (line->masked++ == 0) shim_host_mask_line(line->irq - kLineBase);
+}
+static void unmask_line(struct line *line) {
+  if (line->masked > 0 && --line->masked == 0) shim_host_route_line(line->irq - kLineBase, line->vector);
+}
 
 static void run_thread(struct work_struct *work) {
   struct action *action = container_of(work, struct action, work);
   action->thread(action->irq, action->device);
+  struct line *line = line_of(action->irq);
+  if (line && action->holds_line) unmask_line(line);
+  action->holds_line = false;
 }
 
-static void dispatch(void *argument) {
-  struct action *action = argument;
+static void dispatch(struct action *action) {
   if (!action->handler || action->disabled) return;
+  irqreturn_t result = action->handler(action->irq, action->device);
+  if (result != IRQ_WAKE_THREAD || !action->thread) return;
+  struct line *line = line_of(action->irq);
+  if (line && !action->holds_line) {
+    action->holds_line = true;
+    mask_line(line);
+  }
+  queue_work_on(0, system_wq, &action->work);
+}
+static void enter(void) {
   shim_tick();
   __preempt_count += HARDIRQ_OFFSET;
-  irqreturn_t result = action->handler(action->irq, action->device);
+}
+static void leave(void) {
   __preempt_count -= HARDIRQ_OFFSET;
-  if (result == IRQ_WAKE_THREAD && action->thread) queue_work_on(0, system_wq, &action->work);
   shim_wake();
+}
+static void on_line(void *argument) {
+  struct line *line = argument;
+  enter();
+  for (int i = 0; i < kMaxActions; i++) {
+    if (actions[i].irq == line->irq) dispatch(&actions[i]);
+  }
+  leave();
 }
 
 static irqreturn_t default_primary(int irq, void *device) { return IRQ_WAKE_THREAD; }
@@ -52,7 +93,10 @@ static struct reserved reserved[kMaxActions];
 
 static void on_vector(void *argument) {
   struct reserved *slot = argument;
-  if (slot->action) dispatch(slot->action);
+  if (!slot->action) return;
+  enter();
+  dispatch(slot->action);
+  leave();
 }
 
 int shim_reserve_vector(void) {
@@ -78,6 +122,32 @@ static struct reserved *reserved_of(int vector) {
   return NULL;
 }
 
+// The row of a line, routed; NULL when vectors or rows ran out.
+static struct line *open_line(unsigned int irq) {
+  struct line *line = line_of(irq);
+  for (int i = 0; !line && i < kMaxLines; i++) {
+    if (lines[i].irq) continue;
+    int vector = shim_host_alloc_vector(on_line, &lines[i]);
+    if (vector < 0) return NULL;
+    lines[i] = (struct line){.irq = irq, .vector = vector};
+    if (shim_host_route_line(irq - kLineBase, vector) == 0) return &lines[i];
+    shim_host_free_vector(vector);
+    lines[i] = (struct line){};
+    return NULL;
+  }
+  return line;
+}
+static void close_line(unsigned int irq) {
+  struct line *line = line_of(irq);
+  for (int i = 0; i < kMaxActions; i++) {
+    if (actions[i].handler && actions[i].irq == irq) return;  // another function's
+  }
+  if (!line) return;
+  shim_host_mask_line(irq - kLineBase);
+  shim_host_free_vector(line->vector);
+  *line = (struct line){};
+}
+
 int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t thread, unsigned long flags,
                          const char *name, void *device) {
   struct action *action = NULL;
@@ -85,29 +155,29 @@ int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t 
     if (!actions[i].handler) action = &actions[i];
   }
   if (!action) return -ENOSPC;
-  int vector = irq;
-  if (irq >= kLineBase) {
-    vector = shim_reserve_vector();
-    if (vector < 0) return vector;
-  }
-  struct reserved *slot = reserved_of(vector);
-  if (!slot || slot->action) return -EINVAL;
-  *action = (struct action){.irq = irq, .vector = vector, .handler = handler ?: default_primary, .thread = thread,
-                            .device = device};
+  struct reserved *slot = irq < kLineBase ? reserved_of(irq) : NULL;
+  if (irq < kLineBase && (!slot || slot->action)) return -EINVAL;
+  *action = (struct action){.irq = irq, .handler = handler ?: default_primary, .thread = thread, .device = device};
   INIT_WORK(&action->work, run_thread);
-  slot->action = action;
-  if (irq >= kLineBase) return shim_host_route_line(irq - kLineBase, vector);
+  if (slot) {
+    slot->action = action;
+  } else if (!open_line(irq)) {
+    *action = (struct action){};
+    return -ENOSPC;
+  }
   return 0;
 }
 const void *free_irq(unsigned int irq, void *device) {
   struct action *action = find(irq, device);
   if (!action) return NULL;
-  if (irq >= kLineBase) shim_host_mask_line(irq - kLineBase, 1);
-  struct reserved *slot = reserved_of(action->vector);
+  struct reserved *slot = irq < kLineBase ? reserved_of(irq) : NULL;
   if (slot) slot->action = NULL;
-  cancel_work_sync(&action->work);
-  if (irq >= kLineBase) shim_release_vector(action->vector);
   action->handler = NULL;
+  cancel_work_sync(&action->work);
+  struct line *line = line_of(irq);
+  if (line && action->holds_line) unmask_line(line);
+  *action = (struct action){};
+  if (irq >= kLineBase) close_line(irq);
   return NULL;
 }
 // One CPU: a handler is not running while a thread does.
@@ -116,7 +186,8 @@ static void set_disabled(unsigned int irq, int change) {
   for (int i = 0; i < kMaxActions; i++) {
     if (!actions[i].handler || actions[i].irq != irq) continue;
     actions[i].disabled += change;
-    if (irq >= kLineBase) shim_host_mask_line(irq - kLineBase, actions[i].disabled > 0);
+    struct line *line = line_of(irq);
+    if (line) change > 0 ? mask_line(line) : unmask_line(line);
   }
 }
 void disable_irq(unsigned int irq) { set_disabled(irq, 1); }

@@ -72,8 +72,10 @@ static void *take_pages(unsigned long count, unsigned long align) {
 static void give_pages(void *run) {
   struct page *page = virt_to_page(run);
   unsigned long flags, count = page->index - kRunBase, at = page - page_array;
+  if (page->index < kRunBase) shim_host_fatal("giving pages back that are not a run");
   local_irq_save(flags);
   page->index = 0;
+  for (unsigned long i = 1; i < count; i++) page[i].compound_head = 0;
   bitmap_clear(taken, at, count);
   used_pages -= count;
   search_from = min(search_from, at);
@@ -147,7 +149,10 @@ struct page *__alloc_pages(gfp_t flags, unsigned int order, int node, nodemask_t
   void *run = take_pages(1UL << order, 1UL << order);
   if (!run) return NULL;
   if (flags & __GFP_ZERO) memset(run, 0, PAGE_SIZE << order);
-  return virt_to_page(run);
+  struct page *page = virt_to_page(run);
+  // One count for the whole run: the others lead to the first page (bit 0 marks them).
+  for (unsigned long i = 1; (flags & __GFP_COMP) && i < 1UL << order; i++) page[i].compound_head = (unsigned long)page | 1;
+  return page;
 }
 unsigned long __get_free_pages(gfp_t flags, unsigned int order) {
   struct page *page = __alloc_pages(flags, order, 0, NULL);

@@ -15,7 +15,9 @@
 enum { kMaxCards = 8, kQueueLimit = 1024 };
 
 struct card {
-  struct net_device *device;
+  struct net_device *device;  // NULL once it is gone
+  const char *driver;
+  char name[IFNAMSIZ];
   struct sk_buff_head received;
   unsigned long rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
   bool open;
@@ -74,16 +76,28 @@ int register_netdevice(struct net_device *device) {
   device->reg_state = NETREG_REGISTERED;
   set_bit(__LINK_STATE_PRESENT, &device->state);
   skb_queue_head_init(&cards[card_count].received);
-  cards[card_count++].device = device;
+  struct card *card = &cards[card_count];
+  struct device *parent = device->dev.parent;
+  while (parent && !parent->driver) parent = parent->parent;
+  card->driver = parent ? parent->driver->name : "unknown";
+  strscpy(card->name, device->name, IFNAMSIZ);
+  card->device = device;
+  card_count++;
+  shim_host_devices_changed();
   return 0;
 }
 int register_netdev(struct net_device *device) { return register_netdevice(device); }
 void unregister_netdev(struct net_device *device) {
   struct card *card = card_of(device);
   if (card && card->open && device->netdev_ops->ndo_stop) device->netdev_ops->ndo_stop(device);
-  if (card) card->open = false;
   device->reg_state = NETREG_UNREGISTERED;
   clear_bit(__LINK_STATE_PRESENT, &device->state);
+  if (!card) return;
+  card->open = false;
+  card->device = NULL;
+  struct sk_buff *skb;
+  while ((skb = skb_dequeue(&card->received))) kfree_skb(skb);
+  pr_info("%s: gone\n", card->name);
 }
 void dev_addr_mod(struct net_device *device, unsigned int offset, const void *bytes, size_t length) {
   memcpy((u8 *)device->dev_addr + offset, bytes, length);
@@ -178,7 +192,7 @@ bool shim_run_napi(void) {
 // ---- receiving ----
 gro_result_t napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb) {
   struct card *card = card_of(skb->dev ?: napi->dev);
-  if (!card || card->received.qlen >= kQueueLimit || (skb->data_len && skb_linearize(skb))) {
+  if (!card || card->received.qlen >= kQueueLimit) {
     if (card) card->rx_dropped++;
     kfree_skb(skb);
     return GRO_NORMAL;
@@ -196,13 +210,12 @@ struct sk_buff *skb_dequeue(struct sk_buff_head *list) { return __skb_dequeue(li
 int shim_net_count(void) { return card_count; }
 void shim_net_info(int index, struct shim_net_info *out) {
   struct card *card = &cards[index];
-  struct device *parent = card->device->dev.parent;
-  while (parent && !parent->driver) parent = parent->parent;
+  struct net_device *device = card->device;
   *out = (struct shim_net_info){
-      .name = card->device->name,
-      .driver = parent ? parent->driver->name : "unknown",
-      .mtu = card->device->mtu,
-      .link_up = card->open && netif_carrier_ok(card->device),
+      .name = card->name,
+      .driver = card->driver,
+      .mtu = device ? device->mtu : 0,
+      .link_up = device && card->open && netif_carrier_ok(device),
       .rx_frames = card->rx_frames,
       .rx_bytes = card->rx_bytes,
       .rx_dropped = card->rx_dropped,
@@ -210,11 +223,12 @@ void shim_net_info(int index, struct shim_net_info *out) {
       .tx_bytes = card->tx_bytes,
       .tx_dropped = card->tx_dropped,
   };
-  memcpy(out->mac, card->device->dev_addr, ETH_ALEN);
+  if (device) memcpy(out->mac, device->dev_addr, ETH_ALEN);
 }
 int shim_net_open(int index) {
   struct card *card = &cards[index];
   if (card->open) return 0;
+  if (!card->device) return -ENODEV;
   shim_tick();
   set_bit(__LINK_STATE_START, &card->device->state);
   int error = card->device->netdev_ops->ndo_open(card->device);
@@ -230,7 +244,7 @@ int shim_net_open(int index) {
 int shim_net_transmit(int index, const void *frame, unsigned int bytes) {
   struct card *card = &cards[index];
   struct net_device *device = card->device;
-  if (!card->open || !netif_device_present(device)) return -ENETDOWN;
+  if (!card->open || !netif_device_present(device) || !netif_carrier_ok(device)) return -ENETDOWN;
   if (bytes < ETH_HLEN || bytes > device->mtu + ETH_HLEN + 4) return -EINVAL;
   struct netdev_queue *queue = netdev_get_tx_queue(device, 0);
   if (netif_xmit_stopped(queue)) return -EBUSY;
@@ -255,12 +269,41 @@ int shim_net_transmit(int index, const void *frame, unsigned int bytes) {
   card->tx_bytes += bytes;
   return 0;
 }
+// Where the frame lies as one run. Drivers that fill pages copy a few bytes into the head and leave
+// the rest behind them in the page: there the whole frame still is. NULL when it is scattered.
+static const void *run_of(const struct sk_buff *skb) {
+  unsigned int head = skb_headlen(skb);
+  if (!skb->data_len) return skb->data;
+  const skb_frag_t *frag = &skb_shinfo(skb)->frags[0];
+  if (skb_shinfo(skb)->nr_frags != 1 || skb_frag_off(frag) < head) return NULL;
+  const char *run = (const char *)skb_frag_address(frag) - head;
+  return memcmp(run, skb->data, head) == 0 ? run : NULL;
+}
+// A scattered frame is copied into one piece; NULL when memory ran out.
+static struct sk_buff *gathered(struct sk_buff *skb) {
+  struct sk_buff *whole = __alloc_skb(skb->len, GFP_ATOMIC, 0, 0);
+  if (whole && skb_copy_bits(skb, 0, skb_put(whole, skb->len), skb->len)) {
+    kfree_skb(whole);
+    whole = NULL;
+  }
+  kfree_skb(skb);
+  return whole;
+}
 int shim_net_poll(int index, unsigned int budget,
                   void (*receive)(void *context, const void *frame, unsigned int bytes, void *handle), void *context) {
   unsigned int count = 0;
   struct sk_buff *skb;
   while (count < budget && (skb = skb_dequeue(&cards[index].received))) {
-    receive(context, skb->data, skb->len, skb);
+    const void *run = run_of(skb);
+    if (!run) {
+      skb = gathered(skb);
+      if (!skb) {
+        cards[index].rx_dropped++;
+        continue;
+      }
+      run = skb->data;
+    }
+    receive(context, run, skb->len, skb);
     count++;
   }
   return count;

@@ -15,6 +15,7 @@ struct function {
   struct pci_bus bus;
   int vectors[kMaxVectors], vector_count;
   u16 command;  // saved by pci_save_state
+  const char *state, *driver_name;
 };
 static struct function *functions[kMaxDevices];
 static int function_count;
@@ -167,7 +168,10 @@ static int enable_msix(struct pci_dev *device, const u16 *entries, int least, in
     return -ENOSPC;
   }
   char __iomem *base = ioremap(pci_resource_start(device, table & 7) + (table & ~7u), size * PCI_MSIX_ENTRY_SIZE);
-  if (!base) return -ENOMEM;
+  if (!base) {
+    release_vectors(f);
+    return -ENOMEM;
+  }
   // Masked as a whole while the table is written.
   set_config(device, cap + PCI_MSIX_FLAGS, 2, control | PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   for (int i = 0; i < count; i++) {
@@ -346,27 +350,60 @@ static const struct pci_device_id *match(const struct pci_device_id *row, struct
 }
 
 int __pci_register_driver(struct pci_driver *driver, struct module *owner, const char *name) {
+  driver->driver.name = name;
   for (int i = 0; i < function_count; i++) {
-    struct pci_dev *device = &functions[i]->device;
+    struct function *f = functions[i];
+    struct pci_dev *device = &f->device;
     const struct pci_device_id *row = device->driver ? NULL : match(driver->id_table, device);
     if (!row) continue;
     device->driver = driver;
     device->dev.driver = &driver->driver;
-    driver->driver.name = name;
+    f->driver_name = name;
+    f->state = "running";
     int error = driver->probe(device, row);
     if (error) {
       dev_err(&device->dev, "%s could not start the device: error %d\n", name, -error);
+      f->state = "failed: dmesg says why";
       device->driver = NULL;
       device->dev.driver = NULL;
     }
   }
   return 0;
 }
+static void unbind(struct function *f, const char *state) {
+  struct pci_dev *device = &f->device;
+  if (device->driver->remove) device->driver->remove(device);
+  pci_free_irq_vectors(device);
+  pci_clear_master(device);
+  device->driver = NULL;
+  device->dev.driver = NULL;
+  f->state = state;
+}
 void pci_unregister_driver(struct pci_driver *driver) {
   for (int i = 0; i < function_count; i++) {
-    struct pci_dev *device = &functions[i]->device;
-    if (device->driver != driver) continue;
-    driver->remove(device);
-    device->driver = NULL;
+    if (functions[i]->device.driver == driver) unbind(functions[i], "unbound");
   }
+}
+int shim_pci_remove_bus(unsigned int bus, bool present) {
+  int count = 0;
+  for (int i = 0; i < function_count; i++) {
+    struct function *f = functions[i];
+    if (f->bus.number != bus || !f->device.driver) continue;
+    if (!present) f->device.error_state = pci_channel_io_perm_failure;
+    unbind(f, "removed");
+    count++;
+  }
+  return count;
+}
+int shim_binding(int index, struct shim_binding *out) {
+  if (index >= function_count) return -ENODEV;
+  struct function *f = functions[index];
+  *out = (struct shim_binding){
+      .device = dev_name(&f->device.dev),
+      .driver = f->driver_name ?: "-",
+      .vendor = f->device.vendor,
+      .id = f->device.device,
+      .state = f->state ?: "no driver",
+  };
+  return 0;
 }

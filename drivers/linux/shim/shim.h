@@ -44,6 +44,8 @@ enum { kShimLineBase = 0x1000 }; /* irq numbers of INTx lines begin here */
 
 /* pci.c */
 int shim_pci_start(void);
+/* Unbinds every function on the bus; `present`: they still answer. How many had a driver. */
+int shim_pci_remove_bus(unsigned int bus, bool present);
 
 /* net.c: NAPI polls that interrupts asked for. True when one ran. */
 bool shim_run_napi(void);

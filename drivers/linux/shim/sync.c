@@ -19,7 +19,7 @@ struct task_struct *current_task = &the_task;
 int __preempt_count;
 
 void shim_wait(unsigned long deadline_ns) {
-  shim_host_wait_event(min(deadline_ns, shim_host_ns() + NSEC_PER_SEC / 10));
+  shim_host_wait_event(deadline_ns);
   shim_tick();
 }
 void shim_wake(void) { shim_host_signal_event(); }

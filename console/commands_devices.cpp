@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about disks and network cards: lsblk, lsnet, disk.
+// Commands about drivers, disks and network cards: drivers, lsblk, lsnet, disk.
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "console/command.h"
 #include "console/io.h"
 #include "kernel/base/bytes.h"
+#include "kernel/crypto/sha256.h"
 #include "kernel/dev/registry.h"
 #include "kernel/mm/memory.h"
 #include "kernel/time/clock.h"
@@ -14,9 +16,17 @@ namespace console {
 namespace {
 
 void complete_disk(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  for (const char* verb : {"read", "check", "bench"}) add(context, verb);
+  for (const char* verb : {"read", "check", "verify", "fill", "bench"}) add(context, verb);
   for (BlockDevice* disk : devices::blocks()) add(context, disk->name());
 }
+
+Result<void> run_drivers(const Arguments&, base::Writer& out) {
+  devices::list_drivers(out);
+  return {};
+}
+constexpr Command kDrivers{"drivers", "drivers", "which driver runs which device, and how it fares",
+                           run_drivers};
+CONSOLE_COMMAND(kDrivers);
 
 Result<void> run_lsblk(const Arguments&, base::Writer& out) {
   base::format_to(out, "{:<12} {:<12} {:>12} {:>6} {:>6}\n", "disk", "driver", "MiB", "block",
@@ -111,6 +121,161 @@ Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer&
   return {};
 }
 
+// Splitmix64: the same numbers on a host are ten lines of any language.
+struct Numbers {
+  u64 state;
+  u64 next() {
+    u64 z = state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+  }
+};
+
+// Reads at random places, many in flight, hashed in the order of their numbers.
+class Verifier {
+ public:
+  static constexpr usize kDeep = 16, kMostBlocks = 32;
+  // `buffer`: kDeep * kMostBlocks blocks.
+  Verifier(BlockDevice& disk, Buffer buffer, u64 seed, u64 count)
+      : disk_(disk),
+        geometry_(disk.geometry()),
+        buffer_(std::move(buffer)),
+        numbers_{seed},
+        count_(count) {}
+  Result<void> run(base::Writer& out);
+
+ private:
+  struct Slot {
+    BlockRequest request;
+    Verifier* owner = nullptr;
+    bool submitted = false;
+    std::atomic<bool> done{false};
+  };
+  void prepare(Slot& slot, usize index);
+  Result<bool> submit(Slot& slot);
+  Result<void> drain();
+  void wait() {
+    disk_.poll();
+    done_.wait(timing::now_ns() + 10'000'000);
+  }
+
+  BlockDevice& disk_;
+  BlockGeometry geometry_;  // as it was: a disk that goes has no blocks any more
+  Buffer buffer_;
+  Numbers numbers_;
+  u64 count_;
+  u64 bytes_ = 0;
+  std::array<Slot, kDeep> slots_;
+  sched::WaitQueue done_;
+};
+
+void Verifier::prepare(Slot& slot, usize index) {
+  const BlockGeometry& g = geometry_;
+  u64 most = std::min<u64>(kMostBlocks, g.max_transfer_bytes / g.block_bytes);
+  u64 first = numbers_.next() % g.blocks;
+  u64 blocks = std::min(1 + numbers_.next() % most, g.blocks - first);
+  slot.owner = this;
+  slot.submitted = false;
+  slot.done = false;
+  slot.request = {
+      .operation = BlockOperation::kRead,
+      .first_block = first,
+      .buffer = buffer_.pages.subspan(index * kMostBlocks * g.block_bytes, blocks * g.block_bytes),
+      .complete =
+          [](BlockRequest& r) {
+            Slot& s = *static_cast<Slot*>(r.context);
+            s.done = true;
+            s.owner->done_.wake_all();
+          },
+      .context = &slot,
+      .status = {}};
+}
+
+// False: the disk's queue is full.
+Result<bool> Verifier::submit(Slot& slot) {
+  if (slot.submitted) return true;
+  slot.submitted = true;
+  auto taken = disk_.submit(slot.request);
+  if (taken.has_value()) return true;
+  slot.submitted = false;
+  if (taken.error().code == Errc::kBusy) return false;
+  return std::unexpected(taken.error());
+}
+
+Result<void> Verifier::drain() {
+  Result<void> status;
+  for (Slot& slot : slots_) {
+    while (slot.submitted && !slot.done) wait();
+    if (slot.submitted && status.has_value()) status = slot.request.status;
+  }
+  return status;
+}
+
+Result<void> Verifier::run(base::Writer& out) {
+  crypto::Sha256 hash;
+  Result<void> status;
+  u64 prepared = 0;
+  u64 taken = 0;
+  for (; taken < count_ && status.has_value() && !io().interrupted(); taken++) {
+    for (; prepared < count_ && prepared < taken + kDeep; prepared++)
+      prepare(slots_[prepared % kDeep], prepared % kDeep);
+    bool room = true;
+    for (u64 i = taken; i < prepared && room && status.has_value(); i++) {
+      auto submitted = submit(slots_[i % kDeep]);
+      if (!submitted.has_value()) status = std::unexpected(submitted.error());
+      room = submitted.value_or(false);
+    }
+    Slot& slot = slots_[taken % kDeep];
+    if (!status.has_value()) break;
+    if (!slot.submitted) {  // not even the oldest: others keep the queue full
+      wait();
+      taken--;
+      continue;
+    }
+    while (!slot.done) wait();
+    status = slot.request.status;
+    slot.submitted = false;
+    hash.update(slot.request.buffer);
+    bytes_ += slot.request.buffer.size();
+  }
+  Result<void> rest = drain();
+  TRY(status);
+  TRY(rest);
+  base::format_to(out, "{} reads, {} bytes: ", taken, bytes_);
+  for (Byte b : hash.finish()) base::format_to(out, "{:02x}", static_cast<u8>(b));
+  out.write("\n");
+  return {};
+}
+
+// Overwrites blocks with the numbers of a seed, flushes, reads them back.
+Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base::Writer& out) {
+  u32 bytes = disk.geometry().block_bytes;
+  constexpr usize kChunk = 4 * kMiB;
+  Buffer buffer = TRY(Buffer::create(kChunk));
+  auto words = std::span(reinterpret_cast<u64*>(buffer.pages.data()), kChunk / sizeof(u64));
+  u64 wrong = 0;
+  for (bool checking : {false, true}) {
+    Numbers numbers{seed};
+    for (u64 done = 0; done < count;) {
+      u64 part = std::min<u64>(count - done, kChunk / bytes);
+      auto run = words.first(part * bytes / sizeof(u64));
+      if (checking) {
+        TRY(block::read(disk, first + done, buffer.pages.first(part * bytes)));
+        for (u64 word : run) wrong += word != numbers.next() ? 1 : 0;
+      } else {
+        for (u64& word : run) word = numbers.next();
+        TRY(block::write(disk, first + done, buffer.pages.first(part * bytes)));
+      }
+      done += part;
+    }
+    if (!checking) TRY(block::flush(disk));
+  }
+  base::format_to(out, "{} blocks from {} written, {} words differ when read back\n", count, first,
+                  wrong);
+  return {};
+}
+
 Result<void> bench_disk(BlockDevice& disk, u64 mib, base::Writer& out) {
   BlockGeometry g = disk.geometry();
   u64 bytes = std::min(mib * kMiB, base::round_down(g.blocks * g.block_bytes, kMiB));
@@ -130,30 +295,42 @@ Result<void> bench_disk(BlockDevice& disk, u64 mib, base::Writer& out) {
 }
 
 Result<void> run_disk(const Arguments& arguments, base::Writer& out) {
-  if (arguments.words.size() < 3)
-    return fail(Errc::kInvalidArgument, "disk read|check|bench DISK …: see help disk");
+  constexpr std::string_view kUsage = "disk read|check|verify|fill|bench DISK …: see help disk";
+  if (arguments.words.size() < 3) return fail(Errc::kInvalidArgument, kUsage.data());
   BlockDevice* disk = devices::find_block(arguments.words[2]);
   if (disk == nullptr) return fail(Errc::kNotFound, "no such disk: lsblk lists them");
   std::string_view verb = arguments.words[1];
   u64 blocks = disk->geometry().blocks;
+  if (blocks == 0) return fail(Errc::kNotFound, "the disk is gone");
   if (verb == "bench") return bench_disk(*disk, TRY(number(arguments, 3, 256)), out);
+  if (verb == "verify") {
+    u64 seed = TRY(number(arguments, 3, 1));
+    u64 count = TRY(number(arguments, 4, 1000));
+    usize bytes = Verifier::kDeep * Verifier::kMostBlocks * disk->geometry().block_bytes;
+    return Verifier(*disk, TRY(Buffer::create(bytes)), seed, count).run(out);
+  }
   u64 first = TRY(number(arguments, 3, 0));
   if (first >= blocks) return fail(Errc::kOutOfRange, "past the end of the disk");
   if (verb == "read") return show_block(*disk, first, out);
   u64 count = TRY(number(arguments, 4, blocks - first));
   if (count > blocks - first) return fail(Errc::kOutOfRange, "past the end of the disk");
   if (verb == "check") return check_blocks(*disk, first, count, out);
-  return fail(Errc::kInvalidArgument, "disk read|check|bench DISK …: see help disk");
+  if (verb == "fill" && arguments.words.size() == 6)
+    return fill_blocks(*disk, first, count, TRY(number(arguments, 5, 1)), out);
+  return fail(Errc::kInvalidArgument, kUsage.data());
 }
-constexpr Command kDisk{"disk",
-                        "disk read|check|bench DISK [FIRST [COUNT]]",
-                        "reads a disk: a block in hex, a hash of blocks, or as fast as it goes",
-                        run_disk,
-                        "disk read vda 0       block 0 in hex and text\n"
-                        "disk check vda 0 100  FNV-1a hash of blocks 0 to 99; Ctrl-C stops\n"
-                        "disk bench vda 512    reads 512 MiB from the start and prints the rate",
-                        false,
-                        complete_disk};
+constexpr Command kDisk{
+    "disk",
+    "disk read|check|verify|fill|bench DISK [FIRST [COUNT [SEED]]]",
+    "reads a disk: a block in hex, a hash of blocks, or as fast as it goes",
+    run_disk,
+    "disk read vda 0          block 0 in hex and text\n"
+    "disk check vda 0 100     FNV-1a hash of blocks 0 to 99; Ctrl-C stops\n"
+    "disk verify vda 7 1000   SHA-256 of 1000 reads at random places, seed 7\n"
+    "disk fill vda 0 100 7    OVERWRITES 100 blocks with the numbers of seed 7\n"
+    "disk bench vda 512       reads 512 MiB from the start and prints the rate",
+    false,
+    complete_disk};
 CONSOLE_COMMAND(kDisk);
 
 }  // namespace

@@ -83,12 +83,7 @@ $(BUILD)/.setup/%: scripts/setup.sh
 .SECONDEXPANSION:
 
 # ---- compiling -----------------------------------------------------------------------------
-# __attribute__((target)) makes GCC 12 forget where the canary is: it would be read at %fs:0x28, null in
-# the kernel. These files hold loops over blocks and no buffers of foreign sizes.
-$(X86)/engine/arch/x86_64/simd/%.o: ENGINE_FLAGS += -fno-stack-protector
-$(filter $(X86)/engine/arch/x86_64/simd/%,$(ENGINE_OBJ)): Makefile
-
-$(X86)/engine/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
+$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | $(SETUP_DONE) $$(GENERATED)
 	$(call say,ENGINE,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@

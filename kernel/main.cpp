@@ -68,7 +68,7 @@ void kernel_main(BootInfo& boot) {
   sched::start_workers(static_cast<u32>(options::number(kThreads)));  // a worker a cpu
   trace::boot_mark("workers");
   devices::probe_all(boot);  // screen, keyboard, buses, disks, network
-  MUST(fs::watch_disks());       // mounts them under /disk as they appear
+  MUST(fs::watch_disks());   // mounts them under /disk as they appear
   trace::boot_mark("devices");
   console::run();  // what the options ask for, then the prompt; never returns
 }

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A campaign of damaged model files against the whole engine, under the sanitizers.
+//
+//   hostile_models COUNT [FIRST]     cases FIRST, FIRST + 1, ...; the number is the seed
+//
+// Every case is a small model that works, damaged in one of the ways of kWays, then planned, loaded
+// and asked for a token. Cases run in a child: one that dies is counted and the next child goes on
+// behind it. Exits with 1 when a case crashed, hung, leaked or took more memory than it may.
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "ai/engine/engine.h"
+#include "ai/gguf/writer.h"
+#include "ai/quant/types.h"
+#include "arch/host/memory.h"
+#include "tests/hosted/test_platform.h"
+#include "tests/hosted/test_tiny_model.h"
+
+// An allocation or a process beyond these is a report like any other.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "max_allocation_size_mb=256:hard_rss_limit_mb=1500:detect_leaks=0";
+}
+
+namespace {
+
+constexpr u64 kMostPageBytes = 64 * kMiB;
+constexpr unsigned kMostSeconds = 10;  // of a case
+constexpr const char* kFamilies[] = {"llama",   "gemma3", "qwen2moe",      "deepseek2-lite",
+                                     "mixtral", "mamba",  "phi3-longrope", "gpt2"};
+
+struct Seed {
+  std::vector<Byte> file;
+  std::vector<usize> numbers;  // where counts, lengths, dimensions, types, offsets and values lie
+  usize header = 0;            // bytes before the first tensor's data
+};
+
+struct Results {
+  volatile u64 next;  // case
+  volatile u64 loaded, answered, refused, leaked;
+};
+
+void add_tokens(ai::GgufWriter& out, u32 count, bool bytes_by_merges) {
+  std::vector<std::string> tokens, merges;
+  std::vector<i32> types;
+  std::vector<float> scores;
+  for (u32 i = 0; i < count; i++) {
+    char text[16];
+    bool letter = i >= 3 && i < 29;
+    std::snprintf(text, sizeof text, "%c%c", 'a' + static_cast<int>(i % 26),
+                  'a' + static_cast<int>(i / 26 % 26));
+    if (i < 3) std::snprintf(text, sizeof text, "<%u>", i);
+    if (letter) text[0] = static_cast<char>('a' + i - 3), text[1] = 0;
+    tokens.emplace_back(text);
+    if (i >= 29) merges.push_back(tokens.back().substr(0, 1) + " " + tokens.back().substr(1));
+    types.push_back(i == 0 ? 2 : i < 3 ? 3 : 1);
+    scores.push_back(-static_cast<float>(i));
+  }
+  std::vector<std::string_view> views(tokens.begin(), tokens.end()),
+      merge_views(merges.begin(), merges.end());
+  MUST(out.add_string("tokenizer.ggml.model", bytes_by_merges ? "gpt2" : "llama"));
+  if (bytes_by_merges) MUST(out.add_string("tokenizer.ggml.pre", "default"));
+  MUST(out.add_strings("tokenizer.ggml.tokens", views));
+  MUST(out.add_i32s("tokenizer.ggml.token_type", types));
+  if (bytes_by_merges) MUST(out.add_strings("tokenizer.ggml.merges", merge_views));
+  if (!bytes_by_merges) MUST(out.add_f32s("tokenizer.ggml.scores", scores));
+  MUST(out.add_u32("tokenizer.ggml.bos_token_id", 1));
+  MUST(out.add_u32("tokenizer.ggml.eos_token_id", 2));
+  MUST(out.add_string("tokenizer.chat_template",
+                      "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{% endfor %}"));
+}
+
+void find_numbers(Seed& seed) {
+  TestPlatform platform;
+  auto file = MUST(ai::GgufFile::parse(seed.file, platform));
+  auto at = [&](const void* p) {
+    return static_cast<usize>(static_cast<const Byte*>(p) - seed.file.data());
+  };
+  seed.numbers = {4, 8, 16};
+  for (usize i = 0; i < file->key_count(); i++) {
+    usize value = at(file->raw(i).data());
+    seed.numbers.push_back(at(file->key(i).data()) - sizeof(u64));
+    seed.numbers.push_back(value - sizeof(u32));
+    for (usize n = 0; n < std::min<usize>(file->raw(i).size(), 64); n += 4)
+      seed.numbers.push_back(value + n);
+  }
+  seed.header = seed.file.size();
+  for (const ai::GgufTensor& tensor : file->tensors()) {
+    usize info = at(tensor.name.data()) + tensor.name.size();
+    seed.numbers.push_back(at(tensor.name.data()) - sizeof(u64));
+    for (usize n = 0; n < 3 + 2 * usize{tensor.dimension_count} + 1; n++)
+      seed.numbers.push_back(info + 4 * n);
+    seed.header = std::min(seed.header, static_cast<usize>(tensor.offset));
+  }
+}
+
+// The family's random model with a tokenizer and a template.
+Seed make_seed(const char* family, bool merges) {
+  TinyModel tiny;
+  if (!make_tiny_model(family, tiny)) {
+    std::fprintf(stderr, "no model %s: run in the root of the repository\n", family);
+    std::exit(2);
+  }
+  TestPlatform platform;
+  auto file = MUST(ai::GgufFile::parse(tiny.file, platform));
+  ai::GgufWriter out;
+  for (usize i = 0; i < file->key_count(); i++)
+    if (!file->key(i).starts_with("tokenizer.")) MUST(out.copy(*file, i));
+  add_tokens(out, tiny.vocabulary, merges);
+  usize first = tiny.file.size();
+  for (const ai::GgufTensor& t : file->tensors()) first = std::min<usize>(first, t.offset);
+  for (const ai::GgufTensor& t : file->tensors())
+    MUST(out.add_tensor(t.name, {t.dimensions, t.dimension_count},
+                        ai::quant_info(t.view.type).ggml_type, t.offset - first));
+  Vector<Byte> header = MUST(out.finish());
+  Seed seed;
+  seed.file.assign(header.data(), header.data() + header.size());
+  seed.file.insert(seed.file.end(), tiny.file.begin() + static_cast<i64>(first), tiny.file.end());
+  find_numbers(seed);
+  return seed;
+}
+
+// ---- damage ----------------------------------------------------------------------------------
+using Random = std::mt19937_64;
+using Bytes = std::vector<Byte>;
+
+void flip_header_bits(Bytes& file, const Seed& seed, Random& random) {
+  for (u64 n = 1 + random() % 8; n > 0; n--)
+    file[random() % seed.header] ^= static_cast<Byte>(1u << random() % 8);
+}
+
+void flip_any_bits(Bytes& file, const Seed&, Random& random) {
+  for (u64 n = 1 + random() % 64; n > 0; n--)
+    file[random() % file.size()] ^= static_cast<Byte>(1u << random() % 8);
+}
+
+void cut(Bytes& file, const Seed& seed, Random& random) {
+  file.resize(random() % (random() % 2 == 0 ? seed.header : file.size()));
+}
+
+void hostile_numbers(Bytes& file, const Seed& seed, Random& random) {
+  constexpr u64 kValues[] = {0,          1,          2,           3,
+                             7,          31,         33,          255,
+                             4096,       65537,      1u << 20,    0x7fffffff,
+                             0x80000000, 0xffffffff, 0x100000000, 0x3fffffffffffffff,
+                             1ull << 62, 1ull << 63, ~u64{0},     ~u64{0} - 31,
+                             0x7fc00000, 0x7f800000, 0x3f800000,  0xff7fffff};
+  for (u64 n = 1 + random() % 3; n > 0; n--) {
+    usize at = seed.numbers[random() % seed.numbers.size()];
+    u64 value = kValues[random() % std::size(kValues)];
+    usize width = random() % 2 == 0 ? 4 : 8;
+    if (at + width <= file.size()) std::memcpy(file.data() + at, &value, width);
+  }
+}
+
+// A number a little off: what checks of plain sums let through.
+void nudge_numbers(Bytes& file, const Seed& seed, Random& random) {
+  for (u64 n = 1 + random() % 2; n > 0; n--) {
+    usize at = seed.numbers[random() % seed.numbers.size()];
+    u32 value = 0;
+    std::memcpy(&value, file.data() + at, sizeof value);
+    u32 step = 1u << random() % 7;
+    value = random() % 2 == 0 ? value + step : value - step;
+    std::memcpy(file.data() + at, &value, sizeof value);
+  }
+}
+
+void move_header_bytes(Bytes& file, const Seed& seed, Random& random) {
+  usize n = 1 + random() % 64;
+  usize from = random() % (seed.header - n), to = random() % (seed.header - n);
+  std::memmove(file.data() + to, file.data() + from, n);
+}
+
+void insert_or_erase(Bytes& file, const Seed& seed, Random& random) {
+  auto at = file.begin() + static_cast<i64>(random() % seed.header);
+  i64 n = static_cast<i64>(1 + random() % 40);
+  if (random() % 2 == 0) {
+    file.insert(at, static_cast<usize>(n), static_cast<Byte>(random()));
+  } else {
+    file.erase(at, at + n);
+  }
+}
+
+void wild_weights(Bytes& file, const Seed& seed, Random& random) {
+  constexpr u32 kValues[] = {0x7fc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 1, 0xffffffff};
+  for (u64 n = 1 + random() % 16; n > 0; n--) {
+    usize at = seed.header + random() % (file.size() - seed.header - 4);
+    std::memcpy(file.data() + at / 4 * 4, &kValues[random() % std::size(kValues)], 4);
+  }
+}
+
+constexpr struct {
+  const char* name;
+  void (*damage)(Bytes& file, const Seed& seed, Random& random);
+} kWays[] = {
+    {"bits of the header", flip_header_bits},
+    {"bits anywhere", flip_any_bits},
+    {"cut short", cut},
+    {"hostile numbers", hostile_numbers},
+    {"numbers a little off", nudge_numbers},
+    {"header bytes moved", move_header_bytes},
+    {"inserted or erased", insert_or_erase},
+    {"weights not finite", wild_weights},
+};
+
+// ---- a case ----------------------------------------------------------------------------------
+struct Sink final : ai::RequestSink {
+  void on_prefill(u32, u32) override {}
+  void on_token(const ai::TokenEvent&) override { tokens++; }
+  void on_end(ai::FinishReason, const ai::Timings&, const Error*) override { ended = true; }
+  u32 tokens = 0;
+  bool ended = false;
+};
+
+enum class Outcome : u8 { kRefused, kLoaded, kAnswered };
+
+Outcome try_file(Bytes& bytes) {
+  TestPlatform platform;
+  platform.page_limit = kMostPageBytes;
+  const ai::EngineOptions options{.context = 32, .max_requests = 2};
+  std::span<Byte> file(bytes);
+  bool planned = ai::Engine::plan_load({&file, 1}, platform, options).has_value();
+  auto engine = ai::Engine::load(file, platform, options);
+  if (!engine.has_value()) return Outcome::kRefused;
+  if (!planned) std::abort();  // the plan refuses what load() would refuse, and no more
+  Vector<ai::TokenId> prompt;
+  auto encoded = (*engine)->tokenizer().encode("the cat", ai::AddSpecial::kYes,
+                                               ai::ParseSpecial::kYes, prompt);
+  Sink sink;
+  ai::Request request{.prompt = prompt.view(), .max_tokens = 1, .ignore_end = true};
+  if (!encoded.has_value() || !(*engine)->submit(request, sink).has_value())
+    return Outcome::kLoaded;
+  while ((*engine)->step()) {
+  }
+  if (!sink.ended) std::abort();
+  return sink.tokens > 0 ? Outcome::kAnswered : Outcome::kLoaded;
+}
+
+void run_case(u64 number, const std::vector<Seed>& seeds, Results& results) {
+  Random random(number);
+  const Seed& seed = seeds[random() % seeds.size()];
+  Bytes file = seed.file;
+  kWays[number % std::size(kWays)].damage(file, seed, random);
+  i64 before = host::live_allocations();
+  switch (try_file(file)) {
+    case Outcome::kRefused:
+      results.refused = results.refused + 1;
+      break;
+    case Outcome::kLoaded:
+      results.loaded = results.loaded + 1;
+      break;
+    case Outcome::kAnswered:
+      results.answered = results.answered + 1;
+      break;
+  }
+  if (host::live_allocations() == before) return;
+  std::printf("case %llu leaks\n", static_cast<unsigned long long>(number));
+  results.leaked = results.leaked + 1;
+}
+
+[[noreturn]] void run_child(u64 end, const std::vector<Seed>& seeds, Results& results) {
+  while (results.next < end) {
+    alarm(kMostSeconds);
+    run_case(results.next, seeds, results);
+    results.next = results.next + 1;
+  }
+  std::fflush(stdout);
+  _exit(0);
+}
+
+std::vector<Seed> make_seeds() {
+  std::vector<Seed> seeds;
+  for (const char* family : kFamilies)
+    for (bool merges : {false, true}) {
+      seeds.push_back(make_seed(family, merges));
+      Bytes file = seeds.back().file;
+      if (try_file(file) == Outcome::kAnswered) continue;
+      std::fprintf(stderr, "%s does not work undamaged\n", family);
+      std::exit(2);
+    }
+  return seeds;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  u64 count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1000;
+  u64 first = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
+  std::vector<Seed> seeds = make_seeds();
+  void* shared =
+      mmap(nullptr, sizeof(Results), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) return 2;
+  Results& results = *new (shared) Results{};
+  results.next = first;
+  u64 crashed = 0, hung = 0;
+  while (results.next < first + count) {
+    std::fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) run_child(first + count, seeds, results);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) return 2;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+    bool late = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+    (late ? hung : crashed)++;
+    std::printf("case %llu (%s) %s\n", static_cast<unsigned long long>(results.next),
+                kWays[results.next % std::size(kWays)].name, late ? "hangs" : "crashes");
+    results.next = results.next + 1;
+  }
+  using Wide = unsigned long long;
+  std::printf(
+      "%llu cases: %llu refused, %llu loaded and answered, %llu loaded and gave an error, "
+      "%llu crashed, %llu hung, %llu leaked\n",
+      static_cast<Wide>(count), static_cast<Wide>(results.refused),
+      static_cast<Wide>(results.answered), static_cast<Wide>(results.loaded),
+      static_cast<Wide>(crashed), static_cast<Wide>(hung), static_cast<Wide>(results.leaked));
+  return crashed + hung + results.leaked == 0 ? 0 : 1;
+}

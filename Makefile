@@ -20,6 +20,10 @@ CLANGXX := $(CCACHE) clang++-19
 NASM := nasm
 
 .DEFAULT_GOAL := all
+# As many jobs as processors, unless -j says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 

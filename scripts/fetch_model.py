@@ -54,7 +54,7 @@ def main() -> None:
         sys.exit(f"fetch: no model {name!r}; known: {', '.join(table['model'])}")
     link = ROOT / "build/models" / model["file"]
     if "--path" in sys.argv:
-        print(link)
+        print(link.relative_to(ROOT))
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     target = CACHE / model["file"]

@@ -182,7 +182,6 @@ FAULTS = {
     "divide": (r"panic on CPU 0: .*divi", "run_fault"),
     "ud": (r"panic on CPU 0: .*(invalid|undefined)", "run_fault"),
     "ro-write": (r"panic on CPU 0: page fault: writ", "run_fault"),
-    "nx-exec": (r"panic on CPU 0: page fault: execution", "run_fault"),
     "nmi": (r"(?i)nmi|non-maskable", None),
     "stuck-worker": (r"watchdog: error: cpu 1 has not finished", "fault_stuck_worker"),
 }

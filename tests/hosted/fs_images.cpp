@@ -100,7 +100,8 @@ FileTree::FileTree(u32 count) {
   if (mkdtemp(name) == nullptr) std::abort();
   root = name;
   std::mt19937 random(count);
-  const std::string kDirectories[] = {"", "one/", "one/two of them/", "many/", "tiefe/sehr tief/unten/"};
+  const std::string kDirectories[] = {"", "one/", "one/two of them/", "many/",
+                                      "tiefe/sehr tief/unten/"};
   for (const std::string& d : kDirectories)
     if (!run_tool("mkdir -p '" + root + "/" + d + "'")) std::abort();
   for (u32 i = 0; i < count; i++) {

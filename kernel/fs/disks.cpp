@@ -3,6 +3,7 @@
 #include "kernel/fs/disks.h"
 
 #include "kernel/dev/registry.h"
+#include "kernel/fs/exfat.h"
 #include "kernel/fs/ext4.h"
 #include "kernel/fs/fat.h"
 #include "kernel/fs/iso9660.h"
@@ -29,7 +30,7 @@ Result<FileSystem*> open_as(Medium& medium) {
 // In this order: an ISO for USB sticks also looks like a partitioned disk, and what once was FAT
 // may still have its boot sector under an ext4.
 using Opener = Result<FileSystem*> (*)(Medium& medium);
-constexpr Opener kOpeners[] = {open_as<Ext4>, open_as<Fat>, open_as<Iso9660>};
+constexpr Opener kOpeners[] = {open_as<Ext4>, open_as<Exfat>, open_as<Fat>, open_as<Iso9660>};
 
 // Names and media of mounts live for ever, like the disks themselves.
 Result<void> mount_volume(std::string_view name, u32 number, Medium& medium) {

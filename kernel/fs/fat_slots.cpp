@@ -2,18 +2,22 @@
 // Implementation of the names in FAT directories.
 #include "kernel/fs/fat_slots.h"
 
+#include "kernel/base/utf8.h"
+#include "kernel/fs/code_page.h"
+
 namespace fs {
 namespace {
 
 constexpr u8 kLastLong = 0x40, kLowerBase = 0x08, kLowerExtension = 0x10;
 
-// A part of an 8.3 name without its padding. What is not ASCII depends on a code page: '?'.
+// A part of an 8.3 name without its padding.
 Result<void> append_short(String& out, std::string_view padded, bool lower) {
   while (padded.ends_with(' ')) padded.remove_suffix(1);
   for (char c : padded) {
-    if (static_cast<u8>(c) >= 0x80) c = '?';
-    if (lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    TRY(out.push_back(c));
+    u8 byte = static_cast<u8>(c);
+    u32 point = byte < 0x80 ? byte : kCodePage850[byte - 0x80];
+    char text[4];
+    TRY(out.append({text, utf8::encode(lower ? code_page_lower(point) : point, text)}));
   }
   return {};
 }

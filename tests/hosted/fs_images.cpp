@@ -9,14 +9,24 @@
 #include <fstream>
 #include <random>
 
+#include "kernel/fs/exfat.h"
 #include "kernel/fs/ext4.h"
 #include "kernel/fs/fat.h"
 #include "kernel/fs/iso9660.h"
+#include "tests/hosted/exfat_writer.h"
 #include "tests/hosted/test_files.h"
 
 namespace {
 
-constexpr u32 kFiles = 1500;
+// Files of an image: few in every run, 10,000 by `make test-images`.
+u32 file_count() {
+  const char* wanted = std::getenv("MARROW_IMAGE_FILES");
+  return wanted == nullptr ? 1000 : static_cast<u32>(std::atoi(wanted));
+}
+
+const char* image_size(u32 files) {
+  return files > 2000 ? "400M" : "96M";
+}
 
 std::string random_bytes(std::mt19937& random, usize size) {
   std::string text(size, 0);
@@ -77,7 +87,7 @@ void check_image(TestContext& test, const FileTree& tree) {
 void check_ext4(TestContext& test, const char* options, u32 files) {
   NEED_TOOL("mkfs.ext4");
   FileTree tree(files);
-  REQUIRE(run_tool("truncate -s 96M " + tree.image()));
+  REQUIRE(run_tool("truncate -s " + std::string(image_size(files)) + " " + tree.image()));
   REQUIRE(run_tool("mkfs.ext4 -q -F " + std::string(options) + " -d " + tree.root + " " +
                    tree.image()));
   check_image<fs::Ext4>(test, tree);
@@ -101,7 +111,9 @@ FileTree::FileTree(u32 count) {
   root = name;
   std::mt19937 random(count);
   const std::string kDirectories[] = {"", "one/", "one/two of them/", "many/",
-                                      "tiefe/sehr tief/unten/"};
+                                      "tiefe/äöü/日本/Größe der Überschrift/"};
+  for (u32 i = 0; i < count; i += 1500)
+    if (!run_tool("mkdir -p " + root + "/many/" + std::to_string(i / 1500))) std::abort();
   for (const std::string& d : kDirectories)
     if (!run_tool("mkdir -p '" + root + "/" + d + "'")) std::abort();
   for (u32 i = 0; i < count; i++) {
@@ -109,7 +121,7 @@ FileTree::FileTree(u32 count) {
     usize size = random() % 16 == 0 ? random() % 200'000 : random() % 6'000;
     std::string path = i % 7 == 0   ? "root file "
                        : i % 3 == 0 ? kDirectories[1 + random() % 4]
-                                    : "many/";
+                                    : "many/" + std::to_string(i / 1500) + "/";
     path += "File number " + std::to_string(i) + (i % 5 == 0 ? " with a longer näme.txt" : ".dat");
     std::string text = random_bytes(random, i % 97 == 0 ? 0 : size);
     write_host_file(root + "/" + path, text);
@@ -158,10 +170,10 @@ void expect_same_tree(TestContext& test, fs::FileSystem& system, const FileTree&
 }
 
 TEST(fs_images, ext4) {
-  check_ext4(test, "-b 4096", kFiles);
+  check_ext4(test, "-b 4096", file_count());
 }
 TEST(fs_images, ext4_with_small_blocks_and_inline_data) {
-  check_ext4(test, "-b 1024 -O inline_data,64bit,metadata_csum", kFiles);
+  check_ext4(test, "-b 1024 -O inline_data,64bit,metadata_csum", file_count());
 }
 TEST(fs_images, ext4_with_meta_groups) {
   check_ext4(test, "-b 1024 -O meta_bg,^resize_inode,metadata_csum_seed,metadata_csum", 200);
@@ -201,12 +213,51 @@ TEST(fs_images, fat16) {
   check_fat(test, "-F 16", "32M", 500);
 }
 TEST(fs_images, fat32) {
-  check_fat(test, "-F 32 -s 1", "64M", kFiles);
+  check_fat(test, "-F 32 -s 1", image_size(file_count()), file_count());
+}
+
+void check_exfat(TestContext& test, const char* options, u32 files) {
+  NEED_TOOL("mkfs.exfat");
+  NEED_TOOL("fsck.exfat");
+  FileTree tree(files);
+  REQUIRE(run_tool("truncate -s " + std::string(image_size(files)) + " " + tree.image()));
+  REQUIRE(run_tool("mkfs.exfat " + std::string(options) + " " + tree.image()));
+  Image image(tree.image());
+  REQUIRE(fill_exfat(image.bytes, tree.files));
+  write_host_file(tree.image(), image.bytes);
+  EXPECT(run_tool("fsck.exfat -n " + tree.image()));  // the writer is right, too
+  check_image<fs::Exfat>(test, tree);
+}
+
+TEST(fs_images, exfat) {
+  check_exfat(test, "-c 4K", file_count());
+}
+TEST(fs_images, exfat_with_large_clusters_and_damage) {
+  check_exfat(test, "-c 128K", 100);
+  NEED_TOOL("mkfs.exfat");
+  FileTree tree(5);
+  REQUIRE(run_tool("truncate -s 8M " + tree.image() + " && mkfs.exfat -c 4K " + tree.image()));
+  Image image(tree.image());
+  REQUIRE(fill_exfat(image.bytes, tree.files));
+  fs::MemoryMedium medium = image.medium();
+  {
+    auto system = fs::Exfat::mount(medium);
+    REQUIRE(system.has_value());
+    EXPECT((*system)->stat("ROOT FILE FILE number 0 WITH a longer NÄME.TXT").has_value());
+    u64 used = MUST((*system)->space()).total - MUST((*system)->space()).free;
+    EXPECT(used > 0 && used < 8 * kMiB);
+  }
+  image.bytes[4 + 64] ^= 1;  // among the zeros of the main boot region
+  EXPECT(fs::Exfat::mount(medium).has_value());
+  image.bytes[12 * 512 + 200] ^= 1;  // and of its backup
+  auto damaged = fs::Exfat::mount(medium);
+  REQUIRE(!damaged.has_value());
+  EXPECT(damaged.error().code == Errc::kCorrupt);
 }
 
 TEST(fs_images, iso9660_with_rock_ridge) {
   NEED_TOOL("xorriso");
-  FileTree tree(kFiles);
+  FileTree tree(file_count());
   REQUIRE(run_tool("mkdir -p " + tree.root + "/a/b/c/d/e/f/g/h/i/j"));
   write_host_file(tree.root + "/a/b/c/d/e/f/g/h/i/j/deep", "below eight levels");
   tree.files["a/b/c/d/e/f/g/h/i/j/deep"] = "below eight levels";

@@ -33,8 +33,9 @@ Result<void> EngineImpl::create_buffers() {
   StepLimits steps = Scheduler::step_limits(sizes_.limits);
   scheduler_ = TRY(Scheduler::create(platform_, store_, model, sizes_.limits));
   workspace_ = TRY(model.create_workspace(steps));
-  TRY(score_rows_.reserve(steps.logit_rows));
-  TRY(logits_.resize(usize{steps.logit_rows} * model.params().vocabulary));
+  TRY(score_rows_.reserve(steps.rows));
+  TRY(logits_.resize(
+      std::max<usize>(usize{steps.logit_rows} * model.params().vocabulary, model.params().width)));
   auto sampler = TRY(SamplerWorkspace::create(tokens.size(), sizes_.context));
   sampler_workspace_ = TRY(base::make<SamplerWorkspace>(std::move(sampler)));
   auto log_probabilities = TRY(LogProbabilities::create(tokens.size(), kMostLogprobs));
@@ -283,6 +284,35 @@ Result<void> EngineImpl::score_chunk(Sequence& sequence, std::span<float> state,
                                 log_probabilities_->top()});
   }
   return {};
+}
+
+Result<KvFileKey> EngineImpl::file_key() const {
+  if (stepping_) return fail(Errc::kBusy, "a step is being made");
+  if (parts_->model->state_bytes() > 0)
+    return fail(Errc::kUnsupported, "a recurrent model keeps no text that could be saved");
+  return KvFileKey{.model = parts_->info.fingerprint,
+                   .cache_type = static_cast<u32>(sizes_.kv_type),
+                   .vocabulary = parts_->tokenizer->size(),
+                   .context = sizes_.context};
+}
+
+Result<u32> EngineImpl::save(std::span<const TokenId> tokens, ByteSink& sink) {
+  KvFileKey key = TRY(file_key());
+  TRY(check_tokens(tokens, 0));
+  stepping_ = true;
+  Result<u32> saved = write_kv_file(store_, key, tokens, sink);
+  stepping_ = false;
+  scheduler_->remove_ended();
+  return saved;
+}
+
+Result<Vector<TokenId>> EngineImpl::restore(ByteSource& source) {
+  KvFileKey key = TRY(file_key());
+  stepping_ = true;
+  Result<Vector<TokenId>> tokens = read_kv_file(store_, key, source);
+  stepping_ = false;
+  scheduler_->remove_ended();
+  return tokens;
 }
 
 }  // namespace ai

@@ -13,6 +13,8 @@
 
 namespace ai {
 
+class ByteSink;  // ai/engine/kv_file.h
+class ByteSource;
 class ChatTemplate;
 class Grammar;
 
@@ -99,11 +101,22 @@ class ScoreSink {
   ~ScoreSink() = default;
 };
 
+// How the vectors of a text's tokens become the one of the text (embeddings).
+enum class Pooling : u8 {
+  kMean,
+  kFirst,  // "cls"
+  kLast,
+};
+
 struct ModelInfo {
   String name, architecture, quantization, licence;
   u64 parameters = 0, file_bytes = 0;
   u32 layers = 0, width = 0, heads = 0, kv_heads = 0, head_width = 0, ffn_width = 0;
   u32 vocabulary = 0, trained_context = 0, context = 0;
+  Pooling pooling = Pooling::kMean;  // as the file says; mean when it says nothing
+  // Of the weights' shapes and samples of their bytes: tells whether a saved text fits the model.
+  u64 fingerprint = 0;
+  bool ranks = false;  // a reranker: its answer is no vector, embed() refuses
 };
 
 // What loading takes, before it is taken (`model info`).
@@ -144,6 +157,20 @@ class Engine {
   // How probable each token of a text is, from the second on, with up to `top` alternatives; runs
   // to its end at once. kFull when running requests leave too few pages.
   virtual Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) = 0;
+  // The meaning of a text as info().width floats of length 1: what the final norm gives of its
+  // tokens, pooled. The same bits whatever else runs. Runs to its end at once, in chunks;
+  // Platform::breathe() is called meanwhile. kContextFull, kFull and kInvalidArgument as submit().
+  virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling,
+                             std::span<float> out) = 0;
+
+  // Writes what the prompt cache keeps of `tokens` (a text that was generated or read here), for
+  // restore() of any engine with this model and type of cache. Returns the positions that need not
+  // be read again. kUnsupported for a recurrent model.
+  virtual Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) = 0;
+  // Takes such a text back into the prompt cache and returns its tokens: a prompt that begins with
+  // them is read from there. kUnsupported for bytes of another model, cache or version, kCorrupt
+  // for damaged ones, kFull when too few pages are free.
+  virtual Result<Vector<TokenId>> restore(ByteSource& source) = 0;
 
   virtual u32 running() const = 0;
   virtual u32 queued() const = 0;

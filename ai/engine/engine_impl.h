@@ -2,6 +2,7 @@
 // The engine put together from its parts; tests put it together from others.
 #pragma once
 
+#include "ai/engine/kv_file.h"
 #include "ai/engine/scheduler.h"
 #include "ai/gguf/reader.h"
 #include "ai/text/chat_template.h"
@@ -21,6 +22,7 @@ struct EngineParts {
 // Limits and sizes that planning and loading must agree on.
 struct EngineSizes {
   u32 context = 0, pages = 0;
+  KvType kv_type = KvType::kF16;
   SchedulerLimits limits;
 };
 
@@ -56,6 +58,10 @@ class EngineImpl final : public Engine {
   void cancel(RequestId id) override;
   bool step() override;
   Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) override;
+  Result<void> embed(std::span<const TokenId> tokens, Pooling pooling,
+                     std::span<float> out) override;
+  Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) override;
+  Result<Vector<TokenId>> restore(ByteSource& source) override;
 
   u32 running() const override { return scheduler_->count(SessionState::kRunning); }
   u32 queued() const override { return scheduler_->count(SessionState::kQueued); }
@@ -91,6 +97,10 @@ class EngineImpl final : public Engine {
                            std::span<const TokenId> tokens, u32 top, ScoreSink& sink,
                            bool& wants_more);
 
+  Result<KvFileKey> file_key() const;
+  Result<void> embed_chunk(Sequence& sequence, std::span<float> state,
+                           std::span<const TokenId> tokens, Pooling pooling, std::span<float> sum);
+
   Platform& platform_;
   EngineSizes sizes_;
   base::Owner<EngineParts> parts_;
@@ -101,7 +111,7 @@ class EngineImpl final : public Engine {
   base::Owner<SamplerWorkspace> sampler_workspace_;
   base::Owner<LogProbabilities> log_probabilities_;
   base::Owner<SessionContext> session_context_;
-  Vector<BatchRow> score_rows_;
+  Vector<BatchRow> score_rows_;  // of score() and embed()
   StepCosts costs_;
   RequestId last_id_ = 0;
   bool stepping_ = false;   // sessions that end stay in place

@@ -42,6 +42,7 @@ class KvStore {
 
   const PagePool& pool() const { return pool_; }
   Byte* memory() { return pool_.data(0); }
+  std::span<Byte> page(PageId page) { return {pool_.data(page), pool_.page_bytes()}; }
   u32 page_positions() const { return page_positions_; }
   u32 pages_for(u32 positions) const { return (positions + page_positions_ - 1) / page_positions_; }
   u32 available() const { return pool_.free() + pool_.idle(); }

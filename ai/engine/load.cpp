@@ -78,6 +78,46 @@ const char* main_quantization(const GgufFile& file) {
   return quant_info(static_cast<QuantType>(most)).name;
 }
 
+// Before a weight is rewritten: names, types and shapes of all tensors, the first bytes of each,
+// and the model's own keys.
+u64 fingerprint_of(const Opened& opened, u32 context) {
+  constexpr usize kSample = 4096;
+  u64 h = 0xcbf29ce484222325;  // FNV-1a
+  auto add = [&](std::span<const Byte> bytes) {
+    for (Byte b : bytes) h = (h ^ b) * 0x100000001b3;
+  };
+  const GgufFile& file = *opened.file;
+  for (usize i = 0; i < file.key_count(); i++)
+    if (file.key(i).starts_with(opened.params.name)) add(file.raw(i));
+  for (const GgufTensor& t : file.tensors()) {
+    add({reinterpret_cast<const Byte*>(t.name.data()), t.name.size()});
+    add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
+    h = (h ^ static_cast<u64>(t.view.type)) * 0x100000001b3;
+    add(t.view.data.first(std::min(t.view.data.size(), kSample)));
+  }
+  // Which of two sets of turns is used depends on the context.
+  if (opened.params.rope.scaling == RopeScaling::kLongRope &&
+      context > opened.params.rope.original_context)
+    h = ~h;
+  return h;
+}
+
+// As llama.cpp numbers them: 0 none, 1 mean, 2 first ("cls"), 3 last, 4 rank.
+Result<void> describe_pooling(const GgufFile& file, ModelInfo& info) {
+  char key[96];
+  u64 kind = TRY(
+      file.get_u64(base::format_into(key, "{}.pooling_type", info.architecture.view()), u64{0}));
+  constexpr Pooling kKinds[] = {Pooling::kMean, Pooling::kMean, Pooling::kFirst, Pooling::kLast,
+                                Pooling::kMean};
+  if (kind >= std::size(kKinds)) {
+    log(file.platform(), LogLevel::kError, "key '{}' is {}, expected 0 to 4", key, kind);
+    return fail(Errc::kUnsupported, "an unknown way of pooling");
+  }
+  info.pooling = kKinds[kind];
+  info.ranks = kind == 4;
+  return {};
+}
+
 Result<ModelInfo> describe(const Opened& opened, Parts parts) {
   const GgufFile& file = *opened.file;
   const Hyperparameters& p = opened.params;
@@ -98,6 +138,7 @@ Result<ModelInfo> describe(const Opened& opened, Parts parts) {
   info.ffn_width = p.ffn_width;
   info.vocabulary = p.vocabulary;
   info.trained_context = p.trained_context;
+  TRY(describe_pooling(file, info));
   return info;
 }
 
@@ -136,6 +177,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   EngineSizes sizes = TRY(choose_sizes(options, sizes_of(opened, parts), platform, ready->plan));
   ready->info = TRY(describe(opened, parts));
   ready->info.context = sizes.context;
+  ready->info.fingerprint = fingerprint_of(opened, sizes.context);
   ready->tokenizer = std::move(opened.tokenizer);
   ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.

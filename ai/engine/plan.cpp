@@ -95,7 +95,7 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
         pages * model.page_positions);
     return fail(Errc::kOutOfMemory, "the KV pool is smaller than one context");
   }
-  return EngineSizes{plan.context, static_cast<u32>(pages), sizing.limits};
+  return EngineSizes{plan.context, static_cast<u32>(pages), options.kv_type, sizing.limits};
 }
 
 }  // namespace ai

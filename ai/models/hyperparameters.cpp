@@ -204,6 +204,8 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
     return fail(Errc::kUnsupported, "model: unknown architecture");
   }
   ParamReader reader(file, p.name);
+  bool causal = TRY(reader.flag("attention.causal", true));
+  if (!causal) return reader.refuse("attention.causal", "true: no text is read backwards here");
   TRY(read_shape(reader, p));
   TRY(read_epsilon(reader, p));
   TRY(read_rope(reader, p));

@@ -146,10 +146,15 @@ class LoadedModel final : public Model {
   Result<base::Owner<Workspace>> create_workspace(const StepLimits& limits) const override;
   Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                        Workspace& workspace, std::span<float> logits) override;
+  Result<void> forward_hidden(std::span<const BatchRow> rows, std::span<const KvView> sequences,
+                              Workspace& workspace, std::span<float> hidden) override;
 
  private:
+  // `room` is what the caller has for results, `width` what each row that wants one takes.
   Result<void> check_batch(std::span<const BatchRow> rows, std::span<const KvView> sequences,
-                           const StepWorkspace& workspace, usize logits) const;
+                           const StepWorkspace& workspace, usize room, usize width) const;
+  Result<void> run_layers(Step& step);
+  Rows norm_wanted(Step& step);
   Result<void> write_logits(Step& step, std::span<float> logits);
 
   ModelParts m_;
@@ -168,7 +173,8 @@ Result<base::Owner<Workspace>> LoadedModel::create_workspace(const StepLimits& l
 
 Result<void> LoadedModel::check_batch(std::span<const BatchRow> rows,
                                       std::span<const KvView> sequences,
-                                      const StepWorkspace& workspace, usize logits) const {
+                                      const StepWorkspace& workspace, usize room,
+                                      usize width) const {
   if (rows.empty() || rows.size() > workspace.layout.rows)
     return fail(Errc::kInvalidArgument, "model: more rows than the workspace was made for");
   usize wanted = 0;
@@ -185,16 +191,38 @@ Result<void> LoadedModel::check_batch(std::span<const BatchRow> rows,
       return fail(Errc::kInvalidArgument, "model: a sequence without its state");
     wanted += row.wants_logits ? 1 : 0;
   }
-  if (logits < wanted * m_.params.vocabulary)
-    return fail(Errc::kInvalidArgument, "model: no room for the logits");
+  if (room < wanted * width) return fail(Errc::kInvalidArgument, "model: no room for the results");
   return {};
 }
 
 Result<void> LoadedModel::forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                                   Workspace& workspace, std::span<float> logits) {
   auto& own = static_cast<StepWorkspace&>(workspace);
-  TRY(check_batch(rows, sequences, own, logits.size()));
+  TRY(check_batch(rows, sequences, own, logits.size(), m_.params.vocabulary));
   Step step(m_, own, rows, sequences);
+  TRY(run_layers(step));
+  return write_logits(step, logits);
+}
+
+Result<void> LoadedModel::forward_hidden(std::span<const BatchRow> rows,
+                                         std::span<const KvView> sequences, Workspace& workspace,
+                                         std::span<float> hidden) {
+  auto& own = static_cast<StepWorkspace&>(workspace);
+  TRY(check_batch(rows, sequences, own, hidden.size(), m_.params.width));
+  Step step(m_, own, rows, sequences);
+  TRY(run_layers(step));
+  Rows chosen = norm_wanted(step);
+  for (u32 row = 0; row < chosen.count; row++)
+    for (u32 i = 0; i < m_.params.width; i++) {
+      float value = chosen[row][i];
+      if (value - value != 0)
+        return fail(Errc::kCorrupt, "model: a number behind the final norm is not finite");
+      hidden[usize{row} * m_.params.width + i] = value;
+    }
+  return {};
+}
+
+Result<void> LoadedModel::run_layers(Step& step) {
   step.embed();
   for (u32 layer = 0; layer < m_.params.layers; layer++) {
     m_.params.architecture->layer(step, layer);
@@ -204,19 +232,24 @@ Result<void> LoadedModel::forward(std::span<const BatchRow> rows, std::span<cons
     }
     m_.platform.breathe();
   }
-  return write_logits(step, logits);
+  return {};
 }
 
-// Final norm and the output matrix, for the rows that want it: those are moved together first.
-Result<void> LoadedModel::write_logits(Step& step, std::span<float> logits) {
-  const Hyperparameters& p = m_.params;
+// The final norm of the rows that want a result, moved together.
+Rows LoadedModel::norm_wanted(Step& step) {
   Rows chosen = step.normed;
   chosen.count = 0;
   for (u32 row = 0; row < step.batch().size(); row++) {
     if (!step.batch()[row].wants_logits) continue;
-    step.norm_vector(m_.weights.output_norm, step.x[row], chosen[chosen.count], p.width);
+    step.norm_vector(m_.weights.output_norm, step.x[row], chosen[chosen.count], m_.params.width);
     chosen.count++;
   }
+  return chosen;
+}
+
+Result<void> LoadedModel::write_logits(Step& step, std::span<float> logits) {
+  const Hyperparameters& p = m_.params;
+  Rows chosen = norm_wanted(step);
   if (chosen.count == 0) return {};
   Rows out{logits.data(), p.vocabulary, chosen.count};
   step.multiply(chosen, {{m_.weights.output, out}});

@@ -74,6 +74,10 @@ class Model {
   // rows are cut into steps and whatever else is in the step.
   virtual Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                                Workspace& workspace, std::span<float> logits) = 0;
+  // The same, but instead of logits what the final norm makes of those rows: params().width each.
+  virtual Result<void> forward_hidden(std::span<const BatchRow> rows,
+                                      std::span<const KvView> sequences, Workspace& workspace,
+                                      std::span<float> hidden) = 0;
 };
 
 // The byte plan before loading (engine: `model info`), without touching a weight.

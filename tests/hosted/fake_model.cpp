@@ -42,10 +42,24 @@ FakeModel::FakeModel(const FakeBehaviour& behaviour, TestPlatform& platform)
     : behaviour_(behaviour), platform_(platform) {
   params_.vocabulary = kFakeVocabulary + 3;  // padding, as real models have
   params_.trained_context = 256;
+  params_.width = kFakeWidth;
 }
 
 Result<base::Owner<ai::Workspace>> FakeModel::create_workspace(const ai::StepLimits&) const {
   return TRY(base::make<NoWorkspace>());
+}
+
+u64 FakeModel::advance(const ai::BatchRow& row, const ai::KvView& view) {
+  if (behaviour_.recurrent) {
+    u64* slot = reinterpret_cast<u64*>(view.state.data());
+    return *slot = after(row.position == 0 ? 0 : *slot, row.token);
+  }
+  auto slot = [&](u32 position) {
+    Byte* page = view.pool + view.pages[position / kFakePagePositions] * kv_page_bytes();
+    return reinterpret_cast<u64*>(page) + position % kFakePagePositions;
+  };
+  u64 state = after(row.position == 0 ? 0 : *slot(row.position - 1), row.token);
+  return *slot(row.position) = state;
 }
 
 Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
@@ -54,19 +68,7 @@ Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
   fake_steps.push_back({static_cast<u32>(rows.size()), static_cast<u32>(sequences.size())});
   bool poisoned = false;
   for (const ai::BatchRow& row : rows) {
-    const ai::KvView& view = sequences[row.sequence];
-    u64 state = 0;
-    if (behaviour_.recurrent) {
-      u64* slot = reinterpret_cast<u64*>(view.state.data());
-      state = *slot = after(row.position == 0 ? 0 : *slot, row.token);
-    } else {
-      auto slot = [&](u32 position) {
-        Byte* page = view.pool + view.pages[position / kFakePagePositions] * kv_page_bytes();
-        return reinterpret_cast<u64*>(page) + position % kFakePagePositions;
-      };
-      state = after(row.position == 0 ? 0 : *slot(row.position - 1), row.token);
-      *slot(row.position) = state;
-    }
+    u64 state = advance(row, sequences[row.sequence]);
     poisoned |= row.token == behaviour_.poison;
     if (!row.wants_logits) continue;
     for (u32 id = 0; id < params_.vocabulary; id++)
@@ -77,6 +79,22 @@ Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
   }
   platform_.breathe();
   if (poisoned) return fail(Errc::kCorrupt, "a logit is not finite");
+  return {};
+}
+
+Result<void> FakeModel::forward_hidden(std::span<const ai::BatchRow> rows,
+                                       std::span<const ai::KvView> sequences, ai::Workspace&,
+                                       std::span<float> hidden) {
+  fake_steps.push_back({static_cast<u32>(rows.size()), static_cast<u32>(sequences.size())});
+  for (const ai::BatchRow& row : rows) {
+    u64 state = advance(row, sequences[row.sequence]);
+    if (row.token == behaviour_.poison) return fail(Errc::kCorrupt, "a number is not finite");
+    if (!row.wants_logits) continue;
+    for (u32 i = 0; i < params_.width; i++)
+      hidden[i] = static_cast<float>(after(state, i) >> 40) / (1 << 23) - 1;  // [-1, 1)
+    hidden = hidden.subspan(params_.width);
+  }
+  platform_.breathe();
   return {};
 }
 

@@ -9,7 +9,7 @@
 #include "ai/engine/engine_impl.h"
 #include "tests/hosted/test_platform.h"
 
-constexpr u32 kFakeVocabulary = 64, kFakePagePositions = 4;
+constexpr u32 kFakeVocabulary = 64, kFakePagePositions = 4, kFakeWidth = 12;
 constexpr ai::TokenId kFakeBos = 0, kFakeEnd = 1;
 
 class FakeTokenizer final : public ai::Tokenizer {
@@ -46,8 +46,12 @@ class FakeModel final : public ai::Model {
   Result<base::Owner<ai::Workspace>> create_workspace(const ai::StepLimits&) const override;
   Result<void> forward(std::span<const ai::BatchRow> rows, std::span<const ai::KvView> sequences,
                        ai::Workspace& workspace, std::span<float> logits) override;
+  Result<void> forward_hidden(std::span<const ai::BatchRow> rows,
+                              std::span<const ai::KvView> sequences, ai::Workspace& workspace,
+                              std::span<float> hidden) override;
 
  private:
+  u64 advance(const ai::BatchRow& row, const ai::KvView& view);
   ai::Hyperparameters params_;
   FakeBehaviour behaviour_;
   TestPlatform& platform_;

@@ -2,6 +2,7 @@
 // An engine that says what a test wants it to say, a machine around it, and a reply that listens.
 #pragma once
 
+#include "ai/engine/kv_file.h"
 #include "ai/openai/service.h"
 #include "tests/hosted/grammar_fake.h"
 
@@ -59,6 +60,23 @@ class ApiTestEngine final : public ai::Engine {
   u64 kv_pages_used() const override { return jobs_.size(); }
   u64 kv_pages_cached() const override { return 0; }
   void forget_prompts() override {}
+
+  Result<u32> save(std::span<const ai::TokenId> tokens, ai::ByteSink& sink) override {
+    TRY(sink.write({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
+    return static_cast<u32>(tokens.size());
+  }
+  Result<Vector<ai::TokenId>> restore(ai::ByteSource& source) override {
+    Vector<ai::TokenId> tokens;  // two, whatever was saved
+    TRY(tokens.resize(2));
+    TRY(source.read({reinterpret_cast<Byte*>(tokens.data()), 2 * sizeof(ai::TokenId)}));
+    return tokens;
+  }
+  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
+                     std::span<float> out) override {
+    if (tokens.empty()) return fail(Errc::kInvalidArgument, "the prompt is empty");
+    for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
+    return {};
+  }
 
   const char* refuse = nullptr;
   ai::SamplerParams last_sampling;

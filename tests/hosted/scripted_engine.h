@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ai/engine/engine.h"
+#include "ai/engine/kv_file.h"
 #include "ai/text/chat_template.h"
 #include "console/engine_service.h"
 
@@ -41,6 +42,7 @@ class ScriptedEngine final : public ai::Engine {
  public:
   explicit ScriptedEngine(u32 context = 1000) {
     info_.context = context;
+    info_.width = 4;
     static_cast<void>(info_.name.assign("Fake"));
     plan_.context = context;
   }
@@ -89,6 +91,24 @@ class ScriptedEngine final : public ai::Engine {
     ai::TokenLogprob best[] = {{'x', -100'000}, {'y', -2'000'000}};
     sink.on_score({static_cast<u32>(tokens.size()), ai::Tokenizer::kNoToken, 0,
                    std::span(best).first(std::min<usize>(top, 2))});
+    return {};
+  }
+  Result<u32> save(std::span<const ai::TokenId> tokens, ai::ByteSink& sink) override {
+    TRY(sink.write({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
+    return static_cast<u32>(tokens.size());
+  }
+  Result<Vector<ai::TokenId>> restore(ai::ByteSource& source) override {
+    Vector<ai::TokenId> tokens;  // two, whatever was saved
+    TRY(tokens.resize(2));
+    TRY(source.read({reinterpret_cast<Byte*>(tokens.data()), 2 * sizeof(ai::TokenId)}));
+    return tokens;
+  }
+  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
+                     std::span<float> out) override {
+    if (tokens.empty() || out.size() != info_.width)
+      return fail(Errc::kInvalidArgument, "the prompt is empty");
+    // The first letter decides: a vector of length 1 along one axis.
+    for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
     return {};
   }
   u32 running() const override { return static_cast<u32>(running_.size()); }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Writes and reads saved texts; nothing of a file is known to the cache before all of it is right.
+#include "ai/engine/kv_file.h"
+
+#include "kernel/base/bytes.h"
+
+namespace ai {
+namespace {
+
+constexpr u32 kVersion = 1;
+constexpr u32 kChunk = 4096;  // bytes on the stack
+
+struct Head {
+  char magic[8];
+  u32 version, cache_type;
+  u64 model;
+  u32 page_positions, tokens;
+  u64 page_bytes;
+  u32 pages, zero;
+};
+static_assert(sizeof(Head) == 48);
+constexpr char kMagic[8] = {'M', 'a', 'r', 'r', 'o', 'w', 'K', 'V'};
+
+class Checksum {
+ public:
+  void add(std::span<const Byte> bytes) {
+    usize i = 0;
+    for (; i + sizeof(u64) <= bytes.size(); i += sizeof(u64))
+      mix(base::load<u64>(bytes.data() + i));
+    for (; i < bytes.size(); i++) mix(bytes[i]);
+  }
+  u64 value() const { return value_; }
+
+ private:
+  void mix(u64 v) {
+    value_ = (value_ ^ v) * 0x100000001b3;
+    value_ ^= value_ >> 32;  // else the high bits of a word never reach the low ones
+  }
+  u64 value_ = 0xcbf29ce484222325;
+};
+
+template <class T>
+std::span<const Byte> bytes_of(const T& value) {
+  return {reinterpret_cast<const Byte*>(&value), sizeof value};
+}
+
+class Writer {
+ public:
+  explicit Writer(ByteSink& sink) : sink_(sink) {}
+  Result<void> put(std::span<const Byte> bytes) {
+    sum_.add(bytes);
+    return sink_.write(bytes);
+  }
+  Result<void> put_sum() {
+    u64 value = sum_.value();
+    return sink_.write(bytes_of(value));
+  }
+
+ private:
+  ByteSink& sink_;
+  Checksum sum_;
+};
+
+class Reader {
+ public:
+  explicit Reader(ByteSource& source) : source_(source) {}
+  Result<void> get(std::span<Byte> out) {
+    TRY(source_.read(out));
+    sum_.add(out);
+    return {};
+  }
+  Result<void> skip(u64 bytes) {
+    Byte part[kChunk];
+    for (; bytes > 0; bytes -= std::min<u64>(bytes, kChunk))
+      TRY(get({part, static_cast<usize>(std::min<u64>(bytes, kChunk))}));
+    return {};
+  }
+  Result<void> check_sum() {
+    u64 stored = 0;
+    TRY(source_.read({reinterpret_cast<Byte*>(&stored), sizeof stored}));
+    if (stored != sum_.value()) return fail(Errc::kCorrupt, "a saved text with damaged bytes");
+    return {};
+  }
+
+ private:
+  ByteSource& source_;
+  Checksum sum_;
+};
+
+Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key) {
+  if (std::memcmp(head.magic, kMagic, sizeof kMagic) != 0)
+    return fail(Errc::kCorrupt, "not a saved text");
+  if (head.version != kVersion) return fail(Errc::kUnsupported, "saved by another version");
+  if (head.model != key.model) return fail(Errc::kUnsupported, "saved with another model");
+  if (head.cache_type != key.cache_type || head.page_positions != store.page_positions() ||
+      head.page_bytes != store.pool().page_bytes())
+    return fail(Errc::kUnsupported, "saved with another type of KV cache");
+  if (head.tokens == 0 || head.zero != 0) return fail(Errc::kCorrupt, "a saved text of no tokens");
+  if (head.tokens > key.context)
+    return fail(Errc::kContextFull, "the saved text exceeds the available context size");
+  if (head.pages > head.tokens / head.page_positions)
+    return fail(Errc::kCorrupt, "a saved text with more pages than tokens");
+  return {};
+}
+
+Result<Vector<TokenId>> read_tokens(Reader& reader, const Head& head, const KvFileKey& key) {
+  Vector<TokenId> tokens;
+  TRY(tokens.resize(head.tokens));
+  std::span<TokenId> all = tokens.view();
+  TRY(reader.get({reinterpret_cast<Byte*>(all.data()), all.size_bytes()}));
+  for (TokenId id : all)
+    if (id >= key.vocabulary)
+      return fail(Errc::kCorrupt, "a saved text with a token beyond the vocabulary");
+  return tokens;
+}
+
+// Pages the store knows already are passed over, the others are filled.
+Result<void> read_pages(KvStore& store, Sequence& sequence, std::span<const TokenId> tokens,
+                        u32 pages, Reader& reader) {
+  u32 positions = pages * store.page_positions();
+  store.adopt(sequence, tokens, positions);
+  u32 known = sequence.known_pages;
+  TRY(reader.skip(known * u64{store.pool().page_bytes()}));
+  TRY(store.extend(sequence, positions));
+  for (u32 page = known; page < pages; page++) TRY(reader.get(store.page(sequence.pages[page])));
+  TRY(reader.check_sum());
+  store.commit(sequence, tokens, positions, true);
+  return {};
+}
+
+}  // namespace
+
+Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const TokenId> tokens,
+                          ByteSink& sink) {
+  if (tokens.empty() || tokens.size() > key.context)
+    return fail(Errc::kInvalidArgument, "no text that could be saved");
+  u32 positions = store.match(tokens), pages = store.pages_for(positions);
+  Sequence sequence;  // holds the pages while they are written
+  TRY(sequence.pages.reserve(pages));
+  store.adopt(sequence, tokens, positions);
+  Head head{.magic = {},
+            .version = kVersion,
+            .cache_type = key.cache_type,
+            .model = key.model,
+            .page_positions = store.page_positions(),
+            .tokens = static_cast<u32>(tokens.size()),
+            .page_bytes = store.pool().page_bytes(),
+            .pages = pages,
+            .zero = 0};
+  std::memcpy(head.magic, kMagic, sizeof kMagic);
+  Writer writer(sink);
+  Result<void> done = writer.put(bytes_of(head));
+  if (done.has_value())
+    done = writer.put({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()});
+  for (u32 page = 0; done.has_value() && page < pages; page++)
+    done = writer.put(store.page(sequence.pages[page]));
+  if (done.has_value()) done = writer.put_sum();
+  store.end(sequence, tokens, false);
+  TRY(std::move(done));
+  return positions;
+}
+
+Result<Vector<TokenId>> read_kv_file(KvStore& store, const KvFileKey& key, ByteSource& source) {
+  Reader reader(source);
+  Head head;
+  TRY(reader.get({reinterpret_cast<Byte*>(&head), sizeof head}));
+  TRY(check(head, store, key));
+  Vector<TokenId> tokens = TRY(read_tokens(reader, head, key));
+  Sequence sequence;
+  TRY(sequence.pages.reserve(head.pages));
+  Result<void> done = read_pages(store, sequence, tokens.view(), head.pages, reader);
+  store.end(sequence, tokens.view(), done.has_value());
+  TRY(std::move(done));
+  return tokens;
+}
+
+}  // namespace ai

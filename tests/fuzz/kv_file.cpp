@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Saved texts: any bytes give an error or a text whose pages are known, and the books balance.
+#include "ai/engine/kv_file.h"
+#include "kernel/base/bytes.h"
+#include "tests/hosted/test_platform.h"
+
+namespace {
+
+constexpr u32 kPages = 16, kPositions = 4;
+constexpr usize kPageBytes = 64;
+
+struct Stored final : ai::ByteSource {
+  explicit Stored(std::span<const Byte> all) : reader(all) {}
+  Result<void> read(std::span<Byte> out) override {
+    std::span<const Byte> part = TRY(reader.read_bytes(out.size()));
+    std::copy(part.begin(), part.end(), out.begin());
+    return {};
+  }
+  base::ByteReader reader;
+};
+
+// FNV-1a as the format has it, so that the fuzzer gets past the sum: over the pieces that are read.
+u64 sum_of(std::span<const Byte> bytes, usize tokens, usize pages) {
+  u64 value = 0xcbf29ce484222325;
+  auto mix = [&](u64 v) {
+    value = (value ^ v) * 0x100000001b3;
+    value ^= value >> 32;
+  };
+  usize at = 0;
+  auto piece = [&](usize size) {
+    usize end = at + size;
+    for (; at + 8 <= end; at += 8) mix(base::load<u64>(bytes.data() + at));
+    for (; at < end; at++) mix(bytes[at]);
+  };
+  piece(48), piece(tokens * 4);
+  for (usize page = 0; page < pages; page++) piece(kPageBytes);
+  return value;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
+  if (size == 0) return 0;
+  TestPlatform platform;
+  auto store = ai::KvStore::create(platform, kPages, kPageBytes, kPositions);
+  if (!store.has_value()) return 0;
+  const ai::KvFileKey key{.model = 0, .cache_type = 0, .vocabulary = 256, .context = 40};
+  bool repair = data[0] % 2 == 1;
+  std::vector<Byte> bytes(data + 1, data + size);
+  if (repair && bytes.size() >= 48) {
+    std::memcpy(bytes.data(), "MarrowKV\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24);
+    base::store(bytes.data() + 24, kPositions);
+    base::store(bytes.data() + 32, u64{kPageBytes});
+    u32 tokens = base::load<u32>(bytes.data() + 28) % 48;
+    u32 pages = base::load<u32>(bytes.data() + 40) % 16;
+    base::store(bytes.data() + 28, tokens), base::store(bytes.data() + 40, pages);
+    usize end = 48 + tokens * 4 + pages * kPageBytes;
+    bytes.resize(end + 8);
+    for (u32 i = 0; i < tokens; i++) std::memset(bytes.data() + 48 + 4 * i + 1, 0, 3);
+    base::store(bytes.data() + end, sum_of(bytes, tokens, pages));
+  }
+  for (int times = 0; times < 2; times++) {
+    Stored stored(bytes);
+    auto tokens = ai::read_kv_file(*store, key, stored);
+    ASSERT(store->consistent() && store->pool().held() == 0);
+    if (tokens.has_value()) ASSERT(tokens->size() <= key.context);
+    // Damaged bytes are damaged the second time too, right ones right.
+    static bool first;
+    if (times == 0) first = tokens.has_value();
+    ASSERT(tokens.has_value() == first);
+  }
+  return 0;
+}

@@ -4,6 +4,7 @@
 
 #include "console/command.h"
 #include "console/io.h"
+#include "console/net_bench.h"
 #include "kernel/net/stack.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -34,12 +35,17 @@ Result<void> run_ss(const Arguments&, base::Writer& out) {
 constexpr Command kSs{"ss", "ss", "connections and open ports", run_ss};
 CONSOLE_COMMAND(kSs);
 
-Result<void> run_net(const Arguments&, base::Writer& out) {
+Result<void> run_net(const Arguments& arguments, base::Writer& out) {
   TRY(need_stack());
+  if (arguments.words.size() > 1 && arguments.words[1] == "bench")
+    return run_net_bench(arguments, out);
   net::describe_counters(out);
   return {};
 }
-constexpr Command kNet{"net", "net", "what each protocol counted, and the time of day", run_net};
+constexpr Command kNet{"net", "net [bench HOST PORT send|receive|echo [MIB|ROUNDS]]",
+                       "what each protocol counted, and the time of day; TCP throughput", run_net,
+                       "net bench needs a peer that knows the bytes: scripts/compare_linux.py has\n"
+                       "one. MIB is 64 unless told, ROUNDS of an echo 1000. Ctrl-C stops."};
 CONSOLE_COMMAND(kNet);
 
 // ---- ping -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "arch/host/event_loop.h"
+#include "kernel/base/containers.h"
 #include "kernel/base/format.h"
 
 namespace host {
@@ -20,8 +21,11 @@ namespace {
 
 struct Shared {
   int epoll = -1;
-  void (*wake)(void*) = nullptr;
-  void* context = nullptr;
+  struct Wake {
+    void (*call)(void*);
+    void* context;
+  };
+  StaticVector<Wake, 8> wakes;
 };
 Shared shared;
 
@@ -30,7 +34,7 @@ void on_ready(void*) {
   // Taking the events re-arms them; whoever is woken looks at every socket.
   while (epoll_wait(shared.epoll, events, 64, 0) == 64) {
   }
-  if (shared.wake != nullptr) shared.wake(shared.context);
+  for (const Shared::Wake& wake : shared.wakes) wake.call(wake.context);
 }
 
 void add_to_epoll(int fd) {
@@ -152,8 +156,9 @@ class HostNetwork final : public net::Network {
     return open(AF_INET, reinterpret_cast<sockaddr*>(&v4), sizeof v4);  // a host without IPv6
   }
   void on_activity(void (*wake)(void*), void* context) override {
-    shared.wake = wake;
-    shared.context = context;
+    for (const Shared::Wake& known : shared.wakes)
+      if (known.call == wake && known.context == context) return;
+    ASSERT(shared.wakes.push_back({wake, context}));  // each caller in the tree asks once
   }
   std::string_view address(u32 index) const override { return index == 0 ? "127.0.0.1" : ""; }
 

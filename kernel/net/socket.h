@@ -33,7 +33,7 @@ class Network {
  public:
   // `address` is a literal IPv4 or IPv6 address; "" means every address of this machine.
   virtual Result<base::Owner<Listener>> listen(std::string_view address, u16 port) = 0;
-  // Calls wake(context), in interrupt style, when any socket may have news.
+  // Calls wake(context), in interrupt style, when any socket may have news. Several may ask.
   virtual void on_activity(void (*wake)(void*), void* context) = 0;
   // Addresses to tell people, most useful first: "10.0.2.15". "" past the last.
   virtual std::string_view address(u32 index) const = 0;

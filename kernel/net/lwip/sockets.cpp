@@ -23,10 +23,10 @@ struct Wake {
   void (*call)(void*) = nullptr;
   void* context = nullptr;
 };
-constinit Wake wake;
+constinit StaticVector<Wake, 8> wakes;
 
 void wake_services() {
-  if (wake.call != nullptr) wake.call(wake.context);
+  for (const Wake& wake : wakes) wake.call(wake.context);
 }
 
 class TcpSocket final : public Socket {
@@ -227,7 +227,11 @@ class LwipNetwork final : public Network {
     made->open(listening);
     return base::Owner<Listener>(std::move(made));
   }
-  void on_activity(void (*call)(void*), void* context) override { wake = {call, context}; }
+  void on_activity(void (*call)(void*), void* context) override {
+    for (const Wake& wake : wakes)
+      if (wake.call == call && wake.context == context) return;
+    ASSERT(wakes.push_back({call, context}));  // each caller in the tree asks once
+  }
 
   std::string_view address(u32 index) const override {
     static AddressText text(*IP4_ADDR_ANY);

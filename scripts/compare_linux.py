@@ -1,0 +1,422 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Disks and networks of Marrow beside a Linux guest of the same QEMU, in the same minutes.
+
+Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--mib N] [--only NAME]
+  disk   sequential reads of NVMe and virtio-blk: `disk bench` against read(2) with O_DIRECT
+  net    one TCP connection over e1000e and virtio-net, out and in, every byte compared; round trips
+  loss   the same through a wire that loses 5 % of the frames and lets 5 % overtake each other
+  idle   CPU time that QEMU takes in 10 s of an idle guest, without a network and with one
+
+The Linux guest is Debian's kernel with scripts/linux_peer.c as its only process. `loss` needs the
+right to make a network namespace and a tap device. Needs gcc and qemu-system-x86_64.
+"""
+import argparse
+import ctypes
+import fcntl
+import os
+import pathlib
+import random
+import re
+import select
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from qemu_test import KERNEL, Guest, Hang
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(os.environ.get("MARROW_CACHE", pathlib.Path.home() / ".cache/marrow")) / "linux_peer"
+MODULES = ["virtio_pci", "virtio_net", "virtio_blk", "nvme", "e1000e"]
+PERIOD = 1048573
+CARDS = {"e1000e": "e1000e", "virtio-net": "virtio-net-pci"}
+
+
+# ---- the Linux guest -----------------------------------------------------------------------------
+
+def run(command: list, folder: pathlib.Path) -> str:
+    result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"compare_linux: `{' '.join(map(str, command))}` failed")
+    return result.stdout
+
+
+def unpack_kernel(folder: pathlib.Path) -> None:
+    """Debian's kernel and its modules below `folder`."""
+    if list(folder.glob("boot/vmlinuz-*")):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    package = re.search(r"Depends: (linux-image-\S+)", run(["apt-cache", "depends", "linux-image-amd64"], folder))
+    if package is None:
+        sys.exit("compare_linux: apt knows no linux-image-amd64: is this Debian 12?")
+    run(["apt-get", "download", "-q", package.group(1)], folder)
+    deb = next(folder.glob("linux-image-*.deb"))
+    run(["sh", "-c", f"dpkg-deb --fsys-tarfile {deb.name} | tar x ./boot ./lib"], folder)
+    deb.unlink()
+
+
+def module_order(modules: pathlib.Path) -> list[pathlib.Path]:
+    """The wanted modules, each behind those it depends on."""
+    files = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
+    order: list[pathlib.Path] = []
+
+    def add(name: str) -> None:
+        path = files.get(name.replace("-", "_"))
+        if path is None or path in order:
+            return
+        found = re.search(rb"\0depends=([^\0]*)\0", b"\0" + path.read_bytes())
+        for other in (found.group(1).decode().split(",") if found else []):
+            if other:
+                add(other)
+        order.append(path)
+
+    for name in MODULES:
+        add(name)
+    return order
+
+
+def cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
+    """An initramfs ("newc"); entries are path, mode, contents."""
+    out = bytearray()
+    for inode, (path, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if path == "dev/console" else 0,
+                  1 if path == "dev/console" else 0, len(path) + 1, 0]
+        out += b"070701" + b"".join(b"%08X" % f for f in fields) + path.encode() + b"\0"
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def build_peer() -> tuple[pathlib.Path, pathlib.Path]:
+    unpack_kernel(CACHE)
+    source, init = ROOT / "scripts/linux_peer.c", CACHE / "init"
+    run(["gcc", "-O2", "-static", "-o", init, source], CACHE)
+    order = module_order(next((CACHE / "lib/modules").iterdir()))
+    entries = [(d, 0o40755, b"") for d in ("dev", "proc", "sys", "modules")]
+    entries += [("dev/console", 0o20600, b""), ("init", 0o100755, init.read_bytes()),
+                ("modules/order", 0o100644, "".join(p.name + "\n" for p in order).encode())]
+    entries += [(f"modules/{p.name}", 0o100644, p.read_bytes()) for p in order]
+    image = CACHE / "initramfs"
+    image.write_bytes(cpio(entries))
+    return next(CACHE.glob("boot/vmlinuz-*")), image
+
+
+class Linux:
+    """The peer's guest: say() types a line and returns the answer."""
+
+    name = "linux"
+
+    def __init__(self, devices: list):
+        kernel, image = build_peer()
+        self.guest = Guest("console=ttyS0 quiet loglevel=1", kernel=kernel, model=image, extra=devices)
+
+    def __enter__(self):
+        self.guest.__enter__()
+        self.guest.expect("peer: ready", 90)
+        return self
+
+    def __exit__(self, *details):
+        self.guest.__exit__(*details)
+
+    def say(self, line: str, timeout: float = 150) -> str:
+        begin = len(self.guest.output)
+        self.guest.send(line + "\n")
+        return self.guest.expect(r"^peer: (.*)\n", timeout, begin).group(1)
+
+    def start_net(self, address="10.0.2.15", gateway="10.0.2.2") -> None:
+        if "up" not in self.say(f"net {address} {gateway}"):
+            raise Hang("the Linux guest has no network")
+
+    def disk(self, device: str, mib: int) -> float:
+        path = {"nvme": "/dev/nvme0n1", "virtio-blk": "/dev/vda"}[device]
+        # Its best: one call of 1 MiB at a time, or of 8 MiB, which has more in flight.
+        return max(number(self.say(f"disk {path} {mib} {kib}")) for kib in (1024, 8192))
+
+    def tcp(self, host: str, port: int, what: str, count: int) -> float:
+        return number(self.say(f"tcp {host} {port} {what} {count}"))
+
+
+class Marrow:
+    """Our guest: the same verbs."""
+
+    name = "marrow"
+
+    def __init__(self, devices: list, options: str = "log=info ntp=off"):
+        self.guest = Guest(options, kernel=KERNEL, extra=devices)
+
+    def __enter__(self):
+        self.guest.__enter__()
+        self.guest.expect("^marrow> ", 60)
+        return self
+
+    def __exit__(self, *details):
+        self.guest.__exit__(*details)
+
+    def start_net(self) -> None:
+        self.guest.expect(r"net: eth0: \d+\.\d+\.\d+\.\d+/", 30)
+
+    def disk(self, device: str, mib: int) -> float:
+        name = {"nvme": "nvme0n1", "virtio-blk": "vda"}[device]
+        for _ in range(50):  # nvme scans for namespaces after its start
+            if name in self.guest.command_output("lsblk"):
+                break
+            self.guest.pump(0.2)
+        return number(self.guest.command_output(f"disk bench {name} {mib}", 150))
+
+    def tcp(self, host: str, port: int, what: str, count: int) -> float:
+        return number(self.guest.command_output(f"net bench {host} {port} {what} {count}", 150))
+
+
+def number(text: str) -> float:
+    found = re.search(r"([\d.]+) (?:MiB/s|us)", text)
+    if found is None:
+        raise Hang(f"no figure in {text!r}")
+    return float(found.group(1))
+
+
+# ---- the peer of TCP connections -----------------------------------------------------------------
+
+def make_pattern() -> bytes:
+    mask, state, words = (1 << 64) - 1, 1, []
+    for _ in range(0, PERIOD, 8):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
+        words.append(z ^ z >> 31)
+    return struct.pack(f"<{len(words)}Q", *words)[:PERIOD]
+
+
+class Server(threading.Thread):
+    """What `net bench` and the Linux guest talk to; the protocol is in console/net_bench.cpp."""
+
+    def __init__(self, listener: socket.socket):
+        super().__init__(daemon=True)
+        self.listener = listener
+        self.port = listener.getsockname()[1]
+        self.pattern = make_pattern() * 2
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            connection, _ = self.listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                self.serve(connection)
+            except OSError as error:
+                print(f"compare_linux: the guest's connection failed: {error}", file=sys.stderr)
+            connection.close()
+
+    def serve(self, connection: socket.socket) -> None:
+        what, count = struct.unpack("<cQ", connection.recv(9, socket.MSG_WAITALL))
+        if what == b"e":
+            for _ in range(count):
+                connection.sendall(connection.recv(8, socket.MSG_WAITALL))
+        elif what == b"r":
+            done = 0
+            while done < count:
+                phase = done % PERIOD
+                done += connection.send(self.pattern[phase:phase + min(1 << 18, count - done)])
+        else:
+            done, right = 0, True
+            while done < count:
+                data = connection.recv(1 << 18)
+                if not data:
+                    return
+                phase = done % PERIOD
+                right = right and data == self.pattern[phase:phase + len(data)]
+                done += len(data)
+            connection.sendall(b"ok" if right else b"no")
+
+
+def listen(address: str) -> Server:
+    listener = socket.socket()
+    listener.bind((address, 0))
+    listener.listen(4)
+    return Server(listener)
+
+
+# ---- what is measured ----------------------------------------------------------------------------
+
+def report(title: str, figures: dict[str, list[float]], unit: str, more_is_better: bool = True) -> None:
+    ours, theirs = (statistics.median(figures[name]) for name in ("marrow", "linux"))
+    ratio = ours / theirs if more_is_better else theirs / ours
+    every = "  ".join(f"{name} {' '.join(f'{x:.0f}' for x in figures[name])}" for name in figures)
+    print(f"{title:<24} marrow {ours:8.1f}  linux {theirs:8.1f} {unit:<6} ratio {ratio:5.2f}   ({every})", flush=True)
+
+
+def measure_disks(options) -> None:
+    for device in ("nvme", "virtio-blk"):
+        if options.only not in ("", device):
+            continue
+        with tempfile.NamedTemporaryFile(prefix="marrow_disk_") as image:
+            block = random.Random(1).randbytes(1 << 20)
+            for _ in range(options.mib):
+                image.write(block)
+            image.flush()
+            model = "nvme,serial=1" if device == "nvme" else "virtio-blk-pci"
+            devices = ["-drive", f"file={image.name},format=raw,if=none,id=d0", "-device", f"{model},drive=d0"]
+            figures: dict[str, list[float]] = {"marrow": [], "linux": []}
+            for _ in range(options.rounds):
+                for kind in (Marrow, Linux):
+                    with kind(devices) as guest:
+                        figures[kind.name].append(guest.disk(device, options.mib))
+            report(f"{device} read", figures, "MiB/s")
+
+
+def nic(model: str, backend: list[str]) -> list[str]:
+    return [*backend, "-device", f"{model},netdev=n0,romfile=" if "virtio" not in model else
+            f"{model},netdev=n0,romfile="]
+
+
+def measure_nets(options) -> None:
+    server = listen("127.0.0.1")
+    for card, model in CARDS.items():
+        if options.only not in ("", card):
+            continue
+        measure_card(options, card, nic(model, ["-netdev", "user,id=n0"]), "10.0.2.2", server.port, {})
+
+
+def measure_card(options, card: str, devices: list[str], host: str, port: int, net: dict) -> None:
+    rows = {"send": ("out", options.mib, "MiB/s"), "receive": ("in", options.mib, "MiB/s"),
+            "echo": ("round trip", options.echo, "us")}
+    figures = {what: {"marrow": [], "linux": []} for what in rows}
+    for _ in range(options.rounds):
+        for kind in (Marrow, Linux):
+            with (Linux(devices) if kind is Linux else Marrow(devices, **net.get("marrow", {}))) as guest:
+                guest.start_net(*net.get("linux", ())) if kind is Linux else guest.start_net()
+                for what, (_, count, _) in rows.items():
+                    if count:
+                        figures[what][kind.name].append(guest.tcp(host, port, what, count))
+    for what, (title, count, unit) in rows.items():
+        if count:
+            report(f"{card} {title}", figures[what], unit, what != "echo")
+
+
+# ---- a wire that loses ---------------------------------------------------------------------------
+
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000
+CLONE_NEWNET = 0x40000000
+
+
+class Wire(threading.Thread):
+    """Frames between a tap of this host and QEMU's dgram netdev; some are lost, some wait for the next."""
+
+    def __init__(self, loss: float, overtake: float):
+        super().__init__(daemon=True)
+        self.loss, self.overtake, self.dice = loss, overtake, random.Random(5)
+        self.passed = self.lost = self.swapped = 0
+        self.tap = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(self.tap, TUNSETIFF, struct.pack("16sH22x", b"tap0", IFF_TAP | IFF_NO_PI))
+        for command in ("ip link set lo up", "ip addr add 10.0.2.2/24 dev tap0", "ip link set tap0 up"):
+            subprocess.run(command.split(), check=True)
+        self.here, there = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        self.here.bind(("127.0.0.1", 0))
+        self.here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        there.bind(("127.0.0.1", 0))
+        self.there = there.getsockname()
+        there.close()
+        self.held: dict[int, bytes] = {}
+        self.start()
+
+    def netdev(self) -> list[str]:
+        return ["-netdev", f"dgram,id=n0,local.type=inet,local.host=127.0.0.1,local.port={self.there[1]},"
+                f"remote.type=inet,remote.host=127.0.0.1,remote.port={self.here.getsockname()[1]}"]
+
+    def put(self, side: int, frame: bytes) -> None:
+        try:
+            if side == 0:
+                os.write(self.tap, frame)
+            else:
+                self.here.sendto(frame, self.there)
+        except OSError:
+            self.lost += 1  # nobody listens there now
+
+    def on_frame(self, side: int, frame: bytes) -> None:
+        if self.dice.random() < self.loss:
+            self.lost += 1
+            return
+        self.passed += 1
+        if side not in self.held and self.dice.random() < self.overtake:
+            self.held[side] = frame
+            self.swapped += 1
+            return
+        self.put(side, frame)
+        if side in self.held:
+            self.put(side, self.held.pop(side))
+
+    def run(self) -> None:
+        while True:
+            ready, _, _ = select.select([self.tap, self.here], [], [], 0.01)
+            for side in ([] if ready else list(self.held)):
+                self.put(side, self.held.pop(side))
+            if self.here in ready:
+                self.on_frame(0, self.here.recv(65536))
+            if self.tap in ready:
+                self.on_frame(1, os.read(self.tap, 65536))
+
+
+def measure_loss(options) -> None:
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        sys.exit("compare_linux: no right to make a network namespace")
+    wire = Wire(options.loss, options.reorder)
+    server = listen("10.0.2.2")
+    options.echo = 0
+    net = {"marrow": {"options": "log=info ntp=off net=10.0.2.15/24,10.0.2.2"}}
+    for card, model in CARDS.items():
+        if options.only in ("", card):
+            measure_card(options, card + " lossy", nic(model, wire.netdev()), "10.0.2.2", server.port, net)
+    print(f"the wire: {wire.passed} frames passed, {wire.lost} lost, {wire.swapped} overtaken")
+
+
+# ---- idle ----------------------------------------------------------------------------------------
+
+def cpu_seconds(process: int) -> float:
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure_idle(options) -> None:
+    cases = {"no network": ["-nic", "none"]}
+    cases |= {card: nic(model, ["-netdev", "user,id=n0"]) for card, model in CARDS.items()}
+    for title, devices in cases.items():
+        figures: dict[str, list[float]] = {"marrow": [], "linux": []}
+        for _ in range(options.rounds):
+            for kind in (Marrow, Linux):
+                with kind(devices) as guest:
+                    if title in CARDS:
+                        guest.start_net()
+                    time.sleep(3)
+                    begin = cpu_seconds(guest.guest.process.pid)
+                    time.sleep(10)
+                    figures[kind.name].append((cpu_seconds(guest.guest.process.pid) - begin) * 1000)
+        report(f"idle, {title}", figures, "ms", False)
+
+
+def main() -> None:
+    verbs = {"disk": measure_disks, "net": measure_nets, "loss": measure_loss, "idle": measure_idle}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=verbs)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--echo", type=int, default=2000)
+    parser.add_argument("--loss", type=float, default=0.05)
+    parser.add_argument("--reorder", type=float, default=0.05)
+    parser.add_argument("--only", default="", help="one disk or card: nvme, virtio-blk, e1000e, virtio-net")
+    options = parser.parse_args()
+    if shutil.which("gcc") is None:
+        sys.exit("compare_linux: gcc is missing")
+    build_peer()
+    try:
+        verbs[options.what](options)
+    except Hang as reason:
+        sys.exit(f"compare_linux: {reason}")
+
+
+if __name__ == "__main__":
+    main()

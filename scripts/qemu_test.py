@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 KERNEL = ROOT / "build/x86_64/marrow.elf"
 # Emulated AVX is many times slower than emulated SSE; "max" proves the AVX2 table.
 CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
-
+# The tests' limits are for a quiet machine; only a hang waits for the whole of this much longer.
+PATIENCE = 4
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
@@ -85,7 +86,7 @@ class Guest:
 
     def expect(self, pattern: str, timeout: float, after: int = 0) -> re.Match:
         """Waits for a regular expression in the output from offset `after`; Hang when it does not come."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while True:
             if match := re.compile(pattern, re.M).search(self.output, after):
                 return match
@@ -104,7 +105,7 @@ class Guest:
 
     def wait_exit(self, timeout: float) -> int:
         """QEMU's exit status once the guest has powered off."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while self.process.poll() is None:
             if time.monotonic() > end:
                 raise Hang(f"still running after {timeout} s; last output:\n{self.output[-2000:]}")

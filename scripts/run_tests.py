@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of the tests and adds up: run_tests.py [STAGE...]
 
-Stages: hosted, qemu, fuzz, system (each tests/system/test_*.py, alone). A stage is a program that
-closes with `N passed, N failed[, N skipped]` and exits non-zero on a failure; one that exits
-non-zero without counting a failure counts as one. Closes with the total, alone on a line.
+Stages: hosted, qemu, fuzz, system (each tests/system/test_*.py). A stage is programs that close
+with `N passed, N failed[, N skipped]` and exit non-zero on a failure; one that exits non-zero
+without counting a failure counts as one. Programs that use one processor run side by side, one a
+processor; then those that boot machines, alone. Closes with the total, alone on a line.
 """
+import concurrent.futures
+import os
 import pathlib
 import re
 import subprocess
@@ -15,6 +18,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERDICT = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 LOGS = ROOT / "build/test-logs"
+ALONE = {"qemu", "system"}  # a guest uses every processor
 
 
 def stages() -> dict[str, list[tuple[str, list[str]]]]:
@@ -34,7 +38,6 @@ def run(name: str, command: list[str]) -> tuple[int, int, int]:
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"\W+", "_", name) + ".log")
     start = time.monotonic()
-    print(f"== {name}", flush=True)
     with log.open("wb") as out:
         status = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
     text = log.read_text(errors="replace").replace("\r", "")
@@ -42,16 +45,18 @@ def run(name: str, command: list[str]) -> tuple[int, int, int]:
     passed, failed, skipped = (int(n or 0) for n in found[-1]) if found else (0, 0, 0)
     if status != 0 and failed == 0:
         failed = 1
+    report = []
     if not found and status == 0:
-        print(f"   {name} printed no verdict")
+        report.append(f"   {name} printed no verdict")
         failed = 1
     if failed:
         lines = text.splitlines()
         bad = [line for line in lines if re.match(r"not ok|#   |FAIL|.*[Ee]rror|.*PANIC", line)]
-        print("\n".join(f"   {line}" for line in (bad[-30:] or lines[-30:])))
-        print(f"   whole output: {log.relative_to(ROOT)}")
+        report += [f"   {line[:400]}" for line in (bad[-30:] or lines[-30:])]
+        report.append(f"   whole output: {log.relative_to(ROOT)}")
     skips = f", {skipped} skipped" if skipped else ""
-    print(f"   {name}: {passed} passed, {failed} failed{skips} ({time.monotonic() - start:.1f} s)", flush=True)
+    report.append(f"{name}: {passed} passed, {failed} failed{skips} ({time.monotonic() - start:.1f} s)")
+    print("\n".join(report), flush=True)
     return passed, failed, skipped
 
 
@@ -61,9 +66,14 @@ def main() -> None:
     if unknown := [w for w in wanted if w not in table]:
         sys.exit(f"run_tests: no stage {unknown[0]!r}; stages: {', '.join(table)}")
     totals = [0, 0, 0]
-    for stage in wanted:
-        for name, command in table[stage]:
-            totals = [a + b for a, b in zip(totals, run(name, command))]
+    for stages_now, at_once in (([s for s in wanted if s not in ALONE], os.cpu_count() or 1),
+                                ([s for s in wanted if s in ALONE], 1)):
+        programs = [row for stage in stages_now for row in table[stage]]
+        if programs:
+            print(f"== {', '.join(stages_now)}: {len(programs)} program(s), {at_once} at a time", flush=True)
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for counts in pool.map(lambda row: run(*row), programs):
+                totals = [a + b for a, b in zip(totals, counts)]
     passed, failed, skipped = totals
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     sys.exit(1 if failed or not passed else 0)

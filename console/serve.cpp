@@ -11,7 +11,9 @@
 #include "console/serve_backend.h"
 #include "console/serve_client.h"
 #include "console/serve_page.h"
+#include "console/serve_tls.h"
 #include "kernel/log.h"
+#include "kernel/net/tls/secure_socket.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -75,6 +77,7 @@ constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, wit
 void wake_engine_thread();
 
 struct Server {
+  base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
   base::Owner<net::Listener> listener;
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
@@ -106,6 +109,14 @@ bool make_room(Server& s) {
   return true;
 }
 
+Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
+  if (s.tls != nullptr)
+    socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
+                                                    now + s.times.head_ns));
+  return s.clients.push_back(TRY(base::make<ServeClient>(std::move(socket), *s.service, s.limits,
+                                                         s.times, now, tls_required())));
+}
+
 void accept_clients(Server& s, u64 now) {
   for (;;) {
     // Room is made only for somebody who is there: one more than allowed, for a moment.
@@ -119,10 +130,7 @@ void accept_clients(Server& s, u64 now) {
       return;
     }
     if (!make_room(s)) return;
-    Result<base::Owner<ServeClient>> client =
-        base::make<ServeClient>(std::move(*socket), *s.service, s.limits, s.times, now);
-    Result<void> kept = client.has_value() ? s.clients.push_back(std::move(*client))
-                                           : Result<void>(std::unexpected(client.error()));
+    Result<void> kept = add_client(s, std::move(*socket), now);
     if (!kept.has_value()) log::warn("http", "a client was turned away: {}", kept.error());
   }
 }
@@ -213,6 +221,11 @@ Result<void> open_server(Server& s) {
   s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
   s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
   s.service = TRY(make_service(s));
+  StaticVector<std::string_view, 1> addresses;  // a network says one at a time
+  if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
+  s.tls = open_tls(addresses.view());
+  if (s.tls == nullptr && tls_required())
+    return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
   std::string_view address = bind_address();
   if (!options::given(kKeys) && address != "127.0.0.1" && address != "::1")
     log::warn("http", "anybody on the network may use this server: set api_key=");

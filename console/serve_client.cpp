@@ -35,6 +35,7 @@ bool ServeClient::pump(u64 now_ns) {
 }
 
 void ServeClient::flush(u64 now_ns) {
+  socket_->flush();
   while (!connection_.finished() && !connection_.output().empty()) {
     Result<usize> n = socket_->write(connection_.output());
     if (!n.has_value()) {
@@ -96,6 +97,11 @@ void ServeClient::end() {
 void ServeClient::on_request(net::HttpConnection&, const net::HttpRequest& request) {
   header_text_.clear();
   header_places_.clear();
+  if (only_secure_ && !socket_->secure()) {
+    connection_.close_after_response();
+    service_.respond_bad_http(*this, 400, "this server is reached by https:// only");
+    return;
+  }
   StaticVector<ai::openai::Header, 100> list;
   for (const net::HttpHeader& h : request.headers)
     if (!list.push_back({h.name, h.value})) break;

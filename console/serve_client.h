@@ -10,9 +10,14 @@ namespace console {
 
 class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
  public:
+  // `only_secure`: requests that come in plain text are refused.
   ServeClient(base::Owner<net::Socket> socket, ai::openai::Service& service,
-              const net::HttpLimits& limits, const net::HttpTimes& times, u64 now_ns)
-      : socket_(std::move(socket)), service_(service), connection_(limits, times, *this, now_ns) {}
+              const net::HttpLimits& limits, const net::HttpTimes& times, u64 now_ns,
+              bool only_secure)
+      : socket_(std::move(socket)),
+        service_(service),
+        connection_(limits, times, *this, now_ns),
+        only_secure_(only_secure) {}
 
   // Reads and writes what the socket allows now. False: nothing moved.
   bool pump(u64 now_ns);
@@ -48,6 +53,7 @@ class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
   StaticVector<HeaderPlace, 16> header_places_;
   StaticVector<net::HttpHeader, 16> header_views_;
   bool shut_down_ = false;
+  bool only_secure_;
 };
 
 }  // namespace console

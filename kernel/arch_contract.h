@@ -56,6 +56,7 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   // Ends. power_off(code): 0 = success; the code reaches QEMU's or the process's exit status.
   { A::power_off(n) } -> std::same_as<void>;
   { A::reboot() } -> std::same_as<void>;
+  { A::hardware_random() } -> std::same_as<Result<u64>>;  // fit for secrets, or kUnsupported
   { A::random_seed() } -> std::same_as<u64>;  // hardware entropy, else time; for canaries and ids
 };
 

@@ -18,7 +18,7 @@ TABLE = {
     "ai": ["kernel/base", "kernel/crypto"],
     "arch/x86_64/simd": ["kernel/base", "ai"],
     "arch/aarch64/simd": ["kernel/base", "ai"],
-    "kernel/crypto": ["kernel/base"],
+    "kernel/crypto": ["kernel/base", "kernel/arch_contract.h"],
     "kernel/net": ["kernel/base", "kernel/crypto", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time",
                    "kernel/log.h", "kernel/options.h"],
     "kernel/fs": ["kernel/base", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h", "boot"],

@@ -46,7 +46,10 @@ def fetch_deb(package: str, version: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 def fetch_dsc(package: str, version: str, folder: pathlib.Path) -> pathlib.Path:
-    """The .orig tarball through a private deb-src list made from the system's own sources."""
+    """The .orig tarball through a private deb-src list made from the system's own sources.
+
+    What else the package has (its .debian tarball) lies beside it, verified by apt.
+    """
     apt = folder / "apt"
     (apt / "lists/partial").mkdir(parents=True, exist_ok=True)
     lines = []

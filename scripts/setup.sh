@@ -11,6 +11,7 @@ build | flex                                  | flex                 | configure
 build | bison                                 | bison                | configures the Linux drivers
 build | bc                                    | bc                   | headers of the Linux drivers
 build | /usr/include/libelf.h                 | libelf-dev           | object tool of the Linux drivers
+build | patch                                 | patch                | corrects wolfSSL as Debian does
 build | nasm                                  | nasm                 | assembles the boot code
 build | python3                               | python3              | generates tables and runs the tools
 build | /usr/share/unicode/UnicodeData.txt    | unicode-data         | character classes of the tokenizers
@@ -24,6 +25,7 @@ iso   | /usr/lib/grub/x86_64-efi/modinfo.sh   | grub-efi-amd64-bin   | boots the
 iso   | mformat                               | mtools               | makes the EFI partition of the ISO
 test  | clang++-19                            | clang-19             | second compiler, sanitizers, fuzzers
 test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libclang-rt-19-dev | sanitizer runtime
+test  | openssl                               | openssl              | asks the server for protocols it must refuse
 test  | /usr/share/OVMF/OVMF_CODE.fd          | ovmf                 | UEFI firmware for the boot tests
 test  | /usr/sbin/mkfs.ext4                   | e2fsprogs            | images for the file system tests
 test  | /usr/sbin/mkfs.vfat                   | dosfstools           | images for the file system tests

@@ -197,10 +197,14 @@ void Cpu::reboot() {
   _exit(1);
 }
 
+Result<u64> Cpu::hardware_random() {
+  u64 word = 0;
+  if (getrandom(&word, sizeof word, 0) == sizeof word) return word;
+  return fail(Errc::kUnsupported, "the host gives no random numbers");
+}
+
 u64 Cpu::random_seed() {
-  u64 seed = 0;
-  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = now_ticks();
-  return seed;
+  return hardware_random().value_or(now_ticks());
 }
 
 }  // namespace arch

@@ -95,17 +95,26 @@ CpuFeatures Cpu::cpu_features() {
   return features_found;
 }
 
-u64 Cpu::random_seed() {
-  constexpr u32 kTries = 16;  // RDRAND may run dry for a moment (Intel SDM vol. 1, 7.3.17.1)
-  u64 seed = now_ticks() * 0x9e3779b97f4a7c15;
-  if (!bit(cpuid(1).c, 30)) return seed;
-  for (u32 i = 0; i < kTries; i++) {
-    u64 random;
-    bool good;
-    asm volatile("rdrand %0" : "=r"(random), "=@ccc"(good));
-    if (good) return random ^ seed;
+// RDSEED where there is one, else RDRAND. Either may run dry for a moment (SDM vol. 1, 7.3.17.1).
+Result<u64> Cpu::hardware_random() {
+  constexpr u32 kTries = 64;
+  bool has_seed = bit(structured(0).b, 18), has_random = bit(cpuid(1).c, 30);
+  u64 word;
+  bool good = false;
+  for (u32 i = 0; has_seed && i < kTries; i++) {
+    asm volatile("rdseed %0" : "=r"(word), "=@ccc"(good));
+    if (good) return word;
+    relax();
   }
-  return seed;
+  for (u32 i = 0; has_random && i < kTries; i++) {
+    asm volatile("rdrand %0" : "=r"(word), "=@ccc"(good));
+    if (good) return word;
+  }
+  return fail(Errc::kUnsupported, "this CPU has no random numbers");
+}
+
+u64 Cpu::random_seed() {
+  return hardware_random().value_or(0) ^ (now_ticks() * 0x9e3779b97f4a7c15);
 }
 
 void Cpu::wait_while_equal(const std::atomic<u32>& word, u32 value, u64 deadline_ticks) {

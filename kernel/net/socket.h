@@ -19,7 +19,9 @@ class Socket {
   // Bytes taken, at least 1; kBusy when there is no room now.
   virtual Result<usize> write(std::string_view bytes) = 0;
   virtual void shutdown_write() = 0;
-  virtual std::string_view peer() const = 0;  // "192.0.2.1:51234"
+  virtual void flush() {}                        // moves on what write() took and the peer has not
+  virtual bool secure() const { return false; }  // nobody on the way reads or changes the bytes
+  virtual std::string_view peer() const = 0;     // "192.0.2.1:51234"
 };
 
 class Listener {

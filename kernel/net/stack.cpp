@@ -117,6 +117,10 @@ Result<void> start_stack(const std::array<u64, 4>& seed) {
   return {};
 }
 
+std::string_view machine_name() {
+  return options::text(kHostName);
+}
+
 bool stack_running() {
   return running;
 }

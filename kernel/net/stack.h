@@ -17,6 +17,7 @@ namespace net {
 // `seed` is entropy of the hardware.
 Result<void> start_stack(const std::array<u64, 4>& seed);
 bool stack_running();
+std::string_view machine_name();  // the option hostname=
 
 // ---- the parts of it, for who brings threads, devices or time of his own (tests) -------------
 struct StackParts {

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The network of the booted kernel over virtio-net and e1000e: addresses, ping, links, the API server."""
+import hashlib
 import json
 import re
 import socket
+import ssl
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -82,12 +85,40 @@ def get(port: int, path: str, seconds: float = 10) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
+def over_tls(port: int, shown: str) -> None:
+    """The same server by TLS 1.3 and 1.2; its certificate is the one that the console shows; nothing older."""
+    for version, cipher in ((ssl.TLSVersion.TLSv1_3, "TLS_CHACHA20_POLY1305_SHA256"),
+                            (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305")):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
+                context.wrap_socket(plain) as secure:
+            check(secure.cipher()[0] == cipher, f"{secure.version()} {secure.cipher()}")
+            der = secure.getpeercert(binary_form=True)
+            check(hashlib.sha256(der).hexdigest() == shown.replace(":", ""), f"another certificate than {shown}")
+            secure.sendall(b"GET /health/live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while part := secure.recv(4096):
+                answer += part
+            check(answer.endswith(b'{"status":"live"}'), f"{answer}")
+    # The certificate is good for the machine's name, and can be trusted by itself.
+    trusting = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(der))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
+            trusting.wrap_socket(plain, server_hostname="marrow.local") as secure:
+        check(secure.version() == "TLSv1.3", f"{secure.version()}")
+    old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_1", "-cipher",
+                          "DEFAULT@SECLEVEL=0"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    check(b"Cipher is (NONE)" in old.stdout, f"TLS 1.1 was spoken:\n{old.stdout.decode()}")
+
+
 def serves(model: str) -> None:
     port = free_port()
     with Guest("log=info auth=none ntp=off", cpus=2, memory="512M", net=nic(model, port)) as guest:
         guest.expect(PROMPT, 30)
         guest.expect(LEASE, 20)
-        guest.command_output("serve start")
+        text = guest.command_output("serve start")
+        over_tls(port, re.search(r"SHA-256 fingerprint ([0-9a-f:]{95})", text).group(1))
         status, body = get(port, "/health")
         check(status in (200, 503) and b"status" in body, f"{status} {body}")
         status, page = get(port, "/")

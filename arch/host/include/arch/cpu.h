@@ -50,6 +50,7 @@ struct Cpu {
   static void unguard_page(void* page);
   static void power_off(u32 code);
   static void reboot();
+  static Result<u64> hardware_random();
   static u64 random_seed();
 };
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Where the certificate and its key come from, and the line that shows which it is.
+#include "console/serve_tls.h"
+
+#include "console/storage.h"
+#include "kernel/base/json.h"
+#include "kernel/crypto/wipe.h"
+#include "kernel/log.h"
+#include "kernel/net/stack.h"
+#include "kernel/options.h"
+#include "kernel/time/wall_clock.h"
+
+namespace console {
+namespace {
+
+constexpr Option kTls{"tls", OptionKind::kChoice, "auto", "auto|only|off",
+                      "auto: https and http on one port; only: no plain http"};
+constexpr Option kIdentity{"tls.identity", OptionKind::kText, "", "PATH",
+                           "PEM file of certificate and key; made there when it does not exist"};
+KERNEL_OPTION(kTls);
+KERNEL_OPTION(kIdentity);
+
+constexpr std::string_view kDrawer = "tls", kName = "identity";
+constexpr u64 kNsPerSecond = 1'000'000'000;
+
+struct Identity {
+  String pem;
+  String kept;  // where
+  ~Identity() { crypto::wipe(pem.chars().data(), pem.size()); }
+};
+
+Result<void> make(Identity& identity, std::span<const std::string_view> addresses) {
+  u64 now = timing::unix_time_known() ? timing::unix_ns() / kNsPerSecond : 0;
+  identity.pem = TRY(net::tls::make_identity({net::machine_name(), addresses}, now));
+  std::string_view path = options::text(kIdentity);
+  if (!path.empty()) {
+    identity.kept = TRY(store_text(kDrawer, path, identity.pem.view()));
+    return {};
+  }
+  String text;
+  base::StringWriter sink(text);
+  json::Writer w(sink);
+  w.begin_object().field("made", now).field("pem", identity.pem).end_object();
+  TRY(sink.status());
+  identity.kept = TRY(store_text(kDrawer, kName, text.view()));
+  crypto::wipe(text.chars().data(), text.size());
+  return {};
+}
+
+// False: there is none, or it has run out.
+Result<bool> load_kept(Identity& identity) {
+  constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
+  Result<String> text = load_text(kDrawer, kName);
+  if (!text.has_value()) return false;
+  json::Document document = TRY(json::Document::parse(text->view()));
+  u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
+  if (made != 0 && timing::unix_ns() / kNsPerSecond > made + kSeconds) return false;
+  identity.pem = TRY(String::from(document.root().find("pem").text()));
+  identity.kept = TRY(String::from("the one from before"));
+  crypto::wipe(text->chars().data(), text->size());
+  return true;
+}
+
+Result<base::Owner<net::tls::Server>> open(std::span<const std::string_view> addresses) {
+  Identity identity;
+  std::string_view path = options::text(kIdentity);
+  if (!path.empty()) {
+    Result<String> given = load_text(kDrawer, path);
+    if (given.has_value()) {
+      identity.pem = std::move(*given);
+      identity.kept = TRY(String::from(path));
+    } else if (given.error().code != Errc::kNotFound) {
+      return std::unexpected(given.error());
+    } else {
+      TRY(make(identity, addresses));
+    }
+  } else if (!TRY(load_kept(identity))) {
+    TRY(make(identity, addresses));
+  }
+  base::Owner<net::tls::Server> server = TRY(net::tls::Server::create(identity.pem.view()));
+  char text[3 * 32];
+  base::BufferWriter hex(text);
+  for (usize i = 0; i < 32; i++)
+    base::format_to(hex, "{}{:02x}", i == 0 ? "" : ":", static_cast<u32>(server->fingerprint()[i]));
+  log::info("https", "TLS 1.2 and 1.3; certificate: {}", identity.kept.view());
+  log::info("https", "SHA-256 fingerprint {}", hex.view());
+  return server;
+}
+
+}  // namespace
+
+base::Owner<net::tls::Server> open_tls(std::span<const std::string_view> addresses) {
+  if (options::text(kTls) == "off") return {};
+  Result<base::Owner<net::tls::Server>> server = open(addresses);
+  if (server.has_value()) return std::move(*server);
+  log::error("https", "no TLS: {}", server.error());
+  return {};
+}
+
+bool tls_required() {
+  return options::text(kTls) == "only";
+}
+
+}  // namespace console

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The API server's identity for TLS: supplied, kept from before, or made now.
+#pragma once
+
+#include "kernel/net/tls/tls.h"
+
+namespace console {
+
+// Null when tls=off, or when TLS cannot be had; the log says why and shows the fingerprint.
+base::Owner<net::tls::Server> open_tls(std::span<const std::string_view> addresses);
+// tls=only: nobody is served in plain text. Also when TLS could not be had.
+bool tls_required();
+
+}  // namespace console

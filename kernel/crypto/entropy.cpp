@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Two sources, each judged while it is read; SHA-256 keeps what either of them has.
+#include "kernel/crypto/entropy.h"
+
+#include <algorithm>
+
+#include "kernel/arch_contract.h"
+#include "kernel/crypto/sha256.h"
+
+namespace crypto {
+namespace {
+
+constexpr u32 kHardwareWords = 16;  // 1024 bits for 256, should each bit be worth only a quarter
+constexpr u32 kTimings = 2048;      // alone, should each be worth only an eighth of a bit
+constexpr u32 kFewTimings = 128;    // beside the hardware's words
+// Equal in a row: a chance of 2^-64 for words of the hardware; 2^-20 for timings of half a bit.
+constexpr u32 kMostEqualWords = 2, kMostEqualTimings = 41;
+
+template <class T>
+void mix(Sha256& hash, const T& value) {
+  hash.update({reinterpret_cast<const Byte*>(&value), sizeof value});
+}
+
+bool mix_hardware(Sha256& hash) {
+  HealthTest test(kMostEqualWords);
+  for (u32 i = 0; i < kHardwareWords; i++) {
+    Result<u64> word = arch::Cpu::hardware_random();
+    if (!word.has_value()) return false;
+    test.add(*word);
+    mix(hash, *word);
+  }
+  return test.healthy();
+}
+
+// How long a walk through memory takes varies with caches, interrupts and clocks.
+bool mix_jitter(Sha256& hash, u32 timings) {
+  static volatile Byte walked[4096];
+  HealthTest test(kMostEqualTimings);
+  u64 last = arch::Cpu::now_ticks();
+  u32 at = 0;
+  for (u32 i = 0; i < timings; i++) {
+    for (u32 step = 0; step < 16; step++) {
+      at = (at * 1103515245 + 12345 + static_cast<u32>(last)) % sizeof walked;
+      walked[at] = static_cast<Byte>(walked[at] + 1);
+    }
+    u64 now = arch::Cpu::now_ticks();
+    test.add(now - last);
+    mix(hash, now - last);
+    last = now;
+  }
+  return test.healthy();
+}
+
+}  // namespace
+
+void HealthTest::add(u64 sample) {
+  bool same = different_ > 0 && sample == last_;
+  repeats_ = same ? repeats_ + 1 : 1;
+  different_ += same ? 0 : 1;
+  stuck_ |= repeats_ >= most_repeats_;
+  last_ = sample;
+}
+
+Result<void> entropy(std::span<Byte> out) {
+  static constinit u64 calls = 0;
+  while (!out.empty()) {
+    Sha256 hash;
+    mix(hash, ++calls);
+    bool hardware = mix_hardware(hash);
+    bool jitter = mix_jitter(hash, hardware ? kFewTimings : kTimings);
+    if (!hardware && !jitter)
+      return fail(Errc::kUnsupported, "this machine has no random numbers to make secrets of");
+    Sha256Digest digest = hash.finish();
+    usize part = std::min(out.size(), digest.size());
+    std::copy_n(digest.begin(), part, out.begin());
+    out = out.subspan(part);
+  }
+  return {};
+}
+
+}  // namespace crypto

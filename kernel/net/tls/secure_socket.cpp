@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Moves bytes between a plain socket and a TLS session.
+#include "kernel/net/tls/secure_socket.h"
+
+namespace net::tls {
+namespace {
+
+constexpr usize kReadBytes = 16 * 1024;
+constexpr usize kMostHeld = 64 * 1024;   // of encrypted bytes that the peer does not take
+constexpr char kHandshakeRecord = 0x16;  // RFC 8446, 5.1: no HTTP method begins with it
+char received[kReadBytes];  // threads give way only in known places, none while it is in use
+
+}  // namespace
+
+Result<usize> SecureSocket::read(std::span<char> into) {
+  if (into.empty()) return fail(Errc::kInvalidArgument, "no room to read into");
+  if (!known_) return read_first(into);
+  return session_ == nullptr ? plain_->read(into) : read_secure(into);
+}
+
+Result<usize> SecureSocket::read_first(std::span<char> into) {
+  usize n = TRY(plain_->read(into));
+  if (n == 0) return n;
+  known_ = true;
+  if (into[0] != kHandshakeRecord) return n;
+  session_ = TRY(server_.begin());
+  TRY(session_->receive({into.data(), n}));
+  return read_secure(into);
+}
+
+Result<usize> SecureSocket::read_secure(std::span<char> into) {
+  for (;;) {
+    Result<usize> n = session_->read(into);
+    flush();
+    if (broken_) return fail(Errc::kIo, "the connection broke");
+    if (n.has_value() || n.error().code != Errc::kBusy) return n;
+    if (!session_->established() && now_() > deadline_ns_)
+      return fail(Errc::kTimeout, "the handshake took too long");
+    usize more = TRY(plain_->read(received));
+    if (more == 0) return fail(Errc::kIo, "the peer ended without a goodbye");
+    TRY(session_->receive({received, more}));
+  }
+}
+
+Result<usize> SecureSocket::write(std::string_view bytes) {
+  if (session_ == nullptr) return plain_->write(bytes);
+  flush();
+  if (broken_) return fail(Errc::kIo, "the connection broke");
+  if (session_->output().size() >= kMostHeld) return fail(Errc::kBusy, "no room");
+  usize n = TRY(session_->write(bytes));
+  flush();
+  return n;
+}
+
+void SecureSocket::shutdown_write() {
+  if (session_ == nullptr) return plain_->shutdown_write();
+  if (ending_) return;
+  ending_ = true;
+  session_->goodbye();
+  flush();
+}
+
+void SecureSocket::flush() {
+  if (session_ == nullptr) return plain_->flush();
+  while (!broken_ && !session_->output().empty()) {
+    Result<usize> n = plain_->write(session_->output());
+    if (!n.has_value()) {
+      broken_ = n.error().code != Errc::kBusy;
+      return;
+    }
+    session_->sent(*n);
+  }
+  if (!ending_ || ended_) return;
+  ended_ = true;
+  plain_->shutdown_write();
+}
+
+}  // namespace net::tls

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A socket whose peer may speak TLS: its first byte tells.
+#pragma once
+
+#include "kernel/net/socket.h"
+#include "kernel/net/tls/tls.h"
+
+namespace net::tls {
+
+class SecureSocket final : public Socket {
+ public:
+  // The peer has until `deadline_ns` on the clock `now` to finish its handshake.
+  SecureSocket(base::Owner<Socket> plain, Server& server, u64 (*now)(), u64 deadline_ns)
+      : plain_(std::move(plain)), server_(server), now_(now), deadline_ns_(deadline_ns) {}
+
+  Result<usize> read(std::span<char> into) override;
+  Result<usize> write(std::string_view bytes) override;
+  void shutdown_write() override;
+  void flush() override;
+  bool secure() const override { return session_ != nullptr; }
+  std::string_view peer() const override { return plain_->peer(); }
+
+ private:
+  Result<usize> read_first(std::span<char> into);
+  Result<usize> read_secure(std::span<char> into);
+
+  base::Owner<Socket> plain_;
+  Server& server_;
+  base::Owner<Session> session_;  // null: none yet, or the peer speaks plainly
+  u64 (*now_)();
+  u64 deadline_ns_;
+  bool known_ = false;   // which of the two it is
+  bool ending_ = false;  // our side ends once all is out
+  bool ended_ = false;   // and has
+  bool broken_ = false;  // writing failed
+};
+
+}  // namespace net::tls

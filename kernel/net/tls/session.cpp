@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Servers and sessions over wolfSSL, which reads and writes two buffers.
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+
+#include <algorithm>
+
+#include "kernel/crypto/entropy.h"
+#include "kernel/net/tls/tls.h"
+
+namespace net::tls {
+namespace {
+
+// Forward secrecy and authenticated encryption only, whatever the client would take.
+constexpr const char* kCiphers = "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305";
+constexpr word16 kCurves[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
+constexpr usize kRecordBytes = 16 * 1024;
+
+const byte* bytes_of(std::string_view text) {
+  return reinterpret_cast<const byte*>(text.data());
+}
+
+Result<crypto::Sha256Digest> fingerprint_of(std::string_view pem) {
+  Vector<Byte> der;
+  TRY(der.resize(pem.size()));
+  int size = wc_CertPemToDer(bytes_of(pem), static_cast<int>(pem.size()), der.data(),
+                             static_cast<int>(der.size()), CERT_TYPE);
+  if (size <= 0) return fail(Errc::kCorrupt, "no certificate in PEM form");
+  crypto::Sha256 hash;
+  hash.update(der.view().first(static_cast<usize>(size)));
+  return hash.finish();
+}
+
+Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
+  const byte* text = bytes_of(pem);
+  auto size = static_cast<long>(pem.size());
+  if (wolfSSL_CTX_SetMinVersion(context, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
+      wolfSSL_CTX_set_cipher_list(context, kCiphers) != WOLFSSL_SUCCESS)
+    return fail(Errc::kUnsupported, "TLS could not be set up");
+  if (wolfSSL_CTX_use_PrivateKey_buffer(context, text, size, WOLFSSL_FILETYPE_PEM) !=
+      WOLFSSL_SUCCESS)
+    return fail(Errc::kUnsupported, "no private key of curve P-256 or P-384 in PEM form");
+  if (wolfSSL_CTX_use_certificate_chain_buffer(context, text, size) != WOLFSSL_SUCCESS)
+    return fail(Errc::kUnsupported, "no certificate in PEM form that can be used");
+  if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
+    return fail(Errc::kInvalidArgument, "the key is not that of the certificate");
+  for (word16 curve : kCurves)
+    if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
+      return fail(Errc::kUnsupported, "TLS could not be set up");
+  // Each session has a generator of its own: one that once failed to find memory stays broken.
+  Byte probe[32];
+  return crypto::entropy(probe);
+}
+
+}  // namespace
+
+// ---- server ---------------------------------------------------------------------------------
+
+Result<base::Owner<Server>> Server::create(std::string_view pem) {
+  if (pem.size() > kMiB) return fail(Errc::kInvalidArgument, "no identity is as long as this");
+  if (wolfSSL_Init() != WOLFSSL_SUCCESS) return fail(Errc::kUnsupported, "TLS does not start");
+  WOLFSSL_CTX* context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+  if (context == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
+  Result<base::Owner<Server>> server = base::make<Server>(context);
+  if (!server.has_value()) {
+    wolfSSL_CTX_free(context);
+    return server;
+  }
+  TRY(set_up(context, pem));
+  (*server)->fingerprint_ = TRY(fingerprint_of(pem));
+  wolfSSL_SetIORecv(context, Session::take_input);
+  wolfSSL_SetIOSend(context, Session::give_output);
+  return server;
+}
+
+Server::~Server() {
+  wolfSSL_CTX_free(context_);
+}
+
+Result<base::Owner<Session>> Server::begin() {
+  WOLFSSL* made = wolfSSL_new(context_);
+  if (made == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
+  Result<base::Owner<Session>> session = base::make<Session>(made);
+  if (!session.has_value()) {
+    wolfSSL_free(made);
+    return session;
+  }
+  wolfSSL_SetIOReadCtx(made, session->get());
+  wolfSSL_SetIOWriteCtx(made, session->get());
+  return session;
+}
+
+// ---- session --------------------------------------------------------------------------------
+
+Session::~Session() {
+  wolfSSL_free(session_);
+}
+
+int Session::take_input(WOLFSSL*, char* to, int most, void* argument) {
+  auto& self = *static_cast<Session*>(argument);
+  usize n = std::min(static_cast<usize>(most), self.in_.size() - self.in_at_);
+  if (n == 0) return WOLFSSL_CBIO_ERR_WANT_READ;
+  std::copy_n(self.in_.data() + self.in_at_, n, to);
+  self.in_at_ += n;
+  return static_cast<int>(n);
+}
+
+int Session::give_output(WOLFSSL*, char* from, int bytes, void* argument) {
+  auto& self = *static_cast<Session*>(argument);
+  std::span<const char> record(from, static_cast<usize>(bytes));
+  return self.out_.append(record).has_value() ? bytes : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+Result<void> Session::receive(std::string_view bytes) {
+  if (hungry()) {
+    in_.clear();
+    in_at_ = 0;
+  }
+  return in_.append(std::span(bytes.data(), bytes.size()));
+}
+
+void Session::sent(usize bytes) {
+  out_at_ += bytes;
+  if (out_at_ < out_.size()) return;
+  out_at_ = 0;
+  out_.clear();
+}
+
+Result<usize> Session::result_of(int returned) {
+  if (returned > 0) return static_cast<usize>(returned);
+  int error = wolfSSL_get_error(session_, returned);
+  if (error == WOLFSSL_ERROR_WANT_READ) return fail(Errc::kBusy, "more bytes are needed");
+  if (error == WOLFSSL_ERROR_ZERO_RETURN) return usize{0};
+  failed_ = true;
+  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt, "TLS failed");
+}
+
+Result<void> Session::shake_hands() {
+  if (failed_) return fail(Errc::kCorrupt, "TLS failed");
+  if (established_) return {};
+  int returned = wolfSSL_accept(session_);
+  if (returned != WOLFSSL_SUCCESS) {
+    Result<usize> why = result_of(returned);
+    if (why.has_value()) return fail(Errc::kCorrupt, "the peer left the handshake");
+    return std::unexpected(why.error());
+  }
+  established_ = true;
+  return {};
+}
+
+Result<usize> Session::read(std::span<char> into) {
+  TRY(shake_hands());
+  return result_of(wolfSSL_read(session_, into.data(), static_cast<int>(into.size())));
+}
+
+Result<usize> Session::write(std::string_view plain) {
+  TRY(shake_hands());
+  auto size = static_cast<int>(std::min(plain.size(), kRecordBytes));
+  return result_of(wolfSSL_write(session_, plain.data(), size));
+}
+
+void Session::goodbye() {
+  // The peer's own goodbye is not waited for.
+  if (established_ && !failed_) (void)wolfSSL_shutdown(session_);
+}
+
+std::string_view Session::protocol() const {
+  return wolfSSL_get_version(session_);
+}
+
+std::string_view Session::cipher() const {
+  return wolfSSL_get_cipher(session_);
+}
+
+}  // namespace net::tls

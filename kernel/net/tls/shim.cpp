@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// wolfSSL's little C library.
+#include "kernel/net/tls/shim.h"
+
+#include <algorithm>
+
+#include "kernel/base/memory.h"
+#include "kernel/crypto/entropy.h"
+#include "kernel/crypto/wipe.h"
+#include "kernel/time/wall_clock.h"
+
+namespace {
+
+// Its size lies before each piece of memory: growing needs it, and freeing wipes what may be a key.
+struct Header {
+  usize bytes;
+  usize padding;
+};
+static_assert(sizeof(Header) % alignof(std::max_align_t) == 0);
+
+}  // namespace
+
+extern "C" {
+
+void* marrow_tls_allocate(size_t bytes) {
+  usize total = 0;
+  if (__builtin_add_overflow(bytes, sizeof(Header), &total)) return nullptr;
+  auto* header = static_cast<Header*>(base::allocate(total));
+  if (header == nullptr) return nullptr;
+  header->bytes = bytes;
+  return header + 1;
+}
+
+void marrow_tls_free(void* memory) {
+  if (memory == nullptr) return;
+  Header* header = static_cast<Header*>(memory) - 1;
+  crypto::wipe(memory, header->bytes);
+  base::deallocate(header);
+}
+
+void* marrow_tls_resize(void* memory, size_t bytes) {
+  void* fresh = marrow_tls_allocate(bytes);
+  if (fresh == nullptr || memory == nullptr) return fresh;
+  std::memcpy(fresh, memory, std::min(bytes, (static_cast<Header*>(memory) - 1)->bytes));
+  marrow_tls_free(memory);
+  return fresh;
+}
+
+// wolfSSL's generator (SP 800-90A Hash_DRBG) is seeded and reseeded with this; not 0 = it stops.
+int marrow_tls_entropy(unsigned char* out, unsigned int bytes) {
+  return crypto::entropy({out, bytes}).has_value() ? 0 : -1;
+}
+
+time_t marrow_tls_time(time_t* out) {
+  auto now = static_cast<time_t>(timing::unix_ns() / 1'000'000'000);
+  if (out != nullptr) *out = now;
+  return now;
+}
+
+// Dates of certificates are written by identity.cpp and judged by nobody here.
+struct tm* marrow_tls_gmtime(const time_t*, struct tm*) {
+  return nullptr;
+}
+
+int marrow_tls_lower(int c) {
+  return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+int marrow_tls_upper(int c) {
+  return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c;
+}
+
+int marrow_tls_compare(const char* a, const char* b, size_t most, int ignore_case) {
+  for (usize i = 0; i < most; i++) {
+    int x = static_cast<unsigned char>(a[i]), y = static_cast<unsigned char>(b[i]);
+    if (ignore_case != 0) x = marrow_tls_lower(x), y = marrow_tls_lower(y);
+    if (x != y || x == 0) return x - y;
+  }
+  return 0;
+}
+
+// As C's strncpy: the rest is filled with zeros, and nothing ends a text that just fits.
+char* marrow_tls_copy(char* to, const char* from, size_t most) {
+  usize i = 0;
+  for (; i < most && from[i] != '\0'; i++) to[i] = from[i];
+  for (; i < most; i++) to[i] = '\0';
+  return to;
+}
+
+char* marrow_tls_append(char* to, const char* from, size_t most) {
+  usize at = std::strlen(to), i = 0;
+  for (; i < most && from[i] != '\0'; i++) to[at + i] = from[i];
+  to[at + i] = '\0';
+  return to;
+}
+
+// `part` within the first `most` characters of `text`, or null.
+char* marrow_tls_find(const char* text, const char* part, size_t most) {
+  usize size = std::strlen(part);
+  for (usize i = 0; size <= most && i <= most - size; i++) {
+    if (marrow_tls_compare(text + i, part, size, 0) == 0) return const_cast<char*>(text) + i;
+    if (text[i] == '\0') break;
+  }
+  return nullptr;
+}
+
+int marrow_tls_number(const char* text) {
+  int value = 0;
+  for (; *text >= '0' && *text <= '9' && value < 100'000'000; text++)
+    value = value * 10 + (*text - '0');
+  return value;
+}
+
+// Formatted text is for its logs only, which are not built.
+int marrow_tls_no_text(char* out, size_t bytes) {
+  if (bytes > 0) out[0] = '\0';
+  return 0;
+}
+
+}  // extern "C"

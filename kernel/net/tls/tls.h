@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// TLS 1.2 and 1.3 as a server: the one door to wolfSSL. Bytes in, bytes out, no socket.
+#pragma once
+
+#include <string_view>
+
+#include "kernel/base/containers.h"
+#include "kernel/base/memory.h"
+#include "kernel/crypto/sha256.h"
+
+struct WOLFSSL;
+struct WOLFSSL_CTX;
+
+namespace net::tls {
+
+// A certificate with its private key, both as PEM text: P-256 or P-384.
+struct IdentityNames {
+  std::string_view host;                        // "marrow": also marrow.local and localhost
+  std::span<const std::string_view> addresses;  // "10.0.2.15"; others than IPv4 are left out
+};
+// `unix_now` 0: the time is not known, then it holds from 2025 to 2049, else for 825 days.
+Result<String> make_identity(const IdentityNames& names, u64 unix_now);
+
+class Session;
+
+// One identity and what it allows; must outlive its sessions.
+class Server {
+ public:
+  // `pem`: the certificate, those that lead from it to its root, and the key, in any order.
+  static Result<base::Owner<Server>> create(std::string_view pem);
+  ~Server();
+  // SHA-256 of the certificate, as browsers and `openssl x509 -fingerprint -sha256` show it.
+  const crypto::Sha256Digest& fingerprint() const { return fingerprint_; }
+  Result<base::Owner<Session>> begin();
+
+  explicit Server(WOLFSSL_CTX* context) : context_(context) {}
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+ private:
+  WOLFSSL_CTX* context_;
+  crypto::Sha256Digest fingerprint_{};
+};
+
+class Session {
+ public:
+  ~Session();
+  // Bytes of the peer, all of them taken. Call while hungry().
+  Result<void> receive(std::string_view bytes);
+  bool hungry() const { return in_at_ == in_.size(); }
+  // Plain bytes; 0 when the peer has said goodbye; kBusy when more must be received first.
+  Result<usize> read(std::span<char> into);
+  // At most one record; kBusy before the handshake is done.
+  Result<usize> write(std::string_view plain);
+  void goodbye();
+  bool established() const { return established_; }
+  std::string_view protocol() const;  // "TLSv1.3"
+  std::string_view cipher() const;
+  // What must reach the peer.
+  std::string_view output() const { return {out_.data() + out_at_, out_.size() - out_at_}; }
+  void sent(usize bytes);
+
+  explicit Session(WOLFSSL* session) : session_(session) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+ private:
+  friend class Server;
+  static int take_input(WOLFSSL*, char* to, int most, void* argument);
+  static int give_output(WOLFSSL*, char* from, int bytes, void* argument);
+  Result<usize> result_of(int returned);
+  Result<void> shake_hands();
+
+  WOLFSSL* session_;
+  Vector<char> in_, out_;
+  usize in_at_ = 0, out_at_ = 0;
+  bool established_ = false, failed_ = false;
+};
+
+}  // namespace net::tls

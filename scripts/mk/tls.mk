@@ -1,0 +1,61 @@
+# wolfSSL, fetched and built by its own rules: once for the kernel, once for processes, once under
+# sanitizers (there with its client, so that tests can talk to the server). Foreign C: no warnings;
+# only kernel/net/tls sees its headers.
+WOLFSSL := $(BUILD)/third_party/wolfssl
+WOLFSSL_READY := $(WOLFSSL)/.extracted
+WOLFSSL_SRC := $(addprefix wolfcrypt/src/,asn.c chacha.c chacha20_poly1305.c coding.c curve25519.c ecc.c fe_operations.c \
+  hash.c hmac.c kdf.c logging.c memory.c poly1305.c random.c sha256.c sha512.c signature.c sp_c64.c sp_int.c \
+  wc_encrypt.c wc_port.c wolfmath.c) \
+  $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c)
+WOLFSSL_OPTIONS := kernel/net/tls/user_settings.h kernel/net/tls/shim.h
+WOLFSSL_INCLUDE := -DWOLFSSL_USER_SETTINGS -Ikernel/net/tls -isystem $(WOLFSSL)
+WOLFSSL_FLAGS := -std=gnu17 -w -g -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
+  -fdata-sections $(WOLFSSL_INCLUDE)
+WOLFSSL_KERNEL_FLAGS := $(LWIP_KERNEL_FLAGS)
+# Its arithmetic on words is unsigned where it must be; what it shifts and aligns is its own matter.
+WOLFSSL_SAN_FLAGS := -O1 -fsanitize=address,fuzzer-no-link -DMARROW_TLS_CLIENT
+WOLFSSL_KERNEL_OBJ := $(WOLFSSL_SRC:%.c=$(X86)/wolfssl/%.o)
+WOLFSSL_HOST_OBJ := $(WOLFSSL_SRC:%.c=$(BUILD)/host/wolfssl/%.o)
+WOLFSSL_SAN_OBJ := $(WOLFSSL_SRC:%.c=$(SAN_DIR)/wolfssl/%.o)
+
+# The release as it was published, with Debian's corrections of its security.
+$(WOLFSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py | $(SETUP_DONE)
+	$(call say,EXTRACT,wolfssl)
+	$(Q)rm -rf $(WOLFSSL) && mkdir -p $(WOLFSSL)
+	$(Q)archive=$$(python3 scripts/fetch_third_party.py wolfssl) && \
+	  tar xf "$$archive" -C $(WOLFSSL) --strip-components=1 && \
+	  tar xf "$${archive%/*}"/wolfssl_*.debian.tar.* -C $(WOLFSSL)
+	$(Q)cd $(WOLFSSL) && while read -r name; do patch -s -f -p1 <debian/patches/$$name || exit 1; done <debian/patches/series
+	@touch $@
+$(WOLFSSL_SRC:%=$(WOLFSSL)/%): $(WOLFSSL_READY) ;
+
+$(WOLFSSL_KERNEL_OBJ): $(X86)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
+	$(call say,TLS,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
+$(WOLFSSL_HOST_OBJ): $(BUILD)/host/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
+	$(call say,TLS,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
+$(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | $(BUILD)/.setup/test
+	$(call say,TLS,$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CCACHE) clang-19 $(WOLFSSL_FLAGS) $(WOLFSSL_SAN_FLAGS) -c $< -o $@
+
+# Who may include wolfSSL's headers.
+$(X86)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
+$(BUILD)/host/kernel/net/tls/%.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
+$(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(SAN_DIR)/tests/hosted/tls_%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(filter $(X86)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
+  $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/tls_% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
+
+# Who links it.
+KERNEL_LINK_OBJ += $(WOLFSSL_KERNEL_OBJ)
+$(X86)/marrow.elf: $(WOLFSSL_KERNEL_OBJ)
+$(HOST_BIN): $(WOLFSSL_HOST_OBJ)
+$(UNIT_TESTS): $(WOLFSSL_SAN_OBJ)
+$(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp)): $(WOLFSSL_SAN_OBJ)
+-include $(WOLFSSL_KERNEL_OBJ:.o=.d) $(WOLFSSL_HOST_OBJ:.o=.d) $(WOLFSSL_SAN_OBJ:.o=.d)

@@ -44,6 +44,16 @@ class EarlyMemory final : public base::PhysicalView {
   }
 };
 
+// multiboot2 brings a copy of the ACPI root pointer among its texts.
+u64 keep_root_pointer(u64 address) {
+  alignas(8) static constinit std::array<char, 36> copy{};  // of version 2, ACPI 6.5, 5.2.5.3
+  EarlyMemory memory;
+  Result<std::span<const Byte>> found = memory.at(address, copy.size());
+  if (!found.has_value()) return address;
+  std::memcpy(copy.data(), found->data(), copy.size());
+  return reinterpret_cast<u64>(copy.data());
+}
+
 Result<void> read_boot_info(u32 protocol, u64 information) {
   EarlyMemory memory;
   if (protocol == boot::kPvhMagic) return boot::parse_pvh(memory, information, boot_info);
@@ -62,6 +72,7 @@ void x86_entry(u32 protocol, u64 information, u64 ticks) {
   __stack_chk_guard = arch::Cpu::random_seed() & ~u64{0xff};
   Result<void> read = read_boot_info(protocol, information);
   if (!read.has_value()) boot_info.problem = read.error().what;
+  boot_info.acpi_rsdp = keep_root_pointer(boot_info.acpi_rsdp);
   boot_info.entry_ticks = ticks;
   boot_info.command_line = texts.keep(boot_info.command_line);
   boot_info.loader = texts.keep({boot_info.loader, std::strlen(boot_info.loader) + 1}).data();

@@ -95,7 +95,13 @@ void PageMap::mark(u64 base, u64 bytes, Purpose purpose) {
   if (__builtin_add_overflow(base, bytes, &end)) end = ~u64{0};
   usize first = base / kPageBytes;
   usize last = std::min<u64>((end - 1) / kPageBytes + 1, purposes_.size());
-  if (first < last) set(first, last - first, purpose);
+  auto absent = [&](usize page) { return purposes_[page] == static_cast<u8>(Purpose::kAbsent); };
+  while (first < last) {
+    usize end = first;
+    while (end < last && absent(end) == absent(first)) end++;
+    if (!absent(first)) set(first, end - first, purpose);
+    first = end;
+  }
 }
 
 void PageMap::set(usize first_page, usize count, Purpose purpose) {

@@ -105,6 +105,15 @@ TEST(mm_page_map, marks_cover_every_touched_page) {
   EXPECT_EQ(m.map.pages_of(Purpose::kModel), 2u);
 }
 
+// A framebuffer in the hole below 4 GiB is no RAM, however far RAM reaches above.
+TEST(mm_page_map, marks_leave_out_what_is_no_ram) {
+  Machine m(kLarge);
+  m.map.mark(0xb0000000, 0x160000, Purpose::kFirmware);
+  EXPECT(m.map.at(0xb0000000) == Purpose::kAbsent);
+  EXPECT_EQ(m.ram(), 8 * kGiB);
+  EXPECT(m.map.verify().has_value());
+}
+
 TEST(mm_page_map, large_runs_are_aligned_and_small_ones_stay_together) {
   Machine m(kLarge);
   auto weights = m.map.allocate({5 * kGiB / mm::kPageBytes + 3, mm::kLargePageBytes, ~u64{0}},

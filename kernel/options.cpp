@@ -161,32 +161,43 @@ Result<void> keep(const Option& option, std::string_view value, Source source) {
   return {};
 }
 
-void warn_unknown(std::string_view key) {
+// Where a person finds what is wrong: a line of the file, or nothing on the command line.
+struct Origin {
+  Source source = Source::kCommandLine;
+  u32 line = 0;
+};
+std::string_view place(const Origin& origin, std::span<char> buffer) {
+  if (origin.source == Source::kCommandLine) return {};
+  return base::format_into(buffer, " in line {} of marrow.cfg", origin.line);
+}
+
+void warn_unknown(std::string_view key, const Origin& origin) {
   base::Nearest nearest(key);
   for (const Option* row : kernel_options_rows()) nearest.consider(row->key);
-  char buffer[64];
+  char buffer[64], where[48];
   if (nearest.best().empty()) {
-    log::warn("options", "unknown option '{}' (see `help boot`)", shown(key, buffer));
+    log::warn("options", "unknown option '{}'{} (see `help boot`)", shown(key, buffer),
+              place(origin, where));
   } else {
-    log::warn("options", "unknown option '{}': did you mean '{}'?", shown(key, buffer),
-              nearest.best());
+    log::warn("options", "unknown option '{}'{}: did you mean '{}'?", shown(key, buffer),
+              place(origin, where), nearest.best());
   }
 }
 
-void set(std::string_view key, std::string_view value, Source source) {
+void set(std::string_view key, std::string_view value, const Origin& origin) {
   const Option* option = find(key);
-  if (option == nullptr) return warn_unknown(key);
+  if (option == nullptr) return warn_unknown(key, origin);
   Result<void> done = check(*option, value);
-  if (done.has_value()) done = keep(*option, value, source);
+  if (done.has_value()) done = keep(*option, value, origin.source);
   if (done.has_value()) return;
-  char buffer[64];
-  log::warn("options", "{}='{}' is ignored: {} (takes {})", option->key, shown(value, buffer),
-            done.error(), option->values);
+  char buffer[64], where[48];
+  log::warn("options", "{}='{}'{} is ignored: {} (takes {})", option->key, shown(value, buffer),
+            place(origin, where), done.error(), option->values);
 }
 
-void set_pair(std::string_view pair, Source source) {
+void set_pair(std::string_view pair) {
   usize equals = std::min(pair.find('='), pair.size());
-  set(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())), source);
+  set(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())), {});
 }
 
 // Takes one word off `text`, with quotes and backslashes inside quotes resolved into `buffer`.
@@ -215,7 +226,7 @@ Word next_word(std::string_view& text, std::span<char> buffer) {
   return {{buffer.data(), size}, fits, !quoted};
 }
 
-void parse_words(std::string_view text, Source source) {
+void parse_words(std::string_view text) {
   static constinit char buffer[kLongestValue];
   for (text = trim(text); !text.empty(); text = trim(text)) {
     Word word = next_word(text, buffer);
@@ -223,7 +234,7 @@ void parse_words(std::string_view text, Source source) {
     if (!word.fits) {
       log::warn("options", "a value longer than {} bytes is ignored", kLongestValue);
     } else if (!word.text.empty()) {
-      set_pair(word.text, source);
+      set_pair(word.text);
     }
   }
 }
@@ -263,19 +274,19 @@ std::string_view present(const Option& option) {
 }  // namespace
 
 void parse_command_line(std::string_view text) {
-  parse_words(text, Source::kCommandLine);
+  parse_words(text);
 }
 
 void parse_argument(std::string_view argument) {
   if (argument.size() > kLongestValue) {
     log::warn("options", "a value longer than {} bytes is ignored", kLongestValue);
   } else if (!argument.empty()) {
-    set_pair(argument, Source::kCommandLine);
+    set_pair(argument);
   }
 }
 
 void parse_file(std::string_view text) {
-  while (!text.empty()) {
+  for (u32 number = 1; !text.empty(); number++) {
     usize end = std::min(text.find('\n'), text.size());
     std::string_view line = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
@@ -289,13 +300,13 @@ void parse_file(std::string_view text) {
       static constinit char buffer[kLongestValue];
       Word word = next_word(value, buffer);
       if (!word.fits || !word.closed) {
-        log::warn("options", "the value of {} is too long or its quote is not closed: ignored",
-                  key.substr(0, 40));
+        log::warn("options", "line {} of marrow.cfg: its value is too long or its quote not closed",
+                  number);
         continue;
       }
       value = word.text;
     }
-    if (value.size() <= kLongestValue) set(key, value, Source::kFile);
+    if (value.size() <= kLongestValue) set(key, value, {Source::kFile, number});
   }
 }
 

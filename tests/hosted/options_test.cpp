@@ -92,6 +92,11 @@ TEST(options, unknown_key_warns_with_the_nearest) {
   EXPECT(last_log_line().find("did you mean 'test.count'") != std::string::npos);
   options::parse_command_line("zzzzzzzzz");
   EXPECT(last_log_line().find("did you mean") == std::string::npos);
+  options::parse_file("# a comment\n\ntest.cuont=7\n");
+  EXPECT(last_log_line().find("'test.cuont' in line 3 of marrow.cfg: did you mean 'test.count'") !=
+         std::string::npos);
+  options::parse_file("test.count=many\n");
+  EXPECT(last_log_line().find("in line 1 of marrow.cfg is ignored") != std::string::npos);
 }
 
 TEST(options, no_room_is_a_warning) {

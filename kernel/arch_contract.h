@@ -21,8 +21,8 @@ struct TickRate {
 };
 
 template <class A, class Context>
-concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* p, Context& from,
-                                Context& to, const std::atomic<u32>& word) {
+concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* p, void (*tick)(),
+                                Context& from, Context& to, const std::atomic<u32>& word) {
   // Time. Ticks are monotonic and the same on every CPU; ns come from kernel/time.
   { A::now_ticks() } -> std::same_as<u64>;
   { A::tick_rate() } -> std::same_as<TickRate>;  // measured by the first call, at boot
@@ -41,6 +41,10 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   { A::poll_interrupts() } -> std::same_as<void>;
   // Logs where CPU `n` is (its backtrace), even with its interrupts off. For the watchdog.
   { A::report_cpu(n) } -> std::same_as<void>;
+  // Calls tick() on the boot CPU some 18 times a second even where its interrupts are off, for a
+  // machine without another CPU to look after it; report_cpu(0) then works inside. An error where
+  // there is no such timer.
+  { A::watch_boot_cpu(tick) } -> std::same_as<Result<void>>;
   // Asks for a timer interrupt of this CPU at `x` ticks (0 = none). Only wakes the sleeper.
   { A::set_timer(x) } -> std::same_as<void>;
   // Spinning. wait_while_equal returns when *word != n, or `x` ticks have come, or at any time.

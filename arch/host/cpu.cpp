@@ -151,6 +151,10 @@ void Cpu::report_cpu(u32 index) {
             static_cast<i32>(getpid()));
 }
 
+Result<void> Cpu::watch_boot_cpu(void (*)()) {
+  return fail(Errc::kUnsupported, "a debugger sees more of a process");
+}
+
 void Cpu::set_timer(u64 ticks) {
   if (this_cpu == 0)
     host::set_wait_deadline(ticks);

@@ -14,6 +14,7 @@ namespace io_apic {
 namespace {
 
 constexpr u32 kVersion = 1, kRedirections = 0x10;
+constexpr u32 kDeliverNmi = 4 << 8;
 constexpr u32 kActiveLow = 1 << 13, kLevel = 1 << 15, kMasked = 1 << 16;
 
 struct Controller {
@@ -90,7 +91,8 @@ Result<void> route_line(u32 global_line, Route route) {
   if (c == nullptr) return fail(Errc::kNotFound, "no interrupt controller has this line");
   u32 entry = io_apic::kRedirections + 2 * (global_line - c->first_line);
   u32 low = route.vector | (route.level ? io_apic::kLevel : 0) |
-            (route.active_low ? io_apic::kActiveLow : 0);
+            (route.active_low ? io_apic::kActiveLow : 0) |
+            (route.delivery == Delivery::kNmi ? io_apic::kDeliverNmi : 0);
   io_apic::write(c->base, entry + 1, io_apic::boot_apic_id << 24);
   io_apic::write(c->base, entry, low);
   return {};

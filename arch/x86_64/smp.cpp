@@ -9,6 +9,7 @@
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/descriptors.h"
+#include "arch/x86_64/watch.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/memory.h"
 #include "kernel/log.h"
@@ -55,6 +56,10 @@ constinit u64 trampoline = 0;
 constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
+symbols::Place place_of(const TrapFrame& frame) {
+  return {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()};
+}
+
 void spin_ticks(u64 ticks) {
   u64 end = Cpu::now_ticks() + ticks;
   while (Cpu::now_ticks() < end) Cpu::relax();
@@ -86,8 +91,7 @@ bool take_nmi(const TrapFrame& frame) {
   Message message = records[Cpu::cpu_index()].message.exchange(Message::kNone);
   if (message == Message::kStop) halt_forever();
   if (message != Message::kBacktrace) return false;
-  u32 count = symbols::capture(
-      {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}, captured);
+  u32 count = symbols::capture(place_of(frame), captured);
   captured_count.store(count, std::memory_order_release);
   return true;
 }
@@ -137,24 +141,15 @@ static std::span<const u64> capture_cpu(u32 index) {
   captured_count = 0;
   records[index].message = Message::kBacktrace;
   apic::send_nmi(records[index].apic_id);
-  constexpr u64 kPatience = 100'000'000;  // ticks: some 30 ms, and an NMI takes a microsecond
+  constexpr u64 kPatience = 3'000'000'000;  // ticks: about a second; an NMI takes a microsecond
   u64 end = Cpu::now_ticks() + kPatience;
   while (captured_count.load(std::memory_order_acquire) == 0 && Cpu::now_ticks() < end)
     Cpu::relax();
   return std::span(captured).first(captured_count.load(std::memory_order_acquire));
 }
 
-void Cpu::report_cpu(u32 index) {
-  if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
-  if (index == cpu_index()) return log::warn("cpu", "cpu {} is the one that asks", index);
-  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
-  static constinit locks::Spinlock lock;
-  bool on = lock.lock();
-  std::span<const u64> chain = capture_cpu(index);
-  if (chain.empty())
-    log::error("cpu", "cpu {} does not answer an nmi", index);
-  else
-    log::warn("cpu", "cpu {} is in:", index);
+static void log_chain(u32 index, std::span<const u64> chain) {
+  log::warn("cpu", "cpu {} is in:", index);
   for (usize i = 0; i < chain.size(); i++) {
     char line[160];
     base::BufferWriter out(line);
@@ -162,6 +157,27 @@ void Cpu::report_cpu(u32 index) {
                            i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
     log::warn("cpu", "{}", out.view());
   }
+}
+
+// The calling CPU, from inside the watch's NMI: no lock, it may hold that very one.
+static void report_own(u32 index) {
+  const TrapFrame* frame = watch::interrupted();
+  if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
+  std::array<u64, 32> chain;
+  log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
+}
+
+void Cpu::report_cpu(u32 index) {
+  if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
+  if (index == cpu_index()) return report_own(index);
+  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
+  static constinit locks::Spinlock lock;
+  bool on = lock.lock();
+  std::span<const u64> chain = capture_cpu(index);
+  if (chain.empty())
+    log::error("cpu", "cpu {} does not answer an nmi", index);
+  else
+    log_chain(index, chain);
   lock.unlock(on);
 }
 

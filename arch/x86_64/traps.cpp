@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/smp.h"
+#include "arch/x86_64/watch.h"
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"
 
@@ -164,7 +165,7 @@ void print_registers(const TrapFrame& f, base::Writer& out) {
 void trap_entry(arch::TrapFrame* frame) {
   using namespace arch;
   if (frame->vector >= 32) return interrupt(static_cast<u32>(frame->vector));
-  if (frame->vector == kNmi && smp::take_nmi(*frame)) return;
+  if (frame->vector == kNmi && (smp::take_nmi(*frame) || watch::take_nmi(*frame))) return;
   static constinit char text[256];
   base::BufferWriter reason(text);
   explain(*frame, reason);

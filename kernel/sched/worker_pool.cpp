@@ -12,6 +12,7 @@
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "kernel/trace.h"
 
 namespace sched {
 namespace {
@@ -19,13 +20,16 @@ namespace {
 constexpr u32 kMaxWorkers = 256;
 constexpr u64 kSpinNs = 150'000;
 constexpr u64 kBarrierSpinNs = 200'000;  // after it the other side is not running: sleep
-constexpr u64 kStartNs = 100'000'000;    // a CPU that does not come up in this time is left out
+// A CPU that does not come up in this time is left out. It takes 1 ms, but an emulator's may have
+// to wait until its host has time.
+constexpr u64 kStartNs = 2'000'000'000;
+enum Start : u32 { kAwaited, kStarted, kGivenUp };
 
 // A line a worker: written by it, read by CPU 0.
 struct alignas(64) Slot {
   std::atomic<u32> finished{0};  // the last generation it completed
   std::atomic<u32> sleeping{0};
-  std::atomic<u32> started{0};
+  std::atomic<u32> start{kAwaited};
   u64 sleeps = 0;
 };
 
@@ -42,10 +46,11 @@ constinit Slot slots[kMaxWorkers];
 u32 workers = 1;
 bool running = false;
 std::atomic<u64> stall_ns{5'000'000'000};
-u64 steps = 0, barrier_ns = 0;
-std::atomic<u64> stalls{0};
+u64 barrier_ns = 0;
+std::atomic<u64> steps{0}, stalls{0};
 
-// Worker 1 notices when CPU 0 is neither idle nor scheduling.
+// Notices when CPU 0 is neither idle nor scheduling. Worker 1's work; without a second CPU that of
+// a timer which interrupts CPU 0 whatever it does.
 struct BootCpuWatch {
   u64 beat = 0, since_ns = 0;
   bool reported = false;
@@ -56,7 +61,8 @@ struct BootCpuWatch {
   }
   void check() {
     u64 limit = stall_ns.load(std::memory_order_relaxed);
-    u64 now = timing::now_ns(), seen = heartbeat();
+    u64 now = timing::now_ns();
+    u64 seen = heartbeat() + steps.load(std::memory_order_relaxed);
     if (limit == 0 || idle() || seen != beat || since_ns == 0) {
       beat = seen;
       since_ns = now;
@@ -101,12 +107,16 @@ void worker_loop(void* argument) {
   BootCpuWatch watch;
   u32 seen = step.generation.load(std::memory_order_acquire);
   slot.finished.store(seen, std::memory_order_relaxed);
-  slot.started.store(1, std::memory_order_release);
+  u32 awaited = kAwaited;  // too late: CPU 0 counts on those that it knows
+  if (!slot.start.compare_exchange_strong(awaited, kStarted)) return;
   for (;;) {
     wait_for_step(slot, seen, index == 1 ? &watch : nullptr);
     // CPU 0 publishes the next step only after this one, so none is ever skipped.
     seen++;
-    step.task(step.context, index);
+    {
+      trace::Zone zone("part of a step");
+      step.task(step.context, index);
+    }
     slot.finished.store(seen, std::memory_order_seq_cst);
     if (step.sleeper.load(std::memory_order_seq_cst) != 0) arch::Cpu::wake_cpu(0);
   }
@@ -120,13 +130,13 @@ bool start_worker(u32 index) {
     return false;
   }
   u64 deadline = timing::now_ns() + kStartNs;
-  while (slots[index].started.load(std::memory_order_acquire) == 0) {
-    arch::Cpu::wait_while_equal(slots[index].started, 0, timing::ticks_at(deadline));
-    if (timing::now_ns() < deadline) continue;
-    log::warn("sched", "cpu {} did not answer within {} ms", index, kStartNs / 1'000'000);
-    return false;
-  }
-  return true;
+  Slot& slot = slots[index];
+  while (slot.start.load(std::memory_order_acquire) == kAwaited && timing::now_ns() < deadline)
+    arch::Cpu::wait_while_equal(slot.start, kAwaited, timing::ticks_at(deadline));
+  u32 awaited = kAwaited;
+  if (!slot.start.compare_exchange_strong(awaited, kGivenUp)) return true;
+  log::warn("sched", "cpu {} did not answer within {} ms", index, kStartNs / 1'000'000);
+  return false;
 }
 
 u32 publish(void (*task)(void*, u32), void* context) {
@@ -186,6 +196,10 @@ void start_workers(u32 limit) {
   // Worker numbers are dense, so the first CPU that fails ends the list.
   while (workers < wanted && start_worker(workers)) workers++;
   log::info("sched", "{} of {} cpus work", workers, present);
+  if (workers > 1) return;
+  static constinit BootCpuWatch alone;
+  Result<void> watched = arch::Cpu::watch_boot_cpu([] { alone.check(); });
+  if (!watched.has_value()) log::info("watchdog", "nobody watches cpu 0: {}", watched.error());
 }
 
 u32 worker_count() {
@@ -195,7 +209,8 @@ u32 worker_count() {
 void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
   ASSERT(!running);
   running = true;
-  steps++;
+  steps.store(steps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  trace::Zone zone("step");
   if (workers == 1) {
     task(context, 0);
   } else {
@@ -214,7 +229,7 @@ void set_stall_limit(u64 ns) {
 }
 
 WorkerCounters worker_counters() {
-  WorkerCounters c{.steps = steps, .stalls = stalls.load(), .wait_ns = barrier_ns};
+  WorkerCounters c{.steps = steps.load(), .stalls = stalls.load(), .wait_ns = barrier_ns};
   for (u32 w = 1; w < workers; w++) c.sleeps += slots[w].sleeps;
   return c;
 }

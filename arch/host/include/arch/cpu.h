@@ -41,6 +41,7 @@ struct Cpu {
   static void poll_interrupts();  // at most once a millisecond
   static void wake_cpu(u32 index);
   static void report_cpu(u32 index);
+  static Result<void> watch_boot_cpu(void (*tick)());
   static void set_timer(u64 ticks);
   static void relax();
   static void wait_while_equal(const std::atomic<u32>& word, u32 value, u64 deadline_ticks);

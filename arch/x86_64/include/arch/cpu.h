@@ -61,6 +61,7 @@ struct Cpu {
   static void wake_cpu(u32 index);
   static void poll_interrupts() {}    // they come by themselves
   static void report_cpu(u32 index);  // by NMI, so even where interrupts are off
+  static Result<void> watch_boot_cpu(void (*tick)());
   static void set_timer(u64 ticks);
 
   static void relax() { asm volatile("pause" : : : "memory"); }

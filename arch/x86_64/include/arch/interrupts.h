@@ -11,10 +11,12 @@ constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
 u64 message_address();  // of CPU 0
 
+enum class Delivery : u8 { kVector, kNmi };
 struct Route {
-  u32 vector;
-  bool level;
-  bool active_low;
+  u32 vector = 0;  // without meaning for an NMI
+  bool level = false;
+  bool active_low = false;
+  Delivery delivery = Delivery::kVector;
 };
 Result<void> route_line(u32 global_line, Route route);
 void mask_line(u32 global_line);

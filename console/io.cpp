@@ -13,6 +13,8 @@ class TerminalIo final : public Io {
   void write(std::string_view text) override { terminal::write(text); }
   int read_until(u64 deadline_ns) override { return terminal::read_until(deadline_ns); }
   bool interrupted() override { return terminal::interrupted(); }
+  void own_row(bool on) override { terminal::own_row(on); }
+  bool row_lost() override { return terminal::row_lost(); }
   u32 columns() override { return terminal::columns(); }
   u64 now_ns() override { return timing::now_ns(); }
 };

@@ -12,6 +12,10 @@ class Io : public base::Writer {
   // (a script at its end gives -1 all the same).
   virtual int read_until(u64 deadline_ns) = 0;
   virtual bool interrupted() = 0;  // Ctrl-C since the last call?
+  // While a line is edited it owns the cursor's row. row_lost(): others have printed there since
+  // the last call; read_until returns early for that.
+  virtual void own_row(bool) {}
+  virtual bool row_lost() { return false; }
   virtual u32 columns() = 0;
   virtual u64 now_ns() = 0;
 

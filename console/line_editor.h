@@ -50,6 +50,7 @@ class LineEditor {
   u64 patience_ns() const { return keys_.patience_ns(); }
 
   void refresh();
+  void redraw();  // the whole row: something else was written over it
   std::string_view line() { return buffer_.text(); }
   bool overflowed() const { return overflowed_; }  // the line was longer than kLongestLine
 

@@ -151,6 +151,13 @@ void LineEditor::refresh() {
   shown_ = std::move(row);
 }
 
+void LineEditor::redraw() {
+  out_.write("\r\x1b[K");
+  shown_.clear();
+  shown_cursor_ = 0;
+  refresh();
+}
+
 void LineEditor::list_candidates(std::span<const String> list) {
   if (list.size() < 2) return;
   u32 widest = 0;

@@ -6,6 +6,7 @@
 
 #include "console/command_line.h"
 #include "kernel/base/nearest.h"
+#include "kernel/trace.h"
 
 namespace console {
 namespace {
@@ -73,6 +74,11 @@ History* current_history() {
 }
 
 Result<std::string_view> read_line(Io& io, LineEditor& editor, std::string_view prompt) {
+  struct Row {
+    Io& io;
+    explicit Row(Io& i) : io(i) { io.own_row(true); }
+    ~Row() { io.own_row(false); }
+  } row(io);
   editor.start(prompt, io.columns());
   editor.refresh();
   for (;;) {
@@ -83,6 +89,10 @@ Result<std::string_view> read_line(Io& io, LineEditor& editor, std::string_view 
       editor.refresh();
       u64 patience = editor.pending() ? io.now_ns() + editor.patience_ns() : ~u64{0};
       byte = io.read_until(patience);
+      if (byte < 0 && io.row_lost()) {
+        editor.redraw();
+        continue;
+      }
       if (byte < 0 && !editor.pending()) return fail(Errc::kNotFound, "no more input");
       if (byte < 0) event = editor.idle();
     }
@@ -139,6 +149,7 @@ Result<void> Shell::run_command(const Arguments& arguments) {
     return fail(Errc::kNotFound, "");
   }
   io_.interrupted();  // a Ctrl-C from before is not meant for this command
+  trace::Zone zone(command->name);
   return command->run(arguments, io_);
 }
 

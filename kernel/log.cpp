@@ -33,10 +33,10 @@ void write_line(base::Writer& out, u64 ticks, std::string_view text) {
 }
 
 void echo(u64 ticks, std::string_view text) {
-  struct Terminal final : base::Writer {
-    void write(std::string_view part) override { terminal::write(part); }
-  } out;
+  char line[kLineBytes + 32];
+  base::BufferWriter out(line);
   write_line(out, ticks, text);
+  terminal::announce(out.view());
 }
 
 bool copy_line(u32 number, const Line& slot, std::span<char, kLineBytes> out, usize& size,

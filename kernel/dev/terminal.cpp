@@ -2,6 +2,7 @@
 // Implementation of the merged console.
 #include "kernel/dev/terminal.h"
 
+#include "kernel/arch_contract.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 
@@ -24,6 +25,8 @@ struct Ahead {
   u8 take() { return bytes[first++ % sizeof bytes]; }
 };
 constinit Ahead ahead;
+
+constinit std::atomic<bool> row_owned{false}, row_taken{false};
 
 // Asked each time: a device may get its interrupt after it was added.
 bool any_polled() {
@@ -57,6 +60,7 @@ int read_until(u64 deadline_ns) {
   for (;;) {
     int byte = read();
     if (byte >= 0) return byte;
+    if (row_taken.load(std::memory_order_relaxed)) return -1;
     u64 now = timing::now_ns();
     if (now >= deadline_ns) return -1;
     u64 wake = deadline_ns;
@@ -75,6 +79,26 @@ bool interrupted() {
     ahead.put(static_cast<u8>(byte));
   }
   return false;
+}
+
+// Neither waits for the editor nor touches it: this may be an interrupt in the midst of its
+// drawing.
+void announce(std::string_view line) {
+  if (!row_owned.load(std::memory_order_relaxed)) return write(line);
+  write("\r\x1b[K");
+  write(line);
+  row_taken.store(true, std::memory_order_relaxed);
+  if (arch::Cpu::cpu_index() == 0)
+    input.wake_all();  // else CPU 0 is stuck and this is its obituary
+}
+
+void own_row(bool on) {
+  row_owned.store(on, std::memory_order_relaxed);
+  if (!on) row_taken.store(false, std::memory_order_relaxed);
+}
+
+bool row_lost() {
+  return row_taken.exchange(false, std::memory_order_relaxed);
 }
 
 void input_arrived() {

@@ -246,3 +246,36 @@ TEST(console_editor, completion) {
   EXPECT_EQ(typed(none, history, &words), std::string("zz"));
   EXPECT(none.written.find('\a') != std::string::npos);
 }
+
+// A log line in the middle of typing: it stands alone on its row, the edited line below it.
+TEST(console_editor, a_line_from_elsewhere_moves_the_edited_one_down) {
+  class Disturbed final : public ScriptedIo {
+   public:
+    using ScriptedIo::ScriptedIo;
+    int read_until(u64 deadline_ns) override {
+      if (written.ends_with("abc") && !disturbed_) {
+        owned_while_typing = owned_;
+        disturbed_ = lost_ = true;
+        write("\r\x1b[K[ 1.0] usb: unplugged\n");
+        type("d\r");
+        return -1;
+      }
+      return ScriptedIo::read_until(deadline_ns);
+    }
+    void own_row(bool on) override { owned_ = on; }
+    bool row_lost() override { return std::exchange(lost_, false); }
+    bool owned_while_typing = false;
+    bool owned() const { return owned_; }
+
+   private:
+    bool disturbed_ = false, lost_ = false, owned_ = false;
+  };
+  console::History history;
+  Disturbed io("abc");
+  EXPECT_EQ(typed(io, history), std::string("abcd"));
+  EXPECT(io.owned_while_typing);
+  EXPECT(!io.owned());
+  usize notice = io.written.find("unplugged\n");
+  REQUIRE(notice != std::string::npos);
+  EXPECT(io.written.find("> abc", notice) != std::string::npos);
+}

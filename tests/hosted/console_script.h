@@ -8,7 +8,7 @@
 #include "console/io.h"
 #include "kernel/base/text_width.h"
 
-class ScriptedIo final : public console::Io {
+class ScriptedIo : public console::Io {
  public:
   explicit ScriptedIo(std::string input = "", u32 width = 80)
       : input_(std::move(input)), width_(width) {}

@@ -11,11 +11,13 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/symbols.h"
+#include "kernel/trace.h"
 
 namespace {
 
 constexpr u32 kNobody = ~u32{0};
 constexpr u32 kLogLines = 32;
+constexpr u32 kTraceEvents = 8;
 
 constinit StaticVector<CharDevice*, 4> devices;
 constinit std::atomic<u32> panicking_cpu{kNobody};
@@ -39,7 +41,11 @@ class Devices final : public PanicConsole {
       text.remove_prefix(line + 1);
     }
   }
+  void flush() {
+    for (CharDevice* device : devices) device->flush();
+  }
   int read() override {
+    flush();
     for (;;) {
       for (CharDevice* device : devices)
         if (int byte = device->read(); byte >= 0) return byte;
@@ -65,6 +71,7 @@ constinit Devices console;
     console.write("\nanother panic while this one was reported: ");
     console.write(reason);
     console.write("\n");
+    console.flush();
   }
   stop();
 }
@@ -93,6 +100,7 @@ void after_panic() {
 [[noreturn]] void end(u32 cpu) {
   after_panic();
   base::format_to(console, "\nCPU {} is halted.\n", cpu);
+  console.flush();
   stop();
 }
 
@@ -112,6 +120,10 @@ void after_panic() {
   panic_print_backtrace(console);
   console.write("last log lines:\n");
   log::replay(console, kLogLines);
+  console.write("last trace events:\n");
+  trace::print_newest(console, kTraceEvents);
+  // The beginning may have left the screen by now.
+  base::format_to(console, "CPU {} stopped: {}\n", cpu, reason);
   end(cpu);
 }
 
@@ -127,6 +139,10 @@ void panic_args(std::string_view format, std::span<const base::FormatArg> args) 
 void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
   report(reason,
          {&frame, {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}, true});
+}
+
+bool panic_happened() {
+  return panicking_cpu.load(std::memory_order_relaxed) != kNobody;
 }
 
 void panic_add_device(CharDevice& device) {

@@ -30,6 +30,9 @@ template <class... Args>
 // For arch: `frame` is where the fault happened, `reason` complete.
 [[noreturn]] void panic_at(const arch::TrapFrame& frame, std::string_view reason);
 
+// Is a panic being reported, or was one? Devices then show everything at once and trust nothing.
+bool panic_happened();
+
 // Panics are written to, and the panic shell reads from, each device added here (at most 4).
 // Its write() and read() must work polled, with interrupts off and other CPUs stopped.
 void panic_add_device(CharDevice& device);

@@ -49,6 +49,21 @@ void for_each_event(const Ring& ring, u32 count, Fn&& fn) {
   }
 }
 
+// The event that is `back` before the newest one of its ring, or null.
+const Event* event_before_end(const Ring& ring, u32 back) {
+  u32 end = ring.next.load(std::memory_order_acquire);
+  if (ring.events == nullptr || back >= std::min(end, kRingEvents)) return nullptr;
+  const Event& e = ring.events[(end - 1 - back) % kRingEvents];
+  return e.name != nullptr ? &e : nullptr;
+}
+
+void print_event(base::Writer& out, u32 cpu, const Event& e) {
+  constexpr const char* kMarks[] = {"{", "}", "!", "="};
+  base::format_to(out, "cpu {:>2} {:>14} us {} {} {}\n", cpu,
+                  base::Decimal{static_cast<i64>(ns_at(e.ticks)), 3},
+                  kMarks[static_cast<u32>(e.kind)], e.name, e.value);
+}
+
 }  // namespace
 
 void init() {
@@ -101,14 +116,29 @@ void dump(base::Writer& out) {
 }
 
 void print(base::Writer& out, u32 count) {
-  constexpr const char* kMarks[] = {"{", "}", "!", "="};
-  for (u32 cpu = 0; cpu < kMaxCpus; cpu++) {
-    for_each_event(rings[cpu], count, [&](const Event& e) {
-      base::format_to(out, "cpu {:>2} {:>14} us {} {} {}\n", cpu,
-                      base::Decimal{static_cast<i64>(ns_at(e.ticks)), 3},
-                      kMarks[static_cast<u32>(e.kind)], e.name, e.value);
-    });
+  for (u32 cpu = 0; cpu < kMaxCpus; cpu++)
+    for_each_event(rings[cpu], count, [&](const Event& e) { print_event(out, cpu, e); });
+}
+
+void print_newest(base::Writer& out, u32 count) {
+  struct Found {
+    u32 cpu = 0;
+    const Event* event = nullptr;
+  };
+  StaticVector<Found, 32> newest;  // the newest first
+  std::array<u16, kMaxCpus> taken{};
+  while (newest.size() < std::min<usize>(count, newest.capacity())) {
+    Found best;
+    for (u32 cpu = 0; cpu < kMaxCpus; cpu++) {
+      const Event* e = event_before_end(rings[cpu], taken[cpu]);
+      if (e == nullptr) continue;
+      if (best.event == nullptr || e->ticks > best.event->ticks) best = {cpu, e};
+    }
+    if (best.event == nullptr || !newest.push_back(best)) break;
+    taken[best.cpu]++;
   }
+  for (usize i = newest.size(); i > 0; i--)
+    print_event(out, newest[i - 1].cpu, *newest[i - 1].event);
 }
 
 void clear() {

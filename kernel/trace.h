@@ -51,6 +51,8 @@ class Zone {
 void dump(base::Writer& out);
 // The last `count` events of each CPU, a line each. Panic context too.
 void print(base::Writer& out, u32 count);
+// The newest `count` events (at most 32) of all CPUs in order of time. Panic context too.
+void print_newest(base::Writer& out, u32 count);
 void clear();
 
 // ---- the boot chart ------------------------------------------------------------------------

@@ -29,6 +29,10 @@ std::string_view read_plain_line(PanicConsole& console, std::span<char, kLineByt
 
 void run_panic_shell(PanicConsole& console) {
   static constinit char line[kLineBytes] = {};
+  console.write("commands that work here:");
+  for (const Command* row = next_command(nullptr); row != nullptr; row = next_command(row))
+    if (row->panic_safe) base::format_to(console, " {}", row->name);
+  console.write("\n");
   for (;;) {
     console.write("panic> ");
     std::string_view text = read_plain_line(console, line);

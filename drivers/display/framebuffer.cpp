@@ -9,6 +9,7 @@
 #include "drivers/display/screen_text.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/time/clock.h"
 
 #include <arch/paging.h>
@@ -32,6 +33,7 @@ class Console final : public CharDevice {
   Result<void> start(const Framebuffer& framebuffer);
   const char* name() const override { return "screen"; }
   void write(std::string_view text) override;
+  void flush() override;
   int read() override;  // no keys come from a screen; the poll is when it catches up
   u32 columns() const override { return screen_->columns(); }
   u32 rows() const override { return screen_->rows(); }
@@ -50,6 +52,7 @@ class Console final : public CharDevice {
   Vector<Cell> drawn_;
   u64 drawn_ns_ = 0;
   bool behind_ = false;
+  bool busy_ = false;
 };
 
 constinit Console* console = nullptr;
@@ -69,17 +72,21 @@ Result<void> Console::start(const Framebuffer& framebuffer) {
 }
 
 void Console::write(std::string_view text) {
+  // An NMI (the watchdog's) may come in the middle of this; other devices get its text.
+  if (busy_ && !panic_happened()) return;
+  busy_ = true;
   screen_->write(text);
-  u64 now = timing::now_ns();
-  if (now - drawn_ns_ < kFrameNs) {
-    behind_ = true;
-    return;
-  }
-  draw();
+  behind_ = true;
+  if (timing::now_ns() - drawn_ns_ >= kFrameNs) draw();
+  busy_ = false;
+}
+
+void Console::flush() {
+  if (behind_) draw();
 }
 
 int Console::read() {
-  if (behind_) draw();
+  flush();
   return -1;
 }
 
@@ -158,6 +165,7 @@ Result<void> init(const Framebuffer& framebuffer) {
   static Console device;
   TRY(device.start(framebuffer));
   TRY(terminal::add(device));
+  panic_add_device(device);
   console = &device;
   log::info("screen", "{} x {} pixels, {} x {} characters", framebuffer.width, framebuffer.height,
             device.columns(), device.rows());

@@ -8,6 +8,7 @@
 #include "kernel/dev/terminal.h"
 #include "kernel/irq/irq.h"
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/time/clock.h"
 
 #include <arch/port_io.h>
@@ -125,6 +126,7 @@ Result<void> init() {
   keyboard.by_interrupt = vector.has_value() && routed.has_value();
   if (!keyboard.by_interrupt) log::warn("ps2", "no interrupt for the keyboard: it is polled");
   TRY(terminal::add(keyboard));
+  panic_add_device(keyboard);
   log::info("ps2", "keyboard found");
   return {};
 }

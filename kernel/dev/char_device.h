@@ -11,6 +11,8 @@ class CharDevice {
   virtual const char* name() const = 0;
   // Takes all of `text`; may wait for the device (a 9600-baud line), never drops.
   virtual void write(std::string_view text) = 0;
+  // Shows what write() may still hold back. Any context, a panic's too.
+  virtual void flush() {}
   // The next input byte (keys come as UTF-8 and ANSI escape sequences), or -1.
   virtual int read() = 0;
   // True: the device calls terminal::input_arrived() when there is input. Others are polled.

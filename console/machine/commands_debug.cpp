@@ -4,9 +4,11 @@
 
 #include "console/command.h"
 #include "kernel/arch_contract.h"
+#include "kernel/base/memory.h"
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"
 #include "kernel/sched/worker_pool.h"
+#include "kernel/sync/lock.h"
 #include "kernel/time/clock.h"
 
 namespace console {
@@ -45,54 +47,115 @@ constexpr Command kInterrupts{.name = "interrupts",
                               .panic_safe = true};
 CONSOLE_COMMAND(kInterrupts);
 
-// A step in which the last worker never comes back, for the watchdog to find. It comes back when
-// the watchdog has had its say, so that the test can go on.
-[[gnu::noinline]] void fault_stuck_worker(void*, u32 worker) {
-  if (worker + 1 != sched::worker_count()) return;
+// Returns a moment after the watchdog's next report: it counts first and looks at the CPU then.
+void outstay_the_watchdog() {
   u64 before = sched::worker_counters().stalls;
   while (sched::worker_counters().stalls == before) arch::Cpu::relax();
-  constexpr u64 kLinger = 100'000'000;  // ns: the count comes before the look at this CPU
+  constexpr u64 kLinger = 100'000'000;  // ns
   u64 end = timing::now_ns() + kLinger;
   while (timing::now_ns() < end) arch::Cpu::relax();
 }
 
+// A step in which the last worker does not come back before the watchdog has had its say.
+[[gnu::noinline]] void fault_stuck_worker(void*, u32 worker) {
+  if (worker + 1 == sched::worker_count()) outstay_the_watchdog();
+}
+
 Result<void> run_stuck_worker(base::Writer& out) {
-  if (sched::worker_count() < 2)
-    return fail(Errc::kUnsupported, "there is one cpu: nobody would watch it");
+  if (sched::worker_count() < 2) return fail(Errc::kUnsupported, "there is no other worker");
   sched::run_on_workers(fault_stuck_worker, nullptr);
   out.write("the watchdog has seen it\n");
   return {};
 }
 
-constexpr std::string_view kStuckWorker = "stuck-worker";
+[[gnu::noinline]] void fault_stuck_cpu() {
+  locks::InterruptsOff off;
+  outstay_the_watchdog();
+}
+
+Result<void> run_stuck_cpu(base::Writer& out) {
+  fault_stuck_cpu();
+  out.write("the watchdog has seen it\n");
+  return {};
+}
+
+void write_byte(void* at) {
+  *static_cast<volatile Byte*>(at) = 1;
+}
+
+Result<void> run_heap_overrun(base::Writer&) {
+  constexpr usize kBytes = 100;
+  void* memory = base::allocate(kBytes, 8);
+  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory");
+  write_byte(static_cast<Byte*>(memory) + kBytes);
+  base::deallocate(memory);
+  return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds have red zones");
+}
+
+Result<void> run_heap_late_write(base::Writer&) {
+  constexpr usize kBytes = 1000;
+  void* memory = base::allocate(kBytes, 8);
+  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory");
+  base::deallocate(memory);
+  write_byte(static_cast<Byte*>(memory) + kBytes / 2);
+  base::deallocate(base::allocate(kBytes, 8));
+  return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds poison freed memory");
+}
+
+[[gnu::noinline]] i32 fault_signed_overflow(volatile i32& largest) {
+  return largest + 1;
+}
+
+Result<void> run_signed_overflow(base::Writer&) {
+  volatile i32 largest = 0x7fffffff;
+  largest = fault_signed_overflow(largest);
+  return fail(Errc::kUnsupported, "not noticed: only SAN=1 builds check arithmetic");
+}
+
+// What is not a CPU's fault; the architecture has those.
+struct Mistake {
+  const char* name;
+  const char* what;
+  Result<void> (*run)(base::Writer& out);
+};
+constexpr Mistake kMistakes[] = {
+    {"heap-late-write", "writes to freed memory (DEBUG=1)", run_heap_late_write},
+    {"heap-overrun", "writes past the end of a heap block (DEBUG=1)", run_heap_overrun},
+    {"signed-overflow", "adds to the largest integer (SAN=1)", run_signed_overflow},
+    {"stuck-cpu", "the boot cpu stays where it is, its interrupts off", run_stuck_cpu},
+    {"stuck-worker", "a worker that does not return", run_stuck_worker},
+};
 
 Result<void> run_fault(const Arguments& arguments, base::Writer& out) {
-  if (arguments.words.size() == 2) {
-    std::string_view wanted = arguments.words[1];
-    if (wanted == kStuckWorker) return run_stuck_worker(out);
-    for (const arch::Fault& fault : arch::faults()) {
-      if (wanted != fault.name) continue;
-      fault.trigger();
-      return fail(Errc::kUnsupported, "nothing happened: the protection is not there");
-    }
+  std::string_view wanted = arguments.words.size() == 2 ? arguments.words[1] : std::string_view();
+  for (const Mistake& mistake : kMistakes)
+    if (wanted == mistake.name) return mistake.run(out);
+  for (const arch::Fault& fault : arch::faults()) {
+    if (wanted != fault.name) continue;
+    fault.trigger();
+    return fail(Errc::kUnsupported, "nothing happened: the protection is not there");
   }
   for (const arch::Fault& fault : arch::faults())
     base::format_to(out, "  {:<16} {}\n", fault.name, fault.what);
-  base::format_to(out, "  {:<16} {}\n", kStuckWorker, "a worker that does not return");
+  for (const Mistake& mistake : kMistakes)
+    base::format_to(out, "  {:<16} {}\n", mistake.name, mistake.what);
   return fail(Errc::kInvalidArgument, "which fault?");
 }
 
 void complete_fault(std::string_view, void (*add)(void*, std::string_view), void* context) {
   for (const arch::Fault& fault : arch::faults()) add(context, fault.name);
-  add(context, kStuckWorker);
+  for (const Mistake& mistake : kMistakes) add(context, mistake.name);
 }
 
-constexpr Command kFault{.name = "fault",
-                         .usage = "fault KIND",
-                         .summary = "breaks the machine on purpose, to see the report",
-                         .run = run_fault,
-                         .details = "Without KIND: the list. All but stuck-worker end in a panic.",
-                         .complete = complete_fault};
+constexpr Command kFault{
+    .name = "fault",
+    .usage = "fault KIND",
+    .summary = "breaks the machine on purpose, to see the report",
+    .run = run_fault,
+    .details =
+        "Without KIND: the list. All end in a panic save those that the watchdog\n"
+        "reports and those that only a DEBUG=1 or SAN=1 build notices.",
+    .complete = complete_fault};
 CONSOLE_COMMAND(kFault);
 
 }  // namespace

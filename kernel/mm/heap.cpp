@@ -138,8 +138,8 @@ void Heap::remove(FreeBlock* block) {
 void Heap::check_poison(const FreeBlock* block) const {
   if (!red_zones_) return;
   const Byte* end = reinterpret_cast<const Byte*>(block->next());
-  // Fails when freed memory was written to.
-  ASSERT(all_are(reinterpret_cast<const Byte*>(block + 1), end, kPoison));
+  bool written_after_free = !all_are(reinterpret_cast<const Byte*>(block + 1), end, kPoison);
+  ASSERT(!written_after_free);
 }
 
 bool Heap::grow(usize size) {
@@ -225,11 +225,10 @@ void Heap::deallocate(void* memory) {
   Block* block = static_cast<Block*>(memory) - 1;
   bool large = block->is(kLarge);
   ASSERT(large || block->is(kUsed));  // else a double free, or not from this heap
-  if (red_zones_) {
-    // Fails when the owner wrote past the end.
-    ASSERT(all_are(block->payload() + block->requested,
-                   reinterpret_cast<Byte*>(block) + block->size, kRedZone));
-  }
+  bool written_past_its_end =
+      red_zones_ && !all_are(block->payload() + block->requested,
+                             reinterpret_cast<Byte*>(block) + block->size, kRedZone);
+  ASSERT(!written_past_its_end);
   usage_.live_bytes -= block->requested;
   usage_.live_allocations--;
   if (large) {

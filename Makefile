@@ -64,8 +64,8 @@ TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call
 # Pure parts of the machine side that unit tests and fuzzers reach.
 TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
-X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)
-LINUX_OBJ := $(X86)/linux/linux.o  # scripts/mk/linux.mk
+X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)
+LINUX_OBJ := $(BUILD)/x86_64/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
 ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)

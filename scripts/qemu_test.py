@@ -34,15 +34,16 @@ class Guest:
     """One QEMU with its serial line on pipes. Use as a context manager: it is always ended."""
 
     def __init__(self, append="", cpus=2, memory="1G", cpu=CPU_FAST, kernel=KERNEL, model=None, iso=None,
-                 net="none", extra=()):
+                 net="none", extra=(), serial="stdio", boot=None):
         if shutil.which("qemu-system-x86_64") is None:
             sys.exit("qemu_test: qemu-system-x86_64 is missing: scripts/setup.sh run")
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", cpu,
                    "-smp", str(cpus), "-m", memory, "-no-reboot", "-display", "none",
-                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"]
+                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", serial]
         command += ["-nic", net] if net == "none" else list(net)
-        command += ["-cdrom", str(iso), "-boot", "d"] if iso else ["-kernel", str(kernel)]
-        if append and not iso:
+        boot = boot or (["-cdrom", str(iso), "-boot", "d"] if iso else ["-kernel", str(kernel)])
+        command += boot
+        if append and "-kernel" in boot:
             command += ["-append", append]
         if model:
             command += ["-initrd", str(model)]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the system tests share: cases that print TAP, the guest, and the hosted twin on a pseudo-terminal."""
+import concurrent.futures
 import os
 import pathlib
+import subprocess
 import sys
 import traceback
 
@@ -60,3 +62,28 @@ def need(path: pathlib.Path, how: str) -> pathlib.Path:
     if not os.path.exists(path):
         raise Skip(f"{path.name} is missing: {how}")
     return path
+
+
+def in_pairs(function, rows) -> None:
+    """function(*row) for every row, two at a time (a guest is mostly one busy core); all failures are told."""
+    def one(row):
+        try:
+            function(*row)
+        except (AssertionError, Hang, OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+            return f"{' '.join(map(str, row))}: {error or traceback.format_exc()}"
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wrong = [text for text in pool.map(one, rows) if text]
+    check(not wrong, "\n".join(wrong))
+
+
+def small_iso(name: str = "small", config: str = "") -> pathlib.Path:
+    """An image without a model that starts at once, with these lines in its marrow.cfg."""
+    folder = ROOT / "build/test"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.cfg").write_text(config)
+    iso = folder / f"{name}.iso"
+    subprocess.run(["scripts/create_iso.sh", "-t", "0", "-c", str(folder / f"{name}.cfg"), "-o", str(iso)],
+                   cwd=ROOT, check=True, capture_output=True)
+    return iso

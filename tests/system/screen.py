@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's screen and PS/2 keyboard, by QEMU's monitor: what is drawn is read back as text."""
+import os
+import pathlib
+import re
+import socket
+import tempfile
+import time
+
+from harness import ROOT, Guest, Hang
+
+KEYS = {" ": "spc", "-": "minus", "\n": "ret", ";": "semicolon", ".": "dot", "/": "slash", "=": "equal"}
+FONT = ROOT / "build/generated/font.h"
+
+
+def glyphs() -> dict[bytes, str]:
+    """The font that the kernel was built with: 16 rows of 8 pixels to the character."""
+    text = FONT.read_text()
+    tables, codes = text.split("kFontCodes[]")
+    bitmaps = [bytes(int(b, 16) for b in row.split(", ")) for row in re.findall(r"\{(0x[^{}]+)\}", tables)]
+    found: dict[bytes, str] = {}
+    for code, glyph in re.findall(r"\{0x([0-9a-f]+), (\d+)\}", codes):
+        found.setdefault(bitmaps[int(glyph)], chr(int(code, 16)))
+    return found
+
+
+def read_text(ppm: bytes, font: dict[bytes, str]) -> list[str]:
+    """The lines on a picture. A cell that is no character of the font reads as U+FFFD."""
+    _, size, _, pixels = ppm.split(b"\n", 3)
+    width, height = map(int, size.split())
+    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3))
+           for y in range(height)]
+    lines = []
+    for top in range(0, height - 15, 16):
+        line = ""
+        for left in range(0, width - 7, 8):
+            cell = bytes(int("".join("01"[b] for b in row[left:left + 8]), 2) for row in lit[top:top + 16])
+            line += font.get(cell, "\ufffd")
+        lines.append(line.rstrip(" \u2588"))  # the cursor is a full block
+    return lines
+
+
+class ScreenGuest(Guest):
+    """A guest with a framebuffer, watched and typed into as a person would."""
+
+    def __init__(self, **options):
+        self.folder = tempfile.TemporaryDirectory()
+        extra = ["-monitor", f"unix:{self.folder.name}/monitor,server=on,wait=off", *options.pop("extra", ())]
+        super().__init__(extra=extra, **options)
+        self.font = glyphs()
+
+    def __enter__(self):
+        super().__enter__()
+        path = f"{self.folder.name}/monitor"
+        end = time.monotonic() + 20
+        while not os.path.exists(path):
+            if time.monotonic() > end:
+                raise Hang("QEMU opened no monitor")
+            time.sleep(0.05)
+        self.monitor = socket.socket(socket.AF_UNIX)
+        self.monitor.connect(path)
+        self.monitor.settimeout(10)
+        self.answer()
+        return self
+
+    def __exit__(self, *rest):
+        super().__exit__(*rest)
+        self.monitor.close()
+        self.folder.cleanup()
+
+    def answer(self) -> None:
+        data = b""
+        while not data.endswith(b"(qemu) "):
+            data += self.monitor.recv(4096)
+
+    def ask(self, line: str) -> None:
+        self.monitor.sendall(line.encode() + b"\n")
+        self.answer()
+
+    def type(self, text: str) -> None:
+        """On the PS/2 keyboard, slowly enough for its 16-byte queue."""
+        for key in text:
+            self.ask("sendkey " + KEYS.get(key, key))
+            time.sleep(0.15)
+
+    def picture(self) -> bytes:
+        path = pathlib.Path(self.folder.name) / "screen.ppm"
+        self.ask(f"screendump {path}")
+        return path.read_bytes()
+
+    def screen(self) -> list[str]:
+        return read_text(self.picture(), self.font)
+
+    def see(self, pattern: str, timeout: float) -> list[str]:
+        """Waits until the screen's text has a match; its lines."""
+        end = time.monotonic() + timeout
+        while True:
+            self.pump(0.3)
+            lines = self.screen()
+            if re.search(pattern, "\n".join(lines), re.M):
+                return lines
+            if time.monotonic() > end:
+                raise Hang(f"no {pattern!r} on the screen within {timeout} s:\n" + "\n".join(lines))

@@ -3,6 +3,7 @@
 #include "console/bench.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "console/command.h"
 #include "console/perf_log.h"
@@ -28,22 +29,36 @@ constexpr Option kPerfMinimum{"perf.min_tok_s",
 KERNEL_OPTION(kPerfTokens);
 KERNEL_OPTION(kPerfMinimum);
 
+// The time in which all requests of a batch decode: from the last one's first token until the first
+// of them ends.
+struct Together {
+  u32 waiting = 0;  // requests without a token
+  u64 began_ns = 0, last_ns = 0, tokens = 0;
+  bool over = false;
+};
+
 class Meter final : public ai::RequestSink {
  public:
   void on_prefill(u32, u32) override {}
   void on_token(const ai::TokenEvent& event) override {
     if (event.id == ai::Tokenizer::kNoToken) return;
-    last_ns = timing::now_ns();
-    if (count++ == 0) first_ns = last_ns;
+    u64 now = timing::now_ns();
+    bool first = count++ == 0;
+    if (together->waiting == 0 && !together->over) {
+      together->tokens++;
+      together->last_ns = now;
+    }
+    if (first && --together->waiting == 0) together->began_ns = together->last_ns = now;
   }
   void on_end(ai::FinishReason why, const ai::Timings& t, const Error* e) override {
     reason = why;
     timings = t;
     if (e != nullptr) error = *e;
     ended = true;
+    together->over = true;
   }
 
-  u64 first_ns = 0, last_ns = 0;
+  Together* together = nullptr;
   u32 count = 0;
   bool ended = false;
   ai::FinishReason reason = ai::FinishReason::kError;
@@ -88,6 +103,8 @@ Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch) {
   ai::Engine& engine = engine_service().engine();
   Vector<Meter> meters;
   TRY(meters.resize(batch));
+  Together together{.waiting = batch};
+  for (Meter& meter : meters) meter.together = &together;
   u64 start = timing::now_ns();
   Result<void> submitted;
   for (u32 i = 0; i < batch && submitted.has_value(); i++) {
@@ -112,14 +129,9 @@ Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch) {
   }
   TRY(serve(io, meters.view()));
   Measurement m{prompt, generate, batch};
-  u64 last_first = 0, last = 0;
-  for (const Meter& meter : meters) {
-    last_first = std::max(last_first, meter.first_ns);
-    last = std::max(last, meter.last_ns);
-    m.decoded += meter.count > 0 ? meter.count - 1 : 0;
-  }
-  m.prefill_ns = batch == 1 ? meters[0].timings.prefill_ns : last_first - start;
-  m.decode_ns = last - meters[0].first_ns;
+  m.decoded = together.tokens;
+  m.prefill_ns = batch == 1 ? meters[0].timings.prefill_ns : together.began_ns - start;
+  m.decode_ns = together.last_ns - together.began_ns;
   m.gap_p50_ns = meters[0].timings.gap_p50_ns;
   m.gap_p99_ns = meters[0].timings.gap_p99_ns;
   m.gap_max_ns = meters[0].timings.gap_max_ns;
@@ -232,14 +244,39 @@ void print_changes(std::string_view now, std::string_view before, base::Writer& 
   }
 }
 
+// "512:64:1,16:64:8": prompt, tokens, requests at once.
+Result<Vector<Case>> parse_cases(std::string_view text) {
+  constexpr std::string_view kForm = "prompt:tokens:requests[,...]";
+  Vector<Case> cases;
+  while (!text.empty()) {
+    u32 numbers[3];
+    for (u32 i = 0; i < 3; i++) {
+      auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), numbers[i]);
+      text.remove_prefix(static_cast<usize>(end - text.data()));
+      bool more = !text.empty() && text.front() == (i < 2 ? ':' : ',');
+      if (error != std::errc{} || numbers[i] == 0 || (!more && (i < 2 || !text.empty())))
+        return fail(Errc::kInvalidArgument, kForm.data());
+      if (more) text.remove_prefix(1);
+    }
+    TRY(cases.push_back({numbers[0], numbers[1], numbers[2]}));
+  }
+  return cases;
+}
+
+constexpr const char* kBenchUsage = "bench [--quick] [--cases P:T:N,...] [--csv] [--last]";
+
 Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
   bool csv = false, quick = false, before = false;
-  for (std::string_view word : arguments.words.subspan(1)) {
+  Vector<Case> own;
+  for (usize i = 1; i < arguments.words.size(); i++) {
+    std::string_view word = arguments.words[i];
     csv = csv || word == "--csv";
     quick = quick || word == "--quick";
     before = before || word == "--last";
-    if (word != "--csv" && word != "--quick" && word != "--last")
-      return fail(Errc::kInvalidArgument, "bench [--quick] [--csv] [--last]");
+    if (word == "--csv" || word == "--quick" || word == "--last") continue;
+    if (word != "--cases" || i + 1 == arguments.words.size())
+      return fail(Errc::kInvalidArgument, kBenchUsage);
+    own = TRY(parse_cases(arguments.words[++i]));
   }
   if (before) {
     String last = TRY(load_text("bench", "last"));
@@ -259,7 +296,9 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
                   service.engine().info().quantization, service.engine().kernels_name(),
                   sched::worker_count());
   TRY(heading.status());
-  TRY(quick ? run_matrix(kQuickMatrix, csv, out, kept) : run_matrix(kMatrix, csv, out, kept));
+  std::span<const Case> cases = quick ? std::span<const Case>(kQuickMatrix) : kMatrix;
+  if (!own.empty()) cases = own.view();
+  TRY(run_matrix(cases, csv, out, kept));
   String where = TRY(store_text("bench", "last", kept.view()));
   if (csv) return {};
   if (previous.has_value()) print_changes(kept.view(), previous->view(), out);
@@ -290,9 +329,9 @@ Result<void> run_perfline(const Arguments&, base::Writer& out) {
 }
 
 constexpr Command kBench{
-    "bench", "bench [--quick] [--csv] [--last]", "prefill, decode and batches: a table of speeds",
-    run_bench,
+    "bench", kBenchUsage, "prefill, decode and batches: a table of speeds", run_bench,
     "Prompts are made up and read anew each time. A decode row's rate is over its whole batch.\n"
+    "--cases measures other rows: tokens of the prompt, tokens made, requests at once.\n"
     "The table is kept, and compared with the one kept before; --last prints that one, without\n"
     "measuring."};
 constexpr Command kPerfline{

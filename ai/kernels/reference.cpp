@@ -134,6 +134,8 @@ using enum QuantType;
 constinit const KernelTable kReferenceKernels = {
     .name = "reference",
     .needs = {},
+    .prefetch_bytes = 0,
+    .prefetch_needs = {},
     .mat_mul =
         {
             mat_mul_floats<kF32>,

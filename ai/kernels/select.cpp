@@ -12,6 +12,10 @@ void fill(Function& hole, Function from) {
   if (hole == nullptr) hole = from;
 }
 
+void settle_prefetch(KernelTable& table, CpuFeatures have) {
+  if (!have.has_all(table.prefetch_needs)) table.prefetch_bytes = 0;
+}
+
 void fill_holes(KernelTable& table, const KernelTable& from) {
   for (usize i = 0; i < std::size(table.mat_mul); i++) fill(table.mat_mul[i], from.mat_mul[i]);
   for (usize i = 0; i < std::size(table.quantize); i++) fill(table.quantize[i], from.quantize[i]);
@@ -31,11 +35,14 @@ KernelTable select_kernels(CpuFeatures have) {
     if (chosen.name == nullptr) {
       chosen.name = table->name;
       chosen.needs = table->needs;
+      chosen.prefetch_bytes = table->prefetch_bytes;
+      chosen.prefetch_needs = table->prefetch_needs;
     }
     fill_holes(chosen, *table);
   }
   if (chosen.name == nullptr) return kReferenceKernels;
   fill_holes(chosen, kReferenceKernels);
+  settle_prefetch(chosen, have);
   return chosen;
 }
 
@@ -48,6 +55,7 @@ Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have) {
       return fail(Errc::kUnsupported, "this CPU lacks what the kernels need");
     KernelTable chosen = *table;
     fill_holes(chosen, kReferenceKernels);
+    settle_prefetch(chosen, have);
     return chosen;
   }
   return fail(Errc::kNotFound, "no kernels of that name");

@@ -27,11 +27,14 @@ struct MatMul {
   float* out;
   usize out_stride;  // floats
   bool accumulate;
+  u32 prefetch_bytes;  // how far ahead weights are asked for; 0 = the format's own choice
 };
 
 struct KernelTable {
   const char* name;  // "reference", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
   CpuFeatures needs;
+  u32 prefetch_bytes;  // for MatMul; 0 after selection where the CPU lacks prefetch_needs
+  CpuFeatures prefetch_needs;
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);  // null = not supplied by this table
   // Quantizes n values (a multiple of the activation's block); activation_bytes(type, n) in
   // ai/quant/quant.h.

@@ -3,6 +3,7 @@
 #include "ai/kernels/tiles.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ai/quant/quant.h"
 
@@ -54,23 +55,27 @@ class GroupProduct {
   }
 
   void product(const Byte* at, u32 count, const Byte* activations, u32 columns) {
-    if (columns <= kFusedColumns) {
-      tiles_.fused[columns - 1](at, count, activations, job_.activation_bytes, scratch_.acc[0]);
-      return;
+    if (columns <= 1u << (kTileSizes - 1) && std::has_single_bit(columns)) {
+      auto fused = tiles_.fused[std::countr_zero(columns)];
+      if (fused != nullptr)
+        return fused(at, count, activations, job_.activation_bytes, scratch_.acc[0],
+                     job_.prefetch_bytes != 0 ? job_.prefetch_bytes : tiles_.ahead);
     }
     for (u32 block = 0; block < count; block += tiles_.slice) {
       u32 part = std::min(tiles_.slice, count - block);
-      tiles_.unpack(at + block * column_bytes_, part, scratch_.unpacked);
-      run_tiles(part, activations + block * act_bytes_, columns);
+      const Byte* columns_at = at + block * column_bytes_;
+      tiles_.unpack(columns_at, part, scratch_.unpacked);
+      run_tiles(part, activations + block * act_bytes_, columns, columns_at + part * column_bytes_);
     }
   }
 
-  void run_tiles(u32 count, const Byte* activations, u32 columns) {
+  void run_tiles(u32 count, const Byte* activations, u32 columns, const Byte* next) {
     u32 size = kTileSizes - 1;
     for (u32 column = 0; column < columns; column += 1u << size) {
       while (tiles_.tile[size] == nullptr || columns - column < 1u << size) size--;
       tiles_.tile[size](scratch_.unpacked, count, activations + column * job_.activation_bytes,
-                        job_.activation_bytes, scratch_.acc[column]);
+                        job_.activation_bytes, scratch_.acc[column], next);
+      next = nullptr;
     }
   }
 
@@ -95,8 +100,10 @@ class GroupProduct {
 void multiply_groups(const MatMul& job, const TileSet& tiles) {
   Scratch scratch;
   GroupProduct product(job, tiles, scratch);
-  for (u32 column = 0; column < job.batch; column += kChunkColumns) {
-    u32 columns = std::min(kChunkColumns, job.batch - column);
+  u32 chunk = static_cast<u32>(kChunkBytes / job.activation_bytes) / 8 * 8;
+  chunk = std::clamp(chunk, 16u, kChunkColumns);
+  for (u32 column = 0; column < job.batch; column += chunk) {
+    u32 columns = std::min(chunk, job.batch - column);
     for (u32 group = job.first_group; group < job.last_group; group++)
       product.run(group, column, columns);
   }

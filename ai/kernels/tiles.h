@@ -2,13 +2,14 @@
 // The loops around a product that every SIMD table shares: column chunks, groups, slices, tiles,
 // the remainder group, the store. A table supplies the inner functions. Plain data only.
 //
-// Decode (batch 1 or 2) reads a block column, unpacks it in registers and meets the activations at
-// once. Larger batches unpack a slice of a group into a buffer that stays in the first-level cache
-// and run it against tile after tile of activations:
+// Decode (batch 1, 2, and 4, 8 where the registers allow) reads a block column, unpacks it in
+// registers and meets the activations at once. Other batches unpack a slice of a group into a
+// buffer that stays in the first-level cache and run it against tile after tile of activations; the
+// first tile asks for the weights of the next slice, so that unpacking never waits for memory:
 //
-//   chunk of 64 columns          their activations (160 KB at 2048 columns of Q8x256) stay in L2
+//   chunk of up to 128 columns   their activations stay in L2
 //     group of 16 rows
-//       slice of up to 17 KB     unpacked once, used 64 times
+//       slice of up to 17 KB     unpacked once, used 128 times
 //         tile of up to 8        accumulators in registers
 #pragma once
 
@@ -30,22 +31,25 @@ struct alignas(64) UnpackedColumn256 {
   float d[16], dmin[16];
 };
 
-constexpr u32 kFusedColumns = 2;
-constexpr u32 kChunkColumns = 64;
-constexpr u32 kTileSizes = 4;  // tiles of 1, 2, 4, 8 columns
+constexpr u32 kTileSizes = 4;  // 1, 2, 4, 8 columns
+constexpr u32 kChunkColumns = 128;
+constexpr usize kChunkBytes =
+    448 * 1024;  // of activations: what stays in a cache of 512 KB or more
 
 struct TileSet {
   QuantType type;
   u32 unpacked_bytes;  // of a block column
   u32 slice;           // block columns unpacked at once
-  // acc[b][16] += the products of `count` block columns with `b`+1 activation vectors, each
-  // `stride` bytes apart.
-  void (*fused[kFusedColumns])(const Byte* columns, u32 count, const Byte* activations,
-                               usize stride, float* acc);
+  u32 ahead;           // for `fused` where MatMul leaves the choice to the format
+  // Entry i takes 2^i activation vectors, each `stride` bytes apart; null when the registers do not
+  // hold that many. acc[2^i][16] += their products with `count` block columns.
+  // Weights are asked for `ahead` bytes before they are used, unless that is 0.
+  void (*fused[kTileSizes])(const Byte* columns, u32 count, const Byte* activations, usize stride,
+                            float* acc, u32 ahead);
   void (*unpack)(const Byte* columns, u32 count, Byte* out);
-  // tile[i] takes 2^i activation vectors; null when the registers do not hold that many.
+  // `next` is what will be unpacked next, asked for on the way; or null.
   void (*tile[kTileSizes])(const Byte* unpacked, u32 count, const Byte* activations, usize stride,
-                           float* acc);
+                           float* acc, const Byte* next);
 };
 
 // About 32 KB of stack.

@@ -157,7 +157,8 @@ void run_share(const KernelTable& kernels, const Product& p, u64 begin, u64 unit
              .batch = p.out.count,
              .out = p.out.data,
              .out_stride = p.out.stride,
-             .accumulate = p.accumulate};
+             .accumulate = p.accumulate,
+             .prefetch_bytes = kernels.prefetch_bytes};
   kernels.mat_mul[static_cast<usize>(p.weight.type)](job);
   if (p.bias.empty()) return;
   u32 last_row = std::min(to * kGroupRows, p.weight.rows);

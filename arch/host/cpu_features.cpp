@@ -54,6 +54,7 @@ CpuFeatures Cpu::cpu_features() {
       {kAvx512Vbmi, zmm && avx512 && bit(seven.c, 1)},
       {kWaitPkg, bit(seven.c, 5)},
       {kRdRand, bit(one.c, 30)},
+      {kFarPrefetch, cpuid(0, 0).b == 0x756e6547},  // "Genu"
   };
   CpuFeatures features;
   for (const auto& row : rows)

@@ -18,6 +18,8 @@ constexpr u64 kX87 = 1 << 0, kSse = 1 << 1, kAvx = 1 << 2, kAvx512 = 7 << 5;
 
 constexpr u32 kDefaultMxcsr = 0x1f80;  // all exceptions masked, round to nearest, denormals kept
 
+constexpr u32 kIntelName = 0x756e6547;  // "Genu", of "GenuineIntel"
+
 constexpr bool bit(u32 word, u32 number) {
   return (word >> number & 1) != 0;
 }
@@ -61,6 +63,7 @@ CpuFeatures read_features() {
       {CpuFeature::kAvx512Vbmi, avx512 && bit(seven.c, 1)},
       {CpuFeature::kWaitPkg, bit(seven.c, 5)},
       {CpuFeature::kRdRand, bit(one.c, 30)},
+      {CpuFeature::kFarPrefetch, cpuid(0).b == kIntelName},
   };
   CpuFeatures features;
   for (const auto& row : kRows)

@@ -16,6 +16,7 @@ enum class CpuFeature : u8 {
   kAvx512Vbmi,
   kWaitPkg,  // umonitor/umwait
   kRdRand,
+  kFarPrefetch,  // its own prefetcher stops at page ends, so software must ask far ahead (Intel)
   kNeon,
   kNeonDotProd,
   kNeonI8mm,

@@ -2,7 +2,7 @@
 BENCH_KERNELS := $(BUILD)/host/bench_kernels
 BENCH_OBJ := $(BUILD)/host/tests/bench/kernels.o
 BENCH_HOST_OBJ := $(filter-out $(BUILD)/host/arch/host/main.o,$(HOST_OBJ))
-$(BENCH_KERNELS): $(BENCH_OBJ) $(ENGINE_OBJ) $(BENCH_HOST_OBJ)
+$(BENCH_KERNELS): $(BENCH_OBJ) $(ENGINE_OBJ) $(BENCH_HOST_OBJ) $$(LWIP_HOST_OBJ)
 	$(call say,LINK,$@)
 	$(Q)g++ -no-pie -pthread -o $@ $^
 .PHONY: bench-kernels

@@ -182,7 +182,8 @@ double product_time(const Setup& s, u32 batch, u32 threads, u32 rows) {
                .batch = batch,
                .out = out,
                .out_stride = rows,
-               .accumulate = false};
+               .accumulate = false,
+               .prefetch_bytes = s.table->prefetch_bytes};
     s.table->mat_mul[static_cast<usize>(s.info->type)](job);
   });
   munmap(activations, bytes * batch);

@@ -81,3 +81,18 @@ TEST(console_bench, second_run_is_compared_with_the_first) {
   EXPECT(second.find("    128       1      1    100.0 %        - %", at) != std::string::npos);
   EXPECT(run("bench --last", failed).starts_with("# Fake, "));
 }
+
+TEST(console_bench, takes_cases_of_its_own) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x'), std::string(100, 'x'), std::string(100, 'x')};
+  u32 failed = 0;
+  std::string text = run("bench --csv --cases 20:5:1,7:3:2", failed);
+  EXPECT_EQ(failed, 0u);
+  EXPECT(text.find("\n20,5,1,") != std::string::npos);
+  EXPECT(text.find("\n7,3,2,") != std::string::npos);
+  for (const char* wrong : {"bench --cases", "bench --cases 20", "bench --cases 20:5:1,x",
+                            "bench --cases 20:5:0", "bench --cases 20:5:1:1"}) {
+    run(wrong, failed);
+    EXPECT_EQ(failed, 1u);
+  }
+}

@@ -81,7 +81,8 @@ TEST(kernels_reference, products_are_near_the_exact_ones) {
                .batch = kBatch,
                .out = out[0],
                .out_stride = kRows,
-               .accumulate = false};
+               .accumulate = false,
+               .prefetch_bytes = 0};
     kReferenceKernels.mat_mul[static_cast<usize>(info.type)](job);
     base::deallocate(quantized);
     double tolerance = info.activation == ActivationType::kF32 ? 1e-6 : 0.01;

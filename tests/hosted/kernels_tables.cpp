@@ -69,7 +69,8 @@ bool same_product(QuantType type, const Shape& shape, const KernelTable& table) 
              .batch = shape.batch,
              .out = reinterpret_cast<float*>(wanted.data),
              .out_stride = out_stride,
-             .accumulate = shape.accumulate};
+             .accumulate = shape.accumulate,
+             .prefetch_bytes = shape.rows % 2 == 0 ? 1024u : 0u};
   kReferenceKernels.mat_mul[static_cast<usize>(type)](job);
   job.out = reinterpret_cast<float*>(got.data);
   table.mat_mul[static_cast<usize>(type)](job);

@@ -29,9 +29,9 @@ using Partial = __m512i;  // 32-bit sums: nothing to fold
 
 constexpr u32 kLanes = 16, kParts = 1, kRegisters = 32;
 constexpr u32 kWidestTile = 8;  // 8 integer and 8 float sums, weights, scales: 20 of 32 registers
+constexpr u32 kWidestFused = 8;
 constexpr u32 kFloatRows = 4;
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights: signed bytes go in 128 higher
-constexpr u32 kPrefetchBytes = 9216;  // measured: less than 6 KB leaves DRAM half used
 constexpr int kZ = 0x80;
 
 constexpr u32 fold_after(u32) {
@@ -220,10 +220,6 @@ LANES I dot_pairs(I sum, I pairs, I activations) {
   return _mm512_dpwssd_epi32(sum, pairs, activations);
 }
 
-template <u32 bytes>
-LANES void prefetch(const Byte* at) {
-  UNROLL for (u32 i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
-}
 LANES void leave() {
   _mm256_zeroupper();
 }

@@ -23,8 +23,8 @@ using Partial = __m128i;
 
 constexpr u32 kLanes = 4, kParts = 4, kRegisters = 16;
 constexpr u32 kWidestTile = 4;  // 4 partial, 4 integer and 4 float sums, weights, a broadcast
+constexpr u32 kWidestFused = 2;
 constexpr u32 kFloatRows = 1;
-constexpr u32 kPrefetchBytes = 9216;
 constexpr int kZ = 0x80;
 
 LANES I load_i(const void* at) {
@@ -210,10 +210,6 @@ LANES float highest_f(F v) {
   return _mm_cvtss_f32(m);
 }
 
-template <u32 bytes>
-LANES void prefetch(const Byte* at) {
-  UNROLL for (u32 i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
-}
 LANES void leave() {}
 
 // Signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.

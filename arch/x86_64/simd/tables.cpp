@@ -5,6 +5,11 @@
 
 namespace ai {
 
+// On Intel less than 6 KB leaves DRAM half used; AMD's prefetchers do better left alone (measured
+// on Zen 4: 95 % of plain reads without, 60 % with).
+constexpr u32 kPrefetchBytes = 9216;
+constexpr CpuFeatures kPrefetchNeeds = CpuFeatures{}.with(CpuFeature::kFarPrefetch);
+
 namespace avx512 {
 #include "ai/kernels/lanes/entries.inc"
 

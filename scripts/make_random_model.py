@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Writes TinyLlama-1.1B-shaped models with random weights: make_random_model.py FOLDER [TYPE...]
+
+TYPE is a quantization of llama.cpp: Q4_K_M (what none named means), Q8_0, Q6_K, Q5_K_M, Q4_0 ...
+Speed depends on shapes and formats, not on what the weights are. Files that are there already stay.
+Needs numpy, gguf and llama-cpp-python from PyPI: the weights are written as F16 by the first two and
+quantized by llama.cpp itself.
+"""
+import ctypes
+import os
+import pathlib
+import sys
+
+import gguf
+import llama_cpp
+import numpy
+
+LAYERS, WIDTH, HEADS, KV_HEADS, FFN, VOCABULARY = 22, 2048, 32, 4, 5632, 32000
+NAME = "random-1.1B"
+
+
+def tokens():
+    """A vocabulary of the SentencePiece kind: special tokens, bytes, then words of two to four letters."""
+    kinds = gguf.TokenType
+    yield from (("<unk>", 0.0, kinds.UNKNOWN), ("<s>", 0.0, kinds.CONTROL), ("</s>", 0.0, kinds.CONTROL))
+    yield from ((f"<0x{byte:02X}>", 0.0, kinds.BYTE) for byte in range(256))
+    for number in range(VOCABULARY - 259):
+        word, rest = "", number
+        while rest or len(word) < 2:
+            word, rest = word + chr(ord("a") + rest % 26), rest // 26
+        yield word, -float(number), kinds.NORMAL
+
+
+def tensors():
+    """(name, rows, columns); vectors have no rows."""
+    kv_width = WIDTH // HEADS * KV_HEADS
+    yield "token_embd.weight", VOCABULARY, WIDTH
+    yield "output.weight", VOCABULARY, WIDTH
+    yield "output_norm.weight", 0, WIDTH
+    for layer in range(LAYERS):
+        shapes = {"attn_norm": (0, WIDTH), "attn_q": (WIDTH, WIDTH), "attn_k": (kv_width, WIDTH),
+                  "attn_v": (kv_width, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (0, WIDTH),
+                  "ffn_gate": (FFN, WIDTH), "ffn_up": (FFN, WIDTH), "ffn_down": (WIDTH, FFN)}
+        for name, shape in shapes.items():
+            yield f"blk.{layer}.{name}.weight", *shape
+
+
+def write_f16(path):
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name(NAME)
+    writer.add_context_length(4096)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FFN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(VOCABULARY)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    vocabulary = list(tokens())
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([text.encode() for text, _, _ in vocabulary])
+    writer.add_token_scores([score for _, score, _ in vocabulary])
+    writer.add_token_types([int(kind) for _, _, kind in vocabulary])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.use_temp_file = False
+    for name, rows, columns in tensors():
+        kind = numpy.float16 if rows else numpy.float32
+        shape = (rows, columns) if rows else (columns,)
+        writer.add_tensor_info(name, shape, numpy.dtype(kind), int(numpy.prod(shape)) * numpy.dtype(kind).itemsize)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    dice = numpy.random.default_rng(7)
+    for _, rows, columns in tensors():
+        if rows:
+            values = dice.standard_normal((rows, columns), dtype=numpy.float32) * numpy.float32(columns ** -0.5)
+            writer.write_tensor_data(values.astype(numpy.float16))
+        else:
+            writer.write_tensor_data(numpy.ones(columns, numpy.float32))
+    writer.close()
+
+
+def quantize(source, target, name):
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}")
+    params.nthread = os.cpu_count()
+    part = target.with_suffix(".part")
+    if llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(part), ctypes.byref(params)) != 0:
+        sys.exit(f"llama.cpp cannot quantize to {name}")
+    part.rename(target)
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    folder = pathlib.Path(sys.argv[1]).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [kind for kind in sys.argv[2:] or ["Q4_K_M"] if not (folder / f"{NAME}.{kind}.gguf").exists()]
+    if not missing:
+        return
+    source = folder / f"{NAME}.F16.gguf"
+    if not source.exists():
+        write_f16(source.with_suffix(".part"))
+        source.with_suffix(".part").rename(source)
+    for kind in missing:
+        quantize(source, folder / f"{NAME}.{kind}.gguf", kind)
+        print(folder / f"{NAME}.{kind}.gguf")
+
+
+main()

@@ -141,6 +141,7 @@ $(FUZZ)/%: $(SAN_DIR)/tests/fuzz/%.o $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ)
 .PHONY: fuzz
 fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/fuzz/crashes
 	$(Q)mkdir -p $(FUZZ)/corpus/$(F) $(FUZZ)/crashes
+	$(Q)python3 scripts/fuzz_seeds.py $(F) $(FUZZ)/corpus/$(F)
 	$(Q)$< -max_total_time=$(T) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=$(FUZZ)/crashes/$(F)- \
 	  $(FUZZ)/corpus/$(F) $(wildcard tests/fuzz/corpus/$(F))
 

@@ -160,6 +160,8 @@ class Marrow:
 
     def start_net(self) -> None:
         self.guest.expect(r"net: eth0: \d+\.\d+\.\d+\.\d+/", 30)
+        self.guest.pump(1)  # a link that comes up is seen within 250 ms
+        time.sleep(1)
 
     def disk(self, device: str, mib: int) -> float:
         name = {"nvme": "nvme0n1", "virtio-blk": "vda"}[device]

@@ -18,6 +18,7 @@ def main() -> None:
     seconds = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("FUZZ_SECONDS", "5")
     grown = ROOT / "build/fuzz/corpus" / name
     grown.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, ROOT / "scripts/fuzz_seeds.py", name, grown], check=True)
     crashes = ROOT / "build/fuzz/crashes"
     crashes.mkdir(parents=True, exist_ok=True)
     command = [str(ROOT / "build/fuzz" / name), f"-max_total_time={seconds}", f"-timeout={ONE_INPUT}",

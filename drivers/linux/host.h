@@ -81,6 +81,8 @@ void shim_net_info(int index, struct shim_net_info* out);
 int shim_net_open(int index);
 /* Copies the frame into an sk_buff. 0, -EBUSY while the ring is full, -ENETDOWN, -ENOMEM. */
 int shim_net_transmit(int index, const void* frame, unsigned int bytes);
+/* Between hold(1) and hold(0) the last frame waits for the next, so that the device is told once. */
+void shim_net_hold(int index, int on);
 /* Calls receive(context, frame, bytes, handle) for each frame that has come, at most `budget`;
  * the frame stays valid until shim_net_release(handle). Returns how many. */
 int shim_net_poll(int index, unsigned int budget,

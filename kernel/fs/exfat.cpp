@@ -78,8 +78,6 @@ Result<base::Owner<Exfat>> Exfat::mount(Medium& medium) {
   TRY(medium.read(0, s));
   bool named = std::memcmp(s + 3, "EXFAT   ", 8) == 0;
   u32 shift = s[108];
-  auto exfat = TRY(base::make<Exfat>(medium));
-  TRY(exfat->medium_.init());
   Result<ExfatLayout> main =
       named && shift >= 9 && shift <= 12
           ? read_exfat_layout(medium, 0, 1u << shift)
@@ -93,6 +91,8 @@ Result<base::Owner<Exfat>> Exfat::mount(Medium& medium) {
     if (!main.has_value()) return fail(Errc::kCorrupt, "both exFAT boot regions are broken");
     log::warn("exfat", "the main boot region is broken, its backup is used");
   }
+  auto exfat = TRY(base::make<Exfat>(medium));
+  TRY(exfat->medium_.init());
   exfat->layout_ = *main;
   if (main->dirty) log::warn("exfat", "it was not unmounted cleanly");
   TRY(exfat->read_root());
@@ -149,10 +149,11 @@ Result<void> Exfat::read_root() {
            .bytes = where.end(),
            .valid = where.end()};
   Byte slot[kExfatSlotBytes];
+  bool table_seen = false;  // one of each: more would be one that is wrong
   for (u64 at = 0; at < where.end(); at += sizeof slot) {
     TRY(where.read(medium_, at, slot));
     if (slot[0] == 0) break;
-    if (slot[0] == kUpcase) TRY(read_upcase(slot));
+    if (slot[0] == kUpcase && !std::exchange(table_seen, true)) TRY(read_upcase(slot));
     if (slot[0] == kBitmap && bitmap_first_ == 0) {
       bitmap_first_ = base::load<u32>(slot + 20);
       bitmap_bytes_ = base::load<u64>(slot + 24);
@@ -165,7 +166,7 @@ Result<void> Exfat::read_root() {
 // Section 7.2.5: a unit that is 0xffff is followed by how many characters stay as they are.
 Result<void> Exfat::read_upcase(const Byte* slot) {
   u64 bytes = base::load<u64>(slot + 24);
-  if (bytes > kMostUpcaseBytes || bytes % 2 != 0 || !upcase_.empty()) return {};
+  if (bytes > kMostUpcaseBytes || bytes % 2 != 0) return {};
   Vector<Byte> table;
   TRY(table.resize(static_cast<usize>(bytes)));
   RunList where = TRY(runs(base::load<u32>(slot + 20), bytes, false));

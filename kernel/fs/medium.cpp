@@ -48,12 +48,15 @@ void Turn::give() {
 
 Result<void> CachedMedium::init() {
   held_.fill(kNone);
-  return bytes_.resize(kLineBytes * kLines);
+  bytes_ = static_cast<Byte*>(base::allocate(kLineBytes * kLines, alignof(u64)));
+  if (bytes_ == nullptr)
+    return fail(Errc::kOutOfMemory, "no memory to cache a file system's tables");
+  return {};
 }
 
 Result<std::span<const Byte>> CachedMedium::line(u64 index) {
   usize slot = index % kLines;
-  auto room = bytes_.view().subspan(slot * kLineBytes, kLineBytes);
+  auto room = std::span(bytes_ + slot * kLineBytes, kLineBytes);
   u64 start = index * kLineBytes;
   usize bytes = static_cast<usize>(std::min<u64>(kLineBytes, size() - start));
   if (held_[slot] != index) {

@@ -84,6 +84,11 @@ class CachedMedium final : public Medium {
   static constexpr usize kLineBytes = 4096, kLines = 64, kDirect = 32 * 1024;
 
   explicit CachedMedium(Medium& medium) : medium_(medium) {}
+  CachedMedium(const CachedMedium&) = delete;
+  CachedMedium& operator=(const CachedMedium&) = delete;
+  ~CachedMedium() {
+    if (bytes_ != nullptr) base::deallocate(bytes_);
+  }
   Result<void> init();
   u64 size() const override { return medium_.size(); }
   bool writable() const override { return medium_.writable(); }
@@ -97,7 +102,7 @@ class CachedMedium final : public Medium {
 
   Medium& medium_;
   Turn turn_;
-  Vector<Byte> bytes_;
+  Byte* bytes_ = nullptr;           // kLines lines, set by init()
   std::array<u64, kLines> held_{};  // which line of the medium a slot holds
 };
 

@@ -153,6 +153,7 @@ bool service(NetDevice& device) {
 }
 
 u64 run_timers() {
+  SendTogether together;
   sys_check_timeouts();
   netif_poll_all();
   u32 wait_ms = sys_timeouts_sleeptime();

@@ -19,6 +19,8 @@ struct card {
   const char *driver;
   char name[IFNAMSIZ];
   struct sk_buff_head received;
+  struct sk_buff *pending;  // sent with the next frame, or when the card is let go
+  unsigned int held;
   unsigned long rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
   bool open;
 };
@@ -97,6 +99,8 @@ void unregister_netdev(struct net_device *device) {
   card->device = NULL;
   struct sk_buff *skb;
   while ((skb = skb_dequeue(&card->received))) kfree_skb(skb);
+  if (card->pending) kfree_skb(card->pending);
+  card->pending = NULL;
   pr_info("%s: gone\n", card->name);
 }
 void dev_addr_mod(struct net_device *device, unsigned int offset, const void *bytes, size_t length) {
@@ -241,33 +245,51 @@ int shim_net_open(int index) {
   card->open = true;
   return 0;
 }
+// Hands the frame that waits to the driver. `more`: another follows at once, so the driver need not
+// tell the device yet. False when the ring is full; then the frame goes on waiting.
+static bool send_pending(struct card *card, bool more) {
+  struct net_device *device = card->device;
+  struct netdev_queue *queue = netdev_get_tx_queue(device, 0);
+  struct sk_buff *skb = card->pending;
+  if (netif_xmit_stopped(queue)) return false;
+  unsigned int bytes = skb->len;
+  local_bh_disable();
+  __this_cpu_write(softnet_data.xmit.more, more);
+  netdev_tx_t result = device->netdev_ops->ndo_start_xmit(skb, device);
+  __this_cpu_write(softnet_data.xmit.more, false);
+  local_bh_enable();
+  if (result != NETDEV_TX_OK) return false;
+  card->pending = NULL;
+  queue->trans_start = jiffies;
+  card->tx_frames++;
+  card->tx_bytes += bytes;
+  return true;
+}
 int shim_net_transmit(int index, const void *frame, unsigned int bytes) {
   struct card *card = &cards[index];
   struct net_device *device = card->device;
   if (!card->open || !netif_device_present(device) || !netif_carrier_ok(device)) return -ENETDOWN;
   if (bytes < ETH_HLEN || bytes > device->mtu + ETH_HLEN + 4) return -EINVAL;
-  struct netdev_queue *queue = netdev_get_tx_queue(device, 0);
-  if (netif_xmit_stopped(queue)) return -EBUSY;
+  shim_tick();
+  if (card->pending && !send_pending(card, true)) return -EBUSY;
   struct sk_buff *skb = __alloc_skb(bytes + 64, GFP_ATOMIC, 0, 0);
   if (!skb) return -ENOMEM;
-  shim_tick();
   skb_reserve(skb, 32);  // virtio_net pushes its header in front
   memcpy(skb_put(skb, bytes), frame, bytes);
   skb->dev = device;
   skb_reset_mac_header(skb);
   skb_set_network_header(skb, ETH_HLEN);
   skb->protocol = eth_hdr(skb)->h_proto;
-  local_bh_disable();
-  netdev_tx_t result = device->netdev_ops->ndo_start_xmit(skb, device);
-  local_bh_enable();
-  if (result != NETDEV_TX_OK) {
-    kfree_skb(skb);
-    return -EBUSY;
-  }
-  queue->trans_start = jiffies;
-  card->tx_frames++;
-  card->tx_bytes += bytes;
-  return 0;
+  card->pending = skb;
+  if (card->held || send_pending(card, false)) return 0;
+  card->pending = NULL;
+  kfree_skb(skb);
+  return -EBUSY;
+}
+void shim_net_hold(int index, int on) {
+  struct card *card = &cards[index];
+  card->held += on ? 1 : -1;
+  if (!card->held && card->pending && card->device && netif_carrier_ok(card->device)) send_pending(card, false);
 }
 // Where the frame lies as one run. Drivers that fill pages copy a few bytes into the head and leave
 // the rest behind them in the page: there the whole frame still is. NULL when it is scattered.

@@ -14,6 +14,7 @@
 
 #include "kernel/log.h"
 #include "kernel/net/lwip/convert.h"
+#include "kernel/net/lwip/sockets.h"
 
 namespace net {
 namespace {
@@ -149,8 +150,16 @@ void Interface::send_waiting() {
   }
 }
 
+SendTogether::SendTogether() {
+  for (Interface* card : all_interfaces()) card->device().hold();
+}
+SendTogether::~SendTogether() {
+  for (Interface* card : all_interfaces()) card->device().release();
+}
+
 bool Interface::service() {
   check_link();
+  SendTogether together;
   send_waiting();
   return device_.poll(*this, kBudget) == kBudget;
 }

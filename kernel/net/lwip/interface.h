@@ -50,4 +50,13 @@ class Interface final : public FrameSink {
   IpAddress told_{};  // the address last logged
 };
 
+// While it lives, every card may keep a frame back for the next: around what sends many.
+class SendTogether {
+ public:
+  SendTogether();
+  ~SendTogether();
+  SendTogether(const SendTogether&) = delete;
+  SendTogether& operator=(const SendTogether&) = delete;
+};
+
 }  // namespace net

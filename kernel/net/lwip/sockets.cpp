@@ -85,6 +85,7 @@ class TcpSocket final : public Socket {
     // Memory is short for a while: what is in flight gives it back.
     if (error == ERR_MEM) return fail(Errc::kBusy, "no room");
     if (error != ERR_OK) return std::unexpected(from_lwip_error(error));
+    SendTogether together;
     (void)tcp_output(pcb_);  // what cannot leave now is sent by the timers
     return n;
   }

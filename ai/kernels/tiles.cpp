@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "ai/quant/quant.h"
 
@@ -18,6 +19,19 @@ struct Scratch {
   alignas(64) Byte gathered[kGatherBytes];
   alignas(64) float acc[kChunkColumns][kGroupRows];
 };
+
+using FourFloats [[gnu::vector_size(16)]] = float;  // every 64-bit CPU has these
+
+// Sixteen rows without a branch between them.
+void store_group(float* out, const float* acc, bool accumulate) {
+  for (u32 r = 0; r < kGroupRows; r += 4) {
+    FourFloats sum, before;
+    std::memcpy(&sum, acc + r, sizeof sum);
+    std::memcpy(&before, out + r, sizeof before);
+    if (accumulate) sum = before + sum;
+    std::memcpy(out + r, &sum, sizeof sum);
+  }
+}
 
 // One group against one chunk of activation vectors.
 class GroupProduct {
@@ -83,7 +97,10 @@ class GroupProduct {
     for (u32 b = 0; b < columns; b++) {
       float* out = job_.out + (first_column + b) * job_.out_stride + row;
       const float* acc = scratch_.acc[b];
-      for (u32 r = 0; r < rows; r++) out[r] = job_.accumulate ? out[r] + acc[r] : acc[r];
+      if (rows == kGroupRows)
+        store_group(out, acc, job_.accumulate);
+      else
+        for (u32 r = 0; r < rows; r++) out[r] = job_.accumulate ? out[r] + acc[r] : acc[r];
     }
   }
 

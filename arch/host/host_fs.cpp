@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of /host by POSIX calls. map() is a private mapping: no copy, no write-back.
+// Implementation of /host by POSIX calls. map() reads the file into huge pages: weights are read
+// from end to end for each token, and on a mapping of the file, in pages of 4 KB, that reaches half
+// of the rate (measured on Zen 4). Nor can a file that shrinks take the ground from under it.
 #include "arch/host/host_fs.h"
 
 #include <dirent.h>
@@ -10,6 +12,9 @@
 
 #include <cerrno>
 #include <string>
+
+#include "kernel/base/bytes.h"
+#include "kernel/mm/memory.h"
 
 namespace host {
 namespace {
@@ -76,6 +81,8 @@ class HostFile final : public File {
   u64 size_;
   void* mapped_ = nullptr;
   usize mapped_bytes_ = 0;
+  std::span<Byte> contents_;  // read when complete_
+  bool complete_ = false;
 };
 
 Result<usize> HostFile::read_at(u64 offset, std::span<Byte> out) {
@@ -116,12 +123,21 @@ Result<void> HostFile::flush() {
 Result<std::span<Byte>> HostFile::map() {
   if (size_ == 0) return std::span<Byte>();
   if (mapped_ == nullptr) {
-    void* at = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
+    usize bytes = base::round_up(size_, mm::kLargePageBytes) + mm::kLargePageBytes;
+    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) return failure();
     mapped_ = at;
-    mapped_bytes_ = size_;
+    mapped_bytes_ = bytes;
+    madvise(at, bytes, MADV_HUGEPAGE);
+    usize first = base::round_up(reinterpret_cast<usize>(at), mm::kLargePageBytes);
+    contents_ = {reinterpret_cast<Byte*>(first), size_};
   }
-  return std::span<Byte>(static_cast<Byte*>(mapped_), mapped_bytes_);
+  if (!complete_) {
+    contents_ = contents_.first(TRY(read_at(0, contents_)));
+    complete_ = true;
+  }
+  return contents_;
 }
 
 class HostFileSystem final : public fs::FileSystem {

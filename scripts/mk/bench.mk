@@ -1,8 +1,8 @@
 # Benchmarks. They are made of the product's own objects.
 BENCH_KERNELS := $(BUILD)/host/bench_kernels
 BENCH_OBJ := $(BUILD)/host/tests/bench/kernels.o
-BENCH_HOST_OBJ := $(filter-out $(BUILD)/host/arch/host/main.o,$(HOST_OBJ))
-$(BENCH_KERNELS): $(BENCH_OBJ) $(ENGINE_OBJ) $(BENCH_HOST_OBJ) $$(LWIP_HOST_OBJ)
+BENCH_HOST_OBJ := $(patsubst %,$(BUILD)/host/arch/host/%.o,cpu_features memory)
+$(BENCH_KERNELS): $(BENCH_OBJ) $$(MODEL_ENGINE_OBJ) $(BENCH_HOST_OBJ)
 	$(call say,LINK,$@)
 	$(Q)g++ -no-pie -pthread -o $@ $^
 .PHONY: bench-kernels

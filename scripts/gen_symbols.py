@@ -41,15 +41,20 @@ def short(name):
     return name[:cut][:NAME_MAX]
 
 
-def main():
+def table(elf):
+    """The table's bytes."""
     rows, names = [], bytearray()
-    for address, name in functions(sys.argv[1]):
+    for address, name in functions(elf):
         if address >= 1 << 32:
             sys.exit(f"{name} at {address:#x}: the table holds 32-bit addresses")
         rows.append(struct.pack("<II", address, len(names)))
         names += short(name).encode() + b"\0"
+    return struct.pack("<I", len(rows)) + b"".join(rows) + names
+
+
+def main():
     with open(sys.argv[2], "wb") as out:
-        out.write(struct.pack("<I", len(rows)) + b"".join(rows) + names)
+        out.write(table(sys.argv[1]))
 
 
 if __name__ == "__main__":

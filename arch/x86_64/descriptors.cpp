@@ -110,10 +110,13 @@ void load_descriptors(CpuBlock& block) {
   write_msr(msr::kGsBase, reinterpret_cast<u64>(&block.local));
 }
 
+std::array<const Byte*, 6> guards_of(const CpuBlock& block) {
+  return {block.double_fault.guard, block.nmi.guard,       block.machine_check.guard,
+          block.fault.guard,        block.interrupt.guard, block.main.guard};
+}
+
 Result<void> guard_stacks(CpuBlock& block) {
-  for (const Byte* guard : {block.double_fault.guard, block.nmi.guard, block.machine_check.guard,
-                            block.fault.guard, block.interrupt.guard, block.main.guard})
-    TRY(paging::unmap_guard(reinterpret_cast<u64>(guard)));
+  for (const Byte* guard : guards_of(block)) TRY(paging::unmap_guard(reinterpret_cast<u64>(guard)));
   return {};
 }
 

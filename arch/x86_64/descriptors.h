@@ -4,6 +4,8 @@
 
 #include <arch/cpu.h>
 
+#include <array>
+
 namespace arch {
 
 // Interrupt stack table slots (Intel SDM vol. 3, 6.14.5). Every vector has one, so the interrupted
@@ -42,6 +44,8 @@ struct alignas(4096) CpuBlock {
 };
 
 CpuBlock& boot_cpu_block();
+// The first bytes of the guard pages below its stacks.
+std::array<const Byte*, 6> guards_of(const CpuBlock& block);
 
 // Loads segments, task state and the interrupt table of the calling CPU, whose block this is.
 void load_descriptors(CpuBlock& block);

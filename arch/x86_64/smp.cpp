@@ -87,6 +87,10 @@ void set_trampoline(u64 page) {
               static_cast<usize>(smp_trampoline_end - smp_trampoline_begin));
 }
 
+const CpuBlock* block_of(u32 cpu) {
+  return cpu < record_count ? records[cpu].block : nullptr;
+}
+
 bool take_nmi(const TrapFrame& frame) {
   Message message = records[Cpu::cpu_index()].message.exchange(Message::kNone);
   if (message == Message::kStop) halt_forever();

@@ -8,6 +8,10 @@
 
 #include "kernel/base/result.h"
 
+namespace arch {
+struct CpuBlock;
+}
+
 namespace arch::smp {
 
 constexpr u32 kMaxCpus = 256;
@@ -16,6 +20,9 @@ constexpr u32 kMaxCpus = 256;
 void set_cpus(std::span<const u32> apic_ids);
 // A page of RAM below 1 MiB where CPUs may begin; 0 = none, then there is only one CPU.
 void set_trampoline(u64 page);
+
+// What belongs to that CPU; null before it was started.
+const CpuBlock* block_of(u32 cpu);
 
 // Handles the messages that come as NMIs. False: it was none of ours.
 bool take_nmi(const TrapFrame& frame);

@@ -53,6 +53,7 @@ class Scheduler {
   void sleep_until(u64 deadline_ns);
   void wake(WaitQueue& queue, bool all);
   void list(base::Writer& out) const;
+  const Thread* first() const { return all_; }
   Thread* current() const { return current_; }
   bool others_runnable();
 
@@ -339,6 +340,10 @@ Thread* current() {
 }
 std::string_view name(const Thread* thread) {
   return {thread->name, thread->name_size};
+}
+void for_each_stack(void (*visit)(void* context, std::span<const Byte> stack), void* context) {
+  for (const Thread* t = scheduler.first(); t != nullptr; t = t->next_thread)
+    if (!t->stack.empty()) visit(context, t->stack);
 }
 void list(base::Writer& out) {
   scheduler.list(out);

@@ -4,6 +4,7 @@
 // (worker_pool.h), not threads.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "kernel/base/format.h"
@@ -48,6 +49,9 @@ class WaitQueue {
   Thread* last_ = nullptr;
   bool pending_ = false;
 };
+
+// Every thread's stack but that of "main"; its first page is the guard.
+void for_each_stack(void (*visit)(void* context, std::span<const Byte> stack), void* context);
 
 // A row a thread for the `threads` command.
 void list(base::Writer& out);

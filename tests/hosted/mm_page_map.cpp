@@ -114,6 +114,15 @@ TEST(mm_page_map, marks_leave_out_what_is_no_ram) {
   EXPECT(m.map.verify().has_value());
 }
 
+TEST(mm_page_map, a_page_that_changed_hands_by_itself_is_found) {
+  Machine m(kSmall);
+  auto* purposes = reinterpret_cast<u8*>(m.storage.data());
+  purposes[0x300] = static_cast<u8>(Purpose::kHeap);
+  EXPECT(!m.map.verify().has_value());
+  purposes[0x300] = static_cast<u8>(Purpose::kFree);
+  EXPECT(m.map.verify().has_value());
+}
+
 TEST(mm_page_map, large_runs_are_aligned_and_small_ones_stay_together) {
   Machine m(kLarge);
   auto weights = m.map.allocate({5 * kGiB / mm::kPageBytes + 3, mm::kLargePageBytes, ~u64{0}},

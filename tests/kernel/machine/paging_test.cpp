@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The page tables in use, leaf by leaf: nothing writable and executable, guards in place.
+#include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
 
+#include "arch/x86_64/descriptors.h"
+#include "arch/x86_64/smp.h"
 #include "kernel/base/memory.h"
 #include "kernel/base/test.h"
+#include "kernel/sched/thread.h"
 
 extern "C" const Byte __kernel_start[], __text_end[], __rodata_end[], boot_stack_guard[];
 
@@ -14,15 +18,35 @@ u64 at(const Byte* symbol) {
   return reinterpret_cast<u64>(symbol);
 }
 
-struct Walk {
-  TestContext& test;
-  u64 leaves = 0;
-  u64 executable_bytes = 0;
+// Walks the tables in use; keeps the first fault in words.
+class Audit {
+ public:
+  Audit() {
+    arch::paging::walk([](void* a, const auto& leaf) { static_cast<Audit*>(a)->visit(leaf); },
+                       this);
+    guard(at(boot_stack_guard));
+    for (u32 cpu = 0; cpu < arch::Cpu::cpu_count(); cpu++)
+      if (const arch::CpuBlock* block = arch::smp::block_of(cpu); block != nullptr)
+        for (const Byte* page : arch::guards_of(*block)) guard(at(page));
+    sched::for_each_stack(
+        [](void* a, std::span<const Byte> stack) {
+          static_cast<Audit*>(a)->guard(at(stack.data()));
+        },
+        this);
+  }
+  u64 leaves = 0, guards = 0, executable_bytes = 0;
+  u32 faults = 0;
+  std::string_view first_fault() const { return {first_, first_size_}; }
 
-  void fault(const arch::paging::Leaf& leaf, const char* what) {
-    char text[128];
-    test.report(__FILE__, __LINE__,
-                base::format_into(text, "{:016x}+{:x}: {}", leaf.address, leaf.bytes, what));
+ private:
+  void fault(u64 address, const char* what) {
+    if (faults++ == 0) first_size_ = base::format_into(first_, "{:016x}: {}", address, what).size();
+  }
+  void guard(u64 page) {
+    guards++;
+    if (!arch::paging::is_guard(page)) fault(page, "a guard page is missing");
+    if (!arch::paging::is_mapped(page + arch::paging::kPageBytes))
+      fault(page, "no stack above the guard page");
   }
   void visit(const arch::paging::Leaf& leaf) {
     u64 end = leaf.address + leaf.bytes;
@@ -30,31 +54,104 @@ struct Walk {
     bool in_constants = leaf.address < at(__rodata_end) && end > at(__kernel_start);
     leaves++;
     if (leaf.executable) executable_bytes += leaf.bytes;
-    if (leaf.user) fault(leaf, "open to user mode");
-    if (leaf.writable && leaf.executable) fault(leaf, "writable and executable");
-    if (leaf.executable && !in_text) fault(leaf, "executable outside the kernel's text");
+    if (leaf.user) fault(leaf.address, "open to user mode");
+    if (leaf.writable && leaf.executable) fault(leaf.address, "writable and executable");
+    if (leaf.executable && !in_text) fault(leaf.address, "executable outside the kernel's text");
     // A second way to the same memory would be a way around its protection.
     bool reaches_constants =
         leaf.physical < at(__rodata_end) && leaf.physical + leaf.bytes > at(__kernel_start);
     if (leaf.writable && (in_constants || reaches_constants))
-      fault(leaf, "text or constants are writable");
-    if (leaf.address < arch::paging::kPageBytes) fault(leaf, "page 0 is mapped");
+      fault(leaf.address, "text or constants are writable");
+    if (leaf.address < arch::paging::kPageBytes) fault(leaf.address, "page 0 is mapped");
   }
+
+  char first_[96] = {};
+  usize first_size_ = 0;
+};
+
+void expect_clean(TestContext& test) {
+  Audit audit;
+  if (audit.faults > 0) test.report(__FILE__, __LINE__, audit.first_fault());
+}
+
+// A page of the heap with an entry of its own in the tables, to plant faults in.
+class PlantedPage {
+ public:
+  PlantedPage() : memory_(base::allocate(2 * kBytes, kBytes)) {
+    address = reinterpret_cast<u64>(memory_);
+    ok = memory_ != nullptr && arch::paging::unmap_guard(address).has_value() &&
+         arch::paging::map_guard(address).has_value();
+  }
+  ~PlantedPage() { base::deallocate(memory_); }
+  PlantedPage(const PlantedPage&) = delete;
+  PlantedPage& operator=(const PlantedPage&) = delete;
+
+  // paging.h has no way to ask for a page that breaks the rules, so the entry is changed by hand.
+  void flip(u64 bits) const {
+    auto* table = reinterpret_cast<u64*>(arch::read_cr3() & kTableAddress);
+    for (u32 shift = 39; shift > 12; shift -= 9)
+      table = reinterpret_cast<u64*>(table[address >> shift & 511] & kTableAddress);
+    table[address >> 12 & 511] ^= bits;
+    arch::invalidate_page(address);
+  }
+
+  u64 address = 0;
+  bool ok = false;
+
+ private:
+  static constexpr u64 kBytes = arch::paging::kPageBytes;
+  static constexpr u64 kTableAddress = 0x000ffffffffff000;
+  void* memory_;
 };
 
 }  // namespace
 
 TEST(paging, every_leaf_keeps_the_rules) {
-  Walk walk{test};
-  arch::paging::walk([](void* w, const auto& leaf) { static_cast<Walk*>(w)->visit(leaf); }, &walk);
-  EXPECT(walk.leaves > 0);
-  EXPECT_EQ(walk.executable_bytes, at(__text_end) - at(__kernel_start));
+  Audit audit;
+  if (audit.faults > 0) test.report(__FILE__, __LINE__, audit.first_fault());
+  EXPECT(audit.leaves > 0);
+  EXPECT(audit.guards >= 7);
+  EXPECT_EQ(audit.executable_bytes, at(__text_end) - at(__kernel_start));
+}
+
+TEST(paging, a_planted_writable_and_executable_page_is_found) {
+  constexpr u64 kNoExecute = u64{1} << 63;
+  PlantedPage page;
+  REQUIRE(page.ok);
+  expect_clean(test);
+  page.flip(kNoExecute);
+  Audit audit;
+  page.flip(kNoExecute);
+  EXPECT(audit.faults > 0);
+  EXPECT(audit.first_fault().ends_with("writable and executable"));
+  expect_clean(test);
+}
+
+TEST(paging, a_planted_page_for_user_mode_is_found) {
+  constexpr u64 kUser = 1 << 2;
+  PlantedPage page;
+  REQUIRE(page.ok);
+  page.flip(kUser);
+  Audit audit;
+  page.flip(kUser);
+  EXPECT(audit.first_fault().ends_with("open to user mode"));
+  expect_clean(test);
+}
+
+TEST(paging, a_missing_guard_is_found) {
+  for (const Byte* guard : arch::guards_of(arch::boot_cpu_block())) {
+    REQUIRE(arch::paging::map_guard(at(guard)).has_value());
+    Audit audit;
+    EXPECT(arch::paging::unmap_guard(at(guard)).has_value());
+    EXPECT(audit.faults > 0);
+    EXPECT(audit.first_fault().ends_with("a guard page is missing"));
+  }
+  expect_clean(test);
 }
 
 TEST(paging, guards_are_in_place) {
   EXPECT(arch::paging::is_guard(at(boot_stack_guard)));
   EXPECT(!arch::paging::is_mapped(at(boot_stack_guard)));
-  EXPECT(arch::paging::is_mapped(at(boot_stack_guard) + arch::paging::kPageBytes));
   EXPECT(!arch::paging::is_mapped(0));
   EXPECT(!arch::paging::is_mapped(u64{1} << 63));
 }

@@ -50,6 +50,16 @@ TEST(services, every_page_is_accounted_for) {
   EXPECT(u.of(mm::Purpose::kKernel) > 0 && u.of(mm::Purpose::kHeap) > 0);
 }
 
+// Pages that say they are the heap's, but of which the heap knows nothing.
+TEST(services, memory_that_nobody_accounts_for_is_found) {
+  auto stray = mm::allocate_pages({.bytes = 3 * mm::kPageBytes, .purpose = mm::Purpose::kHeap});
+  REQUIRE(stray.has_value());
+  Result<void> checked = mm::verify();
+  mm::free_pages(*stray);
+  EXPECT(!checked.has_value() && checked.error().code == Errc::kCorrupt);
+  EXPECT(mm::verify().has_value());
+}
+
 TEST(services, half_of_the_free_memory_comes_in_one_run_and_at_once) {
   u64 free = mm::usage().of(mm::Purpose::kFree);
   u64 begin = timing::now_ns();

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The one address space: identity-mapped, nothing both writable and executable.
 //
-// Changes take effect on the calling CPU at once. Others may keep an old entry until they next
-// reload it, which is harmless for what changes here: new mappings and guard pages.
+// Changes take effect on the calling CPU at once; no other CPU is told (no TLB shootdown), because
+// after boot only these change, and none needs it:
+// - What was absent is mapped (devices, firmware tables, a dead thread's guard page). CPUs do not
+//   keep entries of absent pages (Intel SDM vol. 3, 4.10.2.3).
+// - A page becomes a guard, and large pages above it are split. Another CPU may go on using an old
+//   entry: it leads to the same memory with the same rights save that the guard is still there,
+//   and only the stack's owner, a thread of CPU 0, comes that way. A CPU's own stacks get their
+//   guards before it is started.
+// Pages are never moved, and rights of RAM that another CPU may use are never reduced. Whoever adds
+// such a change adds the shootdown.
 // Thread context of CPU 0, except what says otherwise.
 #pragma once
 

@@ -7,7 +7,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | $(BUILD)/.setup/
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
-.PHONY: run iso test test-qemu test-system test-matrix test-fuzz debug model
+.PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
 $(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
@@ -24,6 +24,9 @@ test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | $(BUILD)/.setup/run
 	$(Q)python3 scripts/run_tests.py system
 test-matrix: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/iso $(BUILD)/.setup/test  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring
 	$(Q)python3 tests/system/boot_matrix.py $(F)
+test-ubsan: $(MODEL) | $(BUILD)/.setup/run  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
+	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
+	$(Q)python3 tests/system/checked_build.py
 test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
 	$(Q)python3 scripts/run_tests.py fuzz
 

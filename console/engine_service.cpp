@@ -119,7 +119,8 @@ Result<ai::MemoryPlan> EngineService::plan(const ModelFile& file) {
 
 // Serves what runs to its end; new requests wait with their owners meanwhile.
 void EngineService::drain() {
-  while (active_ != nullptr && active_->engine->running() + active_->engine->queued() > 0)
+  while (active_ != nullptr &&
+         (stepping_ || active_->engine->running() + active_->engine->queued() > 0))
     if (!step()) sched::yield();
 }
 
@@ -181,6 +182,12 @@ bool EngineService::step() {
   bool worked = active_->engine->step();
   stepping_ = false;
   return worked;
+}
+
+bool EngineService::claim() {
+  if (active_ == nullptr || stepping_) return false;
+  stepping_ = true;
+  return true;
 }
 
 void EngineService::adopt(ModelFile file, base::Owner<ai::Engine> engine) {

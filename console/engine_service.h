@@ -29,6 +29,11 @@ class EngineService {
   // One step for all requests. False: there was nothing to do here.
   bool step();
 
+  // Between these two no step is made and no model changed: for what must not run inside a step.
+  // False: there is no model, or a step is being made.
+  bool claim();
+  void release() { stepping_ = false; }
+
   // What loading would take, without loading.
   Result<ai::MemoryPlan> plan(const ModelFile& file);
 

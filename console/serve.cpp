@@ -10,9 +10,11 @@
 #include "console/io.h"
 #include "console/serve_backend.h"
 #include "console/serve_client.h"
+#include "console/serve_keys.h"
 #include "console/serve_page.h"
 #include "console/serve_tls.h"
 #include "kernel/log.h"
+#include "kernel/net/network_list.h"
 #include "kernel/net/tls/secure_socket.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -51,6 +53,16 @@ constexpr Option kQueue{"http.queue", OptionKind::kNumber, "64", "1..4096",
                         "requests running and waiting; more get 429"};
 constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
                        "requests a second; 0 = no limit"};
+constexpr Option kClientRate{"http.client_rate", OptionKind::kNumber, "0", "0..100000",
+                             "requests a second from one address; 0 = no limit"};
+constexpr Option kClientRequests{"http.client_requests", OptionKind::kNumber, "0", "0..4096",
+                                 "requests of one address at once; 0 = no limit"};
+constexpr Option kClientConnections{"http.client_connections", OptionKind::kNumber, "0", "0..1024",
+                                    "connections of one address; 0 = no limit"};
+constexpr Option kAllow{"http.allow", OptionKind::kText, "", "NETWORK[,NETWORK]",
+                        "who may connect: 10.0.0.0/8,fe80::/10; everybody by default"};
+constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
+                          "the form of the line for each request"};
 constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
                             "tokens of an answer when the request names none; 0 = no limit"};
 KERNEL_OPTION(kPort);
@@ -68,9 +80,16 @@ KERNEL_OPTION(kBodyTime);
 KERNEL_OPTION(kHeartbeat);
 KERNEL_OPTION(kQueue);
 KERNEL_OPTION(kRate);
+KERNEL_OPTION(kClientRate);
+KERNEL_OPTION(kClientRequests);
+KERNEL_OPTION(kClientConnections);
+KERNEL_OPTION(kAllow);
+KERNEL_OPTION(kLogForm);
 KERNEL_OPTION(kMaxTokens);
 
-constexpr u64 kTickNs = 100'000'000;  // time limits and heartbeats are looked at this often
+// How often time limits, heartbeats and a changed model are looked at: while requests are being
+// answered, while clients are connected, and while there is nobody.
+constexpr u64 kTickNs = 100'000'000, kCalmNs = 500'000'000, kRestNs = 2'000'000'000;
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
 
@@ -81,6 +100,8 @@ struct Server {
   base::Owner<net::Listener> listener;
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
+  KeyFile key_file;
+  net::NetworkList allowed;  // empty: everybody
   net::HttpLimits limits;
   net::HttpTimes times;
   ServeBackend backend{wake_engine_thread};
@@ -109,6 +130,18 @@ bool make_room(Server& s) {
   return true;
 }
 
+// Whether this address may have one more connection. Nobody is told why not.
+bool may_connect(const Server& s, std::string_view peer) {
+  std::string_view host = net::host_of(peer);
+  if (!s.allowed.empty()) {
+    Result<net::IpAddress> address = net::parse_address(host);
+    if (!address.has_value() || !s.allowed.contains(*address)) return false;
+  }
+  u64 most = options::number(kClientConnections), have = 0;
+  for (const base::Owner<ServeClient>& c : s.clients) have += net::host_of(c->peer()) == host;
+  return most == 0 || have < most;
+}
+
 Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
   if (s.tls != nullptr)
     socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
@@ -129,6 +162,7 @@ void accept_clients(Server& s, u64 now) {
       if (socket.error().code != Errc::kBusy) log::warn("http", "accept: {}", socket.error());
       return;
     }
+    if (!may_connect(s, (*socket)->peer())) continue;
     if (!make_room(s)) return;
     Result<void> kept = add_client(s, std::move(*socket), now);
     if (!kept.has_value()) log::warn("http", "a client was turned away: {}", kept.error());
@@ -140,6 +174,9 @@ bool pump_clients(Server& s) {
   u64 now = timing::now_ns();
   accept_clients(s, now);
   bool moved = false;
+  if (Result<void> keys = s.clients.empty() ? Result<void>() : s.key_file.refresh(*s.service, now);
+      !keys.has_value())
+    log::warn("http", "the keys stay as they were: {}", keys.error());
   for (usize i = s.clients.size(); i-- > 0;) {
     moved |= s.clients[i]->pump(now);
     if (s.clients[i]->finished()) s.clients.erase(i);
@@ -152,32 +189,48 @@ void end_thread(Server& s) {
   server_ended.wake_all();
 }
 
+// How long nobody needs to look at time limits and heartbeats, should nothing happen.
+u64 pause(const Server& s) {
+  if (!s.service->idle()) return kTickNs;
+  return s.clients.empty() ? kRestNs : kCalmNs;
+}
+
 void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
-    bool moved = pump_clients(s);
     if (s.backend.model_changed()) s.service->model_changed();
+    bool moved = pump_clients(s);
     s.service->tick();
+    u64 now = timing::now_ns();
     if (moved)
       sched::yield();
     else
-      network_news.wait(timing::now_ns() + kTickNs);
+      network_news.wait(now + pause(s));
   }
   end_thread(s);
+}
+
+// What the engine does beside tokens: embeddings, slots.
+bool work_aside(Server& s) {
+  if (!engine_service().claim()) return false;
+  bool worked = s.service->work();
+  engine_service().release();
+  return worked;
 }
 
 // Steps while anybody waits; what the step said goes out at once.
 void engine_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
-    bool worked = !s.service->idle() && engine_service().step();
+    bool worked = !s.service->idle() && work_aside(s);
+    worked |= !s.service->idle() && engine_service().step();
     if (worked) {
       u64 now = timing::now_ns();
       for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
       s.service->tick();
       sched::yield();
     } else {
-      engine_news.wait(timing::now_ns() + kTickNs);
+      engine_news.wait(timing::now_ns() + (s.service->idle() ? kRestNs : kTickNs));
     }
   }
   end_thread(s);
@@ -201,14 +254,21 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
   chosen.rate_per_second = static_cast<u32>(options::number(kRate));
+  chosen.client_rate = static_cast<u32>(options::number(kClientRate));
+  chosen.client_requests = static_cast<u32>(options::number(kClientRequests));
+  chosen.json_log = options::text(kLogForm) == "json";
   chosen.page = serve_page();
   return ai::openai::Service::create(std::move(chosen), s.backend);
+}
+
+bool has_keys() {
+  return options::given(kKeys) || KeyFile::chosen();
 }
 
 // Without a key the network is not served, unless that was asked for.
 std::string_view bind_address() {
   if (options::given(kBind)) return options::text(kBind);
-  bool open = options::given(kKeys) || options::text(kAuth) == "none";
+  bool open = has_keys() || options::text(kAuth) == "none";
   return open ? "" : "127.0.0.1";
 }
 
@@ -220,14 +280,16 @@ Result<void> open_server(Server& s) {
   s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
   s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
   s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
+  TRY(s.key_file.refresh(*s.service, timing::now_ns()));
   StaticVector<std::string_view, 1> addresses;  // a network says one at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());
   if (s.tls == nullptr && tls_required())
     return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
   std::string_view address = bind_address();
-  if (!options::given(kKeys) && address != "127.0.0.1" && address != "::1")
+  if (!has_keys() && address != "127.0.0.1" && address != "::1")
     log::warn("http", "anybody on the network may use this server: set api_key=");
   s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
   network->on_activity([](void*) { network_news.wake_all(); }, nullptr);

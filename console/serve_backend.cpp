@@ -106,9 +106,10 @@ std::string_view ServeBackend::fingerprint() {
   if (loaded == nullptr) return "fp_none";
   if (fingerprint_size_ == 0) {
     char facts[256];
-    std::string_view text = base::format_into(facts, "{} {} {} {} {} {}", build(), name_,
-                                              loaded->info().file_bytes, loaded->info().parameters,
-                                              loaded->plan().kv_bytes, loaded->info().context);
+    // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
+    std::string_view text =
+        base::format_into(facts, "{} {:016x} {} {}", build(), loaded->info().fingerprint,
+                          loaded->plan().kv_bytes, loaded->info().context);
     crypto::Sha256Digest digest = crypto::sha256(text);
     base::BufferWriter out(fingerprint_);
     out.write("fp_");

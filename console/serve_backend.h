@@ -31,6 +31,9 @@ class ServeBackend final : public ai::openai::Backend {
   u64 memory_used() override;
   u64 memory_total() override;
   void log(std::string_view line) override;
+  Result<u32> save_text(std::string_view name, std::span<const ai::TokenId> tokens,
+                        u64& bytes) override;
+  Result<Vector<ai::TokenId>> restore_text(std::string_view name, u64& bytes) override;
 
   // True once after another model has taken the place of the one before.
   bool model_changed();

@@ -73,6 +73,10 @@ class Backend {
   virtual u64 memory_used() = 0;
   virtual u64 memory_total() = 0;
   virtual void log(std::string_view line) = 0;
+  // Texts with their KV pages under a name, for another day. `bytes` says how long they are.
+  virtual Result<u32> save_text(std::string_view name, std::span<const TokenId> tokens,
+                                u64& bytes) = 0;
+  virtual Result<Vector<TokenId>> restore_text(std::string_view name, u64& bytes) = 0;
 
  protected:
   ~Backend() = default;
@@ -85,7 +89,10 @@ struct ServiceOptions {
   u32 default_max_tokens = 0;           // 0 = until the context is full
   u64 heartbeat_ns = 4'000'000'000;     // of silence in a stream before a comment is sent
   u32 rate_per_second = 0;              // requests a second over all clients; 0 = no limit
-  std::string_view page;                // the chat page; "" = none
+  u32 client_rate = 0;                  // and from each of them
+  u32 client_requests = 0;              // running and waiting, of each client; 0 = no limit
+  bool json_log = false;
+  std::string_view page;  // the chat page; "" = none
 };
 
 }  // namespace ai::openai

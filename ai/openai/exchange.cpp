@@ -40,7 +40,7 @@ void Choice::count_token(const TokenEvent& event) {
     keep(logprobs_.push_back(
         {event.id, event.logprob_micro, first, static_cast<u32>(event.top.size())}));
   }
-  if (exchange_.parameters.return_tokens) keep(tokens_.push_back(event.id));
+  if (exchange_.parameters.return_tokens || index_ == 0) keep(tokens_.push_back(event.id));
 }
 
 void Choice::on_content(std::string_view text) {
@@ -150,7 +150,31 @@ void Exchange::cancel_all() {
     if (choice->submitted && !choice->done() && engine != nullptr) engine->cancel(choice->id);
 }
 
+bool Exchange::run_work() {
+  if (work == nullptr || at_work_ || closed_ || failed_ || reply_ == nullptr) return false;
+  if (service_.backend().engine() == nullptr) {
+    fail_with(Error{Errc::kBusy, "the model was unloaded"});
+    return true;
+  }
+  at_work_ = true;  // the peer may go meanwhile; this object stays
+  scratch_.clear();
+  base::StringWriter answer(scratch_);
+  Result<bool> done = work->run(*this, answer);
+  at_work_ = false;
+  if (done.has_value() && !answer.status().has_value())
+    done = std::unexpected(answer.status().error());
+  if (!done.has_value()) {
+    fail_with(done.error());
+  } else if (*done && reply_ != nullptr) {
+    service_.respond_json(*reply_, 200, scratch_.view());
+    closed_ = true;
+    reply_ = nullptr;
+  }
+  return true;
+}
+
 bool Exchange::finished() const {
+  if (at_work_) return false;
   if (!closed_ && reply_ != nullptr) return false;
   for (const base::Owner<Choice>& choice : choices_)
     if (choice->submitted && !choice->done()) return false;
@@ -184,7 +208,9 @@ void Exchange::answer_whole() {
 void Exchange::fail_with(const Error& error) {
   failed_ = true;
   ApiError api;
-  if (error.code == Errc::kContextFull)
+  if (work != nullptr)
+    api.take(error);
+  else if (error.code == Errc::kContextFull)
     service_.context_error(static_cast<u32>(prompts[0].size()), api);
   else if (error.code == Errc::kCorrupt || error.code == Errc::kNotFound)
     (void)api.refuse(500, "server_error", "generation_failed", "{}", error.what);

@@ -95,6 +95,14 @@ class Form {
   ~Form() = default;
 };
 
+// What the engine is to do that makes no tokens: embeddings, slots saved and restored.
+class Work {
+ public:
+  virtual ~Work() = default;
+  // One piece of it. True: all is done and `answer` is the JSON to send.
+  virtual Result<bool> run(Exchange& exchange, base::Writer& answer) = 0;
+};
+
 class Exchange {
  public:
   Exchange(Service& service, Reply& reply, const Form& form)
@@ -108,6 +116,10 @@ class Exchange {
   String prompt_text;  // for llama-server's answers
   ToolChoice tools;
   bool echo = false;
+  base::Owner<Work> work;  // then there are no choices
+  u64 client = 0;          // client_hash of its address
+  std::string_view path;   // of the route
+  u32 slot = ~u32{0};      // which remembers this text once it is complete
   const char* id_prefix = "chatcmpl-";
   std::string_view model;  // as it was asked for
 
@@ -119,6 +131,7 @@ class Exchange {
   void gone() { reply_ = nullptr; }
   bool finished() const;  // nothing in the engine any more and the answer is out
   void tick(u64 now_ns);
+  bool run_work();  // in the engine's thread; false: there is none to do
   void choice_ended(Choice& choice, const Error* error);
 
   // ---- for forms and choices
@@ -170,6 +183,7 @@ class Exchange {
   u32 prefill_done_ = 0, prefill_total_ = 0, prefill_shown_ = 0;
   u32 ended_ = 0;
   u32 sequence_ = 0;
+  bool at_work_ = false;
   bool stream_open_ = false, closed_ = false, failed_ = false;
   String scratch_;
 };

@@ -224,37 +224,6 @@ Result<void> Service::props(Call& call) {
 }
 
 // Prompts and answers stay out of it.
-Result<void> Service::slots(Call& call) {
-  String body;
-  base::StringWriter sink(body);
-  json::Writer w(sink);
-  w.begin_array();
-  u32 index = 0;
-  for (const base::Owner<Exchange>& e : exchanges_) {
-    for (base::Owner<Choice>& choice : e->choices()) {
-      w.begin_object().field("id", index++).field("id_task", choice->id);
-      w.field("n_ctx", context()).field("is_processing", choice->submitted && !choice->done());
-      w.field("n_prompt_tokens", e->prompts[choice->prompt].size());
-      w.field("elapsed_ms", (backend_.now_ns() - e->accepted_ns) / 1'000'000).end_object();
-    }
-  }
-  w.end_array();
-  TRY(sink.status());
-  respond_json(call.reply, 200, body.view());
-  return {};
-}
-
-Result<void> Service::slot_action(Call& call) {
-  return call.error.refuse(400, "invalid_request_error", "unsupported",
-                           "saving, restoring and erasing slots is not supported: prompts are "
-                           "cached by content");
-}
-
-Result<void> Service::embeddings(Call& call) {
-  return call.error.refuse(400, "invalid_request_error", "unsupported",
-                           "embeddings are not supported by this build");
-}
-
 Result<void> Service::tokenize(Call& call) {
   TRY(check_load(call.error));
   json::Document body;

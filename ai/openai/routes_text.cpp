@@ -8,6 +8,7 @@ namespace {
 
 constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 2'000'000};
 constexpr u32 kMaxPrompts = 64;
+constexpr u32 kMaxEmbedded = 2048;  // as OpenAI's
 
 // What a template that knows no tools is told about them.
 Result<void> describe_tools(json::Value tools, String& out) {
@@ -196,8 +197,8 @@ Result<void> Service::read_tokens(json::Value list, Vector<TokenId>& out, ApiErr
 }
 
 Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiError& error) {
-  if (exchange.prompts.size() == kMaxPrompts)
-    return error.bad("prompt", "at most {} prompts", kMaxPrompts);
+  u32 most = exchange.work == nullptr ? kMaxPrompts : kMaxEmbedded;
+  if (exchange.prompts.size() == most) return error.bad("prompt", "at most {} prompts", most);
   Vector<TokenId> tokens;
   if (value.is_string()) {
     if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));

@@ -3,6 +3,7 @@
 #include "ai/openai/service.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace ai::openai {
 
@@ -78,7 +79,7 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
   // Only hashes stay: a dump of memory shows no key.
   auto keep_hashes = [](Vector<String>& plain, Vector<crypto::Sha256Digest>& out) -> Result<void> {
     for (String& key : plain) {
-      TRY(out.push_back(crypto::sha256(key.view())));
+      TRY(out.push_back(key_digest(key.view())));
       std::fill(key.chars().begin(), key.chars().end(), '\0');
     }
     plain.clear();
@@ -87,6 +88,25 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
   TRY(keep_hashes(service->options_.api_keys, service->keys_));
   TRY(keep_hashes(service->options_.admin_keys, service->admin_keys_));
   return service;
+}
+
+crypto::Sha256Digest Service::key_digest(std::string_view text) {
+  constexpr std::string_view kHashed = "sha256:";
+  crypto::Sha256Digest digest{};
+  if (!text.starts_with(kHashed) || text.size() != kHashed.size() + 2 * digest.size())
+    return crypto::sha256(text);
+  text.remove_prefix(kHashed.size());
+  for (usize i = 0; i < digest.size(); i++) {
+    const char* at = text.data() + 2 * i;
+    auto [end, error] = std::from_chars(at, at + 2, digest[i], 16);
+    if (error != std::errc{} || end != at + 2) return crypto::sha256(text);
+  }
+  return digest;
+}
+
+void Service::set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys) {
+  more_keys_ = std::move(keys);
+  more_admin_keys_ = std::move(admin_keys);
 }
 
 const Service::Route* Service::find_route(const Incoming& incoming, bool& path_known) {
@@ -102,15 +122,23 @@ const Service::Route* Service::find_route(const Incoming& incoming, bool& path_k
 
 // Every stored key is compared, and each comparison takes the same time.
 bool Service::authorized(const Incoming& incoming, Access access) {
-  if (access == Access::kPublic || (keys_.empty() && admin_keys_.empty())) return true;
+  bool keyless = keys_.empty() && more_keys_.empty();
+  bool adminless = admin_keys_.empty() && more_admin_keys_.empty();
+  if (access == Access::kPublic || (keyless && adminless)) return true;
   std::string_view key = incoming.header("authorization");
   if (key.size() > 7 && equal_ignoring_case(key.substr(0, 7), "bearer ")) key.remove_prefix(7);
   if (key.empty()) key = incoming.header("x-api-key");
   crypto::Sha256Digest digest = crypto::sha256(key);
-  bool user = keys_.empty(), admin = false;
-  for (const auto& k : keys_) user |= crypto::equal_constant_time(k, digest);
-  for (const auto& k : admin_keys_) admin |= crypto::equal_constant_time(k, digest);
-  if (access == Access::kAdmin && !admin_keys_.empty()) return admin;
+  auto among = [&](const Vector<crypto::Sha256Digest>& keys) {
+    bool found = false;
+    for (const auto& k : keys) found |= crypto::equal_constant_time(k, digest);
+    return found;
+  };
+  bool user = among(keys_), more_user = among(more_keys_);
+  bool admin = among(admin_keys_), more_admin = among(more_admin_keys_);
+  user |= more_user || keyless;
+  admin |= more_admin;
+  if (access == Access::kAdmin && !adminless) return admin;
   return user || admin;
 }
 
@@ -157,6 +185,7 @@ Exchange* Service::handle(const Incoming& incoming, Reply& reply) {
     done = call.error.refuse(401, "invalid_request_error", "invalid_api_key",
                              "missing or wrong API key");
   } else {
+    call.route = route;
     done = (this->*route->run)(call);
   }
   if (done.has_value()) return call.pending;
@@ -214,28 +243,13 @@ Result<void> Service::check_load(ApiError& error) {
 Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   ApiError& error = call.error;
   TRY(check_prompts(*exchange, error));
-  u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n, busy = 0;
+  u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n;
   if (wanted > kMaxChoices * 8)
     return error.bad("prompt", "at most {} answers in one request", kMaxChoices * 8);
-  for (const base::Owner<Exchange>& e : exchanges_) busy += e->finished() ? 0 : 1;
-  u64 now = backend_.now_ns();
-  bool too_fast = false;
-  if (options_.rate_per_second > 0) {
-    // A bucket of one second's worth, refilled by time.
-    u64 cost = kNsPerSecond / options_.rate_per_second;
-    rate_tokens_ = std::min(rate_tokens_ + (now - rate_ns_), kNsPerSecond);
-    rate_ns_ = now;
-    too_fast = rate_tokens_ < cost;
-    if (!too_fast) rate_tokens_ -= cost;
-  }
-  if (busy >= options_.max_requests || too_fast) {
-    error.retry_after_ms = 1000;
-    return error.refuse(429, "rate_limit_error", too_fast ? "rate_limit_exceeded" : "server_busy",
-                        too_fast ? "too many requests a second" : "the queue is full: {} requests",
-                        busy);
-  }
+  TRY(check_queue(call, *exchange));
+  TRY(choose_slot(*exchange, error));
   TRY(exchange->make_choices(error));
-  exchange->accepted_ns = now;
+  exchange->accepted_ns = backend_.now_ns();
   metrics_.requests++;
   for (const Vector<TokenId>& p : exchange->prompts) metrics_.prompt_tokens += p.size();
   TRY(exchanges_.push_back(std::move(exchange)));
@@ -246,6 +260,50 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   // Answered already: nobody may tell us later that its peer has gone.
   if (kept.closed_ || kept.reply_ == nullptr) call.pending = nullptr;
   return {};
+}
+
+Result<void> Service::begin_work(Call& call, base::Owner<Exchange> exchange) {
+  TRY(check_queue(call, *exchange));
+  exchange->accepted_ns = backend_.now_ns();
+  metrics_.requests++;
+  for (const Vector<TokenId>& p : exchange->prompts) metrics_.prompt_tokens += p.size();
+  exchange->submitted = true;
+  TRY(exchanges_.push_back(std::move(exchange)));
+  call.pending = exchanges_.back().get();
+  backend_.work_waits();
+  return {};
+}
+
+// Room for one more request, and not too many a second.
+Result<void> Service::check_queue(Call& call, Exchange& exchange) {
+  u32 busy = 0, of_client = 0;
+  exchange.client = client_hash(call.in.peer.substr(0, call.in.peer.rfind(':')));
+  exchange.path = call.route->path;
+  for (const base::Owner<Exchange>& e : exchanges_) {
+    busy += e->finished() ? 0 : 1;
+    of_client += !e->finished() && e->client == exchange.client ? 1 : 0;
+  }
+  u64 now = backend_.now_ns();
+  bool too_fast = !client_rate_.take(exchange.client, options_.client_rate, now) ||
+                  !all_rate_.take(0, options_.rate_per_second, now);
+  bool too_many = options_.client_requests > 0 && of_client >= options_.client_requests;
+  if (busy < options_.max_requests && !too_fast && !too_many) return {};
+  ApiError& error = call.error;
+  error.retry_after_ms = 1000;
+  if (too_fast)
+    return error.refuse(429, "rate_limit_error", "rate_limit_exceeded",
+                        "too many requests a second");
+  if (too_many)
+    return error.refuse(429, "rate_limit_error", "client_busy",
+                        "{} requests of this client are being answered", of_client);
+  return error.refuse(429, "rate_limit_error", "server_busy", "the queue is full: {} requests",
+                      busy);
+}
+
+bool Service::work() {
+  for (base::Owner<Exchange>& exchange : exchanges_)
+    if (exchange->run_work()) return true;  // the list may have grown meanwhile
+  return false;
 }
 
 void Service::gone(Exchange* exchange) {
@@ -271,6 +329,7 @@ void Service::tick() {
 }
 
 void Service::model_changed() {
+  for (Slot& slot : slots_) slot.tokens.clear();
   trie_.reset();
   trie_of_ = nullptr;
 }
@@ -318,6 +377,7 @@ void Service::log_done(Exchange& exchange) {
     decoded += t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
     metrics_.prefill_ns += t.prefill_ns;
   }
+  remember(exchange);
   metrics_.answered++;
   metrics_.decode_ns += decode_ns;
   metrics_.decoded_tokens += decoded;
@@ -325,18 +385,39 @@ void Service::log_done(Exchange& exchange) {
   metrics_.ttft.add(exchange.first_token_ns);
   metrics_.last_ttft_ms = ttft_ms;
   metrics_.last_tok_s = decode_ns == 0 ? 0 : decoded * kNsPerSecond / decode_ns;
-  char line[200];
-  backend_.log(
-      base::format_into(line, "served {} tokens ttft={} ms rate={} tok/s prompt={} cached={}",
-                        generated, ttft_ms, base::ratio(decoded * kNsPerSecond, decode_ns, 1),
-                        exchange.prompt_tokens(), exchange.cached_tokens()));
+  u64 total_ms = (backend_.now_ns() - exchange.accepted_ns) / kNsPerMs;
+  char line[400];
+  base::Decimal rate = base::ratio(decoded * kNsPerSecond, decode_ns, 1);
+  if (!options_.json_log) {
+    backend_.log(base::format_into(
+        line, "served {} tokens ttft={} ms rate={} tok/s prompt={} cached={}", generated, ttft_ms,
+        rate, exchange.prompt_tokens(), exchange.cached_tokens()));
+    return;
+  }
+  base::BufferWriter out(line);
+  json::Writer w(out);
+  w.begin_object().field("event", "request").field("id", exchange.id());
+  w.field("time", exchange.created()).field("path", exchange.path);
+  w.field("prompt_tokens", exchange.prompt_tokens()).field("tokens", generated);
+  w.field("cached_tokens", exchange.cached_tokens()).field("ttft_ms", ttft_ms);
+  w.field("ms", total_ms).field("tokens_per_second", rate).end_object();
+  backend_.log(out.view());
 }
 
 void Service::log_failed(Exchange& exchange, const Error& error) {
   metrics_.failed++;
-  char line[200];
-  backend_.log(base::format_into(line, "request failed after {} tokens: {}",
-                                 exchange.total_generated(), error.what));
+  char line[400];
+  if (!options_.json_log) {
+    backend_.log(base::format_into(line, "request failed after {} tokens: {}",
+                                   exchange.total_generated(), error.what));
+    return;
+  }
+  base::BufferWriter out(line);
+  json::Writer w(out);
+  w.begin_object().field("event", "request").field("id", exchange.id());
+  w.field("time", exchange.created()).field("path", exchange.path);
+  w.field("tokens", exchange.total_generated()).field("error", error.what).end_object();
+  backend_.log(out.view());
 }
 
 }  // namespace ai::openai

@@ -4,6 +4,7 @@
 
 #include "ai/openai/exchange.h"
 #include "ai/openai/metrics.h"
+#include "ai/openai/rate_limit.h"
 #include "kernel/crypto/sha256.h"
 
 namespace ai::openai {
@@ -11,6 +12,11 @@ namespace ai::openai {
 class Service {
  public:
   static Result<base::Owner<Service>> create(ServiceOptions options, Backend& backend);
+
+  // Takes the place of the keys that came this way before; those of the options stay.
+  void set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys);
+  // "sha256:" and 64 hex digits, or the key itself.
+  static crypto::Sha256Digest key_digest(std::string_view text);
 
   // Answers at once, or keeps `reply` and returns the exchange that will answer.
   Exchange* handle(const Incoming& incoming, Reply& reply);
@@ -23,6 +29,8 @@ class Service {
   // Nothing is running any more: forget what belonged to the old model.
   void model_changed();
   bool idle() const { return exchanges_.empty(); }
+  // One piece of the work that makes no tokens. Only while no step of the engine is being made.
+  bool work();
 
   Backend& backend() { return backend_; }
   const ServiceOptions& options() const { return options_; }
@@ -36,6 +44,18 @@ class Service {
   void context_error(u32 prompt_tokens, ApiError& error);
   void log_done(Exchange& exchange);
   void log_failed(Exchange& exchange, const Error& error);
+
+  // A place whose last text is remembered, so that it can be saved; llama-server's notion. The
+  // engine itself knows texts by what they say.
+  struct Slot {
+    Vector<TokenId> tokens;
+    u64 used_ns = 0;
+  };
+  static constexpr u32 kSlots = 8;
+  Slot& slot(u32 index) { return slots_[index]; }
+  // The running exchange that has it, or null.
+  Exchange* user_of(u32 slot);
+  void remember(Exchange& exchange);
 
   Service(ServiceOptions options, Backend& backend)
       : options_(std::move(options)), backend_(backend) {}
@@ -58,6 +78,9 @@ class Service {
   // `text` must live as long as `out`.
   Result<void> parse_body(Call& call, std::string_view text, json::Document& out);
   Result<void> begin(Call& call, base::Owner<Exchange> exchange);
+  Result<void> begin_work(Call& call, base::Owner<Exchange> exchange);
+  Result<void> check_queue(Call& call, Exchange& exchange);
+  Result<void> choose_slot(Exchange& exchange, ApiError& error);
   Result<void> prepare_chat(Exchange& exchange, json::Value body, ApiError& error);
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
@@ -97,12 +120,14 @@ class Service {
   ServiceOptions options_;
   Backend& backend_;
   Metrics metrics_;
-  Vector<crypto::Sha256Digest> keys_, admin_keys_;
+  Vector<crypto::Sha256Digest> keys_, admin_keys_;            // of the options
+  Vector<crypto::Sha256Digest> more_keys_, more_admin_keys_;  // of a file
   Vector<base::Owner<Exchange>> exchanges_;
+  Slot slots_[kSlots];
   base::Owner<TokenTrie> trie_;
   const Tokenizer* trie_of_ = nullptr;
   u32 number_ = 0;
-  u64 rate_tokens_ = 0, rate_ns_ = 0;  // allowance in nanoseconds' worth
+  RateLimit all_rate_, client_rate_;
 };
 
 // One request on its way through a route.
@@ -112,6 +137,7 @@ struct Service::Call {
   ApiError error;
   ErrorForm form = ErrorForm::kOpenAi;
   Exchange* pending = nullptr;  // answers later
+  const Route* route = nullptr;
 };
 
 }  // namespace ai::openai

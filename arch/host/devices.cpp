@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The twin's devices: stdio for a console, the host's files for a disk, its TCP for a network.
+#include <ctime>
+
 #include "arch/host/host_fs.h"
 #include "arch/host/process.h"
 #include "arch/host/sockets.h"
 #include "kernel/dev/probe.h"
 #include "kernel/dev/terminal.h"
+#include "kernel/time/wall_clock.h"
 
 namespace devices {
 
@@ -15,6 +18,9 @@ void start_console(const BootInfo&) {
 void probe_all(const BootInfo&) {
   MUST(fs::mount("/host", host::file_system()));
   net::set_network(&host::host_network());
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  timing::set_unix_ns(static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec));
 }
 
 }  // namespace devices

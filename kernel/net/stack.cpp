@@ -15,6 +15,7 @@
 #include "kernel/net/lwip/interface.h"
 #include "kernel/net/lwip/port.h"
 #include "kernel/net/lwip/sockets.h"
+#include "kernel/net/lwip/timers.h"
 #include "kernel/net/mdns.h"
 #include "kernel/net/ntp.h"
 #include "kernel/options.h"
@@ -34,11 +35,14 @@ KERNEL_OPTION(kMemory);
 KERNEL_OPTION(kHostName);
 
 constexpr u64 kNsPerMs = 1'000'000;
-constexpr u64 kLookNs = 250 * kNsPerMs;  // new cards and changed links are seen within this time
+// New cards and changed links are seen within this time: soon after the start, and later.
+constexpr u64 kLookNs = 250 * kNsPerMs, kCalmLookNs = 1000 * kNsPerMs;
+constexpr u64 kStartNs = 30'000 * kNsPerMs;
 constexpr usize kStackBytes = 128 * 1024;
 
 constinit bool initialized = false;
 constinit bool running = false;
+constinit sched::WaitQueue earlier_timer;
 constinit StaticVector<Interface*, 16> interfaces;  // for ever, as their devices
 constinit char host_name[64] = "marrow";
 
@@ -89,7 +93,7 @@ void run_stack(void*) {
   for (;;) {
     u64 now = timing::now_ns();
     if (now >= next_look) {
-      next_look = now + kLookNs;
+      next_look = now + (now < kStartNs ? kLookNs : kCalmLookNs);
       take_new_cards(first, seen);
       for (Interface* card : interfaces) card->check_link();
       if (!clock_asked && has_address()) {
@@ -97,7 +101,8 @@ void run_stack(void*) {
         start_ntp();
       }
     }
-    sched::sleep_ns(std::min(run_timers(), next_look - std::min(timing::now_ns(), next_look)));
+    u64 timers = run_timers();
+    earlier_timer.wait(std::min(timing::now_ns() + timers, next_look));
   }
 }
 
@@ -110,6 +115,7 @@ Result<void> start_stack(const std::array<u64, 4>& seed) {
   std::copy_n(name.data(), size, host_name);
   host_name[size] = '\0';
   TRY(init_stack({.seed = seed, .memory_bytes = options::number(kMemory) * kMiB}));
+  on_earlier_timer([] { earlier_timer.wake_all(); });
   start_mdns(host_name);
   TRY(sched::spawn("net", run_stack, nullptr, kStackBytes));
   running = true;

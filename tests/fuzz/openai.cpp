@@ -3,10 +3,19 @@
 #include "tests/hosted/openai_fake.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
-  static constexpr std::string_view kPaths[] = {
-      "/v1/chat/completions", "/v1/completions", "/completion", "/v1/responses",
-      "/v1/messages",         "/tokenize",       "/detokenize", "/v1/messages/count_tokens",
-      "/apply-template",      "/chat",           "/v1/models/x"};
+  static constexpr std::string_view kPaths[] = {"/v1/chat/completions",
+                                                "/v1/completions",
+                                                "/completion",
+                                                "/v1/responses",
+                                                "/v1/messages",
+                                                "/tokenize",
+                                                "/detokenize",
+                                                "/v1/messages/count_tokens",
+                                                "/apply-template",
+                                                "/chat",
+                                                "/v1/models/x",
+                                                "/v1/embeddings",
+                                                "/slots/1"};
   if (size < 2) return 0;
   ApiTestBackend backend;
   auto service = std::move(*ai::openai::Service::create({}, backend));
@@ -24,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
                         reply);
   for (u32 i = 0; i < 300 && !service->idle(); i++) {
     (void)backend.fake.step();
+    (void)service->work();
     service->tick();
   }
   ASSERT(reply.done || !service->idle());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The option net= and the time of day as text.
 #include "kernel/base/test.h"
+#include "kernel/net/network_list.h"
 #include "kernel/net/settings.h"
 #include "kernel/time/wall_clock.h"
 
@@ -43,3 +44,37 @@ TEST(net_settings, time_of_day) {
 }
 
 }  // namespace
+
+TEST(net, addresses_from_text) {
+  auto same = [](std::string_view a, std::string_view b) {
+    Result<net::IpAddress> x = net::parse_address(a), y = net::parse_address(b);
+    return x.has_value() && y.has_value() && *x == *y;
+  };
+  EXPECT(same("2001:db8::1", "2001:0db8:0:0:0:0:0:1"));
+  EXPECT(same("::", "0:0:0:0:0:0:0:0"));
+  EXPECT(same("1::", "1:0:0:0:0:0:0:0"));
+  EXPECT(same("::ffff:192.0.2.1", "192.0.2.1"));
+  EXPECT(same("64:ff9b::192.0.2.1", "64:ff9b::c000:201"));
+  EXPECT(!same("2001:db8::1", "2001:db8::2"));
+  for (std::string_view bad :
+       {"", ":", ":::", "1", "1:2", "1::2::3", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8",
+        "g::", "12345::", "::1.2.3", "::1.2.3.4:5", "1:2:3:4:5:6:7:", "fe80::1%eth0", "1.2.3.4.5"})
+    EXPECT(!net::parse_address(bad).has_value());
+}
+
+TEST(net, lists_of_networks) {
+  auto list = net::NetworkList::parse("10.0.0.0/8,192.0.2.7,fe80::/10,2001:db8::/33");
+  REQUIRE(list.has_value());
+  auto has = [&](std::string_view text) { return list->contains(*net::parse_address(text)); };
+  EXPECT(has("10.255.1.2") && has("192.0.2.7") && has("febf::1") && has("2001:db8:7fff::1"));
+  EXPECT(has("::ffff:10.0.0.1"));
+  EXPECT(!has("11.0.0.1") && !has("192.0.2.8") && !has("fec0::1") && !has("2001:db8:8000::1"));
+  EXPECT(net::NetworkList::parse("0.0.0.0/0")->contains(*net::parse_address("8.8.8.8")));
+  EXPECT(!net::NetworkList::parse("0.0.0.0/0")->contains(*net::parse_address("::1")));
+  EXPECT(net::NetworkList::parse("")->empty());
+  for (std::string_view bad :
+       {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "x", ",,", "/8"})
+    EXPECT(!net::NetworkList::parse(bad).has_value());
+  EXPECT_EQ(net::host_of("192.0.2.1:80"), "192.0.2.1");
+  EXPECT_EQ(net::host_of("2001:db8::1:80"), "2001:db8::1");
+}

@@ -173,6 +173,23 @@ class ApiTestBackend final : public ai::openai::Backend {
   u64 random() override { return ++random_; }
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
+  // A file: who saves and who restores share it.
+  Result<u32> save_text(std::string_view name, std::span<const ai::TokenId> tokens,
+                        u64& bytes) override {
+    if (name == "full") return fail(Errc::kFull, "the disk is full");
+    saved.clear();
+    TRY(saved.append(tokens));
+    bytes = tokens.size_bytes();
+    return static_cast<u32>(tokens.size());
+  }
+  Result<Vector<ai::TokenId>> restore_text(std::string_view name, u64& bytes) override {
+    if (name == "none") return fail(Errc::kNotFound, "no such file");
+    Vector<ai::TokenId> tokens;
+    TRY(tokens.append(saved.view()));
+    bytes = saved.size() * sizeof(ai::TokenId);
+    return tokens;
+  }
+  Vector<ai::TokenId> saved;
   void log(std::string_view line) override {
     (void)logged.append(line);
     (void)logged.push_back('\n');

@@ -71,7 +71,10 @@ const std::string& identity() {
 void exchange(Client& client, Session& server, usize step) {
   char plain[256];
   for (u32 round = 0; round < 20; round++) {
-    (void)wolfSSL_connect(client.session);
+    if (int done = wolfSSL_connect(client.session);
+        done != WOLFSSL_SUCCESS &&
+        wolfSSL_get_error(client.session, done) != WOLFSSL_ERROR_WANT_READ)
+      return;
     std::string to_server = std::exchange(client.out, {});
     for (usize at = 0; at < to_server.size(); at += step) {
       if (!server.receive(std::string_view(to_server).substr(at, step)).has_value()) return;

@@ -6,6 +6,7 @@
 #define NO_SYS 1
 #define SYS_LIGHTWEIGHT_PROT 0
 #define LWIP_NETCONN 0
+#define LWIP_TIMERS_CUSTOM 1  // timers.cpp
 #define LWIP_SOCKET 0
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN marrow_lwip_initial_sequence

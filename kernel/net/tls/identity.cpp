@@ -141,6 +141,9 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now) {
   certificate.sigType = CTC_SHA256wECDSA;
   certificate.keyUsage = KEYUSE_DIGITAL_SIG;
   certificate.extKeyUsage = EXTKEYUSE_SERVER_AUTH;
+  if (wc_SetSubjectKeyIdFromPublicKey_ex(&certificate, ECC_TYPE, &tools.key) != 0 ||
+      wc_SetAuthKeyIdFromPublicKey_ex(&certificate, ECC_TYPE, &tools.key) != 0)
+    return fail(Errc::kUnsupported, "the key has no name");
   put_names(certificate, names);
   put_dates(certificate, unix_now);
   Byte der[2048];

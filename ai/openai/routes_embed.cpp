@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// /v1/embeddings: one vector a text, as numbers or as base64 of their bytes.
+#include "ai/openai/service.h"
+
+namespace ai::openai {
+namespace {
+
+void write_base64(std::span<const Byte> bytes, base::Writer& out) {
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (usize i = 0; i < bytes.size(); i += 3) {
+    usize count = std::min<usize>(bytes.size() - i, 3);
+    u32 bits = 0;
+    for (usize j = 0; j < 3; j++) bits = bits << 8 | (j < count ? bytes[i + j] : 0);
+    char group[4];
+    for (u32 j = 0; j < 4; j++) group[j] = j <= count ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
+    out.write({group, 4});
+  }
+}
+
+// Nine places: more than a float of a vector of length 1 has to say.
+base::Decimal decimal(float value) {
+  double scaled = static_cast<double>(value) * 1e9;
+  return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
+}
+
+class EmbeddingWork final : public Work {
+ public:
+  bool base64 = false;
+  u32 dimensions = 0;  // the first of each vector, again of length 1
+  std::string_view model;
+
+  // A text at a time: those who wait for tokens wait no longer than for one.
+  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
+    Service& service = exchange.service();
+    Engine& engine = *service.backend().engine();
+    u32 width = engine.info().width;
+    TRY(vectors_.resize((done_ + 1) * width));
+    TRY(engine.embed(exchange.prompts[done_].view(), engine.info().pooling,
+                     vectors_.view().subspan(done_ * width, width)));
+    if (++done_ < exchange.prompts.size()) return false;
+    write(exchange, width, answer);
+    u64 ms = (service.backend().now_ns() - exchange.accepted_ns) / 1'000'000;
+    char line[120];
+    service.backend().log(base::format_into(line, "embedded {} texts of {} tokens in {} ms", done_,
+                                            exchange.prompt_tokens(), ms));
+    service.metrics().answered++;
+    return true;
+  }
+
+ private:
+  void write(Exchange& exchange, u32 width, base::Writer& answer) {
+    json::Writer w(answer);
+    w.begin_object().field("object", "list").key("data").begin_array();
+    for (u32 i = 0; i < done_; i++) {
+      std::span<float> vector = vectors_.view().subspan(i * width, width);
+      if (dimensions < width) vector = shortened(vector);
+      w.begin_object().field("object", "embedding").field("index", i).key("embedding");
+      if (base64) {
+        String text;
+        base::StringWriter sink(text);
+        write_base64({reinterpret_cast<const Byte*>(vector.data()), vector.size_bytes()}, sink);
+        w.value(text);
+      } else {
+        w.begin_array();
+        for (float x : vector) w.value(decimal(x));
+        w.end_array();
+      }
+      w.end_object();
+    }
+    u32 tokens = exchange.prompt_tokens();
+    w.end_array().field("model", model).key("usage").begin_object();
+    w.field("prompt_tokens", tokens).field("total_tokens", tokens).end_object().end_object();
+  }
+  std::span<float> shortened(std::span<float> vector) const {
+    std::span<float> first = vector.first(dimensions);
+    float sum = 0;
+    for (float x : first) sum = sum + x * x;
+    float length = __builtin_sqrtf(sum);
+    for (float& x : first) x = length > 0 ? x / length : 0;
+    return first;
+  }
+
+  Vector<float> vectors_;
+  u32 done_ = 0;
+};
+
+}  // namespace
+
+Result<void> Service::embeddings(Call& call) {
+  ApiError& error = call.error;
+  TRY(check_load(error));
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  TRY(exchange->body_text.append(call.in.body));
+  TRY(parse_body(call, exchange->body_text.view(), exchange->body));
+  json::Value body = exchange->body.root();
+  TRY(check_model(body, error));
+  auto work = TRY(base::make<EmbeddingWork>());
+  std::string_view format = TRY(text_field(body, "encoding_format", error));
+  if (!format.empty() && format != "float" && format != "base64")
+    return error.bad("encoding_format", "'encoding_format' must be float or base64");
+  work->base64 = format == "base64";
+  u32 width = backend_.engine()->info().width;
+  work->dimensions = static_cast<u32>(TRY(int_field(body, "dimensions", 1, width, width, error)));
+  work->model = backend_.model_id();
+  exchange->work = std::move(work);
+  Result<void> read = prepare_prompts(*exchange, body.find("input"), error);
+  if (read.has_value() && exchange->prompts.empty())
+    read = error.bad("input", "'input' must have at least one text");
+  if (read.has_value()) read = check_prompts(*exchange, error);
+  if (!read.has_value()) {
+    if (!error.param.empty()) error.param = "input";
+    return read;
+  }
+  return begin_work(call, std::move(exchange));
+}
+
+}  // namespace ai::openai

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The key file: read, hashed, handed over, wiped.
+#include "console/serve_keys.h"
+
+#include "kernel/crypto/wipe.h"
+#include "kernel/fs/file_system.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+
+namespace console {
+namespace {
+
+constexpr Option kFile{"api_key.file", OptionKind::kText, "", "PATH",
+                       "keys, one a line, 'admin KEY' for admin keys; read again when it changes"};
+KERNEL_OPTION(kFile);
+
+constexpr u64 kLookNs = 2'000'000'000;
+constexpr usize kMostBytes = 64 * 1024;
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  usize first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+struct Keys {
+  Vector<crypto::Sha256Digest> users, admins;
+};
+
+Result<Keys> parse(std::string_view text) {
+  constexpr std::string_view kAdmin = "admin ";
+  Keys keys;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    line = trimmed(line);
+    if (line.empty() || line.front() == '#') continue;
+    bool admin = line.starts_with(kAdmin);
+    if (admin) line = trimmed(line.substr(kAdmin.size()));
+    TRY((admin ? keys.admins : keys.users).push_back(ai::openai::Service::key_digest(line)));
+  }
+  if (keys.users.empty() && keys.admins.empty()) return fail(Errc::kNotFound, "no key in it");
+  return keys;
+}
+
+}  // namespace
+
+bool KeyFile::chosen() {
+  return !options::text(kFile).empty();
+}
+
+Result<void> KeyFile::refresh(ai::openai::Service& service, u64 now_ns) {
+  if (!chosen() || now_ns < next_look_ns_) return {};
+  next_look_ns_ = now_ns + kLookNs;
+  String text = TRY(fs::read_text(options::text(kFile), kMostBytes));
+  crypto::Sha256Digest digest = crypto::sha256(text.view());
+  if (read_ && digest == seen_) return {};
+  seen_ = digest;
+  Result<Keys> keys = parse(text.view());
+  crypto::wipe(text.chars().data(), text.size());
+  if (!keys.has_value()) return std::unexpected(keys.error());
+  log::info("http", "{}: {} keys, {} admin keys", options::text(kFile), keys->users.size(),
+            keys->admins.size());
+  service.set_keys(std::move(keys->users), std::move(keys->admins));
+  read_ = true;
+  return {};
+}
+
+}  // namespace console

@@ -2,33 +2,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Speed of the hosted twin beside llama.cpp, on the same cores, in the same minutes.
 
-bench.py [--model FILE] [--rounds 5] [--threads 2] [--quick] [--python INTERPRETER]
-         [--kernels NAME] [--out FILE]
+bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib FOLDER] [--cases P:T:N,...]
+         [--settings 00,01,10,11] [--python INTERPRETER] [--keep] [--report-only] [--wiki FILE]
+bench.py --twins OLD NEW [--model FILE] ...       two builds of the twin against each other
 
 Each round runs the twin, then llama.cpp with its next setting of {flash attention off, on} x
-{repacking on, off}, and so on (A B A B), both pinned to the same cores; per row llama.cpp counts
+{repacking off, on}, and so on (A B A B), both pinned to the same cores; per row llama.cpp counts
 with the best of its settings' medians. Ratios compare neighbours in time: minimum, median, maximum.
+Samples are kept in build/bench/samples.jsonl; --keep adds to those of earlier runs, so that a
+busy machine can be measured in short pieces. The report is of all samples kept.
 Without --python a virtual environment with the pinned llama-cpp-python is made under build/bench
-(compiled natively once; needs cmake and a C++ compiler). N-gram speculation is off: both sides do
-the same work. The machine's read bandwidth and int8 peak come from build/host/bench_kernels.
+(compiled natively once; needs cmake and a C++ compiler). --peer-lib names a folder with other builds
+of llama.cpp's libraries. N-gram speculation is off: both sides do the same work. The machine's read
+bandwidth and int8 peak come from build/host/bench_kernels, measured in each round.
 """
 import argparse
 import csv
 import datetime
 import io
+import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEER = "llama-cpp-python==0.3.36"
-SETTINGS = [(0, 1), (1, 1), (0, 0), (1, 0)]  # flash attention, repacking
+CASES = "32:1:1,128:1:1,512:1:1,2048:64:1,16:128:1,512:64:1,16:32:2,16:32:4,16:32:8"
+SAMPLES = ROOT / "build/bench/samples.jsonl"
+CONTEXT = 4096
 
 
 def run(command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **more)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout
@@ -49,96 +58,227 @@ def peer_python():
 
 
 def rows_of(text):
-    """{(prompt, generate, batch): (prefill, decode, p50, p99, max)} from a `bench --csv`."""
+    """{"prompt:generate:batch": [prefill, decode, p50, p99, max]} from a `bench --csv`."""
     lines = [line for line in text.splitlines() if line.count(",") == 7]
     rows = {}
     for row in csv.DictReader(io.StringIO("\n".join(lines))):
-        key = (int(row["prompt"]), int(row["generate"]), int(row["batch"]))
-        rows[key] = tuple(float(v) for v in list(row.values())[3:])
+        values = list(row.values())
+        rows[":".join(values[:3])] = [float(v) for v in values[3:]]
     return rows
 
 
-def twin_rows(args, cores):
-    out = run(["taskset", "-c", cores, ROOT / "build/host/marrow", f"threads={args.threads}",
-               f"model={args.model}", f"kernels={args.kernels}", "speculate=no",
-               f"run=bench --csv{' --quick' if args.quick else ''}; poweroff"])
-    rows = rows_of(out)
-    if not rows:
-        sys.exit(f"no rows from the twin:\n{out[-2000:]}")
-    return rows
+class Machine:
+    """Runs one side or the other and says what it measured."""
+
+    def __init__(self, args):
+        self.args = args
+        self.pin = ["taskset", "-c", f"0-{args.threads - 1}"]
+
+    def twin(self, binary):
+        args = self.args
+        out = run([*self.pin, binary, f"threads={args.threads}", f"model={args.model}", f"kernels={args.kernels}",
+                   f"context={CONTEXT}", "speculate=no", f"run=bench --csv --cases {args.cases}; poweroff"])
+        return rows_of(out) or sys.exit(f"no rows from the twin:\n{out[-2000:]}")
+
+    def twin_start(self, binary):
+        """Start of the process to the end of a first token: what a person waits for, and the memory."""
+        args = self.args
+        command = [*self.pin, binary, f"threads={args.threads}", f"model={args.model}", f"kernels={args.kernels}",
+                   "context=2048", "speculate=no", "run=bench --csv --cases 16:1:1; poweroff"]
+        begin = time.perf_counter()
+        child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))} ended with {child.returncode}")
+        return {"first_token_ms": 1000 * (time.perf_counter() - begin), "before_kb": 0, "peak_kb": usage.ru_maxrss}
+
+    def peer(self, setting, *more):
+        args = self.args
+        env = os.environ | ({"LLAMA_CPP_LIB_PATH": args.peer_lib} if args.peer_lib else {})
+        return run([*self.pin, args.python, ROOT / "scripts/bench_peer.py", args.model, "--threads", args.threads,
+                    "--flash", setting[0], "--repack", setting[1], *more], env=env)
+
+    def limits(self):
+        line = run([ROOT / "build/host/bench_kernels", self.args.kernels, "192", "2048", "none"]).splitlines()[0]
+        read = re.search(r"read ([\d.]+) / ([\d.]+) GB/s, int8 (\d+) / (\d+)", line)
+        return dict(zip(("read1", "read2", "int8_1", "int8_2"), map(float, read.groups())))
 
 
-def peer_rows(args, cores, python, cases, setting):
-    text = ",".join(":".join(map(str, case)) for case in cases)
-    return rows_of(run(["taskset", "-c", cores, python, ROOT / "scripts/bench_peer.py", args.model,
-                        "--threads", str(args.threads), "--flash", str(setting[0]),
-                        "--repack", str(setting[1]), "--cases", text]))
+def group_of(args):
+    kernels = args.kernels if args.kernels == "auto" else f"{args.kernels} only"
+    return f"{pathlib.Path(args.model).stem}, {args.threads} thread{'s' * (args.threads > 1)}, kernels {kernels}"
 
+
+def commit_of(folder):
+    return run(["git", "-C", folder, "rev-parse", "--short", "HEAD"]).strip()
+
+
+def measure(args):
+    machine = Machine(args)
+    twin = ROOT / "build/host/marrow"
+    about = {"group": group_of(args), "commit": commit_of(ROOT), "date": str(datetime.date.today()),
+             "model_kb": os.path.getsize(args.model) // 1024}
+    with SAMPLES.open("a", encoding="utf-8") as out:
+        for turn in range(args.rounds * len(args.settings)):
+            setting = args.settings[turn % len(args.settings)]
+            sample = about | {"limits": machine.limits(), "twin": machine.twin(twin), "setting": setting,
+                              "peer": rows_of(machine.peer(setting, "--cases", args.cases)),
+                              "twin_start": machine.twin_start(twin),
+                              "peer_start": json.loads(machine.peer(setting, "--start"))}
+            out.write(json.dumps(sample) + "\n")
+            out.flush()
+            print(f"  ROUND    {turn + 1}/{args.rounds * len(args.settings)}", file=sys.stderr, flush=True)
+
+
+# ---- the report ----
 
 def spread(values):
-    return f"{min(values):.2f}–{statistics.median(values):.2f}–{max(values):.2f}"
+    return f"{min(values):.2f} – **{statistics.median(values):.2f}** – {max(values):.2f}"
 
 
-def best_setting(runs, key, column):
-    """The peer's setting with the best median in this row."""
-    medians = {s: statistics.median(r[key][column] for _, r in runs[s]) for s in runs if runs[s]}
-    return max(medians, key=medians.get)
+def setting_name(setting):
+    return f"flash {'on' if setting[0] == '1' else 'off'}, repack {'on' if setting[1] == '1' else 'off'}"
 
 
-def table(ours, runs):
-    lines = ["| prompt | tokens | batch | what | marrow tok/s | llama.cpp tok/s (setting) | ratio min–median–max |",
-             "|---|---|---|---|---|---|---|"]
-    for key in ours[0]:
-        for column, what in ((0, "prefill"), (1, "decode")):
-            mine = [r[key][column] for r in ours]
-            if not min(mine):
+def compare(samples, twin_of, peer_of, less_is_better=False):
+    """(our median, the peer's median in its best setting, that setting, ratios of neighbours)"""
+    by_setting = {}
+    for sample in samples:
+        ours, theirs = twin_of(sample), peer_of(sample)
+        if ours and theirs:
+            by_setting.setdefault(sample["setting"], []).append((ours, theirs))
+    if not by_setting:
+        return None
+    medians = {s: statistics.median(theirs for _, theirs in pairs) for s, pairs in by_setting.items()}
+    best = (min if less_is_better else max)(medians, key=medians.get)
+    ours = [a for pairs in by_setting.values() for a, _ in pairs]
+    return statistics.median(ours), medians[best], best, [a / b for a, b in by_setting[best]]
+
+
+def what_of(key, column):
+    prompt, _, batch = key.split(":")
+    if column == 0:
+        return f"prefill {prompt}" + (f" × {batch}" if batch != "1" else "")
+    return f"decode at depth {prompt}" + (f", {batch} at once" if batch != "1" else "")
+
+
+def speed_rows(samples):
+    keys = list(dict.fromkeys(key for sample in samples for key in sample["twin"]))
+    for column in (0, 1):
+        for key in keys:
+            prompt, generate, batch = map(int, key.split(":"))
+            if (column == 0 and (batch > 1 or (generate > 1 and prompt < 1024))) or (column == 1 and generate == 1):
                 continue
-            setting = best_setting(runs, key, column)
-            theirs = [r[key][column] for _, r in runs[setting]]
-            ratios = [ours[i][key][column] / r[key][column] for i, r in runs[setting]]
-            name = f"flash {'on' if setting[0] else 'off'}, repack {'on' if setting[1] else 'off'}"
-            lines.append(f"| {key[0]} | {key[1]} | {key[2]} | {what} | {statistics.median(mine):.1f} | "
-                         f"{statistics.median(theirs):.1f} ({name}) | {spread(ratios)} |")
-    return lines
+            found = compare(samples, lambda s: s["twin"].get(key, [0, 0])[column],
+                            lambda s: s["peer"].get(key, [0, 0])[column])
+            if found:
+                yield [what_of(key, column) + ", tokens/s", *found]
+
+
+def other_rows(samples):
+    def jitter(side):
+        def value(sample):
+            rows = [row for key, row in sample[side].items() if key.startswith("16:") and key.endswith(":1")]
+            return rows[0][3] - rows[0][2] if rows else None
+        return value
+    found = compare(samples, jitter("twin"), jitter("peer"), True)
+    if found:
+        yield ["p99 − p50 of the gaps at depth 16, ms (less is better)", *found]
+    found = compare(samples, lambda s: s["twin_start"]["first_token_ms"], lambda s: s["peer_start"]["first_token_ms"], True)
+    if found:
+        yield ["load to first token, warm cache, ms (less is better)", *found]
+    found = compare(samples, lambda s: (s["twin_start"]["peak_kb"] - s["model_kb"]) / 1024,
+                    lambda s: (s["peer_start"]["peak_kb"] - s["peer_start"]["before_kb"] - s["model_kb"]) / 1024, True)
+    if found:
+        yield ["peak resident memory beyond the file, context 2048, MiB (less is better)", *found]
+
+
+def limits_line(samples):
+    middle = {key: statistics.median(s["limits"][key] for s in samples) for key in samples[0]["limits"]}
+    bound = [s["twin"][key][1] * s["model_kb"] * 1024e-9 / s["limits"]["read2"]
+             for s in samples for key in s["twin"] if key.startswith("16:") and key.endswith(":1")]
+    text = (f"Limits measured in the same rounds (medians): reads {middle['read1']:.1f} GB/s on one thread, "
+            f"{middle['read2']:.1f} on two; int8 {middle['int8_1']:.0f} and {middle['int8_2']:.0f} GMAC/s.")
+    if bound and ", 2 threads" in samples[0]["group"]:
+        text += f" Decode at depth 16 reads the file at {spread(bound)} of the two-thread read rate."
+    return text
+
+
+def report(args):
+    samples = [json.loads(line) for line in SAMPLES.read_text(encoding="utf-8").splitlines()]
+    lines = []
+    for group in dict.fromkeys(s["group"] for s in samples):
+        own = [s for s in samples if s["group"] == group]
+        commits = ", ".join(dict.fromkeys(s["commit"] for s in own))
+        lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds. {limits_line(own)}", "",
+                  "| what | marrow | llama.cpp | its setting | ratio: min – median – max |", "|---|---|---|---|---|"]
+        for name, ours, theirs, setting, ratios in [*speed_rows(own), *other_rows(own)]:
+            lines.append(f"| {name} | {ours:.1f} | {theirs:.1f} | {setting_name(setting)} | {spread(ratios)} |")
+        lines.append("")
+    text = "\n".join(lines)
+    print(text)
+    if args.wiki:
+        write_wiki(pathlib.Path(args.wiki), text)
 
 
 def cpu_name():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown CPU"
+    found = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else "unknown CPU"
+
+
+def write_wiki(page, tables):
+    """Replaces what stands between the page's two marks; the words around them stay."""
+    begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    about = f"{cpu_name()}, {os.cpu_count()} processors; peer {PEER}.\n\n"
+    page.write_text(head + begin + about + tables + end + tail, encoding="utf-8")
+
+
+# ---- two builds of the twin ----
+
+def compare_twins(args):
+    machine, old, new = Machine(args), [], []
+    for turn in range(args.rounds):
+        old.append(machine.twin(args.twins[0]))
+        new.append(machine.twin(args.twins[1]))
+        print(f"  ROUND    {turn + 1}/{args.rounds}", file=sys.stderr, flush=True)
+    print("| what | old tok/s | new tok/s | new / old: min – median – max |\n|---|---|---|---|")
+    for key in new[0]:
+        for column in (0, 1):
+            a, b = [r[key][column] for r in old], [r[key][column] for r in new]
+            if min(a + b) > 0:
+                ratios = [y / x for x, y in zip(a, b)]
+                print(f"| {what_of(key, column)} | {statistics.median(a):.1f} | {statistics.median(b):.1f} | {spread(ratios)} |")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
     parser.add_argument("--rounds", type=int, default=5, help="of every llama.cpp setting")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--python", help="an interpreter that has llama-cpp-python")
     parser.add_argument("--kernels", default="auto")
-    parser.add_argument("--quick", action="store_true", help="the console's short matrix")
-    parser.add_argument("--out", default=str(ROOT / "build/bench/results.md"))
+    parser.add_argument("--cases", default=CASES)
+    parser.add_argument("--settings", default="01,11,00,10", help="flash attention and repacking, a digit each")
+    parser.add_argument("--python", help="an interpreter that has llama-cpp-python")
+    parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
+    parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--report-only", action="store_true")
+    parser.add_argument("--wiki")
     args = parser.parse_args()
-    python = args.python or peer_python()
-    cores = f"0-{args.threads - 1}"
-
-    limits = run([ROOT / "build/host/bench_kernels", args.kernels, "64", "2048", "none"]).splitlines()[0]
-    ours, runs = [], {setting: [] for setting in SETTINGS}
-    for turn in range(args.rounds * len(SETTINGS)):
-        setting = SETTINGS[turn % len(SETTINGS)]
-        ours.append(twin_rows(args, cores))
-        runs[setting].append((turn, peer_rows(args, cores, python, list(ours[0]), setting)))
-        print(f"  ROUND    {turn + 1}/{args.rounds * len(SETTINGS)}", file=sys.stderr, flush=True)
-
-    commit = run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).strip()
-    load = os.getloadavg()[0]
-    lines = [f"{datetime.date.today()}, {cpu_name()}, {args.threads} threads, commit {commit}, "
-             f"load average {load:.1f}", "", f"`scripts/bench.py {' '.join(sys.argv[1:])}`", "",
-             f"Model {pathlib.Path(args.model).name}; peer {PEER}. Limits of the machine: {limits}.",
-             ""] + table(ours, runs)
-    pathlib.Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(args.out).write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    args.settings = args.settings.split(",")
+    if args.twins:
+        return compare_twins(args)
+    SAMPLES.parent.mkdir(parents=True, exist_ok=True)
+    if not args.report_only:
+        args.python = args.python or peer_python()
+        if not args.keep:
+            SAMPLES.unlink(missing_ok=True)
+        measure(args)
+    return report(args)
 
 
 main()

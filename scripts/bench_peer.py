@@ -4,11 +4,15 @@
 
 Needs llama-cpp-python from PyPI. The next token is fixed instead of sampled, which spares llama.cpp
 the work. bench_peer.py MODEL --threads N --flash 0|1 --repack 0|1 --cases 512:1:1,16:64:1
+--start prints one line of JSON instead: milliseconds from the model's path to the first token of a
+prompt of 16, and kilobytes resident before and at most.
 """
 import argparse
 import ctypes
 import os
+import pathlib
 import random
+import re
 import time
 
 import llama_cpp as ll
@@ -77,22 +81,46 @@ def measure(model, args, prompt, generate, sequences):
           f"{quantile(.5):.2f},{quantile(.99):.2f},{quantile(1):.2f}", flush=True)
 
 
+def resident(key):
+    """Kilobytes of this process: VmRSS now, VmHWM at most."""
+    return int(re.search(rf"^{key}:\s+(\d+)", pathlib.Path("/proc/self/status").read_text(), re.M)[1])
+
+
+def load(args):
+    params = ll.llama_model_default_params()
+    params.use_extra_bufts = bool(args.repack)
+    model = ll.llama_model_load_from_file(os.fsencode(args.model), params)
+    if not model:
+        raise SystemExit(f"llama.cpp cannot load {args.model}")
+    return model
+
+
+def measure_start(args):
+    before, begin = resident("VmRSS"), time.perf_counter()
+    model = load(args)
+    context = context_of(model, args, 2048 - 64, 1)
+    batch = ll.llama_batch_init(512, 0, 1)
+    fill(batch, list(range(300, 316)), 0, 0, True)
+    decode(context, batch)
+    took = 1000 * (time.perf_counter() - begin)
+    print(f'{{"first_token_ms": {took:.1f}, "before_kb": {before}, "peak_kb": {resident("VmHWM")}}}')
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--flash", type=int, default=0)
     parser.add_argument("--repack", type=int, default=1)
-    parser.add_argument("--cases", required=True)
+    parser.add_argument("--cases", default="")
+    parser.add_argument("--start", action="store_true")
     args = parser.parse_args()
     silent = ll.llama_log_callback(lambda level, text, data: None)
     ll.llama_log_set(silent, ctypes.c_void_p(0))
     ll.llama_backend_init()
-    params = ll.llama_model_default_params()
-    params.use_extra_bufts = bool(args.repack)
-    model = ll.llama_model_load_from_file(os.fsencode(args.model), params)
-    if not model:
-        raise SystemExit(f"llama.cpp cannot load {args.model}")
+    if args.start:
+        return measure_start(args)
+    model = load(args)
     print("prompt,generate,batch,prefill_tok_s,decode_tok_s,gap_p50_ms,gap_p99_ms,gap_max_ms")
     for case in args.cases.split(","):
         measure(model, args, *map(int, case.split(":")))

@@ -14,6 +14,9 @@ struct AttendTile {
   u32 count;
   u32 key_width, value_width, padded_width;  // padded: value_width rounded up to 16
   float scale, soft_cap;
+  // Of the next page (or this one, at the end): asked for meanwhile, because pages of one head lie
+  // far apart and no prefetcher of a CPU finds them.
+  const Byte *next_keys, *next_values;
   const float* query[kQueryTile];                // f16 keys
   const struct ActivationQ8x32* q8[kQueryTile];  // q8 keys: blocks of 32 dimensions
   u32 first[kQueryTile], last[kQueryTile];       // of this page: sees [first, last)

@@ -71,6 +71,9 @@ void walk_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& til
       to = std::max(to, last);
     }
     if (from >= to) continue;
+    const Byte* next = job.pages[start + kPagePositions < end ? page + 1 : page];
+    tile.next_keys = next;
+    tile.next_values = next + values;
     steps.scores(tile, job.pages[page]);
     steps.soften(tile);
     steps.mix(tile, job.pages[page] + values, from, to);

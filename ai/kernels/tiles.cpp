@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "ai/quant/quant.h"
 
@@ -26,10 +25,10 @@ using FourFloats [[gnu::vector_size(16)]] = float;  // every 64-bit CPU has thes
 void store_group(float* out, const float* acc, bool accumulate) {
   for (u32 r = 0; r < kGroupRows; r += 4) {
     FourFloats sum, before;
-    std::memcpy(&sum, acc + r, sizeof sum);
-    std::memcpy(&before, out + r, sizeof before);
+    __builtin_memcpy(&sum, acc + r, sizeof sum);
+    __builtin_memcpy(&before, out + r, sizeof before);
     if (accumulate) sum = before + sum;
-    std::memcpy(out + r, &sum, sizeof sum);
+    __builtin_memcpy(out + r, &sum, sizeof sum);
   }
 }
 

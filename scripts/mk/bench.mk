@@ -12,4 +12,13 @@ bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine'
 
 .PHONY: bench
 bench: host $(BENCH_KERNELS) model  ## the twin beside llama.cpp on the same cores; BENCH="--rounds 3 --model FILE"
-	$(Q)python3 scripts/bench.py $(BENCH)
+	$(Q)python3 scripts/bench.py --wiki wiki/Performance.md $(BENCH)
+
+# The tree of another revision, built beside this one, against this one: A B A B.
+.PHONY: bench-compare
+bench-compare: host model  ## BASE=rev: this tree's speed as a part of that revision's
+	$(if $(BASE),,$(error make bench-compare BASE=revision))
+	$(Q)git worktree prune && rm -rf $(BUILD)/bench/base && git worktree add -q --detach $(BUILD)/bench/base $(BASE)
+	$(Q)$(MAKE) -s -C $(BUILD)/bench/base host
+	$(Q)python3 scripts/bench.py --twins $(BUILD)/bench/base/build/host/marrow $(HOST_BIN) $(BENCH)
+	$(Q)git worktree remove --force $(BUILD)/bench/base

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "kernel/base/bytes.h"
 #include "kernel/base/format.h"
 #include "kernel/base/nearest.h"
 #include "kernel/fs/disks.h"
@@ -45,6 +46,47 @@ Part part_of(std::string_view name) {
   return part.number >= 1 && part.number <= part.of ? part : Part{};
 }
 
+// "tok512.bin" and "tokenizer.bin" belong to a checkpoint.
+bool is_tokenizer(std::string_view name) {
+  if (name == "tokenizer.bin") return true;
+  if (!name.starts_with("tok") || !name.ends_with(".bin")) return false;
+  std::string_view digits = name.substr(3, name.size() - 7);
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Of a llama2.c checkpoint: the sixth number of its header, negative when the output matrix is
+// apart. 0 for a GGUF, whatever its name.
+Result<u32> checkpoint_vocabulary(std::string_view path) {
+  constexpr i32 kMagic = 0x616b3432;  // "ak42"; a version and the header follow
+  base::Owner<fs::File> file = TRY(fs::open(path));
+  Byte head[32] = {};
+  usize n = TRY(file->read_at(0, head));
+  if (n < sizeof head || std::memcmp(head, "GGUF", 4) == 0) return 0;
+  bool marked = base::load<i32>(head) == kMagic;
+  i32 value = base::load<i32>(head + (marked ? 28 : 20));
+  return value < 0 ? 0 - static_cast<u32>(value) : static_cast<u32>(value);
+}
+
+// The tokenizer beside a checkpoint becomes its second part; without one it may lie behind the
+// weights, which the engine sees.
+Result<void> add_tokenizer(ModelFile& file) {
+  u32 vocabulary = TRY(checkpoint_vocabulary(file.path.view()));
+  if (vocabulary == 0) return {};
+  std::string_view path = file.path.view();
+  std::string_view directory = path.substr(0, path.size() - base_name(path).size());
+  char own[512], common[512];
+  for (std::string_view beside : {base::format_into(own, "{}tok{}.bin", directory, vocabulary),
+                                  base::format_into(common, "{}tokenizer.bin", directory)}) {
+    Result<fs::FileInfo> info = fs::stat(beside);
+    if (!info.has_value() || info->kind != fs::FileKind::kFile) continue;
+    file.tokenizer = TRY(String::from(beside));
+    file.bytes += info->size;
+    file.parts = 2;
+    break;
+  }
+  return {};
+}
+
 // A GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic number.
 bool is_model(std::string_view path, std::string_view name) {
   if (name.ends_with(".bin")) return true;
@@ -72,6 +114,7 @@ Result<ModelFile> describe(std::string_view path) {
     fs::FileInfo more = TRY(fs::stat(other.view()));
     file.bytes += more.size;
   }
+  if (name.ends_with(".bin")) TRY(add_tokenizer(file));
   return file;
 }
 
@@ -91,7 +134,7 @@ class Finder final : public fs::DirectoryVisitor {
     bool named = name.ends_with(kExtension) || name.ends_with(".bin");
     bool module = directory_ == kBootMount && info.size > kMiB;  // a loader may drop its name
     if (info.kind != fs::FileKind::kFile || !(named || module)) return;
-    if (name == "tokenizer.bin" || part_of(name).number > 1) return;
+    if (is_tokenizer(name) || part_of(name).number > 1) return;
     char buffer[512];
     std::string_view path = base::format_into(buffer, "{}/{}", directory_, name);
     if (!is_model(path, name)) return;
@@ -190,6 +233,7 @@ Result<ModelFile> ModelFile::clone() const {
   copy.path = TRY(path.clone());
   copy.bytes = bytes;
   copy.parts = parts;
+  copy.tokenizer = TRY(tokenizer.clone());
   return copy;
 }
 
@@ -231,6 +275,7 @@ Result<ModelFile> find_model(std::string_view wanted) {
 Result<String> part_path(const ModelFile& file, u32 index) {
   String path = TRY(file.path.clone());
   if (index == 0) return path;
+  if (!file.tokenizer.empty()) return file.tokenizer.clone();
   if (index >= kMostParts) return fail(Errc::kOutOfRange, "too many parts");
   usize name_at = path.size() - base_name(path.view()).size();
   usize digits = name_at + part_of(base_name(path.view())).digits_at;

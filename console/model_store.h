@@ -11,6 +11,7 @@ struct ModelFile {
   String path;    // of the file, or of the first part of a split one
   u64 bytes = 0;  // of all parts
   u32 parts = 1;
+  String tokenizer;  // of a llama2.c checkpoint: the path of its second part
 
   Result<ModelFile> clone() const;
 };
@@ -22,7 +23,9 @@ Result<Vector<ModelFile>> find_models();
 // holds is the host's. Says what there is when nothing fits.
 Result<ModelFile> find_model(std::string_view name_or_path);
 
-// The path of part `index` (from 0) of a split model: "x-00001-of-00003.gguf" and so on.
+// The path of part `index` (from 0) of a split model: "x-00001-of-00003.gguf" and so on. A llama2.c
+// checkpoint has its tokenizer as a second part: tok512.bin beside it for a vocabulary of 512, or
+// else tokenizer.bin.
 Result<String> part_path(const ModelFile& file, u32 index);
 
 // Calls add() for each model's name: completion of commands.

@@ -66,6 +66,7 @@ Result<void> EngineImpl::embed_chunk(Sequence& sequence, std::span<float> state,
               {reinterpret_cast<Byte*>(state.data()), state.size_bytes()}};
   std::span<float> hidden = logits_.view().first(wanted * width);
   computing_ = true;
+  workspace_->abandoned = false;
   Result<void> done =
       parts_->model->forward_hidden(score_rows_.view(), {&view, 1}, *workspace_, hidden);
   computing_ = false;

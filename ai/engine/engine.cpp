@@ -95,6 +95,7 @@ void EngineImpl::end(Session& session, FinishReason reason, const Error* error) 
   if (!computing_) scheduler_->release(session, reason != FinishReason::kError);
   session.finish(reason, error);
   if (!stepping_) scheduler_->remove_ended();
+  if (computing_) workspace_->abandoned = scheduler_->nobody_waits();
 }
 
 bool EngineImpl::step() {
@@ -121,8 +122,14 @@ void EngineImpl::compute() {
   u64 before = platform_.now_ns();
   Result<void> done = forward(scheduler_->rows(), scheduler_->views(), logits);
   u32 rows = static_cast<u32>(scheduler_->rows().size());
-  // Steps without a prompt tell what a row more costs.
-  if (rows == scheduler_->logit_rows()) costs_.learn(rows, platform_.now_ns() - before);
+  u64 taken = platform_.now_ns() - before;
+  if (done.has_value()) {
+    // Steps without a prompt tell what a row more costs, those with one what reading costs.
+    if (rows == scheduler_->logit_rows())
+      costs_.learn(rows, taken);
+    else
+      costs_.learn_reading(rows, taken);
+  }
   if (done.has_value()) return;
   // One of them is to blame; each alone tells which. A recurrent state cannot be moved on twice.
   bool again = parts_->model->state_bytes() == 0;
@@ -151,6 +158,7 @@ Result<void> EngineImpl::compute_alone(const Session& session, u32 sequence) {
 Result<void> EngineImpl::forward(std::span<const BatchRow> rows, std::span<const KvView> views,
                                  std::span<float> logits) {
   computing_ = true;
+  workspace_->abandoned = false;
   Result<void> done = parts_->model->forward(rows, views, *workspace_, logits);
   computing_ = false;
   return done;

@@ -53,7 +53,7 @@ u32 Scheduler::count(SessionState state) const {
 
 void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
   admit(now_ns);
-  share_rows();
+  share_rows(costs);
   if (limits_.speculate && shareable()) guess(costs);
   reserve_pages();
   collect();
@@ -108,10 +108,19 @@ void Scheduler::start(Session& session, u64 now_ns) {
   session.clock.work_begins(now_ns);
 }
 
-void Scheduler::share_rows() {
-  u32 left = limits_.prefill_chunk;
-  for (auto& s : sessions_)
-    if (s->state == SessionState::kRunning && s->pending() == 1) left = std::min(left, kMixedChunk);
+// Prompt tokens of this step.
+u32 Scheduler::chunk(const StepCosts& costs) const {
+  u32 decoding = 0;
+  for (const auto& s : sessions_)
+    decoding += s->state == SessionState::kRunning && s->pending() == 1;
+  u64 budget = decoding > 0 ? 2 * costs.step_ns(decoding) : kLongestStepNs;
+  u32 rows = budget == 0 ? 0 : costs.rows_within(budget);
+  if (rows == 0) rows = decoding > 0 ? kMixedChunk : limits_.prefill_chunk;
+  return std::min(std::max(rows, kLeastChunk), limits_.prefill_chunk);
+}
+
+void Scheduler::share_rows(const StepCosts& costs) {
+  u32 left = chunk(costs);
   for (auto& s : sessions_) {
     s->rows = s->drafts = 0;
     if (s->state != SessionState::kRunning) continue;
@@ -204,6 +213,11 @@ void Scheduler::collect() {
   }
 }
 
+bool Scheduler::nobody_waits() const {
+  return !taking_part_.empty() &&
+         std::ranges::none_of(taking_part_.view(), [](const Session* s) { return s->alive(); });
+}
+
 void Scheduler::release(Session& session, bool remember) {
   if (!std::exchange(session.holds, false)) return;
   store_.end(session.sequence, session.tokens.view(),
@@ -212,6 +226,7 @@ void Scheduler::release(Session& session, bool remember) {
 }
 
 void Scheduler::remove_ended() {
+  taking_part_.clear();
   for (usize i = sessions_.size(); i > 0; i--)
     if (!sessions_[i - 1]->alive()) sessions_.erase(i - 1);
 }

@@ -21,8 +21,12 @@ struct SchedulerLimits {
 class Scheduler {
  public:
   static constexpr u32 kMostDrafts = kMaxDraft + 1;  // of all requests together in one step
-  // Prompt tokens of a step in which somebody decodes.
-  static constexpr u32 kMixedChunk = 64;
+  // Prompt tokens of a step in which somebody decodes, while nothing is known of their cost. Then
+  // as many as make the step about three times as long as one without, but at least kLeastChunk,
+  // one tile of the products.
+  static constexpr u32 kMixedChunk = 64, kLeastChunk = 16;
+  // A step with nobody decoding is as long as somebody new may have to wait.
+  static constexpr u64 kLongestStepNs = 1'000'000'000;
 
   static StepLimits step_limits(const SchedulerLimits& limits);
   static Result<base::Owner<Scheduler>> create(Platform& platform, KvStore& store,
@@ -45,6 +49,8 @@ class Scheduler {
   std::span<const KvView> views() const { return views_.view(); }
   std::span<Session* const> taking_part() const { return taking_part_.view(); }
   u32 logit_rows() const { return logit_rows_; }
+  // Every request of the step has ended meanwhile.
+  bool nobody_waits() const;
 
   // The session's pages go back; with `remember` for whoever begins alike.
   void release(Session& session, bool remember);
@@ -55,14 +61,15 @@ class Scheduler {
     change();
     start(session, 0);
   }
-  // Removes what has ended.
+  // Removes what has ended; the step's list is of no use afterwards.
   void remove_ended();
 
  private:
   void admit(u64 now_ns);
   bool must_wait(const Session& session) const;
   void start(Session& session, u64 now_ns);  // takes what is there of its pages
-  void share_rows();
+  void share_rows(const StepCosts& costs);
+  u32 chunk(const StepCosts& costs) const;
   void guess(const StepCosts& costs);
   void reserve_pages();
   bool make_room(Session& session);

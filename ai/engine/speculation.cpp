@@ -49,6 +49,22 @@ u32 StepCosts::relative(u32 more, u32 rows) const {
   return base == 0 ? kOne : static_cast<u32>(of(more) * kOne / base);
 }
 
+// What a step without a prompt takes is paid anyway (the weights are read once): the rest is the
+// rows'. A handful of rows tells little and only counts until there is something better.
+void StepCosts::learn_reading(u32 rows, u64 ns) {
+  constexpr u32 kMeaning = 16;
+  if (rows == 0 || (rows < kMeaning && reading_rows_ != 0)) return;
+  u64 base = of(1);
+  u64 row = std::max<u64>((ns > base ? ns - base : 0) / rows, 1);
+  bool first = reading_rows_ < kMeaning;
+  reading_ns_ = first ? row : reading_ns_ - reading_ns_ / 4 + row / 4;
+  reading_rows_ = rows;
+}
+
+u32 StepCosts::rows_within(u64 ns) const {
+  return reading_ns_ == 0 ? 0 : static_cast<u32>(std::min<u64>(ns / reading_ns_, 1 << 20));
+}
+
 u32 DraftPolicy::wanted(const StepCosts& costs, u32 rows) {
   // With n guesses the step gives 1 + h + h^2 + … + h^n tokens here and one to each of the others.
   u32 best = 0, best_gain = kLeastGain;

@@ -22,10 +22,19 @@ class StepCosts {
   // took, so a guess is tried before it is judged.
   u32 relative(u32 more, u32 rows) const;
 
+  // A step that read `rows` rows of prompts (and perhaps gave a token to others).
+  void learn_reading(u32 rows, u64 ns);
+  // Rows of a prompt that make a step about `ns` longer; 0 = not known yet.
+  u32 rows_within(u64 ns) const;
+  // What a step without a prompt takes; 0 = not known yet.
+  u64 step_ns(u32 rows) const { return of(rows); }
+
  private:
   static constexpr u32 kMostRows = 64;
   u64 of(u32 rows) const;
   u64 ns_[kMostRows + 1] = {};  // moving average by rows; 0 = not seen
+  u64 reading_ns_ = 0;          // of a row of a prompt; moving average
+  u32 reading_rows_ = 0;        // of the last step that counted; 0 = not seen
 };
 
 // How often the guesses of one request were right, and how many are worth making.

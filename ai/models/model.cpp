@@ -153,7 +153,7 @@ class LoadedModel final : public Model {
   // `room` is what the caller has for results, `width` what each row that wants one takes.
   Result<void> check_batch(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                            const StepWorkspace& workspace, usize room, usize width) const;
-  Result<void> run_layers(Step& step);
+  Result<void> run_layers(Step& step, const Workspace& workspace);
   Rows norm_wanted(Step& step);
   Result<void> write_logits(Step& step, std::span<float> logits);
 
@@ -200,7 +200,7 @@ Result<void> LoadedModel::forward(std::span<const BatchRow> rows, std::span<cons
   auto& own = static_cast<StepWorkspace&>(workspace);
   TRY(check_batch(rows, sequences, own, logits.size(), m_.params.vocabulary));
   Step step(m_, own, rows, sequences);
-  TRY(run_layers(step));
+  TRY(run_layers(step, workspace));
   return write_logits(step, logits);
 }
 
@@ -210,7 +210,7 @@ Result<void> LoadedModel::forward_hidden(std::span<const BatchRow> rows,
   auto& own = static_cast<StepWorkspace&>(workspace);
   TRY(check_batch(rows, sequences, own, hidden.size(), m_.params.width));
   Step step(m_, own, rows, sequences);
-  TRY(run_layers(step));
+  TRY(run_layers(step, workspace));
   Rows chosen = norm_wanted(step);
   for (u32 row = 0; row < chosen.count; row++)
     for (u32 i = 0; i < m_.params.width; i++) {
@@ -222,7 +222,7 @@ Result<void> LoadedModel::forward_hidden(std::span<const BatchRow> rows,
   return {};
 }
 
-Result<void> LoadedModel::run_layers(Step& step) {
+Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
   step.embed();
   for (u32 layer = 0; layer < m_.params.layers; layer++) {
     m_.params.architecture->layer(step, layer);
@@ -231,6 +231,7 @@ Result<void> LoadedModel::run_layers(Step& step) {
       return fail(Errc::kCorrupt, "model: a layer gave a number that is not finite");
     }
     m_.platform.breathe();
+    if (workspace.abandoned) return fail(Errc::kCancelled, "model: nobody waits for the step");
   }
   return {};
 }

@@ -49,6 +49,9 @@ struct ModelOptions {
 class Workspace {
  public:
   virtual ~Workspace() = default;
+  // Set from inside Platform::breathe(): nobody wants the step any more. It ends with kCancelled
+  // behind the layer at work.
+  bool abandoned = false;
 };
 
 class Model {

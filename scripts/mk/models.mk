@@ -11,6 +11,18 @@ $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 	$(Q)g++ -no-pie -pthread -o $@ $^
 -include $(MODEL_CHECK_OBJ:.o=.d)
 
+# Against llama.cpp; wants PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
+.PHONY: model-oracles
+MODEL_ORACLE_PYTHON ?= python3
+SMOLLM2 ?= $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf
+SMOLLM2_GOLDENS := tests/goldens/smollm2-q4_1.greedy.txt
+model-oracles: $(MODEL_CHECK)  ## every quantization, every family and SmolLM2 against llama.cpp (minutes)
+	$(Q)$(MODEL_CHECK) greedy $(SMOLLM2) $(SMOLLM2_GOLDENS)
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/closeness.py families
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/closeness.py quants
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/embeddings.py $(SMOLLM2)
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/teacher_forced.py $(SMOLLM2) $(SMOLLM2_GOLDENS)
+
 # build/host-san/hostile_models: damaged model files against the whole engine, under ASan and UBSan.
 HOSTILE_MODELS := $(SAN_DIR)/hostile_models
 .PHONY: hostile-models

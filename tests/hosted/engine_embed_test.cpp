@@ -127,38 +127,6 @@ TEST(engine_embed, out_of_memory_is_an_error) {
   }
 }
 
-namespace {
-
-// An engine around a tiny model, which has no tokenizer of its own.
-struct TinyEngine {
-  std::vector<Byte> bytes;
-  base::Owner<ai::GgufFile> file;
-  u32 width = 0;
-  base::Owner<ai::EngineImpl> engine;
-  Result<void> load(TestPlatform& platform, const char* kernels, const ai::EngineOptions& options) {
-    auto parts = TRY(base::make<ai::EngineParts>());
-    parts->kernels = TRY(ai::kernels_by_name(kernels, platform.cpu_features()));
-    file = TRY(ai::GgufFile::parse(bytes, platform));
-    const std::span<Byte> all[] = {bytes};
-    ai::ModelOptions model{.kernels = &parts->kernels, .context = options.context};
-    parts->model = TRY(ai::Model::load(*file, all, model, platform));
-    width = parts->model->params().width;
-    parts->tokenizer = TRY(base::make<FakeTokenizer>());
-    ai::ModelSizes sizes{
-        .page_bytes = parts->model->kv_page_bytes(),
-        .state_bytes = parts->model->state_bytes(),
-        .page_positions = parts->model->kv_page_positions(),
-        .vocabulary = parts->model->params().vocabulary,
-        .trained_context = parts->model->params().trained_context,
-        .workspace_bytes = [](const void*, const ai::StepLimits&, u32) { return u64{0}; }};
-    ai::EngineSizes chosen = TRY(ai::choose_sizes(options, sizes, platform, parts->plan));
-    engine = TRY(ai::EngineImpl::create(std::move(parts), platform, chosen));
-    return {};
-  }
-};
-
-}  // namespace
-
 // Every family: the same bits on every kernel table, by one worker or two, in chunks or not.
 TEST(engine_embed, every_family_on_every_table) {
   u32 families = 0;
@@ -170,17 +138,16 @@ TEST(engine_embed, every_family_on_every_table) {
       bool other = kernels[0] == 'a';
       TinyModel tiny;
       REQUIRE(make_tiny_model(name, tiny));
+      give_tokenizer(tiny, other);
       TestPlatform platform(other ? 2 : 1);
-      TinyEngine tiny_engine;
-      tiny_engine.bytes = std::move(tiny.file);
-      ai::EngineOptions options{.context = 64, .prefill_chunk = other ? 7u : 256u};
-      REQUIRE(tiny_engine.load(platform, kernels, options).has_value());
-      ai::EngineImpl& engine = *tiny_engine.engine;
-      const ai::TokenId most = std::min(tiny.vocabulary, kFakeVocabulary);
+      auto engine =
+          ai::Engine::load(tiny.file, platform,
+                           {.context = 64, .prefill_chunk = other ? 7u : 256u, .kernels = kernels});
+      REQUIRE(engine.has_value());
       std::vector<TokenId> text;
-      for (u32 i = 0; i < 24; i++) text.push_back((i * 7 + tiny.tokens[i % 4]) % most);
-      std::vector<float> out(tiny_engine.width);
-      REQUIRE(engine.embed(text, Pooling::kMean, out).has_value());
+      for (u32 i = 0; i < 24; i++) text.push_back((i * 7 + tiny.tokens[i % 4]) % tiny.vocabulary);
+      std::vector<float> out((*engine)->info().width);
+      REQUIRE((*engine)->embed(text, Pooling::kMean, out).has_value());
       EXPECT(std::abs(dot(out, out) - 1) < 1e-5);
       if (!wanted.empty()) EXPECT(out == wanted);
       wanted = out;

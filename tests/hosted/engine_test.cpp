@@ -125,6 +125,32 @@ TEST(engine, the_token_path_allocates_nothing) {
   for (const FakeSink& s : sinks) EXPECT(s.ended && s.ids.size() == 60);
 }
 
+TEST(engine, the_token_path_allocates_nothing_with_guesses_or_a_grammar) {
+  TestPlatform platform;
+  auto engine = fake_engine(platform, {}, {.habit = 9});
+  REQUIRE(engine.has_value());
+  auto trie = ai::TokenTrie::build((*engine)->tokenizer());
+  REQUIRE(trie.has_value());
+  String problem;
+  base::StringWriter writer(problem);
+  auto grammar = ai::Grammar::from_gbnf("root ::= [a-z]* | \"x\" root", **trie, writer);
+  REQUIRE(grammar.has_value());
+  FakeSink guessing, bound;
+  std::vector<TokenId> prompt = counted(12);
+  for (FakeSink* sink : {&guessing, &bound}) {
+    ai::Request r{.prompt = prompt, .max_tokens = 150, .hash_logits = true};
+    if (sink == &bound) r.grammar = grammar->get();
+    REQUIRE((*engine)->submit(r, *sink).has_value());
+    sink->ids.reserve(200), sink->hashes.reserve(200), sink->logprobs.reserve(200);
+    sink->text.reserve(1000);
+  }
+  u64 before = host::allocation_count();
+  run(**engine);
+  EXPECT_EQ(host::allocation_count(), before);
+  EXPECT(guessing.timings.accepted_tokens > 20);
+  EXPECT(bound.ids.size() > 20);
+}
+
 TEST(engine, no_allocation_of_loading_or_submitting_can_fail_badly) {
   i64 live = host::live_allocations();
   TestPlatform platform;
@@ -170,27 +196,42 @@ TEST(engine, no_allocation_of_loading_or_submitting_can_fail_badly) {
   EXPECT_EQ(platform.live_page_bytes(), 0u);
 }
 
+// Where reading is dear the chunks become small, where it is cheap large: a step with a prompt
+// takes about three times as long as one without.
 TEST(engine, a_running_answer_is_not_held_up_by_a_long_prompt) {
-  TestPlatform platform;
-  auto engine = fake_engine(platform, {.prefill_chunk = 200, .speculate = false});
-  REQUIRE(engine.has_value());
-  FakeSink talker, reader;
-  std::vector<TokenId> brief = counted(3), long_prompt = counted(240);
-  REQUIRE((*engine)->submit({.prompt = brief, .max_tokens = 50}, talker).has_value());
-  (*engine)->step();
-  REQUIRE((*engine)->submit({.prompt = long_prompt, .max_tokens = 5}, reader).has_value());
-  fake_steps.clear();
-  for (u32 step = 0; reader.ids.empty(); step++) {
-    REQUIRE(step < 20);
-    usize before = talker.ids.size();
-    (*engine)->step();
-    EXPECT_EQ(talker.ids.size(), before + 1);
-    EXPECT(fake_steps.back().rows <= 1 + ai::Scheduler::kMixedChunk);
+  struct Row {
+    u64 row_ns;
+    u32 least, most;  // rows of the chunks behind the first
+  };
+  constexpr u64 kStepNs = 10'000'000;
+  for (const Row& row : {Row{5'000'000, 16, 16}, Row{200'000, 80, 120}, Row{1'000, 200, 200}}) {
+    TestPlatform platform;
+    platform.fixed_step_ns = 1;
+    auto engine = fake_engine(platform, {.prefill_chunk = 200, .speculate = false},
+                              {.step_ns = kStepNs, .row_ns = row.row_ns});
+    REQUIRE(engine.has_value());
+    FakeSink talker, reader;
+    std::vector<TokenId> brief = counted(3), long_prompt = counted(240);
+    REQUIRE((*engine)->submit({.prompt = brief, .max_tokens = 50}, talker).has_value());
+    for (u32 i = 0; i < 3; i++) (*engine)->step();
+    REQUIRE((*engine)->submit({.prompt = long_prompt, .max_tokens = 5}, reader).has_value());
+    for (u32 step = 0; reader.ids.empty(); step++) {
+      REQUIRE(step < 30);
+      usize before = talker.ids.size();
+      fake_steps.clear();
+      u64 began = platform.now_ns();
+      (*engine)->step();
+      u64 taken = platform.now_ns() - began;
+      EXPECT_EQ(talker.ids.size(), before + 1);
+      u32 chunk = fake_steps.back().rows - 1;
+      if (step == 0) continue;
+      EXPECT(chunk <= row.most && (chunk >= row.least || reader.prefilled == 240));
+      if (chunk > ai::Scheduler::kLeastChunk) EXPECT(taken <= 4 * (kStepNs + row.row_ns));
+    }
+    EXPECT_EQ(reader.prefilled, 240u);
+    EXPECT_EQ(reader.prompt, 240u);
+    run(**engine);
   }
-  EXPECT_EQ(reader.prefilled, 240u);
-  EXPECT_EQ(reader.prompt, 240u);
-  EXPECT_EQ(reader.events, 4u + 1);  // 240 in chunks of 64, and a token
-  run(**engine);
 }
 
 TEST(engine, a_full_context_is_an_error_with_both_numbers) {

@@ -66,6 +66,7 @@ Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
                                 std::span<const ai::KvView> sequences, ai::Workspace&,
                                 std::span<float> logits) {
   fake_steps.push_back({static_cast<u32>(rows.size()), static_cast<u32>(sequences.size())});
+  platform_.pass_ns(behaviour_.step_ns + behaviour_.row_ns * rows.size());
   bool poisoned = false;
   for (const ai::BatchRow& row : rows) {
     u64 state = advance(row, sequences[row.sequence]);

@@ -30,7 +30,8 @@ struct FakeBehaviour {
   bool recurrent = false;
   float habit = 5.0f;  // how much likelier the habitual successor of a token is
   bool may_end = false;
-  ai::TokenId poison = ~0u;  // a text with this token gives an error
+  ai::TokenId poison = ~0u;     // a text with this token gives an error
+  u64 step_ns = 0, row_ns = 0;  // what a step takes on the platform's fixed clock
 };
 
 class FakeModel final : public ai::Model {

@@ -27,7 +27,8 @@ struct Names final : fs::DirectoryVisitor {
 
 void mount_host() {
   static bool mounted = false;
-  if (!mounted) MUST(fs::mount("/host", host::file_system()));
+  if (!mounted && !fs::stat("/host/proc").has_value())
+    MUST(fs::mount("/host", host::file_system()));
   mounted = true;
 }
 

@@ -55,6 +55,15 @@ Result<std::vector<float>> ModelRunner::run(std::span<const u32> tokens, bool al
   return logits;
 }
 
+Result<std::vector<float>> ModelRunner::hidden(std::span<const u32> tokens) {
+  std::vector<ai::BatchRow> rows;
+  for (u32 token : tokens) rows.push_back({token, length_++, 0, true});
+  std::vector<float> out(tokens.size() * model_->params().width);
+  const ai::KvView view = this->view(0);
+  TRY(model_->forward_hidden(rows, {&view, 1}, *workspace_, out));
+  return out;
+}
+
 ai::KvView ModelRunner::view(u32 sequence) {
   usize bytes = model_->state_bytes();
   return {.pool = pages_.data(),

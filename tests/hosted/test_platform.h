@@ -35,9 +35,10 @@ class TestPlatform final : public ai::Platform {
   u64 live_page_blocks() const { return live_page_blocks_; }
   bool logged(std::string_view part) const { return log_text.find(part) != std::string::npos; }
 
-  CpuFeatures features;      // this machine's; a test may take some away
-  u64 page_limit = ~u64{0};  // bytes in pages above which a request is refused
-  u64 fixed_step_ns = 0;     // not 0: a clock that goes on by this much a call
+  CpuFeatures features;                          // this machine's; a test may take some away
+  u64 page_limit = ~u64{0};                      // bytes in pages above which a request is refused
+  u64 fixed_step_ns = 0;                         // not 0: a clock that goes on by this much a call
+  void pass_ns(u64 ns) { fixed_now_ns_ += ns; }  // on that clock
   u64 breaths = 0;
   std::function<void()> on_breathe;  // what a console would do meanwhile
   bool echo = false;                 // also to stderr

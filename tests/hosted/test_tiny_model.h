@@ -20,3 +20,6 @@ struct TinyModel {
 std::vector<std::string> tiny_model_names();
 // False when there is no such golden or it cannot be read.
 bool make_tiny_model(const std::string& name, TinyModel& out);
+// Adds a tokenizer of letters and pairs of letters (byte-level BPE or SentencePiece) and a chat
+// template, so that the engine takes the file.
+void give_tokenizer(TinyModel& tiny, bool merges);

@@ -18,8 +18,7 @@
 #include <random>
 
 #include "ai/engine/engine.h"
-#include "ai/gguf/writer.h"
-#include "ai/quant/types.h"
+#include "ai/gguf/reader.h"
 #include "arch/host/memory.h"
 #include "tests/hosted/test_platform.h"
 #include "tests/hosted/test_tiny_model.h"
@@ -47,36 +46,6 @@ struct Results {
   volatile u64 next;  // case
   volatile u64 loaded, answered, refused, leaked;
 };
-
-void add_tokens(ai::GgufWriter& out, u32 count, bool bytes_by_merges) {
-  std::vector<std::string> tokens, merges;
-  std::vector<i32> types;
-  std::vector<float> scores;
-  for (u32 i = 0; i < count; i++) {
-    char text[16];
-    bool letter = i >= 3 && i < 29;
-    std::snprintf(text, sizeof text, "%c%c", 'a' + static_cast<int>(i % 26),
-                  'a' + static_cast<int>(i / 26 % 26));
-    if (i < 3) std::snprintf(text, sizeof text, "<%u>", i);
-    if (letter) text[0] = static_cast<char>('a' + i - 3), text[1] = 0;
-    tokens.emplace_back(text);
-    if (i >= 29) merges.push_back(tokens.back().substr(0, 1) + " " + tokens.back().substr(1));
-    types.push_back(i == 0 ? 2 : i < 3 ? 3 : 1);
-    scores.push_back(-static_cast<float>(i));
-  }
-  std::vector<std::string_view> views(tokens.begin(), tokens.end()),
-      merge_views(merges.begin(), merges.end());
-  MUST(out.add_string("tokenizer.ggml.model", bytes_by_merges ? "gpt2" : "llama"));
-  if (bytes_by_merges) MUST(out.add_string("tokenizer.ggml.pre", "default"));
-  MUST(out.add_strings("tokenizer.ggml.tokens", views));
-  MUST(out.add_i32s("tokenizer.ggml.token_type", types));
-  if (bytes_by_merges) MUST(out.add_strings("tokenizer.ggml.merges", merge_views));
-  if (!bytes_by_merges) MUST(out.add_f32s("tokenizer.ggml.scores", scores));
-  MUST(out.add_u32("tokenizer.ggml.bos_token_id", 1));
-  MUST(out.add_u32("tokenizer.ggml.eos_token_id", 2));
-  MUST(out.add_string("tokenizer.chat_template",
-                      "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{% endfor %}"));
-}
 
 void find_numbers(Seed& seed) {
   TestPlatform platform;
@@ -109,21 +78,9 @@ Seed make_seed(const char* family, bool merges) {
     std::fprintf(stderr, "no model %s: run in the root of the repository\n", family);
     std::exit(2);
   }
-  TestPlatform platform;
-  auto file = MUST(ai::GgufFile::parse(tiny.file, platform));
-  ai::GgufWriter out;
-  for (usize i = 0; i < file->key_count(); i++)
-    if (!file->key(i).starts_with("tokenizer.")) MUST(out.copy(*file, i));
-  add_tokens(out, tiny.vocabulary, merges);
-  usize first = tiny.file.size();
-  for (const ai::GgufTensor& t : file->tensors()) first = std::min<usize>(first, t.offset);
-  for (const ai::GgufTensor& t : file->tensors())
-    MUST(out.add_tensor(t.name, {t.dimensions, t.dimension_count},
-                        ai::quant_info(t.view.type).ggml_type, t.offset - first));
-  Vector<Byte> header = MUST(out.finish());
+  give_tokenizer(tiny, merges);
   Seed seed;
-  seed.file.assign(header.data(), header.data() + header.size());
-  seed.file.insert(seed.file.end(), tiny.file.begin() + static_cast<i64>(first), tiny.file.end());
+  seed.file = std::move(tiny.file);
   find_numbers(seed);
   return seed;
 }

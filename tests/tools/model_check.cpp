@@ -3,10 +3,11 @@
 //
 //   model_check greedy MODEL GOLDENS      texts against tests/goldens/*.greedy.txt
 //   model_check logits MODEL OUT ID...    teacher-forced logits as raw f32, (tokens, vocabulary)
-//   model_check speed MODEL TOKENS        prompt and generation, tokens a second
+//   model_check embed MODEL OUT ID...     the final norm's hidden states as raw f32, (tokens,
+//   width) model_check speed MODEL TOKENS        prompt and generation, tokens a second
 //
 // MARROW_KERNELS names the table (default auto), MARROW_KV q8 the other cache, MARROW_WORKERS how
-// many threads.
+// many threads, MARROW_CONTEXT how many tokens (default 1024).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -84,8 +85,8 @@ int check_greedy(ModelRunner& runner, const char* path) {
   return count > 0 && wrong == 0 ? 0 : 1;
 }
 
-int dump_logits(ModelRunner& runner, const char* path, std::vector<u32> tokens) {
-  auto logits = runner.run(tokens, true);
+int dump(ModelRunner& runner, const char* path, std::vector<u32> tokens, bool hidden) {
+  auto logits = hidden ? runner.hidden(tokens) : runner.run(tokens, true);
   if (!logits.has_value()) {
     std::fprintf(stderr, "%s\n", logits.error().what);
     return 1;
@@ -119,7 +120,7 @@ int measure(ModelRunner& runner, TestPlatform& platform, u32 count) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: model_check greedy|logits|speed MODEL ARGUMENT...\n");
+    std::fprintf(stderr, "usage: model_check greedy|logits|embed|speed MODEL ARGUMENT...\n");
     return 2;
   }
   auto variable = [](const char* name, const char* fallback) {
@@ -132,6 +133,7 @@ int main(int argc, char** argv) {
   platform.echo = true;
   RunnerOptions options;
   options.kernels = variable("MARROW_KERNELS", "auto");
+  options.context = static_cast<u32>(std::atoi(variable("MARROW_CONTEXT", "1024")));
   options.kv_type =
       std::strcmp(variable("MARROW_KV", "f16"), "q8") == 0 ? ai::KvType::kQ8 : ai::KvType::kF16;
   auto runner = ModelRunner::load({reinterpret_cast<const Byte*>(bytes.data()), bytes.size()},
@@ -145,5 +147,5 @@ int main(int argc, char** argv) {
   if (verb == "speed") return measure(**runner, platform, static_cast<u32>(std::atoi(argv[3])));
   std::vector<u32> tokens;
   for (int i = 4; i < argc; i++) tokens.push_back(static_cast<u32>(std::atoi(argv[i])));
-  return dump_logits(**runner, argv[3], tokens);
+  return dump(**runner, argv[3], tokens, verb == "embed");
 }

@@ -169,10 +169,16 @@ class Marrow:
             if name in self.guest.command_output("lsblk"):
                 break
             self.guest.pump(0.2)
-        return number(self.guest.command_output(f"disk bench {name} {mib}", 150))
+        return self.figure(f"disk bench {name} {mib}")
 
     def tcp(self, host: str, port: int, what: str, count: int) -> float:
-        return number(self.guest.command_output(f"net bench {host} {port} {what} {count}", 150))
+        return self.figure(f"net bench {host} {port} {what} {count}")
+
+    def figure(self, line: str, timeout: float = 150) -> float:
+        """A log line may redraw the prompt meanwhile: the figure or an error ends the command."""
+        begin = len(self.guest.output)
+        self.guest.send(line + "\r")
+        return number(self.guest.expect(r"[\d.]+ (?:MiB/s|us)\b.*\n|^(?:net|disk): .*\n", timeout, begin).group(0))
 
 
 def number(text: str) -> float:

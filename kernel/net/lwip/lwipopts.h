@@ -10,6 +10,7 @@
 #define LWIP_SOCKET 0
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN marrow_lwip_initial_sequence
+#define LWIP_HOOK_TCP_INPACKET_PCB marrow_lwip_tcp_input
 #define LWIP_HOOK_IP4_ROUTE_SRC marrow_lwip_route
 
 // ---- memory: packet bytes come from a bounded heap of network pages, objects from pools ----
@@ -84,6 +85,8 @@
 #define TCP_SNDLOWAT 16384  // its default would not fit 16 bits with buffers of this size
 #define TCP_SNDQUEUELOWAT 512
 #define TCP_OVERSIZE 1460  // TCP_MSS would make every short write a 9 KB buffer
+#define TCP_TMR_INTERVAL 40  // ms: lwIP's timeouts are three of its slow ticks, 240 ms
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1  // recovery.cpp
 #define TCP_QUEUE_OOSEQ 1
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_TIMESTAMPS 0

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Loss recovery by selective acknowledgements, which lwIP sends but does not use.
+//
+// lwIP repeats one segment a round trip and waits for its timer when more were lost. This hook sees
+// every segment before lwIP does, remembers what the peer holds (RFC 2018), finds what is lost
+// (RFC 6675: three segments behind it have arrived) and moves that from lwIP's queue of sent
+// segments to its queue of those to send. A repeated segment that is lost again is found when
+// three segments that were first sent after it have arrived (the idea of RFC 8985).
+#include <lwip/priv/tcp_priv.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "kernel/base/containers.h"
+#include "kernel/net/lwip/lwip_hooks.h"
+
+namespace net {
+namespace {
+
+// Bits of tcp_seg::flags that lwIP does not use.
+constexpr u8 kHeld = 0x40, kRepeated = 0x80;
+constexpr u32 kBehind = 3;      // segments that must have overtaken one for it to be lost
+constexpr u32 kMostAtOnce = 4;  // repeated for one acknowledgement
+constexpr u8 kEndOption = 0, kPadOption = 1, kSackOption = 5;
+
+struct Block {
+  u32 left, right;
+};
+using Blocks = StaticVector<Block, 4>;
+
+struct Recovery {
+  bool active = false;
+  u32 until = 0;  // over when this is acknowledged
+  struct Repeat {
+    u32 sequence, next_new;  // what had not been sent yet when it was repeated
+  };
+  StaticVector<Repeat, 64> repeats;
+};
+
+u32 first_of(const tcp_seg& s) {
+  return lwip_ntohl(s.tcphdr->seqno);
+}
+u32 end_of(const tcp_seg& s) {
+  return first_of(s) + TCP_TCPLEN(&s);
+}
+
+// Options may lie in two pieces: behind the header, and at `more`.
+Blocks read_blocks(const tcp_hdr* header, u16 bytes, u16 in_first, const u8* more) {
+  std::array<u8, 40> options{};
+  usize count = std::min<usize>(bytes, options.size()), here = std::min<usize>(count, in_first);
+  std::memcpy(options.data(), header + 1, here);
+  if (count > here && more != nullptr) std::memcpy(options.data() + here, more, count - here);
+  Blocks blocks;
+  for (usize at = 0; at < count && options[at] != kEndOption;) {
+    if (options[at] == kPadOption) {
+      at++;
+      continue;
+    }
+    usize size = at + 1 < count ? options[at + 1] : 0;
+    if (size < 2 || size > count - at) break;
+    for (usize b = at + 2; options[at] == kSackOption && b + 8 <= at + size; b += 8) {
+      u32 edges[2];
+      std::memcpy(edges, options.data() + b, sizeof edges);
+      if (!blocks.push_back({lwip_ntohl(edges[0]), lwip_ntohl(edges[1])})) break;
+    }
+    at += size;
+  }
+  return blocks;
+}
+
+// What of `unacked` the peer holds.
+struct Held {
+  u32 segments = 0, bytes = 0;
+  u32 top = 0;  // end of the last one
+};
+
+Held mark_held(tcp_pcb& pcb, const Blocks& blocks) {
+  Held held;
+  for (tcp_seg* s = pcb.unacked; s != nullptr; s = s->next) {
+    for (const Block& b : blocks)
+      if (TCP_SEQ_GEQ(first_of(*s), b.left) && TCP_SEQ_LEQ(end_of(*s), b.right)) s->flags |= kHeld;
+    if ((s->flags & kHeld) == 0) continue;
+    held.segments++;
+    held.bytes += s->len;
+    held.top = end_of(*s);
+  }
+  return held;
+}
+
+bool lost_again(const Recovery& recovery, const tcp_seg& s, const Held& held, u32 mss) {
+  for (const Recovery::Repeat& r : recovery.repeats)
+    if (r.sequence == first_of(s)) return TCP_SEQ_GEQ(held.top, r.next_new + kBehind * mss);
+  return false;
+}
+
+void note_repeat(Recovery& recovery, u32 sequence, u32 next_new) {
+  for (Recovery::Repeat& r : recovery.repeats) {
+    if (r.sequence != sequence) continue;
+    r.next_new = next_new;
+    return;
+  }
+  // Without room it is not found lost a second time: lwIP's timer has it then.
+  static_cast<void>(recovery.repeats.push_back({sequence, next_new}));
+}
+
+// To where lwIP sends from next, in order.
+void queue_again(tcp_pcb& pcb, tcp_seg* s) {
+  tcp_seg** place = &pcb.unsent;
+  while (*place != nullptr && TCP_SEQ_LT(first_of(**place), first_of(*s))) place = &(*place)->next;
+  s->next = *place;
+  *place = s;
+  if (s->next == nullptr) pcb.unsent_oversize = 0;
+}
+
+// How many segments went back.
+u32 repeat_lost(tcp_pcb& pcb, Recovery& recovery, const Held& held, u32 acknowledged) {
+  u32 in_flight = 0;
+  for (tcp_seg* s = pcb.unacked; s != nullptr; s = s->next) in_flight++;
+  // With few on their way there will never be three behind one (RFC 5827).
+  u32 needed = std::clamp(in_flight, u32{2}, kBehind + 1) - 1;
+  u32 behind = held.segments, count = 0;
+  for (tcp_seg** link = &pcb.unacked;
+       *link != nullptr && behind >= needed && count < kMostAtOnce;) {
+    tcp_seg* s = *link;
+    bool here = TCP_SEQ_LEQ(end_of(*s), acknowledged);
+    bool lost = !here && (s->flags & kHeld) == 0 && s->p->ref == 1 &&
+                ((s->flags & kRepeated) == 0 || lost_again(recovery, *s, held, pcb.mss));
+    if ((s->flags & kHeld) != 0) behind--;
+    if (!lost) {
+      link = &s->next;
+      continue;
+    }
+    *link = s->next;
+    s->flags |= kRepeated;
+    note_repeat(recovery, first_of(*s), pcb.snd_nxt);
+    queue_again(pcb, s);
+    count++;
+  }
+  return count;
+}
+
+void forget(tcp_pcb& pcb, Recovery& recovery) {
+  for (tcp_seg* list : {pcb.unacked, pcb.unsent})
+    for (tcp_seg* s = list; s != nullptr; s = s->next)
+      s->flags &= static_cast<u8>(~(kHeld | kRepeated));
+  recovery.active = false;
+  recovery.repeats.clear();
+}
+
+u8 slot() {
+  static const u8 id = tcp_ext_arg_alloc_id();
+  return id;
+}
+
+void destroy(u8, void* recovery) {
+  base::Owner<Recovery> last(static_cast<Recovery*>(recovery));
+}
+constexpr tcp_ext_arg_callbacks kCallbacks = {destroy, nullptr};
+
+// Null when memory is short: lwIP's own way is left then.
+Recovery* recovery_of(tcp_pcb& pcb, bool wanted) {
+  auto* found = static_cast<Recovery*>(tcp_ext_arg_get(&pcb, slot()));
+  if (found != nullptr || !wanted) return found;
+  Result<base::Owner<Recovery>> made = base::make<Recovery>();
+  if (!made.has_value()) return nullptr;
+  tcp_ext_arg_set_callbacks(&pcb, slot(), &kCallbacks);
+  tcp_ext_arg_set(&pcb, slot(), made->get());
+  return made->release();
+}
+
+void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
+  Recovery* recovery = recovery_of(pcb, !blocks.empty());
+  if (recovery == nullptr) return;
+  // lwIP's timer has struck and sends everything again.
+  if ((pcb.flags & TF_RTO) != 0) return forget(pcb, *recovery);
+  if (recovery->active && TCP_SEQ_GEQ(acknowledged, recovery->until)) {
+    recovery->active = false;
+    recovery->repeats.clear();
+  }
+  if (pcb.unacked == nullptr) return;
+  Held held = mark_held(pcb, blocks);
+  u32 repeated = repeat_lost(pcb, *recovery, held, acknowledged);
+  if (repeated > 0) {
+    pcb.rttest = 0;
+    pcb.rtime = 0;
+    if (!recovery->active) {
+      recovery->active = true;
+      recovery->until = pcb.snd_nxt;
+      // 0.7 of what was on its way, as RFC 9438 has it.
+      tcpwnd_size_t flight = std::min(pcb.cwnd, pcb.snd_wnd);
+      pcb.ssthresh = std::max<tcpwnd_size_t>(flight / 10 * 7, tcpwnd_size_t{2} * pcb.mss);
+    }
+  }
+  if (!recovery->active) return;
+  // lwIP counts what the peer holds as on its way. The flag keeps its own fast retransmit out.
+  pcb.cwnd = pcb.ssthresh + held.bytes;
+  tcp_set_flags(&pcb, TF_INFR);
+}
+
+}  // namespace
+}  // namespace net
+
+err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u16_t in_first,
+                            u8_t* more, pbuf*) {
+  bool open = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
+  bool plain = (TCPH_FLAGS(header) & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
+  if (!open || !plain || (pcb->flags & TF_SACK) == 0) return ERR_OK;
+  u32 acknowledged = header->ackno;  // lwIP has turned it around already
+  bool possible =
+      TCP_SEQ_GEQ(acknowledged, pcb->lastack) && TCP_SEQ_LEQ(acknowledged, pcb->snd_nxt);
+  if (possible)
+    net::on_acknowledgement(*pcb, acknowledged,
+                            net::read_blocks(header, option_bytes, in_first, more));
+  return ERR_OK;
+}

@@ -84,8 +84,8 @@
 #define TCP_SND_QUEUELEN 1024
 #define TCP_SNDLOWAT 16384  // its default would not fit 16 bits with buffers of this size
 #define TCP_SNDQUEUELOWAT 512
-#define TCP_OVERSIZE 1460  // TCP_MSS would make every short write a 9 KB buffer
-#define TCP_TMR_INTERVAL 40  // ms: lwIP's timeouts are three of its slow ticks, 240 ms
+#define TCP_OVERSIZE 1460            // TCP_MSS would make every short write a 9 KB buffer
+#define TCP_TMR_INTERVAL 40          // ms: lwIP's timeouts are three of its slow ticks, 240 ms
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1  // recovery.cpp
 #define TCP_QUEUE_OOSEQ 1
 #define LWIP_TCP_SACK_OUT 1

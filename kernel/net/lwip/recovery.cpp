@@ -205,6 +205,9 @@ err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u
                             u8_t* more, pbuf*) {
   bool open = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
   bool plain = (TCPH_FLAGS(header) & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
+  // RFC 5681, 4.2: what fills a gap is acknowledged at once. lwIP would wait for a second segment,
+  // and the peer's recovery with it; a pending delayed one makes its next one immediate.
+  if (open && pcb->ooseq != nullptr) tcp_set_flags(pcb, TF_ACK_DELAY);
   if (!open || !plain || (pcb->flags & TF_SACK) == 0) return ERR_OK;
   u32 acknowledged = header->ackno;  // lwIP has turned it around already
   bool possible =

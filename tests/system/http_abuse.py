@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Load and abuse of a running server's HTTP: short requests, slow clients, half-sent bodies, keys.
 
-Usage: http_abuse.py [--base URL] [--requests 10000] [--key KEY]. Only the standard library.
+Usage: http_abuse.py [--base URL] [--requests 10000] [--aborts 1000] [--key KEY] [--only NAME]
+       http_abuse.py --twin build/host/marrow --model FILE.gguf   (starts and stops the twin)
+Only the standard library.
 Prints TAP; exit status 1 on failure.
 """
 import argparse
 import http.client
+import json
 import re
 import socket
+import struct
+import subprocess
 import sys
 import threading
 import time
@@ -17,10 +22,25 @@ import time
 class Server:
     def __init__(self, base, key):
         self.host, port = re.match(r"http://([^:/]+):(\d+)", base).groups()
-        self.port, self.key = int(port), key
+        self.port, self.key, self.twin = int(port), key, 0  # twin: its process, when it is one
 
     def connect(self):
         return socket.create_connection((self.host, self.port), timeout=30)
+
+    def facts(self):
+        c = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        c.request("GET", "/health")
+        return json.loads(c.getresponse().read())
+
+    def stats(self):
+        return self.facts()["stats"]
+
+    def memory(self):
+        """Bytes in use: of the machine, or of the twin's process."""
+        if self.twin:
+            with open(f"/proc/{self.twin}/status", encoding="ascii") as status:
+                return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1)) * 1024
+        return self.facts()["memory"]["used_bytes"]
 
     def health(self):
         start = time.time()
@@ -31,9 +51,9 @@ class Server:
         return time.time() - start
 
 
-def short_requests(server, count):
+def short_requests(server, arguments):
     """64 connections, kept alive: every request is answered."""
-    errors, per = [], count // 64
+    errors, per = [], arguments.requests // 64
     def work():
         try:
             c = http.client.HTTPConnection(server.host, server.port, timeout=60)
@@ -101,6 +121,101 @@ def deep_json(server, _):
     return True
 
 
+def smuggling(server, _):
+    """Requests that two readers could cut differently: each is refused and its connection closed."""
+    head = b"POST /tokenize HTTP/1.1\r\nHost: h\r\n"
+    inner = b"GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+    pairs = [b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+             b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+             b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+             b"Content-Length: 0, 5\r\n\r\n", b"Content-Length: +5\r\n\r\n", b"Content-Length: 0x5\r\n\r\n",
+             b"Content-Length: -1\r\n\r\n", b"Content-Length: 99999999999999999999\r\n\r\n",
+             b"Transfer-Encoding: xchunked\r\n\r\n", b"Transfer-Encoding : chunked\r\n\r\n",
+             b"Transfer-Encoding: chunked, identity\r\n\r\n", b"Transfer-Encoding:\x0bchunked\r\n\r\n",
+             b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n", b"X: a\nContent-Length: 0\r\n\r\n",
+             b"X: a\r\rContent-Length: 0\r\n\r\n", b"X\0: a\r\n\r\n",
+             b"Transfer-Encoding: chunked\r\n\r\n5;a=\"\n\"\r\n", b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n",
+             b"Transfer-Encoding: chunked\r\n\r\n-1\r\n"]
+    for pair in pairs:
+        with server.connect() as s:
+            s.sendall(head + pair + inner)
+            data = b""
+            try:
+                while part := s.recv(65536):
+                    data += part
+            except ConnectionResetError:
+                pass
+        if data.count(b"HTTP/1.1 ") != 1 or data.split(b" ")[1] not in (b"400", b"411", b"413", b"501"):
+            print(f"#   {pair!r}: {data[:80]!r}")
+            return False
+    return True
+
+
+def large_json(server, _):
+    """16 MB that may come, and one byte more than may."""
+    headers = {"Content-Type": "application/json"}
+    if server.key:
+        headers["Authorization"] = "Bearer " + server.key
+    for size, wanted in ((16 * 1024 * 1024 - 20, (200, 400)), (16 * 1024 * 1024 + 1, (413,))):
+        body = b'{"content":"' + b"a" * (size - 14) + b'"}'
+        c = http.client.HTTPConnection(server.host, server.port, timeout=120)
+        try:
+            c.request("POST", "/tokenize", body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused by its head: the answer is there all the same
+        status = c.getresponse().status
+        c.close()
+        if status not in wanted:
+            print(f"#   {size} bytes: {status}")
+            return False
+    return server.health() < 5
+
+
+def half_open(server, _):
+    """64 connections that say nothing, 64 that vanish with a reset in mid-request."""
+    held = [server.connect() for _ in range(64)]
+    for _ in range(64):
+        s = server.connect()
+        s.sendall(b"POST /completion HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc")
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+    worst = max(server.health() for _ in range(5))
+    for s in held:
+        s.close()
+    return worst < 2
+
+
+def aborts(server, arguments):
+    """Streams whose client leaves after the first bytes; nothing stays at work, a good client is served."""
+    body = b'{"prompt":"Once upon a time","n_predict":200,"stream":true}'
+    key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
+    head = b"POST /completion HTTP/1.1\r\nHost: h\r\n" + key + b"Content-Type: application/json\r\n"
+    request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    worst = 0.0
+    for number in range(arguments.aborts):
+        with server.connect() as s:
+            s.sendall(request)
+            if number % 3:
+                s.recv(1 + number % 300)
+        if number % 50 == 0:
+            worst = max(worst, server.health())
+    end = time.time() + 30
+    while (active := server.stats()["requests_active"]) and time.time() < end:
+        time.sleep(0.1)
+    print(f"#   {arguments.aborts} aborts, worst /health {worst * 1000:.0f} ms, {active} still at work")
+    return active == 0 and worst < 5
+
+
+def memory_is_flat(server, arguments):
+    """As many requests again as before take no memory."""
+    before = server.memory()
+    short_requests(server, arguments)
+    pipelined(server, arguments)
+    after = server.memory()
+    print(f"#   {before} bytes in use, then {after}")
+    return after - before < 1024 * 1024
+
+
 def keys(server, _):
     if not server.key:
         return True
@@ -111,18 +226,44 @@ def keys(server, _):
     return (status(), status(Authorization="Bearer x"), status(Authorization="Bearer " + server.key)) == (401, 401, 200)
 
 
+def start_twin(arguments):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    arguments.base = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen([arguments.twin, f"model={arguments.model}", f"http.port={port}", "run=serve"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if '"event":"ready"' in line:
+            threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()
+            return process
+    raise SystemExit("the twin ended before it was ready")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--base", default="http://127.0.0.1:8080")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--key", default="")
+    parser.add_argument("--aborts", type=int, default=1000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--twin")
+    parser.add_argument("--model")
     arguments = parser.parse_args()
+    process = start_twin(arguments) if arguments.twin else None
     server, failed = Server(arguments.base, arguments.key), 0
-    tests = [short_requests, slow_clients, one_byte_writes, pipelined, deep_json, keys]
-    for number, test in enumerate(tests, 1):
-        good = test(server, arguments.requests)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - http_abuse.{test.__name__}", flush=True)
+    server.twin = process.pid if process else 0
+    tests = [short_requests, slow_clients, one_byte_writes, pipelined, deep_json, large_json, smuggling, half_open,
+             aborts, memory_is_flat, keys]
+    tests = [test for test in tests if arguments.only in test.__name__]
+    try:
+        for number, test in enumerate(tests, 1):
+            good = test(server, arguments)
+            failed += not good
+            print(f"{'ok' if good else 'not ok'} {number} - http_abuse.{test.__name__}", flush=True)
+    finally:
+        if process:
+            process.kill()
     print(f"1..{len(tests)}\n{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

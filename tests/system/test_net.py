@@ -7,11 +7,12 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 
-from harness import PROMPT, Guest, case, check, main
+from harness import MODEL, PROMPT, ROOT, TWIN, Guest, case, check, main, need
 
 CARDS = {"virtio-net-pci": "virtio_net", "e1000e": "e1000e"}
 LEASE = r"net: eth0: 10\.0\.2\.15/24 by DHCP, gateway 10\.0\.2\.2"
@@ -140,6 +141,17 @@ def virtio_serves():
 def e1000e_serves():
     """e1000e: the API server answers through a forwarded port"""
     serves("e1000e")
+
+
+@case
+def abuse():
+    """the twin under abuse: smuggling, slow and vanishing clients, deep JSON, aborts (all of it: make test-net-long)"""
+    need(MODEL, "make model")
+    need(TWIN, "make host")
+    done = subprocess.run([sys.executable, str(ROOT / "tests/system/http_abuse.py"), "--twin", str(TWIN), "--model",
+                           str(MODEL), "--requests", "1280", "--aborts", "20"], capture_output=True, text=True,
+                          timeout=120, check=False)
+    check(done.returncode == 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

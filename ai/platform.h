@@ -26,6 +26,9 @@ class Platform {
   virtual void run_on_workers(void (*task)(void* context, u32 worker), void* context) = 0;
   // Called between the steps of a token so that console and network may run. Returns quickly.
   virtual void breathe() = 0;
+  // What the engine computes from now on, a literal, for who wants to know where time goes; null:
+  // nothing more. A few calls a layer.
+  virtual void operation(const char* /*name*/) {}
   virtual void log(LogLevel level, std::string_view text) = 0;
 
  protected:

@@ -5,6 +5,7 @@
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
+#include "kernel/profile.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
@@ -42,6 +43,7 @@ class KernelPlatform final : public ai::Platform {
     last_breath_ns_ = now;
     sched::yield();
   }
+  void operation(const char* name) override { profile::enter(name); }
   void log(ai::LogLevel level, std::string_view text) override {
     constexpr log::Level kLevels[] = {log::Level::kError, log::Level::kWarn, log::Level::kInfo,
                                       log::Level::kDebug};

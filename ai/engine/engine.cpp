@@ -160,6 +160,7 @@ Result<void> EngineImpl::forward(std::span<const BatchRow> rows, std::span<const
   computing_ = true;
   workspace_->abandoned = false;
   Result<void> done = parts_->model->forward(rows, views, *workspace_, logits);
+  platform_.operation("engine");
   computing_ = false;
   return done;
 }
@@ -206,7 +207,9 @@ Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, Toke
   if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
   if (session.grammar != nullptr && session.grammar->mask(logits) == 0)
     return fail(Errc::kNotFound, "the grammar allows no token here");
+  platform_.operation("sampling");
   TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
+  platform_.operation("engine");
   if (session.logprobs > 0) {
     event.logprob_micro = log_probabilities_->of_micro(token);
     event.top = log_probabilities_->top();

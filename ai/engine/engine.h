@@ -13,7 +13,7 @@
 
 namespace ai {
 
-class ByteSink;  // ai/engine/kv_file.h
+class ByteSink;  // ai/byte_stream.h
 class ByteSource;
 class ChatTemplate;
 class Grammar;
@@ -126,6 +126,15 @@ struct MemoryPlan {
   u64 total() const { return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes; }
 };
 
+// A model that is not loaded, from the beginning of its file.
+struct ModelSummary {
+  ModelInfo info;  // context: as loading would choose it
+  MemoryPlan plan;
+  String tokenizer;   // "gpt2", "llama"
+  bool fits = false;  // within EngineOptions::memory_bytes
+  bool has_template = false;
+};
+
 class Engine {
  public:
   // `file` is a whole GGUF or llama2.c checkpoint in memory that outlives the engine and may be
@@ -137,6 +146,10 @@ class Engine {
                                           Platform& platform, const EngineOptions& options);
   // What load() would take, without touching a weight; refuses what load() would refuse.
   static Result<MemoryPlan> plan_load(std::span<const std::span<Byte>> parts, Platform& platform,
+                                      const EngineOptions& options);
+  // The same, and what it is, from the first bytes of each part, `file_bytes` long as a whole.
+  static Result<ModelSummary> inspect(std::span<const std::span<const Byte>> heads,
+                                      std::span<const u64> file_bytes, Platform& platform,
                                       const EngineOptions& options);
   virtual ~Engine() = default;
 

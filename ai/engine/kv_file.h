@@ -10,27 +10,10 @@
 // another text that used the page before gets into the file.
 #pragma once
 
+#include "ai/byte_stream.h"
 #include "ai/engine/kv_store.h"
 
 namespace ai {
-
-// Bytes that somebody wants, in pieces.
-class ByteSink {
- public:
-  virtual Result<void> write(std::span<const Byte> bytes) = 0;
-
- protected:
-  ~ByteSink() = default;
-};
-
-// Bytes that somebody has, in pieces.
-class ByteSource {
- public:
-  virtual Result<void> read(std::span<Byte> out) = 0;  // all of `out`, or an error
-
- protected:
-  ~ByteSource() = default;
-};
 
 // What the engine that reads must have in common with the one that wrote, and its limits.
 struct KvFileKey {

@@ -20,6 +20,20 @@ struct Opened {
   u32 workers = 1;
 };
 
+// What the metadata say, checked.
+Result<void> read_metadata(Opened& opened, Platform& platform, const EngineOptions& options) {
+  opened.params = TRY(read_hyperparameters(*opened.file));
+  opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
+  if (opened.tokenizer->size() > opened.params.vocabulary) {
+    log(platform, LogLevel::kError, "the tokenizer has {} tokens, the model {}",
+        opened.tokenizer->size(), opened.params.vocabulary);
+    return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
+  }
+  opened.kv_type = options.kv_type;
+  opened.workers = platform.worker_count();
+  return {};
+}
+
 // A GGUF file in parts, or a checkpoint of llama2.c with its tokenizer behind it or as a part.
 Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& options,
                     Llama2cGroups groups) {
@@ -36,21 +50,19 @@ Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& option
   } else {
     opened.file = TRY(GgufFile::parse(views.view(), platform));
   }
-  opened.params = TRY(read_hyperparameters(*opened.file));
-  opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
-  if (opened.tokenizer->size() > opened.params.vocabulary) {
-    log(platform, LogLevel::kError, "the tokenizer has {} tokens, the model {}",
-        opened.tokenizer->size(), opened.params.vocabulary);
-    return fail(Errc::kCorrupt, "the tokenizer has more tokens than the model");
-  }
-  opened.kv_type = options.kv_type;
-  opened.workers = platform.worker_count();
+  TRY(read_metadata(opened, platform, options));
   return opened;
 }
 
-ModelSizes sizes_of(const Opened& opened, Parts parts) {
+u64 bytes_of(Parts parts) {
+  u64 sum = 0;
+  for (std::span<Byte> part : parts) sum += part.size();
+  return sum;
+}
+
+ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   ModelSizes sizes;
-  for (std::span<Byte> part : parts) sizes.weights_bytes += part.size();
+  sizes.weights_bytes = file_bytes;
   sizes.tokenizer_bytes = opened.tokenizer->memory_bytes();
   // Norms and biases are kept a second time, as floats.
   for (const GgufTensor& t : opened.file->tensors())
@@ -118,7 +130,7 @@ Result<void> describe_pooling(const GgufFile& file, ModelInfo& info) {
   return {};
 }
 
-Result<ModelInfo> describe(const Opened& opened, Parts parts) {
+Result<ModelInfo> describe(const Opened& opened, u64 file_bytes) {
   const GgufFile& file = *opened.file;
   const Hyperparameters& p = opened.params;
   ModelInfo info;
@@ -128,7 +140,7 @@ Result<ModelInfo> describe(const Opened& opened, Parts parts) {
   TRY(info.licence.assign(licence));
   TRY(info.architecture.assign(p.name));
   TRY(info.quantization.assign(main_quantization(file)));
-  for (std::span<Byte> part : parts) info.file_bytes += part.size();
+  info.file_bytes = file_bytes;
   for (const GgufTensor& t : file.tensors()) info.parameters += u64{t.view.columns} * t.view.rows;
   info.layers = p.layers;
   info.width = p.width;
@@ -160,8 +172,30 @@ Result<MemoryPlan> Engine::plan_load(Parts parts, Platform& platform,
                                      const EngineOptions& options) {
   Opened opened = TRY(open(parts, platform, options, Llama2cGroups::kDescribe));
   MemoryPlan plan;
-  TRY(choose_sizes(options, sizes_of(opened, parts), platform, plan));
+  TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, plan));
   return plan;
+}
+
+Result<ModelSummary> Engine::inspect(std::span<const std::span<const Byte>> heads,
+                                     std::span<const u64> file_bytes, Platform& platform,
+                                     const EngineOptions& options) {
+  Opened opened;
+  opened.file = TRY(GgufFile::parse_heads(heads, file_bytes, platform));
+  TRY(read_metadata(opened, platform, options));
+  u64 bytes = 0;
+  for (u64 part : file_bytes) bytes += part;
+  ModelSummary summary;
+  summary.info = TRY(describe(opened, bytes));
+  std::string_view kind = TRY(opened.file->get_string("tokenizer.ggml.model", ""));
+  TRY(summary.tokenizer.assign(kind));
+  summary.has_template = opened.file->has("tokenizer.chat_template");
+  Result<EngineSizes> sizes =
+      choose_sizes(options, sizes_of(opened, bytes), platform, summary.plan);
+  summary.fits = sizes.has_value();
+  if (!sizes.has_value() && sizes.error().code != Errc::kOutOfMemory)
+    return std::unexpected(sizes.error());
+  summary.info.context = summary.plan.context;
+  return summary;
 }
 
 Result<base::Owner<Engine>> Engine::load(std::span<Byte> file, Platform& platform,
@@ -174,8 +208,9 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   Opened opened = TRY(open(parts, platform, options, Llama2cGroups::kConvert));
   auto ready = TRY(base::make<EngineParts>());
   ready->kernels = TRY(kernels_by_name(options.kernels, platform.cpu_features()));
-  EngineSizes sizes = TRY(choose_sizes(options, sizes_of(opened, parts), platform, ready->plan));
-  ready->info = TRY(describe(opened, parts));
+  EngineSizes sizes =
+      TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, ready->plan));
+  ready->info = TRY(describe(opened, bytes_of(parts)));
   ready->info.context = sizes.context;
   ready->info.fingerprint = fingerprint_of(opened, sizes.context);
   ready->tokenizer = std::move(opened.tokenizer);

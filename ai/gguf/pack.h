@@ -3,17 +3,10 @@
 // multiples of 64 bytes (ai/gguf/layout.h), so that a booted image maps it and runs.
 #pragma once
 
+#include "ai/byte_stream.h"
 #include "ai/gguf/reader.h"
 
 namespace ai {
-
-class ByteSink {
- public:
-  virtual Result<void> write(std::span<const Byte> bytes) = 0;
-
- protected:
-  ~ByteSink() = default;
-};
 
 // kInvalidArgument unless `parts` are the bytes that `file` was parsed from.
 Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> parts);

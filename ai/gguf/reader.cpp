@@ -72,6 +72,20 @@ Result<base::Owner<GgufFile>> GgufFile::parse_header(Vector<Byte> header,
   return file;
 }
 
+Result<base::Owner<GgufFile>> GgufFile::parse_heads(std::span<const std::span<const Byte>> heads,
+                                                    std::span<const u64> file_bytes,
+                                                    Platform& platform) {
+  if (heads.empty() || heads.size() != file_bytes.size())
+    return fail(Errc::kInvalidArgument, "gguf: no file");
+  auto file = TRY(base::make<GgufFile>(platform));
+  file->part_count_ = static_cast<u32>(heads.size());
+  for (u32 i = 0; i < heads.size(); i++)
+    TRY(file->parse_part(heads[i], {heads[i].data(), file_bytes[i]}, i));
+  TRY(file->sort_tensors());
+  TRY(file->check_overlaps());
+  return file;
+}
+
 bool GgufFile::has_magic(std::span<const Byte> file) {
   return file.size() >= sizeof(u32) && base::load<u32>(file.data()) == kMagic;
 }

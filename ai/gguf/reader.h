@@ -90,6 +90,11 @@ class GgufFile {
   // `data`. For checkpoints of other formats (ai/gguf/llama2c.h); the header is owned.
   static Result<base::Owner<GgufFile>> parse_header(Vector<Byte> header, std::span<const Byte> data,
                                                     Platform& platform);
+  // The same from the beginning of each part, `file_bytes` long as a whole: for questions about a
+  // file that is not in memory. The tensors' views lead to bytes that are not there: never read.
+  static Result<base::Owner<GgufFile>> parse_heads(std::span<const std::span<const Byte>> heads,
+                                                   std::span<const u64> file_bytes,
+                                                   Platform& platform);
   static bool has_magic(std::span<const Byte> file);
 
   // Getters: kNotFound when the key is absent, kCorrupt when its type is another one. Both are

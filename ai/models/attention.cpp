@@ -140,6 +140,7 @@ void Step::norm_heads(const Norm& weights, Rows heads, u32 head_count, u32 head_
 }
 
 void Step::project_qkv(const LayerWeights& w, Rows in) {
+  operation("query, key, value");
   const Hyperparameters& p = params();
   u32 q_width = p.heads * p.key_width, k_width = p.kv_heads * p.key_width;
   Rows k = qkv.from(q_width), v = qkv.from(q_width + k_width);
@@ -162,6 +163,7 @@ void Step::attend(u32 index) {
   const Hyperparameters& p = params();
   Rows k = qkv.from(p.heads * p.key_width);
   if (turns_in(index)) {
+    operation("rope");
     u32 set = sees_window(index) && !model_.rope[1].frequencies.empty() ? 1 : 0;
     turn(qkv, p.heads, p.key_width, 0, set);
     turn(k, p.kv_heads, p.key_width, 0, set);
@@ -177,6 +179,7 @@ bool Step::turns_in(u32 index) const {
 }
 
 void Step::project_attention(const LayerWeights& w, Rows out, bool accumulate) {
+  operation("attention output");
   multiply(mixed, {{w.attention_output, out, accumulate}});
 }
 
@@ -191,6 +194,7 @@ Byte* Step::head_page(u32 index, u32 kv_head, const KvView& view, u32 page) cons
 }
 
 void Step::store(u32 index, Rows keys, Rows values) {
+  operation("kv store");
   const Hyperparameters& p = params();
   for_rows(keys.count, [&](u32 row) {
     u32 position = rows_[row].position;
@@ -206,6 +210,7 @@ void Step::store(u32 index, Rows keys, Rows values) {
 }
 
 void Step::mix(u32 index, Rows queries) {
+  operation("attention");
   // All queries in the order sequence, KV head, row, head: neighbours share their keys.
   u32 count = queries.count * params().heads;
   parallel_ranges(model_.platform, count, 1, [&](u32 first, u32 last, u32 worker) {

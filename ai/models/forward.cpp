@@ -24,6 +24,7 @@ Step::Step(const ModelParts& model, StepWorkspace& workspace, std::span<const Ba
   hidden = rows_at(at.hidden, dense_width(p) * 2);
   gated = rows_at(at.gated, dense_width(p));
   scratch = rows_at(at.scratch, p.scratch_width);
+  operation("rope angles");
   compute_turns();
 }
 
@@ -32,6 +33,7 @@ Rows Step::rows_at(usize offset, usize width) const {
 }
 
 void Step::embed() {
+  operation("embedding");
   const ModelWeights& w = model_.weights;
   float scale = params().embedding_scale;
   for_rows(x.count, [&](u32 row) {
@@ -70,6 +72,7 @@ void layer_norm(const float* in, const Norm& norm, float epsilon, float* out, u3
 }  // namespace
 
 void Step::norm(const Norm& weights, Rows in, Rows out) {
+  operation("norms");
   u32 n = static_cast<u32>(weights.weight.size());
   for_rows(in.count, [&](u32 row) { norm_vector(weights, in[row], out[row], n); });
 }
@@ -84,6 +87,7 @@ void Step::norm_vector(const Norm& weights, const float* in, float* out, u32 n) 
 }
 
 void Step::join(Rows in) {
+  operation("residual sums");
   float scale = params().residual_scale;
   u32 n = params().width;
   for_rows(in.count, [&](u32 row) {
@@ -94,6 +98,7 @@ void Step::join(Rows in) {
 }
 
 bool Step::is_broken() {
+  operation("check for NaN");
   constexpr u32 kExponent = 0x7f800000;  // all ones in infinities and NaNs
   std::atomic<bool> broken = false;
   for_rows(x.count, [&](u32 row) {
@@ -215,19 +220,25 @@ void Step::dense(const Linear& gate, const Linear& up, const Linear& down, Rows 
                  bool accumulate) {
   u32 n = down.weight.columns;
   Rows upper = hidden.from(static_cast<u32>(row_stride(n)));
+  operation("ffn gate and up");
   if (gate.present()) {
     multiply(in, {{gate, hidden}, {up, upper}});
   } else {
     multiply(in, {{up, hidden}});
     upper = up.weight.rows == n ? Rows{at<float>(layout().ones), 0, hidden.count} : hidden.from(n);
   }
+  operation("ffn activation");
   activate(hidden, upper, gated, n);
+  operation("ffn down");
   multiply(gated, {{down, out, accumulate}});
 }
 
 void Step::feed_forward(u32 index, Rows in, Rows out, bool accumulate) {
   const LayerWeights& w = layer(index);
-  if (w.router.present()) return experts(w, in, out, accumulate);
+  if (w.router.present()) {
+    operation("experts");
+    return experts(w, in, out, accumulate);
+  }
   dense(w, in, out, accumulate);
 }
 

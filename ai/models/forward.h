@@ -157,6 +157,7 @@ class Step {
   void run(std::span<const Product> products);
 
   const WorkspaceLayout& layout() const { return workspace_.layout; }
+  void operation(const char* name) const { model_.platform.operation(name); }
   template <class T>
   T* at(usize offset) const {
     return reinterpret_cast<T*>(workspace_.memory.data() + offset);

@@ -230,6 +230,7 @@ Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
       log(m_.platform, LogLevel::kError, "model: layer {} gave a number that is not finite", layer);
       return fail(Errc::kCorrupt, "model: a layer gave a number that is not finite");
     }
+    step.operation("other threads");
     m_.platform.breathe();
     if (workspace.abandoned) return fail(Errc::kCancelled, "model: nobody waits for the step");
   }
@@ -238,6 +239,7 @@ Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
 
 // The final norm of the rows that want a result, moved together.
 Rows LoadedModel::norm_wanted(Step& step) {
+  step.operation("output matrix");
   Rows chosen = step.normed;
   chosen.count = 0;
   for (u32 row = 0; row < step.batch().size(); row++) {

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 
@@ -26,6 +28,19 @@ std::map<Byte*, Run>& runs() {
 u64 bytes_of_system(int name) {
   long pages = sysconf(name);
   return pages > 0 ? static_cast<u64>(pages) * kPageBytes : 0;
+}
+
+// What a process may have, page cache that the host would give up included; without such a line
+// what is free at this moment.
+u64 available_bytes() {
+  u64 kib = 0;
+  if (FILE* file = std::fopen("/proc/meminfo", "r"); file != nullptr) {
+    char line[128];
+    while (kib == 0 && std::fgets(line, sizeof line, file) != nullptr)
+      if (std::strncmp(line, "MemAvailable:", 13) == 0) kib = std::strtoull(line + 13, nullptr, 10);
+    std::fclose(file);
+  }
+  return kib != 0 ? kib * kKiB / kPageBytes * kPageBytes : bytes_of_system(_SC_AVPHYS_PAGES);
 }
 
 }  // namespace
@@ -77,7 +92,7 @@ Usage usage() {
     ours += run.bytes;
   }
   u64& free = u.bytes[static_cast<usize>(Purpose::kFree)];
-  free = std::min(bytes_of_system(_SC_AVPHYS_PAGES), u.total - std::min(ours, u.total));
+  free = std::min(available_bytes(), u.total - std::min(ours, u.total));
   u.bytes[static_cast<usize>(Purpose::kFirmware)] = u.total - std::min(ours + free, u.total);
   return u;
 }

@@ -228,6 +228,10 @@ void set_stall_limit(u64 ns) {
   stall_ns.store(ns);
 }
 
+u64 stall_limit() {
+  return stall_ns.load();
+}
+
 WorkerCounters worker_counters() {
   WorkerCounters c{.steps = steps.load(), .stalls = stalls.load(), .wait_ns = barrier_ns};
   for (u32 w = 1; w < workers; w++) c.sleeps += slots[w].sleeps;

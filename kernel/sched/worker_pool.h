@@ -17,6 +17,7 @@ u32 worker_count();
 void run_on_workers(void (*task)(void* context, u32 worker), void* context);
 
 void set_stall_limit(u64 ns);  // 0 = no watchdog; 5 s at the start
+u64 stall_limit();
 
 struct WorkerCounters {
   u64 steps = 0;    // run_on_workers calls

@@ -59,6 +59,14 @@ struct Cpu {
 inline void init_boot_cpu(BootInfo&) {}
 inline void init_platform(const BootInfo&) {}
 
+// Temperature and clock are the host's business.
+struct CpuHealth {
+  u32 celsius = 0, megahertz = 0;  // 0 = not readable
+};
+inline CpuHealth read_health(const CpuHealth&) {
+  return {};
+}
+
 void describe_cpu(base::Writer& out);  // a row a property, for the `cpu` command
 
 }  // namespace arch

@@ -105,6 +105,14 @@ inline CpuLocal& this_cpu() {
   for (;;) asm volatile("cli; hlt" : : : "memory");
 }
 
+// How the calling CPU is, as far as it says so.
+struct CpuHealth {
+  u32 celsius = 0, megahertz = 0;  // 0 = not readable
+  u64 actual = 0, nominal = 0;     // counters that the next call goes on from
+};
+// The clock is the mean since `before`, which an earlier call returned.
+CpuHealth read_health(const CpuHealth& before);
+
 // A row a CPU property for the `cpu` command: brand, family, caches, modes.
 void describe_cpu(base::Writer& out);
 

@@ -18,7 +18,7 @@ constexpr std::string_view kDefaultPrompt = "Once upon a time";
 Result<void> run_talk(const Arguments& arguments, base::Writer&) {
   if (!arguments.raw.empty()) {
     ModelFile file = TRY(find_model(arguments.words[1]));
-    TRY(engine_service().load(file));
+    TRY(engine_service().load(file, &io()));
   }
   auto talk = TRY(base::make<Talk>(io(), conversation()));
   return talk->run();
@@ -64,30 +64,39 @@ struct LlmArguments {
   bool special = false;  // "<|im_end|>" in the prompt is the token
 };
 
+// `llm [OPTION ...] WORD ... [N]`: a number behind the words is N, quotes or not.
 Result<LlmArguments> parse_llm(const Arguments& arguments) {
   LlmArguments parsed;
-  bool have_prompt = false;
-  std::span<const std::string_view> words = arguments.words.subspan(1);
-  for (usize i = 0; i < words.size(); i++) {
-    if (words[i] == "--json") {
+  bool from_file = false;
+  Vector<std::string_view> words;
+  std::span<const std::string_view> given = arguments.words.subspan(1);
+  for (usize i = 0; i < given.size(); i++) {
+    if (given[i] == "--json") {
       parsed.json = true;
-    } else if (words[i] == "--special") {
+    } else if (given[i] == "--special") {
       parsed.special = true;
-    } else if (words[i] == "--file") {
-      if (++i == words.size()) return fail(Errc::kInvalidArgument, "--file PATH");
-      parsed.prompt = TRY(fs::read_text(words[i], 4 * kMiB));
-      parsed.special = have_prompt = true;
-    } else if (Result<u64> number = parse_number(words[i]); have_prompt && number.has_value()) {
-      if (*number > ~u32{0}) return fail(Errc::kOutOfRange, "too many tokens");
-      parsed.tokens = static_cast<u32>(*number);
-    } else if (!have_prompt) {
-      TRY(parsed.prompt.assign(words[i]));
-      have_prompt = true;
+    } else if (given[i] == "--file") {
+      if (++i == given.size()) return fail(Errc::kInvalidArgument, "--file PATH");
+      parsed.prompt = TRY(fs::read_text(given[i], 4 * kMiB));
+      parsed.special = from_file = true;
     } else {
-      return fail(Errc::kInvalidArgument, "quote a prompt of several words: llm \"a b c\" 64");
+      TRY(words.push_back(given[i]));
     }
   }
-  if (!have_prompt) TRY(parsed.prompt.assign(kDefaultPrompt));
+  Result<u64> number = words.empty() ? Result<u64>(kDefaultTokens) : parse_number(words.back());
+  bool counted = number.has_value() && words.size() >= (from_file ? 1 : 2);
+  if (counted) {
+    if (*number > ~u32{0}) return fail(Errc::kOutOfRange, "too many tokens");
+    parsed.tokens = static_cast<u32>(*number);
+    words.pop_back();
+  }
+  if (from_file && !words.empty())
+    return fail(Errc::kInvalidArgument, "the prompt is the file's: llm --file PATH [N]");
+  for (usize i = 0; i < words.size(); i++) {
+    if (i > 0) TRY(parsed.prompt.push_back(' '));
+    TRY(parsed.prompt.append(words[i]));
+  }
+  if (!from_file && words.empty()) TRY(parsed.prompt.assign(kDefaultPrompt));
   return parsed;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about models: models, model info/load/switch/unload.
+// Commands about models: models, model info/load/switch/unload/verify.
 #include "console/command.h"
 #include "console/engine_service.h"
+#include "console/io.h"
+#include "console/model_check.h"
 #include "console/perf_log.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
@@ -13,6 +15,34 @@ base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
 }
 
+// "no: 812.0 MiB more are needed": of what is free now.
+void print_fit(const EngineService::Summary& summary, base::Writer& out) {
+  u64 free = mm::usage().of(mm::Purpose::kFree);
+  if (summary.needed_bytes == 0) return out.write("loaded");
+  if (summary.model.fits && summary.needed_bytes <= free) return out.write("fits");
+  u64 missing = summary.needed_bytes - std::min(free, summary.needed_bytes);
+  base::format_to(out, "too large: {} MiB more needed", mebibytes(std::max(missing, u64{kMiB})));
+}
+
+// One line of facts, one that tells where it lies: 80 columns do.
+void print_row(const ModelFile& file, bool active, base::Writer& out) {
+  Result<EngineService::Summary> summary = engine_service().inspect(file);
+  base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
+  if (summary.has_value()) {
+    const ai::ModelInfo& info = summary->model.info;
+    base::format_to(out, "{}, {} million parameters, {}, {} MiB, context {}, {}, ",
+                    info.architecture, base::ratio(info.parameters, 1'000'000, 1),
+                    info.quantization, mebibytes(file.bytes), info.context,
+                    trust_name(trust_of(file)));
+    print_fit(*summary, out);
+  } else {
+    base::format_to(out, "{} MiB, cannot be used: {}", mebibytes(file.bytes), summary.error());
+  }
+  base::format_to(out, "\n    {}", file.path);
+  if (file.parts > 1) base::format_to(out, " ({} parts)", file.parts);
+  out.write("\n");
+}
+
 Result<void> run_models(const Arguments&, base::Writer& out) {
   Vector<ModelFile> models = TRY(find_models());
   EngineService& service = engine_service();
@@ -20,20 +50,9 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
   for (const ModelFile& file : models) {
     bool active = service.loaded() && service.file().path.view() == file.path.view();
     listed = listed || active;
-    base::format_to(out, "{} {:<40} {:>9} MiB  {}", active ? '*' : ' ', file.name,
-                    mebibytes(file.bytes), file.path);
-    if (file.parts > 1) base::format_to(out, " ({} parts)", file.parts);
-    Result<ai::MemoryPlan> plan = service.plan(file);
-    if (plan.has_value()) {
-      base::format_to(out, "  context {}\n", plan->context);
-    } else {
-      base::format_to(out, "  {}\n", plan.error());
-    }
+    print_row(file, active, out);
   }
-  if (service.loaded() && !listed) {
-    base::format_to(out, "* {:<40} {:>9} MiB  {}\n", service.file().name,
-                    mebibytes(service.file().bytes), service.file().path);
-  }
+  if (service.loaded() && !listed) print_row(service.file(), true, out);
   if (models.empty() && !service.loaded())
     out.write("no model was found; help models tells where\n");
   return {};
@@ -49,20 +68,23 @@ void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
                   plan.total());
 }
 
-void print_loaded(EngineService& service, base::Writer& out) {
-  const ai::Engine& engine = service.engine();
-  const ai::ModelInfo& info = engine.info();
-  base::format_to(out, "{} ({})\n", info.name, service.file().path);
+void print_facts(const ModelFile& file, const EngineService::Summary& summary, base::Writer& out) {
+  const ai::ModelInfo& info = summary.model.info;
+  base::format_to(out, "{} ({}, {} MiB)\n", info.name, file.path, mebibytes(file.bytes));
   base::format_to(out, "  architecture  {}, {} layers, {} wide, {} heads, {} of them for keys\n",
                   info.architecture, info.layers, info.width, info.heads, info.kv_heads);
   base::format_to(out, "  parameters    {} million, {}\n",
                   base::ratio(info.parameters, 1'000'000, 1), info.quantization);
-  base::format_to(out, "  vocabulary    {} tokens, trained for a context of {}\n", info.vocabulary,
-                  info.trained_context);
+  base::format_to(out, "  tokenizer     {}, {} tokens\n", summary.model.tokenizer, info.vocabulary);
+  base::format_to(out, "  template      {}\n",
+                  summary.model.has_template ? "its own" : "none: plain lines");
+  base::format_to(out, "  trained for   a context of {} tokens\n", info.trained_context);
   base::format_to(out, "  licence       {}\n",
                   info.licence.empty() ? "not stated" : info.licence.view());
-  base::format_to(out, "  template      {}\n",
-                  engine.chat_template() != nullptr ? "its own" : "none: plain lines");
+  base::format_to(out, "  hash          {}\n", trust_name(trust_of(file)));
+}
+
+void print_loaded(const EngineService& service, const ai::Engine& engine, base::Writer& out) {
   base::format_to(out, "  kernels       {}, {} threads\n", engine.kernels_name(),
                   sched::worker_count());
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
@@ -70,18 +92,50 @@ void print_loaded(EngineService& service, base::Writer& out) {
   base::format_to(out, "  loaded in     {} ms\n", milliseconds(service.load_ns()));
 }
 
+// The model of that name; without one the loaded one, or what would be loaded.
+Result<ModelFile> wanted_model(std::string_view name) {
+  EngineService& service = engine_service();
+  if (!name.empty()) {
+    bool loaded = service.loaded() && service.file().name.view() == name;
+    return loaded ? service.file().clone() : find_model(name);
+  }
+  TRY(service.load_default());
+  return service.file().clone();
+}
+
 Result<void> info_of(std::string_view name, base::Writer& out) {
   EngineService& service = engine_service();
-  if (name.empty() || (service.loaded() && service.file().name.view() == name)) {
-    TRY(service.load_default());
-    print_loaded(service, out);
+  ModelFile file = TRY(wanted_model(name));
+  EngineService::Summary summary = TRY(service.inspect(file));
+  print_facts(file, summary, out);
+  if (service.loaded() && service.file().path.view() == file.path.view()) {
+    print_loaded(service, service.engine(), out);
     print_plan(service.engine().plan(), out);
     return {};
   }
-  ModelFile file = TRY(find_model(name));
-  ai::MemoryPlan plan = TRY(service.plan(file));
-  base::format_to(out, "{} ({}), not loaded; loading would take\n", file.name, file.path);
-  print_plan(plan, out);
+  out.write("  not loaded: ");
+  print_fit(summary, out);
+  out.write(summary.in_place ? "; loading would take, the weights being there already\n"
+                             : "; loading would take\n");
+  print_plan(summary.model.plan, out);
+  return {};
+}
+
+Result<void> verify(std::string_view name, base::Writer& out) {
+  ModelFile file = TRY(wanted_model(name));
+  ModelDigest digest = TRY(verify_model(file, io()));
+  base::format_to(out, "{}  {}\n", digest.hex, file.path);
+  if (file.parts > 1) base::format_to(out, "(part 1 of {}; all were compared)\n", file.parts);
+  if (digest.trust == Trust::kNoHash) {
+    out.write("unverified: no manifest has the hash of this model\n");
+    return {};
+  }
+  base::format_to(out, "{}\n",
+                  digest.trust == Trust::kRight
+                      ? "verified: these are the bytes of the image's manifest"
+                      : "NOT the bytes of the image's manifest");
+  if (digest.trust == Trust::kWrong)
+    return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
   return {};
 }
 
@@ -92,7 +146,7 @@ Result<void> load(std::string_view name, base::Writer& out) {
   } else {
     ModelFile file = TRY(find_model(name));
     base::format_to(out, "loading {}, {} MiB\n", file.name, mebibytes(file.bytes));
-    TRY(service.load(file));
+    TRY(service.load(file, &io()));
   }
   base::format_to(out, "{} is ready: {} ms, context {}, kernels {}\n", service.engine().info().name,
                   milliseconds(service.load_ns()), service.engine().info().context,
@@ -110,14 +164,15 @@ struct Verb {
   const char* name;
   Result<void> (*run)(std::string_view name, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {{"info", info_of}, {"load", load}, {"switch", load}, {"unload", unload}};
+constexpr Verb kVerbs[] = {
+    {"info", info_of}, {"load", load}, {"switch", load}, {"unload", unload}, {"verify", verify}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
   std::string_view name = arguments.words.size() > 2 ? arguments.words[2] : "";
   for (const Verb& row : kVerbs)
     if (verb == row.name) return row.run(name, out);
-  return fail(Errc::kInvalidArgument, "model info|load|switch|unload [NAME]");
+  return fail(Errc::kInvalidArgument, "model info|load|switch|unload|verify [NAME]");
 }
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
@@ -128,15 +183,17 @@ void complete_verb(std::string_view word, void (*add)(void*, std::string_view), 
 constexpr Command kModels{
     "models", "models", "the models that can be used", run_models,
     "Looks at the boot modules, then at /models and the root of every disk. * marks the one that\n"
-    "answers. A model file also loads by its path: model load /disk0/x.gguf (in the hosted twin\n"
-    "any path of the host)."};
+    "answers. Context: as it would be loaded. Hash: whether `model verify` has found the bytes of\n"
+    "the image's manifest. A model file also loads by its path: model load /disk0/x.gguf (in the\n"
+    "hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
-    "model [info|load|switch|unload] [NAME]",
+    "model [info|load|switch|unload|verify] [NAME]",
     "one model: what it is, loading, switching",
     run_model,
-    "info tells the byte plan, of a model that is not loaded too. load and switch serve running\n"
-    "requests first; the old model stays until the new one works.",
+    "info tells what it is and the byte plan, of a model that is not loaded too. load and switch\n"
+    "serve running requests first; the old model stays until the new one works. verify compares\n"
+    "the SHA-256 with the manifest of the boot image, of a loaded model as it lies in memory.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

@@ -5,6 +5,8 @@
 #include "console/command.h"
 #include "console/engine_service.h"
 #include "console/perf_log.h"
+#include "console/profile_command.h"
+#include "console/talk.h"
 #include "kernel/arch_contract.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/worker_pool.h"
@@ -14,11 +16,24 @@
 namespace console {
 namespace {
 
+constexpr const char* kPerfUsage = "perf [trace|profile [SECONDS]|boot|mem|reset]";
+
 Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
   std::string_view what = arguments.words.size() > 1 ? arguments.words[1] : "";
   if (what == "boot") {
     trace::boot_chart(out);
     return {};
+  }
+  if (what == "trace") {
+    perf_log().print_trace(out);
+    return {};
+  }
+  if (what == "profile") {
+    constexpr u64 kDefaultSeconds = 5, kMostSeconds = 3600;
+    u64 seconds =
+        arguments.words.size() > 2 ? TRY(parse_number(arguments.words[2])) : kDefaultSeconds;
+    if (seconds > kMostSeconds) return fail(Errc::kOutOfRange, "an hour at most");
+    return profile_engine(seconds, out);
   }
   if (what == "mem") {
     mm::print_usage(out);
@@ -28,7 +43,7 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
     perf_log().reset();
     return {};
   }
-  if (!what.empty()) return fail(Errc::kInvalidArgument, "perf, perf boot, perf mem or perf reset");
+  if (!what.empty()) return fail(Errc::kInvalidArgument, kPerfUsage);
   perf_log().print(out);
   EngineService& service = engine_service();
   if (!service.loaded()) return {};
@@ -41,7 +56,7 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
 }
 
 void complete_perf(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  for (std::string_view word : {"boot", "mem", "reset"}) add(context, word);
+  for (std::string_view word : {"boot", "mem", "profile", "reset", "trace"}) add(context, word);
 }
 
 void write_uptime(base::Writer& out, u64 seconds) {
@@ -70,14 +85,17 @@ Result<void> run_status(const Arguments&, base::Writer& out) {
   return {};
 }
 
-constexpr Command kPerf{"perf",
-                        "perf [boot|mem|reset]",
-                        "how fast the answers were",
-                        run_perf,
-                        "The last answer and the sums since boot. boot: the chart of the boot.\n"
-                        "mem: memory by purpose. reset: starts the sums again.",
-                        false,
-                        complete_perf};
+constexpr Command kPerf{
+    "perf",
+    kPerfUsage,
+    "how fast the answers were",
+    run_perf,
+    "The last answer and the sums since boot.\n"
+    "trace: the last answer event by event, CSV; every figure follows from it.\n"
+    "profile: works for SECONDS (5) and tells which operation took how long.\n"
+    "boot: the chart of the boot. mem: memory by purpose. reset: starts the sums again.",
+    false,
+    complete_perf};
 constexpr Command kStatus{"status", "status", "the machine in a few lines", run_status};
 CONSOLE_COMMAND(kPerf);
 CONSOLE_COMMAND(kStatus);

@@ -2,7 +2,13 @@
 // Loading, switching and stepping of the one engine.
 #include "console/engine_service.h"
 
+#include <atomic>
+
+#include "ai/gguf/original.h"
+#include "console/io.h"
+#include "console/model_check.h"
 #include "kernel/ai_platform.h"
+#include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -26,6 +32,8 @@ constexpr Option kChunk{
     "chunk", OptionKind::kNumber, "256", "1..8192", "prompt tokens read in one step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
                           "the table of compute kernels; 'reference' is the slow truth"};
+constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
+                         "compares a model's SHA-256 with the manifest's before it is loaded"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
                             "guesses tokens from the text: the same bytes, sooner"};
 KERNEL_OPTION(kModel);
@@ -34,7 +42,10 @@ KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);
 KERNEL_OPTION(kChunk);
 KERNEL_OPTION(kKernels);
+KERNEL_OPTION(kVerify);
 KERNEL_OPTION(kSpeculate);
+
+constexpr u64 kSpareBytes = 16 * kMiB;  // of free memory that an engine leaves to the others
 
 bool is_boot_module(const ModelFile& file) {
   return file.path.view().starts_with("/boot/");
@@ -50,8 +61,12 @@ const char* kernels_option() {
   return name;
 }
 
-ai::EngineOptions engine_options() {
+// `taken` bytes of what is free now are for the model's file.
+ai::EngineOptions engine_options(u64 taken = 0) {
   ai::EngineOptions chosen;
+  u64 free = mm::usage().of(mm::Purpose::kFree);
+  // 0 would mean no limit.
+  chosen.memory_bytes = free > taken + kSpareBytes ? free - taken - kSpareBytes : 1;
   chosen.context = static_cast<u32>(options::number(kContext));
   chosen.max_requests = static_cast<u32>(options::number(kRequests));
   chosen.kv_type = options::text(kKv) == "q8" ? ai::KvType::kQ8 : ai::KvType::kF16;
@@ -61,20 +76,123 @@ ai::EngineOptions engine_options() {
   return chosen;
 }
 
-Result<Vector<fs::FileImage>> load_images(const ModelFile& file) {
-  Vector<fs::FileImage> images;
+Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io) {
+  Vector<ModelImage> images;
+  Progress progress(io, "loading", "MiB", kMiB);
+  u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    fs::FileImage image = TRY(fs::FileImage::load(path.view(), mm::Purpose::kWeights));
+    ModelImage image = TRY(ModelImage::load(path.view(), {before, file.bytes, io, &progress}));
+    before += image.bytes().size();
+    if (options::flag(kVerify)) TRY(verify_bytes(path.view(), image.bytes()));
     TRY(images.push_back(std::move(image)));
   }
   return images;
 }
 
-Result<Vector<std::span<Byte>>> spans_of(const Vector<fs::FileImage>& images) {
-  Vector<std::span<Byte>> spans;
-  for (const fs::FileImage& image : images) TRY(spans.push_back(image.bytes()));
+template <class T>
+Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
+  Vector<std::span<T>> spans;
+  for (const ModelImage& image : images) TRY(spans.push_back(image.bytes()));
   return spans;
+}
+
+// The engine's platform without its log: for questions that may be asked again with more bytes.
+class QuietPlatform final : public ai::Platform {
+ public:
+  Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override {
+    return ai_platform().allocate_pages(bytes, purpose);
+  }
+  void free_pages(std::span<Byte> pages) override { ai_platform().free_pages(pages); }
+  u64 now_ns() override { return ai_platform().now_ns(); }
+  CpuFeatures cpu_features() override { return ai_platform().cpu_features(); }
+  u32 worker_count() override { return ai_platform().worker_count(); }
+  void run_on_workers(void (*task)(void* context, u32 worker), void* context) override {
+    ai_platform().run_on_workers(task, context);
+  }
+  void breathe() override { ai_platform().breathe(); }
+  void log(ai::LogLevel, std::string_view) override {}
+};
+
+// FNV-1a over words instead of bytes: a changed bit changes the product.
+u64 mix_words(std::span<const Byte> bytes, u64 seed) {
+  u64 hash = 0xcbf29ce484222325 ^ seed;
+  usize at = 0;
+  for (; at + sizeof(u64) <= bytes.size(); at += sizeof(u64))
+    hash = (hash ^ base::load<u64>(bytes.data() + at)) * 0x100000001b3;
+  for (; at < bytes.size(); at++) hash = (hash ^ bytes[at]) * 0x100000001b3;
+  return hash;
+}
+
+// From the first `limit` bytes of each part; kCorrupt when they are too few.
+Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
+                                       const ai::EngineOptions& options) {
+  Vector<Vector<Byte>> heads;
+  Vector<std::span<const Byte>> spans;
+  Vector<u64> sizes;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    auto part = TRY(fs::open(path.view()));
+    TRY(sizes.push_back(part->size()));
+    TRY(heads.push_back(TRY(read_head(*part, limit))));
+  }
+  for (const Vector<Byte>& head : heads) TRY(spans.push_back(head.view()));
+  QuietPlatform quiet;
+  return ai::Engine::inspect(spans.view(), sizes.view(), quiet, options);
+}
+
+// A checkpoint of llama2.c says little about itself, and nothing without its tokenizer: all of it
+// is read, small as they are.
+Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
+                                            const ai::EngineOptions& options) {
+  constexpr u64 kMostBytes = 256 * kMiB;
+  if (file.bytes > kMostBytes && !is_boot_module(file))
+    return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
+  Vector<ModelImage> images = TRY(load_images(file, nullptr));
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
+  ai::ModelSummary summary;
+  summary.plan = TRY(ai::Engine::plan_load(spans.view(), ai_platform(), options));
+  summary.fits = true;
+  summary.info.context = summary.plan.context;
+  summary.info.file_bytes = file.bytes;
+  TRY(summary.info.name.assign(file.name.view()));
+  TRY(summary.info.architecture.assign("llama2.c"));
+  TRY(summary.info.quantization.assign("F32"));
+  TRY(summary.tokenizer.assign("llama"));
+  return summary;
+}
+
+// A head of 1 MiB holds most vocabularies; the longest known takes 20.
+Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOptions& options) {
+  auto first = TRY(fs::open(file.path.view()));
+  Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
+  if (!ai::GgufFile::has_magic(magic.view())) return inspect_checkpoint(file, options);
+  for (usize limit : {kMiB, 8 * kMiB}) {
+    Result<ai::ModelSummary> model = inspect_heads(file, limit, options);
+    if (model.has_value() || limit >= file.bytes) return model;
+  }
+  return inspect_heads(file, 64 * kMiB, options);
+}
+
+// Of a loaded model whose disk is gone.
+Result<EngineService::Summary> summary_of(const ai::Engine& engine) {
+  EngineService::Summary summary;
+  const ai::ModelInfo& from = engine.info();
+  ai::ModelInfo& info = summary.model.info;
+  TRY(info.name.assign(from.name.view()));
+  TRY(info.architecture.assign(from.architecture.view()));
+  TRY(info.quantization.assign(from.quantization.view()));
+  TRY(info.licence.assign(from.licence.view()));
+  info.parameters = from.parameters, info.file_bytes = from.file_bytes;
+  info.layers = from.layers, info.width = from.width;
+  info.heads = from.heads, info.kv_heads = from.kv_heads;
+  info.vocabulary = from.vocabulary;
+  info.trained_context = from.trained_context, info.context = from.context;
+  summary.model.plan = engine.plan();
+  summary.model.has_template = engine.chat_template() != nullptr;
+  summary.model.fits = true;
+  TRY(summary.model.tokenizer.assign("its own"));
+  return summary;
 }
 
 }  // namespace
@@ -93,28 +211,76 @@ u64 EngineService::load_ns() const {
   return active_ == nullptr ? 0 : active_->load_ns;
 }
 
-Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& file) {
+Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& file, Io* io) {
   auto loaded = TRY(base::make<Loaded>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  loaded->images = TRY(load_images(file));
-  Vector<std::span<Byte>> spans = TRY(spans_of(loaded->images));
+  loaded->images = TRY(load_images(file, io));
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
   loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), engine_options()));
   loaded->load_ns = timing::now_ns() - start;
   return loaded;
 }
 
-Result<ai::MemoryPlan> EngineService::plan(const ModelFile& file) {
-  if (active_ != nullptr && active_->file.path.view() == file.path.view())
-    return active_->engine->plan();
-  for (const base::Owner<Loaded>& kept : kept_)
-    if (kept->file.path.view() == file.path.view()) return kept->engine->plan();
-  auto first = TRY(fs::open(file.path.view()));
-  if (!first->map().has_value())
-    return fail(Errc::kUnsupported, "on a disk: planned when it is loaded");
-  Vector<fs::FileImage> images = TRY(load_images(file));
-  Vector<std::span<Byte>> spans = TRY(spans_of(images));
-  return ai::Engine::plan_load(spans.view(), ai_platform(), engine_options());
+EngineService::Loaded* EngineService::find_loaded(const ModelFile& file) {
+  if (active_ != nullptr && active_->file.path.view() == file.path.view()) return active_.get();
+  for (base::Owner<Loaded>& kept : kept_)
+    if (kept->file.path.view() == file.path.view()) return kept.get();
+  return nullptr;
+}
+
+Result<EngineService::Summary> EngineService::inspect(const ModelFile& file) {
+  Summary summary;
+  Loaded* loaded = find_loaded(file);
+  if (loaded != nullptr && !fs::stat(file.path.view()).has_value())
+    return summary_of(*loaded->engine);
+  summary.in_place = is_boot_module(file);
+  u64 read = summary.in_place ? 0 : file.bytes;
+  Result<ai::ModelSummary> model = inspect_file(file, engine_options(read));
+  if (!model.has_value()) return std::unexpected(model.error());
+  summary.model = std::move(*model);
+  const ai::MemoryPlan& plan = summary.model.plan;
+  u64 file_bytes = summary.in_place ? plan.weights_bytes : 0;
+  if (loaded == nullptr) summary.needed_bytes = plan.total() - file_bytes;
+  return summary;
+}
+
+Result<void> EngineService::write_original(const ModelFile& file, u32 index, ai::ByteSink& out) {
+  Loaded* loaded = find_loaded(file);
+  if (loaded == nullptr || index >= loaded->images.size())
+    return fail(Errc::kNotFound, "this model is not loaded");
+  Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(loaded->images));
+  if (!ai::GgufFile::has_magic(spans[0]))
+    return fail(Errc::kUnsupported, "only GGUF models are compared once they are loaded");
+  auto gguf = TRY(ai::GgufFile::parse(spans.view(), ai_platform()));
+  return ai::write_original(*gguf, spans[index], index, ai_platform(), out);
+}
+
+u64 EngineService::weights_checksum() {
+  if (active_ == nullptr) return 0;
+  std::atomic<u64> sum{0};
+  for (const ModelImage& image : active_->images) {
+    std::span<const Byte> bytes = image.bytes();
+    u32 pieces = static_cast<u32>((bytes.size() + kMiB - 1) / kMiB);
+    ai::parallel_ranges(ai_platform(), pieces, 1, [&](u32 first, u32 last, u32) {
+      for (u32 i = first; i < last; i++) {
+        std::span<const Byte> piece = bytes.subspan(usize{i} * kMiB);
+        // Each piece by itself, its place mixed in: which worker takes it does not matter.
+        sum.fetch_add(mix_words(piece.first(std::min(piece.size(), kMiB)), i + 1),
+                      std::memory_order_relaxed);
+      }
+    });
+  }
+  return sum.load();
+}
+
+Result<void> EngineService::flip_weight_bit() {
+  if (active_ == nullptr || active_->images.empty())
+    return fail(Errc::kNotFound, "no model file is in memory");
+  std::span<Byte> bytes = active_->images[0].bytes();
+  // In the middle lie matrices of a middle layer, the vocabulary and the norms elsewhere.
+  bytes[bytes.size() / 2] ^= 0x10;
+  return {};
 }
 
 // Serves what runs to its end; new requests wait with their owners meanwhile.
@@ -142,7 +308,7 @@ void EngineService::activate(base::Owner<Loaded> loaded) {
   active_ = std::move(loaded);
 }
 
-Result<void> EngineService::load(const ModelFile& file) {
+Result<void> EngineService::load(const ModelFile& file, Io* io) {
   if (changing_) return fail(Errc::kBusy, "another model is being loaded");
   if (active_ != nullptr && active_->file.path.view() == file.path.view()) return {};
   for (usize i = 0; i < kept_.size(); i++) {
@@ -153,7 +319,7 @@ Result<void> EngineService::load(const ModelFile& file) {
     return {};
   }
   changing_ = true;
-  Result<base::Owner<Loaded>> loaded = open(file);
+  Result<base::Owner<Loaded>> loaded = open(file, io);
   changing_ = false;
   if (!loaded.has_value()) return std::unexpected(loaded.error());
   activate(std::move(*loaded));
@@ -170,10 +336,10 @@ Result<void> EngineService::unload() {
 
 Result<void> EngineService::load_default() {
   if (active_ != nullptr) return {};
-  if (options::given(kModel)) return load(TRY(find_model(options::text(kModel))));
+  if (options::given(kModel)) return load(TRY(find_model(options::text(kModel))), &io());
   Vector<ModelFile> models = TRY(find_models());
   if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
-  return load(models[0]);
+  return load(models[0], &io());
 }
 
 bool EngineService::step() {

@@ -6,16 +6,18 @@
 #pragma once
 
 #include "ai/engine/engine.h"
+#include "ai/gguf/pack.h"
+#include "console/model_image.h"
 #include "console/model_store.h"
-#include "kernel/fs/file_system.h"
 
 namespace console {
 
 class EngineService {
  public:
   // Loads and then replaces: the old model serves until the new one works, and stays when it does
-  // not. Running requests are served to their end first.
-  Result<void> load(const ModelFile& file);
+  // not. Running requests are served to their end first. `io` shows how far reading is, and Ctrl-C
+  // there stops it (kCancelled); null: nobody watches.
+  Result<void> load(const ModelFile& file, Io* io = nullptr);
   Result<void> unload();
   // The model of the option model=, or the first one found; nothing when one is loaded.
   Result<void> load_default();
@@ -34,8 +36,21 @@ class EngineService {
   bool claim();
   void release() { stepping_ = false; }
 
-  // What loading would take, without loading.
-  Result<ai::MemoryPlan> plan(const ModelFile& file);
+  // What a model is and what loading it would take, without loading.
+  struct Summary {
+    ai::ModelSummary model;
+    u64 needed_bytes = 0;   // beside what it has already; 0 when it is loaded
+    bool in_place = false;  // a boot module: its bytes are in memory
+  };
+  Result<Summary> inspect(const ModelFile& file);
+  // Part `index` of a loaded model's file as it was before loading rearranged it. kNotFound: it is
+  // not loaded.
+  Result<void> write_original(const ModelFile& file, u32 index, ai::ByteSink& out);
+  // Over all bytes of the loaded model as they lie in memory, on all workers; the same until a bit
+  // changes. 0 when there are none.
+  u64 weights_checksum();
+  // For tests of those checks: turns one bit of a weight, or back.
+  Result<void> flip_weight_bit();
 
   // Puts an engine in that something else made: tests.
   void adopt(ModelFile file, base::Owner<ai::Engine> engine);
@@ -43,11 +58,12 @@ class EngineService {
  private:
   struct Loaded {
     ModelFile file;
-    Vector<fs::FileImage> images;  // outlive the engine: declared before it
+    Vector<ModelImage> images;  // outlive the engine: declared before it
     base::Owner<ai::Engine> engine;
     u64 load_ns = 0;
   };
-  static Result<base::Owner<Loaded>> open(const ModelFile& file);
+  static Result<base::Owner<Loaded>> open(const ModelFile& file, Io* io);
+  Loaded* find_loaded(const ModelFile& file);
   void activate(base::Owner<Loaded> loaded);
   void retire();
   void drain();

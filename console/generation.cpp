@@ -2,54 +2,62 @@
 // The sink of a request: streaming, progress of the prompt, and the figures for `perf`.
 #include "console/generation.h"
 
+#include <algorithm>
+
 #include "console/perf_log.h"
+#include "console/progress.h"
 #include "kernel/sched/thread.h"
 
 namespace console {
 namespace {
 
-constexpr u64 kQuietNs = 1'000'000'000;   // a prompt that takes longer shows its progress
-constexpr u64 kProgressNs = 250'000'000;  // between two updates of that line
-
 class Listener final : public ai::RequestSink {
  public:
-  Listener(Io& io, Show show, Answer& answer)
-      : io_(io), show_(show), answer_(answer), start_ns_(io.now_ns()) {}
+  Listener(Io& io, Show show, Answer& answer, u32 prompt_tokens)
+      : io_(io),
+        show_(show),
+        answer_(answer),
+        progress_(show == Show::kNothing ? nullptr : &io, "reading the prompt", "tokens"),
+        total_(prompt_tokens),
+        read_ns_(io.now_ns()),
+        token_read_ns_(perf_log().prompt_token_ns()) {}
 
   void on_prefill(u32 done, u32 total) override;
+  // Between two reports of the engine, which come a chunk of the prompt at a time.
+  void tick();
   void on_token(const ai::TokenEvent& event) override;
   void on_end(ai::FinishReason reason, const ai::Timings& timings, const Error* error) override;
   bool ended() const { return ended_; }
 
  private:
-  void hide_progress();
-
   Io& io_;
   Show show_;
   Answer& answer_;
-  u64 start_ns_;
-  u64 progress_ns_ = 0;  // of the line that is shown; 0 = none
+  Progress progress_;
+  u32 read_ = 0, total_;
+  u64 read_ns_;        // when read_ was reported
+  u64 token_read_ns_;  // a token of a prompt takes; 0 = not known yet
   u64 token_ns_ = 0;
   bool ended_ = false;
 };
 
 void Listener::on_prefill(u32 done, u32 total) {
   u64 now = io_.now_ns();
-  bool due = now - start_ns_ >= kQuietNs && now - progress_ns_ >= kProgressNs;
-  if (show_ == Show::kNothing || !due || done == 0 || done >= total) return;
-  progress_ns_ = now;
-  u64 left_ns = (now - start_ns_) / done * (total - done);
-  base::format_to(io_, "\r[reading the prompt: {} of {} tokens, {} %, {} s left]\x1b[K", done,
-                  total, u64{done} * 100 / total, (left_ns + 999'999'999) / 1'000'000'000);
+  if (done > read_) token_read_ns_ = (now - read_ns_) / (done - read_);
+  read_ = done;
+  total_ = total;
+  read_ns_ = now;
+  progress_.update(done, total);
 }
 
-void Listener::hide_progress() {
-  if (progress_ns_ != 0) io_.write("\r\x1b[K");
-  progress_ns_ = 0;
+void Listener::tick() {
+  if (ended_ || token_ns_ != 0 || total_ == 0) return;
+  u64 more = token_read_ns_ == 0 ? 0 : (io_.now_ns() - read_ns_) / token_read_ns_;
+  progress_.update(std::min<u64>(read_ + more, total_ - 1), total_);
 }
 
 void Listener::on_token(const ai::TokenEvent& event) {
-  hide_progress();
+  progress_.hide();
   u64 now = io_.now_ns();
   if (event.id != ai::Tokenizer::kNoToken) {
     if (token_ns_ != 0) perf_log().add_gap(now - token_ns_);
@@ -64,18 +72,19 @@ void Listener::on_token(const ai::TokenEvent& event) {
 }
 
 void Listener::on_end(ai::FinishReason reason, const ai::Timings& timings, const Error* error) {
-  hide_progress();
+  progress_.hide();
   answer_.reason = reason;
   answer_.timings = timings;
   if (error != nullptr) answer_.error = *error;
   ended_ = true;
 }
 
-// Looks for Ctrl-C while a step is under way: a long prompt is read in steps of seconds, and the
-// engine gives way to other threads between its operations. One thread for all answers.
+// Looks for Ctrl-C and shows how far it is while a step is under way: a long prompt is read in
+// steps of seconds, and the engine gives way to other threads between its operations. One thread
+// for all answers.
 class Watch {
  public:
-  void begin(Io& io, ai::Engine& engine, ai::RequestId id, const Listener& listener) {
+  void begin(Io& io, ai::Engine& engine, ai::RequestId id, Listener& listener) {
     // A script's terminal needs none, and without room for the thread Ctrl-C works between steps.
     if (&io != &terminal_io()) return;
     if (thread_ == nullptr)
@@ -91,6 +100,7 @@ class Watch {
   [[noreturn]] void run() {
     for (;;) {
       while (listener_ == nullptr) begun_.wait();
+      listener_->tick();
       if (!listener_->ended() && io_->interrupted()) engine_->cancel(id_);
       sched::sleep_ns(kWatchNs);
     }
@@ -102,7 +112,7 @@ class Watch {
   Io* io_ = nullptr;
   ai::Engine* engine_ = nullptr;
   ai::RequestId id_ = 0;
-  const Listener* listener_ = nullptr;  // null: nothing to watch
+  Listener* listener_ = nullptr;  // null: nothing to watch
 };
 constinit Watch watch;
 
@@ -142,7 +152,8 @@ Result<Answer> generate(const ai::Request& request, Io& io, Show show) {
   EngineService& service = engine_service();
   if (!service.loaded()) return fail(Errc::kNotFound, "no model is loaded (`model load NAME`)");
   Answer answer;
-  Listener listener(io, show, answer);
+  perf_log().begin_answer();
+  Listener listener(io, show, answer, static_cast<u32>(request.prompt.size()));
   ai::Engine& engine = service.engine();
   ai::RequestId id = TRY(engine.submit(request, listener));
   watch.begin(io, engine, id, listener);
@@ -151,7 +162,8 @@ Result<Answer> generate(const ai::Request& request, Io& io, Show show) {
     if (!listener.ended() && io.interrupted()) engine.cancel(id);
   }
   watch.end();
-  perf_log().add_answer(answer.timings, answer.reason);
+  perf_log().end_answer(answer.timings, answer.reason);
+  answer.timings = perf_log().last();
   return answer;
 }
 

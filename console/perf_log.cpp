@@ -23,8 +23,33 @@ PerfLog& perf_log() {
   return instance;
 }
 
-void PerfLog::add_answer(const ai::Timings& timings, ai::FinishReason reason) {
-  last_ = timings;
+void PerfLog::begin_answer() {
+  trace_.clear();
+  whole_ = true;
+}
+
+// The engine keeps the last 1024 gaps; here all of them count, as seen where the text is shown.
+void PerfLog::measure_gaps() {
+  Vector<u64> sorted;
+  whole_ = whole_ && trace_.size() + 1 == last_.generated_tokens &&
+           sorted.resize(trace_.size()).has_value();
+  if (!whole_ || sorted.empty()) return;
+  std::copy(trace_.begin(), trace_.end(), sorted.begin());
+  std::sort(sorted.begin(), sorted.end());
+  last_.decode_ns = 0;
+  for (u64 gap : sorted) last_.decode_ns += gap;
+  // Nearest rank: the smallest gap that at least `percent` of all do not exceed.
+  auto percentile = [&](u64 percent) { return sorted[(sorted.size() * percent + 99) / 100 - 1]; };
+  last_.gap_p50_ns = percentile(50);
+  last_.gap_p95_ns = percentile(95);
+  last_.gap_p99_ns = percentile(99);
+  last_.gap_max_ns = sorted.back();
+}
+
+void PerfLog::end_answer(const ai::Timings& t, ai::FinishReason reason) {
+  last_ = t;
+  measure_gaps();
+  const ai::Timings& timings = last_;
   answers_++;
   cancelled_ += reason == ai::FinishReason::kCancelled ? 1 : 0;
   prompt_tokens_ += timings.prompt_tokens;
@@ -35,7 +60,13 @@ void PerfLog::add_answer(const ai::Timings& timings, ai::FinishReason reason) {
   decoded_gaps_ += timings.generated_tokens > 0 ? timings.generated_tokens - 1 : 0;
 }
 
+u64 PerfLog::prompt_token_ns() const {
+  u64 read = prompt_tokens_ - std::min(cached_tokens_, prompt_tokens_);
+  return read == 0 ? 0 : prefill_ns_ / read;
+}
+
 void PerfLog::add_gap(u64 ns) {
+  whole_ = whole_ && trace_.push_back(ns).has_value();
   u64 us = std::max(ns / 1000, u64{1});
   usize bucket = std::min(static_cast<usize>(std::bit_width(us) - 1), kBuckets - 1);
   gaps_[bucket]++;
@@ -72,6 +103,21 @@ void PerfLog::print(base::Writer& out) const {
   base::format_to(out, "  decode        {} tokens, {} tok/s\n", generated_tokens_,
                   tokens_per_second(decoded_gaps_, decode_ns_));
   print_histogram(out);
+}
+
+void PerfLog::print_trace(base::Writer& out) const {
+  if (answers_ == 0) return out.write("no answer yet\n");
+  const ai::Timings& t = last_;
+  out.write("event,ns,tokens\n");
+  base::format_to(out, "submit,0,{}\n", t.prompt_tokens);
+  base::format_to(out, "begin,{},{}\n", t.queued_ns, t.cached_tokens);
+  if (t.prefill_ns > 0)
+    base::format_to(out, "read,{},{}\n", t.queued_ns + t.prefill_ns, t.prompt_tokens);
+  u64 at = t.first_token_ns;
+  if (t.generated_tokens > 0) base::format_to(out, "token,{},1\n", at);
+  u32 token = 1;
+  for (u64 gap : trace_) base::format_to(out, "token,{},{}\n", at += gap, ++token);
+  if (!whole_) out.write("incomplete: no memory for all events\n");
 }
 
 void PerfLog::print_histogram(base::Writer& out) const {

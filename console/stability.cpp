@@ -1,108 +1,88 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `stability`: hours of mixed work whose every answer is known. The engine gives the same bits for
-// the same question however it is asked, so the first answers are the oracle for all later ones.
+// `stability`: the rounds of mixed work, what is counted after each, and the verdict.
+#include "console/stability.h"
+
 #include <algorithm>
 
 #include "console/bench.h"
 #include "console/command.h"
-#include "console/generation.h"
 #include "console/perf_log.h"
+#include "console/storage.h"
 #include "console/talk.h"
-#include "kernel/mm/memory.h"
-#include "kernel/options.h"
+#include "kernel/arch_contract.h"
+#include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
 
 namespace console {
 namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
-constexpr u32 kPrompts = 6, kParallel = 3;
-constexpr u32 kPromptTokens[kPrompts] = {4, 9, 17, 40, 96, 200};
-constexpr u32 kAnswerTokens = 24;
-constexpr u64 kWarmRounds = 32, kSlackBytes = kMiB;
-constexpr u32 kMostDriftPercent = 50;  // slower than at the start, over a whole report
+constexpr u32 kParallel = 3;
+constexpr u32 kPromptTokens[kStabilityPrompts] = {4, 9, 17, 40, 96, 200};
+constexpr u64 kWarmRounds = 32;    // of a model: buffers grow to their size
+constexpr u64 kSlackBytes = kMiB;  // what caches and network may have more
+constexpr u64 kHeapSlackBytes = 256 * kKiB;
+constexpr u32 kSwitchEvery = 24, kRequestEvery = 16;  // rounds, on average
 
-// What a question must give: hashes after each token, so that a cancelled answer is checked too.
-struct Oracle {
-  Vector<ai::TokenId> prompt;
-  Vector<u64> hashes;
-};
-
-// One answer, compared as it comes.
-class Checker final : public ai::RequestSink {
- public:
-  void begin(Oracle& oracle, bool record) {
-    *this = Checker();
-    oracle_ = &oracle;
-    record_ = record;
-  }
-  void on_prefill(u32, u32) override {}
-  void on_token(const ai::TokenEvent& event) override {
-    if (event.id == ai::Tokenizer::kNoToken) return;
-    hash_ = (hash_ ^ event.id ^ event.logits_hash) * 0x100000001b3;
-    if (record_) {
-      recorded_ = oracle_->hashes.push_back(hash_).has_value() && recorded_;
-    } else {
-      bool same = tokens < oracle_->hashes.size() && oracle_->hashes[tokens] == hash_;
-      wrong = wrong || !same;
-    }
-    tokens++;
-  }
-  void on_end(ai::FinishReason why, const ai::Timings& t, const Error*) override {
-    bool cut = why == ai::FinishReason::kCancelled;
-    failed = why == ai::FinishReason::kError || !recorded_ || (!cut && tokens != kAnswerTokens);
-    decode_ns = t.decode_ns;
-    ended = true;
-  }
-
-  ai::RequestId id = 0;
-  u32 tokens = 0;
-  u32 cancel_after = ~0u;
-  u64 decode_ns = 0;
-  bool wrong = false, failed = false, ended = false;
-
- private:
-  Oracle* oracle_ = nullptr;
-  bool record_ = false, recorded_ = true;
-  u64 hash_ = 0xcbf29ce484222325;
-};
+// Purposes whose pages are the same after every round; the others have the slack.
+constexpr mm::Purpose kSteady[] = {mm::Purpose::kModel,   mm::Purpose::kWeights,
+                                   mm::Purpose::kKvCache, mm::Purpose::kEngine,
+                                   mm::Purpose::kStacks,  mm::Purpose::kOther};
 
 class Stability {
  public:
-  Stability(Io& io, base::Writer& out) : io_(io), out_(out) {}
-  // Until `end_ns` or `tokens` have been made, whichever is set.
-  Result<void> run(u64 end_ns, u64 tokens);
+  Stability(Io& io, base::Writer& out, StabilityPlan plan)
+      : io_(io), out_(out), plan_(std::move(plan)), planter_(plan_.plant), seed_(plan_.seed) {}
+  Result<void> run();
 
  private:
-  Result<void> record();
+  Result<void> add_subjects();
+  Result<void> record(Subject& subject);
   Result<void> ask(u32 prompt, Checker& checker, bool record, bool cache);
   Result<void> serve(std::span<Checker> checkers);
   Result<void> round();
+  Result<void> switch_model();
+  Result<void> ask_server();
+  Result<void> plant_when_due();
   void account();
+  void leaked(std::string_view what, u64 bytes);
+  bool work_left() const;
   void report(const char* title);
+  void keep();
+  void take_up();
+  Result<void> verdict(Result<void> result);
+  Subject& subject() { return *subjects_[current_]; }
   u32 random(u32 below) {
     seed_ = seed_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX generator
     return static_cast<u32>(seed_ >> 33) % below;
   }
+  u64 seconds() const { return figures_before_ + (timing::now_ns() - start_ns_) / kNsPerSecond; }
 
   Io& io_;
   base::Writer& out_;
-  Oracle oracles_[kPrompts];
-  u64 seed_ = 1;
-  u64 start_ns_ = 0, reported_ns_ = 0;
-  u64 rounds_ = 0, answers_ = 0, cancelled_ = 0, tokens_ = 0;
-  u64 wrong_ = 0, failed_ = 0, leaks_ = 0;
-  u64 window_ns_ = 0, window_gaps_ = 0;  // of decode, since the last report
-  u64 first_gap_ns_ = 0, drift_percent_ = 0, worst_drift_ = 0;
-  u64 heap_bytes_ = 0, page_bytes_ = 0;  // the most after the first rounds
+  StabilityPlan plan_;
+  Planter planter_;
+  Vector<base::Owner<Subject>> subjects_;
+  usize current_ = 0;
+  StabilityFigures figures_;
+  DriftWatch drift_;
+  u64 seed_;
+  u64 start_ns_ = 0, reported_ns_ = 0, figures_before_ = 0, tokens_before_ = 0;
+  u64 stalls_before_ = 0;
+  bool weights_changed_ = false;
+  String server_text_, leak_;
+  arch::CpuHealth health_;
 };
 
 Result<void> Stability::ask(u32 prompt, Checker& checker, bool record, bool cache) {
-  checker.begin(oracles_[prompt], record);
+  Oracle& oracle = subject().oracles[prompt];
+  checker.begin(oracle, record);
+  checker.slow_ns = planter_.slow_ns(oracle.usual_ns / (kStabilityAnswerTokens - 1));
   ai::Request request;
-  request.prompt = oracles_[prompt].prompt.view();
-  request.max_tokens = kAnswerTokens;
+  request.prompt = oracle.prompt.view();
+  request.max_tokens = kStabilityAnswerTokens;
   request.ignore_end = true;
   request.cache_prompt = cache;
   request.hash_logits = true;
@@ -125,46 +105,122 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
     stop = stop || io_.interrupted();
   }
   for (const Checker& c : checkers) {
-    answers_++;
-    tokens_ += c.tokens;
-    wrong_ += c.wrong ? 1 : 0;
-    failed_ += c.failed ? 1 : 0;
-    cancelled_ += c.cancel_after != ~0u ? 1 : 0;
-    if (checkers.size() > 1 || c.cancel_after != ~0u || c.tokens < 2) continue;
-    window_ns_ += c.decode_ns;
-    window_gaps_ += c.tokens - 1;
+    figures_.answers++;
+    figures_.tokens += c.tokens;
+    figures_.wrong += c.wrong ? 1 : 0;
+    figures_.failed += c.failed && !stop ? 1 : 0;
+    figures_.cancelled += c.cancel_after != ~0u ? 1 : 0;
   }
   if (stop) return fail(Errc::kCancelled, "stopped");
   return {};
 }
 
 // The first answers, each made alone and from nothing.
-Result<void> Stability::record() {
+Result<void> Stability::record(Subject& subject) {
   const ai::Tokenizer& tokenizer = engine_service().engine().tokenizer();
-  for (u32 i = 0; i < kPrompts; i++) {
-    oracles_[i].prompt = TRY(make_prompt(tokenizer, kPromptTokens[i], i));
-    TRY(oracles_[i].hashes.reserve(kAnswerTokens));
+  u32 longest = engine_service().engine().info().context - kStabilityAnswerTokens - 1;
+  for (u32 i = 0; i < kStabilityPrompts; i++) {
+    Oracle& oracle = subject.oracles[i];
+    oracle.prompt = TRY(make_prompt(tokenizer, std::min(kPromptTokens[i], longest), i));
+    TRY(oracle.hashes.reserve(kStabilityAnswerTokens));
     Checker checker;
     TRY(ask(i, checker, true, false));
     TRY(serve({&checker, 1}));
     if (checker.failed) return fail(Errc::kIo, "a first answer failed");
   }
+  subject.checksum = engine_service().weights_checksum();
   return {};
 }
 
-// One of: alone, from the cache, several at once, cancelled somewhere.
+// The loaded model, and those to switch to: named ones, else all that fit.
+Result<void> Stability::add_subjects() {
+  EngineService& service = engine_service();
+  constexpr usize kMostModels = 3;
+  Vector<ModelFile> files;
+  TRY(files.push_back(TRY(service.file().clone())));
+  for (const String& name : plan_.others) TRY(files.push_back(TRY(find_model(name.view()))));
+  Vector<ModelFile> found = TRY(find_models());
+  for (ModelFile& file : found) {
+    bool known = std::ranges::any_of(files.view(), [&](const ModelFile& other) {
+      return other.path.view() == file.path.view();
+    });
+    if (known || files.size() >= kMostModels) continue;
+    Result<EngineService::Summary> summary = service.inspect(file);
+    u64 free = mm::usage().of(mm::Purpose::kFree);
+    bool fits = summary.has_value() && summary->model.fits && summary->needed_bytes < free;
+    if (fits) TRY(files.push_back(std::move(file)));
+  }
+  for (ModelFile& file : files) {
+    TRY(subjects_.push_back(TRY(base::make<Subject>())));
+    subjects_.back()->file = std::move(file);
+  }
+  for (usize i = subjects_.size(); i > 0; i--) {
+    current_ = i - 1;
+    TRY(service.load(subject().file, &io_));
+    TRY(record(subject()));
+  }
+  return {};
+}
+
+// To another model and back: it must have the same bytes in memory as when it was first there.
+Result<void> Stability::switch_model() {
+  current_ = (current_ + 1) % subjects_.size();
+  TRY(engine_service().load(subject().file, &io_));
+  figures_.switches++;
+  return {};
+}
+
+Result<void> Stability::ask_server() {
+  // With two models the answer depends on which one is loaded.
+  if (current_ != 0) return {};
+  Result<String> text = ask_own_server(io_);
+  if (!text.has_value() && text.error().code == Errc::kNotFound) return {};
+  figures_.requests++;
+  if (!text.has_value()) {
+    log::error("stability", "the server: {}", text.error());
+    figures_.failed++;
+    return {};
+  }
+  if (server_text_.empty()) return server_text_.assign(text->view());
+  figures_.wrong += server_text_.view() == text->view() ? 0 : 1;
+  return {};
+}
+
+// One of: alone, from the cache, several at once, cancelled somewhere; now and then another model
+// or a request over the network first.
 Result<void> Stability::round() {
+  bool whole = plan_.plant == Plant::kNothing;  // a planted bit stays where it is
+  if (whole && subjects_.size() > 1 && random(kSwitchEvery) == 0) TRY(switch_model());
+  if (random(kRequestEvery) == 0) TRY(ask_server());
   Checker checkers[kParallel];
   u32 kind = random(4);
   u32 count = kind == 2 ? kParallel : 1;
   for (u32 i = 0; i < count; i++) {
-    TRY(ask(random(kPrompts), checkers[i], false, kind != 0));
-    if (kind == 3) checkers[i].cancel_after = random(kAnswerTokens);
+    TRY(ask(random(kStabilityPrompts), checkers[i], false, kind != 0));
+    if (kind == 3) checkers[i].cancel_after = random(kStabilityAnswerTokens);
   }
   Result<void> served = serve({checkers, count});
-  rounds_++;
+  figures_.rounds++;
+  subject().rounds++;
+  if (served.has_value() && kind < 2 && checkers[0].tokens == kStabilityAnswerTokens)
+    drift_.add(*checkers[0].oracle, checkers[0].decode_ns);
   account();
+  if (served.has_value()) TRY(plant_when_due());
   return served;
+}
+
+Result<void> Stability::plant_when_due() {
+  if (plan_.plant == Plant::kNothing) return {};
+  bool half = plan_.tokens != 0 ? (figures_.tokens - tokens_before_) * 2 >= plan_.tokens
+                                : (timing::now_ns() - start_ns_) * 2 >= plan_.ns;
+  return half ? planter_.after_round() : Result<void>();
+}
+
+void Stability::leaked(std::string_view what, u64 bytes) {
+  figures_.leaks++;
+  if (!leak_.empty()) return;
+  base::StringWriter writer(leak_);
+  base::format_to(writer, "{} bytes of {} after round {}", bytes, what, figures_.rounds);
 }
 
 // After a round nothing may be held: no page of the cache, and no more memory than after the first
@@ -173,104 +229,176 @@ void Stability::account() {
   ai::Engine& engine = engine_service().engine();
   bool others = engine.running() + engine.queued() > 0;  // a client of the server
   if (others) return;
+  Subject& s = subject();
   u64 heap = mm::heap_usage().live_bytes;
   mm::Usage usage = mm::usage();
-  u64 pages = usage.total - usage.of(mm::Purpose::kFree) - usage.of(mm::Purpose::kFirmware);
-  if (rounds_ <= kWarmRounds) {
-    heap_bytes_ = std::max(heap, heap_bytes_);
-    page_bytes_ = std::max(pages, page_bytes_);
+  bool warm = s.rounds > kWarmRounds;
+  for (usize i = 0; i < std::size(usage.bytes); i++) {
+    auto purpose = static_cast<mm::Purpose>(i);
+    if (purpose == mm::Purpose::kFree || purpose == mm::Purpose::kFirmware) continue;
+    u64& most = s.pages.bytes[i];
+    u64 slack = std::ranges::find(kSteady, purpose) != std::end(kSteady) ? 0 : kSlackBytes;
+    if (warm && usage.bytes[i] > most + slack)
+      leaked(mm::purpose_name(purpose), usage.bytes[i] - most);
+    if (!warm) most = std::max(most, usage.bytes[i]);
   }
-  bool leaked = engine.kv_pages_used() != 0 || heap > heap_bytes_ + kSlackBytes ||
-                pages > page_bytes_ + kSlackBytes;
-  bool broken = rounds_ % 64 == 0 && (!mm::verify().has_value() || !mm::verify_heap().has_value());
-  leaks_ += leaked || broken ? 1 : 0;
+  if (warm && heap > s.heap_bytes + kHeapSlackBytes) leaked("heap", heap - s.heap_bytes);
+  if (!warm) s.heap_bytes = std::max(s.heap_bytes, heap);
+  if (engine.kv_pages_used() != 0) leaked("KV pages in use", engine.kv_pages_used());
+  if (figures_.rounds % 64 == 0 && (!mm::verify().has_value() || !mm::verify_heap().has_value()))
+    leaked("broken bookkeeping", 0);
 }
 
 void Stability::report(const char* title) {
-  u64 gap = window_gaps_ == 0 ? 0 : window_ns_ / window_gaps_;
-  if (first_gap_ns_ == 0) first_gap_ns_ = gap;
-  drift_percent_ =
-      gap > first_gap_ns_ && first_gap_ns_ > 0 ? (gap - first_gap_ns_) * 100 / first_gap_ns_ : 0;
-  worst_drift_ = std::max(worst_drift_, drift_percent_);
+  figures_.seconds = seconds();
+  figures_.stalls += sched::worker_counters().stalls - stalls_before_;
+  stalls_before_ = sched::worker_counters().stalls;
+  figures_.worst_drift = std::max(figures_.worst_drift, drift_.worst());
+  weights_changed_ = weights_changed_ || engine_service().weights_checksum() != subject().checksum;
+  const StabilityFigures& f = figures_;
   base::format_to(out_,
-                  "stability: {} seconds={} rounds={} answers={} cancelled={} tokens={} wrong={} "
-                  "failed={} leaks={} ms_per_token={} drift_percent={} free_mib={}\n",
-                  title, (timing::now_ns() - start_ns_) / kNsPerSecond, rounds_, answers_,
-                  cancelled_, tokens_, wrong_, failed_, leaks_, milliseconds(gap), drift_percent_,
-                  mm::usage().of(mm::Purpose::kFree) / kMiB);
-  window_ns_ = window_gaps_ = 0;
+                  "stability: {} seconds={} rounds={} answers={} cancelled={} tokens={} "
+                  "switches={} requests={} wrong={} failed={} leaks={} stalls={} ms_per_answer={} "
+                  "drift_percent={} free_mib={}",
+                  title, f.seconds, f.rounds, f.answers, f.cancelled, f.tokens, f.switches,
+                  f.requests, f.wrong, f.failed, f.leaks, f.stalls, milliseconds(drift_.mean_ns()),
+                  drift_.percent(), mm::usage().of(mm::Purpose::kFree) / kMiB);
+  health_ = arch::read_health(health_);
+  if (health_.celsius != 0) base::format_to(out_, " celsius={}", health_.celsius);
+  if (health_.megahertz != 0) base::format_to(out_, " mhz={}", health_.megahertz);
+  out_.write("\n");
   reported_ns_ = timing::now_ns();
 }
 
-Result<void> Stability::run(u64 end_ns, u64 tokens) {
+// ---- figures that outlive a restart ----------------------------------------------------------
+
+struct Field {
+  const char* name;
+  u64 StabilityFigures::* value;
+};
+constexpr Field kFields[] = {
+    {"seconds", &StabilityFigures::seconds},   {"rounds", &StabilityFigures::rounds},
+    {"answers", &StabilityFigures::answers},   {"cancelled", &StabilityFigures::cancelled},
+    {"tokens", &StabilityFigures::tokens},     {"switches", &StabilityFigures::switches},
+    {"requests", &StabilityFigures::requests}, {"wrong", &StabilityFigures::wrong},
+    {"failed", &StabilityFigures::failed},     {"leaks", &StabilityFigures::leaks},
+    {"stalls", &StabilityFigures::stalls},     {"drift", &StabilityFigures::worst_drift},
+};
+
+void Stability::keep() {
+  String text;
+  base::StringWriter writer(text);
+  for (const Field& field : kFields)
+    base::format_to(writer, "{}={}\n", field.name, figures_.*field.value);
+  if (!writer.status().has_value()) return;
+  Result<String> where = store_text("stability", "last", text.view());
+  if (!where.has_value()) log::warn("stability", "figures not kept: {}", where.error());
+}
+
+void Stability::take_up() {
+  Result<String> text = load_text("stability", "last");
+  if (!text.has_value()) return out_.write("stability: no figures of an earlier run, a new one\n");
+  for (std::string_view rest = text->view(); !rest.empty();) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    usize equals = std::min(line.find('='), line.size());
+    Result<u64> number = parse_number(line.substr(std::min(equals + 1, line.size())));
+    for (const Field& field : kFields)
+      if (number.has_value() && line.substr(0, equals) == field.name)
+        figures_.*field.value = *number;
+  }
+  figures_before_ = figures_.seconds;
+  tokens_before_ = figures_.tokens;
+  base::format_to(out_, "stability: going on after seconds={} rounds={} tokens={}\n",
+                  figures_.seconds, figures_.rounds, figures_.tokens);
+}
+
+// ---- the whole ----------------------------------------------------------------------------------
+
+bool Stability::work_left() const {
+  if (plan_.ns != 0) return seconds() * kNsPerSecond < plan_.ns;
+  return figures_.tokens < plan_.tokens + tokens_before_;
+}
+
+Result<void> Stability::run() {
+  if (plan_.resume) take_up();
+  stalls_before_ = sched::worker_counters().stalls;
   start_ns_ = reported_ns_ = timing::now_ns();
-  TRY(record());
+  TRY(add_subjects());
+  base::format_to(out_, "stability: seed={} models={} threads={} kernels={} watchdog_ms={}\n",
+                  plan_.seed, subjects_.size(), sched::worker_count(),
+                  engine_service().engine().kernels_name(), sched::stall_limit() / 1'000'000);
   Result<void> result;
-  while (result.has_value()) {
-    u64 now = timing::now_ns();
-    if ((end_ns != 0 && now - start_ns_ >= end_ns) || (tokens != 0 && tokens_ >= tokens)) break;
+  while (result.has_value() && work_left()) {
     result = round();
-    if (timing::now_ns() - reported_ns_ >= 60 * kNsPerSecond) report("minute");
+    if (timing::now_ns() - reported_ns_ < 60 * kNsPerSecond) continue;
+    report("minute");
+    keep();
   }
   report("end");
-  struct Fault {
+  planter_.restore();
+  keep();
+  return verdict(result);
+}
+
+Result<void> Stability::verdict(Result<void> result) {
+  const StabilityFigures& f = figures_;
+  const struct {
     bool found;
     const char* name;
-  };
-  const Fault faults[] = {
-      {wrong_ > 0, "answers changed: a bit of the model, the cache or a computation was wrong"},
-      {failed_ > 0, "answers failed"},
-      {leaks_ > 0, "memory was not given back"},
-      {worst_drift_ > kMostDriftPercent, "answers became slower"},
+  } kFaults[] = {
+      {weights_changed_, "weights: the model's bytes in memory are not those that were loaded"},
+      {f.wrong > 0 && !weights_changed_,
+       "answers: they changed, though the weights did not: the cache or a computation was wrong"},
+      {f.wrong > 0 && weights_changed_, "answers: they changed with the weights"},
+      {f.failed > 0, "answers: some failed"},
+      {f.leaks > 0, "memory: not given back"},
+      {f.stalls > 0, "stall: a cpu did not finish its part in the watchdog's time"},
+      {drift_.found(), "drift: answers became slower and stayed so"},
   };
   bool bad = false;
-  for (const Fault& fault : faults) {
+  for (const auto& fault : kFaults) {
     if (!fault.found) continue;
-    base::format_to(out_, "stability: FAULT {}\n", fault.name);
+    base::format_to(out_, "stability: FAULT {}", fault.name);
+    bool memory = std::string_view(fault.name).starts_with("memory");
+    if (memory && !leak_.empty()) base::format_to(out_, ": {}", leak_);
+    out_.write("\n");
     bad = true;
   }
-  base::format_to(out_, "stability: {}\n",
-                  bad                  ? "FAILED"
-                  : result.has_value() ? "PASSED"
-                                       : "STOPPED");
+  bool stopped = !result.has_value() && result.error().code == Errc::kCancelled;
+  if (!result.has_value() && !stopped)
+    base::format_to(out_, "stability: FAULT work: {}\n", result.error());
+  bad = bad || (!result.has_value() && !stopped);
+  base::format_to(out_, "stability: {}\n", bad ? "FAILED" : stopped ? "STOPPED" : "PASSED");
   if (bad) return fail(Errc::kCorrupt, "the machine is not stable");
   return result;
 }
 
-// "90s", "10m", "1h", "3d": nanoseconds. A bare number: tokens.
-struct Span {
-  u64 ns = 0, tokens = 0;
-};
-Result<Span> parse_span(std::string_view text) {
-  struct Unit {
-    char letter;
-    u64 seconds;
-  };
-  constexpr Unit kUnits[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-  for (const Unit& unit : kUnits) {
-    if (!text.ends_with(unit.letter)) continue;
-    u64 count = TRY(parse_number(text.substr(0, text.size() - 1)));
-    if (count == 0 || count > 1'000'000) return fail(Errc::kOutOfRange, "no usable duration");
-    return Span{count * unit.seconds * kNsPerSecond, 0};
-  }
-  u64 tokens = TRY(parse_number(text));
-  if (tokens == 0) return fail(Errc::kOutOfRange, "no usable number of tokens");
-  return Span{0, tokens};
+Result<void> run_stability(const Arguments& arguments, base::Writer& out) {
+  StabilityPlan plan = TRY(parse_stability(arguments.words.subspan(1)));
+  TRY(engine_service().load_default());
+  auto work = TRY(base::make<Stability>(io(), out, std::move(plan)));
+  return work->run();
 }
 
-Result<void> run_stability(const Arguments& arguments, base::Writer& out) {
-  Span span = TRY(parse_span(arguments.words.size() > 1 ? arguments.words[1] : "1h"));
-  TRY(engine_service().load_default());
-  auto work = TRY(base::make<Stability>(io(), out));
-  return work->run(span.ns, span.tokens);
+void complete_stability(std::string_view, void (*add)(void*, std::string_view), void* context) {
+  for (std::string_view word : {"--plant", "--resume", "--seed", "--with", "1h", "24h", "72h"})
+    add(context, word);
 }
 
 constexpr Command kStability{
-    "stability", "stability [90s|10m|1h|3d|TOKENS]", "works for long and checks every answer",
+    "stability",
+    "stability [90s|10m|1h|3d|TOKENS] [--seed N] [--with MODEL] [--resume] [--plant FAULT]",
+    "works for long and checks every answer",
     run_stability,
-    "Questions alone, from the cache, several at once and cancelled, in an order fixed by a seed.\n"
-    "Each answer is compared token by token with the first one to that question, memory is\n"
-    "counted after each round, and a line a minute says how it goes. 1h by default."};
+    "Questions alone, from the cache, several at once and cancelled, switches between models and\n"
+    "requests to the own server where there are, in an order fixed by the seed. Each answer is\n"
+    "compared token by token with the first one to that question, memory is counted after each\n"
+    "round, and a line a minute says how it goes. 1h by default.\n"
+    "--resume goes on with the figures that the last run has kept. --plant bit|page|stall|drift\n"
+    "breaks something half-way, to see it found.",
+    false,
+    complete_stability};
 CONSOLE_COMMAND(kStability);
 
 }  // namespace

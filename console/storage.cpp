@@ -3,7 +3,6 @@
 #include "console/storage.h"
 
 #include "kernel/base/format.h"
-#include "kernel/fs/file_system.h"
 
 namespace console {
 namespace {
@@ -82,6 +81,32 @@ Result<String> load_text(std::string_view kind, std::string_view name) {
   for (const Kept& kept : memory())
     if (kept.key.view() == key) return kept.text.clone();
   return fail(Errc::kNotFound, "nothing is kept under this name");
+}
+
+namespace {
+
+// Tries each place where the file may be; the first that `open` can have.
+template <class Open>
+Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view name, Open open) {
+  char buffer[320];
+  if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount)) continue;
+    auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
+    if (file.has_value()) return file;
+  }
+  return fail(Errc::kNotFound, "no disk for it");
+}
+
+}  // namespace
+
+Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name) {
+  return kept_file(kind, name, [](std::string_view path) { return fs::create(path); });
+}
+
+Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name) {
+  return kept_file(kind, name, [](std::string_view path) { return fs::open(path); });
 }
 
 }  // namespace console

@@ -2,7 +2,7 @@
 // Small texts that the console keeps: on the first disk that can be written, else in memory.
 #pragma once
 
-#include "kernel/base/containers.h"
+#include "kernel/fs/file_system.h"
 
 namespace console {
 
@@ -10,5 +10,10 @@ namespace console {
 // a phrase that says it is in memory only. NAME may be a path ("/disk0/x.json").
 Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text);
 Result<String> load_text(std::string_view kind, std::string_view name);
+
+// The same for what is large: a file KIND-NAME.bin on a disk, or NAME.bin for a path; never in
+// memory. kNotFound when no disk can be written, or none has it.
+Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name);
+Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name);
 
 }  // namespace console

@@ -39,6 +39,8 @@ class Talk final : public Completer {
   Next set_decimal(std::string_view rest, i32& milli, i32 most, const char* what);
   void save(std::string_view name);
   void load(std::string_view name);
+  Result<void> save_cache(std::string_view name);
+  void load_cache(std::string_view name);
   void show_help();
   void show_context();
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The commands inside a conversation, a row each, and the boot options behind its defaults.
 #include "console/perf_log.h"
-#include "console/storage.h"
 #include "console/talk.h"
 #include "kernel/base/nearest.h"
 #include "kernel/options.h"
@@ -74,28 +73,6 @@ Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 most, const 
   }
   base::format_to(io_, "{} is {}\n", what, base::Decimal{milli, 3});
   return Next::kGoOn;
-}
-
-void Talk::save(std::string_view name) {
-  if (name.empty()) return io_.write("/save NAME\n");
-  String text;
-  base::StringWriter out(text);
-  Result<void> done = conversation_.write_json(out);
-  if (done.has_value()) done = out.status();
-  if (!done.has_value()) return say(done.error());
-  Result<String> path = store_text("conversations", name, text.view());
-  if (!path.has_value()) return say(path.error());
-  base::format_to(io_, "saved as {}\n", *path);
-}
-
-void Talk::load(std::string_view name) {
-  if (name.empty()) return io_.write("/load NAME\n");
-  Result<String> text = load_text("conversations", name);
-  if (!text.has_value()) return say(text.error());
-  Result<Conversation> loaded = Conversation::parse_json(text->view());
-  if (!loaded.has_value()) return say(loaded.error());
-  conversation_ = std::move(*loaded);
-  base::format_to(io_, "{} questions loaded\n", conversation_.turns());
 }
 
 const Talk::Row Talk::kRows[] = {
@@ -180,9 +157,9 @@ const Talk::Row Talk::kRows[] = {
                             : "the answer stops when the context is full\n");
        return Next::kGoOn;
      }},
-    {"/stats", "/stats", "how fast the last answer was",
-     [](Talk& t, std::string_view) {
-       perf_log().print(t.io_);
+    {"/stats", "/stats [trace]", "how fast the last answer was; trace: event by event",
+     [](Talk& t, std::string_view rest) {
+       rest == "trace" ? perf_log().print_trace(t.io_) : perf_log().print(t.io_);
        return Next::kGoOn;
      }},
     {"/model", "/model [NAME]", "which model answers; NAME switches to another",
@@ -190,7 +167,8 @@ const Talk::Row Talk::kRows[] = {
        EngineService& service = engine_service();
        if (!rest.empty()) {
          Result<ModelFile> file = find_model(rest);
-         Result<void> done = file.has_value() ? service.load(*file) : std::unexpected(file.error());
+         Result<void> done =
+             file.has_value() ? service.load(*file, &t.io_) : std::unexpected(file.error());
          if (!done.has_value()) t.say(done.error());
        }
        if (service.loaded()) base::format_to(t.io_, "{} answers\n", service.engine().info().name);
@@ -212,12 +190,26 @@ void Talk::show_help() {
   io_.write("\"\"\" begins a question of several lines, \"\"\" ends it. Ctrl-C stops an answer.\n");
 }
 
+namespace {
+
+// What people know from elsewhere.
+struct Alias {
+  std::string_view other, ours;
+};
+constexpr Alias kAliases[] = {{"/?", "/help"},          {"/clear", "/reset"}, {"/new", "/reset"},
+                              {"/bye", "/exit"},        {"/quit", "/exit"},   {"/regen", "/retry"},
+                              {"/temperature", "/temp"}};
+
+}  // namespace
+
 Talk::Next Talk::command(std::string_view line) {
   usize space = std::min(line.find(' '), line.size());
   std::string_view name = line.substr(0, space);
   std::string_view rest = line.substr(space);
   while (rest.starts_with(' ')) rest.remove_prefix(1);
   while (rest.ends_with(' ')) rest.remove_suffix(1);
+  for (const Alias& alias : kAliases)
+    if (name == alias.other) name = alias.ours;
   base::Nearest nearest(name);
   for (const Row* row = kRows; row->name != nullptr; row++) {
     if (name == row->name) return row->run(*this, rest);

@@ -7,19 +7,6 @@
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/scripted_engine.h"
 
-namespace {
-
-std::string run(std::string_view line, u32& failed) {
-  ScriptedIo io;
-  console::set_io(&io);
-  console::Shell shell(io);
-  failed = shell.run(line).failed;
-  console::set_io(nullptr);
-  return io.written;
-}
-
-}  // namespace
-
 TEST(console_bench, measures_one_request) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x')};
@@ -54,22 +41,22 @@ TEST(console_bench, refused_requests_are_an_error_that_leaves_nothing_behind) {
 TEST(console_bench, perfline_is_one_line) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x')};
-  u32 failed = 0;
-  std::string line = run("perfline", failed);
-  EXPECT_EQ(failed, 0u);
-  EXPECT(line.starts_with("marrow: perf tokens=64 seconds="));
-  EXPECT(line.ends_with("kernels=fake ok\n"));
-  EXPECT(run("bench --wrong", failed).find("bench [--quick]") != std::string::npos);
-  EXPECT_EQ(failed, 1u);
+  ScriptedRun line = run_commands("perfline");
+  EXPECT_EQ(line.failed, 0u);
+  EXPECT(line.text.starts_with("marrow: perf tokens=64 seconds="));
+  EXPECT(line.text.ends_with("kernels=fake ok\n"));
+  ScriptedRun wrong = run_commands("bench --wrong");
+  EXPECT(wrong.says("bench [--quick]"));
+  EXPECT_EQ(wrong.failed, 1u);
 }
 
 TEST(console_bench, second_run_is_compared_with_the_first) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x')};
-  u32 failed = 0;
-  run("bench --quick", failed);
-  std::string second = run("bench --quick", failed);
-  EXPECT_EQ(failed, 0u);
+  run_commands("bench --quick");
+  ScriptedRun again = run_commands("bench --quick");
+  EXPECT_EQ(again.failed, 0u);
+  const std::string& second = again.text;
   usize at = second.find("the run before: rates as parts of it\n");
   REQUIRE(at != std::string::npos);
   usize rows = 0;
@@ -79,20 +66,17 @@ TEST(console_bench, second_run_is_compared_with_the_first) {
   EXPECT(rows >= 2);
   EXPECT(second.find("     32       1      1    100.0 %        - %", at) != std::string::npos);
   EXPECT(second.find("    128       1      1    100.0 %        - %", at) != std::string::npos);
-  EXPECT(run("bench --last", failed).starts_with("# Fake, "));
+  EXPECT(run_commands("bench --last").text.starts_with("# Fake, "));
 }
 
 TEST(console_bench, takes_cases_of_its_own) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x'), std::string(100, 'x'), std::string(100, 'x')};
-  u32 failed = 0;
-  std::string text = run("bench --csv --cases 20:5:1,7:3:2", failed);
-  EXPECT_EQ(failed, 0u);
-  EXPECT(text.find("\n20,5,1,") != std::string::npos);
-  EXPECT(text.find("\n7,3,2,") != std::string::npos);
+  ScriptedRun done = run_commands("bench --csv --cases 20:5:1,7:3:2");
+  EXPECT_EQ(done.failed, 0u);
+  EXPECT(done.says("\n20,5,1,"));
+  EXPECT(done.says("\n7,3,2,"));
   for (const char* wrong : {"bench --cases", "bench --cases 20", "bench --cases 20:5:1,x",
-                            "bench --cases 20:5:0", "bench --cases 20:5:1:1"}) {
-    run(wrong, failed);
-    EXPECT_EQ(failed, 1u);
-  }
+                            "bench --cases 20:5:0", "bench --cases 20:5:1:1"})
+    EXPECT_EQ(run_commands(wrong).failed, 1u);
 }

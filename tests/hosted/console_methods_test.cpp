@@ -8,12 +8,9 @@
 namespace {
 
 std::string run(std::string_view line, u32& failed) {
-  ScriptedIo io;
-  console::set_io(&io);
-  console::Shell shell(io);
-  failed = shell.run(line).failed;
-  console::set_io(nullptr);
-  return io.written;
+  ScriptedRun done = run_commands(line);
+  failed = done.failed;
+  return done.text;
 }
 
 bool contains(const std::string& text, std::string_view part) {

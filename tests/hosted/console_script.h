@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "console/io.h"
+#include "console/shell.h"
 #include "kernel/base/text_width.h"
 
 class ScriptedIo : public console::Io {
@@ -75,3 +75,18 @@ class ScriptedIo : public console::Io {
   std::string escape_;
   base::Utf8Assembler utf8_;
 };
+
+// Runs a line of commands on a scripted terminal: what was written, and how many commands failed.
+struct ScriptedRun {
+  std::string text;
+  u32 failed = 0;
+  bool says(std::string_view part) const { return text.find(part) != std::string::npos; }
+};
+inline ScriptedRun run_commands(std::string_view line) {
+  ScriptedIo io;
+  console::set_io(&io);
+  console::Shell shell(io);
+  u32 failed = shell.run(line).failed;
+  console::set_io(nullptr);
+  return {io.written, failed};
+}

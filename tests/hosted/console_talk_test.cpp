@@ -193,7 +193,7 @@ TEST(console_ai, llm_prints_the_markers) {
   console::Verdict verdict = shell.run("llm \"Once; upon\" 5");
   console::set_io(nullptr);
   EXPECT_EQ(verdict.failed, 0u);
-  EXPECT(contains(io.written, "llm: Fake dim=0 layers=0 heads=0 vocab=0\n"));
+  EXPECT(contains(io.written, "llm: Fake dim=4 layers=0 heads=0 vocab=0\n"));
   EXPECT(contains(
       io.written,
       "llm: generating 5 tokens (greedy)\n--- output ---\nOnce; upon ther\n--- end ---\n"));

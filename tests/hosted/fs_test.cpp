@@ -11,6 +11,7 @@
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
+#include "tests/hosted/console_tiny_model.h"
 
 namespace {
 
@@ -24,13 +25,6 @@ struct Names final : fs::DirectoryVisitor {
     text += std::string(name) + ":" + std::to_string(info.size) + " ";
   }
 };
-
-void mount_host() {
-  static bool mounted = false;
-  if (!mounted && !fs::stat("/host/proc").has_value())
-    MUST(fs::mount("/host", host::file_system()));
-  mounted = true;
-}
 
 struct TemporaryFolder {
   char path[64] = "/tmp/marrow_fs_test_XXXXXX";
@@ -82,7 +76,7 @@ TEST(fs, long_and_many_module_names_fit) {
 }
 
 TEST(fs, paths_find_their_mount) {
-  mount_host();
+  mount_host_files();
   EXPECT(fs::stat("/host/tmp").has_value());
   EXPECT(fs::stat("/host//tmp/").has_value());
   EXPECT(!fs::stat("/hosttmp").has_value());
@@ -99,7 +93,7 @@ TEST(fs, paths_find_their_mount) {
 }
 
 TEST(fs, host_files_are_made_written_listed_and_removed) {
-  mount_host();
+  mount_host_files();
   TemporaryFolder folder;
   {
     auto file = fs::create(folder.in("a"));
@@ -122,7 +116,7 @@ TEST(fs, host_files_are_made_written_listed_and_removed) {
 }
 
 TEST(fs, a_whole_file_is_mapped_privately) {
-  mount_host();
+  mount_host_files();
   TemporaryFolder folder;
   {
     auto file = fs::create(folder.in("m"));

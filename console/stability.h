@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Hours of mixed work whose every answer is known. The engine gives the same bits for the same
+// question however it is asked, so the first answers are the oracle for all later ones.
+#pragma once
+
+#include "console/engine_service.h"
+#include "console/io.h"
+#include "kernel/mm/memory.h"
+
+namespace console {
+
+constexpr u32 kStabilityPrompts = 6;
+constexpr u32 kStabilityAnswerTokens = 24;
+
+// What a question must give: hashes after each token, so that a cancelled answer is checked too.
+struct Oracle {
+  Vector<ai::TokenId> prompt;
+  Vector<u64> hashes;
+  u64 usual_ns = 0;  // of decoding an answer alone, from the first ones
+  u32 measured = 0;  // answers behind it
+};
+
+// A model under test, and what it must give.
+struct Subject {
+  ModelFile file;
+  Oracle oracles[kStabilityPrompts];
+  u64 checksum = 0;  // of its weights in memory
+  u64 rounds = 0;
+  mm::Usage pages;     // the most after each of the first rounds
+  u64 heap_bytes = 0;  // the same
+};
+
+// What was counted; kept on disk so that a run can go on after a restart.
+struct StabilityFigures {
+  u64 seconds = 0, rounds = 0, answers = 0, cancelled = 0, tokens = 0, switches = 0, requests = 0;
+  u64 wrong = 0, failed = 0, leaks = 0, stalls = 0;
+  u64 worst_drift = 0;  // percent
+};
+
+// What is broken on purpose, so that a person can see it found.
+enum class Plant : u8 { kNothing, kBit, kPage, kStall, kDrift };
+
+struct StabilityPlan {
+  u64 ns = 0, tokens = 0;  // whichever is set ends it
+  u64 seed = 1;
+  Plant plant = Plant::kNothing;
+  bool resume = false;
+  Vector<String> others;  // models to switch to
+};
+
+// One answer, compared as it comes.
+class Checker final : public ai::RequestSink {
+ public:
+  void begin(Oracle& oracle, bool record);
+  void on_prefill(u32, u32) override {}
+  void on_token(const ai::TokenEvent& event) override;
+  void on_end(ai::FinishReason why, const ai::Timings& timings, const Error* error) override;
+
+  ai::RequestId id = 0;
+  u32 tokens = 0;
+  u32 cancel_after = ~0u;
+  u64 decode_ns = 0;
+  u64 slow_ns = 0;  // planted: each token takes this much longer
+  bool wrong = false, failed = false, ended = false;
+  Oracle* oracle = nullptr;
+
+ private:
+  bool record_ = false, recorded_ = true;
+  u64 hash_ = 0xcbf29ce484222325;
+};
+
+// How even answers are: each against the usual time of its question, a window of them at a time.
+class DriftWatch {
+ public:
+  void add(Oracle& oracle, u64 decode_ns);
+  u64 percent() const { return percent_; }  // slower than usual in the last whole window
+  u64 worst() const { return worst_; }
+  bool found() const { return found_; }
+  u64 mean_ns() const { return mean_ns_; }  // of an answer, in the last window
+
+ private:
+  static constexpr u32 kWindow = 16;       // answers
+  static constexpr u64 kMostPercent = 50;  // a busy host may do that for a moment
+  static constexpr u32 kWindows = 3;       // but not for so many windows
+  u64 spent_ns_ = 0, usual_ns_ = 0, mean_ns_ = 0, percent_ = 0, worst_ = 0;
+  u32 count_ = 0, slow_windows_ = 0;
+  bool found_ = false;
+};
+
+// Breaks something. Everything is made whole again by restore().
+class Planter {
+ public:
+  explicit Planter(Plant kind) : kind_(kind) {}
+  ~Planter() { restore(); }
+  Planter(const Planter&) = delete;
+  Planter& operator=(const Planter&) = delete;
+
+  Result<void> after_round();  // once a round, from the moment it is to be broken
+  void restore();
+  u64 slow_ns(u64 usual_token_ns) const;  // of each token
+
+ private:
+  Result<void> stall_a_worker();
+  Plant kind_;
+  u64 rounds_ = 0;
+  bool flipped_ = false;
+  Vector<std::span<Byte>> leaked_;
+};
+
+// One request to the machine's own server over the loopback; kNotFound when there is none. What it
+// answered, without what differs each time.
+Result<String> ask_own_server(Io& io);
+
+// "90s", "10m", "1h", "3d": nanoseconds. A bare number: tokens.
+Result<StabilityPlan> parse_stability(std::span<const std::string_view> words);
+
+}  // namespace console

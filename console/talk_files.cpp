@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// /save and /load: the conversation as text, and what the model knows of it, so that it need not be
+// read again.
+#include <cstring>
+
+#include "ai/byte_stream.h"
+#include "console/storage.h"
+#include "console/talk.h"
+
+namespace console {
+namespace {
+
+constexpr const char* kDrawer = "conversations";
+
+// Small pieces become large ones: a disk wants whole blocks.
+class FileSink final : public ai::ByteSink {
+ public:
+  explicit FileSink(fs::File& file) : file_(file) {}
+  Result<void> write(std::span<const Byte> bytes) override {
+    while (!bytes.empty()) {
+      usize part = std::min(bytes.size(), sizeof buffer_ - used_);
+      std::memcpy(buffer_ + used_, bytes.data(), part);
+      used_ += part;
+      bytes = bytes.subspan(part);
+      if (used_ == sizeof buffer_) TRY(flush());
+    }
+    return {};
+  }
+  Result<void> flush() {
+    usize written = TRY(file_.write_at(at_, {buffer_, used_}));
+    if (written != used_) return fail(Errc::kFull, "the disk is full");
+    at_ += used_;
+    used_ = 0;
+    return {};
+  }
+
+ private:
+  fs::File& file_;
+  u64 at_ = 0;
+  usize used_ = 0;
+  Byte buffer_[64 * kKiB];
+};
+
+class FileSource final : public ai::ByteSource {
+ public:
+  explicit FileSource(fs::File& file) : file_(file) {}
+  Result<void> read(std::span<Byte> out) override {
+    while (!out.empty()) {
+      usize got = TRY(file_.read_at(at_, out));
+      if (got == 0) return fail(Errc::kCorrupt, "the file ends early");
+      at_ += got;
+      out = out.subspan(got);
+    }
+    return {};
+  }
+
+ private:
+  fs::File& file_;
+  u64 at_ = 0;
+};
+
+}  // namespace
+
+void Talk::save(std::string_view name) {
+  if (name.empty()) return io_.write("/save NAME\n");
+  String text;
+  base::StringWriter out(text);
+  Result<void> done = conversation_.write_json(out);
+  if (done.has_value()) done = out.status();
+  if (!done.has_value()) return say(done.error());
+  Result<String> path = store_text(kDrawer, name, text.view());
+  if (!path.has_value()) return say(path.error());
+  base::format_to(io_, "saved as {}\n", *path);
+  Result<void> cache = save_cache(name);
+  // Without a disk, or with a model that has no cache, the text is read again: no fault.
+  bool expected = !cache.has_value() && (cache.error().code == Errc::kNotFound ||
+                                         cache.error().code == Errc::kUnsupported);
+  if (!cache.has_value() && !expected) say(cache.error());
+}
+
+Result<void> Talk::save_cache(std::string_view name) {
+  EngineService& service = engine_service();
+  if (!service.loaded() || conversation_.turns() == 0) return {};
+  Vector<ai::TokenId> tokens;
+  TRY(encode_chat(service.engine(), conversation_.messages(), tokens));
+  auto file = TRY(create_kept_file(kDrawer, name));
+  auto sink = TRY(base::make<FileSink>(*file));
+  u32 kept = TRY(service.engine().save(tokens.view(), *sink));
+  TRY(sink->flush());
+  TRY(file->flush());
+  base::format_to(io_, "{} of {} tokens need not be read again after /load\n", kept, tokens.size());
+  return {};
+}
+
+void Talk::load(std::string_view name) {
+  if (name.empty()) return io_.write("/load NAME\n");
+  Result<String> text = load_text(kDrawer, name);
+  if (!text.has_value()) return say(text.error());
+  Result<Conversation> loaded = Conversation::parse_json(text->view());
+  if (!loaded.has_value()) return say(loaded.error());
+  conversation_ = std::move(*loaded);
+  base::format_to(io_, "{} questions loaded\n", conversation_.turns());
+  load_cache(name);
+}
+
+// What cannot be used (another model, no such file) is read again with the next question.
+void Talk::load_cache(std::string_view name) {
+  EngineService& service = engine_service();
+  if (!service.loaded()) return;
+  Result<base::Owner<fs::File>> file = open_kept_file(kDrawer, name);
+  if (!file.has_value()) return;
+  FileSource source(**file);
+  Result<Vector<ai::TokenId>> tokens = service.engine().restore(source);
+  if (!tokens.has_value()) {
+    base::format_to(io_, "the conversation will be read again: {}\n", tokens.error());
+    return;
+  }
+  base::format_to(io_, "{} tokens of it are known already\n", tokens->size());
+}
+
+}  // namespace console

@@ -11,7 +11,7 @@ bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine'
 -include $(BENCH_OBJ:.o=.d)
 
 .PHONY: bench
-bench: host $(BENCH_KERNELS) model  ## the twin beside llama.cpp on the same cores; BENCH="--rounds 3 --model FILE"
+bench: host pack $(BENCH_KERNELS) model  ## the twin beside llama.cpp on the same cores; BENCH="--rounds 3 --model FILE"
 	$(Q)python3 scripts/bench.py --wiki wiki/Performance.md $(BENCH)
 
 # The tree of another revision, built beside this one, against this one: A B A B.

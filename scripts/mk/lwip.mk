@@ -39,13 +39,14 @@ $(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | $(BUILD)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(LWIP_FLAGS) $(LWIP_SAN_FLAGS) -c $< -o $@
 
-# Who may include lwIP's headers.
+# Who may include lwIP's headers. The compiler's own dependencies leave out what system headers
+# include, so the options are named here: objects that disagree about them disagree about layouts.
 $(X86)/kernel/kernel/net/%.o: KERNEL_FLAGS += $(LWIP_INCLUDE)
 $(BUILD)/host/kernel/net/%.o: HOST_FLAGS += $(LWIP_INCLUDE)
 $(SAN_DIR)/kernel/net/%.o: SAN_FLAGS += $(LWIP_INCLUDE)
 TIDY_FLAGS_HOSTED += $(LWIP_INCLUDE)
 $(filter $(X86)/kernel/kernel/net/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/%,$(HOST_OBJ)) \
-  $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)): | $(LWIP_READY)
+  $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)): $(LWIP_OPTIONS) | $(LWIP_READY)
 
 # Who links it.
 KERNEL_LINK_OBJ += $(LWIP_KERNEL_OBJ)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Bytes of a block device at any alignment.
 #include "kernel/fs/disks.h"
+#include "kernel/log.h"
 #include "kernel/mm/memory.h"
 
 namespace fs {
@@ -25,6 +26,21 @@ class Bounce {
   std::span<Byte> pages_;
 };
 
+// The first block of the transfer; the driver's own line names the sector that failed.
+Result<void> told(BlockDevice& device, const char* what, u64 first, usize bytes,
+                  Result<void> result) {
+  if (!result.has_value())
+    log::warn("fs", "{}: {} of blocks {} to {}: {}", device.name(), what, first,
+              first + bytes / device.geometry().block_bytes - 1, result.error());
+  return result;
+}
+Result<void> read_blocks(BlockDevice& device, u64 first, std::span<Byte> out) {
+  return told(device, "read", first, out.size(), block::read(device, first, out));
+}
+Result<void> write_blocks(BlockDevice& device, u64 first, std::span<const Byte> in) {
+  return told(device, "write", first, in.size(), block::write(device, first, in));
+}
+
 }  // namespace
 
 u64 DiskMedium::size() const {
@@ -40,7 +56,7 @@ Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
     bool aligned = into == 0 && reinterpret_cast<u64>(out.data()) % 4 == 0;
     usize whole = aligned ? out.size() / block * block : 0;
     if (whole > 0) {
-      TRY(block::read(device_, offset / block, out.first(whole)));
+      TRY(read_blocks(device_, offset / block, out.first(whole)));
       out = out.subspan(whole);
       offset += whole;
       continue;
@@ -49,7 +65,7 @@ Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
     usize most = aligned || into != 0 ? block : usize{64 * 1024};
     usize span = std::min<usize>(most, base::round_up(into + out.size(), block));
     Bounce bounce = TRY(Bounce::create(static_cast<u32>(span)));
-    TRY(block::read(device_, offset / block, bounce.first(span)));
+    TRY(read_blocks(device_, offset / block, bounce.first(span)));
     usize part = std::min(out.size(), span - into);
     std::memcpy(out.data(), bounce.first(span).data() + into, part);
     out = out.subspan(part);
@@ -67,12 +83,12 @@ Result<void> DiskMedium::write(u64 offset, std::span<const Byte> in) {
     usize part = std::min(in.size(), block - into);
     if (aligned) {
       part = in.size() / block * block;
-      TRY(block::write(device_, offset / block, in.first(part)));
+      TRY(write_blocks(device_, offset / block, in.first(part)));
     } else {
       Bounce bounce = TRY(Bounce::create(block));
-      if (!whole) TRY(block::read(device_, offset / block, bounce.first(block)));
+      if (!whole) TRY(read_blocks(device_, offset / block, bounce.first(block)));
       std::memcpy(bounce.first(block).data() + into, in.data(), part);
-      TRY(block::write(device_, offset / block, bounce.first(block)));
+      TRY(write_blocks(device_, offset / block, bounce.first(block)));
     }
     in = in.subspan(part);
     offset += part;

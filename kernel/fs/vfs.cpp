@@ -63,6 +63,49 @@ bool list_mounts(std::string_view folder, DirectoryVisitor& visitor) {
   return any || folder.empty();
 }
 
+// Says what failed and where; what is merely absent or refused is the caller's to say.
+void tell(std::string_view path, std::string_view what, u64 offset, const Error& error) {
+  if (error.code == Errc::kIo || error.code == Errc::kCorrupt || error.code == Errc::kTimeout)
+    log::warn("fs", "{}: {} at byte {}: {}", path, what, offset, error);
+}
+
+// A file that knows its path, so that an error names it.
+class NamedFile final : public File {
+ public:
+  NamedFile(base::Owner<File> file, String path) : file_(std::move(file)), path_(std::move(path)) {}
+  u64 size() const override { return file_->size(); }
+  Result<usize> read_at(u64 offset, std::span<Byte> out) override {
+    Result<usize> n = file_->read_at(offset, out);
+    if (!n.has_value()) tell(path_.view(), "reading", offset, n.error());
+    return n;
+  }
+  Result<usize> write_at(u64 offset, std::span<const Byte> in) override {
+    Result<usize> n = file_->write_at(offset, in);
+    if (!n.has_value()) tell(path_.view(), "writing", offset, n.error());
+    return n;
+  }
+  Result<void> truncate(u64 bytes) override { return file_->truncate(bytes); }
+  Result<void> flush() override {
+    Result<void> done = file_->flush();
+    if (!done.has_value()) tell(path_.view(), "flushing", size(), done.error());
+    return done;
+  }
+  Result<std::span<Byte>> map() override { return file_->map(); }
+
+ private:
+  base::Owner<File> file_;
+  String path_;
+};
+
+Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view path) {
+  if (!file.has_value()) {
+    tell(path, "opening", 0, file.error());
+    return file;
+  }
+  String copy = TRY(String::from(path));
+  return base::Owner<File>(TRY(base::make<NamedFile>(std::move(*file), std::move(copy))));
+}
+
 // Large files tell how far they are.
 Result<void> read_whole(File& file, std::string_view path, std::span<Byte> out) {
   constexpr usize kPiece = 64 * kMiB;
@@ -99,12 +142,12 @@ std::span<const Mount> mounts() {
 
 Result<base::Owner<File>> open(std::string_view path) {
   Place place = TRY(locate(path));
-  return place.file_system->open(place.path);
+  return named(place.file_system->open(place.path), path);
 }
 
 Result<base::Owner<File>> create(std::string_view path) {
   Place place = TRY(locate(path));
-  return place.file_system->create(place.path);
+  return named(place.file_system->create(place.path), path);
 }
 
 Result<FileInfo> stat(std::string_view path) {
@@ -123,7 +166,9 @@ Result<void> list(std::string_view path, DirectoryVisitor& visitor) {
   while (path.ends_with('/')) path.remove_suffix(1);
   if (list_mounts(path, visitor)) return {};
   Place place = TRY(locate(path));
-  return place.file_system->list(place.path, visitor);
+  Result<void> listed = place.file_system->list(place.path, visitor);
+  if (!listed.has_value()) tell(path, "listing", 0, listed.error());
+  return listed;
 }
 
 Result<void> remove(std::string_view path) {

@@ -3,14 +3,15 @@
 # Starts Marrow in QEMU with the usual devices and prints the command line it uses.
 #
 #   run_qemu.sh [--elf FILE | --iso FILE] [--model FILE] [--append "OPTIONS"] [--cpus N] [--memory SIZE]
-#               [--display] [--net none|virtio|e1000e] [--print-accel] [-- QEMU ARGUMENTS]
+#               [--display] [--net none|virtio|e1000e] [--serial CHARDEV] [--print-accel] [-- QEMU ARGUMENTS]
 #
 # --elf (default build/x86_64/marrow.elf) enters the kernel directly; --iso goes through GRUB.
 # KVM is used only if a probe shows that it runs guests at speed; ACCEL=kvm|tcg overrides the probe.
+# The guest's port 8080 is reached at port 8080 of this machine (PORT=n), or at the next free one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-elf=build/x86_64/marrow.elf iso="" model="" append="" cpus=2 memory=2G display=none net=virtio extra=()
+elf=build/x86_64/marrow.elf iso="" model="" append="" cpus=2 memory=2G display=none net=virtio serial=mon:stdio extra=()
 print_accel=no
 
 die() { printf 'run_qemu: %s\n' "$1" >&2; exit 2; }
@@ -24,9 +25,10 @@ while [ $# -gt 0 ]; do
     --cpus) cpus=$2; shift 2 ;;
     --memory) memory=$2; shift 2 ;;
     --net) net=$2; shift 2 ;;
+    --serial) serial=$2; shift 2 ;;
     --display) display=gtk; shift ;;
     --print-accel) print_accel=yes; shift ;;
-    --help|-h) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; extra=("$@"); break ;;
     *) die "unknown argument $1 (try --help)" ;;
   esac
@@ -59,15 +61,18 @@ fi
 
 command=(qemu-system-x86_64 -machine q35 -accel "$accel" -cpu "${CPU:-$cpu}" -smp "$cpus" -m "$memory"
   -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4)
-if [ "$display" = none ]; then
-  command+=(-display none -serial mon:stdio)
-else
-  command+=(-display "$display" -serial mon:stdio)
+command+=(-display "$display" -serial "$serial")
+
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+port=${PORT:-8080}
+if [ "$net" != none ] && taken "$port"; then
+  while taken "$port"; do port=$((port + 1)); done
+  printf 'run_qemu: port %s is taken: the API will be at 127.0.0.1:%s\n' "${PORT:-8080}" "$port" >&2
 fi
 case "$net" in
   none) command+=(-nic none) ;;
-  virtio) command+=(-nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
-  e1000e) command+=(-nic user,model=e1000e,hostfwd=tcp:127.0.0.1:8080-:8080) ;;
+  virtio) command+=(-nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:$port-:8080) ;;
+  e1000e) command+=(-nic user,model=e1000e,hostfwd=tcp:127.0.0.1:$port-:8080) ;;
   *) die "--net is none, virtio or e1000e" ;;
 esac
 if [ -n "$iso" ]; then

@@ -34,6 +34,6 @@ test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5
 test-images: $(UNIT_TESTS) | $(BUILD)/.setup/test  ## file-system images with 10,000 files each (some minutes)
 	$(Q)MARROW_IMAGE_FILES=10000 $(UNIT_TESTS) fs_images
 
-debug: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/debug  ## QEMU stopped at the first instruction, and gdb on it
-	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" -- -s -S -serial file:$(BUILD)/debug-serial.log & \
+debug: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/debug  ## QEMU stopped at the first instruction, and gdb on it; console in build/debug-serial.log
+	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
 	  gdb -q -x scripts/gdb_init.py $(X86)/marrow.elf

@@ -35,15 +35,22 @@ void say_unknown(std::string_view name, base::Writer& out) {
 }
 
 // Remembers what was running, so that a sequence inside a sequence gives it back.
-class RunningVerdict {
+class Running {
  public:
-  RunningVerdict() : outer_(verdict) { verdict = {}; }
-  ~RunningVerdict() { verdict = outer_; }
-  RunningVerdict(const RunningVerdict&) = delete;
-  RunningVerdict& operator=(const RunningVerdict&) = delete;
+  explicit Running(History& history) : verdict_(verdict), history_(shell_history) {
+    verdict = {};
+    shell_history = &history;
+  }
+  ~Running() {
+    verdict = verdict_;
+    shell_history = history_;
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
 
  private:
-  Verdict outer_;
+  Verdict verdict_;
+  History* history_;
 };
 
 }  // namespace
@@ -109,8 +116,7 @@ Result<std::string_view> read_line(Io& io, LineEditor& editor, std::string_view 
 }
 
 Verdict Shell::run(std::string_view sequence) {
-  RunningVerdict scope;
-  shell_history = &history_;
+  Running scope(history_);
   Vector<char> room;
   Vector<std::string_view> words;
   if (!room.resize(sequence.size() + 1).has_value()) {

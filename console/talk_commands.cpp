@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The commands inside a conversation, a row each, and the boot options behind its defaults.
 #include "console/perf_log.h"
+#include "console/shell.h"
 #include "console/talk.h"
 #include "kernel/base/nearest.h"
 #include "kernel/options.h"
@@ -187,7 +188,9 @@ const Talk::Row Talk::kRows[] = {
 void Talk::show_help() {
   for (const Row* row = kRows; row->name != nullptr; row++)
     base::format_to(io_, "  {:<18} {}\n", row->usage, row->help);
-  io_.write("\"\"\" begins a question of several lines, \"\"\" ends it. Ctrl-C stops an answer.\n");
+  io_.write(
+      "\"\"\" begins a question of several lines, \"\"\" ends it. Ctrl-C stops an answer.\n"
+      "The shell's commands work as well: /poweroff, /mem, /status.\n");
 }
 
 namespace {
@@ -214,6 +217,12 @@ Talk::Next Talk::command(std::string_view line) {
   for (const Row* row = kRows; row->name != nullptr; row++) {
     if (name == row->name) return row->run(*this, rest);
     nearest.consider(row->name);
+  }
+  // The shell's commands work here too: /poweroff, /mem, /status.
+  const Command* command = find_command(name);
+  if (command != nullptr && std::string_view(command->name) != "talk") {
+    Shell(io_).run(line.substr(1));
+    return Next::kGoOn;
   }
   base::format_to(io_, "unknown command '{}'", name.substr(0, 40));
   if (!nearest.best().empty()) base::format_to(io_, ": did you mean {}?", nearest.best());

@@ -230,3 +230,14 @@ TEST(console_ai, numbers) {
   for (const char* bad : {"", ".", "-1", "0.1234", "2.001", "1e3", "99999999999999999999"})
     EXPECT(!console::parse_milli(bad, 2000).has_value());
 }
+
+TEST(console_talk, commands_of_the_shell_work_behind_a_slash) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {"Hello!"};
+  ScriptedIo io("/echo from the shell\rhi\r/exit\r");
+  Conversation conversation;
+  std::string seen = talk(io, conversation);
+  EXPECT(contains(seen, "\nfrom the shell\n"));
+  EXPECT(contains(seen, "Hello!"));
+  EXPECT_EQ(fake.engine->prompts.size(), usize{1});
+}

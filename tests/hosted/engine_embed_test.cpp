@@ -15,6 +15,7 @@ constexpr Pooling kWays[] = {Pooling::kMean, Pooling::kFirst, Pooling::kLast};
 
 std::vector<TokenId> counted(u32 n) {
   std::vector<TokenId> tokens;
+  tokens.reserve(n);
   for (u32 i = 0; i < n; i++) tokens.push_back(5 + i * 3 % 40);
   return tokens;
 }
@@ -145,6 +146,7 @@ TEST(engine_embed, every_family_on_every_table) {
                            {.context = 64, .prefill_chunk = other ? 7u : 256u, .kernels = kernels});
       REQUIRE(engine.has_value());
       std::vector<TokenId> text;
+      text.reserve(24);
       for (u32 i = 0; i < 24; i++) text.push_back((i * 7 + tiny.tokens[i % 4]) % tiny.vocabulary);
       std::vector<float> out((*engine)->info().width);
       REQUIRE((*engine)->embed(text, Pooling::kMean, out).has_value());

@@ -35,6 +35,7 @@ struct Stored final : ai::ByteSource {
 
 std::vector<TokenId> counted(u32 n) {
   std::vector<TokenId> tokens;
+  tokens.reserve(n);
   for (u32 i = 0; i < n; i++) tokens.push_back(5 + i * 3 % 40);
   return tokens;
 }

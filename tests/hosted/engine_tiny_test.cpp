@@ -20,6 +20,7 @@ std::vector<Byte> model_bytes(const char* family, bool merges = false) {
 
 std::vector<TokenId> counted(u32 n) {
   std::vector<TokenId> tokens;
+  tokens.reserve(n);
   for (u32 i = 0; i < n; i++) tokens.push_back(3 + i * 5 % 50);
   return tokens;
 }

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The console as a person has it: the twin on a pseudo-terminal, and once the kernel in QEMU."""
+import fcntl
 import json
 import os
 import pty
 import re
 import selectors
+import signal
+import struct
 import subprocess
+import termios
 import time
 
 from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, case, check, main, need
@@ -212,23 +216,72 @@ def typed_control_tokens_are_letters():
         check(f["prompt"] > 36 + count, f"{f}: the question was read as {count} tokens with control tokens")
 
 
+def letters(count: int, seed: int) -> str:
+    """Text that shows where something is lost or doubled: no two places look alike."""
+    rows = (f"{seed}:{i}" for i in range(count // 4))
+    return "_".join(rows)[:count - 3] + "END"
+
+
+def abuse(terminal, pasted: int, slow: int) -> None:
+    """Everything that a terminal may send, to a shell at its prompt; each line comes back as it must."""
+    long = letters(pasted, 1)
+    text = terminal.line(b"\x1b[200~echo " + long.encode() + b"\x1b[201~", seconds=120)
+    check(long in text, f"of {pasted} pasted characters not all came back, in order:\n{text[-200:]}")
+    for typed, wanted in ((b"echo a\xff\xfe\xc3b\xe2\x82c", "a\ufffd\ufffd\ufffdb\ufffdc"),
+                          (b"echo \xed\xa0\x80\xf8\x88\x80\x80\x80z", "z"),
+                          (b"\x00\x00echo\x00 ok", "ok"), (b"echo \xe4\xb8\xad\xe6\x96\x87 \xc3\xa9", "\u4e2d\u6587 \u00e9"),
+                          (b"echo p\x1b[999;999Hq\x1bOZr\x1b[1;2;3;4;5;6;7mst", "st"),
+                          (b"echo \x1b]0;title\x07w\x1bPdevice\x1b\\x", "wx"), (b"echo \x80\x9b\x9f", ""),
+                          (b"\x01\x05\x0b\x0cecho \x7f left\x1b[D\x1b[D\x1b[C\x1b[H\x1b[F!", "left!")):
+        text = terminal.line(typed)
+        last = text.rstrip("\n").splitlines()[-1]
+        check(last.rstrip().endswith(wanted), f"{typed} gives {last!r}, wanted {wanted!r}")
+    check(not re.search(rb"\x1b\[999|\x1b\]0|\x1bP|\x00", terminal.raw), "what was typed reached the screen as control sequences")
+    slowly = letters(slow, 2)
+    for i in range(0, len(slowly) + 5, 96):  # 9600 baud are 960 characters a second
+        terminal.send(("echo " + slowly)[i:i + 96])
+        terminal.pump(0)
+        time.sleep(0.1)
+    check(slowly in terminal.line(""), "a slow line lost something")
+    check("still here" in terminal.line("echo still here"), terminal.output[-300:])
+
+
 @case
-def abuse():
-    """100 kB pasted, broken UTF-8, NULs and escape sequences: no loss, no hang, no garbage"""
+def abuse_on_a_terminal():
+    """100 kB pasted, broken UTF-8, NULs, escapes, 9600 baud, other window sizes: no loss, no hang, no garbage"""
     with Twin() as twin:
         twin.expect(PROMPT + "$", 20)
-        paste = b"echo " + b"x" * 99_990 + b"END"
-        text = twin.line(b"\x1b[200~" + paste + b"\x1b[201~", seconds=40)
-        check("x" * 1000 in text.replace("\n", ""), "the paste did not arrive")
-        text = twin.line(b"echo a\xff\xfe\xc3b\xe2\x82c")
-        check("a" in text and "b" in text and "c" in text, text)
-        check("ok" in twin.line(b"\x00\x00echo\x00 ok"), "NUL")
-        text = twin.line(b"echo p\x1b[999;999Hq\x1bOZr\x1b[1;2;3;4;5;6;7mst")
-        check("st" in text.splitlines()[-1], text)
-        check("\x1b[999;999H" not in twin.raw.decode("utf-8", "replace"), "an escape sequence was echoed")
-        check("still" in twin.line("echo still here"), twin.output[-300:])
+        abuse(twin, 100_000, 2000)
+        for rows, columns in ((24, 20), (50, 200), (1, 1), (24, 80)):
+            fcntl.ioctl(twin.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            twin.process.send_signal(signal.SIGWINCH)
+            check("wide" * 40 in twin.line("echo " + "wide" * 40).replace("\n", ""), f"{columns} columns:\n{twin.output[-300:]}")
         twin.send("poweroff\r")
         twin.expect("power off: success", 10)
+
+
+@case
+def ctrl_c_while_a_prompt_is_read():
+    """a long question shows how far its reading is; Ctrl-C stops that, and the conversation goes on"""
+    with talking("talk", "context=4096") as twin:
+        twin.expect(YOU, 60)
+        begin = len(twin.output)
+        twin.send("Sum up: " + "The ship sailed on and the sea was calm. " * 300 + "\r")
+        pattern = rb"\[reading the prompt: (\d+) of (\d+) tokens, (\d+) %, (\d+) s left\]"
+        end = time.monotonic() + 60
+        while not (seen := re.search(pattern, twin.raw)):
+            check(time.monotonic() < end and twin.pump(0.1), "no progress is shown")
+        done, total, percent = (int(n) for n in seen.groups()[:3])
+        check(percent == done * 100 // total and total > 2000, seen[0])
+        pressed = time.monotonic()
+        twin.send(b"\x03")
+        stopped = twin.expect(r"^\[stopped; 0 tokens", 30, begin)
+        took = time.monotonic() - pressed
+        print(f"# stopped after {took:.2f} s, {percent} % of {total} tokens")
+        check(took < 10, f"it took {took:.1f} s")
+        twin.expect(YOU, 5, stopped.end())
+        twin.line("/max 3", YOU)
+        check(ask(twin, "Hi"), "the next question has no answer")
 
 
 @case

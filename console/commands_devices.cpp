@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about drivers, disks and network cards: drivers, lsblk, lsnet, disk.
+// Commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -20,13 +20,50 @@ void complete_disk(std::string_view, void (*add)(void*, std::string_view), void*
   for (BlockDevice* disk : devices::blocks()) add(context, disk->name());
 }
 
-Result<void> run_drivers(const Arguments&, base::Writer& out) {
-  devices::list_drivers(out);
+Result<u64> number(const Arguments& arguments, usize index, u64 otherwise) {
+  if (index >= arguments.words.size()) return otherwise;
+  std::string_view text = arguments.words[index];
+  u64 value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return fail(Errc::kInvalidArgument, "not a number");
+  return value;
+}
+
+Result<const devices::DriverService*> driver_service() {
+  const devices::DriverService* service = devices::driver_service();
+  if (service == nullptr) return fail(Errc::kUnsupported, "no drivers run here");
+  return service;
+}
+
+Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
+  const devices::DriverService* service = TRY(driver_service());
+  if (arguments.words.size() == 1) {
+    service->list(out);
+    return {};
+  }
+  std::string_view verb = arguments.words[1];
+  if (arguments.words.size() == 3 && verb == "reset") return service->reset(arguments.words[2]);
+  if (arguments.words.size() == 3 && verb == "starve") {
+    service->starve_dma(TRY(number(arguments, 2, 0)));
+    return {};
+  }
+  return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION|starve COUNT]");
+}
+constexpr Command kDrivers{"drivers", "drivers [reset FUNCTION|starve COUNT]",
+                           "which driver runs which device, and how it fares", run_drivers,
+                           "drivers reset 00:04.0    resets that PCI function through its driver\n"
+                           "drivers starve 10        the next 10 DMA mappings fail, for tests"};
+CONSOLE_COMMAND(kDrivers);
+
+Result<void> run_lsusb(const Arguments&, base::Writer& out) {
+  const devices::DriverService* service = TRY(driver_service());
+  service->list_usb(out);
   return {};
 }
-constexpr Command kDrivers{"drivers", "drivers", "which driver runs which device, and how it fares",
-                           run_drivers};
-CONSOLE_COMMAND(kDrivers);
+constexpr Command kLsusb{"lsusb", "lsusb", "USB devices: place, driver, speed, ids and name",
+                         run_lsusb};
+CONSOLE_COMMAND(kLsusb);
 
 Result<void> run_lsblk(const Arguments&, base::Writer& out) {
   base::format_to(out, "{:<12} {:<12} {:>12} {:>6} {:>6}\n", "disk", "driver", "MiB", "block",
@@ -76,16 +113,6 @@ struct Buffer {  // pages for a transfer, given back at the end
  private:
   explicit Buffer(std::span<Byte> p) : pages(p) {}
 };
-
-Result<u64> number(const Arguments& arguments, usize index, u64 otherwise) {
-  if (index >= arguments.words.size()) return otherwise;
-  std::string_view text = arguments.words[index];
-  u64 value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return fail(Errc::kInvalidArgument, "not a number");
-  return value;
-}
 
 // The first bytes of a block, as hex and text.
 Result<void> show_block(BlockDevice& disk, u64 block, base::Writer& out) {
@@ -237,6 +264,7 @@ Result<void> Verifier::run(base::Writer& out) {
     status = slot.request.status;
     slot.submitted = false;
     hash.update(slot.request.buffer);
+    sched::yield();  // a fast disk would never make it wait
     bytes_ += slot.request.buffer.size();
   }
   Result<void> rest = drain();

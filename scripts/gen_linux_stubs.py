@@ -12,7 +12,8 @@ import sys
 
 
 # What the kernel itself defines, under these very names.
-KERNEL_OWN = {"memcpy", "memmove", "memset", "memcmp", "linux_initcalls_begin", "linux_initcalls_end"}
+KERNEL_OWN = {"memcpy", "memmove", "memset", "memcmp", "linux_initcalls_begin", "linux_initcalls_end", "linux_fixups_begin",
+              "linux_fixups_end", "__start___param", "__stop___param"}
 
 
 def main() -> None:

@@ -19,7 +19,15 @@ constexpr Option kDrivers{"drivers", OptionKind::kChoice, "on", "on|off",
                           "start the Linux drivers"};
 KERNEL_OPTION(kDrivers);
 
+constexpr Option kParameters{"drivers.parameters", OptionKind::kText, "", "",
+                             "module.name=value words for the Linux drivers"};
+KERNEL_OPTION(kParameters);
+
+constexpr int kNoDevice = -19, kNoWay = -95;  // Linux's ENODEV and EOPNOTSUPP
+
 constexpr u64 kSlotPollNs = 500'000'000;
+constexpr u64 kSearchPollNs = 5'000'000;
+constexpr u64 kSearchMostNs = 8'000'000'000;  // a stick may take seconds; a broken one for ever
 
 Error from_errno(int error) {
   struct Row {
@@ -150,6 +158,7 @@ constinit Disk disks[kMaxDisks];
 constinit usize card_count = 0;
 constinit usize disk_count = 0;
 constinit bool started = false;
+constinit u64 entropy_bits = 0;
 constinit sched::WaitQueue start_event;   // for those who wait for the first disks
 constinit sched::WaitQueue change_event;  // for the thread that takes over new devices
 
@@ -170,15 +179,29 @@ void take_new_devices() {
   }
 }
 
+// Buses are scanned in the background (nvme, ahci, USB): until nothing is under way any more.
+void search(u64 begin) {
+  while (shim_searching() != 0 && timing::now_ns() - begin < kSearchMostNs) {
+    take_new_devices();
+    shim_hotplug_poll();
+    sched::sleep_ns(kSearchPollNs);
+  }
+  take_new_devices();
+  log::info("drivers", "the search for devices took {} ms",
+            base::ratio(timing::now_ns() - begin, 1'000'000, 1));
+}
+
 void run_start(void*) {
   u64 begin = timing::now_ns();
-  int error = shim_start(options::number(kMemory) * kMiB);
+  char parameters[256];
+  base::format_into(parameters, "{}", options::text(kParameters));
+  int error = shim_start(options::number(kMemory) * kMiB, parameters);
   if (error != 0) log::error("drivers", "the Linux drivers did not start: {}", from_errno(error));
   u64 took = timing::now_ns() - begin;
   log::info("drivers", "started in {} ms", base::ratio(took, 1'000'000, 1));
   started = true;
   start_event.wake_all();
-  take_new_devices();
+  if (error == 0) search(begin);
   devices::end_search();
   for (;;) {
     take_new_devices();
@@ -204,7 +227,38 @@ void list(base::Writer& out) {
   unsigned long total = 0;
   shim_memory_use(&used, &total);
   base::format_to(out, "{} of {} KiB of the drivers' memory in use\n", used / kKiB, total / kKiB);
+  base::format_to(out, "{} KiB copied by the CPU in driver code, {} KiB moved by disks in place\n",
+                  copied_bytes() / kKiB, shim_in_place() / kKiB);
+  if (entropy_bits != 0)
+    base::format_to(out, "{} bits of entropy from random generators\n", entropy_bits);
 }
+
+void list_usb(base::Writer& out) {
+  base::format_to(out, "{:<10} {:<12} {:>8} {:<11} {}\n", "device", "driver", "Mbit/s", "vendor:id",
+                  "name");
+  struct shim_usb_info row{};
+  for (int i = 0; started && shim_usb_info(i, &row) == 0; i++)
+    base::format_to(out, "{:<10} {:<12} {:>8} {:04x}:{:04x}   {}\n", row.name, row.driver,
+                    row.speed, row.vendor, row.id, row.text);
+}
+
+Result<void> reset(std::string_view function) {
+  char name[16];
+  if (function.size() >= sizeof(name))
+    return fail(Errc::kNotFound, "no such function: see drivers");
+  base::format_into(name, "{}", function);
+  int error = started ? shim_pci_reset(name) : kNoDevice;
+  if (error == kNoDevice) return fail(Errc::kNotFound, "no such function: see drivers");
+  if (error == kNoWay) return fail(Errc::kUnsupported, "its driver cannot reset it");
+  if (error != 0) return std::unexpected(from_errno(error));
+  return {};
+}
+
+void starve_dma(u64 count) {
+  shim_starve_dma(count);
+}
+
+constexpr devices::DriverService kService{list, list_usb, reset, starve_dma};
 
 }  // namespace
 
@@ -213,7 +267,7 @@ Result<void> start() {
     started = true;
     return {};
   }
-  devices::set_driver_list(list);
+  devices::set_driver_service(kService);
   TRY(sched::spawn("linux-start", run_start, nullptr));
   devices::begin_search();
   return {};
@@ -226,6 +280,10 @@ bool wait_started(u64 deadline_ns) {
 
 void devices_changed() {
   change_event.wake_all();
+}
+
+void count_entropy(u64 bits) {
+  entropy_bits += bits;
 }
 
 void wake_interfaces() {

@@ -15,5 +15,9 @@ bool wait_started(u64 deadline_ns);
 void devices_changed();
 // Any context: something happened that a network stack may want to look at.
 void wake_interfaces();
+// What Linux code moved by memcpy and memmove since the start.
+u64 copied_bytes();
+// A random generator gave this much.
+void count_entropy(u64 bits);
 
 }  // namespace linux_drivers

@@ -21,9 +21,19 @@ constexpr int kNoMemory = -12;  // Linux's ENOMEM, as the shim expects it
 constexpr int kNoSpace = -28;   // ENOSPC
 constexpr int kInvalid = -22;   // EINVAL
 
-// Everything in Linux code that sleeps waits here and re-checks its condition after each wake.
-constinit sched::WaitQueue events;
+// Sleepers of Linux code by channel. Two channels may share a queue: waiters re-check their
+// condition.
+constexpr usize kQueues = 128;  // a power of two
+constinit sched::WaitQueue queues[kQueues];
+sched::WaitQueue& queue_of(const void* channel) {
+  u64 hash = reinterpret_cast<u64>(channel) * 0x9e3779b97f4a7c15;
+  return queues[hash >> 57];
+}
+static_assert(kQueues == 1 << 7);
+
 constinit u32 interrupt_depth = 0;
+constinit u64 copied = 0;   // bytes
+constinit u64 entropy = 0;  // of random generators, mixed into what drivers get
 
 struct VectorUse {
   void (*handler)(void*);
@@ -49,6 +59,10 @@ const pci::Device* device_at(u32 bus, u32 devfn) {
 
 }  // namespace
 
+u64 linux_drivers::copied_bytes() {
+  return copied;
+}
+
 void* shim_host_arena(unsigned long bytes) {
   mm::PageRequest request{.bytes = bytes,
                           .purpose = mm::Purpose::kDrivers,
@@ -68,6 +82,15 @@ void* shim_host_map_device(unsigned long physical, unsigned long bytes, int writ
   return reinterpret_cast<void*>(physical);
 }
 
+void* shim_host_memcpy(void* to, const void* from, unsigned long bytes) {
+  copied += bytes;
+  return __builtin_memcpy(to, from, bytes);
+}
+void* shim_host_memmove(void* to, const void* from, unsigned long bytes) {
+  copied += bytes;
+  return __builtin_memmove(to, from, bytes);
+}
+
 unsigned long shim_host_ns() {
   return timing::now_ns();
 }
@@ -81,7 +104,7 @@ void shim_host_delay_ns(unsigned long ns) {
 
 // Ids and hash keys, not secrets: xorshift over hardware entropy.
 void shim_host_random(void* out, unsigned long bytes) {
-  u64 state = arch::Cpu::random_seed() | 1;
+  u64 state = (arch::Cpu::random_seed() ^ entropy) | 1;
   auto* at = static_cast<Byte*>(out);
   for (unsigned long i = 0; i < bytes; i++) {
     state ^= state << 13;
@@ -89,6 +112,12 @@ void shim_host_random(void* out, unsigned long bytes) {
     state ^= state << 17;
     at[i] = static_cast<Byte>(state >> 32);
   }
+}
+
+void shim_host_add_entropy(const void* bytes, unsigned long count, unsigned long bits) {
+  for (Byte b : std::span(static_cast<const Byte*>(bytes), count))
+    entropy = (entropy ^ b) * 0x100000001b3;  // FNV-1a's step: no byte is lost
+  linux_drivers::count_entropy(bits);
 }
 
 void shim_host_log(int level, const char* text) {
@@ -105,11 +134,18 @@ void shim_host_fatal(const char* symbol) {
 int shim_host_spawn(const char* name, void (*entry)(void*), void* argument) {
   return sched::spawn(name, entry, argument).has_value() ? 0 : kNoMemory;
 }
-void shim_host_wait_event(unsigned long deadline_ns) {
-  events.wait(deadline_ns);
+void shim_host_wait(const void* channel, unsigned long deadline_ns) {
+  if (channel != nullptr) {
+    queue_of(channel).wait(deadline_ns);
+  } else {
+    u64 now = timing::now_ns();
+    sched::sleep_ns(deadline_ns > now ? deadline_ns - now : 0);
+  }
 }
-void shim_host_signal_event() {
-  events.wake_all();
+void shim_host_wake(const void* channel) {
+  queue_of(channel).wake_all();
+}
+void shim_host_wake_interfaces() {
   linux_drivers::wake_interfaces();
 }
 void shim_host_devices_changed() {

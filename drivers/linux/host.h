@@ -12,6 +12,10 @@ void* shim_host_arena(
     unsigned long bytes); /* 2 MiB aligned, below 4 GiB when there is room; NULL */
 void* shim_host_map_device(unsigned long physical, unsigned long bytes, int write_combining);
 
+/* Linux code's memcpy and memmove, under these names by build_linux.sh: they count. */
+void* shim_host_memcpy(void* to, const void* from, unsigned long bytes);
+void* shim_host_memmove(void* to, const void* from, unsigned long bytes);
+
 /* Time. */
 unsigned long shim_host_ns(void);           /* monotonic */
 unsigned long shim_host_unix_seconds(void); /* 0 = the clock was never set */
@@ -23,13 +27,23 @@ void shim_host_log(int level, const char* text);
 /* A function that nothing was thought to reach was reached (fatal.list), or a broken invariant. */
 __attribute__((noreturn)) void shim_host_fatal(const char* symbol);
 
-/* Threads. wait_event sleeps until signal_event, or `deadline_ns`; it may wake early, so callers
- * re-check their condition. signal_event may be called from an interrupt. */
+/* Threads. wait sleeps on a channel (any address; NULL: only for the time) until wake of the same
+ * channel, or `deadline_ns`; it may wake early, so callers re-check their condition. A wake since
+ * the last wait makes the next one return. wake may be called from an interrupt. */
 int shim_host_spawn(const char* name, void (*entry)(void*), void* argument); /* 0 or -ENOMEM */
-void shim_host_wait_event(unsigned long deadline_ns);
-void shim_host_signal_event(void);
+void shim_host_wait(const void* channel, unsigned long deadline_ns);
+void shim_host_wake(const void* channel);
+void shim_host_wake_interfaces(void); /* frames came, a ring has room, a link changed */
 int shim_host_in_interrupt(void);
 void shim_host_devices_changed(void); /* a disk or a network card was added; any context */
+
+/* Input and output of people. A key is named by its PS/2 set 1 code, 0xe000 added for the grey
+ * ones. A console device announces input with shim_host_console_input; any context. */
+void shim_host_key(unsigned int code, int pressed);
+void shim_host_add_console(int index, const char* name);
+void shim_host_console_input(void);
+/* Bytes of a hardware random generator, worth `bits` of entropy. */
+void shim_host_add_entropy(const void* bytes, unsigned long count, unsigned long bits);
 
 /* Interrupts: a vector of CPU 0 that calls handler(argument) with interrupts off. */
 int shim_host_alloc_vector(void (*handler)(void*), void* argument); /* or a negative errno */
@@ -51,8 +65,11 @@ void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void
 
 /* ---- the shim's side, for host.cpp ---- */
 
-/* Takes the arena, runs every driver's init in Linux's order. 0 or a negative errno. */
-int shim_start(unsigned long arena_bytes);
+/* Takes the arena, sets "module.name=value" parameters (words; may be empty), runs every driver's
+ * init in Linux's order. 0 or a negative errno. */
+int shim_start(unsigned long arena_bytes, const char* parameters);
+/* Is work under way that may still bring a device: a probe, a scan, a hub that debounces? */
+int shim_searching(void);
 void shim_memory_use(unsigned long* used, unsigned long* total); /* bytes of the arena */
 
 /* PCI functions and what became of them; 0, or -ENODEV past the last. */
@@ -63,9 +80,26 @@ struct shim_binding {
   const char* state;
 };
 int shim_binding(int index, struct shim_binding* out);
+/* Resets the function "00:04.0" through its driver. -ENODEV, -EOPNOTSUPP, or the driver's error. */
+int shim_pci_reset(const char* name);
+void shim_starve_dma(unsigned long count); /* the next `count` mappings fail */
+unsigned long shim_in_place(void); /* bytes that disks moved to or from where they belong, since the start */
 /* Looks at the hot-plug slots and takes away what was asked for or is gone. How many slots there
  * are. Thread context. */
 int shim_hotplug_poll(void);
+
+/* USB devices, a row each; -ENODEV past the last. */
+struct shim_usb_info {
+  char name[16];                  /* "1-2" */
+  char driver[32];                /* of its first interface that has one; "-" */
+  char text[96];                  /* manufacturer and product */
+  unsigned int vendor, id, speed; /* Mbit/s */
+};
+int shim_usb_info(int index, struct shim_usb_info* out);
+
+/* Console devices (virtio-console). */
+void shim_console_write(int index, const char* text, unsigned int bytes);
+int shim_console_read(int index); /* a byte or -1 */
 
 /* Network cards. A frame is received into an sk_buff that the receiver holds until it frees it. */
 struct shim_net_info {

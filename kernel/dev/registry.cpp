@@ -12,8 +12,7 @@ constinit StaticVector<BlockDevice*, 32> block_devices;
 constinit StaticVector<NetDevice*, 16> net_devices;
 constinit sched::WaitQueue block_event;
 constinit u32 searches = 0;
-using DriverList = void (*)(base::Writer& out);
-constinit DriverList driver_list = nullptr;
+constinit const DriverService* drivers = nullptr;
 
 }  // namespace
 
@@ -65,11 +64,11 @@ NetDevice* find_net(std::string_view name) {
   return nullptr;
 }
 
-void set_driver_list(void (*list)(base::Writer& out)) {
-  driver_list = list;
+void set_driver_service(const DriverService& service) {
+  drivers = &service;
 }
-void list_drivers(base::Writer& out) {
-  if (driver_list != nullptr) driver_list(out);
+const DriverService* driver_service() {
+  return drivers;
 }
 
 }  // namespace devices

@@ -23,8 +23,16 @@ void begin_search();
 void end_search();
 bool searching();
 
-// A row a device with its driver and state; whoever runs drivers says how to list them.
-void set_driver_list(void (*list)(base::Writer& out));
-void list_drivers(base::Writer& out);
+// What the console asks of whoever runs the drivers. Thread context.
+struct DriverService {
+  void (*list)(base::Writer& out);      // a row a device with its driver and state
+  void (*list_usb)(base::Writer& out);  // a row a USB device
+  // Resets a PCI function ("00:04.0") through its driver.
+  Result<void> (*reset)(std::string_view function);
+  // For tests: the next `count` DMA mappings fail.
+  void (*starve_dma)(u64 count);
+};
+void set_driver_service(const DriverService& service);
+const DriverService* driver_service();  // null = no drivers run here
 
 }  // namespace devices

@@ -151,7 +151,8 @@ class Machine(Guest):
             time.sleep(0.2)
 
     def healthy(self) -> None:
-        check("every page is accounted for" in self.command_output("mem check"), "mem check")
+        text = self.command_output("mem check")
+        check("every page is accounted for" in text, f"mem check: {text}")
         check("PANIC" not in self.output, self.output[-3000:])
 
 
@@ -315,15 +316,17 @@ def link_flaps():
                 guest.healthy()
 
 
+SLOT = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        "-device", "pcie-root-port,id=slot1,chassis=1,slot=1"]
+
+
 @case
 def unplug_during_reads():
     """device_del while reads run: an error, the disk is gone, the machine goes on"""
     for name, device in DISKS.items():
         with tempfile.TemporaryDirectory() as folder, Image() as image:
             control, extra = monitor(folder)
-            extra += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
-                      "-device", "pcie-root-port,id=slot1,chassis=1,slot=1"]
-            extra += disk(image, f"{device},bus=slot1,id=away")
+            extra += SLOT + disk(image, f"{device},bus=slot1,id=away")
             with Machine(extra, rf"{name} .*ready") as guest:
                 begin = len(guest.output)
                 guest.send(f"disk verify {name} 1 1000000\r")
@@ -373,6 +376,173 @@ def sector_unreadable_once():
             check("1 blocks from 2048: " in text, f"{name}: {text}")
             verify(guest, name, image, 2, 500)
             guest.healthy()
+
+
+SATA = ["-device", "ide-hd,drive=sata,bus=ide.0"]
+XHCI = ["-device", "qemu-xhci,id=usb", "-device", "usb-kbd,bus=usb.0"]
+
+
+def drive(path: str, name: str, more: str = "") -> list[str]:
+    return ["-drive", f"file={path},format=raw,if=none,id={name},file.locking=off{more}"]
+
+
+@case
+def sata_disk_and_cd():
+    """AHCI, by MSI: 3000 reads at random places of a disk and 500 of a CD-ROM equal the image; writes; a bad sector"""
+    with Image(16) as image, Image(4) as cd:
+        extra = drive(image, "sata") + SATA + drive(cd, "cd", ",media=cdrom") + ["-device", "ide-cd,drive=cd,bus=ide.1"]
+        with Machine(extra, "sr0 .*ready") as guest:
+            verify(guest, "sda", image, 11, 3000)
+            text = guest.command_output("disk verify sr0 12 500", 60)
+            check(hash_of_reads(cd, 12, 500, 2048) in text, text)
+            text = guest.command_output("disk fill sda 100 2000 6", 60)
+            check("2000 blocks from 100 written, 0 words differ" in text, text)
+            check(re.search(r"sr0 +ahci +4 +2048 +ro", guest.command_output("lsblk")), "lsblk: no CD")
+            guest.healthy()
+    with Image(16) as image, Machine(failing_disk(image, "ide-hd,bus=ide.0", False), "sda .*ready") as guest:
+        text = guest.command_output("disk check sda 2048 1", 60)
+        check(re.search("input/output error|unreadable sector", text), text)
+        check("1000 blocks from 2056: " in guest.command_output("disk check sda 2056 1000"), "the neighbours")
+        guest.healthy()
+
+
+@case
+def usb_stick_and_keyboard():
+    """xHCI: a stick's reads equal the image, it is pulled out during reads; commands typed on a USB keyboard run"""
+    with tempfile.TemporaryDirectory() as folder, Image(16) as image:
+        control, extra = monitor(folder)
+        extra += XHCI + drive(image, "stick") + ["-device", "usb-storage,bus=usb.0,drive=stick,id=stick"]
+        with Machine(extra, "sda .*ready") as guest:
+            verify(guest, "sda", image, 13, 500)
+            text = guest.command_output("lsusb")
+            check(re.search("usb-storage +5000 46f4:0001", text) and re.search("usbhid +480 0627:0001", text), text)
+            begin = len(guest.output)
+            for key in ("e", "c", "h", "o", "spc", "shift-u", "s", "b", "ret"):
+                control.say(f"sendkey {key}")
+                time.sleep(0.1)
+            guest.expect(r"\nUsb\n", 10, begin)
+            check("usb keyboard: part of the console" in guest.command_output("dmesg"), "typed past the USB keyboard")
+            begin = len(guest.output)
+            guest.send("disk verify sda 1 1000000\r")
+            time.sleep(1)
+            control.say("device_del stick")
+            guest.expect(r"\nmarrow> ", 60, begin)
+            check(re.search("the device is gone|input/output error", guest.output[begin:]), guest.output[begin:])
+            guest.until("drivers", "sda .*gone", 30)
+            check("usb-storage" not in guest.command_output("lsusb"), "lsusb still lists the stick")
+            guest.healthy()
+
+
+@case
+def random_numbers_and_console():
+    """virtio-rng gives entropy; a virtio console shows the prompt and takes commands"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/console"
+        extra = ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=c",
+                 "-chardev", f"socket,id=c,path={path},server=on,wait=off"]
+        with Machine(extra, r"[1-9]\d* bits of entropy") as guest, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(path)
+            line.settimeout(20)
+            begin = len(guest.output)
+            line.sendall(b"echo from the line\r")
+            said = b""
+            while b"\nfrom the line" not in said.replace(b"\r", b""):
+                guest.pump(0)
+                said += line.recv(4096)
+            guest.expect(r"\nfrom the line\nmarrow> ", 10, begin)
+            guest.healthy()
+
+
+@case
+def controller_resets():
+    """NVMe is reset through its driver four times while reads run: every byte is right; e1000e too, frames flow again"""
+    with Image() as image, Peer() as peer:
+        extra = disk(image, NVME + ",addr=8") + peer.netdev("n") + ["-device", "e1000e,netdev=n,addr=9"]
+        with Machine(extra, "eth0 .*link up") as guest:
+            for seed in range(4):
+                begin = len(guest.output)
+                guest.send(f"drivers reset 00:08.0; disk verify nvme0n1 {seed} 500\r")
+                guest.expect(r"\n500 reads.*\n", 60, begin)
+                check(hash_of_reads(image, seed, 500) in guest.output[begin:], guest.output[begin:])
+            guest.command_output("drivers reset 00:09.0")
+            guest.until("drivers", "eth0 .*link up", 15)
+            guest.until("nic bench eth0 500", "500 back, 0 lost, 0 wrong", 20)
+            check("cannot reset" in guest.command_output("drivers reset 00:1f.2"), "ahci has no way")
+            check("no such function" in guest.command_output("drivers reset 07:00.0"), "nothing is there")
+            guest.healthy()
+
+
+@case
+def command_timeouts():
+    """NVMe commands that take longer than the driver waits: it aborts, resets, and all bytes come right or as an error"""
+    with Image(16) as image:
+        # Two requests a second: sixteen at once are past a driver's second; a reset makes QEMU hurry.
+        extra = drive(image, "slow", ",throttling.iops-total=2") + ["-device", NVME + ",drive=slow"]
+        with Machine(extra, "nvme0n1 .*ready", append="drivers.parameters=nvme_core.io_timeout=1") as guest:
+            text = guest.command_output("disk verify nvme0n1 5 20", 120)
+            print("# " + text.splitlines()[-1][:100])
+            check(hash_of_reads(image, 5, 20) in text or re.search("did not answer in time|output error", text), text)
+            log = guest.command_output("dmesg")
+            check("aborting" in log and re.search("reset controller|Abort status", log), log[-3000:])
+            guest.healthy()
+
+
+@case
+def mappings_run_out():
+    """DMA mappings fail: reads are right after a retry or fail, later ones are right; frames come back"""
+    with Image() as image, Image(16) as sata, Peer() as peer:
+        extra = disk(image, NVME) + drive(sata, "sata") + SATA + peer.netdev("n") + ["-device", "e1000e,netdev=n"]
+        with Machine(extra, "sda .*ready") as guest:
+            for name, path in (("nvme0n1", image), ("sda", sata)):
+                guest.command_output(f"drivers starve {3 if name == 'sda' else 20}")
+                text = guest.command_output(f"disk verify {name} 21 200", 60)
+                check(hash_of_reads(path, 21, 200) in text or re.search("error|memory", text), text)
+                guest.command_output("drivers starve 0")
+                verify(guest, name, path, 22, 200)
+            guest.until("drivers", "eth0 .*link up", 15)
+            guest.command_output("drivers starve 20")
+            guest.command_output("nic bench eth0 200", 60)
+            guest.command_output("drivers starve 0")
+            guest.until("nic bench eth0 200", "200 back, 0 lost, 0 wrong", 20)
+            guest.healthy()
+
+
+@case
+def payload_is_not_copied():
+    """64 MiB from NVMe, virtio-blk and SATA each: the CPU copies under a hundredth of what devices move"""
+    with Image() as image:
+        extra = disk(image, NVME, "a", ",file.locking=off,readonly=on")
+        extra += disk(image, "virtio-blk-pci", "b", ",file.locking=off,readonly=on") + drive(image, "sata") + SATA
+        with Machine(extra, "sda .*ready") as guest:
+            def counters() -> tuple[int, int]:
+                found = re.search(r"(\d+) KiB copied by the CPU in driver code, (\d+) KiB moved by disks in place",
+                                  guest.command_output("drivers"))
+                return int(found[1]), int(found[2])
+            for name in ("nvme0n1", "vda", "sda"):
+                before = counters()
+                guest.command_output(f"disk bench {name} 64", 60)
+                copied, moved = (after - was for after, was in zip(counters(), before))
+                print(f"# {name}: {moved} KiB moved, {copied} KiB copied")
+                check(moved >= 65536 and copied < 655, f"{name}: {copied} KiB copied, {moved} KiB in place")
+
+
+@case
+def unplug_a_card():
+    """device_del while frames fly: the card is gone, sending fails, the machine goes on"""
+    for model in CARDS:
+        with tempfile.TemporaryDirectory() as folder, Peer() as peer:
+            control, extra = monitor(folder)
+            extra += SLOT + peer.netdev("n") + ["-device", f"{model},netdev=n,bus=slot1,id=away"]
+            with Machine(extra, "eth0 .*link up") as guest:
+                begin = len(guest.output)
+                guest.send("nic bench eth0 1000000\r")
+                time.sleep(1)
+                control.say("device_del away")
+                guest.expect(r"\nmarrow> ", 60, begin)
+                guest.until("drivers", "eth0 .*no link", 10)
+                check("network is down" in guest.command_output("nic bench eth0 10"), f"{model}: a gone card sent")
+                guest.healthy()
 
 
 def thread_time(text: str) -> float:

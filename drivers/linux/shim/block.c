@@ -19,7 +19,8 @@ struct queue {  // what a request_queue is here
   unsigned int context_count;
   struct list_head waiting;  // requests the device had no room for
   struct work_struct rerun;
-  struct timer_list timeout;
+  struct timer_list timeout, retry;
+  unsigned long users;  // what q_usage_counter counts; nobody waits for it
   bool quiesced, dying;
   int frozen;
   unsigned int in_flight;
@@ -125,13 +126,18 @@ static bool check_timeout(struct request *rq, void *data) {
   struct request_queue *q = data;
   if (rq->q != q || rq->state != MQ_RQ_IN_FLIGHT || time_before(jiffies, rq->deadline)) return true;
   rq->deadline = jiffies + (rq->timeout ?: q->rq_timeout);
-  if (q->mq_ops->timeout && q->mq_ops->timeout(rq) == BLK_EH_DONE) shim_wake();
+  if (q->mq_ops->timeout && q->mq_ops->timeout(rq) == BLK_EH_DONE) shim_wake(q->tag_set);
   return true;
 }
 static void on_timeout_work(struct work_struct *work) {
   struct request_queue *q = container_of(work, struct request_queue, timeout_work);
   blk_mq_tagset_busy_iter(q->tag_set, check_timeout, q);
   if (of(q)->in_flight) mod_timer(&of(q)->timeout, jiffies + HZ);
+}
+// A driver without room and without a request in flight says so only once: try again soon.
+static void on_retry(struct timer_list *timer) {
+  struct queue *queue = from_timer(queue, timer, retry);
+  rerun(queue);
 }
 static void on_timeout(struct timer_list *timer) {
   struct queue *queue = from_timer(queue, timer, timeout);
@@ -151,6 +157,8 @@ struct request_queue *blk_mq_init_queue(struct blk_mq_tag_set *set) {
   INIT_WORK(&queue->rerun, rerun_queue);
   INIT_WORK(&q->timeout_work, on_timeout_work);
   timer_setup(&queue->timeout, on_timeout, 0);
+  timer_setup(&queue->retry, on_retry, 0);
+  q->q_usage_counter.percpu_count_ptr = (unsigned long)&queue->users;
   xa_init(&q->hctx_table);
   q->mq_ops = set->ops;
   q->tag_set = set;
@@ -160,6 +168,7 @@ struct request_queue *blk_mq_init_queue(struct blk_mq_tag_set *set) {
   q->limits.max_hw_sectors = BLK_SAFE_MAX_SECTORS;
   q->limits.max_segments = BLK_MAX_SEGMENTS;
   q->limits.max_segment_size = BLK_MAX_SEGMENT_SIZE;
+  q->limits.seg_boundary_mask = BLK_SEG_BOUNDARY_MASK;
   kref_init(&q->kobj.kref);
   for (unsigned int i = 0; i < set->nr_hw_queues; i++) {
     struct blk_mq_hw_ctx *hctx = &queue->contexts[i];
@@ -175,7 +184,10 @@ struct request_queue *blk_mq_init_queue(struct blk_mq_tag_set *set) {
 }
 void blk_mq_destroy_queue(struct request_queue *q) {
   of(q)->dying = true;
+  set_bit(QUEUE_FLAG_DYING, &q->queue_flags);
+  timer_delete_sync(&of(q)->retry);
   blk_sync_queue(q);
+  shim_wake(q->tag_set);
 }
 void blk_put_queue(struct request_queue *q) {}  // queues are few and stay: late completions may still look at them
 void blk_sync_queue(struct request_queue *q) {
@@ -220,7 +232,7 @@ struct request *blk_mq_alloc_request(struct request_queue *q, blk_opf_t opf, blk
     if (rq) return rq;
     if (of(q)->dying) return ERR_PTR(-ENODEV);
     if (flags & BLK_MQ_REQ_NOWAIT) return ERR_PTR(-EWOULDBLOCK);
-    shim_wait(~0UL);
+    shim_wait(q->tag_set, ~0UL);
   }
 }
 struct request *blk_mq_alloc_request_hctx(struct request_queue *q, blk_opf_t opf, blk_mq_req_flags_t flags,
@@ -238,10 +250,27 @@ void blk_mq_free_request(struct request *rq) {
   clear_bit(rq->tag, busy_of(rq->mq_hctx->tags));
   queue->in_flight--;
   rerun(queue);
-  shim_wake();
+  shim_wake(rq->q->tag_set);
 }
 
-// ---- data of a request: physically contiguous memory is one segment, however long ----
+// ---- data of a request: one run of memory, cut where the queue's limits ask for it ----
+// Counts the segments; writes them from *last on, when given, and leaves it at the final one.
+static unsigned int each_segment(struct request *rq, struct scatterlist **last) {
+  const struct bio_vec *run = rq->bio->bi_io_vec;
+  u64 address = page_to_phys(run->bv_page) + run->bv_offset, boundary = queue_segment_boundary(rq->q);
+  unsigned int left = run->bv_len, most = queue_max_segment_size(rq->q) & PAGE_MASK, count = 0;
+  for (; left; count++) {
+    unsigned int part = min_t(u64, min(left, most), boundary - (address & boundary) + 1);
+    if (last) {
+      if (count) *last = sg_next(*last);
+      sg_set_page(*last, pfn_to_page(address >> PAGE_SHIFT), part, offset_in_page(address));
+    }
+    address += part;
+    left -= part;
+  }
+  return count;
+}
+static unsigned long in_place;  // bytes of requests, since the start
 int shim_map_memory(struct request *rq, void *memory, unsigned int bytes) {
   struct bio *bio = kzalloc(sizeof(*bio) + sizeof(struct bio_vec), GFP_ATOMIC);
   if (!bio) return -ENOMEM;
@@ -254,44 +283,63 @@ int shim_map_memory(struct request *rq, void *memory, unsigned int bytes) {
   bio->bi_opf = rq->cmd_flags;
   rq->bio = rq->biotail = bio;
   rq->__data_len = bytes;
-  // In 64 bits: an unlimited segment size would wrap the sum of the rounding.
-  rq->nr_phys_segments = DIV_ROUND_UP_ULL((u64)bytes, (u64)queue_max_segment_size(rq->q) & PAGE_MASK);
+  rq->nr_phys_segments = each_segment(rq, NULL);
+  in_place += bytes;
   return 0;
 }
+unsigned long shim_in_place(void) { return in_place; }
 int blk_rq_map_kern(struct request_queue *q, struct request *rq, void *memory, unsigned int bytes, gfp_t flags) {
   return shim_map_memory(rq, memory, bytes);
 }
 int __blk_rq_map_sg(struct request_queue *q, struct request *rq, struct scatterlist *list, struct scatterlist **last) {
-  struct bio_vec *run = rq->bio->bi_io_vec;
-  unsigned long address = page_to_phys(run->bv_page) + run->bv_offset;
-  unsigned int left = run->bv_len, most = queue_max_segment_size(q) & PAGE_MASK, count = 0;
-  for (*last = list; left; count++) {
-    unsigned int part = min(left, most);
-    *last = count ? sg_next(*last) : list;
-    sg_set_page(*last, pfn_to_page(address >> PAGE_SHIFT), part, offset_in_page(address));
-    address += part;
-    left -= part;
-  }
+  *last = list;
+  int count = each_segment(rq, last);
   sg_mark_end(*last);
   return count;
 }
+// The first `bytes` are done. True when some are left: the caller issues the rest. An error stays
+// with the request even when the rest succeeds, as Linux's bio would keep it.
+bool blk_update_request(struct request *rq, blk_status_t status, unsigned int bytes) {
+  struct bio *bio = rq->bio;
+  if (!bio) return false;
+  if (status) bio->bi_status = status;
+  bytes = min(bytes, rq->__data_len);
+  struct bio_vec *run = bio->bi_io_vec;
+  unsigned long address = page_to_phys(run->bv_page) + run->bv_offset + bytes;
+  *run = (struct bio_vec){.bv_page = pfn_to_page(address >> PAGE_SHIFT),
+                          .bv_offset = offset_in_page(address),
+                          .bv_len = run->bv_len - bytes};
+  rq->__data_len -= bytes;
+  if (!blk_rq_is_passthrough(rq)) rq->__sector += bytes >> SECTOR_SHIFT;
+  rq->nr_phys_segments = each_segment(rq, NULL);
+  return rq->__data_len > 0;
+}
 
 // ---- issuing and ending ----
+static void put_back(struct request *rq) {
+  unsigned long flags;
+  local_irq_save(flags);
+  rq->state = MQ_RQ_IDLE;
+  list_add_tail(&rq->queuelist, &of(rq->q)->waiting);
+  local_irq_restore(flags);
+}
+// SCSI counts what each device and host may hold: a request needs a token of that budget.
+static blk_status_t hand_over(struct request *rq) {
+  struct blk_mq_queue_data data = {.rq = rq, .last = true};
+  const struct blk_mq_ops *ops = rq->q->mq_ops;
+  int token = ops->get_budget ? ops->get_budget(rq->q) : 0;
+  if (token < 0) return BLK_STS_RESOURCE;
+  if (ops->set_rq_budget_token) ops->set_rq_budget_token(rq, token);
+  return ops->queue_rq(rq->mq_hctx, &data);  // gives the token back when it does not take the request
+}
 static void issue(struct request *rq) {
   struct queue *queue = of(rq->q);
-  struct blk_mq_queue_data data = {.rq = rq, .last = true};
-  unsigned long flags;
   if (!timer_pending(&queue->timeout)) mod_timer(&queue->timeout, jiffies + HZ);
-  blk_status_t status = queue->quiesced ? BLK_STS_RESOURCE : rq->q->mq_ops->queue_rq(rq->mq_hctx, &data);
-  if (status == BLK_STS_OK) return;
-  if (status == BLK_STS_RESOURCE || status == BLK_STS_DEV_RESOURCE) {
-    local_irq_save(flags);
-    rq->state = MQ_RQ_IDLE;
-    list_add_tail(&rq->queuelist, &queue->waiting);
-    local_irq_restore(flags);
-    return;
-  }
-  blk_mq_end_request(rq, status);
+  if (queue->quiesced) return put_back(rq);
+  blk_status_t status = hand_over(rq);
+  if (status == BLK_STS_RESOURCE && !timer_pending(&queue->retry)) mod_timer(&queue->retry, jiffies + 1);
+  if (status == BLK_STS_RESOURCE || status == BLK_STS_DEV_RESOURCE) return put_back(rq);
+  if (status != BLK_STS_OK) blk_mq_end_request(rq, status);
 }
 void blk_execute_rq_nowait(struct request *rq, bool at_head) { issue(rq); }
 
@@ -303,7 +351,7 @@ static enum rq_end_io_ret end_sync(struct request *rq, blk_status_t status) {
   struct sync_end *end = rq->end_io_data;
   end->status = status;
   end->done = true;
-  shim_wake();
+  shim_wake(end);
   return RQ_END_IO_NONE;
 }
 blk_status_t blk_execute_rq(struct request *rq, bool at_head) {
@@ -311,7 +359,7 @@ blk_status_t blk_execute_rq(struct request *rq, bool at_head) {
   rq->end_io = end_sync;
   rq->end_io_data = &end;
   issue(rq);
-  while (!READ_ONCE(end.done)) shim_wait(~0UL);
+  shim_wait_until(&end, READ_ONCE(end.done), ~0UL);
   return end.status;
 }
 
@@ -328,25 +376,34 @@ void blk_mq_complete_request(struct request *rq) {
   rq->q->mq_ops->complete(rq);
 }
 void blk_mq_end_request(struct request *rq, blk_status_t status) {
+  if (rq->bio && rq->bio->bi_status) status = rq->bio->bi_status;
   if (rq->end_io && rq->end_io(rq, status) != RQ_END_IO_FREE) return rerun(of(rq->q));
   blk_mq_free_request(rq);
 }
+void __blk_mq_end_request(struct request *rq, blk_status_t status) { blk_mq_end_request(rq, status); }
 void blk_mq_end_request_batch(struct io_comp_batch *batch) {
   struct request *rq;
   while ((rq = rq_list_pop(&batch->req_list))) blk_mq_end_request(rq, BLK_STS_OK);
 }
 void blk_mq_requeue_request(struct request *rq, bool kick) {
-  unsigned long flags;
-  local_irq_save(flags);
-  rq->state = MQ_RQ_IDLE;
-  list_add_tail(&rq->queuelist, &of(rq->q)->waiting);
-  local_irq_restore(flags);
+  put_back(rq);
   if (kick) rerun(of(rq->q));
+}
+// libata: this request's time is over now; the timeout handler takes it to the error handler.
+void blk_abort_request(struct request *rq) {
+  WRITE_ONCE(rq->deadline, jiffies);
+  queue_work_on(0, system_unbound_wq, &rq->q->timeout_work);
+}
+int kblockd_schedule_work(struct work_struct *work) { return queue_work_on(0, system_wq, work); }
+void blk_mq_run_hw_queues(struct request_queue *q, bool async) { rerun(of(q)); }
+void blk_mq_delay_run_hw_queues(struct request_queue *q, unsigned long ms) {
+  mod_timer(&of(q)->retry, jiffies + msecs_to_jiffies(ms));
 }
 void blk_mq_delay_kick_requeue_list(struct request_queue *q, unsigned long ms) { rerun(of(q)); }
 
 // ---- stopping and starting ----
 void blk_mq_quiesce_queue(struct request_queue *q) { of(q)->quiesced = true; }
+void blk_mq_quiesce_queue_nowait(struct request_queue *q) { of(q)->quiesced = true; }
 void blk_mq_wait_quiesce_done(struct request_queue *q) {}
 void blk_mq_unquiesce_queue(struct request_queue *q) {
   of(q)->quiesced = false;
@@ -355,9 +412,9 @@ void blk_mq_unquiesce_queue(struct request_queue *q) {
 void blk_mq_stop_hw_queue(struct blk_mq_hw_ctx *hctx) {}  // BLK_STS_DEV_RESOURCE says the same
 void blk_mq_start_stopped_hw_queues(struct request_queue *q, bool async) { rerun(of(q)); }
 void blk_freeze_queue_start(struct request_queue *q) { of(q)->frozen++; }
-void blk_mq_freeze_queue_wait(struct request_queue *q) { shim_wait_until(of(q)->in_flight == 0, ~0UL - 1); }
+void blk_mq_freeze_queue_wait(struct request_queue *q) { shim_wait_until(q->tag_set, of(q)->in_flight == 0, ~0UL); }
 int blk_mq_freeze_queue_wait_timeout(struct request_queue *q, unsigned long timeout) {
-  return shim_wait_until(of(q)->in_flight == 0, shim_host_ns() + jiffies_to_nsecs(timeout)) ? 1 : 0;
+  return shim_wait_until(q->tag_set, of(q)->in_flight == 0, shim_host_ns() + jiffies_to_nsecs(timeout)) ? 1 : 0;
 }
 void blk_mq_freeze_queue(struct request_queue *q) {
   blk_freeze_queue_start(q);
@@ -365,7 +422,7 @@ void blk_mq_freeze_queue(struct request_queue *q) {
 }
 void blk_mq_unfreeze_queue(struct request_queue *q) {
   of(q)->frozen--;
-  shim_wake();
+  shim_wake(q->tag_set);
 }
 
 static const struct {

@@ -2,7 +2,6 @@
 // Disks: gendisks as they appear, their limits, and requests from our side.
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
-#include <linux/cdev.h>
 
 #include "drivers/linux/shim/block.h"
 #include "drivers/linux/shim/shim.h"
@@ -17,30 +16,53 @@ static struct row {
 } disks[kMaxDisks];
 static int disk_count;
 
-struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata, struct lock_class_key *key) {
-  struct request_queue *q = blk_mq_init_queue(set);
-  if (IS_ERR(q)) return ERR_CAST(q);
+// Over a queue that exists already: SCSI has one before it knows that the device is a disk.
+struct gendisk *blk_mq_alloc_disk_for_queue(struct request_queue *q, struct lock_class_key *key) {
   struct gendisk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
   struct block_device *whole = kzalloc(sizeof(*whole), GFP_KERNEL);
   if (!disk || !whole) {
     kfree(disk);
     kfree(whole);
-    return ERR_PTR(-ENOMEM);
+    return NULL;
   }
   device_initialize(&whole->bd_device);
   disk->part0 = whole;
   whole->bd_disk = disk;
   whole->bd_queue = q;
   disk->queue = q;
-  q->queuedata = queuedata;
   q->disk = disk;
   mutex_init(&disk->open_mutex);
   return disk;
 }
+struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata, struct lock_class_key *key) {
+  struct request_queue *q = blk_mq_init_queue(set);
+  if (IS_ERR(q)) return ERR_CAST(q);
+  q->queuedata = queuedata;
+  return blk_mq_alloc_disk_for_queue(q, key) ?: ERR_PTR(-ENOMEM);
+}
+// A medium's size is read when its drive is opened. The drive is let go again: nothing locks its tray.
+static void look_for_medium(struct gendisk *disk) {
+  if (!(disk->flags & GENHD_FL_REMOVABLE) || !disk->fops->open) return;
+  if (disk->fops->open(disk->part0, FMODE_READ)) {
+    set_capacity(disk, 0);
+  } else if (disk->fops->release) {
+    disk->fops->release(disk, FMODE_READ);
+  }
+}
+bool bdev_check_media_change(struct block_device *whole) {
+  struct gendisk *disk = whole->bd_disk;
+  return disk->fops->check_events && (disk->fops->check_events(disk, DISK_EVENT_MEDIA_CHANGE) & DISK_EVENT_MEDIA_CHANGE);
+}
 int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups) {
   if (disk_count == kMaxDisks) return -ENOSPC;
   disk->part0->bd_device.parent = parent;
-  while (parent && !parent->driver) parent = parent->parent;
+  look_for_medium(disk);
+  if ((disk->flags & GENHD_FL_REMOVABLE) && get_capacity(disk) == 0) {
+    pr_info("%s: no medium\n", disk->disk_name);  // one put in later is not looked at
+    return 0;
+  }
+  // sd and sr drive what ahci or usb-storage reach: the latter is worth knowing.
+  while (parent && (!parent->driver || (parent->bus && !strcmp(parent->bus->name, "scsi")))) parent = parent->parent;
   struct row *row = &disks[disk_count];
   *row = (struct row){.disk = disk, .driver = parent ? parent->driver->name : "unknown"};
   strscpy(row->name, disk->disk_name, sizeof(row->name));
@@ -87,6 +109,26 @@ void blk_queue_virt_boundary(struct request_queue *q, unsigned long mask) { q->l
 void blk_queue_dma_alignment(struct request_queue *q, int mask) { q->limits.dma_alignment = mask; }
 void blk_queue_io_min(struct request_queue *q, unsigned int size) { q->limits.io_min = size; }
 void blk_queue_io_opt(struct request_queue *q, unsigned int size) { q->limits.io_opt = size; }
+void blk_queue_update_dma_alignment(struct request_queue *q, int mask) {
+  q->limits.dma_alignment = max_t(int, q->limits.dma_alignment, mask);
+}
+void blk_queue_update_dma_pad(struct request_queue *q, unsigned int mask) { q->dma_pad_mask |= mask; }
+void blk_queue_segment_boundary(struct request_queue *q, unsigned long mask) { q->limits.seg_boundary_mask = mask; }
+void blk_queue_rq_timeout(struct request_queue *q, unsigned int timeout) { q->rq_timeout = timeout; }
+void blk_queue_bounce_limit(struct request_queue *q, enum blk_bounce limit) {}  // no high memory
+void blk_queue_zone_write_granularity(struct request_queue *q, unsigned int size) {}
+void disk_set_zoned(struct gendisk *disk, enum blk_zoned_model model) {}  // written like any other: see fatal.list
+void blk_set_queue_depth(struct request_queue *q, unsigned int depth) { q->queue_depth = depth; }
+bool blk_get_queue(struct request_queue *q) { return true; }  // queues stay
+void blk_set_pm_only(struct request_queue *q) { atomic_inc(&q->pm_only); }
+void blk_clear_pm_only(struct request_queue *q) { atomic_dec(&q->pm_only); }
+void blk_dump_rq_flags(struct request *rq, char *text) { pr_info("%s: request flags %x\n", text, rq->cmd_flags); }
+void add_disk_randomness(struct gendisk *disk) {}
+void invalidate_bdev(struct block_device *whole) {}  // nothing is cached here
+struct blk_independent_access_ranges *disk_alloc_independent_access_ranges(struct gendisk *disk, int count) {
+  return NULL;  // only told to user space
+}
+void disk_set_independent_access_ranges(struct gendisk *disk, struct blk_independent_access_ranges *ranges) {}
 void blk_queue_alignment_offset(struct request_queue *q, unsigned int offset) { q->limits.alignment_offset = offset; }
 void blk_queue_max_discard_sectors(struct request_queue *q, unsigned int most) { q->limits.max_discard_sectors = most; }
 void blk_queue_max_discard_segments(struct request_queue *q, unsigned short most) {
@@ -102,20 +144,13 @@ void blk_queue_write_cache(struct request_queue *q, bool cache, bool fua) {
   cache ? __set_bit(QUEUE_FLAG_WC, &q->queue_flags) : __clear_bit(QUEUE_FLAG_WC, &q->queue_flags);
   fua ? __set_bit(QUEUE_FLAG_FUA, &q->queue_flags) : __clear_bit(QUEUE_FLAG_FUA, &q->queue_flags);
 }
+void blk_queue_flag_clear(unsigned int flag, struct request_queue *q) { clear_bit(flag, &q->queue_flags); }
 void blk_queue_flag_set(unsigned int flag, struct request_queue *q) { set_bit(flag, &q->queue_flags); }
 
-int __register_blkdev(unsigned int major, const char *name, void (*probe)(dev_t)) { return major ?: 240; }
-void unregister_blkdev(unsigned int major, const char *name) {}
-// Character devices (/dev/nvme0) do not exist: nothing here opens them.
-void cdev_init(struct cdev *device, const struct file_operations *operations) {}
-int cdev_device_add(struct cdev *device, struct device *parent) { return 0; }
-void cdev_device_del(struct cdev *device, struct device *parent) {}
-int alloc_chrdev_region(dev_t *first, unsigned int base, unsigned int count, const char *name) {
-  *first = MKDEV(241, base);
-  return 0;
+int __register_blkdev(unsigned int major, const char *name, void (*probe)(dev_t)) {
+  return major ? 0 : 240;  // a free one was asked for
 }
-void unregister_chrdev_region(dev_t first, unsigned int count) {}
-
+void unregister_blkdev(unsigned int major, const char *name) {}
 // ---- our side ----
 int shim_disk_count(void) { return disk_count; }
 void shim_disk_info(int index, struct shim_disk_info *out) {
@@ -159,7 +194,7 @@ int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void
     return call ? -EBUSY : -ENOMEM;
   }
   *call = (struct outside){done, context};
-  shim_tick();
+  shim_enter();
   rq->__sector = sector;
   rq->end_io = end_outside;
   rq->end_io_data = call;

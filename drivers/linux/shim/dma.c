@@ -17,10 +17,17 @@ void dma_free_attrs(struct device *device, size_t size, void *memory, dma_addr_t
   if (memory) free_pages_exact(memory, size);
 }
 
+static unsigned long starved;  // mappings that are to fail: `drivers starve`
+void shim_starve_dma(unsigned long count) { starved = count; }
+
 // Fails where the device cannot reach the address; Linux would bounce, we have no use for that.
 dma_addr_t dma_map_page_attrs(struct device *device, struct page *page, size_t offset, size_t size,
                               enum dma_data_direction direction, unsigned long attrs) {
   phys_addr_t address = page_to_phys(page) + offset;
+  if (starved > 0) {
+    starved--;
+    return DMA_MAPPING_ERROR;
+  }
   if (device && device->dma_mask && address + size - 1 > *device->dma_mask) return DMA_MAPPING_ERROR;
   return address;
 }

@@ -63,7 +63,6 @@ static void enter(void) {
 }
 static void leave(void) {
   __preempt_count -= HARDIRQ_OFFSET;
-  shim_wake();
 }
 static void on_line(void *argument) {
   struct line *line = argument;

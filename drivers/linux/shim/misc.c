@@ -4,19 +4,10 @@
 #include <linux/ctype.h>
 #include <linux/crc32.h>
 #include <linux/crc32poly.h>
-#include <linux/random.h>
 #include <linux/string_helpers.h>
 #include <linux/ethtool.h>
 
 #include "drivers/linux/shim/shim.h"
-
-void get_random_bytes(void *out, size_t length) { shim_host_random(out, length); }
-u32 __get_random_u32_below(u32 ceiling) {
-  u32 value;
-  shim_host_random(&value, sizeof(value));
-  return ceiling ? (u64)value * ceiling >> 32 : value;
-}
-bool rng_is_initialized(void) { return false; }  // %p then prints a placeholder instead of a hash
 
 // CRC-32 as Ethernet computes it, bit by bit: drivers hash a handful of multicast addresses.
 u32 crc32_le(u32 crc, unsigned char const *bytes, size_t length) {
@@ -67,4 +58,13 @@ bool sysfs_streq(const char *a, const char *b) {
   }
   if (*a == *b) return true;
   return (!*a && *b == '\n' && !b[1]) || (*a == '\n' && !a[1] && !*b);
+}
+int match_string(const char *const *list, size_t count, const char *text) {
+  for (size_t i = 0; i < count && list[i]; i++) {
+    if (!strcmp(list[i], text)) return i;
+  }
+  return -EINVAL;
+}
+void memcpy_fromio(void *to, const volatile void __iomem *from, size_t count) {
+  for (u8 *at = to; count > 0; count--) *at++ = readb(from++);
 }

@@ -138,6 +138,30 @@ void *vzalloc(unsigned long size) { return __kmalloc(size, __GFP_ZERO); }
 void vfree(const void *memory) { kfree(memory); }
 bool is_vmalloc_addr(const void *memory) { return false; }  // all of it is physically contiguous
 
+void *__kmalloc_node_track_caller(size_t size, gfp_t flags, int node, unsigned long caller) {
+  return __kmalloc(size, flags);
+}
+// Strings between these need no copy. None does here: kfree_const looks at the arena instead.
+char __start_rodata[1], __end_rodata[1];
+void *kmalloc_large(size_t size, gfp_t flags) { return __kmalloc(size, flags); }
+size_t ksize(const void *memory) {
+  unsigned long kind = virt_to_page((void *)((unsigned long)memory & PAGE_MASK))->index;
+  return kind >= kRunBase ? (kind - kRunBase) << PAGE_SHIFT : 1UL << kind;
+}
+void *krealloc(const void *memory, size_t size, gfp_t flags) {
+  if (!size) {
+    kfree(memory);
+    return ZERO_SIZE_PTR;
+  }
+  size_t had = ZERO_OR_NULL_PTR(memory) ? 0 : ksize(memory);
+  if (size <= had) return (void *)memory;
+  void *larger = __kmalloc(size, flags);
+  if (!larger) return NULL;
+  if (had) memcpy(larger, memory, had);
+  kfree(memory);
+  return larger;
+}
+
 char *kstrdup(const char *text, gfp_t flags) { return text ? kmemdup(text, strlen(text) + 1, flags) : NULL; }
 void *kmemdup(const void *source, size_t size, gfp_t flags) {
   void *copy = __kmalloc(size, flags);
@@ -172,6 +196,11 @@ void *alloc_pages_exact(size_t size, gfp_t flags) {
 }
 void free_pages_exact(void *memory, size_t size) { give_pages(memory); }
 
+// Linux calls these from assembly that gives up rax, rcx and rdi only.
+asm(".globl clear_page_orig, clear_page_rep, clear_page_erms\n"
+    "clear_page_orig: clear_page_rep: clear_page_erms:\n"
+    "  xorl %eax, %eax\n  movl $512, %ecx\n  rep stosq\n  ret\n");
+
 // ---- object caches and pools ----
 struct kmem_cache {
   unsigned int size;
@@ -190,6 +219,12 @@ void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t flags) {
   if (object && cache->construct) cache->construct(object);
   return object;
 }
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size, unsigned int align,
+                                              slab_flags_t flags, unsigned int offset, unsigned int bytes,
+                                              void (*construct)(void *)) {
+  return kmem_cache_create(name, size, align, flags, construct);
+}
+void *kmem_cache_alloc_node(struct kmem_cache *cache, gfp_t flags, int node) { return kmem_cache_alloc(cache, flags); }
 void *kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru, gfp_t flags) {
   return kmem_cache_alloc(cache, flags);
 }
@@ -214,6 +249,11 @@ mempool_t *mempool_create_node(int min_nr, mempool_alloc_t *alloc, mempool_free_
   mempool_destroy(pool);
   return NULL;
 }
+mempool_t *mempool_create(int min_nr, mempool_alloc_t *alloc, mempool_free_t *release, void *data) {
+  return mempool_create_node(min_nr, alloc, release, data, GFP_KERNEL, 0);
+}
+void *mempool_alloc_pages(gfp_t flags, void *order) { return alloc_pages(flags, (unsigned int)(unsigned long)order); }
+void mempool_free_pages(void *element, void *order) { __free_pages(element, (unsigned int)(unsigned long)order); }
 void *mempool_alloc(mempool_t *pool, gfp_t flags) {
   void *element = pool->alloc(flags, pool->pool_data);
   unsigned long irq;
@@ -246,6 +286,7 @@ void mempool_kfree(void *element, void *size) { kfree(element); }
 void __percpu *__alloc_percpu_gfp(size_t size, size_t align, gfp_t flags) {
   return (void __percpu *)__kmalloc(max(size, align), flags | __GFP_ZERO);
 }
+void __percpu *__alloc_percpu(size_t size, size_t align) { return __alloc_percpu_gfp(size, align, GFP_KERNEL); }
 void free_percpu(void __percpu *memory) { kfree((void *)memory); }
 
 // Device registers: mapped uncached (or write-combining) at their own address, never unmapped.
@@ -255,8 +296,5 @@ void __iomem *ioremap(resource_size_t physical, unsigned long size) {
 void __iomem *ioremap_wc(resource_size_t physical, unsigned long size) {
   return (void __iomem *)shim_host_map_device(physical, size, 1);
 }
+void __iomem *ioremap_uc(resource_size_t physical, unsigned long size) { return ioremap(physical, size); }
 void iounmap(volatile void __iomem *address) {}
-
-void refcount_warn_saturate(refcount_t *counter, enum refcount_saturation_type type) {
-  shim_host_log(0, "a reference counter of a Linux driver overflowed or was used after its end");
-}

@@ -8,6 +8,7 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <net/flow_dissector.h>
+#include <net/net_failover.h>
 #include <net/xdp.h>
 
 #include "drivers/linux/shim/shim.h"
@@ -102,6 +103,7 @@ void unregister_netdev(struct net_device *device) {
   if (card->pending) kfree_skb(card->pending);
   card->pending = NULL;
   pr_info("%s: gone\n", card->name);
+  shim_host_wake_interfaces();
 }
 void dev_addr_mod(struct net_device *device, unsigned int offset, const void *bytes, size_t length) {
   memcpy((u8 *)device->dev_addr + offset, bytes, length);
@@ -116,16 +118,19 @@ int rtnl_is_locked(void) { return mutex_is_locked(&rtnl); }
 
 // ---- state ----
 void netif_carrier_on(struct net_device *device) {
-  if (test_and_clear_bit(__LINK_STATE_NOCARRIER, &device->state)) netdev_info(device, "link is up\n");
+  if (!test_and_clear_bit(__LINK_STATE_NOCARRIER, &device->state)) return;
+  netdev_info(device, "link is up\n");
+  shim_host_wake_interfaces();
 }
 void netif_carrier_off(struct net_device *device) {
-  if (!test_and_set_bit(__LINK_STATE_NOCARRIER, &device->state) && device->reg_state == NETREG_REGISTERED)
-    netdev_info(device, "link is down\n");
+  if (test_and_set_bit(__LINK_STATE_NOCARRIER, &device->state) || device->reg_state != NETREG_REGISTERED) return;
+  netdev_info(device, "link is down\n");
+  shim_host_wake_interfaces();
 }
 void netif_device_attach(struct net_device *device) { set_bit(__LINK_STATE_PRESENT, &device->state); }
 void netif_device_detach(struct net_device *device) { clear_bit(__LINK_STATE_PRESENT, &device->state); }
 void netif_tx_wake_queue(struct netdev_queue *queue) {
-  if (test_and_clear_bit(__QUEUE_STATE_DRV_XOFF, &queue->state)) shim_wake();
+  if (test_and_clear_bit(__QUEUE_STATE_DRV_XOFF, &queue->state)) shim_host_wake_interfaces();
 }
 void netif_tx_stop_all_queues(struct net_device *device) {
   for (unsigned int i = 0; i < device->num_tx_queues; i++) netif_tx_stop_queue(netdev_get_tx_queue(device, i));
@@ -158,10 +163,13 @@ void netif_napi_add_weight(struct net_device *device, struct napi_struct *napi,
   list_add_tail(&napi->dev_list, &device->napi_list);
 }
 void __netif_napi_del(struct napi_struct *napi) { list_del_init(&napi->dev_list); }
-void napi_enable(struct napi_struct *napi) { clear_bit(NAPI_STATE_SCHED, &napi->state); }
+void napi_enable(struct napi_struct *napi) {
+  clear_bit(NAPI_STATE_SCHED, &napi->state);
+  shim_wake(napi);
+}
 void napi_disable(struct napi_struct *napi) {
   // Owning SCHED means that no poll is due or running.
-  shim_wait_until(!test_and_set_bit(NAPI_STATE_SCHED, &napi->state), ~0UL - 1);
+  shim_wait_until(napi, !test_and_set_bit(NAPI_STATE_SCHED, &napi->state), ~0UL);
 }
 bool napi_schedule_prep(struct napi_struct *napi) { return !test_and_set_bit(NAPI_STATE_SCHED, &napi->state); }
 void __napi_schedule(struct napi_struct *napi) {
@@ -169,7 +177,7 @@ void __napi_schedule(struct napi_struct *napi) {
   local_irq_save(flags);
   if (list_empty(&napi->poll_list)) list_add_tail(&napi->poll_list, &due);
   local_irq_restore(flags);
-  shim_wake();
+  shim_softirq();
 }
 bool napi_complete_done(struct napi_struct *napi, int work) {
   unsigned long flags;
@@ -177,6 +185,7 @@ bool napi_complete_done(struct napi_struct *napi, int work) {
   list_del_init(&napi->poll_list);
   clear_bit(NAPI_STATE_SCHED, &napi->state);
   local_irq_restore(flags);
+  shim_wake(napi);  // napi_disable waits for the end of the poll
   return true;
 }
 bool shim_run_napi(void) {
@@ -189,7 +198,7 @@ bool shim_run_napi(void) {
   int work = napi->poll(napi, napi->weight);
   // A poll that used its whole budget did not complete: it is due again, behind the others.
   if (work >= napi->weight) __napi_schedule(napi);
-  if (work > 0) shim_wake();  // whoever looked for frames before they were here looks again
+  if (work > 0) shim_host_wake_interfaces();
   return true;
 }
 
@@ -233,7 +242,7 @@ int shim_net_open(int index) {
   struct card *card = &cards[index];
   if (card->open) return 0;
   if (!card->device) return -ENODEV;
-  shim_tick();
+  shim_enter();
   set_bit(__LINK_STATE_START, &card->device->state);
   int error = card->device->netdev_ops->ndo_open(card->device);
   if (error) {
@@ -348,6 +357,7 @@ int __xdp_rxq_info_reg(struct xdp_rxq_info *queue, struct net_device *device, u3
 }
 int xdp_rxq_info_reg_mem_model(struct xdp_rxq_info *queue, enum xdp_mem_type type, void *allocator) { return 0; }
 void xdp_rxq_info_unreg(struct xdp_rxq_info *queue) {}
+void net_failover_destroy(struct failover *failover) {}  // none was created
 netdev_features_t passthru_features_check(struct sk_buff *skb, struct net_device *device, netdev_features_t features) {
   return features;
 }

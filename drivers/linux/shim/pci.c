@@ -3,10 +3,13 @@
 // MSI-X first, then MSI, then the INTx line, as the driver allows.
 #include <linux/blk-mq-pci.h>
 #include <linux/blk-mq.h>
+#include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/msi.h>
 
 #include "drivers/linux/shim/shim.h"
+
+void devres_release_all(struct device *device);  // drivers/base/devres.c
 
 enum { kMaxDevices = 64, kMaxVectors = 16 };
 
@@ -14,10 +17,16 @@ struct function {
   struct pci_dev device;
   struct pci_bus bus;
   int vectors[kMaxVectors], vector_count;
-  u16 command;  // saved by pci_save_state
+  u16 entries[kMaxVectors];  // of the MSI-X table, one a vector
+  char __iomem *table;
+  u32 saved[PCI_STD_HEADER_SIZEOF / 4];  // by pci_save_state
+  u16 saved_control;                     // PCI Express device control
   const char *state, *driver_name;
 };
 static struct function *functions[kMaxDevices];
+struct bus_type pci_bus_type = {.name = "pci"};  // only a name: functions are bound below
+// The kernel's linker script gathers Linux's final fix-ups between these.
+extern struct pci_fixup linux_fixups_begin[], linux_fixups_end[];
 static int function_count;
 
 static struct function *of(const struct pci_dev *device) { return container_of((struct pci_dev *)device, struct function, device); }
@@ -101,26 +110,73 @@ static void change_command(struct pci_dev *device, u16 clear, u16 set) {
   u16 command = config(device, PCI_COMMAND, 2);
   set_config(device, PCI_COMMAND, 2, (command & ~clear) | set);
 }
+// Counted, as drivers ask with pci_is_enabled.
 int pci_enable_device_mem(struct pci_dev *device) {
+  atomic_inc(&device->enable_cnt);
   change_command(device, 0, PCI_COMMAND_MEMORY);
   return 0;
 }
 int pci_enable_device(struct pci_dev *device) {
+  atomic_inc(&device->enable_cnt);
   change_command(device, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
   return 0;
 }
-void pci_disable_device(struct pci_dev *device) { change_command(device, PCI_COMMAND_MASTER, 0); }
+void pci_disable_device(struct pci_dev *device) {
+  if (atomic_dec_return(&device->enable_cnt) == 0) change_command(device, PCI_COMMAND_MASTER, 0);
+}
 void pci_set_master(struct pci_dev *device) { change_command(device, 0, PCI_COMMAND_MASTER); }
 void pci_clear_master(struct pci_dev *device) { change_command(device, PCI_COMMAND_MASTER, 0); }
 bool pci_device_is_present(struct pci_dev *device) { return config(device, PCI_VENDOR_ID, 2) != 0xffff; }
 int pci_save_state(struct pci_dev *device) {
-  of(device)->command = config(device, PCI_COMMAND, 2);
+  struct function *f = of(device);
+  for (int i = 0; i < ARRAY_SIZE(f->saved); i++) f->saved[i] = config(device, i * 4, 4);
+  pcie_capability_read_word(device, PCI_EXP_DEVCTL, &f->saved_control);
+  device->state_saved = true;
   return 0;
 }
-void pci_restore_state(struct pci_dev *device) { set_config(device, PCI_COMMAND, 2, of(device)->command); }
+static void write_msix(struct pci_dev *device, u8 cap);
+static void write_msi(struct pci_dev *device, u8 cap);
+// From the end, so that the BARs are there before the command register lets them answer.
+void pci_restore_state(struct pci_dev *device) {
+  struct function *f = of(device);
+  if (!device->state_saved) return;
+  for (int i = ARRAY_SIZE(f->saved) - 1; i >= 0; i--) set_config(device, i * 4, 4, f->saved[i]);
+  pcie_capability_write_word(device, PCI_EXP_DEVCTL, f->saved_control);
+  if (device->msix_enabled) write_msix(device, pci_find_capability(device, PCI_CAP_ID_MSIX));
+  if (device->msi_enabled) write_msi(device, pci_find_capability(device, PCI_CAP_ID_MSI));
+}
 bool pci_dev_run_wake(struct pci_dev *device) { return false; }
 int pci_enable_wake(struct pci_dev *device, pci_power_t state, bool enable) { return 0; }
 int pci_prepare_to_sleep(struct pci_dev *device) { return -EIO; }
+
+int pci_set_mwi(struct pci_dev *device) {
+  change_command(device, 0, PCI_COMMAND_INVALIDATE);
+  return 0;
+}
+void pci_intx(struct pci_dev *device, int enable) {
+  change_command(device, enable ? PCI_COMMAND_INTX_DISABLE : 0, enable ? 0 : PCI_COMMAND_INTX_DISABLE);
+}
+int pci_set_power_state(struct pci_dev *device, pci_power_t state) {
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_PM);
+  if (!cap || state > PCI_D3hot) return -EIO;
+  u16 control = config(device, cap + PCI_PM_CTRL, 2);
+  set_config(device, cap + PCI_PM_CTRL, 2, (control & ~PCI_PM_CTRL_STATE_MASK) | state);
+  if (device->current_state == PCI_D3hot) msleep(10);  // PCI Power Management 1.2, 5.4
+  device->current_state = state;
+  return 0;
+}
+pci_power_t pci_choose_state(struct pci_dev *device, pm_message_t state) { return PCI_D0; }  // nothing sleeps
+int pci_wake_from_d3(struct pci_dev *device, bool enable) { return 0; }
+int pcie_set_readrq(struct pci_dev *device, int bytes) {
+  return pcie_capability_clear_and_set_word_unlocked(device, PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_READRQ,
+                                                     (ffs(bytes) - 8) << 12);
+}
+int pci_status_get_and_clear_errors(struct pci_dev *device) {
+  u16 status = config(device, PCI_STATUS, 2) & PCI_STATUS_ERROR_BITS;
+  if (status) set_config(device, PCI_STATUS, 2, status);
+  return status;
+}
+void pcie_print_link_status(struct pci_dev *device) {}
 
 // ---- regions: no two drivers share a device here, so claims always succeed ----
 int pci_select_bars(struct pci_dev *device, unsigned long flags) {
@@ -135,6 +191,9 @@ int pci_request_selected_regions_exclusive(struct pci_dev *device, int bars, con
 void pci_release_selected_regions(struct pci_dev *device, int bars) {}
 int pci_request_region(struct pci_dev *device, int bar, const char *name) { return 0; }
 void pci_release_region(struct pci_dev *device, int bar) {}
+void __iomem *pci_ioremap_bar(struct pci_dev *device, int bar) {
+  return ioremap(pci_resource_start(device, bar), pci_resource_len(device, bar));
+}
 void pcibios_resource_to_bus(struct pci_bus *bus, struct pci_bus_region *region, struct resource *resource) {
   region->start = resource->start;
   region->end = resource->end;
@@ -153,6 +212,24 @@ static void release_vectors(struct function *f) {
   while (f->vector_count > 0) shim_release_vector(f->vectors[--f->vector_count]);
 }
 
+// Fills the table; masked as a whole meanwhile.
+static void write_msix(struct pci_dev *device, u8 cap) {
+  struct function *f = of(device);
+  u16 control = config(device, cap + PCI_MSIX_FLAGS, 2) | PCI_MSIX_FLAGS_ENABLE;
+  set_config(device, cap + PCI_MSIX_FLAGS, 2, control | PCI_MSIX_FLAGS_MASKALL);
+  for (int i = 0; i < f->vector_count; i++) {
+    char __iomem *entry = f->table + f->entries[i] * PCI_MSIX_ENTRY_SIZE;
+    unsigned long address;
+    unsigned int data;
+    shim_host_msi_message(f->vectors[i], &address, &data);
+    writel(address, entry + PCI_MSIX_ENTRY_LOWER_ADDR);
+    writel(address >> 32, entry + PCI_MSIX_ENTRY_UPPER_ADDR);
+    writel(data, entry + PCI_MSIX_ENTRY_DATA);
+    writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
+  }
+  change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
+  set_config(device, cap + PCI_MSIX_FLAGS, 2, control & ~PCI_MSIX_FLAGS_MASKALL);
+}
 static int enable_msix(struct pci_dev *device, const u16 *entries, int least, int most) {
   struct function *f = of(device);
   u8 cap = pci_find_capability(device, PCI_CAP_ID_MSIX);
@@ -172,20 +249,9 @@ static int enable_msix(struct pci_dev *device, const u16 *entries, int least, in
     release_vectors(f);
     return -ENOMEM;
   }
-  // Masked as a whole while the table is written.
-  set_config(device, cap + PCI_MSIX_FLAGS, 2, control | PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-  for (int i = 0; i < count; i++) {
-    char __iomem *entry = base + (entries ? entries[i] : i) * PCI_MSIX_ENTRY_SIZE;
-    unsigned long address;
-    unsigned int data;
-    shim_host_msi_message(f->vectors[i], &address, &data);
-    writel(address, entry + PCI_MSIX_ENTRY_LOWER_ADDR);
-    writel(address >> 32, entry + PCI_MSIX_ENTRY_UPPER_ADDR);
-    writel(data, entry + PCI_MSIX_ENTRY_DATA);
-    writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
-  }
-  change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
-  set_config(device, cap + PCI_MSIX_FLAGS, 2, (control | PCI_MSIX_FLAGS_ENABLE) & ~PCI_MSIX_FLAGS_MASKALL);
+  f->table = base;
+  for (int i = 0; i < count; i++) f->entries[i] = entries ? entries[i] : i;
+  write_msix(device, cap);
   device->msix_enabled = 1;
   return count;
 }
@@ -206,10 +272,8 @@ void pci_disable_msix(struct pci_dev *device) {
   change_command(device, PCI_COMMAND_INTX_DISABLE, 0);
 }
 
-int pci_enable_msi(struct pci_dev *device) {
+static void write_msi(struct pci_dev *device, u8 cap) {
   struct function *f = of(device);
-  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);
-  if (!cap || reserve_vectors(f, 1) != 1) return -ENOSPC;
   u16 control = config(device, cap + PCI_MSI_FLAGS, 2);
   unsigned long address;
   unsigned int data;
@@ -223,6 +287,12 @@ int pci_enable_msi(struct pci_dev *device) {
   }
   change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
   set_config(device, cap + PCI_MSI_FLAGS, 2, (control & ~PCI_MSI_FLAGS_QSIZE) | PCI_MSI_FLAGS_ENABLE);
+}
+int pci_enable_msi(struct pci_dev *device) {
+  struct function *f = of(device);
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);
+  if (!cap || reserve_vectors(f, 1) != 1) return -ENOSPC;
+  write_msi(device, cap);
   device->msi_enabled = 1;
   device->irq = f->vectors[0];
   return 0;
@@ -323,6 +393,7 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   device->dev.coherent_dma_mask = DMA_BIT_MASK(32);
   device->error_state = pci_channel_io_normal;
   device->current_state = PCI_D0;
+  device->dev.bus = &pci_bus_type;
   device_initialize(&device->dev);
   dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
   u16 command = config(device, PCI_COMMAND, 2);
@@ -332,8 +403,10 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   functions[function_count++] = f;
 }
 
+static void fix(struct pci_dev *device);
 int shim_pci_start(void) {
   shim_host_pci_each(found, NULL);
+  for (int i = 0; i < function_count; i++) fix(&functions[i]->device);
   return 0;
 }
 
@@ -347,6 +420,42 @@ static const struct pci_device_id *match(const struct pci_device_id *row, struct
       return row;
   }
   return NULL;
+}
+
+const struct pci_device_id *pci_match_id(const struct pci_device_id *rows, struct pci_dev *device) {
+  return rows ? match(rows, device) : NULL;
+}
+// The next function behind `from` with these ids, referenced; `from` is let go.
+struct pci_dev *pci_get_device(unsigned int vendor, unsigned int id, struct pci_dev *from) {
+  const struct pci_device_id wanted[] = {{PCI_DEVICE(vendor, id)}, {}};
+  bool passed = !from;
+  struct pci_dev *next = NULL;
+  for (int i = 0; i < function_count && !next; i++) {
+    struct pci_dev *device = &functions[i]->device;
+    if (passed && match(wanted, device)) next = device;
+    if (device == from) passed = true;
+  }
+  pci_dev_put(from);
+  return pci_dev_get(next);
+}
+struct pci_dev *pci_dev_get(struct pci_dev *device) {
+  if (device) get_device(&device->dev);
+  return device;
+}
+void pci_dev_put(struct pci_dev *device) {
+  if (device) put_device(&device->dev);
+}
+
+// Quirks that Linux applies once a function is known: taking USB controllers over from the firmware.
+static void fix(struct pci_dev *device) {
+  for (struct pci_fixup *row = linux_fixups_begin; row < linux_fixups_end; row++) {
+    if ((row->class == PCI_ANY_ID || row->class == device->class >> row->class_shift) &&
+        (row->vendor == (u16)PCI_ANY_ID || row->vendor == device->vendor) &&
+        (row->device == (u16)PCI_ANY_ID || row->device == device->device)) {
+      void (*hook)(struct pci_dev *) = offset_to_ptr(&row->hook_offset);
+      hook(device);
+    }
+  }
 }
 
 int __pci_register_driver(struct pci_driver *driver, struct module *owner, const char *name) {
@@ -363,6 +472,7 @@ int __pci_register_driver(struct pci_driver *driver, struct module *owner, const
     int error = driver->probe(device, row);
     if (error) {
       dev_err(&device->dev, "%s could not start the device: error %d\n", name, -error);
+      devres_release_all(&device->dev);
       f->state = "failed: dmesg says why";
       device->driver = NULL;
       device->dev.driver = NULL;
@@ -373,6 +483,7 @@ int __pci_register_driver(struct pci_driver *driver, struct module *owner, const
 static void unbind(struct function *f, const char *state) {
   struct pci_dev *device = &f->device;
   if (device->driver->remove) device->driver->remove(device);
+  devres_release_all(&device->dev);
   pci_free_irq_vectors(device);
   pci_clear_master(device);
   device->driver = NULL;
@@ -394,6 +505,41 @@ int shim_pci_remove_bus(unsigned int bus, bool present) {
     count++;
   }
   return count;
+}
+// Function-level reset (PCI Express 4.0, 6.6.2): 100 ms, then the configuration is written again.
+static void reset_function(struct pci_dev *device) {
+  u32 can = device->pcie_cap ? config(device, device->pcie_cap + PCI_EXP_DEVCAP, 4) : 0;
+  if (!(can & PCI_EXP_DEVCAP_FLR)) return;
+  set_config(device, device->pcie_cap + PCI_EXP_DEVCTL, 2,
+             config(device, device->pcie_cap + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR);
+  msleep(100);
+}
+int shim_pci_reset(const char *name) {
+  struct function *f = NULL;
+  shim_enter();
+  for (int i = 0; i < function_count; i++) {
+    if (!strcmp(dev_name(&functions[i]->device.dev), name)) f = functions[i];
+  }
+  if (!f) return -ENODEV;
+  struct pci_dev *device = &f->device;
+  const struct pci_error_handlers *ways = device->driver ? device->driver->err_handler : NULL;
+  if (!ways || (!ways->reset_prepare && !ways->error_detected)) return -EOPNOTSUPP;
+  pci_info(device, "resetting\n");
+  pci_save_state(device);
+  if (ways->reset_prepare) {
+    ways->reset_prepare(device);
+    reset_function(device);
+    pci_restore_state(device);
+    ways->reset_done(device);
+    return 0;
+  }
+  // As after an error on the bus: the driver lets go, the function is reset, the driver starts again.
+  ways->error_detected(device, pci_channel_io_frozen);
+  reset_function(device);
+  pci_restore_state(device);
+  if (ways->slot_reset && ways->slot_reset(device) != PCI_ERS_RESULT_RECOVERED) return -EIO;
+  if (ways->resume) ways->resume(device);
+  return 0;
 }
 int shim_binding(int index, struct shim_binding *out) {
   if (index >= function_count) return -ENODEV;

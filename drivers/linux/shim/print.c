@@ -43,6 +43,17 @@ void netdev_printk(const char *level, const struct net_device *d, const char *fm
   print(level[0] == KERN_SOH_ASCII && level[1] ? level[1] - '0' : 6, d->name, fmt, args);
   va_end(args);
 }
+void _dev_printk(const char *level, const struct device *d, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  print(level[0] == KERN_SOH_ASCII && level[1] ? level[1] - '0' : 6, dev_name(d), fmt, args);
+  va_end(args);
+}
+int vprintk(const char *fmt, va_list args) {
+  print(6, NULL, fmt, args);
+  return 0;
+}
+void dump_stack(void) {}  // what led here was logged before
 void panic(const char *fmt, ...) {
   char line[160];
   va_list args;
@@ -60,6 +71,10 @@ int ___ratelimit(struct ratelimit_state *state, const char *function) {
     state->printed = 0;
   }
   return state->printed++ < state->burst;
+}
+int __printk_ratelimit(const char *function) {
+  static DEFINE_RATELIMIT_STATE(messages, 5 * HZ, 10);
+  return ___ratelimit(&messages, function);
 }
 static DEFINE_RATELIMIT_STATE(net_messages, 5 * HZ, 10);
 int net_ratelimit(void) { return ___ratelimit(&net_messages, __func__); }

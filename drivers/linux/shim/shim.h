@@ -20,22 +20,42 @@ void shim_tick(void);                  /* brings jiffies up to date */
 unsigned long shim_next_timer_ns(void); /* ~0 when none is armed */
 void shim_run_timers(void);
 
+/* params.c */
+void shim_set_parameters(const char *words);
+
 /* workqueue.c */
 int shim_workqueue_start(void);
+bool shim_works_left(void); /* is any work waiting or running, or on its way to bring a device? */
 
-/* sync.c: sleeps until something happened anywhere in the shim; every waiter re-checks. */
-void shim_wait(unsigned long deadline_ns);
-void shim_wake(void); /* any context */
+/* softirq.c */
+int shim_softirq_start(void);
+void shim_softirq(void); /* timers, tasklets or polls have become due; any context */
+
+/* task.c. A sleeper waits on a channel, the address of what it waits for; wakes may come for
+ * nothing, so every waiter re-checks. NULL as channel: only the deadline ends the wait. */
+void shim_wait(const void *channel, unsigned long deadline_ns);
+void shim_wake(const void *channel); /* any context */
+void shim_enter(void);               /* a thread of Marrow calls in: `current` and jiffies for it */
 
 /* Waits for `condition` until `deadline_ns` (~0 for ever); its value tells whether it came true.
  * It is evaluated once a round and not again once it was true: it may take what it asks for. */
-#define shim_wait_until(condition, deadline_ns)                          \
-  ({                                                                     \
-    unsigned long until_ = (deadline_ns);                                \
-    bool came_;                                                          \
-    while (!(came_ = (condition)) && shim_host_ns() < until_) shim_wait(until_); \
-    came_;                                                               \
+#define shim_wait_until(channel, condition, deadline_ns)                              \
+  ({                                                                                  \
+    unsigned long until_ = (deadline_ns);                                             \
+    bool came_;                                                                       \
+    while (!(came_ = (condition)) && (until_ == ~0UL || shim_host_ns() < until_)) shim_wait(channel, until_); \
+    came_;                                                                            \
   })
+
+/* lock_order.c: debug builds check in which order sleeping locks are taken. */
+struct shim_lock_class {
+  const void *key;
+  const char *name;
+};
+void shim_lock_taking(struct shim_lock_class class); /* before it is waited for */
+void shim_lock_taken(struct shim_lock_class class);  /* a trylock that succeeded: no order to check */
+void shim_lock_given(struct shim_lock_class class);
+int shim_lock_inversions(void);
 
 /* irq.c */
 int shim_reserve_vector(void); /* a vector without a handler yet, or a negative errno */

@@ -52,6 +52,10 @@ struct sk_buff *build_skb(void *data, unsigned int frag_size) {
   skb->head_frag = 1;
   return skb;
 }
+struct sk_buff *napi_build_skb(void *data, unsigned int frag_size) { return build_skb(data, frag_size); }
+void __page_frag_cache_drain(struct page *page, unsigned int count) {
+  if (page_ref_sub_and_test(page, count)) __folio_put(page_folio(page));
+}
 void kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason) {
   if (!skb || !skb_unref(skb)) return;
   struct skb_shared_info *shared = skb_shinfo(skb);

@@ -47,7 +47,7 @@ int mod_timer(struct timer_list *timer, unsigned long expires) {
   timer->expires = expires;
   hlist_add_head(&timer->entry, &timers);
   local_irq_restore(flags);
-  shim_wake();  // the softirq thread may have to wake sooner
+  shim_softirq();  // its thread may have to wake sooner
   return was;
 }
 void add_timer(struct timer_list *timer) { mod_timer(timer, timer->expires); }
@@ -83,8 +83,9 @@ void __udelay(unsigned long us) {
 void __const_udelay(unsigned long scaled) {  // scaled by 2^32 / 10^6
   __udelay((scaled * 1000000 >> 32) + 1);
 }
+void native_io_delay(void) { __udelay(2); }
 static void sleep_until(unsigned long deadline) {
-  while (shim_host_ns() < deadline) shim_wait(deadline);
+  while (shim_host_ns() < deadline) shim_wait(NULL, deadline);
 }
 void msleep(unsigned int ms) {
   if (shim_host_in_interrupt()) return __udelay(ms * 1000UL);
@@ -133,3 +134,5 @@ u64 jiffies64_to_msecs(u64 j) { return j * (MSEC_PER_SEC / HZ); }
 unsigned long nsecs_to_jiffies(u64 ns) { return ns / (NSEC_PER_SEC / HZ); }
 unsigned long round_jiffies(unsigned long j) { return j; }  // nothing to gain without a tick
 unsigned long round_jiffies_relative(unsigned long j) { return j; }
+clock_t jiffies_to_clock_t(unsigned long j) { return j / (HZ / USER_HZ); }
+unsigned long clock_t_to_jiffies(unsigned long ticks) { return ticks * (HZ / USER_HZ); }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The order in which sleeping locks are taken, checked in debug builds (make DEBUG=1): once class B was
+// taken under class A, taking A under B is an inversion, which is logged with both names, once a pair.
+#include <linux/sched.h>
+
+#include "drivers/linux/shim/shim.h"
+
+#ifdef SHIM_LOCK_ORDER
+enum { kMaxClasses = 96, kMaxHeld = 64 };
+static struct shim_lock_class classes[kMaxClasses];
+static int class_count;
+static unsigned long after[kMaxClasses][BITS_TO_LONGS(kMaxClasses)];  // [a]: what was taken under a
+static struct {
+  const struct task_struct *task;
+  int class;
+} held[kMaxHeld];
+static int held_count;
+static int inversions;
+
+int shim_lock_inversions(void) { return inversions; }
+
+// -1 when the table is full: such a lock is not checked.
+static int number_of(struct shim_lock_class class) {
+  for (int i = 0; i < class_count; i++) {
+    if (classes[i].key == class.key) return i;
+  }
+  if (class_count == kMaxClasses) return -1;
+  classes[class_count] = class;
+  return class_count++;
+}
+// Is `to` reached from `from` by edges? The graph is small: depth first with a set of what was seen.
+static bool reaches(int from, int to, unsigned long *seen) {
+  if (from == to) return true;
+  if (__test_and_set_bit(from, seen)) return false;
+  for (int next = 0; next < class_count; next++) {
+    if (test_bit(next, after[from]) && reaches(next, to, seen)) return true;
+  }
+  return false;
+}
+static void add_edge(int outer, int inner) {
+  unsigned long seen[BITS_TO_LONGS(kMaxClasses)] = {};
+  if (outer == inner || __test_and_set_bit(inner, after[outer])) return;
+  if (!reaches(inner, outer, seen)) return;
+  inversions++;
+  pr_err("lock order: %s is taken under %s, and elsewhere the other way round\n", classes[inner].name,
+         classes[outer].name);
+}
+void shim_lock_taken(struct shim_lock_class class) {
+  int number = number_of(class);
+  if (number < 0 || held_count == kMaxHeld) return;
+  held[held_count].task = current;
+  held[held_count++].class = number;
+}
+void shim_lock_taking(struct shim_lock_class class) {
+  int number = number_of(class);
+  if (number < 0) return;
+  for (int i = 0; i < held_count; i++) {
+    if (held[i].task == current) add_edge(held[i].class, number);
+  }
+  shim_lock_taken(class);
+}
+// Not always by who took it: the newest row of the class goes, one's own first.
+void shim_lock_given(struct shim_lock_class class) {
+  int number = number_of(class), found = -1;
+  for (int i = 0; i < held_count; i++) {
+    if (held[i].class == number && (found < 0 || held[i].task == current)) found = i;
+  }
+  if (found < 0) return;
+  held_count--;
+  for (int i = found; i < held_count; i++) held[i] = held[i + 1];
+}
+#else
+int shim_lock_inversions(void) { return 0; }
+void shim_lock_taken(struct shim_lock_class class) {}
+void shim_lock_taking(struct shim_lock_class class) {}
+void shim_lock_given(struct shim_lock_class class) {}
+#endif

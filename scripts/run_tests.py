@@ -25,7 +25,8 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
     system = sorted((ROOT / "tests/system").glob("test_*.py"))
     fuzz = sorted((ROOT / "tests/fuzz").glob("*.cpp"))
     return {
-        "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")])],
+        "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")]),
+                   ("Linux shim, ASan and UBSan", [str(ROOT / "build/linux/test/run")])],
         "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")])],
         "fuzz": [(f"fuzz corpus {path.stem}", [sys.executable, str(ROOT / "scripts/fuzz_corpus.py"), path.stem])
                  for path in fuzz],

@@ -151,6 +151,9 @@ void shim_host_wake_interfaces() {
 void shim_host_devices_changed() {
   linux_drivers::devices_changed();
 }
+int shim_host_checks_locks() {
+  return MARROW_DEBUG;
+}
 int shim_host_in_interrupt() {
   return interrupt_depth > 0 ? 1 : 0;
 }

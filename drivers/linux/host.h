@@ -35,6 +35,7 @@ void shim_host_wait(const void* channel, unsigned long deadline_ns);
 void shim_host_wake(const void* channel);
 void shim_host_wake_interfaces(void); /* frames came, a ring has room, a link changed */
 int shim_host_in_interrupt(void);
+int shim_host_checks_locks(void); /* is the order of sleeping locks to be checked? */
 void shim_host_devices_changed(void); /* a disk or a network card was added; any context */
 
 /* Input and output of people. A key is named by its PS/2 set 1 code, 0xe000 added for the grey

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The order in which sleeping locks are taken, checked in debug builds (make DEBUG=1): once class B was
+// The order in which sleeping locks are taken, checked where the host asks for it (make DEBUG=1): once class B was
 // taken under class A, taking A under B is an inversion, which is logged with both names, once a pair.
 #include <linux/sched.h>
 
 #include "drivers/linux/shim/shim.h"
 
-#ifdef SHIM_LOCK_ORDER
 enum { kMaxClasses = 96, kMaxHeld = 64 };
 static struct shim_lock_class classes[kMaxClasses];
 static int class_count;
@@ -19,8 +18,9 @@ static int inversions;
 
 int shim_lock_inversions(void) { return inversions; }
 
-// -1 when the table is full: such a lock is not checked.
+// -1: not checked, because it is of no class or the table is full.
 static int number_of(struct shim_lock_class class) {
+  if (!class.key) return -1;
   for (int i = 0; i < class_count; i++) {
     if (classes[i].key == class.key) return i;
   }
@@ -46,13 +46,13 @@ static void add_edge(int outer, int inner) {
          classes[outer].name);
 }
 void shim_lock_taken(struct shim_lock_class class) {
-  int number = number_of(class);
+  int number = shim_host_checks_locks() ? number_of(class) : -1;
   if (number < 0 || held_count == kMaxHeld) return;
   held[held_count].task = current;
   held[held_count++].class = number;
 }
 void shim_lock_taking(struct shim_lock_class class) {
-  int number = number_of(class);
+  int number = shim_host_checks_locks() ? number_of(class) : -1;
   if (number < 0) return;
   for (int i = 0; i < held_count; i++) {
     if (held[i].task == current) add_edge(held[i].class, number);
@@ -61,7 +61,7 @@ void shim_lock_taking(struct shim_lock_class class) {
 }
 // Not always by who took it: the newest row of the class goes, one's own first.
 void shim_lock_given(struct shim_lock_class class) {
-  int number = number_of(class), found = -1;
+  int number = shim_host_checks_locks() ? number_of(class) : -1, found = -1;
   for (int i = 0; i < held_count; i++) {
     if (held[i].class == number && (found < 0 || held[i].task == current)) found = i;
   }
@@ -69,9 +69,3 @@ void shim_lock_given(struct shim_lock_class class) {
   held_count--;
   for (int i = found; i < held_count; i++) held[i] = held[i + 1];
 }
-#else
-int shim_lock_inversions(void) { return 0; }
-void shim_lock_taken(struct shim_lock_class class) {}
-void shim_lock_taking(struct shim_lock_class class) {}
-void shim_lock_given(struct shim_lock_class class) {}
-#endif

@@ -21,6 +21,16 @@ struct kmem_cache *kmalloc_caches[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1];
 
 enum { kMinOrder = 5, kMaxSlabOrder = 11, kRunBase = 1 << 16 };
 
+#ifdef __SANITIZE_ADDRESS__  // tests/shim: free memory may not be touched
+void __asan_poison_memory_region(const volatile void *memory, size_t bytes);
+void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes);
+#define MARK_FREE(memory, bytes) __asan_poison_memory_region(memory, bytes)
+#define MARK_USED(memory, bytes) __asan_unpoison_memory_region(memory, bytes)
+#else
+#define MARK_FREE(memory, bytes)
+#define MARK_USED(memory, bytes)
+#endif
+
 static char *arena;
 static unsigned long arena_pages, used_pages, search_from;
 static unsigned long *taken;  // a bit a page
@@ -62,6 +72,7 @@ static void *take_pages(unsigned long count, unsigned long align) {
   local_irq_restore(flags);
   if (at >= arena_pages) return NULL;
   char *run = arena + (at << PAGE_SHIFT);
+  MARK_USED(run, count << PAGE_SHIFT);
   struct page *page = virt_to_page(run);
   page->index = kRunBase + count;
   page->private = 0;
@@ -76,6 +87,7 @@ static void give_pages(void *run) {
   local_irq_save(flags);
   page->index = 0;
   for (unsigned long i = 1; i < count; i++) page[i].compound_head = 0;
+  MARK_FREE(run, count << PAGE_SHIFT);
   bitmap_clear(taken, at, count);
   used_pages -= count;
   search_from = min(search_from, at);
@@ -92,11 +104,15 @@ static void *take_object(int order) {
       for (unsigned long at = 0; at < PAGE_SIZE; at += 1UL << order) {
         *(void **)(page + at) = free_objects[order];
         free_objects[order] = page + at;
+        MARK_FREE(page + at, 1UL << order);
       }
     }
   }
   void *object = free_objects[order];
-  if (object) free_objects[order] = *(void **)object;
+  if (object) {
+    MARK_USED(object, 1UL << order);
+    free_objects[order] = *(void **)object;
+  }
   local_irq_restore(flags);
   return object;
 }
@@ -119,6 +135,7 @@ void kfree(const void *memory) {
   local_irq_save(flags);
   *(void **)memory = free_objects[kind];
   free_objects[kind] = (void *)memory;
+  MARK_FREE(memory, 1UL << kind);
   local_irq_restore(flags);
 }
 

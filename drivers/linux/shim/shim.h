@@ -35,6 +35,7 @@ void shim_softirq(void); /* timers, tasklets or polls have become due; any conte
  * nothing, so every waiter re-checks. NULL as channel: only the deadline ends the wait. */
 void shim_wait(const void *channel, unsigned long deadline_ns);
 void shim_wake(const void *channel); /* any context */
+void shim_become(struct task_struct *task); /* the calling thread is this task from here on */
 void shim_enter(void);               /* a thread of Marrow calls in: `current` and jiffies for it */
 
 /* Waits for `condition` until `deadline_ns` (~0 for ever); its value tells whether it came true.

@@ -128,9 +128,9 @@ int skb_copy_bits(const struct sk_buff *skb, int offset, void *to, int length) {
   }
   return length ? -EFAULT : 0;
 }
-// Moves `delta` bytes from the fragments into the head.
+// Moves `delta` bytes from the fragments into the head. (skb_tailroom() is 0 where there are any.)
 void *__pskb_pull_tail(struct sk_buff *skb, int delta) {
-  if (skb_tailroom(skb) < delta || skb_copy_bits(skb, skb_headlen(skb), skb_tail_pointer(skb), delta)) return NULL;
+  if ((int)(skb->end - skb->tail) < delta || skb_copy_bits(skb, skb_headlen(skb), skb_tail_pointer(skb), delta)) return NULL;
   skb->tail += delta;
   skb->data_len -= delta;
   struct skb_shared_info *shared = skb_shinfo(skb);

@@ -26,7 +26,7 @@ static struct shim_lock_class lock_class(const void *lock, const struct list_hea
 }
 static void name_class(struct list_head *where, const char *name, struct lock_class_key *key) {
   INIT_LIST_HEAD(where);
-  if (!key || strstr(name, "dev->mutex")) return;  // devices nest by their tree: no order to check
+  if (strstr(name, "device->mutex")) key = NULL;  // devices nest by their tree: no class to check
   where->next = (struct list_head *)key;
   where->prev = (struct list_head *)name;
 }

@@ -15,6 +15,10 @@ void shim_enter(void) {
   if (!shim_host_in_interrupt()) current_task = &visitor;
   shim_tick();
 }
+void shim_become(struct task_struct *task) {
+  current_task = task;
+  shim_tick();
+}
 void shim_wait(const void *channel, unsigned long deadline_ns) {
   struct task_struct *self = current_task;
   shim_host_wait(channel, deadline_ns);

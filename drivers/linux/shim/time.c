@@ -63,15 +63,25 @@ unsigned long shim_next_timer_ns(void) {
   return next;
 }
 
+// In the order of their times, however late this runs.
+static struct timer_list *first_due(void) {
+  struct timer_list *timer, *first = NULL;
+  hlist_for_each_entry(timer, &timers, entry) {
+    if (time_after_eq(jiffies, timer->expires) && (!first || time_before(timer->expires, first->expires))) first = timer;
+  }
+  return first;
+}
 void shim_run_timers(void) {
   struct timer_list *timer;
+  unsigned long flags;
   shim_tick();
-again:
-  hlist_for_each_entry(timer, &timers, entry) {
-    if (time_before(jiffies, timer->expires)) continue;
-    disarm(timer);
-    timer->function(timer);  // may arm and disarm any timer: start over
-    goto again;
+  for (;;) {
+    local_irq_save(flags);
+    timer = first_due();
+    if (timer) disarm(timer);
+    local_irq_restore(flags);
+    if (!timer) return;
+    timer->function(timer);  // may arm and disarm any timer
   }
 }
 

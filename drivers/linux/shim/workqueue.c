@@ -5,6 +5,7 @@
 // work never twice. A worker that takes the last idle thread's place starts another first, so a
 // work may wait for any other: there are as many threads as works ever slept at once, and one more.
 #include <linux/async.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 
 #include "drivers/linux/shim/shim.h"
@@ -18,6 +19,7 @@ struct worker {
   struct list_head every;
   struct workqueue_struct *queue;
   struct work_struct *running;
+  struct task_struct task;
 };
 
 struct workqueue_struct *system_wq, *system_unbound_wq, *system_highpri_wq, *system_long_wq, *system_freezable_wq,
@@ -71,7 +73,7 @@ static int start_worker(void) {
 static void run_worker(void *argument) {
   struct worker *worker = argument;
   for (;;) {
-    shim_enter();
+    shim_become(&worker->task);
     if (!take_work(worker)) {
       shim_wait(&workers, ~0UL);
       continue;

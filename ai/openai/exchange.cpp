@@ -208,11 +208,10 @@ void Exchange::answer_whole() {
 void Exchange::fail_with(const Error& error) {
   failed_ = true;
   ApiError api;
-  if (work != nullptr)
-    api.take(error);
-  else if (error.code == Errc::kContextFull)
+  bool generating = work == nullptr;
+  if (generating && error.code == Errc::kContextFull)
     service_.context_error(static_cast<u32>(prompts[0].size()), api);
-  else if (error.code == Errc::kCorrupt || error.code == Errc::kNotFound)
+  else if (generating && (error.code == Errc::kCorrupt || error.code == Errc::kNotFound))
     (void)api.refuse(500, "server_error", "generation_failed", "{}", error.what);
   else
     api.take(error);

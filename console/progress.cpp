@@ -18,7 +18,9 @@ void Progress::update(u64 done, u64 total) {
   if (io_ == nullptr || done >= total) return;
   u64 now = io_->now_ns();
   if (now - start_ns_ < kQuietNs || now - shown_ns_ < kBetweenNs) return;
+  if (shown_ns_ != 0 && done == shown_done_) return;
   shown_ns_ = now;
+  shown_done_ = done;
   base::format_to(*io_, "\r[{}: {} of {} {}, {} %", what_, done / unit_, total / unit_, noun_,
                   done * 100 / total);
   u64 parts = done / unit_;

@@ -24,6 +24,7 @@ class Progress {
   const char* noun_;
   u64 unit_, start_ns_;
   u64 shown_ns_ = 0;  // of the line that is shown; 0 = none
+  u64 shown_done_ = 0;
 };
 
 }  // namespace console

@@ -122,8 +122,9 @@ void after_panic() {
   log::replay(console, kLogLines);
   console.write("last trace events:\n");
   trace::print_newest(console, kTraceEvents);
-  // The beginning may have left the screen by now.
+  // The beginning may have left the screen by now; `registers` shows the rest of it again.
   base::format_to(console, "CPU {} stopped: {}\n", cpu, reason);
+  panic_print_backtrace(console);
   end(cpu);
 }
 

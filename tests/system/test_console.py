@@ -19,6 +19,7 @@ GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 YOU = r"^you> $"
 ANSWERED = r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$"
+PROGRESS = re.compile(r"\[reading the prompt: [^]]*\]")  # drawn over itself; the harness keeps every state
 FLOOR = 0.5  # logits: below this gap two engines may rightly differ
 
 
@@ -101,7 +102,7 @@ def ask(twin, question: str, seconds: float = 60) -> str:
     twin.send(question + "\r")
     end = twin.expect(ANSWERED, seconds, begin)
     twin.expect(YOU, 10, end.end())
-    shown = twin.output[begin:end.start()]
+    shown = PROGRESS.sub("", twin.output[begin:end.start()])
     return shown.split(question + "\n", 1)[-1].rstrip("\n")
 
 

@@ -2,8 +2,8 @@
 // Products of every format and the row functions, on made-up numbers, against the reference.
 #include "ai/kernels/self_check.h"
 
+#include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "ai/quant/quant.h"
 #include "kernel/base/bytes.h"
@@ -47,6 +47,12 @@ struct Buffers {
   Vector<float> wanted, got;
 };
 
+// Of the floats' bits: a zero is not minus zero.
+bool equal_bits(const Buffers& room) {
+  return std::ranges::equal(room.wanted, room.got, {}, std::bit_cast<u32, float>,
+                            std::bit_cast<u32, float>);
+}
+
 // One product of `type` with random weights by both; false when a bit differs.
 Result<bool> same_product(QuantType type, const KernelTable& table, Buffers& room) {
   const QuantInfo& info = quant_info(type);
@@ -85,7 +91,7 @@ Result<bool> same_product(QuantType type, const KernelTable& table, Buffers& roo
   };
   kReferenceKernels.mat_mul[static_cast<usize>(type)](job(room.wanted));
   table.mat_mul[static_cast<usize>(type)](job(room.got));
-  return std::memcmp(room.wanted.data(), room.got.data(), room.wanted.size() * sizeof(float)) == 0;
+  return equal_bits(room);
 }
 
 // The functions that run along one row of floats.
@@ -102,7 +108,7 @@ Result<bool> same_rows(const KernelTable& table, Buffers& room) {
   auto compare = [&](auto run) {
     run(kReferenceKernels, room.wanted.data());
     run(table, room.got.data());
-    same = same && std::memcmp(room.wanted.data(), room.got.data(), kWidth * sizeof(float)) == 0;
+    same = same && equal_bits(room);
   };
   compare(
       [&](const KernelTable& t, float* o) { t.rms_norm(a.data(), b.data(), 1e-5f, o, kWidth); });

@@ -23,7 +23,7 @@ constexpr u64 kBarrierSpinNs = 200'000;  // after it the other side is not runni
 // A CPU that does not come up in this time is left out. It takes 1 ms, but an emulator's may have
 // to wait until its host has time.
 constexpr u64 kStartNs = 2'000'000'000;
-enum Start : u32 { kAwaited, kStarted, kGivenUp };
+constexpr u32 kAwaited = 0, kStarted = 1, kGivenUp = 2;  // a word to wait on
 
 // A line a worker: written by it, read by CPU 0.
 struct alignas(64) Slot {

@@ -36,7 +36,7 @@ def model_on_ext4():
         with Guest(memory="1G", extra=disk(image, "virtio-blk-pci")) as guest:
             guest.expect(PROMPT, 60)
             text = guest.command_output("models", 30)
-            check(re.search(r"x +[\d.]+ MiB +/disk/vda/models/x\.gguf", text) is not None, text)
+            check(re.search(r"^ +x\n +llama, .* MiB, .*\n +/disk/vda/models/x\.gguf", text, re.M) is not None, text)
             text = guest.command_output("ls /disk/vda/models")
             check(re.search(rf"{MODEL.stat().st_size} x\.gguf", text) is not None, text)
             text = guest.command_output("cat /disk/vda/hello.txt")

@@ -3,6 +3,8 @@
 #include <arch/cpu.h>
 #include <arch/registers.h>
 
+#include <algorithm>
+
 #include "arch/x86_64/descriptors.h"
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
@@ -23,7 +25,7 @@ class TextKeeper {
   std::string_view keep(std::string_view text) {
     usize length = std::min(text.size(), sizeof(buffer_) - used_);
     char* copy = buffer_ + used_;
-    std::memcpy(copy, text.data(), length);
+    std::copy_n(text.data(), length, copy);  // an empty text may be nowhere
     used_ += length;
     return {copy, length};
   }

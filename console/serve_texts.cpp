@@ -2,6 +2,7 @@
 // Texts with their KV pages as files: what /slots saves and restores.
 #include "ai/engine/kv_file.h"
 #include "console/engine_service.h"
+#include "console/file_stream.h"
 #include "console/serve_backend.h"
 #include "kernel/options.h"
 
@@ -11,38 +12,6 @@ namespace {
 constexpr Option kFolder{"slots.path", OptionKind::kText, "", "FOLDER",
                          "where /slots saves texts; the folder marrow of a disk by default"};
 KERNEL_OPTION(kFolder);
-
-class FileSink final : public ai::ByteSink {
- public:
-  explicit FileSink(fs::File& file) : file_(file) {}
-  Result<void> write(std::span<const Byte> bytes) override {
-    usize n = TRY(file_.write_at(at_, bytes));
-    at_ += n;
-    if (n != bytes.size()) return fail(Errc::kFull, "the disk is full");
-    return {};
-  }
-  u64 written() const { return at_; }
-
- private:
-  fs::File& file_;
-  u64 at_ = 0;
-};
-
-class FileSource final : public ai::ByteSource {
- public:
-  explicit FileSource(fs::File& file) : file_(file) {}
-  Result<void> read(std::span<Byte> out) override {
-    usize n = TRY(file_.read_at(at_, out));
-    at_ += n;
-    if (n != out.size()) return fail(Errc::kCorrupt, "the saved text is not complete");
-    return {};
-  }
-  u64 taken() const { return at_; }
-
- private:
-  fs::File& file_;
-  u64 at_ = 0;
-};
 
 // Calls use(path) for each place where NAME may lie, until one succeeds.
 template <class Use>
@@ -68,10 +37,11 @@ Result<u32> ServeBackend::save_text(std::string_view name, std::span<const ai::T
                                     u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<u32> {
     base::Owner<fs::File> file = TRY(fs::create(path));
-    FileSink sink(*file);
-    u32 saved = TRY(engine()->save(tokens, sink));
+    auto sink = TRY(base::make<FileSink>(*file));
+    u32 saved = TRY(engine()->save(tokens, *sink));
+    TRY(sink->flush());
     TRY(file->flush());
-    bytes = sink.written();
+    bytes = sink->written();
     return saved;
   });
 }

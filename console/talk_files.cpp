@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // /save and /load: the conversation as text, and what the model knows of it, so that it need not be
 // read again.
-#include <cstring>
-
-#include "ai/byte_stream.h"
+#include "console/file_stream.h"
 #include "console/storage.h"
 #include "console/talk.h"
 
@@ -11,53 +9,6 @@ namespace console {
 namespace {
 
 constexpr const char* kDrawer = "conversations";
-
-// Small pieces become large ones: a disk wants whole blocks.
-class FileSink final : public ai::ByteSink {
- public:
-  explicit FileSink(fs::File& file) : file_(file) {}
-  Result<void> write(std::span<const Byte> bytes) override {
-    while (!bytes.empty()) {
-      usize part = std::min(bytes.size(), sizeof buffer_ - used_);
-      std::memcpy(buffer_ + used_, bytes.data(), part);
-      used_ += part;
-      bytes = bytes.subspan(part);
-      if (used_ == sizeof buffer_) TRY(flush());
-    }
-    return {};
-  }
-  Result<void> flush() {
-    usize written = TRY(file_.write_at(at_, {buffer_, used_}));
-    if (written != used_) return fail(Errc::kFull, "the disk is full");
-    at_ += used_;
-    used_ = 0;
-    return {};
-  }
-
- private:
-  fs::File& file_;
-  u64 at_ = 0;
-  usize used_ = 0;
-  Byte buffer_[64 * kKiB];
-};
-
-class FileSource final : public ai::ByteSource {
- public:
-  explicit FileSource(fs::File& file) : file_(file) {}
-  Result<void> read(std::span<Byte> out) override {
-    while (!out.empty()) {
-      usize got = TRY(file_.read_at(at_, out));
-      if (got == 0) return fail(Errc::kCorrupt, "the file ends early");
-      at_ += got;
-      out = out.subspan(got);
-    }
-    return {};
-  }
-
- private:
-  fs::File& file_;
-  u64 at_ = 0;
-};
 
 }  // namespace
 

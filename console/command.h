@@ -28,6 +28,10 @@ struct Command {
                    void* context) = nullptr;
 };
 
+Result<u64> parse_number(std::string_view text);  // decimal digits, nothing else
+// words[index] as a number, `otherwise` when there are fewer words.
+Result<u64> number_at(const Arguments& arguments, usize index, u64 otherwise);
+
 REGISTRY(console_commands, Command)
 #define CONSOLE_COMMAND(row) REGISTER_ROW(console_commands, row)
 

@@ -2,7 +2,6 @@
 // Commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "console/command.h"
 #include "console/io.h"
@@ -20,16 +19,6 @@ void complete_disk(std::string_view, void (*add)(void*, std::string_view), void*
   for (BlockDevice* disk : devices::blocks()) add(context, disk->name());
 }
 
-Result<u64> number(const Arguments& arguments, usize index, u64 otherwise) {
-  if (index >= arguments.words.size()) return otherwise;
-  std::string_view text = arguments.words[index];
-  u64 value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return fail(Errc::kInvalidArgument, "not a number");
-  return value;
-}
-
 Result<const devices::DriverService*> driver_service() {
   const devices::DriverService* service = devices::driver_service();
   if (service == nullptr) return fail(Errc::kUnsupported, "no drivers run here");
@@ -45,7 +34,7 @@ Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words[1];
   if (arguments.words.size() == 3 && verb == "reset") return service->reset(arguments.words[2]);
   if (arguments.words.size() == 3 && verb == "starve") {
-    service->starve_dma(TRY(number(arguments, 2, 0)));
+    service->starve_dma(TRY(number_at(arguments, 2, 0)));
     return {};
   }
   return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION|starve COUNT]");
@@ -330,21 +319,21 @@ Result<void> run_disk(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words[1];
   u64 blocks = disk->geometry().blocks;
   if (blocks == 0) return fail(Errc::kNotFound, "the disk is gone");
-  if (verb == "bench") return bench_disk(*disk, TRY(number(arguments, 3, 256)), out);
+  if (verb == "bench") return bench_disk(*disk, TRY(number_at(arguments, 3, 256)), out);
   if (verb == "verify") {
-    u64 seed = TRY(number(arguments, 3, 1));
-    u64 count = TRY(number(arguments, 4, 1000));
+    u64 seed = TRY(number_at(arguments, 3, 1));
+    u64 count = TRY(number_at(arguments, 4, 1000));
     usize bytes = Verifier::kDeep * Verifier::kMostBlocks * disk->geometry().block_bytes;
     return Verifier(*disk, TRY(Buffer::create(bytes)), seed, count).run(out);
   }
-  u64 first = TRY(number(arguments, 3, 0));
+  u64 first = TRY(number_at(arguments, 3, 0));
   if (first >= blocks) return fail(Errc::kOutOfRange, "past the end of the disk");
   if (verb == "read") return show_block(*disk, first, out);
-  u64 count = TRY(number(arguments, 4, blocks - first));
+  u64 count = TRY(number_at(arguments, 4, blocks - first));
   if (count > blocks - first) return fail(Errc::kOutOfRange, "past the end of the disk");
   if (verb == "check") return check_blocks(*disk, first, count, out);
   if (verb == "fill" && arguments.words.size() == 6)
-    return fill_blocks(*disk, first, count, TRY(number(arguments, 5, 1)), out);
+    return fill_blocks(*disk, first, count, TRY(number_at(arguments, 5, 1)), out);
   return fail(Errc::kInvalidArgument, kUsage.data());
 }
 constexpr Command kDisk{

@@ -5,7 +5,6 @@
 // first eight bytes and a pattern made from the number behind. The peer sends it back as it is.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 
 #include "console/command.h"
@@ -131,24 +130,14 @@ void Echo::report(base::Writer& out) const {
                   base::ratio(took_ns_, std::max<u64>(back_, 1) * 1000, 1), refused_);
 }
 
-Result<u64> number(const Arguments& arguments, usize index, u64 otherwise) {
-  if (index >= arguments.words.size()) return otherwise;
-  std::string_view text = arguments.words[index];
-  u64 value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return fail(Errc::kInvalidArgument, "not a number");
-  return value;
-}
-
 Result<void> run_nic(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 3 || (arguments.words[1] != "bench" && arguments.words[1] != "ping"))
     return fail(Errc::kInvalidArgument, "nic bench|ping CARD [FRAMES [BYTES]]");
   NetDevice* card = devices::find_net(arguments.words[2]);
   if (card == nullptr) return fail(Errc::kNotFound, "no such card: lsnet lists them");
   bool ping = arguments.words[1] == "ping";
-  u64 frames = TRY(number(arguments, 3, ping ? 100 : 10'000));
-  u64 bytes = TRY(number(arguments, 4, ping ? 64 : kMost));
+  u64 frames = TRY(number_at(arguments, 3, ping ? 100 : 10'000));
+  u64 bytes = TRY(number_at(arguments, 4, ping ? 64 : kMost));
   if (bytes < kLeast || bytes > kMost) return fail(Errc::kOutOfRange, "22 to 1514 bytes a frame");
   Echo echo(*card, frames, bytes, ping ? 1 : kWindow);
   Result<void> status = echo.run();

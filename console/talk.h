@@ -3,6 +3,7 @@
 #pragma once
 
 #include "console/chat_prompt.h"
+#include "console/command.h"
 #include "console/generation.h"
 #include "console/line_editor.h"
 
@@ -64,6 +65,5 @@ u32 default_max_tokens();  // of an answer in talk
 
 // "0.7" as thousandths; at most three digits behind the point.
 Result<i32> parse_milli(std::string_view text, i32 most);
-Result<u64> parse_number(std::string_view text);
 
 }  // namespace console

@@ -24,18 +24,6 @@ constexpr i32 kMostTemperature = 5000, kMostTopP = 1000;  // thousandths
 
 }  // namespace
 
-Result<u64> parse_number(std::string_view text) {
-  u64 value = 0;
-  if (text.empty()) return fail(Errc::kInvalidArgument, "a number is missing");
-  for (char c : text) {
-    if (c < '0' || c > '9') return fail(Errc::kInvalidArgument, "not a number");
-    if (__builtin_mul_overflow(value, u64{10}, &value) ||
-        __builtin_add_overflow(value, static_cast<u64>(c - '0'), &value))
-      return fail(Errc::kOutOfRange, "the number is too large");
-  }
-  return value;
-}
-
 Result<i32> parse_milli(std::string_view text, i32 most) {
   usize point = std::min(text.find('.'), text.size());
   std::string_view whole = text.substr(0, point);

@@ -20,7 +20,8 @@ check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	@echo "format: no fault"
 	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
-check: check-fast kernel host $(UNIT_TESTS) tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
+# The tools that are run by hand are linked too, or nobody notices that they no longer are.
+check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
 	@echo "check: passed"
 
 format: $(BUILD)/.setup/check  ## clang-format on every file

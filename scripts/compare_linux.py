@@ -159,8 +159,8 @@ class Marrow:
         self.guest.__exit__(*details)
 
     def start_net(self) -> None:
-        self.guest.expect(r"net: eth0: \d+\.\d+\.\d+\.\d+/", 30)
-        self.guest.pump(1)  # a link that comes up is seen within 250 ms
+        for line in (r"net: eth0: link up", r"net: eth0: \d+\.\d+\.\d+\.\d+/"):
+            self.guest.expect(line, 30, 0)
         time.sleep(1)
 
     def disk(self, device: str, mib: int) -> float:

@@ -38,7 +38,7 @@
 #define MEMP_NUM_MLD6_GROUP 64
 #define MEMP_NUM_SYS_TIMEOUT 40
 #define IP_REASS_MAX_PBUFS 128
-#define TCP_OOSEQ_MAX_BYTES (48 * 1024)  // handed up as one chain, whose length has 16 bits
+#define TCP_OOSEQ_BYTES_LIMIT(pcb) marrow_lwip_most_waiting()
 #define TCP_OOSEQ_MAX_PBUFS 256
 
 // ---- links and addresses ----

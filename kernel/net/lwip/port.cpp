@@ -19,6 +19,10 @@
 namespace net::port {
 namespace {
 
+// A whole window: what does not fit is dropped, and the peer has to find out that it was. Less
+// while packets take more than half of their memory.
+constexpr u32 kMostWaiting = TCP_WND, kMostWaitingWhenShort = 16 * 1024;
+
 constinit Config config{};
 constinit mm::Heap heap;
 constinit u64 taken = 0;
@@ -156,6 +160,11 @@ u32_t marrow_lwip_initial_sequence(const ip_addr_t* local, u16_t local_port,
   hash.add(local_port);
   hash.add(remote_port);
   return hash.word() + static_cast<u32_t>(config.now_ns() / 4000);
+}
+
+u32_t marrow_lwip_most_waiting() {
+  bool is_short = net::port::memory_taken() > config.memory_bytes / 2;
+  return is_short ? net::port::kMostWaitingWhenShort : net::port::kMostWaiting;
 }
 
 // Packets with a source of ours leave by the interface that has it.

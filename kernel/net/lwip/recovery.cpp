@@ -22,6 +22,7 @@ namespace {
 constexpr u8 kHeld = 0x40, kRepeated = 0x80;
 constexpr u32 kBehind = 3;      // segments that must have overtaken one for it to be lost
 constexpr u32 kMostAtOnce = 4;  // repeated for one acknowledgement
+constexpr u8 kQuick = 16;       // segments acknowledged one by one after a repeated one
 constexpr u8 kEndOption = 0, kPadOption = 1, kSackOption = 5;
 
 struct Block {
@@ -31,6 +32,7 @@ using Blocks = StaticVector<Block, 4>;
 
 struct Recovery {
   bool active = false;
+  u8 quick = 0;   // segments from the peer still to be acknowledged at once
   u32 until = 0;  // over when this is acknowledged
   struct Repeat {
     u32 sequence, next_new;  // what had not been sent yet when it was repeated
@@ -198,16 +200,30 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   tcp_set_flags(&pcb, TF_INFR);
 }
 
+// RFC 5681, 4.2: what fills a gap is acknowledged at once. lwIP would wait for a second segment,
+// and the peer's recovery with it. After a timeout the peer sends one segment a round trip, each
+// filling what it believes to be a gap: those, too.
+bool wants_answer_now(tcp_pcb& pcb, u32 sequence) {
+  if (pcb.ooseq != nullptr) return true;
+  bool repeated = TCP_SEQ_LT(sequence, pcb.rcv_nxt);
+  Recovery* recovery = recovery_of(pcb, repeated);
+  if (recovery == nullptr) return false;
+  if (repeated) recovery->quick = kQuick;
+  if (recovery->quick == 0) return false;
+  recovery->quick--;
+  return true;
+}
+
 }  // namespace
 }  // namespace net
 
 err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u16_t in_first,
-                            u8_t* more, pbuf*) {
+                            u8_t* more, pbuf* packet) {
   bool open = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
   bool plain = (TCPH_FLAGS(header) & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
-  // RFC 5681, 4.2: what fills a gap is acknowledged at once. lwIP would wait for a second segment,
-  // and the peer's recovery with it; a pending delayed one makes its next one immediate.
-  if (open && pcb->ooseq != nullptr) tcp_set_flags(pcb, TF_ACK_DELAY);
+  // A pending delayed acknowledgement makes lwIP's next one immediate.
+  if (open && packet->tot_len > 0 && net::wants_answer_now(*pcb, header->seqno))
+    tcp_set_flags(pcb, TF_ACK_DELAY);
   if (!open || !plain || (pcb->flags & TF_SACK) == 0) return ERR_OK;
   u32 acknowledged = header->ackno;  // lwIP has turned it around already
   bool possible =

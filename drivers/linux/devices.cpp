@@ -85,8 +85,8 @@ class Card final : public NetDevice {
     if (error != 0) return std::unexpected(from_errno(error));
     return {};
   }
-  void hold() override { shim_net_hold(index_, 1); }
-  void release() override { shim_net_hold(index_, 0); }
+  void hold(bool may_join) override { shim_net_hold(index_, 1, may_join ? 1 : 0); }
+  void release() override { shim_net_hold(index_, 0, 0); }
   u32 poll(FrameSink& up, u32 budget) override {
     auto hand_up = [](void* context, const void* frame, unsigned int bytes, void* handle) {
       auto& call = *static_cast<Poll*>(context);

@@ -116,8 +116,10 @@ void shim_net_info(int index, struct shim_net_info* out);
 int shim_net_open(int index);
 /* Copies the frame into an sk_buff. 0, -EBUSY while the ring is full, -ENETDOWN, -ENOMEM. */
 int shim_net_transmit(int index, const void* frame, unsigned int bytes);
-/* Between hold(1) and hold(0) the last frame waits for the next, so that the device is told once. */
-void shim_net_hold(int index, int on);
+/* Between hold(1) and hold(0) the last frame waits for the next, so that the device is told once.
+ * `join`: a TCP frame that goes on where the one before it ended becomes one with it, for cards
+ * that cut them apart again. */
+void shim_net_hold(int index, int on, int join);
 /* Calls receive(context, frame, bytes, handle) for each frame that has come, at most `budget`;
  * the frame stays valid until shim_net_release(handle). Returns how many. */
 int shim_net_poll(int index, unsigned int budget,

@@ -35,8 +35,9 @@ class NetDevice {
   virtual NetCounters counters() const = 0;
   // Copies the frame; kBusy when the ring is full.
   virtual Result<void> transmit(std::span<const Byte> frame) = 0;
-  // Between the two, frames may wait for the next one: the device is told of many at once.
-  virtual void hold() {}
+  // Between the two, frames may wait for the next one: the device is told of many at once. With
+  // `may_join` it may be handed many of one TCP connection as a long one that it cuts itself.
+  virtual void hold(bool) {}
   virtual void release() {}
   // Delivers at most `budget` frames; returns how many.
   virtual u32 poll(FrameSink& up, u32 budget) = 0;

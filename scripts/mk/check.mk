@@ -16,6 +16,7 @@ check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_style.py --self-test
 	$(Q)python3 scripts/check_style.py
 	$(Q)python3 scripts/check_image.py --self-test
+	$(Q)python3 scripts/gen_linux_page.py --check
 	$(Q)clang-format-19 --dry-run -Werror $(FORMAT_FILES)
 	@echo "format: no fault"
 	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined

@@ -4,6 +4,10 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
+#include <linux/etherdevice.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <net/checksum.h>
 #include <linux/dmapool.h>
 #include <linux/interrupt.h>
 #include <linux/kthread.h>
@@ -269,6 +273,64 @@ static void test_skb(void) {
   kfree_skb(skb);
 }
 
+// ---- joined TCP frames, partial checksums ----
+enum { kPiece = 1000, kHeaders = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr) };
+
+static unsigned int make_frame(u8 *frame, u32 sequence, unsigned int payload) {
+  memset(frame, 0, kHeaders);
+  ((struct ethhdr *)frame)->h_proto = htons(ETH_P_IP);
+  struct iphdr *ip = (struct iphdr *)(frame + ETH_HLEN);
+  *ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP, .saddr = htonl(1), .daddr = htonl(2)};
+  ip->tot_len = htons(kHeaders - ETH_HLEN + payload);
+  struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
+  *tcp = (struct tcphdr){.source = htons(80), .dest = htons(81), .seq = htonl(sequence), .doff = 5, .ack = 1};
+  for (unsigned int i = 0; i < payload; i++) frame[kHeaders + i] = (u8)(sequence + i);
+  return kHeaders + payload;
+}
+static struct sk_buff *frame_skb(struct net_device *device, u32 sequence, unsigned int payload) {
+  struct sk_buff *skb = __alloc_skb(2048, GFP_KERNEL, 0, 0);
+  skb->dev = device;
+  skb_put(skb, make_frame(skb->data, sequence, payload));
+  return skb;
+}
+static bool joins(struct net_device *device, u32 sequence, unsigned int payload, u8 flags) {
+  u8 frame[2048];
+  struct sk_buff *skb = frame_skb(device, 0xfffffff0, kPiece);
+  unsigned int bytes = make_frame(frame, sequence, payload);
+  frame[ETH_HLEN + sizeof(struct iphdr) + 13] |= flags;
+  bool joined = shim_join(&skb, frame, bytes);
+  kfree_skb(skb);
+  return joined;
+}
+static void test_joined_frames(void) {
+  static struct net_device device = {.features = NETIF_F_TSO, .gso_max_size = 65536}, plain = {.gso_max_size = 65536};
+  u32 next = 0xfffffff0 + kPiece;  // the sequence number goes round in it
+  CHECK(joins(&device, next, kPiece, 0) && joins(&device, next, 1, 0) && !joins(&plain, next, kPiece, 0));
+  CHECK(!joins(&device, next + 1, kPiece, 0) && !joins(&device, next, kPiece + 1, 0));
+  CHECK(!joins(&device, next, kPiece, 1) && !joins(&device, next, kPiece, 4) && joins(&device, next, kPiece, 8));  // FIN, RST, PSH
+  CHECK(!joins(&device, next, 0, 0));
+  u8 frame[2048];
+  struct sk_buff *skb = frame_skb(&device, 5, kPiece);
+  unsigned int count = 1;
+  while (shim_join(&skb, frame, make_frame(frame, 5 + count * kPiece, kPiece))) count++;
+  CHECK(count == ((63 << 10) - kHeaders) / kPiece && skb->len == kHeaders + count * kPiece);
+  for (unsigned int i = 0; i < count * kPiece; i++) CHECK(skb->data[kHeaders + i] == (u8)(5 + i % kPiece + i / kPiece * kPiece));
+  shim_finish_joined(skb);
+  CHECK(skb_shinfo(skb)->gso_size == kPiece && skb_shinfo(skb)->gso_segs == count && skb_is_gso(skb));
+  CHECK(ip_fast_csum(ip_hdr(skb), 5) == 0 && ntohs(ip_hdr(skb)->tot_len) == skb->len - ETH_HLEN);
+  // As the card does it: the sum over all, with the pseudo header's already in place.
+  CHECK(skb_partial_csum_set(skb, kHeaders - sizeof(struct tcphdr), offsetof(struct tcphdr, check)));
+  shim_fill_checksum(skb, skb->data);
+  __wsum sum = csum_partial(tcp_hdr(skb), skb->len - ETH_HLEN - sizeof(struct iphdr), 0);
+  CHECK(csum_tcpudp_magic(ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, skb->len - ETH_HLEN - sizeof(struct iphdr), IPPROTO_TCP, sum) == 0);
+  kfree_skb(skb);
+  skb = frame_skb(&device, 5, 700);  // the short one closes it
+  CHECK(shim_join(&skb, frame, make_frame(frame, 705, 600)) && !shim_join(&skb, frame, make_frame(frame, 1305, 100)));
+  kfree_skb(skb);
+  u8 odd[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  CHECK(csum_fold(csum_partial(odd, 9, 0)) == (__sum16)~htons(0x1914));  // 0102+0304+0506+0708+0900
+}
+
 // ---- DMA ----
 static void test_dma(void) {
   u64 mask = DMA_BIT_MASK(64);
@@ -309,7 +371,7 @@ int shim_test_run(void) {
   } kTests[] = {
       {"memory", test_memory},         {"timers", test_timers},   {"tasklets", test_tasklets},
       {"work queues", test_workqueues}, {"delayed works", test_delayed_works}, {"locks", test_locks},
-      {"lock order", test_lock_order}, {"skb", test_skb},         {"dma", test_dma},
+      {"lock order", test_lock_order}, {"skb", test_skb},         {"joined frames", test_joined_frames}, {"dma", test_dma},
   };
   int error = shim_mm_start(16 << 20);
   shim_tick();

@@ -23,7 +23,7 @@ struct card {
   struct sk_buff *pending;  // sent with the next frame, or when the card is let go
   unsigned int held;
   unsigned long rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
-  bool open;
+  bool open, joins;
 };
 static struct card cards[kMaxCards];
 static int card_count;
@@ -252,6 +252,11 @@ int shim_net_open(int index) {
   card->device->flags |= IFF_UP | IFF_ALLMULTI;  // the stack picks its own groups
   if (card->device->netdev_ops->ndo_set_rx_mode) card->device->netdev_ops->ndo_set_rx_mode(card->device);
   card->open = true;
+  // Frames as they were on the wire: what the stack takes has 16 bits of length.
+  netdev_features_t features = card->device->features & ~NETIF_F_GRO_HW;
+  if (features != card->device->features && card->device->hw_features & NETIF_F_GRO_HW &&
+      card->device->netdev_ops->ndo_set_features(card->device, features) == 0)
+    card->device->features = features;
   return 0;
 }
 // Hands the frame that waits to the driver. `more`: another follows at once, so the driver need not
@@ -261,7 +266,8 @@ static bool send_pending(struct card *card, bool more) {
   struct netdev_queue *queue = netdev_get_tx_queue(device, 0);
   struct sk_buff *skb = card->pending;
   if (netif_xmit_stopped(queue)) return false;
-  unsigned int bytes = skb->len;
+  unsigned int bytes = skb->len, frames = skb_shinfo(skb)->gso_segs ?: 1;
+  shim_finish_joined(skb);
   local_bh_disable();
   __this_cpu_write(softnet_data.xmit.more, more);
   netdev_tx_t result = device->netdev_ops->ndo_start_xmit(skb, device);
@@ -270,7 +276,7 @@ static bool send_pending(struct card *card, bool more) {
   if (result != NETDEV_TX_OK) return false;
   card->pending = NULL;
   queue->trans_start = jiffies;
-  card->tx_frames++;
+  card->tx_frames += frames;
   card->tx_bytes += bytes;
   return true;
 }
@@ -280,6 +286,7 @@ int shim_net_transmit(int index, const void *frame, unsigned int bytes) {
   if (!card->open || !netif_device_present(device) || !netif_carrier_ok(device)) return -ENETDOWN;
   if (bytes < ETH_HLEN || bytes > device->mtu + ETH_HLEN + 4) return -EINVAL;
   shim_tick();
+  if (card->held && card->joins && card->pending && shim_join(&card->pending, frame, bytes)) return 0;
   if (card->pending && !send_pending(card, true)) return -EBUSY;
   struct sk_buff *skb = __alloc_skb(bytes + 64, GFP_ATOMIC, 0, 0);
   if (!skb) return -ENOMEM;
@@ -295,19 +302,20 @@ int shim_net_transmit(int index, const void *frame, unsigned int bytes) {
   kfree_skb(skb);
   return -EBUSY;
 }
-void shim_net_hold(int index, int on) {
+void shim_net_hold(int index, int on, int join) {
   struct card *card = &cards[index];
+  if (on) card->joins = join;
   card->held += on ? 1 : -1;
   if (!card->held && card->pending && card->device && netif_carrier_ok(card->device)) send_pending(card, false);
 }
 // Where the frame lies as one run. Drivers that fill pages copy a few bytes into the head and leave
 // the rest behind them in the page: there the whole frame still is. NULL when it is scattered.
-static const void *run_of(const struct sk_buff *skb) {
+static void *run_of(const struct sk_buff *skb) {
   unsigned int head = skb_headlen(skb);
   if (!skb->data_len) return skb->data;
   const skb_frag_t *frag = &skb_shinfo(skb)->frags[0];
   if (skb_shinfo(skb)->nr_frags != 1 || skb_frag_off(frag) < head) return NULL;
-  const char *run = (const char *)skb_frag_address(frag) - head;
+  char *run = (char *)skb_frag_address(frag) - head;
   return memcmp(run, skb->data, head) == 0 ? run : NULL;
 }
 // A scattered frame is copied into one piece; NULL when memory ran out.
@@ -325,7 +333,7 @@ int shim_net_poll(int index, unsigned int budget,
   unsigned int count = 0;
   struct sk_buff *skb;
   while (count < budget && (skb = skb_dequeue(&cards[index].received))) {
-    const void *run = run_of(skb);
+    void *run = run_of(skb);
     if (!run) {
       skb = gathered(skb);
       if (!skb) {
@@ -334,6 +342,7 @@ int shim_net_poll(int index, unsigned int budget,
       }
       run = skb->data;
     }
+    shim_fill_checksum(skb, run);
     receive(context, run, skb->len, skb);
     count++;
   }

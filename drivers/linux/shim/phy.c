@@ -48,15 +48,6 @@ u32 eth_get_headlen(const struct net_device *device, const void *data, u32 lengt
 bool xdp_rxq_info_is_reg(struct xdp_rxq_info *queue) { return false; }
 void xdp_rxq_info_unreg_mem_model(struct xdp_rxq_info *queue) {}
 
-// The one's complement sum of RFC 1071, sixteen bits at a time: no path of ours is hot.
-__wsum csum_partial(const void *bytes, int length, __wsum sum) {
-  const u8 *at = bytes;
-  u64 total = (__force u32)sum;
-  for (; length > 1; at += 2, length -= 2) total += at[0] | at[1] << 8;
-  if (length) total += *at;
-  while (total >> 32) total = (u32)total + (total >> 32);
-  return (__force __wsum)total;
-}
 void set_normalized_timespec64(struct timespec64 *out, time64_t seconds, s64 ns) {
   for (; ns >= NSEC_PER_SEC; ns -= NSEC_PER_SEC) seconds++;
   for (; ns < 0; ns += NSEC_PER_SEC) seconds--;

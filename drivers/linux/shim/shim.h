@@ -71,5 +71,11 @@ int shim_pci_remove_bus(unsigned int bus, bool present);
 /* net.c: NAPI polls that interrupts asked for. True when one ran. */
 bool shim_run_napi(void);
 
+/* offload.c */
+struct sk_buff;
+bool shim_join(struct sk_buff **waiting, const void *frame, unsigned int bytes);
+void shim_finish_joined(struct sk_buff *skb);
+void shim_fill_checksum(const struct sk_buff *skb, void *frame);
+
 /* print.c */
 int shim_vsnprintf(char *out, size_t size, const char *format, va_list args);

@@ -183,7 +183,6 @@ bool skb_page_frag_refill(unsigned int size, struct page_frag *frag, gfp_t flags
   }
   return frag->page != NULL;
 }
-bool skb_partial_csum_set(struct sk_buff *skb, u16 start, u16 offset) { return false; }  // checksums are lwIP's
 __be16 eth_type_trans(struct sk_buff *skb, struct net_device *device) {
   skb->dev = device;
   skb_reset_mac_header(skb);

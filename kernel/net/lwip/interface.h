@@ -50,6 +50,9 @@ class Interface final : public FrameSink {
   IpAddress told_{};  // the address last logged
 };
 
+// A segment had to be sent again.
+void note_loss();
+
 // While it lives, every card may keep a frame back for the next: around what sends many.
 class SendTogether {
  public:

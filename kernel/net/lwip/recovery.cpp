@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "kernel/base/containers.h"
+#include "kernel/net/lwip/interface.h"
 #include "kernel/net/lwip/lwip_hooks.h"
 
 namespace net {
@@ -175,7 +176,10 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   Recovery* recovery = recovery_of(pcb, !blocks.empty());
   if (recovery == nullptr) return;
   // lwIP's timer has struck and sends everything again.
-  if ((pcb.flags & TF_RTO) != 0) return forget(pcb, *recovery);
+  if ((pcb.flags & TF_RTO) != 0) {
+    note_loss();
+    return forget(pcb, *recovery);
+  }
   if (recovery->active && TCP_SEQ_GEQ(acknowledged, recovery->until)) {
     recovery->active = false;
     recovery->repeats.clear();
@@ -184,6 +188,7 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   Held held = mark_held(pcb, blocks);
   u32 repeated = repeat_lost(pcb, *recovery, held, acknowledged);
   if (repeated > 0) {
+    note_loss();
     pcb.rttest = 0;
     pcb.rtime = 0;
     if (!recovery->active) {

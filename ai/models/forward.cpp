@@ -140,17 +140,8 @@ void Step::multiply(Rows in, std::initializer_list<Output> outputs) {
 
 namespace {
 
-// The part of one product that falls to a worker: groups whose first unit of work lies in the
-// worker's share [first, last) of all units.
-void run_share(const KernelTable& kernels, const Product& p, u64 begin, u64 unit, u64 first,
-               u64 last) {
-  u32 groups = (p.weight.rows + kGroupRows - 1) / kGroupRows;
-  auto group_at = [&](u64 work) {
-    u64 group = work <= begin ? 0 : (work - begin + unit - 1) / unit;
-    return static_cast<u32>(std::min<u64>(group, groups));
-  };
-  u32 from = group_at(first), to = group_at(last);
-  if (from >= to) return;
+// Groups [from, to) of one product.
+void run_groups(const KernelTable& kernels, const Product& p, u32 from, u32 to) {
   MatMul job{.groups = p.weight.data.data(),
              .group_bytes = kGroupRows * p.weight.row_bytes,
              .columns = p.weight.columns,
@@ -172,35 +163,86 @@ void run_share(const KernelTable& kernels, const Product& p, u64 begin, u64 unit
       p.out[b][row] = p.out[b][row] + p.bias[row];
 }
 
-u64 unit_of(const Product& p) {
-  return p.weight.row_bytes * (u64{1} + p.out.count);  // loads once, work once a row
+u32 groups_of(const Product& p) {
+  return (p.weight.rows + kGroupRows - 1) / kGroupRows;
 }
 
-u64 work_of(const Product& p) {
-  return (p.weight.rows + kGroupRows - 1) / kGroupRows * unit_of(p);
+// Of one group, in bytes: loaded once, worked on once a row of the batch.
+u64 group_work(const Product& p) {
+  return kGroupRows * p.weight.row_bytes * (u64{1} + p.out.count);
 }
+
+// What a piece must at least have: 2 us at 15 GB/s, a hundred times what it costs to take it.
+constexpr u64 kPieceWork = 64 * kKiB;
+
+// One run of products on all workers; without stealing where a share's numbers would not fit.
+struct ProductRun {
+  const KernelTable& kernels;
+  std::span<const Product> products;
+  Share* shares;
+  u32 workers;
+  u16 number;
+  u64 work = 0;
+  u32 groups = 0, least = 1;
+
+  // The first group of a worker's share: that in which its part of the work begins.
+  u32 planned_first(u32 worker) const {
+    u64 begin = work * worker / workers;
+    u32 first = 0;
+    for (const Product& p : products) {
+      u64 unit = group_work(p), own = unit * groups_of(p);
+      if (begin < own) return first + static_cast<u32>((begin + unit - 1) / unit);
+      begin -= own;
+      first += groups_of(p);
+    }
+    return groups;
+  }
+
+  GroupRange take(u32 owner, End end) const {
+    GroupRange planned{planned_first(owner), planned_first(owner + 1)};
+    return take_piece(shares[owner], number, planned, least, end);
+  }
+
+  void multiply(GroupRange range) const {
+    u32 begin = 0;
+    for (const Product& p : products) {
+      u32 end = begin + groups_of(p);
+      u32 from = std::max(range.first, begin), to = std::min(range.last, end);
+      if (from < to) run_groups(kernels, p, from - begin, to - begin);
+      begin = end;
+    }
+  }
+
+  void work_as(u32 worker) const {
+    if (workers == 1 || groups > kMostGroups)
+      return multiply({planned_first(worker), planned_first(worker + 1)});
+    for (u32 i = 0; i < workers; i++) {
+      u32 owner = worker + i < workers ? worker + i : worker + i - workers;
+      for (GroupRange piece = take(owner, i == 0 ? End::kHead : End::kTail); piece.count() > 0;
+           piece = take(owner, i == 0 ? End::kHead : End::kTail))
+        multiply(piece);
+    }
+  }
+};
 
 }  // namespace
 
 void Step::run(std::span<const Product> products) {
-  struct Task {
-    const KernelTable& kernels;
-    std::span<const Product> products;
-    u64 work;
-    u32 workers;
-  } task{model_.kernels, products, 0, layout().workers};
-  for (const Product& p : products) task.work += work_of(p);
+  ProductRun run{.kernels = model_.kernels,
+                 .products = products,
+                 .shares = at<Share>(layout().shares),
+                 .workers = layout().workers,
+                 .number = ++workspace_.runs};
+  u64 heaviest = 1;
+  for (const Product& p : products) {
+    run.work += group_work(p) * groups_of(p);
+    run.groups += groups_of(p);
+    heaviest = std::max(heaviest, group_work(p));
+  }
+  run.least = static_cast<u32>(std::max<u64>(1, kPieceWork / heaviest));
   model_.platform.run_on_workers(
-      [](void* context, u32 worker) {
-        const Task& t = *static_cast<const Task*>(context);
-        u64 first = t.work * worker / t.workers, last = t.work * (worker + 1) / t.workers;
-        u64 begin = 0;
-        for (const Product& p : t.products) {
-          run_share(t.kernels, p, begin, unit_of(p), first, last);
-          begin += work_of(p);
-        }
-      },
-      &task);
+      [](void* context, u32 worker) { static_cast<const ProductRun*>(context)->work_as(worker); },
+      &run);
 }
 
 // ---- feed-forward --------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 // The steps that families share. A page in this folder reads like its paper because each line of
 // it is one of these verbs over all rows of the batch.
 //
-// Every verb that is worth it runs on all workers, split by a static plan; the split leaves no
-// trace in the bits. Nothing here allocates.
+// Every verb that is worth it runs on all workers, split by a plan; the split leaves no trace in
+// the bits. Nothing here allocates.
 #pragma once
 
 #include "ai/attention/attend.h"
 #include "ai/models/family.h"
 #include "ai/models/model.h"
+#include "ai/models/shares.h"
 
 namespace ai {
 
@@ -42,6 +43,7 @@ struct WorkspaceLayout {
   usize expert_quantized[usize(ActivationType::kCount)] = {};
   usize probabilities = 0, choices = 0, pairs = 0, products = 0, ones = 0;
   usize worker = 0, worker_bytes = 0;  // attention's lists, one a worker
+  usize shares = 0;                    // of the groups of a run of products, one a worker
   usize total = 0;
 };
 WorkspaceLayout plan_workspace(const Hyperparameters& params, u32 rows, u32 context, u32 workers);
@@ -54,6 +56,7 @@ struct StepWorkspace final : Workspace {
   Platform& platform;
   WorkspaceLayout layout;
   std::span<Byte> memory;
+  u16 runs = 0;  // of products, for their shares
 };
 
 // How fast each pair of a head turns (numerics.md, rule 5: angles in double, once a step).

@@ -83,6 +83,7 @@ WorkspaceLayout plan_workspace(const Hyperparameters& p, u32 rows, u32 context, 
   at.ones = place.rows(1, dense);
   at.worker_bytes = attend_lists_bytes(context);
   at.worker = place.take(at.worker_bytes * workers);
+  at.shares = place.take(sizeof(Share) * workers);
   at.total = place.total();
   return at;
 }

@@ -321,7 +321,10 @@ Result<void> EngineService::load(const ModelFile& file, Io* io) {
   changing_ = true;
   Result<base::Owner<Loaded>> loaded = open(file, io);
   changing_ = false;
-  if (!loaded.has_value()) return std::unexpected(loaded.error());
+  if (!loaded.has_value()) {
+    log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
+    return std::unexpected(loaded.error());
+  }
   activate(std::move(*loaded));
   return {};
 }
@@ -336,7 +339,12 @@ Result<void> EngineService::unload() {
 
 Result<void> EngineService::load_default() {
   if (active_ != nullptr) return {};
-  if (options::given(kModel)) return load(TRY(find_model(options::text(kModel))), &io());
+  if (options::given(kModel)) {
+    std::string_view wanted = options::text(kModel);
+    Result<ModelFile> file = find_model(wanted);
+    if (!file.has_value()) log::error("model", "option model={}: {}", wanted, file.error().what);
+    return load(TRY(std::move(file)), &io());
+  }
   Vector<ModelFile> models = TRY(find_models());
   if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
   return load(models[0], &io());

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The twin's first instruction: arguments become the boot command line, stdio the console.
 //
-// build/host/marrow threads=2 run="help; poweroff"
+// build/host/marrow MODEL.gguf threads=2 run="help; poweroff"
+#include <version.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "boot/boot_info.h"
 #include "kernel/arch_contract.h"
@@ -18,25 +23,46 @@ u64 __stack_chk_guard = 0x6d6172726f770a00;
 
 namespace {
 
+constexpr const char* kUsage =
+    "Marrow %s, a language model on a machine of its own; this is its twin, an\n"
+    "ordinary process with the same console, engine and server.\n"
+    "\n"
+    "usage: marrow [MODEL.gguf] [OPTION=VALUE ...]\n"
+    "  marrow smollm2.gguf                      the console; `talk` starts a conversation\n"
+    "  marrow smollm2.gguf talk                 straight into the conversation\n"
+    "  marrow smollm2.gguf run=\"chat Hello; poweroff\"   commands, then the end\n"
+    "\n";
+
 // The shell has taken the quotes: a value with spaces gets its own back.
+std::string in_quotes(std::string_view word) {
+  std::string text;
+  for (char c : word) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  if (word.find_first_of(" \t\"\\") == word.npos) return text;
+  usize value = text.find('=');
+  value = value == text.npos ? 0 : value + 1;
+  return text.substr(0, value) + '"' + text.substr(value) + '"';
+}
+
+// A file named alone is the model.
+bool names_model(std::string_view word) {
+  std::error_code none;
+  return word.find('=') == word.npos && std::filesystem::is_regular_file(word, none);
+}
+
+bool has(int count, char** words, std::string_view wanted) {
+  return std::any_of(words + 1, words + count, [&](const char* word) { return word == wanted; });
+}
+
 std::string command_line(int count, char** words) {
   std::string line;
   for (int i = 1; i < count; i++) {
-    std::string word;
-    for (const char* c = words[i]; *c != 0; c++) {
-      if (*c == '"' || *c == '\\') word += '\\';
-      word += *c;
-    }
+    std::string word = words[i];
+    if (names_model(word)) word = "model=" + word;
     if (!line.empty()) line += ' ';
-    usize equals = word.find('=');
-    bool spaced = word.find_first_of(" \t\"\\") != std::string::npos;
-    if (!spaced) {
-      line += word;
-    } else if (equals == std::string::npos) {
-      line += '"' + word + '"';
-    } else {
-      line += word.substr(0, equals + 1) + '"' + word.substr(equals + 1) + '"';
-    }
+    line += in_quotes(word);
   }
   return line;
 }
@@ -46,6 +72,15 @@ std::string command_line(int count, char** words) {
 int main(int count, char** words) {
   __stack_chk_guard = arch::Cpu::random_seed() & ~u64{0xff};
   static std::string line = command_line(count, words);
+  if (has(count, words, "--version")) {
+    std::printf("Marrow %s (%s)\n", kMarrowVersion, kMarrowCommit);
+    return EXIT_SUCCESS;
+  }
+  if (has(count, words, "--help") || has(count, words, "-h")) {
+    std::printf(kUsage, kMarrowVersion);
+    std::fflush(stdout);
+    line = "log=error run=\"help boot; poweroff\"";
+  }
   static BootInfo boot;
   boot.loader = "linux process";
   boot.command_line = line;

@@ -63,7 +63,7 @@ constexpr u64 round_down(u64 v, u64 power_of_two) {
 // The part [offset, offset + bytes) of `all`, or kCorrupt. No arithmetic can wrap.
 inline Result<std::span<const Byte>> slice(std::span<const Byte> all, u64 offset, u64 bytes) {
   if (offset > all.size() || bytes > all.size() - offset)
-    return fail(Errc::kCorrupt, "reaches past the end");
+    return fail(Errc::kCorrupt, "ends in the middle of a field");
   return all.subspan(offset, bytes);
 }
 
@@ -75,13 +75,13 @@ class ByteReader {
   template <class T>
     requires std::is_trivially_copyable_v<T>
   Result<T> read() {
-    if (remaining() < sizeof(T)) return fail(Errc::kCorrupt, "reaches past the end");
+    if (remaining() < sizeof(T)) return fail(Errc::kCorrupt, "ends in the middle of a field");
     T value = load<T>(bytes_.data() + position_);
     position_ += sizeof(T);
     return value;
   }
   Result<std::span<const Byte>> read_bytes(u64 count) {
-    if (count > remaining()) return fail(Errc::kCorrupt, "reaches past the end");
+    if (count > remaining()) return fail(Errc::kCorrupt, "ends in the middle of a field");
     auto part = bytes_.subspan(position_, count);
     position_ += count;
     return part;
@@ -92,7 +92,7 @@ class ByteReader {
     return std::string_view(reinterpret_cast<const char*>(part->data()), part->size());
   }
   Result<void> skip(u64 count) {
-    if (count > remaining()) return fail(Errc::kCorrupt, "reaches past the end");
+    if (count > remaining()) return fail(Errc::kCorrupt, "ends in the middle of a field");
     position_ += count;
     return {};
   }

@@ -266,11 +266,13 @@ usize right_aligned_digits(const Run& run, usize at) {
   usize count = run.digits_end(at) - at;
   return count > 0 && count % 3 == 0 ? at + 3 : at;
 }
-// \p{N}{1,3}, grouped by three from the right: \d{1,3}(?=(?:\d{3})*\b) as GGUF readers take it
+// \d{1,3}(?=(?:\d{3})*\b) as GGUF readers take it: \p{N}{1,3}, grouped by three from the right,
+// the text before them in one piece with the first group.
 usize right_aligned_numbers(const Run& run, usize at) {
-  u64 count = run.numbers_left(at);
-  if (count == 0) return at;
-  return skip_some(run, at, kNumber, count % 3 == 0 ? 3 : static_cast<u32>(count % 3));
+  usize end = skip_while(run, at, [](const Char& c) { return c.bytes > 0 && !c.is(kNumber); });
+  u64 count = run.numbers_left(end);
+  if (count == 0) return end;
+  return skip_some(run, end, kNumber, count % 3 == 0 ? 3 : static_cast<u32>(count % 3));
 }
 
 // ---- white space ---------------------------------------------------------------------------

@@ -43,6 +43,8 @@ u32 to_upper(u32 code) {
 }
 
 u32 base_letter(u32 code) {
+  // Hangul syllables decompose by arithmetic, 588 for each leading consonant (Unicode 3.12).
+  if (code >= 0xac00 && code <= 0xd7a3) return 0x1100 + (code - 0xac00) / 588;
   return code < 0x80 ? code : mapped(kBaseLetter, code);
 }
 

@@ -41,6 +41,8 @@ TEST(unicode, case_and_base) {
   EXPECT_EQ(base_letter(0xe9), u32{'e'});
   EXPECT_EQ(base_letter(0x1eaf), u32{'a'});  // decomposes twice
   EXPECT_EQ(base_letter('x'), u32{'x'});
+  EXPECT_EQ(base_letter(0xac00), 0x1100u);  // Hangul: the leading consonant
+  EXPECT_EQ(base_letter(0xd7a3), 0x1112u);
 }
 
 TEST(unicode, every_pre_tokenizer_cuts_without_loss) {

@@ -343,7 +343,10 @@ void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
 Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace) {
   constexpr float kLn2 = 0.693147180559945f;
   float inverse = 1.0f / milli(params_.temperature_milli);
-  for (float& v : logits) v *= inverse;
+  // A low temperature makes large logits larger than any number: the largest there is will do.
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (float& v : logits)
+    if (v != kMinusInfinity) v = std::clamp(v * inverse, -kMost, kMost);
   Candidates c(all_keys(logits, kMinusInfinity, workspace.keys_.view()));
   float best = c.logit(0);
   double sum = 0;

@@ -206,6 +206,16 @@ TEST(sampler, dry_stays_finite_on_one_token_repeated) {
   EXPECT_EQ(pick(p, {1, 100, 2}, history), 2);
 }
 
+TEST(sampler, logits_that_a_low_temperature_drives_out_of_range) {
+  for (u32 mirostat : {0u, 2u})
+    for (float huge : {1e36f, -1e36f, 3.4e38f, -3.4e38f}) {
+      SamplerParams p{.temperature_milli = 1, .mirostat = mirostat, .seed = 3};
+      i32 token = pick(p, {huge, huge, -kInfinity});
+      EXPECT(token == 0 || token == 1);
+      EXPECT_EQ(pick(p, {huge, 0.0f}), huge > 0 ? 0 : 1);
+    }
+}
+
 TEST(sampler, picking_allocates_nothing) {
   auto workspace = SamplerWorkspace::create(kVocabulary, 64);
   REQUIRE(workspace.has_value());

@@ -7,6 +7,8 @@
 // Two forms of the same weights. Older files carry kv_b: keys (nope of kv_b(c), r) and values of
 // every head go to the cache. Newer ones carry k_b and v_b, one matrix a head: the cache holds
 // (c, r) once, q goes through k_b before the scores and the answer through v_b behind them.
+//
+// DeepSeek MoE, the first one (arXiv 2401.06066), has Llama's attention before the same experts.
 #include <algorithm>
 #include <cstring>
 
@@ -64,8 +66,8 @@ Result<void> read_mla(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-Result<void> read_deepseek2(const ParamReader& r, Hyperparameters& p) {
-  TRY(read_mla(r, p));
+// Layers without experts, the shared ones, and what the chosen ones' answers count.
+Result<void> read_experts(const ParamReader& r, Hyperparameters& p) {
   MoeParams& moe = p.moe;
   moe.leading_dense = TRY(r.number("leading_dense_block_count", 0));
   if (moe.leading_dense > p.layers) return r.refuse("leading_dense_block_count", "at most all");
@@ -77,6 +79,14 @@ Result<void> read_deepseek2(const ParamReader& r, Hyperparameters& p) {
   moe.shared_ffn_width = static_cast<u32>(shared);
   moe.weights_scale = TRY(r.real("expert_weights_scale", 1.0f));
   if (moe.weights_scale == 0) moe.weights_scale = 1.0f;
+  return {};
+}
+
+Result<void> read_deepseek2(const ParamReader& r, Hyperparameters& p) {
+  TRY(read_mla(r, p));
+  TRY(read_experts(r, p));
+  MoeParams& moe = p.moe;
+  if (moe.experts == 0) return {};
   moe.weights_norm = TRY(r.flag("expert_weights_norm", false));
   u32 gate = TRY(r.number("expert_gating_func", 1));
   if (gate < 1 || gate > 2) return r.refuse("expert_gating_func", "1 (softmax) or 2 (sigmoid)");
@@ -199,6 +209,8 @@ using enum FfnKind;
 constexpr Architecture kRows[] = {
     {"deepseek2", kRms, kBefore, kNeighbours, kSiluGated, false, read_deepseek2, check,
      deepseek2_layer},
+    {"deepseek", kRms, kBefore, kNeighbours, kSiluGated, false, read_experts, nullptr,
+     decoder_layer},
 };
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // All families in one list.
 #include "ai/models/family.h"
-#include "ai/models/model.h"
 
 namespace ai {
 
@@ -17,15 +16,6 @@ const Architecture* find_architecture(std::string_view name) {
     for (const Architecture& row : family)
       if (row.name == name) return &row;
   return nullptr;
-}
-
-void write_known_architectures(base::Writer& out) {
-  const char* separator = "";
-  for (auto family : families())
-    for (const Architecture& row : family) {
-      base::format_to(out, "{}{}", separator, row.name);
-      separator = ", ";
-    }
 }
 
 }  // namespace ai

@@ -17,10 +17,16 @@ Result<void> read_gptneox(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// Command R: a Llama's net between layer norms without bias, side by side.
+// Command R: a Llama's net between layer norms without bias, side by side. The second one's layers
+// see a window and turn, but for each fourth, which does neither.
 Result<void> read_command_r(const ParamReader& r, Hyperparameters& p) {
   p.logit_scale = TRY(r.real("logit_scale", 1.0f));
   return {};
+}
+Result<void> read_cohere2(const ParamReader& r, Hyperparameters& p) {
+  p.window = TRY(r.number("attention.sliding_window"));
+  p.window_period = p.rope.skip_period = 4;
+  return read_command_r(r, p);
 }
 
 // gpt2: without its table of positions it would be blind to order.
@@ -46,6 +52,9 @@ constexpr Architecture kRows[] = {
     {"gptneox", kLayer, kBefore, kHalves, kGelu, false, read_gptneox, nullptr, decoder_layer},
     {"command-r", kLayer, kShared, kNeighbours, kSiluGated, false, read_command_r, nullptr,
      decoder_layer},
+    {"cohere2", kLayer, kShared, kNeighbours, kSiluGated, false, read_cohere2, nullptr,
+     decoder_layer},
+    {"codeshell", kLayer, kBefore, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
 };
 
 }  // namespace

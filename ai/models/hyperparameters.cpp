@@ -29,7 +29,40 @@ Result<void> in_range(const ParamReader& r, std::string_view suffix, u32 value, 
 
 // ---- keys ----------------------------------------------------------------------------------
 
+namespace {
+
+// Keys by which a converter says that a model computes something else than its relatives. What a
+// family's page does not read must be absent, or neutral.
+constexpr std::string_view kTelling[] = {
+    "attention.sliding_window",
+    "attention.clamp_kqv",
+    "attention.max_alibi_bias",
+    "attention.scale",
+    "attention.output_scale",
+    "attention.value_scale",
+    "attention.temperature_scale",
+    "attention.shared_kv_layers",
+    "attention.indexer.top_k",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "router_logit_softcapping",
+    "logit_scale",
+    "residual_scale",
+    "embedding_scale",
+    "rope.dimension_sections",
+    "rope.freq_base_swa",
+    "interleave_moe_layer_step",
+    "moe_every_n_layers",
+    "expert_group_count",
+    "swin_norm",
+};
+static_assert(std::size(kTelling) <= 32);
+
+}  // namespace
+
 std::string_view ParamReader::key(std::string_view suffix) const {
+  for (usize i = 0; i < std::size(kTelling); i++)
+    if (kTelling[i] == suffix) asked_ |= 1u << i;
   return base::format_into(key_, "{}.{}", architecture_, suffix);
 }
 bool ParamReader::has(std::string_view suffix) const {
@@ -41,6 +74,25 @@ std::unexpected<Error> ParamReader::refuse(std::string_view suffix,
   log(file_.platform(), LogLevel::kError, "model: key '{}' cannot be used, expected {}",
       key(suffix), expected);
   return fail(Errc::kCorrupt, "model: a hyperparameter cannot be");
+}
+
+Result<void> ParamReader::nothing_overlooked() const {
+  for (usize i = 0; i < std::size(kTelling); i++) {
+    if ((asked_ >> i & 1) != 0 || !has(kTelling[i])) continue;
+    // Nothing, once, or no factor: as if it were not there.
+    std::string_view name = key(kTelling[i]);
+    GgufType type = TRY(file_.type_of(name));
+    bool neutral = type == GgufType::kBool && !TRY(file_.get_bool(name));
+    if (type == GgufType::kF32 || type == GgufType::kF64) {
+      float value = TRY(file_.get_f32(name));
+      neutral = value == 0 || value == 1;
+    } else if (type < GgufType::kBool || type == GgufType::kU64 || type == GgufType::kI64) {
+      i64 value = TRY(file_.get_i64(name));
+      neutral = value == 0 || value == 1;
+    }
+    if (!neutral) return refuse(kTelling[i], "nothing: this architecture is computed without it");
+  }
+  return {};
 }
 
 Result<u32> ParamReader::number(std::string_view suffix) const {
@@ -195,12 +247,15 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
   p.name = TRY(file.get_string("general.architecture"));
   p.architecture = find_architecture(p.name);
   if (p.architecture == nullptr) {
-    char known[256];
-    base::BufferWriter writer(known);
-    write_known_architectures(writer);
     log(file.platform(), LogLevel::kError, "model: unknown architecture '{}'",
         p.name.substr(0, 40));
-    log(file.platform(), LogLevel::kError, "model: known are {}", writer.view());
+    for (auto family : families()) {
+      char known[256];
+      base::BufferWriter writer(known);
+      for (const Architecture& row : family)
+        base::format_to(writer, "{}{}", &row == family.data() ? "" : ", ", row.name);
+      log(file.platform(), LogLevel::kError, "model: known are {}", writer.view());
+    }
     return fail(Errc::kUnsupported, "model: unknown architecture");
   }
   ParamReader reader(file, p.name);
@@ -216,6 +271,7 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
   p.side_by_side = p.architecture->place == NormPlace::kShared;
   p.learned_positions = file.find_tensor("position_embd.weight") != nullptr;
   if (p.architecture->read != nullptr) TRY(p.architecture->read(reader, p));
+  TRY(reader.nothing_overlooked());
   if (p.ffn_width == 0 && p.moe.experts == 0 && p.ssm.inner_width == 0)
     return reader.refuse("feed_forward_length", "at least 1");
   return p;

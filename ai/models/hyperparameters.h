@@ -18,6 +18,7 @@ struct RopeParams {
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1.0f;
   u32 original_context = 0;
+  bool plain_in_windows = false;  // layers with a window turn unscaled
   bool plain_magnitude = false;   // the family scales its scores instead
   float attention_factor = 1.0f;  // magnitude of cosine and sine
   float yarn_ext_factor = 1.0f, yarn_attn_factor = 1.0f;
@@ -83,6 +84,9 @@ class ParamReader {
   Result<std::string_view> text(std::string_view suffix, std::string_view fallback) const;
   // Logs `architecture.suffix` with what was expected.
   std::unexpected<Error> refuse(std::string_view suffix, std::string_view expected) const;
+  // Refuses a key that changes what a model computes when nobody has asked for it: a family that
+  // does not know it would give wrong answers.
+  Result<void> nothing_overlooked() const;
   const GgufFile& file() const { return file_; }
 
  private:
@@ -90,6 +94,7 @@ class ParamReader {
   const GgufFile& file_;
   std::string_view architecture_;
   mutable char key_[160] = {};
+  mutable u32 asked_ = 0;  // a bit for each row of the table of nothing_overlooked()
 };
 
 // kUnsupported for an architecture that is not in the table (the log lists those that are),

@@ -20,15 +20,46 @@ Result<void> read_llama(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// Granite: four scales on a Llama. MiniCPM the same with other defaults.
-Result<void> read_granite(const ParamReader& r, Hyperparameters& p) {
-  TRY(read_llama(r, p));
-  p.embedding_scale = TRY(r.real("embedding_scale", 1.0f));
-  p.residual_scale = TRY(r.real("residual_scale", 1.0f));
+// Four scales on a Llama; `divisor` divides the logits where the file does not say otherwise.
+Result<void> read_scales(const ParamReader& r, Hyperparameters& p, float divisor) {
+  p.moe.weights_norm = true;
+  p.embedding_scale = TRY(r.real("embedding_scale", p.embedding_scale));
+  p.residual_scale = TRY(r.real("residual_scale", p.residual_scale));
   p.attention_scale = TRY(r.real("attention.scale", p.attention_scale));
-  float divisor = TRY(r.real("logit_scale", 1.0f));
+  divisor = TRY(r.real("logit_scale", divisor));
   if (divisor == 0) return r.refuse("logit_scale", "a number other than 0");
   p.logit_scale = 1.0f / divisor;
+  return {};
+}
+
+Result<void> read_granite(const ParamReader& r, Hyperparameters& p) {
+  return read_scales(r, p, 1.0f);
+}
+
+// MiniCPM (arXiv 2404.06395): the first files do not carry their scales.
+Result<void> read_minicpm(const ParamReader& r, Hyperparameters& p) {
+  constexpr float kDepth = 1.4f, kBaseWidth = 256.0f;
+  p.embedding_scale = 12.0f;
+  p.residual_scale = kDepth / __builtin_sqrtf(static_cast<float>(p.layers));
+  return read_scales(r, p, kBaseWidth / static_cast<float>(p.width));
+}
+
+// OLMo 3: each fourth layer sees everything and turns as the file says; the others see a window
+// and turn plainly.
+Result<void> read_olmo2(const ParamReader& r, Hyperparameters& p) {
+  p.window = TRY(r.number("attention.sliding_window", 0));
+  p.window_period = 4;
+  p.rope.plain_in_windows = true;
+  return {};
+}
+
+// EXAONE 4 (arXiv 2507.11407): the large one as OLMo 3, but its fourth layers do not turn.
+Result<void> read_exaone4(const ParamReader& r, Hyperparameters& p) {
+  constexpr u32 kLayersOf32B = 64;
+  u32 window = TRY(r.number("attention.sliding_window", 4096));
+  if (p.layers != kLayersOf32B) return {};
+  p.window = window;
+  p.window_period = p.rope.skip_period = 4;
   return {};
 }
 
@@ -48,13 +79,24 @@ constexpr Architecture kRows[] = {
     {"llama", kRms, kBefore, kNeighbours, kSiluGated, false, read_llama, nullptr, decoder_layer},
     {"qwen2", kRms, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
     {"qwen3", kRms, kBefore, kHalves, kSiluGated, true, nullptr, nullptr, decoder_layer},
-    {"olmo2", kRms, kBehind, kHalves, kSiluGated, true, nullptr, nullptr, decoder_layer},
+    {"olmo2", kRms, kBehind, kHalves, kSiluGated, true, read_olmo2, nullptr, decoder_layer},
+    {"exaone4", kRms, kBehind, kHalves, kSiluGated, true, read_exaone4, nullptr, decoder_layer},
     {"granite", kRms, kBefore, kNeighbours, kSiluGated, false, read_granite, nullptr,
+     decoder_layer},
+    {"granitemoe", kRms, kBefore, kNeighbours, kSiluGated, false, read_granite, nullptr,
+     decoder_layer},
+    {"minicpm", kRms, kBefore, kNeighbours, kSiluGated, false, read_minicpm, nullptr,
      decoder_layer},
     {"smollm3", kRms, kBefore, kNeighbours, kSiluGated, false, read_smollm3, nullptr,
      decoder_layer},
     {"internlm2", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
     {"exaone", kRms, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"xverse", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"ernie4_5", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"chatglm", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"glm4", kRms, kBoth, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"orion", kLayer, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"stablelm", kLayer, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
 };
 
 }  // namespace

@@ -116,7 +116,9 @@ Result<void> make_rope_tables(ModelParts& m) {
     factors = m.context > rope.original_context ? m.weights.rope_factors_long
                                                 : m.weights.rope_factors_short;
   m.rope[0] = TRY(make_rope_table(rope, rope.base, true, factors));
-  if (m.params.window > 0 && rope.local_base != rope.base)
+  bool apart =
+      rope.local_base != rope.base || (rope.plain_in_windows && rope.scaling != RopeScaling::kNone);
+  if (m.params.window > 0 && apart)
     m.rope[1] = TRY(make_rope_table(rope, rope.local_base, false, {}));
   return {};
 }

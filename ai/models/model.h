@@ -90,7 +90,4 @@ usize state_bytes(const Hyperparameters& params);
 usize workspace_bytes(const Hyperparameters& params, const StepLimits& limits, u32 context,
                       u32 workers);
 
-// "llama, qwen2, …", for the error message and `help`.
-void write_known_architectures(base::Writer& out);
-
 }  // namespace ai

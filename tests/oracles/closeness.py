@@ -157,9 +157,11 @@ def compare_quant(kind, seeds, count, folder):
 def compare_family(name, count, folder):
     tiny = tiny_models.MODELS[name]()
     path = os.path.join(folder, name + ".gguf")
+    oracle = os.path.join(folder, name + ".oracle.gguf")
     tiny.write(path)
+    tiny.oracle.write(oracle)
     tokens = [int(b) % tiny_models.VOCABULARY for b in tiny_models.stream("closeness", count)]
-    a, b = llama_logits(path, tokens), our_logits(path, tokens, folder)
+    a, b = llama_logits(oracle, tokens), our_logits(path, tokens, folder)
     mean = kl(a, b).mean()
     print(f"| {name} | {mean:.2e} | {top(a, b):.2f} % | {np.abs(a - b).max():.1e} |", flush=True)
     return mean <= 1e-5

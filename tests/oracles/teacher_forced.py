@@ -2,13 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Teacher-forced comparison of our logits, llama.cpp's, and llama.cpp's on the weights as F32.
 
-usage: teacher_forced.py MODEL.gguf GOLDENS.greedy.txt [TEXTS]     (PyPI: gguf, numpy,
-llama-cpp-python 0.3.36; needs build/host/model_check; writes MODEL's F32 form to a temporary folder)
+usage: teacher_forced.py [--spread] MODEL.gguf GOLDENS.greedy.txt [FILE...]
+(PyPI: gguf, numpy, llama-cpp-python 0.3.36; needs build/host/model_check; writes the F32 form of
+MODEL and copies of it to a temporary folder)
 
-The texts are the goldens' prompts with their greedy answers. Printed for ours and for llama.cpp:
-mean KL to the F32 reference, top-1 agreement with it, perplexity of the text; and for ours against
-llama.cpp: KL and top-1 where llama.cpp's lead is above 0.5.
+The texts are the goldens' prompts with their greedy answers, and each FILE in pieces of 512 tokens.
+Printed, as rows of Markdown tables: mean KL to the F32 reference (F32 cache too), how often the
+first choice is the reference's, perplexity; then the distance from llama.cpp's usual way to
+ours. --spread adds how far each engine is from itself: llama.cpp with other settings, and both on
+a file that differs in the last bit of the numbers of one norm (width of the model; 1 part in
+2^23).
+
+Fails when ours is farther from F32 than llama.cpp (by more than three standard errors), the first
+choices agree at fewer than 99 % of the positions where llama.cpp leads by 0.5, or the
+perplexities differ by more than 0.5 %.
 """
+import argparse
 import os
 import subprocess
 import sys
@@ -17,6 +26,10 @@ import tempfile
 import gguf
 import llama_cpp
 import numpy as np
+
+PIECE = 512
+SURE = 0.5  # lead of llama.cpp's first choice
+USUAL = "llama.cpp"
 
 
 def goldens(path):
@@ -32,6 +45,19 @@ def goldens(path):
 
 def dequantize(source, target):
     reader = gguf.GGUFReader(source)
+    copy(reader, target, lambda t: gguf.dequantize(t.data, t.tensor_type).astype(np.float32))
+
+
+def flip_last_bits(source, target):
+    """The same file but for the last bit of each number of the first layer's norm."""
+    def data(t):
+        if t.name != "blk.0.attn_norm.weight":
+            return t.data
+        return (t.data.view(np.uint32) ^ 1).view(np.float32)
+    copy(gguf.GGUFReader(source), target, data)
+
+
+def copy(reader, target, data):
     writer = gguf.GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
     for key, field in reader.fields.items():
         if key.startswith("GGUF.") or key == "general.architecture":
@@ -40,23 +66,41 @@ def dequantize(source, target):
         sub = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, field.contents(), kind, sub)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type)
-                          .astype(np.float32))
+        made = data(tensor)
+        raw = None if made.dtype == np.float32 else tensor.tensor_type
+        writer.add_tensor(tensor.name, made, raw_dtype=raw)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def llama_logits(path, texts):
-    params = llama_cpp.llama_model_default_params()
-    model = llama_cpp.llama_model_load_from_file(path.encode(), params)
-    count = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
-    options = llama_cpp.llama_context_default_params()
-    options.n_ctx, options.n_batch, options.n_ubatch = 1024, 512, 512
-    options.n_threads = options.n_threads_batch = 1
-    for tokens in texts:
-        ctx = llama_cpp.llama_init_from_model(model, options)
+class Llama:
+    """llama.cpp with a model loaded once."""
+
+    def __init__(self, path, ubatch=512, exact=False, flash=None, repack=True, q8=False):
+        params = llama_cpp.llama_model_default_params()
+        params.use_extra_bufts = repack
+        self.model = llama_cpp.llama_model_load_from_file(path.encode(), params)
+        self.vocab = llama_cpp.llama_model_get_vocab(self.model)
+        self.count = llama_cpp.llama_vocab_n_tokens(self.vocab)
+        self.options = llama_cpp.llama_context_default_params()
+        self.options.n_ctx, self.options.n_batch, self.options.n_ubatch = 1024, 512, ubatch
+        self.options.n_threads = self.options.n_threads_batch = len(os.sched_getaffinity(0))
+        if exact:
+            self.options.type_k = self.options.type_v = 0
+        if q8:
+            self.options.type_k = self.options.type_v = 8
+        if flash is not None or exact:
+            self.options.flash_attn_type = int(bool(flash))
+
+    def tokens(self, text):
+        room = (llama_cpp.llama_token * (len(text) + 8))()
+        n = llama_cpp.llama_tokenize(self.vocab, text, len(text), room, len(room), False, False)
+        return list(room[:n])
+
+    def logits(self, tokens):
+        ctx = llama_cpp.llama_init_from_model(self.model, self.options)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         batch.n_tokens = len(tokens)
         for i, token in enumerate(tokens):
@@ -64,18 +108,22 @@ def llama_logits(path, texts):
             batch.seq_id[i][0], batch.logits[i] = 0, 1
         if llama_cpp.llama_decode(ctx, batch) != 0:
             raise RuntimeError("llama.cpp does not decode")
-        yield np.stack([np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(ctx, i), (count,))
-                        .copy() for i in range(len(tokens))])
+        rows = np.stack([np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(ctx, i),
+                                               (self.count,)).copy() for i in range(len(tokens))])
         llama_cpp.llama_batch_free(batch)
         llama_cpp.llama_free(ctx)
-    llama_cpp.llama_model_free(model)
+        return rows
 
 
-def our_logits(path, texts, folder):
-    for tokens in texts:
-        out = os.path.join(folder, "logits.bin")
-        subprocess.run(["build/host/model_check", "logits", path, out, *map(str, tokens)], check=True)
-        yield np.fromfile(out, np.float32).reshape(len(tokens), -1)
+class Ours:
+    def __init__(self, path, folder, **environment):
+        self.path, self.out = path, os.path.join(folder, "logits.bin")
+        self.environment = {**os.environ, **environment}
+
+    def logits(self, tokens):
+        subprocess.run(["build/host/model_check", "logits", self.path, self.out,
+                        *map(str, tokens)], check=True, env=self.environment)
+        return np.fromfile(self.out, np.float32).reshape(len(tokens), -1)
 
 
 def log_softmax(x):
@@ -84,43 +132,127 @@ def log_softmax(x):
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
+class Totals:
+    """What is kept of each position: KL and agreement of pairs, loss of each engine."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+        self.kl = {pair: [] for pair in pairs}
+        self.same = {pair: [] for pair in pairs}
+        self.sure = []
+        self.loss = {}
+
+    def add(self, tokens, runs):
+        order = np.partition(runs[USUAL], -2, axis=1)
+        self.sure.append(order[:, -1] - order[:, -2] > SURE)
+        for first in range(0, len(tokens), 64):
+            part = slice(first, min(first + 64, len(tokens)))
+            logs = {name: log_softmax(x[part]) for name, x in runs.items()}
+            for pair in self.pairs:
+                p, q = logs[pair[0]], logs[pair[1]]
+                self.kl[pair].append((np.exp(p) * (p - q)).sum(axis=1))
+                self.same[pair].append(p.argmax(axis=1) == q.argmax(axis=1))
+            for name, x in logs.items():
+                told = tokens[part.start + 1:part.stop + 1]
+                self.loss.setdefault(name, []).append(-x[np.arange(len(told)), told])
+
+    def finish(self):
+        self.sure = np.concatenate(self.sure)
+        for table in (self.kl, self.same, self.loss):
+            for key in table:
+                table[key] = np.concatenate(table[key])
+
+    def row(self, pair):
+        kl, same = self.kl[pair], self.same[pair]
+        error = kl.std() / np.sqrt(len(kl))
+        print(f"| {pair[0]} | {pair[1]} | {kl.mean():.3e} ± {error:.0e} | {np.median(kl):.1e} | "
+              f"{100 * same.mean():.2f} % | {100 * same[self.sure].mean():.2f} % |", flush=True)
+
+    def perplexity(self, name):
+        return np.exp(self.loss[name].mean())
+
+
+def pieces(path, tokenize):
+    tokens = tokenize(open(path, "rb").read())
+    cut = [tokens[i:i + PIECE] for i in range(0, len(tokens), PIECE)]
+    return [piece for piece in cut if len(piece) > PIECE // 4]
+
+
+def engines(model, folder, spread):
+    """By name; every one is compared with F32, those behind "ours" with `beside` it too."""
+    exact, flipped = os.path.join(folder, "f32.gguf"), os.path.join(folder, "flipped.gguf")
+    dequantize(model, exact)
+    made = {"F32": Llama(exact, exact=True), USUAL: Llama(model), "ours": Ours(model, folder)}
+    beside = [(USUAL, "ours")]
+    if spread:
+        flip_last_bits(model, flipped)
+        made.update({"llama.cpp, a token at a time": Llama(model, ubatch=1),
+                     "llama.cpp, flash attention off": Llama(model, flash=False),
+                     "llama.cpp, no repacking": Llama(model, repack=False),
+                     "llama.cpp, q8 cache": Llama(model, q8=True),
+                     "llama.cpp, last bits of a norm": Llama(flipped),
+                     "ours, q8 cache": Ours(model, folder, MARROW_KV="q8"),
+                     "ours, last bits of a norm": Ours(flipped, folder)})
+        beside += [(USUAL, name) for name in made if name.startswith("llama.cpp, ")]
+        beside += [("ours", name) for name in made if name.startswith("ours, ")]
+        beside.append(("llama.cpp, a token at a time", "ours"))
+    return made, beside
+
+
+def report(totals, names, beside):
+    count = len(totals.sure)
+    print(f"{count} positions; at {totals.sure.sum()} llama.cpp leads by {SURE}\n")
+    head = "| from | to | mean KL | median KL | top-1 | top-1 where llama.cpp is sure |"
+    print(head + "\n|---|---|---|---|---|---|")
+    for name in names:
+        totals.row(("F32", name))
+    for pair in beside:
+        totals.row(pair)
+    print("\n| engine | perplexity | to llama.cpp's |\n|---|---|---|")
+    for name in ["F32"] + names:
+        ratio = totals.perplexity(name) / totals.perplexity(USUAL)
+        print(f"| {name} | {totals.perplexity(name):.4f} | {100 * (ratio - 1):+.2f} % |")
+
+
+def failures(totals):
+    theirs, ours = totals.kl["F32", USUAL], totals.kl["F32", "ours"]
+    farther = ours - theirs
+    if farther.mean() > 3 * farther.std() / np.sqrt(len(farther)):
+        yield "ours is farther from F32 than llama.cpp"
+    less = totals.same["F32", USUAL].astype(float) - totals.same["F32", "ours"]
+    if less.mean() > 3 * less.std() / np.sqrt(len(less)):
+        yield "ours agrees with F32 less often than llama.cpp"
+    if totals.same[USUAL, "ours"][totals.sure].mean() < 0.99:
+        yield "first choices differ where llama.cpp is sure"
+    if abs(totals.perplexity("ours") / totals.perplexity(USUAL) - 1) > 0.005:
+        yield "perplexities differ"
+
+
 def main():
-    model, texts = sys.argv[1], goldens(sys.argv[2])
-    texts = texts[:int(sys.argv[3])] if len(sys.argv) > 3 else texts
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--spread", action="store_true")
+    parser.add_argument("model")
+    parser.add_argument("goldens")
+    parser.add_argument("files", nargs="*")
+    args = parser.parse_args()
     silent = llama_cpp.llama_log_callback(lambda level, text, _: None)
     llama_cpp.llama_log_set(silent, None)
     llama_cpp.llama_backend_init()
     with tempfile.TemporaryDirectory() as folder:
-        reference = os.path.join(folder, "f32.gguf")
-        dequantize(model, reference)
-        runs = {"F32": list(llama_logits(reference, texts)),
-                "llama.cpp": list(llama_logits(model, texts)),
-                "ours": list(our_logits(model, texts, folder))}
-    logs = {name: [log_softmax(x) for x in run] for name, run in runs.items()}
-
-    def kl(a, b):
-        return np.mean(np.concatenate([(np.exp(p) * (p - q)).sum(axis=1)
-                                       for p, q in zip(logs[a], logs[b])]))
-
-    def top(a, b, lead=-1.0):
-        same = count = 0
-        for p, q in zip(runs[a], runs[b]):
-            order = np.sort(p, axis=1)
-            sure = order[:, -1] - order[:, -2] > lead
-            same += np.sum((p.argmax(axis=1) == q.argmax(axis=1))[sure])
-            count += np.sum(sure)
-        return f"{same}/{count} = {100 * same / count:.2f} %"
-
-    def perplexity(a):
-        losses = [-p[i, t[i + 1]] for p, t in zip(logs[a], texts) for i in range(len(t) - 1)]
-        return np.exp(np.mean(losses))
-
-    print(f"{len(texts)} texts, {sum(map(len, texts))} tokens")
-    for name in ("llama.cpp", "ours"):
-        print(f"{name:10} KL to F32 {kl('F32', name):.3e}, top-1 as F32 {top('F32', name)}, "
-              f"perplexity {perplexity(name):.4f} (F32 {perplexity('F32'):.4f})")
-    print(f"ours to llama.cpp: KL {kl('llama.cpp', 'ours'):.3e}, "
-          f"top-1 where it leads by 0.5: {top('llama.cpp', 'ours', 0.5)}")
+        made, beside = engines(args.model, folder, args.spread)
+        names = [name for name in made if name != "F32"]
+        texts = goldens(args.goldens)
+        for path in args.files:
+            texts += pieces(path, made[USUAL].tokens)
+        totals = Totals([("F32", name) for name in names] + beside)
+        for tokens in texts:
+            totals.add(tokens, {name: engine.logits(tokens) for name, engine in made.items()})
+    totals.finish()
+    print(f"{len(texts)} texts")
+    report(totals, names, beside)
+    wrong = list(failures(totals))
+    print(*wrong, sep="\n")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

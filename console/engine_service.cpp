@@ -3,7 +3,9 @@
 #include "console/engine_service.h"
 
 #include <atomic>
+#include <optional>
 
+#include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
 #include "console/io.h"
 #include "console/model_check.h"
@@ -76,27 +78,6 @@ ai::EngineOptions engine_options(u64 taken = 0) {
   return chosen;
 }
 
-Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io) {
-  Vector<ModelImage> images;
-  Progress progress(io, "loading", "MiB", kMiB);
-  u64 before = 0;
-  for (u32 i = 0; i < file.parts; i++) {
-    String path = TRY(part_path(file, i));
-    ModelImage image = TRY(ModelImage::load(path.view(), {before, file.bytes, io, &progress}));
-    before += image.bytes().size();
-    if (options::flag(kVerify)) TRY(verify_bytes(path.view(), image.bytes()));
-    TRY(images.push_back(std::move(image)));
-  }
-  return images;
-}
-
-template <class T>
-Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
-  Vector<std::span<T>> spans;
-  for (const ModelImage& image : images) TRY(spans.push_back(image.bytes()));
-  return spans;
-}
-
 // The engine's platform without its log: for questions that may be asked again with more bytes.
 class QuietPlatform final : public ai::Platform {
  public:
@@ -113,6 +94,59 @@ class QuietPlatform final : public ai::Platform {
   void breathe() override { ai_platform().breathe(); }
   void log(ai::LogLevel, std::string_view) override {}
 };
+
+// Interleaves matrices while the disk still reads: as soon as the header is there, by what it says.
+class GroupOnArrival final : public Arrival {
+ public:
+  bool complete() const { return groups_.has_value(); }
+  Result<void> on_bytes(std::span<Byte> whole, u64 bytes) override {
+    if (!looked_) TRY(look(whole, bytes));
+    if (groups_.has_value()) groups_->advance(bytes);
+    return {};
+  }
+
+ private:
+  static constexpr u64 kMostHeader = 64 * kMiB;
+
+  // A file that is not understood is left as it is: loading it says why.
+  Result<void> look(std::span<Byte> whole, u64 bytes) {
+    std::span<const Byte> head = whole.first(bytes);
+    u64 size = whole.size();
+    looked_ = bytes >= kMostHeader || bytes == size || !ai::GgufFile::has_magic(head);
+    auto file = ai::GgufFile::parse_heads({&head, 1}, {&size, 1}, quiet_);
+    if (!file.has_value()) return {};
+    looked_ = true;
+    if ((*file)->has(ai::kLayoutKey)) return {};
+    groups_ = TRY(ai::ArrivingGroups::create(**file, 0, whole, ai_platform()));
+    return {};
+  }
+
+  QuietPlatform quiet_;
+  bool looked_ = false;
+  std::optional<ai::ArrivingGroups> groups_;
+};
+
+Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io, Arrival* arrival = nullptr) {
+  Vector<ModelImage> images;
+  Progress progress(io, "loading", "MiB", kMiB);
+  u64 before = 0;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    ModelImage image =
+        TRY(ModelImage::load(path.view(), {before, file.bytes, io, &progress, arrival}));
+    before += image.bytes().size();
+    if (options::flag(kVerify)) TRY(verify_bytes(path.view(), image.bytes()));
+    TRY(images.push_back(std::move(image)));
+  }
+  return images;
+}
+
+template <class T>
+Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
+  Vector<std::span<T>> spans;
+  for (const ModelImage& image : images) TRY(spans.push_back(image.bytes()));
+  return spans;
+}
 
 // FNV-1a over words instead of bytes: a changed bit changes the product.
 u64 mix_words(std::span<const Byte> bytes, u64 seed) {
@@ -215,9 +249,14 @@ Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& 
   auto loaded = TRY(base::make<Loaded>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  loaded->images = TRY(load_images(file, io));
+  // What is compared with its checksum must be as the file has it; parts are only known together.
+  GroupOnArrival grouping;
+  bool early = file.parts == 1 && !options::flag(kVerify);
+  loaded->images = TRY(load_images(file, io, early ? &grouping : nullptr));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
-  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), engine_options()));
+  ai::EngineOptions chosen = engine_options();
+  chosen.grouped = grouping.complete();
+  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
   loaded->load_ns = timing::now_ns() - start;
   return loaded;
 }

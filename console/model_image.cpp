@@ -11,16 +11,69 @@ namespace {
 
 constexpr usize kPieceBytes = 4 * kMiB;  // tens of milliseconds of a slow disk
 
-Result<void> read_pieces(fs::File& file, std::span<Byte> out, const ModelImage::Place& place) {
-  for (usize at = 0; at < out.size();) {
-    usize read = TRY(file.read_at(at, out.subspan(at, std::min(kPieceBytes, out.size() - at))));
+// Reads a file from end to end; who started it follows.
+class Reader {
+ public:
+  Reader(fs::File& file, std::span<Byte> out) : file_(file), out_(out) {}
+  // Only once: without memory for a thread, at once and here.
+  void start() {
+    if (!sched::spawn("model-read", [](void* self) { static_cast<Reader*>(self)->run(); }, this))
+      run();
+  }
+  // Until there are more than `seen` bytes, or no more will come: how many there are.
+  Result<u64> wait(u64 seen) {
+    while (arrived_ == seen && !ended_) news_.wait();
+    if (arrived_ == seen) TRY(status_);
+    return arrived_;
+  }
+  // The file's last byte, an error, or the piece on its way: then nothing of this is used any more.
+  void stop() {
+    stopped_ = true;
+    while (!ended_) news_.wait();
+  }
+
+ private:
+  void run() {
+    while (arrived_ < out_.size() && !stopped_ && status_.has_value()) {
+      status_ = read_piece();
+      news_.wake_all();
+      sched::yield();
+    }
+    ended_ = true;
+    news_.wake_all();
+  }
+  Result<void> read_piece() {
+    usize bytes = std::min(kPieceBytes, out_.size() - arrived_);
+    usize read = TRY(file_.read_at(arrived_, out_.subspan(arrived_, bytes)));
     if (read == 0) return fail(Errc::kCorrupt, "the file ends before its size");
-    at += read;
+    arrived_ += read;
+    return {};
+  }
+
+  fs::File& file_;
+  std::span<Byte> out_;
+  usize arrived_ = 0;
+  Result<void> status_;
+  bool stopped_ = false, ended_ = false;
+  sched::WaitQueue news_;
+};
+
+Result<void> follow(Reader& reader, std::span<Byte> out, const ModelImage::Place& place) {
+  for (u64 at = 0; at < out.size();) {
+    at = TRY(reader.wait(at));
     if (place.progress != nullptr) place.progress->update(place.before + at, place.total);
     if (place.io != nullptr && place.io->interrupted()) return fail(Errc::kCancelled, "stopped");
-    sched::yield();
+    if (place.arrival != nullptr) TRY(place.arrival->on_bytes(out, at));
   }
   return {};
+}
+
+Result<void> read_pieces(fs::File& file, std::span<Byte> out, const ModelImage::Place& place) {
+  Reader reader(file, out);
+  reader.start();
+  Result<void> result = follow(reader, out, place);
+  reader.stop();
+  return result;
 }
 
 }  // namespace

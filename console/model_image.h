@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A part of a model in memory: in place where the loader put it, else read in pieces, so that the
-// person sees how far it is, may stop it, and nobody else waits for a large file.
+// A part of a model in memory: in place where the loader put it, else read in pieces by a thread of
+// its own, so that the person sees how far it is, may stop it, and what has come is worked on while
+// the disk goes on.
 #pragma once
 
 #include "console/progress.h"
 #include "kernel/fs/file_system.h"
 
 namespace console {
+
+// Follows a file on its way into memory. Not asked where the file is in memory already.
+class Arrival {
+ public:
+  // The first `bytes` of `whole` are there now, and may be rewritten.
+  virtual Result<void> on_bytes(std::span<Byte> whole, u64 bytes) = 0;
+
+ protected:
+  ~Arrival() = default;
+};
 
 class ModelImage {
  public:
@@ -15,6 +26,7 @@ class ModelImage {
     u64 before, total;
     Io* io;  // null: nobody to ask
     Progress* progress;
+    Arrival* arrival = nullptr;
   };
   static Result<ModelImage> load(std::string_view path, const Place& place);
   ModelImage() = default;

@@ -30,6 +30,7 @@ struct EngineOptions {
   u32 prefill_chunk = 256;  // prompt tokens a step
   const char* kernels = "auto";
   bool speculate = true;  // n-gram lookup: the same bytes, sooner
+  bool grouped = false;   // the matrices were interleaved while they were read (ArrivingGroups)
 };
 
 // Every figure as an integer; the console and the API print these and nothing else.

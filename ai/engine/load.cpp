@@ -2,7 +2,9 @@
 // From a file in memory to an engine: check, plan, load, in this order, so that what is refused has
 // cost nothing.
 #include "ai/engine/engine_impl.h"
+#include "ai/gguf/layout.h"
 #include "ai/gguf/llama2c.h"
+#include "ai/quant/groups.h"
 #include "ai/quant/types.h"
 
 namespace ai {
@@ -49,6 +51,7 @@ Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& option
     opened.weights = parts.first(1);
   } else {
     opened.file = TRY(GgufFile::parse(views.view(), platform));
+    if (options.grouped) opened.file->mark_grouped();
   }
   TRY(read_metadata(opened, platform, options));
   return opened;
@@ -90,22 +93,37 @@ const char* main_quantization(const GgufFile& file) {
   return quant_info(static_cast<QuantType>(most)).name;
 }
 
-// Before a weight is rewritten: names, types and shapes of all tensors, the first bytes of each,
-// and the model's own keys.
-u64 fingerprint_of(const Opened& opened, u32 context) {
-  constexpr usize kSample = 4096;
+constexpr usize kSample = 4096;
+
+// The first bytes of a tensor as they are in the model's file, whether it is grouped or not.
+Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vector<Byte>& room) {
+  TensorView first = t.view;
+  first.rows = static_cast<u32>(t.dimensions[1]);
+  usize bytes = std::min(first.rows * first.row_bytes, kSample);
+  if (!grouped || t.dimension_count < 2) return t.view.data.first(bytes);
+  first.grouped = true;
+  u32 rows = static_cast<u32>((bytes + first.row_bytes - 1) / first.row_bytes);
+  TRY(room.resize(rows * first.row_bytes));
+  for (u32 r = 0; r < rows; r++) copy_row(first, r, room.data() + r * first.row_bytes);
+  return room.view().first(bytes);
+}
+
+// Names, types and shapes of all tensors, the first bytes of each, and the model's own keys.
+Result<u64> fingerprint_of(const Opened& opened, u32 context) {
   u64 h = 0xcbf29ce484222325;  // FNV-1a
   auto add = [&](std::span<const Byte> bytes) {
     for (Byte b : bytes) h = (h ^ b) * 0x100000001b3;
   };
   const GgufFile& file = *opened.file;
+  bool grouped = is_grouped_file(file);
+  Vector<Byte> room;
   for (usize i = 0; i < file.key_count(); i++)
     if (file.key(i).starts_with(opened.params.name)) add(file.raw(i));
   for (const GgufTensor& t : file.tensors()) {
     add({reinterpret_cast<const Byte*>(t.name.data()), t.name.size()});
     add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
     h = (h ^ static_cast<u64>(t.view.type)) * 0x100000001b3;
-    add(t.view.data.first(std::min(t.view.data.size(), kSample)));
+    add(TRY(sample_of(t, grouped, room)));
   }
   // Which of two sets of turns is used depends on the context.
   if (opened.params.rope.scaling == RopeScaling::kLongRope &&
@@ -212,7 +230,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
       TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, ready->plan));
   ready->info = TRY(describe(opened, bytes_of(parts)));
   ready->info.context = sizes.context;
-  ready->info.fingerprint = fingerprint_of(opened, sizes.context);
+  ready->info.fingerprint = TRY(fingerprint_of(opened, sizes.context));
   ready->tokenizer = std::move(opened.tokenizer);
   ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.

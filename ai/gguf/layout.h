@@ -22,6 +22,7 @@ inline Result<void> check_layout(const GgufFile& file) {
 }
 
 inline bool is_grouped_file(const GgufFile& file) {
+  if (file.marked_grouped()) return true;
   auto layout = file.get_string(kLayoutKey, "");
   return layout.has_value() && *layout == kGroupedLayout;
 }

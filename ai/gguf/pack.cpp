@@ -17,29 +17,63 @@ Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> 
   return {};
 }
 
+u64 ArrivingGroups::Matrices::place(u32 group) const {
+  u32 each = rows / kGroupRows;
+  return offset + (u64{group / each} * rows + u64{group % each} * kGroupRows) * row_bytes;
+}
+
+u32 ArrivingGroups::Matrices::whole(u64 bytes) const {
+  if (bytes <= offset) return 0;
+  u32 each = rows / kGroupRows;
+  u64 rows_there = (bytes - offset) / row_bytes;
+  u64 full = std::min<u64>(rows_there / rows, stack), rest = rows_there % rows / kGroupRows;
+  return full == stack ? groups() : static_cast<u32>(full * each + rest);
+}
+
+Result<ArrivingGroups> ArrivingGroups::create(const GgufFile& file, u32 part, std::span<Byte> data,
+                                              Platform& platform) {
+  ArrivingGroups made(data, platform);
+  for (const GgufTensor& t : file.tensors()) {
+    bool grouped = t.part == part && t.dimension_count > 1 && !group_fields(t.view.type).empty();
+    u32 rows = static_cast<u32>(t.dimensions[1]);
+    if (!grouped || rows < kGroupRows) continue;
+    TRY(made.matrices_.push_back({.type = t.view.type,
+                                  .columns = t.view.columns,
+                                  .rows = rows,
+                                  .stack = t.view.rows / rows,
+                                  .row_bytes = t.view.row_bytes,
+                                  .offset = t.offset}));
+    made.largest_ = std::max(made.largest_, kGroupRows * t.view.row_bytes);
+  }
+  std::sort(made.matrices_.begin(), made.matrices_.end(),
+            [](const Matrices& a, const Matrices& b) { return a.offset < b.offset; });
+  TRY(made.temporary_.resize(made.largest_ * platform.worker_count()));
+  return made;
+}
+
+void ArrivingGroups::advance(u64 bytes) {
+  for (; current_ < matrices_.size(); current_++, done_ = 0) {
+    const Matrices& m = matrices_[current_];
+    u32 before = done_;
+    done_ = m.whole(bytes);
+    if (done_ > before)
+      parallel_ranges(*platform_, done_ - before, 1, [&](u32 first, u32 last, u32 worker) {
+        for (u32 g = before + first; g < before + last; g++)
+          interleave_group(m.type, m.columns, data_.data() + m.place(g),
+                           temporary_.data() + worker * largest_);
+      });
+    platform_->breathe();
+    if (done_ < m.groups()) return;
+  }
+}
+
 Result<void> group_matrices(const GgufFile& file, std::span<const std::span<Byte>> parts,
                             Platform& platform) {
   TRY(check_parts(file, parts));
-  usize largest = 0;
-  for (const GgufTensor& t : file.tensors())
-    if (t.dimension_count > 1) largest = std::max(largest, kGroupRows * t.view.row_bytes);
-  Vector<Byte> temporary;
-  TRY(temporary.resize(largest * platform.worker_count()));
-  for (const GgufTensor& t : file.tensors()) {
-    if (t.dimension_count < 2 || group_fields(t.view.type).empty()) continue;
-    usize group_bytes = kGroupRows * t.view.row_bytes;
-    u32 rows = static_cast<u32>(t.dimensions[1]), groups = rows / kGroupRows;
-    u32 stack = t.view.rows / rows;
-    Byte* data = parts[t.part].data() + t.offset;
-    parallel_ranges(platform, stack * groups, 1, [&](u32 first, u32 last, u32 worker) {
-      for (u32 g = first; g < last; g++)
-        interleave_group(
-            t.view.type, t.view.columns,
-            data + usize{g / groups} * rows * t.view.row_bytes + g % groups * group_bytes,
-            temporary.data() + worker * largest);
-    });
-    platform.breathe();
-  }
+  Vector<ArrivingGroups> groups;
+  for (u32 i = 0; i < parts.size(); i++)
+    TRY(groups.push_back(TRY(ArrivingGroups::create(file, i, parts[i], platform))));
+  for (u32 i = 0; i < parts.size(); i++) groups[i].advance(parts[i].size());
   return {};
 }
 

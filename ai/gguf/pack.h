@@ -5,11 +5,43 @@
 
 #include "ai/byte_stream.h"
 #include "ai/gguf/reader.h"
+#include "ai/quant/groups.h"
 
 namespace ai {
 
 // kInvalidArgument unless `parts` are the bytes that `file` was parsed from.
 Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> parts);
+
+// Interleaves the matrices of one part in the order of the file, while its bytes still arrive.
+class ArrivingGroups {
+ public:
+  // `data` has room for the whole part; of its bytes none need be there yet.
+  static Result<ArrivingGroups> create(const GgufFile& file, u32 part, std::span<Byte> data,
+                                       Platform& platform);
+  // The first `bytes` of the part are there now: every group that is whole is interleaved, once, in
+  // parallel.
+  void advance(u64 bytes);
+
+ private:
+  struct Matrices {  // of one tensor, one behind the other
+    QuantType type;
+    u32 columns, rows, stack;
+    usize row_bytes;
+    u64 offset;
+    u32 groups() const { return rows / kGroupRows * stack; }
+    u64 place(u32 group) const;  // of a group
+    u32 whole(u64 bytes) const;  // groups that end before byte `bytes` of the part
+  };
+  ArrivingGroups(std::span<Byte> data, Platform& platform) : data_(data), platform_(&platform) {}
+
+  std::span<Byte> data_;
+  Platform* platform_;
+  Vector<Matrices> matrices_;  // by offset
+  usize current_ = 0;
+  u32 done_ = 0;  // groups of the current one
+  usize largest_ = 0;
+  Vector<Byte> temporary_;  // a group a worker
+};
 
 // Interleaves every matrix of block type in `parts`, the bytes `file` was parsed from, in parallel.
 // Fails before the first byte is changed or not at all.

@@ -126,6 +126,10 @@ class GgufFile {
   const GgufTensor* find_tensor(std::string_view name) const;     // null when absent
   Result<const GgufTensor*> tensor(std::string_view name) const;  // absence is logged
 
+  // Its matrices were interleaved in memory, whatever the file says (ArrivingGroups).
+  void mark_grouped() { grouped_ = true; }
+  bool marked_grouped() const { return grouped_; }
+
   u32 version() const { return version_; }
   u32 part_count() const { return part_count_; }
   Platform& platform() const { return platform_; }
@@ -170,6 +174,7 @@ class GgufFile {
   Vector<u32> string_offsets_;
   u32 version_ = 0;
   u32 part_count_ = 1;
+  bool grouped_ = false;
 };
 
 const char* gguf_type_name(GgufType type);

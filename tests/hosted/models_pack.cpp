@@ -2,6 +2,7 @@
 // A packed model says what the plain one says, bit for bit, and its bytes are not touched at load.
 #include <cstring>
 
+#include "ai/engine/engine.h"
 #include "ai/gguf/layout.h"
 #include "ai/gguf/pack.h"
 #include "kernel/base/test.h"
@@ -47,6 +48,40 @@ TEST(models_pack, same_bits_as_the_plain_file) {
     for (const ai::GgufTensor& tensor : (*ready)->file().tensors())
       EXPECT_EQ(tensor.offset % 64, u64{0});
   }
+}
+
+TEST(models_pack, grouped_while_it_arrives) {
+  for (const char* name : {"quant-q4_k", "quant-q6_k", "quant-q8_0", "mixtral", "deepseek2-mla"}) {
+    TinyModel tiny;
+    REQUIRE(make_tiny_model(name, tiny));
+    TestPlatform platform(2);
+    std::vector<Byte> whole = tiny.file, arriving = tiny.file;
+    auto parsed = MUST(ai::GgufFile::parse(whole, platform));
+    const std::span<Byte> parts[] = {whole};
+    MUST(ai::group_matrices(*parsed, parts, platform));
+    auto groups = MUST(ai::ArrivingGroups::create(*parsed, 0, arriving, platform));
+    for (usize bytes = 0, step = 1; bytes < arriving.size(); bytes += step = step * 7 % 65537)
+      groups.advance(bytes);
+    groups.advance(arriving.size());
+    EXPECT(whole == arriving);
+  }
+}
+
+TEST(models_pack, the_fingerprint_is_that_of_the_file) {
+  TinyModel tiny;
+  REQUIRE(make_tiny_model("quant-q4_k", tiny));
+  give_tokenizer(tiny, false);
+  TestPlatform platform(2);
+  std::vector<Byte> packed = pack(tiny.file, platform), arriving = tiny.file, plain = tiny.file;
+  auto parsed = MUST(ai::GgufFile::parse(arriving, platform));
+  MUST(ai::ArrivingGroups::create(*parsed, 0, arriving, platform)).advance(arriving.size());
+  ai::EngineOptions options{.context = 64};
+  auto a = MUST(ai::Engine::load(plain, platform, options));
+  auto b = MUST(ai::Engine::load(packed, platform, options));
+  options.grouped = true;
+  auto c = MUST(ai::Engine::load(arriving, platform, options));
+  EXPECT_EQ(a->info().fingerprint, b->info().fingerprint);
+  EXPECT_EQ(a->info().fingerprint, c->info().fingerprint);
 }
 
 TEST(models_pack, packing_twice_and_unknown_layouts_are_refused) {

@@ -31,38 +31,81 @@ void ask(ai::EngineImpl& engine, const ai::Request& request, FakeSink& sink) {
 
 }  // namespace
 
-TEST(engine, killed_at_any_moment_every_page_comes_back) {
+namespace {
+
+// An engine in which requests are killed: four of them, two alike, one a further choice.
+struct KillPlace {
+  ai::EngineOptions options;
+  FakeBehaviour behaviour;
+  bool slides, puts_back;  // what must have happened, or the test shows nothing
+};
+
+// From outside after `when` steps; from a request's own sink; while a step is computed.
+enum class KillFrom : u8 { kOutside, kSink, kStep };
+
+void kill_three_of_four(TestContext& test, const KillPlace& place, KillFrom from, u32 when,
+                        TestPlatform& platform) {
   std::vector<TokenId> shared = counted(21), own = counted(9, 7);
-  // Kind 0: from outside after `when` steps; 1: from its own sink; 2: while a step is computed.
-  for (u32 kind = 0; kind < 3; kind++) {
-    for (u32 when = 1; when < 24; when++) {
-      TestPlatform platform;
-      auto engine = fake_engine(platform, {.max_requests = 3, .prefill_chunk = 5});
-      REQUIRE(engine.has_value());
-      FakeSink sinks[4];
-      ai::RequestId ids[4] = {};
-      for (u32 i = 0; i < 4; i++) {
-        ai::Request r{.prompt = i == 2 ? own : shared, .max_tokens = 12};
-        r.fork_of = i == 3 ? ids[0] : 0;
-        ids[i] = (*engine)->submit(r, sinks[i]).value();
-      }
-      auto kill = [&] {
-        for (u32 i : {1u, 3u, 0u}) (*engine)->cancel(ids[i]);
-      };
-      if (kind == 1) sinks[0].hook = [&](u32 events) { events == when ? kill() : void(); };
-      if (kind == 2) platform.on_breathe = [&] { platform.breaths == when ? kill() : void(); };
-      for (u32 step = 0; (*engine)->step(); step++) {
-        if (kind == 0 && step == when) {
-          kill();
-          EXPECT(sinks[0].ended && sinks[1].ended && sinks[3].ended);
-        }
-        REQUIRE((*engine)->consistent());
-      }
-      for (const FakeSink& s : sinks) EXPECT(s.ended);
-      EXPECT(sinks[2].reason == FinishReason::kLength);
-      EXPECT_EQ((*engine)->kv_pages_used(), 0u);
-      EXPECT_EQ((*engine)->running() + (*engine)->queued(), 0u);
+  auto engine = fake_engine(platform, place.options, place.behaviour);
+  REQUIRE(engine.has_value());
+  FakeSink sinks[4];
+  ai::RequestId ids[4] = {};
+  for (u32 i = 0; i < 4; i++) {
+    ai::Request r{.prompt = i == 2 ? own : shared,
+                  .max_tokens = i == 2 && place.slides ? 60u : 20u};
+    r.fork_of = i == 3 ? ids[0] : 0;
+    r.slide = place.slides;
+    ids[i] = (*engine)->submit(r, sinks[i]).value();
+  }
+  auto kill = [&] {
+    for (u32 i : {1u, 3u, 0u}) (*engine)->cancel(ids[i]);
+  };
+  if (from == KillFrom::kSink)
+    sinks[0].hook = [&](u32 events) { events == when ? kill() : void(); };
+  if (from == KillFrom::kStep)
+    platform.on_breathe = [&] { platform.breaths == when ? kill() : void(); };
+  for (u32 step = 0; (*engine)->step(); step++) {
+    if (from == KillFrom::kOutside && step == when) {
+      kill();
+      EXPECT(sinks[0].ended && sinks[1].ended && sinks[3].ended);
     }
+    REQUIRE((*engine)->consistent());
+  }
+  for (const FakeSink& s : sinks) EXPECT(s.ended);
+  EXPECT(sinks[2].reason == FinishReason::kLength);
+  EXPECT_EQ((*engine)->kv_pages_used(), 0u);
+  EXPECT_EQ((*engine)->running() + (*engine)->queued(), 0u);
+  (*engine)->forget_prompts();
+  EXPECT_EQ((*engine)->kv_pages_cached(), 0u);
+  EXPECT((*engine)->consistent());
+}
+
+}  // namespace
+
+// While prompts are read in chunks, at every token, put back, slid, forked, guessed, recurrent.
+TEST(engine, killed_at_any_moment_every_page_comes_back) {
+  constexpr u32 kPage = 32;  // bytes of the fake model's
+  const KillPlace places[] = {
+      {{.max_requests = 3, .prefill_chunk = 5}, {}, false, false},
+      {{.max_requests = 3, .prefill_chunk = 5}, {.habit = 9}, false, false},
+      {{.max_requests = 3, .prefill_chunk = 5}, {.recurrent = true}, false, false},
+      // 13 pages of four tokens for three requests of up to twelve.
+      {{.context = 48, .max_requests = 3, .kv_bytes = 13 * kPage, .prefill_chunk = 5},
+       {},
+       true,
+       true},
+  };
+  for (const KillPlace& place : places) {
+    bool slid = false, put_back = false;
+    for (KillFrom from : {KillFrom::kOutside, KillFrom::kSink, KillFrom::kStep})
+      for (u32 when = 1; when < 40; when++) {
+        TestPlatform platform;
+        kill_three_of_four(test, place, from, when, platform);
+        slid |= platform.logged("dropped as asked");
+        put_back |= platform.logged("put back");
+      }
+    EXPECT_EQ(slid, place.slides);
+    EXPECT_EQ(put_back, place.puts_back);
   }
 }
 

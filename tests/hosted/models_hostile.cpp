@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "ai/gguf/reader.h"
+#include "ai/gguf/writer.h"
+#include "ai/quant/types.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/test_model_runner.h"
@@ -92,6 +94,46 @@ TEST(models_hostile, unknown_architectures_are_refused_by_name) {
   EXPECT(runner.error().code == Errc::kUnsupported);
   EXPECT(platform.logged("unknown architecture 'xlama'"));
   EXPECT(platform.logged("known are llama, qwen2"));
+}
+
+// What a family does not compute it does not pass over either.
+TEST(models_hostile, a_key_that_changes_the_answer_is_not_overlooked) {
+  struct Row {
+    const char* family;
+    const char* key;
+    float value;
+    bool refused;
+  };
+  constexpr Row kRows[] = {
+      {"llama", "llama.attention.max_alibi_bias", 8.0f, true},
+      {"llama", "llama.attention.max_alibi_bias", 0.0f, false},
+      {"llama", "llama.residual_scale", 1.0f, false},
+      {"llama", "llama.residual_scale", 0.5f, true},
+      {"granite", "granite.attention.clamp_kqv", 8.0f, true},
+      {"qwen2", "qwen2.final_logit_softcapping", 30.0f, true},
+      {"gemma2", "gemma2.attention.temperature_scale", 0.1f, true},
+      {"llama", "llama.something.else", 0.5f, false},
+  };
+  for (const Row& row : kRows) {
+    TinyModel tiny;
+    REQUIRE(make_tiny_model(row.family, tiny));
+    TestPlatform platform;
+    auto file = MUST(ai::GgufFile::parse(tiny.file, platform));
+    ai::GgufWriter out;
+    for (usize i = 0; i < file->key_count(); i++) MUST(out.copy(*file, i));
+    MUST(out.add_f32(row.key, row.value));
+    usize first = tiny.file.size();
+    for (const ai::GgufTensor& t : file->tensors()) first = std::min<usize>(first, t.offset);
+    for (const ai::GgufTensor& t : file->tensors())
+      MUST(out.add_tensor(t.name, {t.dimensions, t.dimension_count},
+                          ai::quant_info(t.view.type).ggml_type, t.offset - first));
+    Vector<Byte> header = MUST(out.finish());
+    std::vector<Byte> made(header.data(), header.data() + header.size());
+    made.insert(made.end(), tiny.file.begin() + static_cast<i64>(first), tiny.file.end());
+    auto runner = ModelRunner::load(made, platform, {.context = 32, .rows = 2});
+    EXPECT_EQ(runner.has_value(), !row.refused);
+    if (row.refused) EXPECT(platform.logged(row.key));
+  }
 }
 
 TEST(models_hostile, no_memory_at_every_allocation) {

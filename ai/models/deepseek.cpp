@@ -201,16 +201,12 @@ void deepseek2_layer(Step& s, u32 layer) {
   s.feed_forward(layer, s.normed, s.x, true);
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"deepseek2", kRms, kBefore, kNeighbours, kSiluGated, false, read_deepseek2, check,
+    {"deepseek2", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_deepseek2, check,
      deepseek2_layer},
-    {"deepseek", kRms, kBefore, kNeighbours, kSiluGated, false, read_experts, nullptr,
-     decoder_layer},
+    {"deepseek", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_experts},
 };
 
 }  // namespace

@@ -213,7 +213,4 @@ usize mixed_width(const Hyperparameters& params);
 usize dense_width(const Hyperparameters& params);
 usize attend_lists_bytes(u32 context);  // of one worker
 
-// A layer of the usual kind: attention, then feed-forward, with the norms where `place` says.
-void decoder_layer(Step& step, u32 layer);
-
 }  // namespace ai

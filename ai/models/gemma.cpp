@@ -48,15 +48,12 @@ Result<void> read_gemma3(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"gemma", kRms, kBefore, kHalves, kGeluGated, false, read_gemma, nullptr, decoder_layer},
-    {"gemma2", kRms, kBoth, kHalves, kGeluGated, false, read_gemma2, nullptr, decoder_layer},
-    {"gemma3", kRms, kBoth, kHalves, kGeluGated, true, read_gemma3, nullptr, decoder_layer},
+    {"gemma", kRms, kBefore, kHalves, kGeluGated, kNoHeadNorms, read_gemma},
+    {"gemma2", kRms, kBoth, kHalves, kGeluGated, kNoHeadNorms, read_gemma2},
+    {"gemma3", kRms, kBoth, kHalves, kGeluGated, kHeadNorms, read_gemma3},
 };
 
 }  // namespace

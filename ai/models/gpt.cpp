@@ -39,22 +39,17 @@ Result<void> check_positions(Platform& platform, const LayerWeights& weights,
   return check_layer(platform, weights, params, layer);
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"gpt2", kLayer, kBefore, kNone, kGelu, false, nullptr, check_positions, decoder_layer},
-    {"starcoder", kLayer, kBefore, kNone, kGelu, false, nullptr, check_positions, decoder_layer},
-    {"starcoder2", kLayer, kBefore, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
-    {"falcon", kLayer, kShared, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
-    {"gptneox", kLayer, kBefore, kHalves, kGelu, false, read_gptneox, nullptr, decoder_layer},
-    {"command-r", kLayer, kShared, kNeighbours, kSiluGated, false, read_command_r, nullptr,
-     decoder_layer},
-    {"cohere2", kLayer, kShared, kNeighbours, kSiluGated, false, read_cohere2, nullptr,
-     decoder_layer},
-    {"codeshell", kLayer, kBefore, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
+    {"gpt2", kLayer, kBefore, kNone, kGelu, kNoHeadNorms, nullptr, check_positions},
+    {"starcoder", kLayer, kBefore, kNone, kGelu, kNoHeadNorms, nullptr, check_positions},
+    {"starcoder2", kLayer, kBefore, kHalves, kGelu},
+    {"falcon", kLayer, kShared, kHalves, kGelu},
+    {"gptneox", kLayer, kBefore, kHalves, kGelu, kNoHeadNorms, read_gptneox},
+    {"command-r", kLayer, kShared, kNeighbours, kSiluGated, kNoHeadNorms, read_command_r},
+    {"cohere2", kLayer, kShared, kNeighbours, kSiluGated, kNoHeadNorms, read_cohere2},
+    {"codeshell", kLayer, kBefore, kHalves, kGelu},
 };
 
 }  // namespace

@@ -70,33 +70,26 @@ Result<void> read_smollm3(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"llama", kRms, kBefore, kNeighbours, kSiluGated, false, read_llama, nullptr, decoder_layer},
-    {"qwen2", kRms, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"qwen3", kRms, kBefore, kHalves, kSiluGated, true, nullptr, nullptr, decoder_layer},
-    {"olmo2", kRms, kBehind, kHalves, kSiluGated, true, read_olmo2, nullptr, decoder_layer},
-    {"exaone4", kRms, kBehind, kHalves, kSiluGated, true, read_exaone4, nullptr, decoder_layer},
-    {"granite", kRms, kBefore, kNeighbours, kSiluGated, false, read_granite, nullptr,
-     decoder_layer},
-    {"granitemoe", kRms, kBefore, kNeighbours, kSiluGated, false, read_granite, nullptr,
-     decoder_layer},
-    {"minicpm", kRms, kBefore, kNeighbours, kSiluGated, false, read_minicpm, nullptr,
-     decoder_layer},
-    {"smollm3", kRms, kBefore, kNeighbours, kSiluGated, false, read_smollm3, nullptr,
-     decoder_layer},
-    {"internlm2", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"exaone", kRms, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"xverse", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"ernie4_5", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"chatglm", kRms, kBefore, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"glm4", kRms, kBoth, kNeighbours, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"orion", kLayer, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
-    {"stablelm", kLayer, kBefore, kHalves, kSiluGated, false, nullptr, nullptr, decoder_layer},
+    {"llama", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_llama},
+    {"qwen2", kRms, kBefore, kHalves, kSiluGated},
+    {"qwen3", kRms, kBefore, kHalves, kSiluGated, kHeadNorms},
+    {"olmo2", kRms, kBehind, kHalves, kSiluGated, kHeadNorms, read_olmo2},
+    {"exaone4", kRms, kBehind, kHalves, kSiluGated, kHeadNorms, read_exaone4},
+    {"granite", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_granite},
+    {"granitemoe", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_granite},
+    {"minicpm", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_minicpm},
+    {"smollm3", kRms, kBefore, kNeighbours, kSiluGated, kNoHeadNorms, read_smollm3},
+    {"internlm2", kRms, kBefore, kNeighbours, kSiluGated},
+    {"exaone", kRms, kBefore, kHalves, kSiluGated},
+    {"xverse", kRms, kBefore, kNeighbours, kSiluGated},
+    {"ernie4_5", kRms, kBefore, kNeighbours, kSiluGated},
+    {"chatglm", kRms, kBefore, kNeighbours, kSiluGated},
+    {"glm4", kRms, kBoth, kNeighbours, kSiluGated},
+    {"orion", kLayer, kBefore, kHalves, kSiluGated},
+    {"stablelm", kLayer, kBefore, kHalves, kSiluGated},
 };
 
 }  // namespace

@@ -136,12 +136,10 @@ void mamba_layer(Step& s, u32 layer) {
   s.multiply(s.scratch.from(c.y), {{w.ssm_output, s.x, true}});
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"mamba", kRms, kBefore, RopeKind::kNone, kSiluGated, false, read_mamba, check, mamba_layer},
+    {"mamba", kRms, kBefore, kNone, kSiluGated, kNoHeadNorms, read_mamba, check, mamba_layer},
 };
 
 }  // namespace

@@ -33,15 +33,12 @@ Result<void> read_olmoe(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"qwen2moe", kRms, kBefore, kHalves, kSiluGated, false, read_qwen2moe, nullptr, decoder_layer},
-    {"qwen3moe", kRms, kBefore, kHalves, kSiluGated, true, read_qwen3moe, nullptr, decoder_layer},
-    {"olmoe", kRms, kBefore, kHalves, kSiluGated, true, read_olmoe, nullptr, decoder_layer},
+    {"qwen2moe", kRms, kBefore, kHalves, kSiluGated, kNoHeadNorms, read_qwen2moe},
+    {"qwen3moe", kRms, kBefore, kHalves, kSiluGated, kHeadNorms, read_qwen3moe},
+    {"olmoe", kRms, kBefore, kHalves, kSiluGated, kHeadNorms, read_olmoe},
 };
 
 }  // namespace

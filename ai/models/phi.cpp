@@ -14,14 +14,11 @@ Result<void> read_phi3(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-using enum NormKind;
-using enum NormPlace;
-using enum RopeKind;
-using enum FfnKind;
+using namespace family_words;
 
 constexpr Architecture kRows[] = {
-    {"phi2", kLayer, kShared, kHalves, kGelu, false, nullptr, nullptr, decoder_layer},
-    {"phi3", kRms, kBefore, kHalves, kSiluGated, false, read_phi3, nullptr, decoder_layer},
+    {"phi2", kLayer, kShared, kHalves, kGelu},
+    {"phi3", kRms, kBefore, kHalves, kSiluGated, kNoHeadNorms, read_phi3},
 };
 
 }  // namespace

@@ -35,6 +35,13 @@ class VocabularyTokenizer : public Tokenizer {
   Vocabulary vocabulary_;
 };
 
+template <class T>
+Result<base::Owner<Tokenizer>> load_tokenizer(base::Owner<T> tokenizer,
+                                              const TokenizerConfig& config, Platform& platform) {
+  TRY(tokenizer->load(config, platform));
+  return base::Owner<Tokenizer>(std::move(tokenizer));
+}
+
 // One for each value of tokenizer.ggml.model.
 Result<base::Owner<Tokenizer>> make_bpe(const TokenizerConfig& config, Platform& platform);
 Result<base::Owner<Tokenizer>> make_spm(const TokenizerConfig& config, Platform& platform);

@@ -218,9 +218,7 @@ Result<base::Owner<Tokenizer>> make_bpe(const TokenizerConfig& config, Platform&
     log(platform, LogLevel::kError, "tokenizer.ggml.merges is missing or empty");
     return fail(Errc::kCorrupt, "tokenizer.ggml.merges is missing or empty");
   }
-  auto tokenizer = TRY(base::make<Bpe>(**pre));
-  TRY(tokenizer->load(config, platform));
-  return base::Owner<Tokenizer>(std::move(tokenizer));
+  return load_tokenizer(TRY(base::make<Bpe>(**pre)), config, platform);
 }
 
 }  // namespace ai

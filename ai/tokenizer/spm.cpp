@@ -90,9 +90,7 @@ Result<void> Spm::emit(const MergeSymbol& symbol, std::string_view text,
 }  // namespace
 
 Result<base::Owner<Tokenizer>> make_spm(const TokenizerConfig& config, Platform& platform) {
-  auto tokenizer = TRY(base::make<Spm>());
-  TRY(tokenizer->load(config, platform));
-  return base::Owner<Tokenizer>(std::move(tokenizer));
+  return load_tokenizer(TRY(base::make<Spm>()), config, platform);
 }
 
 }  // namespace ai

@@ -193,9 +193,7 @@ Result<void> Unigram::encode_text(std::string_view text, bool, Vector<TokenId>& 
 }  // namespace
 
 Result<base::Owner<Tokenizer>> make_unigram(const TokenizerConfig& config, Platform& platform) {
-  auto tokenizer = TRY(base::make<Unigram>());
-  TRY(tokenizer->load(config, platform));
-  return base::Owner<Tokenizer>(std::move(tokenizer));
+  return load_tokenizer(TRY(base::make<Unigram>()), config, platform);
 }
 
 }  // namespace ai

@@ -107,9 +107,7 @@ Result<void> WordPiece::encode_word(String& word, Vector<TokenId>& out) const {
 }  // namespace
 
 Result<base::Owner<Tokenizer>> make_wordpiece(const TokenizerConfig& config, Platform& platform) {
-  auto tokenizer = TRY(base::make<WordPiece>());
-  TRY(tokenizer->load(config, platform));
-  return base::Owner<Tokenizer>(std::move(tokenizer));
+  return load_tokenizer(TRY(base::make<WordPiece>()), config, platform);
 }
 
 }  // namespace ai

@@ -16,12 +16,13 @@ $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 MODEL_ORACLE_PYTHON ?= python3
 SMOLLM2 ?= $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf
 SMOLLM2_GOLDENS := tests/goldens/smollm2-q4_1.greedy.txt
-model-oracles: $(MODEL_CHECK)  ## every quantization, every family and SmolLM2 against llama.cpp (minutes)
+model-oracles: $(MODEL_CHECK) $(BUILD)/tools/tokenize  ## every quantization, family, tokenizer and SmolLM2 against llama.cpp (minutes; SPREAD=1: and llama.cpp against itself)
 	$(Q)$(MODEL_CHECK) greedy $(SMOLLM2) $(SMOLLM2_GOLDENS)
 	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/closeness.py families
 	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/closeness.py quants
 	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/embeddings.py $(SMOLLM2)
-	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/teacher_forced.py $(SMOLLM2) $(SMOLLM2_GOLDENS)
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/tokenizer_random.py $(SMOLLM2)
+	$(Q)$(MODEL_ORACLE_PYTHON) tests/oracles/teacher_forced.py $(if $(SPREAD),--spread) $(SMOLLM2) $(SMOLLM2_GOLDENS) COPYING README.md
 
 # build/host-san/hostile_models: damaged model files against the whole engine, under ASan and UBSan.
 HOSTILE_MODELS := $(SAN_DIR)/hostile_models

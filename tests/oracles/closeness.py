@@ -27,6 +27,7 @@ import numpy as np
 
 import teacher_forced
 import tiny_models
+from llama_logits import Llama
 
 WIDTH, FFN, LAYERS, HEADS, KV_HEADS, VOCABULARY = 256, 512, 4, 4, 2, 256
 FTYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12,
@@ -91,28 +92,9 @@ def make_quantized(kind, seed, folder):
 
 
 def llama_logits(path, tokens, exact_cache=False):
-    model = llama_cpp.llama_model_load_from_file(path.encode(),
-                                                 llama_cpp.llama_model_default_params())
-    options = llama_cpp.llama_context_default_params()
-    options.n_ctx, options.n_batch, options.n_ubatch = 2048, 2048, 512
-    options.n_threads = options.n_threads_batch = 1
-    if exact_cache:
-        options.type_k = options.type_v = 0
-        options.flash_attn_type = 0
-    context = llama_cpp.llama_init_from_model(model, options)
-    count = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
-    batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-    batch.n_tokens = len(tokens)
-    for i, token in enumerate(tokens):
-        batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, i, 1
-        batch.seq_id[i][0], batch.logits[i] = 0, 1
-    if llama_cpp.llama_decode(context, batch) != 0:
-        raise RuntimeError("llama.cpp does not decode")
-    rows = np.stack([np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, i), (count,))
-                     .copy() for i in range(len(tokens))])
-    llama_cpp.llama_batch_free(batch)
-    llama_cpp.llama_free(context)
-    llama_cpp.llama_model_free(model)
+    model = Llama(path, context=2048, threads=1, exact=exact_cache)
+    rows = model.logits(tokens)
+    model.close()
     return rows
 
 
@@ -174,9 +156,6 @@ def main():
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
-    silent = llama_cpp.llama_log_callback(lambda level, text, _: None)
-    llama_cpp.llama_log_set(silent, None)
-    llama_cpp.llama_backend_init()
     right = True
     with tempfile.TemporaryDirectory() as folder:
         if args.what == "quants":

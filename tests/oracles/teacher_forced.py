@@ -24,8 +24,9 @@ import sys
 import tempfile
 
 import gguf
-import llama_cpp
 import numpy as np
+
+from llama_logits import Llama
 
 PIECE = 512
 SURE = 0.5  # lead of llama.cpp's first choice
@@ -73,46 +74,6 @@ def copy(reader, target, data):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-class Llama:
-    """llama.cpp with a model loaded once."""
-
-    def __init__(self, path, ubatch=512, exact=False, flash=None, repack=True, q8=False):
-        params = llama_cpp.llama_model_default_params()
-        params.use_extra_bufts = repack
-        self.model = llama_cpp.llama_model_load_from_file(path.encode(), params)
-        self.vocab = llama_cpp.llama_model_get_vocab(self.model)
-        self.count = llama_cpp.llama_vocab_n_tokens(self.vocab)
-        self.options = llama_cpp.llama_context_default_params()
-        self.options.n_ctx, self.options.n_batch, self.options.n_ubatch = 1024, 512, ubatch
-        self.options.n_threads = self.options.n_threads_batch = len(os.sched_getaffinity(0))
-        if exact:
-            self.options.type_k = self.options.type_v = 0
-        if q8:
-            self.options.type_k = self.options.type_v = 8
-        if flash is not None or exact:
-            self.options.flash_attn_type = int(bool(flash))
-
-    def tokens(self, text):
-        room = (llama_cpp.llama_token * (len(text) + 8))()
-        n = llama_cpp.llama_tokenize(self.vocab, text, len(text), room, len(room), False, False)
-        return list(room[:n])
-
-    def logits(self, tokens):
-        ctx = llama_cpp.llama_init_from_model(self.model, self.options)
-        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-        batch.n_tokens = len(tokens)
-        for i, token in enumerate(tokens):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, i, 1
-            batch.seq_id[i][0], batch.logits[i] = 0, 1
-        if llama_cpp.llama_decode(ctx, batch) != 0:
-            raise RuntimeError("llama.cpp does not decode")
-        rows = np.stack([np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(ctx, i),
-                                               (self.count,)).copy() for i in range(len(tokens))])
-        llama_cpp.llama_batch_free(batch)
-        llama_cpp.llama_free(ctx)
-        return rows
 
 
 class Ours:
@@ -235,9 +196,6 @@ def main():
     parser.add_argument("goldens")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
-    silent = llama_cpp.llama_log_callback(lambda level, text, _: None)
-    llama_cpp.llama_log_set(silent, None)
-    llama_cpp.llama_backend_init()
     with tempfile.TemporaryDirectory() as folder:
         made, beside = engines(args.model, folder, args.spread)
         names = [name for name in made if name != "F32"]

@@ -22,9 +22,10 @@ import struct
 import tempfile
 
 import gguf
-import llama_cpp
 import numpy as np
 from gguf import GGMLQuantizationType as T
+
+from llama_logits import Llama
 
 TOKENS, VOCABULARY = 16, 64
 OUT = os.path.join(os.path.dirname(__file__), "..", "goldens", "models")
@@ -487,28 +488,10 @@ for _kind in ["F16", "BF16", *BLOCKS]:
 
 
 def logits_of(path, tokens):
-    params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 0
-    model = llama_cpp.llama_model_load_from_file(path.encode(), params)
-    if not model:
-        raise RuntimeError("llama.cpp does not load it")
-    context = llama_cpp.llama_context_default_params()
-    context.n_ctx, context.n_batch, context.n_ubatch = 256, 64, 64
-    context.n_threads = context.n_threads_batch = 1
-    ctx = llama_cpp.llama_init_from_model(model, context)
-    batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-    batch.n_tokens = len(tokens)
-    for i, token in enumerate(tokens):
-        batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, i, 1
-        batch.seq_id[i][0], batch.logits[i] = 0, 1
-    if llama_cpp.llama_decode(ctx, batch) != 0:
-        raise RuntimeError("llama.cpp does not decode it")
-    rows = [np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(ctx, i), shape=(VOCABULARY,)).copy()
-            for i in range(len(tokens))]
-    llama_cpp.llama_batch_free(batch)
-    llama_cpp.llama_free(ctx)
-    llama_cpp.llama_model_free(model)
-    return np.stack(rows)
+    model = Llama(path, context=256, threads=1)
+    rows = model.logits(tokens)
+    model.close()
+    return rows
 
 
 def table(logits):
@@ -547,10 +530,6 @@ def main():
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     os.makedirs(OUT, exist_ok=True)
-    llama_cpp.llama_backend_init()
-    quiet = llama_cpp.llama_log_callback(
-        lambda level, text, _: level == 4 and print(text.decode(), end=""))
-    llama_cpp.llama_log_set(quiet, None)
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.names or [n for n in MODELS if n not in LARGE]:
             try:

@@ -10,12 +10,15 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# What reads files from anywhere is searched a minute a run, the rest for some seconds.
+A_MINUTE = {"gguf", "llama2c", "template", "grammar", "tokenizer"}
 ONE_INPUT = 25  # seconds: none takes one on a quiet machine; a hang is a hang on a busy one too
 
 
 def main() -> None:
     name = sys.argv[1]
-    seconds = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("FUZZ_SECONDS", "5")
+    usual = "60" if name in A_MINUTE else "5"
+    seconds = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("FUZZ_SECONDS", usual)
     grown = ROOT / "build/fuzz/corpus" / name
     grown.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, ROOT / "scripts/fuzz_seeds.py", name, grown], check=True)

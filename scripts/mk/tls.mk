@@ -4,7 +4,7 @@
 WOLFSSL := $(BUILD)/third_party/wolfssl
 WOLFSSL_READY := $(WOLFSSL)/.extracted
 WOLFSSL_SRC := $(addprefix wolfcrypt/src/,asn.c chacha.c chacha20_poly1305.c coding.c curve25519.c ecc.c fe_operations.c \
-  hash.c hmac.c kdf.c logging.c memory.c poly1305.c random.c sha256.c sha512.c signature.c sp_c64.c sp_int.c \
+  hash.c hmac.c kdf.c logging.c memory.c poly1305.c random.c rsa.c sha256.c sha512.c signature.c sp_c64.c sp_int.c \
   wc_encrypt.c wc_port.c wolfmath.c) \
   $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c)
 WOLFSSL_OPTIONS := kernel/net/tls/user_settings.h kernel/net/tls/shim.h
@@ -18,14 +18,16 @@ WOLFSSL_KERNEL_OBJ := $(WOLFSSL_SRC:%.c=$(X86)/wolfssl/%.o)
 WOLFSSL_HOST_OBJ := $(WOLFSSL_SRC:%.c=$(BUILD)/host/wolfssl/%.o)
 WOLFSSL_SAN_OBJ := $(WOLFSSL_SRC:%.c=$(SAN_DIR)/wolfssl/%.o)
 
-# The release as it was published, with Debian's corrections of its security.
-$(WOLFSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py | $(SETUP_DONE)
+# The release as it was published, with Debian's corrections of its security and ours.
+WOLFSSL_PATCHES := $(sort $(wildcard scripts/patches/wolfssl-*.patch))
+$(WOLFSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py $(WOLFSSL_PATCHES) | $(SETUP_DONE)
 	$(call say,EXTRACT,wolfssl)
 	$(Q)rm -rf $(WOLFSSL) && mkdir -p $(WOLFSSL)
 	$(Q)archive=$$(python3 scripts/fetch_third_party.py wolfssl) && \
 	  tar xf "$$archive" -C $(WOLFSSL) --strip-components=1 && \
 	  tar xf "$${archive%/*}"/wolfssl_*.debian.tar.* -C $(WOLFSSL)
 	$(Q)cd $(WOLFSSL) && while read -r name; do patch -s -f -p1 <debian/patches/$$name || exit 1; done <debian/patches/series
+	$(Q)for patch in $(WOLFSSL_PATCHES); do patch -s -f -p1 -d $(WOLFSSL) <$$patch || exit 1; done
 	@touch $@
 $(WOLFSSL_SRC:%=$(WOLFSSL)/%): $(WOLFSSL_READY) ;
 

@@ -7,33 +7,74 @@
 #include "kernel/base/memory.h"
 #include "kernel/crypto/entropy.h"
 #include "kernel/crypto/wipe.h"
+#include "kernel/net/tls/ledger.h"
 #include "kernel/time/wall_clock.h"
+
+namespace net::tls {
+
+// Lies before each piece of memory: growing needs the size, and freeing wipes what may be a key.
+struct MemoryHeader {
+  usize bytes;
+  MemoryHeader* next;   // of the same ledger
+  MemoryHeader** link;  // what points to this one; null: no ledger has it
+  usize padding;
+};
+static_assert(sizeof(MemoryHeader) % alignof(std::max_align_t) == 0);
 
 namespace {
 
-// Its size lies before each piece of memory: growing needs it, and freeing wipes what may be a key.
-struct Header {
-  usize bytes;
-  usize padding;
-};
-static_assert(sizeof(Header) % alignof(std::max_align_t) == 0);
+constinit Ledger* in_use = nullptr;
+
+void enter(MemoryHeader& header, Ledger* ledger) {
+  header.next = nullptr;
+  header.link = nullptr;
+  if (ledger == nullptr) return;
+  header.next = ledger->first;
+  header.link = &ledger->first;
+  if (header.next != nullptr) header.next->link = &header.next;
+  ledger->first = &header;
+}
+
+void leave(MemoryHeader& header) {
+  if (header.link == nullptr) return;
+  *header.link = header.next;
+  if (header.next != nullptr) header.next->link = header.link;
+}
 
 }  // namespace
+
+Ledger::~Ledger() {
+  while (first != nullptr) marrow_tls_free(first + 1);
+}
+
+Ledger::Use::Use(Ledger& ledger) : before_(in_use) {
+  in_use = &ledger;
+}
+
+Ledger::Use::~Use() {
+  in_use = before_;
+}
+
+}  // namespace net::tls
+
+using net::tls::enter, net::tls::leave, net::tls::MemoryHeader;
 
 extern "C" {
 
 void* marrow_tls_allocate(size_t bytes) {
   usize total = 0;
-  if (__builtin_add_overflow(bytes, sizeof(Header), &total)) return nullptr;
-  auto* header = static_cast<Header*>(base::allocate(total));
+  if (__builtin_add_overflow(bytes, sizeof(MemoryHeader), &total)) return nullptr;
+  auto* header = static_cast<MemoryHeader*>(base::allocate(total));
   if (header == nullptr) return nullptr;
   header->bytes = bytes;
+  enter(*header, net::tls::in_use);
   return header + 1;
 }
 
 void marrow_tls_free(void* memory) {
   if (memory == nullptr) return;
-  Header* header = static_cast<Header*>(memory) - 1;
+  MemoryHeader* header = static_cast<MemoryHeader*>(memory) - 1;
+  leave(*header);
   crypto::wipe(memory, header->bytes);
   base::deallocate(header);
 }
@@ -41,7 +82,7 @@ void marrow_tls_free(void* memory) {
 void* marrow_tls_resize(void* memory, size_t bytes) {
   void* fresh = marrow_tls_allocate(bytes);
   if (fresh == nullptr || memory == nullptr) return fresh;
-  std::memcpy(fresh, memory, std::min(bytes, (static_cast<Header*>(memory) - 1)->bytes));
+  std::memcpy(fresh, memory, std::min(bytes, (static_cast<MemoryHeader*>(memory) - 1)->bytes));
   marrow_tls_free(memory);
   return fresh;
 }

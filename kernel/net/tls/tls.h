@@ -7,13 +7,14 @@
 #include "kernel/base/containers.h"
 #include "kernel/base/memory.h"
 #include "kernel/crypto/sha256.h"
+#include "kernel/net/tls/ledger.h"
 
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 namespace net::tls {
 
-// A certificate with its private key, both as PEM text: P-256 or P-384.
+// A certificate of curve P-256 with its private key, both as PEM text.
 struct IdentityNames {
   std::string_view host;                        // "marrow": also marrow.local and localhost
   std::span<const std::string_view> addresses;  // "10.0.2.15"; others than IPv4 are left out
@@ -23,7 +24,7 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now);
 
 class Session;
 
-// One identity and what it allows; must outlive its sessions.
+// One identity (P-256, P-384, or RSA of 2048, 3072 or 4096 bits); must outlive its sessions.
 class Server {
  public:
   // `pem`: the certificate, those that lead from it to its root, and the key, in any order.
@@ -71,6 +72,7 @@ class Session {
   Result<usize> result_of(int returned);
   Result<void> shake_hands();
 
+  Ledger ledger_;
   WOLFSSL* session_;
   Vector<char> in_, out_;
   usize in_at_ = 0, out_at_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What of wolfSSL is built: a TLS 1.2 and 1.3 server with forward secrecy, AEAD ciphers and
-// elliptic curves, all of it in constant time; no files, sockets, threads or clock of its own.
+// What of wolfSSL is built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD ciphers, all of it
+// in constant time; no files, sockets, threads or clock of its own. AES is ours (aes.cpp).
 #pragma once
 
 #include "kernel/net/tls/shim.h"
@@ -48,8 +48,10 @@
 #define HAVE_HASHDRBG
 #define WOLFSSL_SHA384
 #define WOLFSSL_SHA512
-#define NO_AES
-#define NO_RSA
+#define HAVE_AESGCM
+#define NO_AES_CBC
+#define WC_RSA_PSS
+#define WC_RSA_BLINDING
 #define NO_DH
 #define NO_DSA
 #define NO_DES3
@@ -61,15 +63,18 @@
 #define NO_PKCS12
 #define NO_PKCS8_ENCRYPTED
 
-// ---- curves: code of 64-bit words without secret branches or indices
+// ---- curves and RSA (2048, 3072 and 4096 bits): 64-bit words without secret branches or indices
 #define HAVE_ECC
 #define HAVE_ECC384
 #define HAVE_CURVE25519
 #define ECC_TIMING_RESISTANT
 #define TFM_TIMING_RESISTANT
 #define WOLFSSL_HAVE_SP_ECC
+#define WOLFSSL_HAVE_SP_RSA
 #define WOLFSSL_SP_MATH
 #define WOLFSSL_SP_384
+#define WOLFSSL_SP_4096
+#define WOLFSSL_SP_CACHE_RESISTANT
 #define SP_WORD_SIZE 64
 #define WOLFSSL_SP_NO_MALLOC
 #define WOLFSSL_SP_DIV_WORD_HALF

@@ -9,6 +9,7 @@ namespace ai {
 namespace {
 
 constexpr u32 kQueriesPerJob = 64;  // a worker's list; a multiple of what a table works on at once
+constexpr u32 kMostCalmRows = 16;   // attention of more gives way between its jobs
 
 // A worker's lists for one job of attention.
 struct AttendLists {
@@ -232,6 +233,7 @@ void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
     u32 to = std::min({from + (last - at), per_head, from + kQueriesPerJob});
     attend_some(index, queries, {run, kv_head, from, to}, worker);
     at += to - from;
+    if (worker == 0 && queries.count > kMostCalmRows) model_.platform.breathe();
   }
 }
 

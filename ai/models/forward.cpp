@@ -174,9 +174,13 @@ u64 group_work(const Product& p) {
 
 // What a piece must at least have: 2 us at 15 GB/s, a hundred times what it costs to take it.
 constexpr u64 kPieceWork = 64 * kKiB;
+// A run of more, 0.3 ms at that speed, gives way between its pieces: with a large batch one matrix
+// takes longer than a health check may wait.
+constexpr u64 kLongWork = 4 * kMiB;
 
 // One run of products on all workers; without stealing where a share's numbers would not fit.
 struct ProductRun {
+  Platform& platform;
   const KernelTable& kernels;
   std::span<const Product> products;
   Share* shares;
@@ -214,13 +218,14 @@ struct ProductRun {
   }
 
   void work_as(u32 worker) const {
-    if (workers == 1 || groups > kMostGroups)
-      return multiply({planned_first(worker), planned_first(worker + 1)});
+    if (groups > kMostGroups) return multiply({planned_first(worker), planned_first(worker + 1)});
     for (u32 i = 0; i < workers; i++) {
       u32 owner = worker + i < workers ? worker + i : worker + i - workers;
       for (GroupRange piece = take(owner, i == 0 ? End::kHead : End::kTail); piece.count() > 0;
-           piece = take(owner, i == 0 ? End::kHead : End::kTail))
+           piece = take(owner, i == 0 ? End::kHead : End::kTail)) {
         multiply(piece);
+        if (worker == 0 && work > kLongWork) platform.breathe();
+      }
     }
   }
 };
@@ -228,7 +233,8 @@ struct ProductRun {
 }  // namespace
 
 void Step::run(std::span<const Product> products) {
-  ProductRun run{.kernels = model_.kernels,
+  ProductRun run{.platform = model_.platform,
+                 .kernels = model_.kernels,
                  .products = products,
                  .shares = at<Share>(layout().shares),
                  .workers = layout().workers,

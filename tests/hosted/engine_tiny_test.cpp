@@ -108,7 +108,8 @@ TEST(engine_tiny, a_step_nobody_waits_for_ends_behind_its_layer) {
   auto engine = ai::Engine::load(bytes, platform, {.context = 64});
   REQUIRE(engine.has_value());
   std::vector<TokenId> prompt = counted(50), other = counted(20);
-  for (bool company : {false, true}) {
+  u64 whole_step = 0;  // what it breathes
+  for (bool company : {true, false}) {
     FakeSink sink, beside, again;
     ai::RequestId id = (*engine)->submit({.prompt = prompt, .max_tokens = 3}, sink).value();
     if (company)
@@ -122,7 +123,8 @@ TEST(engine_tiny, a_step_nobody_waits_for_ends_behind_its_layer) {
     (*engine)->step();
     platform.on_breathe = nullptr;
     EXPECT(sink.reason == ai::FinishReason::kCancelled);
-    EXPECT_EQ(platform.breaths, company ? kLayers : 1u);
+    if (company) whole_step = platform.breaths;
+    EXPECT(company ? whole_step >= kLayers : platform.breaths <= whole_step / kLayers);
     while ((*engine)->step()) {
     }
     EXPECT_EQ(beside.ended, company);

@@ -3,7 +3,14 @@ NET_BASE := $(if $(BASE),--base $(BASE),--twin $(HOST_BIN) --model $(MODEL))
 .PHONY: test-net-long test-clients test-page
 test-net-long: $(HOST_BIN) $(MODEL)  ## abuse of the server: 10,000 requests, 1,000 aborts, slow clients; BASE=http://… for another
 	$(Q)python3 tests/system/http_abuse.py $(NET_BASE)
-test-clients: $(HOST_BIN) $(MODEL)  ## the official Python clients (PyPI: openai anthropic pydantic jsonschema); BASE=http://… for another
-	$(Q)python3 tests/system/openai_clients.py $(NET_BASE)
+# CLIENT_PYTHON names an interpreter that has PyPI's openai, anthropic, pydantic and jsonschema; litellm wants
+# another one (with mcp), as it needs an older openai; npm's openai is looked for in NODE_FOLDER.
+CLIENT_PYTHON ?= python3
+LITELLM_PYTHON ?= python3
+NODE_FOLDER ?= .
+GUEST_MODEL ?= $(MODEL)
+test-clients: $(HOST_BIN) $(X86)/marrow.elf $(MODEL)  ## the official clients against the twin and two guests: a table; GUEST_MODEL=tiny.gguf BASE=http://…
+	$(Q)CLIENT_PYTHON=$(CLIENT_PYTHON) LITELLM_PYTHON=$(LITELLM_PYTHON) NODE_FOLDER=$(NODE_FOLDER) \
+	  python3 tests/system/client_suites.py --model $(MODEL) --guest-model $(GUEST_MODEL) $(if $(BASE),--base $(BASE))
 test-page: $(HOST_BIN) $(MODEL)  ## the built-in page in headless Chromium (apt-get install chromium chromium-driver)
 	$(Q)python3 tests/system/page.py --model $(MODEL) --screenshot $(BUILD)/page.png

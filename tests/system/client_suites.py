@@ -56,6 +56,8 @@ def run_suite(command: list, folder: str, base: str, only: str) -> dict:
     verdicts = {m[2]: "ok" if m[1] == "ok" else "FAIL"
                 for m in re.finditer(r"^(ok|not ok) \d+ - (\S+)", done.stdout, re.M)}
     notes = [line for line in done.stdout.splitlines() if line.startswith("#")]
+    if "FAIL" in verdicts.values():
+        notes += ["#   " + line for line in done.stderr.splitlines()[-20:]]
     print("\n".join(notes), end="\n" if notes else "")
     if not verdicts:
         print(done.stdout[-2000:] + done.stderr[-2000:])

@@ -130,7 +130,7 @@ def abort_then_next(c):
 def eight_streams(c):
     jobs = []
     for i in range(8):
-        jobs += (["--next"] if i else []) + ["-sS", "-N", *JSON, "-d", c.chat(stream=True, seed=i),
+        jobs += (["--next"] if i else []) + ["-sS", "-N", "--retry", "5", "--retry-all-errors", *JSON, "-d", c.chat(stream=True, seed=i),
                                              c.base + "/v1/chat/completions"]
     out = c.curl("--parallel", "--parallel-immediate", *jobs)
     assert out.count("data: [DONE]") == 8

@@ -121,7 +121,7 @@ def abort_then_next(c):
 @test
 def eight_streams(c):
     async def one(i):
-        parts = await litellm.acompletion(**c.options(f"Count from {i}.", stream=True))
+        parts = await litellm.acompletion(**c.options(f"Count from {i}.", stream=True, max_retries=5))
         return "".join([x.choices[0].delta.content or "" async for x in parts])
 
     async def all_of_them():

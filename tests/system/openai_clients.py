@@ -6,6 +6,7 @@ Usage: openai_clients.py [--base http://127.0.0.1:8080] [--only NAME]
        openai_clients.py --twin build/host/marrow --model FILE.gguf   (starts and stops the twin)
 Needs the PyPI packages openai, anthropic, pydantic and jsonschema. Prints TAP; exit status 1 on failure.
 """
+import http.client
 import json
 import re
 import socket
@@ -34,10 +35,12 @@ class Context(Place):
         self.claude = anthropic.Anthropic(base_url=base, api_key="none", timeout=300, max_retries=0)
         self.model = self.client.models.list().data[0].id
 
-    def ask(self, text="Say hello.", **more):
+    def ask(self, text="Say hello.", retries=0, **more):
+        """`retries`: an emulator's forwarded port resets connections that come in a burst."""
         options = {"model": self.model, "max_completion_tokens": 8, "temperature": 0}
         options.update(more)
-        return self.client.chat.completions.create(messages=[{"role": "user", "content": text}], **options)
+        return self.client.with_options(max_retries=retries).chat.completions.create(
+            messages=[{"role": "user", "content": text}], **options)
 
 
 def expect_error(kind, call):
@@ -110,7 +113,7 @@ def seed_alone_and_among_others(c):
 
     def work(i):
         results[i] = c.ask("Say hello." if i == 0 else f"Count to {i}.", temperature=1,
-                           seed=11 if i == 0 else i).choices[0].message.content
+                           seed=11 if i == 0 else i, retries=5).choices[0].message.content
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for t in threads:
         t.start()
@@ -323,14 +326,18 @@ def health_during_long_prefill(c):
     word = len(json.loads(c.post("/tokenize", {"content": " sea sea"}))["tokens"]) // 2
     text = " sea" * ((c.context() - 150) // (word + 1))
     text = text[:len(" sea") * 500]
-    threads = [threading.Thread(target=lambda i=i: c.ask(f"{time.time()} {i}" + text, max_completion_tokens=1))
+    threads = [threading.Thread(target=lambda i=i: c.ask(f"{time.time()} {i}" + text, max_completion_tokens=1, retries=5))
                for i in range(8)]
     for thread in threads:
         thread.start()
+    # One connection: an emulator's forwarded port takes a second for new ones in a burst.
+    line = http.client.HTTPConnection(c.host, int(c.port), timeout=60)
+    line.connect()
     worst, probes = 0.0, 0
     while any(t.is_alive() for t in threads) and probes < 100:
         start = time.time()
-        c.get("/health")
+        line.request("GET", "/health")
+        line.getresponse().read()
         worst, probes = max(worst, time.time() - start), probes + 1
         time.sleep(0.01)
     for thread in threads:
@@ -357,7 +364,7 @@ def parallel_streams(c):
     done = []
 
     def work(i):
-        parts = c.ask(f"Count from {i}.", stream=True, max_completion_tokens=5)
+        parts = c.ask(f"Count from {i}.", stream=True, max_completion_tokens=5, retries=5)
         done.append("".join(x.choices[0].delta.content or "" for x in parts if x.choices))
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for t in threads:

@@ -84,7 +84,8 @@ const tests = {
     const all = await Promise.all(Array.from({length: 8}, async (_, i) => {
       let text = "";
       const stream = await client.chat.completions.create({
-        model, messages: [{role: "user", content: `Count from ${i}.`}], stream: true, max_completion_tokens: 4});
+        model, messages: [{role: "user", content: `Count from ${i}.`}], stream: true, max_completion_tokens: 4,
+      }, {maxRetries: 5});  // an emulator's forwarded port resets connections that come in a burst
       for await (const chunk of stream) text += chunk.choices[0]?.delta?.content || "";
       return text;
     }));

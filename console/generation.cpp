@@ -11,6 +11,8 @@
 namespace console {
 namespace {
 
+constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt sooner
+
 class Listener final : public ai::RequestSink {
  public:
   Listener(Io& io, Show show, Answer& answer, u32 prompt_tokens)
@@ -43,7 +45,13 @@ class Listener final : public ai::RequestSink {
 
 void Listener::on_prefill(u32 done, u32 total) {
   u64 now = io_.now_ns();
-  if (done > read_) token_read_ns_ = (now - read_ns_) / (done - read_);
+  u32 fresh = done - std::min(read_, done);
+  // The first report may be of what the cache had.
+  bool computed = now - read_ns_ > fresh * kLeastTokenNs;
+  if (computed && fresh > 0)
+    token_read_ns_ = (now - read_ns_) / fresh;
+  else
+    progress_.skip(done);
   read_ = done;
   total_ = total;
   read_ns_ = now;

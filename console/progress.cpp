@@ -2,6 +2,8 @@
 // The line of a long work.
 #include "console/progress.h"
 
+#include <algorithm>
+
 namespace console {
 namespace {
 
@@ -23,7 +25,7 @@ void Progress::update(u64 done, u64 total) {
   shown_done_ = done;
   base::format_to(*io_, "\r[{}: {} of {} {}, {} %", what_, done / unit_, total / unit_, noun_,
                   done * 100 / total);
-  u64 parts = done / unit_;
+  u64 parts = (done - std::min(skipped_, done)) / unit_;
   u64 left_ns = parts == 0 ? 0 : (now - start_ns_) / parts * ((total - done) / unit_);
   if (parts > 0) base::format_to(*io_, ", {} s left", (left_ns + kNsPerSecond - 1) / kNsPerSecond);
   io_->write("]\x1b[K");

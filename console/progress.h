@@ -16,6 +16,9 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(u64 done, u64 total);
+  void skip(u64 done) {
+    skipped_ = done;
+  }             // so much was there already: it tells nothing of the rate
   void hide();  // before anything else is written
 
  private:
@@ -25,6 +28,7 @@ class Progress {
   u64 unit_, start_ns_;
   u64 shown_ns_ = 0;  // of the line that is shown; 0 = none
   u64 shown_done_ = 0;
+  u64 skipped_ = 0;
 };
 
 }  // namespace console

@@ -104,6 +104,7 @@ bool EngineImpl::step() {
   stepping_ = true;
   scheduler_->plan(platform_.now_ns(), costs_);
   if (!scheduler_->rows().empty()) {
+    tell_cached();
     compute();
     for (Session* session : scheduler_->taking_part())
       if (session->alive())
@@ -114,6 +115,18 @@ bool EngineImpl::step() {
   stepping_ = false;
   scheduler_->remove_ended();
   return true;
+}
+
+// Before a prompt's first chunk: what of it needs no reading. Who then cancels is let go behind the
+// step, as its rows are planned already.
+void EngineImpl::tell_cached() {
+  computing_ = true;
+  for (Session* session : scheduler_->taking_part()) {
+    u32 cached = session->timings.cached_tokens;
+    if (session->prompt_done || cached == 0 || session->sequence.length != cached) continue;
+    session->sink.on_prefill(cached, session->prompt_tokens);
+  }
+  computing_ = false;
 }
 
 void EngineImpl::compute() {

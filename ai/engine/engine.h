@@ -58,7 +58,8 @@ struct TokenEvent {
 
 class RequestSink {
  public:
-  virtual void on_prefill(u32 done, u32 total) = 0;  // after each chunk
+  // After each chunk of the prompt; first of all with what the cache has of it, if anything.
+  virtual void on_prefill(u32 done, u32 total) = 0;
   virtual void on_token(const TokenEvent& event) = 0;
   // Exactly once, last. `error` is set for kError and kContextFull.
   virtual void on_end(FinishReason reason, const Timings& timings, const Error* error) = 0;

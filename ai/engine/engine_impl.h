@@ -81,6 +81,7 @@ class EngineImpl final : public Engine {
   }
   Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> views,
                        std::span<float> logits);
+  void tell_cached();
   void compute();  // what is planned
   Result<void> compute_alone(const Session& session, u32 sequence);
   void take_results(Session& session);

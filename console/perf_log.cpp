@@ -48,6 +48,7 @@ void PerfLog::measure_gaps() {
 
 void PerfLog::end_answer(const ai::Timings& t, ai::FinishReason reason) {
   last_ = t;
+  reason_ = reason;
   measure_gaps();
   const ai::Timings& timings = last_;
   answers_++;
@@ -117,6 +118,11 @@ void PerfLog::print_trace(base::Writer& out) const {
   if (t.generated_tokens > 0) base::format_to(out, "token,{},1\n", at);
   u32 token = 1;
   for (u64 gap : trace_) base::format_to(out, "token,{},{}\n", at += gap, ++token);
+  if (t.drafted_tokens > 0)
+    base::format_to(out, "guessed,{},{}\naccepted,{},{}\n", at, t.drafted_tokens, at,
+                    t.accepted_tokens);
+  bool cut = reason_ == ai::FinishReason::kCancelled;
+  base::format_to(out, "{},{},{}\n", cut ? "stopped" : "end", at, t.generated_tokens);
   if (!whole_) out.write("incomplete: no memory for all events\n");
 }
 

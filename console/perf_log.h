@@ -30,6 +30,7 @@ class PerfLog {
   ai::Timings last_;
   Vector<u64> trace_;  // gaps of the last answer, in order
   bool whole_ = true;  // trace_ has all of them
+  ai::FinishReason reason_ = ai::FinishReason::kStop;
   u32 answers_ = 0, cancelled_ = 0;
   u64 prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0;
   u64 prefill_ns_ = 0, decode_ns_ = 0, decoded_gaps_ = 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The console as a person has it: the twin on a pseudo-terminal, and once the kernel in QEMU."""
+import contextlib
 import fcntl
 import json
 import os
@@ -93,7 +94,7 @@ class Twin:
 
 def talking(*options: str) -> Twin:
     need(MODEL, "make model")
-    return Twin(f"model={MODEL}", "threads=2", *options)
+    return Twin(f"model={MODEL}", "threads=2", "temp=0", *options)
 
 
 def ask(twin, question: str, seconds: float = 60) -> str:
@@ -111,41 +112,130 @@ def figures(text: str) -> dict[str, float]:
     rows = {
         "prompt": r"prompt +(\d+) tokens", "cached": r"tokens, (\d+) of them from the cache",
         "prefill_ms": r"prefill +([\d.]+) ms", "prefill_rate": r"prefill +[\d.]+ ms, ([\d.]+) tok/s",
-        "first_ms": r"first token +([\d.]+) ms", "tokens": r"decode +(\d+) tokens in",
+        "first_ms": r"first token +([\d.]+) ms",
+        "queued_ms": r"question, ([\d.]+) ms of them queued", "tokens": r"decode +(\d+) tokens in",
         "decode_ms": r"decode +\d+ tokens in ([\d.]+) ms", "decode_rate": r"decode [^\n]*, ([\d.]+) tok/s",
         "p50": r"p50 ([\d.]+)", "p95": r"p95 ([\d.]+)", "p99": r"p99 ([\d.]+)", "max": r"max ([\d.]+) ms",
     }
-    return {name: float(re.search(pattern, text)[1]) for name, pattern in rows.items()}
+    found = {name: float(re.search(pattern, text)[1]) for name, pattern in rows.items()}
+    guesses = re.search(r"speculation +(\d+) of (\d+) guessed", text)
+    return found | ({"accepted": float(guesses[1]), "guessed": float(guesses[2])} if guesses else {})
 
 
-def check_figures(f: dict[str, float]) -> None:
-    """The rates follow from counts and times, and the times from each other."""
-    rate = (f["prompt"] - f["cached"]) * 1000 / f["prefill_ms"]
-    check(abs(rate - f["prefill_rate"]) < 0.02 + rate / 1000, f"prefill rate: {rate} against {f}")
-    rate = (f["tokens"] - 1) * 1000 / f["decode_ms"]
-    check(abs(rate - f["decode_rate"]) < 0.02 + rate / 1000, f"decode rate: {rate} against {f}")
-    check(f["p50"] <= f["p95"] <= f["p99"] <= f["max"] <= f["decode_ms"] + 0.02, f"gaps: {f}")
-    check(f["first_ms"] + 0.02 >= f["prefill_ms"], f"first token before the prompt was read: {f}")
+def decimal(value: int, unit: int, digits: int) -> float:
+    """value / unit with some decimals, rounded half up, as the machine prints it."""
+    scaled = (value * 10 ** digits + unit // 2) // unit if unit else 0
+    return scaled / 10 ** digits
 
 
-def converse(twin) -> None:
+class Recount:
+    """Every number of the perf page computed again, from the trace of each answer."""
+
+    def __init__(self):
+        self.answers = self.stopped = self.prompt = self.cached = self.tokens = 0
+        self.read_ns = self.decode_ns = self.gap_count = 0
+        self.buckets: dict[int, int] = {}
+
+    def add(self, trace: str) -> dict[str, float]:
+        """One answer: what the upper half of the page must say."""
+        rows = [(name, int(ns), int(count)) for name, ns, count in re.findall(r"^(\w+),(\d+),(\d+)$", trace, re.M)]
+        at = {name: (ns, count) for name, ns, count in rows if name != "token"}
+        self.stopped += "stopped" in at
+        tokens = [ns for name, ns, _ in rows if name == "token"]
+        check([count for name, _, count in rows if name == "token"] == list(range(1, len(tokens) + 1)), trace[:400])
+        gaps = [b - a for a, b in zip(tokens, tokens[1:])]
+        ranked, prompt, cached = sorted(gaps), at["submit"][1], at["begin"][1]
+        read, decode = at["read"][0] - at["begin"][0], tokens[-1] - tokens[0]
+        check(at["begin"][0] <= at["read"][0] <= tokens[0], f"order of events: {at}")
+        self.answers, self.prompt, self.cached = self.answers + 1, self.prompt + prompt, self.cached + cached
+        self.tokens, self.gap_count = self.tokens + len(tokens), self.gap_count + len(gaps)
+        self.read_ns, self.decode_ns = self.read_ns + read, self.decode_ns + decode
+        for gap in gaps:
+            bucket = max(gap // 1000, 1).bit_length() - 1
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        rank = {p: ranked[(len(ranked) * p + 99) // 100 - 1] for p in (50, 95, 99)}
+        guesses = {name: at[name][1] for name in ("guessed", "accepted") if name in at}
+        return guesses | {
+                "prompt": prompt, "cached": cached, "tokens": len(tokens),
+                "prefill_ms": decimal(read, 10**6, 2), "prefill_rate": decimal((prompt - cached) * 10**9, read, 2),
+                "first_ms": decimal(tokens[0], 10**6, 2), "queued_ms": decimal(at["begin"][0], 10**6, 2),
+                "decode_ms": decimal(decode, 10**6, 2), "decode_rate": decimal(len(gaps) * 10**9, decode, 2),
+                "p50": decimal(rank[50], 10**6, 2), "p95": decimal(rank[95], 10**6, 2),
+                "p99": decimal(rank[99], 10**6, 2), "max": decimal(ranked[-1], 10**6, 2)}
+
+    def compare(self, trace: str, page: str) -> dict[str, float]:
+        wanted, printed = self.add(trace), figures(page)
+        check(printed == wanted, f"perf says\n{printed}, its trace\n{wanted}")
+        numbers = [int(n) for n in re.search(r"answers +(\d+), (\d+) of them stopped", page).groups()]
+        total = re.search(r"since boot\n.*\n  prompt +(\d+) tokens, (\d+) of them from the cache, ([\d.]+) tok/s\n"
+                          r"  decode +(\d+) tokens, ([\d.]+) tok/s", page)
+        sums = [self.answers, self.stopped, self.prompt, self.cached, decimal((self.prompt - self.cached) * 10**9, self.read_ns, 2),
+                self.tokens, decimal(self.gap_count * 10**9, self.decode_ns, 2)]
+        check(numbers + [float(n) for n in total.groups()] == sums, f"sums are {sums}, the page:\n{page}")
+        shown = {round(float(ms) * 1000).bit_length() - 1: (int(count), len(bar))
+                 for ms, count, bar in re.findall(r"^  from +([\d.]+) ms +(\d+) (#*)$", page, re.M)}
+        most = max(self.buckets.values())
+        bars = {k: (n, -(-n * 40 // most)) for k, n in self.buckets.items()}  # the longest has 40 columns
+        check({k: v for k, v in shown.items() if v[0]} == bars, f"histogram {shown}, gaps {bars}")
+        return printed
+
+
+def stats(twin, recount: Recount) -> dict[str, float]:
+    """The last answer's numbers, each of them recounted from its trace."""
+    begin = len(twin.output)
+    twin.send("/stats trace\r")
+    middle = twin.expect(r"^(end|stopped),\d+,\d+\nyou> $", 20, begin).end()
+    twin.send("/stats\r")
+    twin.expect(r"^since boot(.*\n)+you> $", 20, middle)
+    return recount.compare(twin.output[begin:middle], twin.output[middle:])
+
+
+def converse(twin) -> Recount:
     """Three turns against llama.cpp's, as far as its two likeliest tokens stand apart."""
     known = 0  # tokens of the last turn: prompt and answer
+    recount = Recount()
     for number, turn in enumerate(GOLDEN["turns"], 1):
         answer = ask(twin, turn["question"], 300)  # emulated and beside other work: slow
         sure = all(gap >= FLOOR for gap in turn["gaps"])
         check(sure, f"turn {number} of the golden has a step that decides nothing")
         check(answer == turn["answer"].rstrip("\n"), f"turn {number}: {answer!r}, llama.cpp {turn['answer']!r}")
-        begin = len(twin.output)
-        twin.send("/stats\r")
-        twin.expect(r"^since boot(.*\n)+you> $", 20, begin)
-        f = figures(twin.output[begin:])
+        f = stats(twin, recount)
         check(f["prompt"] == len(turn["prompt"]), f"turn {number}: {f}, llama.cpp {len(turn['prompt'])} prompt tokens")
-        check_figures(f)
         # All that was computed before is used again, but for what a page or the last token costs.
         check(f["cached"] >= known - 34, f"turn {number}: only {f['cached']} of {known} known tokens were cached")
         known = len(turn["prompt"]) + len(turn["ids"]) - 1
     check(known > 0, "the golden is empty")
+    return recount
+
+
+def stop_and_go_on(twin, recount: Recount) -> None:
+    """Ctrl-C in the middle of an answer ends it within a token; the next question knows what was said."""
+    twin.send("/reset\r")
+    begin = twin.expect(r"a new conversation\nyou> $", 20).end()
+    twin.send("Write a very long story about a ship.\r")
+    twin.expect(r"ship\.\n(\[reading the prompt[^]]*\])*\s*[^[\s]\S*( \S+){3}", 120, begin)
+    seen = len(twin.output)
+    twin.send("\x03")
+    stopped = twin.expect(r"^\[stopped; (\d+) tokens", 30, begin)
+    late = twin.output[seen:stopped.start()]
+    check(len(late.split()) <= 3, f"after Ctrl-C still {late!r}")  # a word cut, the token in the making, one more
+    twin.expect(YOU, 10, stopped.end())
+    f = stats(twin, recount)
+    check(f["tokens"] == int(stopped[1]) and recount.stopped == 1, f"{stopped[0]}: {f}")
+    known = f["prompt"] + f["tokens"] - 1
+    check(ask(twin, "Go on.", 120), "the next question has no answer")
+    f = stats(twin, recount)
+    check(f["cached"] >= known - 34, f"only {f['cached']} of {known} known tokens were cached")
+
+
+def engine_part(twin) -> None:
+    """The lower part of `perf` says what `model info` says."""
+    page, info = twin.line("perf"), twin.line("model info")
+    table = re.search(r"kernels +(\S+), (\d+) threads", page).groups()
+    check(table == re.search(r"kernels +(\S+), (\d+) threads", info).groups(), f"{page}\n{info}")
+    used, pages, kept = re.search(r"kv cache +(\d+) of (\d+) pages in use, (\d+) kept", page).groups()
+    check((used, kept, pages) == re.search(r"kv pages +(\d+) in use, (\d+) kept for prompts, (\d+) in all",
+                                           info).groups(), f"{page}\n{info}")
 
 
 @case
@@ -154,7 +244,11 @@ def three_turns_as_llama_cpp():
     with talking("talk") as twin:
         twin.expect(YOU, 60)
         check("16" in twin.line(f"/max {GOLDEN['max_tokens']}", YOU), twin.output[-200:])
-        converse(twin)
+        recount = converse(twin)
+        twin.line("/max 300", YOU)
+        stop_and_go_on(twin, recount)
+        twin.line("/exit")
+        engine_part(twin)
 
 
 @case
@@ -285,15 +379,40 @@ def ctrl_c_while_a_prompt_is_read():
         check(ask(twin, "Hi"), "the next question has no answer")
 
 
+class SerialGuest(Guest):
+    """The guest's serial line with the Twin's way of typing a line."""
+
+    def line(self, text: bytes | str, seconds: float = 60) -> str:
+        begin = len(self.output)
+        data = (text.encode() if isinstance(text, str) else text) + b"\r"
+        descriptor = self.process.stdin.fileno()
+        os.set_blocking(descriptor, False)
+        end = time.monotonic() + seconds
+        while data:  # as fast as the line takes it
+            check(time.monotonic() < end, "the guest stopped reading")
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(descriptor, data[:4096]):]
+            self.pump(0.01)
+        os.set_blocking(descriptor, True)
+        match = self.expect(PROMPT.rstrip() + r" ?$", seconds, begin)
+        return self.output[begin:match.start()]
+
+
 @case
 def three_turns_in_qemu():
     """the same conversation in the kernel, over the serial line"""
     need(MODEL, "make model")
-    with Guest(append="talk", cpus=2, memory="1G", cpu=CPU_FAST, model=MODEL) as guest:
+    with SerialGuest(append="talk temp=0", cpus=2, memory="1G", cpu=CPU_FAST, model=MODEL) as guest:
         guest.expect(YOU, 90)
         guest.send(f"/max {GOLDEN['max_tokens']}\r")
         guest.expect(r"tokens an answer\n", 20)
-        converse(guest)
+        recount = converse(guest)
+        guest.send("/max 40\r")
+        guest.expect(r"at most 40 tokens an answer\n", 20)
+        stop_and_go_on(guest, recount)
+        guest.send("/exit\r")
+        guest.expect(PROMPT + "$", 20, len(guest.output) - 20)
+        engine_part(guest)
 
 
 if __name__ == "__main__":

@@ -155,13 +155,23 @@ void print_header(bool csv, base::Writer& out) {
           : " prompt  tokens  batch  prefill tok/s  decode tok/s   p50 ms    p99 ms    max ms\n");
 }
 
+void print_csv_row(const Measurement& m, base::Writer& out) {
+  base::format_to(out, "{},{},{},{},{},{},{},{}\n", m.prompt, m.generate, m.batch,
+                  tokens_per_second(u64{m.prompt} * m.batch, m.prefill_ns),
+                  tokens_per_second(m.decoded, m.generate > 1 ? m.decode_ns : 0),
+                  milliseconds(m.gap_p50_ns), milliseconds(m.gap_p99_ns),
+                  milliseconds(m.gap_max_ns));
+}
+
 void print_row(const Measurement& m, bool csv, base::Writer& out) {
-  base::format_to(
-      out,
-      csv ? "{},{},{},{},{},{},{},{}\n" : "{:>7} {:>7} {:>6} {:>14} {:>13} {:>8} {:>9} {:>9}\n",
-      m.prompt, m.generate, m.batch, tokens_per_second(u64{m.prompt} * m.batch, m.prefill_ns),
-      tokens_per_second(m.decoded, m.generate > 1 ? m.decode_ns : 0), milliseconds(m.gap_p50_ns),
-      milliseconds(m.gap_p99_ns), milliseconds(m.gap_max_ns));
+  if (csv) return print_csv_row(m, out);
+  base::format_to(out, "{:>7} {:>7} {:>6} {:>14}", m.prompt, m.generate, m.batch,
+                  tokens_per_second(u64{m.prompt} * m.batch, m.prefill_ns));
+  if (m.generate < 2)  // one token has no gap before it
+    return base::format_to(out, " {:>13} {:>8} {:>9} {:>9}\n", "-", "-", "-", "-");
+  base::format_to(out, " {:>13} {:>8} {:>9} {:>9}\n", tokens_per_second(m.decoded, m.decode_ns),
+                  milliseconds(m.gap_p50_ns), milliseconds(m.gap_p99_ns),
+                  milliseconds(m.gap_max_ns));
 }
 
 Result<void> run_matrix(std::span<const Case> cases, bool csv, base::Writer& out, String& kept) {
@@ -246,7 +256,7 @@ void print_changes(std::string_view now, std::string_view before, base::Writer& 
 
 // "512:64:1,16:64:8": prompt, tokens, requests at once.
 Result<Vector<Case>> parse_cases(std::string_view text) {
-  constexpr std::string_view kForm = "prompt:tokens:requests[,...]";
+  constexpr std::string_view kForm = "--cases wants prompt:tokens:requests[,...], such as 512:64:1";
   Vector<Case> cases;
   while (!text.empty()) {
     u32 numbers[3];

@@ -36,7 +36,7 @@ Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
   TRY(encode_chat(service.engine(), single.messages(), prompt));
   ai::Request request;
   request.prompt = prompt.view();
-  request.sampling = default_sampling();
+  request.sampling = default_sampling(Use::kScript);
   request.stop = chat_stops(service.engine());
   Answer answer = TRY(generate(request, io(), Show::kText));
   out.write("\n");

@@ -69,7 +69,7 @@ Result<void> ask_many(std::string_view question, std::span<Choice> choices, Io& 
   TRY(encode_chat(engine, single.messages(), prompt));
   ai::Request request;
   request.prompt = prompt.view();
-  request.sampling = default_sampling();
+  request.sampling = default_sampling(Use::kScript);
   if (request.sampling.temperature_milli == 0)
     request.sampling.temperature_milli = kChoiceTemperature;
   request.stop = chat_stops(engine);
@@ -101,20 +101,36 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// What an answer comes down to: its last number, or its last line's letters and digits.
-std::string_view essence(std::string_view text, String& room) {
-  room.clear();
+std::string_view last_number(std::string_view text) {
   usize end = text.size();
   while (end > 0 && !is_digit(text[end - 1])) end--;
-  if (end > 0) {
-    usize start = end;
-    while (start > 0 && (is_digit(text[start - 1]) || text[start - 1] == '.')) start--;
-    return text.substr(start, end - start);
-  }
+  usize start = end;
+  while (start > 0 && (is_digit(text[start - 1]) || text[start - 1] == '.')) start--;
+  return text.substr(start, end - start);
+}
+
+std::string_view last_line(std::string_view text) {
   while (text.ends_with('\n') || text.ends_with(' ')) text.remove_suffix(1);
   usize line = text.rfind('\n');
   if (line != std::string_view::npos) text.remove_prefix(line + 1);
-  for (char c : text) {
+  return text;
+}
+
+// What people are shown of it: short enough for a line, and whole characters.
+std::string_view verdict_of(std::string_view text) {
+  constexpr usize kMost = 48;
+  if (std::string_view number = last_number(text); !number.empty()) return number;
+  text = last_line(text);
+  usize end = std::min(text.size(), kMost);
+  while (end > 0 && end < text.size() && (static_cast<u8>(text[end]) & 0xc0) == 0x80) end--;
+  return text.substr(0, end);
+}
+
+// What an answer comes down to: its last number, or its last line's letters and digits.
+std::string_view essence(std::string_view text, String& room) {
+  room.clear();
+  if (std::string_view number = last_number(text); !number.empty()) return number;
+  for (char c : last_line(text)) {
     bool kept = is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || static_cast<u8>(c) >= 0x80;
     if (kept && !room.push_back(lower(c)).has_value()) break;
   }
@@ -170,8 +186,9 @@ Result<void> run_vote(const Arguments& arguments, base::Writer& out) {
     std::string_view mine = essence(choices[i].text.view(), room);
     usize votes = 0;
     for (const Choice& c : choices) votes += essence(c.text.view(), other) == mine ? 1 : 0;
-    base::format_to(out, "{:>3}  {} of {} say '{}', mean logprob {}\n", i + 1, votes,
-                    choices.size(), mine.substr(0, 60), base::Decimal{choices[i].mean_micro(), 6});
+    base::format_to(out, "{:>3}  {} of {} say '", i + 1, votes, choices.size());
+    write_clean(out, verdict_of(choices[i].text.view()));
+    base::format_to(out, "', mean logprob {}\n", base::Decimal{choices[i].mean_micro(), 6});
     bool wins = votes > best_votes ||
                 (votes == best_votes && choices[i].mean_micro() > choices[best].mean_micro());
     if (wins) best = i, best_votes = votes;
@@ -210,7 +227,7 @@ Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
     TRY(encode_chat(service.engine(), talk.messages(), prompt));
     ai::Request request;
     request.prompt = prompt.view();
-    request.sampling = default_sampling();
+    request.sampling = default_sampling(Use::kScript);
     request.stop = chat_stops(service.engine());
     base::format_to(out, "--- {} {} ---\n", round == 0 ? "answer" : "round", round);
     Answer answer = TRY(generate(request, io(), Show::kText));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands about the console itself: help, version, clear, history, echo, test, reboot,
+// The commands about the console itself: version, clear, history, echo, test, reboot,
 // poweroff.
 #include <version.h>
 
@@ -7,64 +7,11 @@
 
 #include "console/shell.h"
 #include "kernel/arch_contract.h"
-#include "kernel/base/nearest.h"
 #include "kernel/base/test.h"
 #include "kernel/base/text_width.h"
-#include "kernel/options.h"
 
 namespace console {
 namespace {
-
-void list_commands(base::Writer& out) {
-  for (const Command* row = next_command(nullptr); row != nullptr; row = next_command(row))
-    base::format_to(out, "  {:<12} {}\n", row->name, row->summary);
-  out.write(
-      "\nhelp COMMAND tells more; help boot lists the boot options.\n"
-      "Tab completes, Ctrl-R searches what was typed before, Ctrl-C stops a command.\n");
-}
-
-void list_commands_markdown(base::Writer& out) {
-  for (const Command* row = next_command(nullptr); row != nullptr; row = next_command(row)) {
-    base::format_to(out, "### `{}`\n\n{}\n\n", row->usage, row->summary);
-    if (row->details[0] != 0) base::format_to(out, "```\n{}\n```\n\n", row->details);
-  }
-}
-
-Result<void> help_command(std::string_view name, base::Writer& out) {
-  const Command* row = find_command(name);
-  if (row == nullptr) {
-    base::Nearest nearest(name);
-    for (const Command* other : console_commands_rows()) nearest.consider(other->name);
-    if (!nearest.best().empty()) base::format_to(out, "did you mean '{}'?\n", nearest.best());
-    return fail(Errc::kNotFound, "there is no such command");
-  }
-  base::format_to(out, "{}\n  {}\n", row->usage, row->summary);
-  if (row->details[0] != 0) base::format_to(out, "\n{}\n", row->details);
-  return {};
-}
-
-Result<void> run_help(const Arguments& arguments, base::Writer& out) {
-  bool markdown = arguments.words.back() == "--markdown";
-  std::span<const std::string_view> topics =
-      arguments.words.subspan(1, arguments.words.size() - 1 - (markdown ? 1 : 0));
-  if (topics.empty()) {
-    markdown ? list_commands_markdown(out) : list_commands(out);
-    return {};
-  }
-  if (topics[0] == "boot") {
-    if (!markdown)
-      out.write(
-          "Options of the boot command line (key=value, \"quoted values\") and of /marrow.cfg:\n");
-    markdown ? options::list_markdown(out) : options::list(out);
-    return {};
-  }
-  return help_command(topics[0], out);
-}
-
-void complete_help(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  add(context, "boot");
-  for (const Command* row : console_commands_rows()) add(context, row->name);
-}
 
 Result<void> run_version(const Arguments&, base::Writer& out) {
   base::format_to(out, "Marrow {} ({})\n", kMarrowVersion, kMarrowCommit);
@@ -138,13 +85,6 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
   return fail(Errc::kUnsupported, "this machine has no way to power off that works");
 }
 
-constexpr Command kHelp{"help",
-                        "help [COMMAND|boot] [--markdown]",
-                        "what there is to type",
-                        run_help,
-                        "--markdown prints the same table as a wiki page.",
-                        true,
-                        complete_help};
 constexpr Command kVersion{"version",   "version", "version and commit of this kernel",
                            run_version, "",        true};
 constexpr Command kClear{"clear", "clear", "clears the screen", run_clear, "", true};
@@ -167,7 +107,6 @@ constexpr Command kPoweroff{
     "Under QEMU and in the hosted twin CODE becomes the exit status. Without it the status says\n"
     "whether a command before it on the same line failed.",
     true};
-CONSOLE_COMMAND(kHelp);
 CONSOLE_COMMAND(kVersion);
 CONSOLE_COMMAND(kClear);
 CONSOLE_COMMAND(kHistory);

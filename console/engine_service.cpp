@@ -19,8 +19,6 @@
 namespace console {
 namespace {
 
-constexpr Option kModel{"model", OptionKind::kText, "", "NAME|PATH",
-                        "the model to load; the first one found by default"};
 constexpr Option kContext{"context",
                           OptionKind::kNumber,
                           "0",
@@ -38,7 +36,6 @@ constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
                          "compares a model's SHA-256 with the manifest's before it is loaded"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
                             "guesses tokens from the text: the same bytes, sooner"};
-KERNEL_OPTION(kModel);
 KERNEL_OPTION(kContext);
 KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);
@@ -378,8 +375,7 @@ Result<void> EngineService::unload() {
 
 Result<void> EngineService::load_default() {
   if (active_ != nullptr) return {};
-  if (options::given(kModel)) {
-    std::string_view wanted = options::text(kModel);
+  if (std::string_view wanted = default_model(); !wanted.empty()) {
     Result<ModelFile> file = find_model(wanted);
     if (!file.has_value()) log::error("model", "option model={}: {}", wanted, file.error().what);
     return load(TRY(std::move(file)), &io());

@@ -9,11 +9,15 @@
 #include "kernel/base/nearest.h"
 #include "kernel/fs/disks.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/time/clock.h"
 
 namespace console {
 namespace {
 
+constexpr Option kModel{"model", OptionKind::kText, "", "NAME|PATH",
+                        "the model to load; the first one found by default"};
+KERNEL_OPTION(kModel);
 constexpr std::string_view kExtension = ".gguf";
 constexpr std::string_view kBootMount = "/boot", kHostMount = "/host";
 constexpr u32 kMostParts = 99999;
@@ -165,6 +169,7 @@ bool contains_ignoring_case(std::string_view text, std::string_view part) {
 
 // A path as given, or seen from the process that the twin is.
 Result<ModelFile> by_path(std::string_view path) {
+  if (path.empty()) return fail(Errc::kNotFound, "no such model file");
   if (path.starts_with('/')) {
     Result<ModelFile> found = describe(path);
     if (found.has_value()) return found;
@@ -237,6 +242,10 @@ Result<ModelFile> ModelFile::clone() const {
   return copy;
 }
 
+std::string_view default_model() {
+  return options::text(kModel);
+}
+
 Result<Vector<ModelFile>> find_models() {
   constexpr u64 kMostWaitNs = 10'000'000'000;
   fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
@@ -248,6 +257,12 @@ Result<Vector<ModelFile>> find_models() {
     finder.search(mount.point, "/models");
     TRY(search_bundles(finder, mount.point));
     finder.search(mount.point, "");
+  }
+  // A path behind model= may be anywhere else.
+  if (Result<ModelFile> own = by_path(default_model()); own.has_value()) {
+    bool known = std::ranges::any_of(
+        models.view(), [&](const ModelFile& m) { return m.path.view() == own->path.view(); });
+    if (!known) TRY(models.push_back(std::move(*own)));
   }
   return models;
 }

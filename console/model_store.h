@@ -16,7 +16,10 @@ struct ModelFile {
   Result<ModelFile> clone() const;
 };
 
-// Every model that can be found; a file named model.gguf comes first in its directory.
+std::string_view default_model();  // the option model=: a name or a path, "" when it is not given
+
+// Every model that can be found, and that of model=; a file named model.gguf comes first in its
+// directory.
 Result<Vector<ModelFile>> find_models();
 
 // By name (any unambiguous part of it will do) or by path. In the hosted twin a path that no mount

@@ -34,6 +34,16 @@ void say_unknown(std::string_view name, base::Writer& out) {
   }
 }
 
+// What went wrong; a command that was given the wrong words is shown how it is written.
+void report(std::string_view name, const Error& error, base::Writer& out) {
+  std::string_view what = error.what;
+  const Command* command = name.empty() ? nullptr : find_command(name);
+  bool is_usage = command != nullptr && what.starts_with(command->name);
+  if (!what.empty() && !is_usage) base::format_to(out, "{}: {}\n", name, error);
+  if (command != nullptr && (is_usage || error.code == Errc::kInvalidArgument))
+    base::format_to(out, "usage: {}\n", command->usage);
+}
+
 // Remembers what was running, so that a sequence inside a sequence gives it back.
 class Running {
  public:
@@ -143,7 +153,7 @@ Verdict Shell::run(std::string_view sequence) {
     if (done.has_value()) done = run_command({words.view(), reader.raw_from(name_end)});
     if (done.has_value()) continue;
     verdict.failed++;
-    if (done.error().what[0] != 0) base::format_to(io_, "{}: {}\n", name, done.error());
+    report(name, done.error(), io_);
   }
   return verdict;
 }

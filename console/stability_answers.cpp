@@ -37,6 +37,8 @@ void Checker::on_end(ai::FinishReason why, const ai::Timings& t, const Error*) {
 
 void DriftWatch::add(Oracle& oracle, u64 decode_ns) {
   constexpr u32 kFirst = 3;  // answers that make the usual time
+  all_ns_ += decode_ns;
+  all_count_++;
   if (oracle.measured < kFirst) {
     oracle.usual_ns = (oracle.usual_ns * oracle.measured + decode_ns) / (oracle.measured + 1);
     oracle.measured++;

@@ -85,6 +85,45 @@ Result<String> load_text(std::string_view kind, std::string_view name) {
 
 namespace {
 
+// The names in a folder that are KIND-NAME.json.
+class KeptNames final : public fs::DirectoryVisitor {
+ public:
+  KeptNames(std::string_view kind, void (*add)(void*, std::string_view), void* context)
+      : kind_(kind), add_(add), context_(context) {}
+  void on_entry(std::string_view name, const fs::FileInfo&) override {
+    constexpr std::string_view kEnd = ".json";
+    if (!name.starts_with(kind_) || !name.ends_with(kEnd)) return;
+    if (name.size() <= kind_.size() + 1 + kEnd.size() || name[kind_.size()] != '-') return;
+    name.remove_prefix(kind_.size() + 1);
+    name.remove_suffix(kEnd.size());
+    add_(context_, name);
+  }
+
+ private:
+  std::string_view kind_;
+  void (*add_)(void*, std::string_view);
+  void* context_;
+};
+
+}  // namespace
+
+void list_texts(std::string_view kind, void (*add)(void*, std::string_view), void* context) {
+  char buffer[256];
+  KeptNames names(kind, add, context);
+  for (const fs::Mount& mount : fs::mounts()) {
+    // A disk without the folder has none.
+    if (may_hold(mount))
+      static_cast<void>(fs::list(base::format_into(buffer, "{}/marrow", mount.point), names));
+  }
+  for (const Kept& kept : memory()) {
+    std::string_view key = kept.key.view();
+    if (key.starts_with(kind) && key.size() > kind.size() && key[kind.size()] == '/')
+      add(context, key.substr(kind.size() + 1));
+  }
+}
+
+namespace {
+
 // Tries each place where the file may be; the first that `open` can have.
 template <class Open>
 Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view name, Open open) {

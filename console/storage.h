@@ -11,6 +11,11 @@ namespace console {
 Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text);
 Result<String> load_text(std::string_view kind, std::string_view name);
 
+// Calls add() for the name of every text in the drawer `kind`.
+void list_texts(std::string_view kind, void (*add)(void*, std::string_view), void* context);
+
+constexpr std::string_view kConversations = "conversations";  // the drawer of /save and /load
+
 // The same for what is large: a file KIND-NAME.bin on a disk, or NAME.bin for a path; never in
 // memory. kNotFound when no disk can be written, or none has it.
 Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name);

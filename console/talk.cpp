@@ -4,6 +4,7 @@
 
 #include "console/perf_log.h"
 #include "console/shell.h"
+#include "console/storage.h"
 
 namespace console {
 namespace {
@@ -24,7 +25,7 @@ Talk::Talk(Io& io, Conversation& conversation)
     : io_(io),
       conversation_(conversation),
       editor_(io, history_),
-      sampling_(default_sampling()),
+      sampling_(default_sampling(Use::kTalk)),
       max_tokens_(default_max_tokens()) {
   editor_.set_completer(this);
 }
@@ -35,6 +36,7 @@ Result<void> Talk::run() {
   io_.write(kMarkPastes);
   base::format_to(io_, "Talking with {}. /help tells what there is, /exit leaves.\n",
                   service.engine().info().name);
+  show_sampling();
   if (conversation_.turns() > 0)
     base::format_to(io_, "The conversation goes on after {} questions; /reset starts over.\n",
                     conversation_.turns());
@@ -125,6 +127,8 @@ void Talk::answer() {
   ai::Request request;
   request.prompt = prompt.view();
   request.sampling = sampling_;
+  // "Always the likeliest" is to mean that.
+  if (sampling_.temperature_milli == 0) request.sampling.repeat_penalty_milli = 1000;
   request.max_tokens = max_tokens_;
   request.stop = chat_stops(service.engine());
   Result<Answer> answer = generate(request, io_, Show::kText);
@@ -188,21 +192,18 @@ void Talk::show_context() {
 
 void Talk::complete(std::string_view before, Candidates& out) {
   if (!before.starts_with('/')) return;
-  if (before.starts_with("/model ")) {
-    out.word_start = 7;
-    struct Filter {
-      std::string_view part;
-      Candidates* out;
-    } filter{before.substr(7), &out};
-    complete_model(
-        filter.part,
-        [](void* context, std::string_view name) {
-          Filter& f = *static_cast<Filter*>(context);
-          if (name.starts_with(f.part)) f.out->add(name);
-        },
-        &filter);
-    return;
-  }
+  struct Filter {
+    std::string_view part;
+    Candidates* out;
+  } filter{before.substr(std::min(before.find(' ') + 1, before.size())), &out};
+  auto add = [](void* context, std::string_view name) {
+    Filter& f = *static_cast<Filter*>(context);
+    if (name.starts_with(f.part)) f.out->add(name);
+  };
+  if (before.contains(' ')) out.word_start = before.size() - filter.part.size();
+  if (before.starts_with("/model ")) return complete_model(filter.part, add, &filter);
+  if (before.starts_with("/load ") || before.starts_with("/save "))
+    return list_texts(kConversations, add, &filter);
   for (const Row* row = kRows; row->name != nullptr; row++)
     if (std::string_view(row->name).starts_with(before)) out.add(row->name);
 }

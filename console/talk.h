@@ -37,12 +37,14 @@ class Talk final : public Completer {
   void say(const Error& error);
   bool make_room(Vector<ai::TokenId>& prompt);
   void report(const Answer& answer, u32 prompt_tokens);
-  Next set_decimal(std::string_view rest, i32& milli, i32 most, const char* what);
+  Next set_decimal(std::string_view rest, i32& milli, i32 least, i32 most, const char* what);
   void save(std::string_view name);
   void load(std::string_view name);
   Result<void> save_cache(std::string_view name);
   void load_cache(std::string_view name);
+  void set_system(std::string_view text);  // "": shows it
   void show_help();
+  void show_sampling();
   void show_context();
 
   Io& io_;
@@ -59,8 +61,9 @@ class Talk final : public Completer {
 // The machine's one conversation: `talk` goes on with it, `template` shows it.
 Conversation& conversation();
 
-// Temperature and the like from the boot options, for talk and chat.
-ai::SamplerParams default_sampling();
+// Temperature and the like from the boot options. Scripts get the likeliest tokens.
+enum class Use : u8 { kTalk, kScript };
+ai::SamplerParams default_sampling(Use use);
 u32 default_max_tokens();  // of an answer in talk
 
 // "0.7" as thousandths; at most three digits behind the point.

@@ -9,9 +9,12 @@
 namespace console {
 namespace {
 
-constexpr Option kTemperature{"temp", OptionKind::kText, "0", "0..2",
-                              "temperature of talk and chat; 0 always takes the likeliest token"};
+constexpr Option kTemperature{"temp", OptionKind::kText, "", "0..5",
+                              "temperature; without it talk has 0.3 and chat 0: the likeliest"};
 constexpr Option kTopP{"top_p", OptionKind::kText, "0.95", "0..1", "top-p of talk and chat"};
+constexpr Option kRepeat{"repeat", OptionKind::kText, "", "1..2",
+                         "makes late tokens less likely; without it talk has 1.1, chat 1: off"};
+KERNEL_OPTION(kRepeat);
 constexpr Option kSeed{"seed", OptionKind::kNumber, "0", "0..", "seed of talk and chat"};
 constexpr Option kMostTokens{"talk.max", OptionKind::kNumber, "512", "0..1000000",
                              "tokens an answer of talk may have; 0 = until the context is full"};
@@ -20,7 +23,9 @@ KERNEL_OPTION(kTemperature);
 KERNEL_OPTION(kTopP);
 KERNEL_OPTION(kSeed);
 
-constexpr i32 kMostTemperature = 5000, kMostTopP = 1000;  // thousandths
+// Thousandths. Small models repeat themselves without a little chance and a little penalty.
+constexpr i32 kTalkTemperature = 300, kTalkRepeat = 1100;
+constexpr i32 kMostTemperature = 5000, kMostTopP = 1000, kMostRepeat = 2000;
 
 }  // namespace
 
@@ -39,10 +44,16 @@ Result<i32> parse_milli(std::string_view text, i32 most) {
   return static_cast<i32>(value);
 }
 
-ai::SamplerParams default_sampling() {
+ai::SamplerParams default_sampling(Use use) {
+  bool talk = use == Use::kTalk;
+  auto milli = [](const Option& option, i32 most, i32 otherwise) {
+    return parse_milli(options::text(option), most).value_or(otherwise);
+  };
   ai::SamplerParams params;
-  params.temperature_milli = parse_milli(options::text(kTemperature), kMostTemperature).value_or(0);
-  params.top_p_milli = parse_milli(options::text(kTopP), kMostTopP).value_or(params.top_p_milli);
+  params.temperature_milli = milli(kTemperature, kMostTemperature, talk ? kTalkTemperature : 0);
+  params.top_p_milli = milli(kTopP, kMostTopP, params.top_p_milli);
+  params.repeat_penalty_milli =
+      std::max(milli(kRepeat, kMostRepeat, talk ? kTalkRepeat : 1000), 1000);
   params.seed = options::number(kSeed);
   return params;
 }
@@ -51,11 +62,13 @@ u32 default_max_tokens() {
   return static_cast<u32>(options::number(kMostTokens));
 }
 
-Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 most, const char* what) {
+Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 least, i32 most,
+                             const char* what) {
   if (!rest.empty()) {
     Result<i32> value = parse_milli(rest, most);
-    if (!value.has_value()) {
-      say(value.error());
+    if (!value.has_value() || *value < least) {
+      base::format_to(io_, "a number from {} to {} is wanted, such as 0.75\n",
+                      base::Decimal{least / 10, 2}, base::Decimal{most / 10, 2});
       return Next::kGoOn;
     }
     milli = *value;
@@ -70,11 +83,9 @@ const Talk::Row Talk::kRows[] = {
        t.show_help();
        return Next::kGoOn;
      }},
-    {"/system", "/system [TEXT]", "what the model is told before everything; nothing takes it away",
+    {"/system", "/system [TEXT]", "what the model is told before everything; \"\" takes it away",
      [](Talk& t, std::string_view rest) {
-       Result<void> done = t.conversation_.set_system(rest);
-       if (!done.has_value()) t.say(done.error());
-       t.io_.write(rest.empty() ? "no system message\n" : "system message set\n");
+       t.set_system(rest);
        return Next::kGoOn;
      }},
     {"/reset", "/reset", "forgets the conversation",
@@ -95,27 +106,34 @@ const Talk::Row Talk::kRows[] = {
          t.io_.write("there is no question yet\n");
          return Next::kGoOn;
        }
-       t.sampling_.seed += t.sampling_.temperature_milli > 0 ? 1 : 0;
+       if (t.sampling_.temperature_milli > 0)
+         base::format_to(t.io_, "[seed {}]\n", ++t.sampling_.seed);
        t.answer();
        return Next::kGoOn;
      }},
-    {"/save", "/save NAME", "keeps the conversation",
+    {"/save", "/save NAME", "keeps the conversation: on a disk that can be written, or in memory",
      [](Talk& t, std::string_view rest) {
        t.save(rest);
        return Next::kGoOn;
      }},
-    {"/load", "/load NAME", "takes a kept conversation up again",
+    {"/load", "/load [NAME]", "takes a kept conversation up again; lists them",
      [](Talk& t, std::string_view rest) {
        t.load(rest);
        return Next::kGoOn;
      }},
     {"/temp", "/temp [0.7]", "temperature; 0 always takes the likeliest token",
      [](Talk& t, std::string_view rest) {
-       return t.set_decimal(rest, t.sampling_.temperature_milli, kMostTemperature, "temperature");
+       return t.set_decimal(rest, t.sampling_.temperature_milli, 0, kMostTemperature,
+                            "temperature");
      }},
     {"/top-p", "/top-p [0.95]", "draws only from the likeliest tokens that add up to this",
      [](Talk& t, std::string_view rest) {
-       return t.set_decimal(rest, t.sampling_.top_p_milli, kMostTopP, "top-p");
+       return t.set_decimal(rest, t.sampling_.top_p_milli, 0, kMostTopP, "top-p");
+     }},
+    {"/repeat", "/repeat [1.1]", "makes tokens of late less likely; 1 is off, as is temperature 0",
+     [](Talk& t, std::string_view rest) {
+       return t.set_decimal(rest, t.sampling_.repeat_penalty_milli, 1000, kMostRepeat,
+                            "repeat penalty");
      }},
     {"/seed", "/seed [N]", "the same seed gives the same answers",
      [](Talk& t, std::string_view rest) {
@@ -136,7 +154,10 @@ const Talk::Row Talk::kRows[] = {
          return Next::kGoOn;
        }
        t.max_tokens_ = static_cast<u32>(*value);
-       base::format_to(t.io_, "at most {} tokens an answer\n", *value);
+       if (*value == 0)
+         t.io_.write("an answer may go on until the context is full\n");
+       else
+         base::format_to(t.io_, "at most {} tokens an answer\n", *value);
        return Next::kGoOn;
      }},
     {"/slide", "/slide [on|off]", "at a full context: drop the oldest turns, or stop",
@@ -173,12 +194,37 @@ const Talk::Row Talk::kRows[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
+void Talk::set_system(std::string_view text) {
+  std::span<const Message> messages = conversation_.messages();
+  bool there = !messages.empty() && messages[0].role == Role::kSystem;
+  if (text.empty()) {
+    if (!there) return io_.write("no system message: /system TEXT sets one\n");
+    write_clean(io_, messages[0].text.view());
+    return io_.write("\n");
+  }
+  bool away = text == "\"\"";
+  Result<void> done = conversation_.set_system(away ? "" : text);
+  if (!done.has_value()) return say(done.error());
+  io_.write(away ? "no system message\n" : "system message set\n");
+}
+
+void Talk::show_sampling() {
+  const ai::SamplerParams& p = sampling_;
+  if (p.temperature_milli == 0) return io_.write("[temperature 0: always the likeliest token]\n");
+  base::format_to(io_,
+                  "[temperature {}, top-p {}, repeat {}, seed {}: the same seed and questions give "
+                  "the\nsame answers; /temp 0 always takes the likeliest token]\n",
+                  base::Decimal{p.temperature_milli / 10, 2}, base::Decimal{p.top_p_milli / 10, 2},
+                  base::Decimal{p.repeat_penalty_milli / 10, 2}, p.seed);
+}
+
 void Talk::show_help() {
   for (const Row* row = kRows; row->name != nullptr; row++)
     base::format_to(io_, "  {:<18} {}\n", row->usage, row->help);
   io_.write(
       "\"\"\" begins a question of several lines, \"\"\" ends it. Ctrl-C stops an answer.\n"
       "The shell's commands work as well: /poweroff, /mem, /status.\n");
+  show_sampling();
 }
 
 namespace {

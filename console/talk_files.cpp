@@ -6,11 +6,6 @@
 #include "console/talk.h"
 
 namespace console {
-namespace {
-
-constexpr const char* kDrawer = "conversations";
-
-}  // namespace
 
 void Talk::save(std::string_view name) {
   if (name.empty()) return io_.write("/save NAME\n");
@@ -19,7 +14,7 @@ void Talk::save(std::string_view name) {
   Result<void> done = conversation_.write_json(out);
   if (done.has_value()) done = out.status();
   if (!done.has_value()) return say(done.error());
-  Result<String> path = store_text(kDrawer, name, text.view());
+  Result<String> path = store_text(kConversations, name, text.view());
   if (!path.has_value()) return say(path.error());
   base::format_to(io_, "saved as {}\n", *path);
   Result<void> cache = save_cache(name);
@@ -34,7 +29,7 @@ Result<void> Talk::save_cache(std::string_view name) {
   if (!service.loaded() || conversation_.turns() == 0) return {};
   Vector<ai::TokenId> tokens;
   TRY(encode_chat(service.engine(), conversation_.messages(), tokens));
-  auto file = TRY(create_kept_file(kDrawer, name));
+  auto file = TRY(create_kept_file(kConversations, name));
   auto sink = TRY(base::make<FileSink>(*file));
   u32 kept = TRY(service.engine().save(tokens.view(), *sink));
   TRY(sink->flush());
@@ -44,8 +39,21 @@ Result<void> Talk::save_cache(std::string_view name) {
 }
 
 void Talk::load(std::string_view name) {
-  if (name.empty()) return io_.write("/load NAME\n");
-  Result<String> text = load_text(kDrawer, name);
+  if (name.empty()) {
+    struct Row {
+      Io& io;
+      u32 count;
+    } row{io_, 0};
+    list_texts(
+        kConversations,
+        [](void* context, std::string_view kept) {
+          Row& r = *static_cast<Row*>(context);
+          base::format_to(r.io, "{}{}", r.count++ == 0 ? "kept: " : ", ", kept);
+        },
+        &row);
+    return io_.write(row.count == 0 ? "nothing is kept yet: /save NAME does\n" : "\n");
+  }
+  Result<String> text = load_text(kConversations, name);
   if (!text.has_value()) return say(text.error());
   Result<Conversation> loaded = Conversation::parse_json(text->view());
   if (!loaded.has_value()) return say(loaded.error());
@@ -58,7 +66,7 @@ void Talk::load(std::string_view name) {
 void Talk::load_cache(std::string_view name) {
   EngineService& service = engine_service();
   if (!service.loaded()) return;
-  Result<base::Owner<fs::File>> file = open_kept_file(kDrawer, name);
+  Result<base::Owner<fs::File>> file = open_kept_file(kConversations, name);
   if (!file.has_value()) return;
   FileSource source(**file);
   Result<Vector<ai::TokenId>> tokens = service.engine().restore(source);

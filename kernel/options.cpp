@@ -332,8 +332,7 @@ void list(base::Writer& out) {
   char buffer[160];
   for (const Option* row = next_after(nullptr); row != nullptr; row = next_after(row)) {
     base::format_to(out, "  {:<34} {}", spelling(*row, buffer), row->help);
-    if (row->kind != OptionKind::kFlag && row->default_value[0] != 0)
-      base::format_to(out, " (default {})", row->default_value);
+    if (row->default_value[0] != 0) base::format_to(out, " (default {})", row->default_value);
     if (row->alias != nullptr) base::format_to(out, " [also {}]", row->alias);
     if (given(*row)) base::format_to(out, " [now: {}]", present(*row));
     out.write("\n");

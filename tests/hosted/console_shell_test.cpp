@@ -2,6 +2,7 @@
 // The shell: splitting of lines, running of commands, what it says when something is wrong.
 #include "console/shell.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,12 @@ TEST(console_shell, a_failure_does_not_stop_the_sequence) {
   EXPECT(io.written.find("x_refuse: it never works") != std::string::npos);
 }
 
+TEST(console_shell, wrong_words_are_answered_with_the_usage) {
+  EXPECT_EQ(output_of("chat"), std::string("usage: chat TEXT\n"));
+  std::string seen = output_of("poweroff soon");
+  EXPECT(seen.find("\nusage: poweroff [CODE]\n") != std::string::npos);
+}
+
 TEST(console_shell, suggests_what_was_meant) {
   EXPECT(output_of("hlep").find("did you mean 'help'?") != std::string::npos);
   EXPECT(output_of("powerof").find("did you mean 'poweroff'?") != std::string::npos);
@@ -103,10 +110,17 @@ TEST(console_shell, suggests_what_was_meant) {
 }
 
 TEST(console_shell, help_lists_commands_and_options) {
-  std::string all = output_of("help");
+  std::string all = output_of("help all");
   EXPECT(all.find("  echo         prints its words") != std::string::npos);
   EXPECT(all.find("  echo") < all.find("  help"));
   EXPECT(output_of("help echo").starts_with("echo [TEXT]\n"));
+  // Every command has a topic or is under "other", once; the whole fits a screen of 24 rows.
+  std::string topics = output_of("help");
+  EXPECT(topics.find("answers    talk chat") != std::string::npos);
+  EXPECT(topics.find("other      x_record x_refuse\n") != std::string::npos);
+  EXPECT(std::count(topics.begin(), topics.end(), '\n') < 22);
+  EXPECT(output_of("help console").starts_with("  help         what there is to type\n"));
+  EXPECT(output_of("help anwsers").find("did you mean 'answers'?") != std::string::npos);
   EXPECT(output_of("help boot").find("run=") != std::string::npos);
   EXPECT(output_of("help boot --markdown").starts_with("| Option |"));
   EXPECT(output_of("version").starts_with("Marrow "));

@@ -65,7 +65,7 @@ TEST(console_talk, a_template_that_refuses_is_an_error_not_an_answer) {
 TEST(console_talk, system_undo_retry_reset) {
   WithScriptedEngine fake;
   fake.engine->answers = {"one", "two", "three"};
-  ScriptedIo io("/system Be short.\ra\r/retry\r/undo\r/undo\rb\r/reset\rc\r");
+  ScriptedIo io("/system Be short.\r/system\ra\r/retry\r/undo\r/undo\rb\r/reset\rc\r");
   Conversation conversation;
   std::string seen = talk(io, conversation);
   REQUIRE(fake.engine->prompts.size() == 4);
@@ -74,20 +74,28 @@ TEST(console_talk, system_undo_retry_reset) {
   EXPECT_EQ(fake.engine->prompts[2], std::string("Be short.\nUser: b\nAssistant:"));
   EXPECT_EQ(fake.engine->prompts[3], std::string("Be short.\nUser: c\nAssistant:"));
   EXPECT(contains(seen, "there is nothing to take back"));
+  EXPECT(contains(seen, "\nBe short.\nyou> "));
 }
 
 TEST(console_talk, sampling_commands) {
   WithScriptedEngine fake;
-  ScriptedIo io("/temp 0.7\r/top-p .5\r/seed 42\r/max 3\r/temp x\rhello\r/tmep\r");
+  ScriptedIo io(
+      "/temp 0.7\r/top-p .5\r/seed 42\r/max 3\r/temp x\rhello\r/tmep\r/temp 0\r/max 0\ragain\r");
   Conversation conversation;
   fake.engine->answers = {"abcdef"};
   std::string seen = talk(io, conversation);
-  REQUIRE(fake.engine->requests.size() == 1);
+  REQUIRE(fake.engine->requests.size() == 2);
+  EXPECT(contains(seen, "[temperature 0.30, top-p 0.95, repeat 1.10, seed 0: "));
+  EXPECT_EQ(fake.engine->requests[0].sampling.repeat_penalty_milli, 1100);
+  // Temperature 0 is the likeliest token, whatever was said lately.
+  EXPECT_EQ(fake.engine->requests[1].sampling.temperature_milli, 0);
+  EXPECT_EQ(fake.engine->requests[1].sampling.repeat_penalty_milli, 1000);
+  EXPECT(contains(seen, "until the context is full"));
   EXPECT_EQ(fake.engine->requests[0].sampling.temperature_milli, 700);
   EXPECT_EQ(fake.engine->requests[0].sampling.top_p_milli, 500);
   EXPECT_EQ(fake.engine->requests[0].sampling.seed, u64{42});
   EXPECT(contains(seen, "abc\n[stopped at the token limit; 3 tokens"));
-  EXPECT(contains(seen, "talk: not a number"));
+  EXPECT(contains(seen, "a number from 0.00 to 5.00 is wanted"));
   EXPECT(contains(seen, "did you mean /temp?"));
 }
 
@@ -163,9 +171,12 @@ TEST(console_talk, control_characters_of_the_model_never_reach_the_terminal) {
 TEST(console_talk, save_and_load) {
   WithScriptedEngine fake;
   fake.engine->answers = {"answer \"quoted\"\n"};
-  ScriptedIo io("/system S\rhi\r/save x\r/reset\r/system\r/load x\r/load y\r/save ../x\r");
+  ScriptedIo io(
+      "/system S\rhi\r/save x\r/reset\r/system \"\"\r/load\r/load x\r/load y\r/save ../x\r");
   Conversation conversation;
   std::string seen = talk(io, conversation);
+  EXPECT(contains(seen, "no system message\n"));
+  EXPECT(contains(seen, "kept: x\n"));
   EXPECT(contains(seen, "1 questions loaded"));
   EXPECT(contains(seen, "nothing is kept under this name"));
   EXPECT(contains(seen, "this is no name for a file"));
@@ -215,6 +226,8 @@ TEST(console_ai, llm_json_chat_tokenize_and_friends) {
   EXPECT(io.written.starts_with(
       "{\"model\":\"Fake\",\"prompt_bytes\":1,\"ids\":[120,121],\"text\":\"xy\""));
   EXPECT_EQ(fake.engine->prompts.back(), std::string("User: what is this\nAssistant:"));
+  EXPECT_EQ(fake.engine->requests.back().sampling.temperature_milli, 0);
+  EXPECT_EQ(fake.engine->requests.back().sampling.repeat_penalty_milli, 1000);
   EXPECT(contains(io.written, "     104  'h'\n      10  '\\n'\n2 tokens\n"));
   EXPECT(contains(io.written, "Hi\n"));
   EXPECT(contains(io.written, "     120     -0.100000  'x'\n"));

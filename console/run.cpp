@@ -62,9 +62,9 @@ void run() {
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
   if (options::given(kStability)) {
-    char line[96];
-    run_and_report(shell, base::format_into(line, "stability {}; poweroff",
-                                            options::text(kStability).substr(0, 32)));
+    char line[512];
+    run_and_report(shell,
+                   base::format_into(line, "stability {}; poweroff", options::text(kStability)));
   }
   io().write(kMarkPastes);
   for (;;) shell.prompt();

@@ -365,6 +365,8 @@ Result<void> Stability::verdict(Result<void> result) {
     out_.write("\n");
     bad = true;
   }
+  if (!drift_.judged())
+    out_.write("stability: too few answers to tell whether they become slower\n");
   bool stopped = !result.has_value() && result.error().code == Errc::kCancelled;
   if (!result.has_value() && !stopped)
     base::format_to(out_, "stability: FAULT work: {}\n", result.error());

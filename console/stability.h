@@ -76,6 +76,7 @@ class DriftWatch {
   u64 percent() const { return percent_; }  // slower than usual in the last whole window
   u64 worst() const { return worst_; }
   bool found() const { return found_; }
+  bool judged() const { return windows_ >= kWindows; }  // false: too few answers to tell
   // Of an answer, in the last window; of all answers as long as there was none.
   u64 mean_ns() const { return mean_ns_ != 0 || all_count_ == 0 ? mean_ns_ : all_ns_ / all_count_; }
 
@@ -85,7 +86,7 @@ class DriftWatch {
   static constexpr u32 kWindows = 3;       // but not for so many windows
   u64 all_ns_ = 0, all_count_ = 0;
   u64 spent_ns_ = 0, usual_ns_ = 0, mean_ns_ = 0, percent_ = 0, worst_ = 0;
-  u32 count_ = 0, slow_windows_ = 0;
+  u32 count_ = 0, windows_ = 0, slow_windows_ = 0;
   bool found_ = false;
 };
 

@@ -47,6 +47,7 @@ void DriftWatch::add(Oracle& oracle, u64 decode_ns) {
   spent_ns_ += decode_ns;
   usual_ns_ += oracle.usual_ns;
   if (++count_ < kWindow) return;
+  windows_++;
   mean_ns_ = spent_ns_ / count_;
   percent_ = spent_ns_ > usual_ns_ && usual_ns_ > 0 ? (spent_ns_ - usual_ns_) * 100 / usual_ns_ : 0;
   worst_ = std::max(worst_, percent_);

@@ -365,6 +365,8 @@ Result<void> Stability::verdict(Result<void> result) {
     out_.write("\n");
     bad = true;
   }
+  if (figures_.leaks == 0 && subject().rounds <= kWarmRounds)
+    out_.write("stability: too few rounds to tell whether all memory is given back\n");
   if (!drift_.judged())
     out_.write("stability: too few answers to tell whether they become slower\n");
   bool stopped = !result.has_value() && result.error().code == Errc::kCancelled;

@@ -399,6 +399,36 @@ class SerialGuest(Guest):
 
 
 @case
+def full_context_slides_or_stops():
+    """a small context: a question too long is refused with both numbers, /slide on drops the oldest turns and says so"""
+    with talking("talk", "context=160", "talk.max=48") as twin:
+        twin.expect(YOU, 60)
+        text = twin.line("word " * 200, YOU)
+        check(re.search(r"The conversation has \d+ tokens, the context 160", text), text)
+        ask(twin, "Tell me about the sea.")
+        ask(twin, "And about ships?")
+        text = twin.line("/context", YOU)
+        used = int(re.search(r"(\d+) with the template, of 160", text)[1])
+        check(used > 100, text)
+        full = twin.line("Tell me more.", YOU, 60)
+        check(re.search(r"context is full|cannot be answered|tokens are left", full), full)
+        check("dropped" in twin.line("/slide on", YOU), twin.output[-200:])
+        begin = len(twin.output)
+        ask(twin, "Tell me about the wind, and about the sails, and about the crew.")
+        check("oldest questions were left out]" in twin.output[begin:], twin.output[begin:])
+
+
+@case
+def abuse_on_a_serial_line():
+    """the same on the kernel's serial line, in QEMU"""
+    with SerialGuest(cpus=1, memory="256M", append="log=error") as guest:
+        guest.expect(PROMPT, 30)
+        abuse(guest, 100_000, 480)
+        guest.send("poweroff\r")
+        guest.expect("power off: success", 20)
+
+
+@case
 def three_turns_in_qemu():
     """the same conversation in the kernel, over the serial line"""
     need(MODEL, "make model")

@@ -16,9 +16,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(u64 done, u64 total);
-  void skip(u64 done) {
-    skipped_ = done;
-  }             // so much was there already: it tells nothing of the rate
+  // So much was there already: it tells nothing of the rate.
+  void skip(u64 done) { skipped_ = done; }
   void hide();  // before anything else is written
 
  private:

@@ -40,7 +40,6 @@ constexpr Mode kModes[] = {
     {&kCi, "version; poweroff"},
     {&kSelftest, "selftest; poweroff"},
     {&kPerf, "perfline; poweroff"},
-    {&kTalk, "talk"},
 };
 
 void run_and_report(Shell& shell, std::string_view commands) {
@@ -60,9 +59,8 @@ void run() {
   base::format_to(io(), "Marrow {} - type help\n", kMarrowVersion);
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
-    if (options::flag(*mode.option))
-      mode.option == &kTalk ? static_cast<void>(shell.run(mode.commands))
-                            : run_and_report(shell, mode.commands);
+    if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
+  if (options::flag(kTalk)) shell.run("talk");  // a person's: no verdict
   if (options::given(kStability)) {
     char line[512];
     run_and_report(shell,

@@ -32,7 +32,8 @@ Result<Place> locate(std::string_view path) {
         path.starts_with(m.point) && (path.size() == m.point.size() || path[m.point.size()] == '/');
     if (inside && (best == nullptr || m.point.size() > best->point.size())) best = &m;
   }
-  if (best == nullptr) return fail(Errc::kNotFound, "nothing is mounted there (`mount` lists what is)");
+  if (best == nullptr)
+    return fail(Errc::kNotFound, "nothing is mounted there (`mount` lists what is)");
   path.remove_prefix(best->point.size());
   while (path.starts_with('/')) path.remove_prefix(1);
   while (path.ends_with('/')) path.remove_suffix(1);

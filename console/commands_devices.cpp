@@ -8,7 +8,9 @@
 #include "kernel/base/bytes.h"
 #include "kernel/crypto/sha256.h"
 #include "kernel/dev/registry.h"
+#include "kernel/log.h"
 #include "kernel/mm/memory.h"
+#include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 
 namespace console {
@@ -25,6 +27,32 @@ Result<const devices::DriverService*> driver_service() {
   return service;
 }
 
+// A reset while something else runs: the prompt comes back before it happens.
+struct LaterReset {
+  char function[16];
+  u64 after_ns;
+};
+Result<void> reset_later(const devices::DriverService& service, std::string_view function, u64 ms) {
+  static constexpr u64 kNsPerMs = 1'000'000;
+  static constinit LaterReset later{};
+  static constinit const devices::DriverService* by = nullptr;
+  if (by != nullptr) return fail(Errc::kBusy, "another reset waits for its time");
+  if (function.size() >= sizeof later.function || ms > 60'000)
+    return fail(Errc::kInvalidArgument, "drivers reset FUNCTION MS, at most 60000");
+  base::format_into(later.function, "{}", function);
+  later.after_ns = ms * kNsPerMs;
+  by = &service;
+  auto run = [](void*) {
+    sched::sleep_ns(later.after_ns);
+    Result<void> done = by->reset(later.function);
+    if (!done.has_value()) log::warn("drivers", "reset of {}: {}", later.function, done.error());
+    by = nullptr;
+  };
+  if (sched::spawn("reset", run, nullptr).has_value()) return {};
+  by = nullptr;
+  return fail(Errc::kOutOfMemory, "no memory for a thread");
+}
+
 Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
   const devices::DriverService* service = TRY(driver_service());
   if (arguments.words.size() == 1) {
@@ -33,15 +61,18 @@ Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
   }
   std::string_view verb = arguments.words[1];
   if (arguments.words.size() == 3 && verb == "reset") return service->reset(arguments.words[2]);
+  if (arguments.words.size() == 4 && verb == "reset")
+    return reset_later(*service, arguments.words[2], TRY(number_at(arguments, 3, 0)));
   if (arguments.words.size() == 3 && verb == "starve") {
     service->starve_dma(TRY(number_at(arguments, 2, 0)));
     return {};
   }
-  return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION|starve COUNT]");
+  return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION [MS]|starve COUNT]");
 }
-constexpr Command kDrivers{"drivers", "drivers [reset FUNCTION|starve COUNT]",
+constexpr Command kDrivers{"drivers", "drivers [reset FUNCTION [MS]|starve COUNT]",
                            "which driver runs which device, and how it fares", run_drivers,
-                           "drivers reset 00:04.0    resets that PCI function through its driver\n"
+                           "drivers reset 00:04.0    resets that PCI function through its driver,\n"
+                           "                         with MS that much later\n"
                            "drivers starve 10        the next 10 DMA mappings fail, for tests"};
 CONSOLE_COMMAND(kDrivers);
 

@@ -15,7 +15,8 @@ constexpr usize kUnitsASlot = 15;
 u16 add_to_sum(u16 sum, const Byte* slot, bool primary) {
   for (usize i = 0; i < kExfatSlotBytes; i++) {
     if (primary && (i == 2 || i == 3)) continue;
-    sum = static_cast<u16>((sum << 15 | sum >> 1) + static_cast<u8>(slot[i]));
+    u32 turned = u32{sum} << 15 | u32{sum} >> 1;  // a sum of signed numbers could overflow
+    sum = static_cast<u16>(turned + static_cast<u8>(slot[i]));
   }
   return sum;
 }

@@ -168,15 +168,10 @@ def verified(device: str, name: str, count: int, extra: tuple[str, ...] = (), **
 
 
 @case
-def random_reads_virtio():
-    """virtio-blk: 5000 reads at random places, 16 in flight, equal the image"""
-    verified("virtio-blk-pci", "vda", 5000)
-
-
-@case
-def random_reads_nvme():
-    """NVMe: 5000 reads at random places, 16 in flight, equal the image"""
-    verified(NVME, "nvme0n1", 5000)
+def random_reads():
+    """virtio-blk and NVMe: 10,000 reads at random places, 16 in flight, equal the image"""
+    for name, device in DISKS.items():
+        verified(device, name, 10000)
 
 
 @case
@@ -228,6 +223,22 @@ def pin_interrupts():
             text = guest.command_output("nic bench eth0 2000", 60)
             check("2000 back, 0 lost, 0 wrong" in text, text)
             guest.healthy()
+
+
+@case
+def other_interrupts():
+    """NVMe, SATA and e1000e with plain MSI, then with interrupt lines alone: reads are right, frames come back"""
+    for most in (2, 1):
+        with Image(16) as image, Image(8) as sata, Peer() as peer:
+            extra = disk(image, NVME) + drive(sata, "sata") + SATA + peer.netdev("n") + ["-device", "e1000e,netdev=n"]
+            with Machine(extra, "sda .*ready", append=f"drivers.parameters=shim.interrupts={most}") as guest:
+                guest.until("drivers", "nvme0n1 .*ready", 15)
+                verify(guest, "nvme0n1", image, most, 500)
+                verify(guest, "sda", sata, most, 300)
+                guest.until("drivers", "eth0 .*link up", 15)
+                text = guest.command_output("nic bench eth0 2000", 60)
+                check("2000 back, 0 lost, 0 wrong" in text, text)
+                guest.healthy()
 
 
 def card(peer: Peer, model: str, **more) -> Machine:
@@ -470,6 +481,22 @@ def controller_resets():
             guest.until("nic bench eth0 500", "500 back, 0 lost, 0 wrong", 20)
             check("cannot reset" in guest.command_output("drivers reset 00:1f.2"), "ahci has no way")
             check("no such function" in guest.command_output("drivers reset 07:00.0"), "nothing is there")
+            guest.healthy()
+
+
+@case
+def reset_during_reads():
+    """NVMe is reset while reads are in flight: every byte is right or the read is an error, and the disk goes on"""
+    with Image() as image:
+        with Machine(disk(image, NVME + ",addr=8"), "nvme0n1 .*ready") as guest:
+            for seed, count in ((31, 20000), (32, 20000)):
+                begin = len(guest.output)
+                guest.send(f"drivers reset 00:08.0 300; disk verify nvme0n1 {seed} {count}\r")
+                guest.expect(rf"\n{count} reads.*\n|error", 90, begin)
+                said = guest.output[begin:]
+                check(hash_of_reads(image, seed, count) in said or "input/output error" in said, said)
+                guest.until("dmesg", "resetting", 20)
+                verify(guest, "nvme0n1", image, seed + 10, 300)
             guest.healthy()
 
 

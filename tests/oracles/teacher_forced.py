@@ -79,7 +79,8 @@ def copy(reader, target, data):
 class Ours:
     def __init__(self, path, folder, **environment):
         self.path, self.out = path, os.path.join(folder, "logits.bin")
-        self.environment = {**os.environ, **environment}
+        threads = str(len(os.sched_getaffinity(0)))
+        self.environment = {**os.environ, "MARROW_WORKERS": threads, **environment}
 
     def logits(self, tokens):
         subprocess.run(["build/host/model_check", "logits", self.path, self.out,
@@ -90,7 +91,8 @@ class Ours:
 def log_softmax(x):
     x = x.astype(np.float64)
     x -= x.max(axis=1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    x -= np.log(np.exp(x).sum(axis=1, keepdims=True))
+    return x
 
 
 class Totals:
@@ -109,10 +111,12 @@ class Totals:
         for first in range(0, len(tokens), 64):
             part = slice(first, min(first + 64, len(tokens)))
             logs = {name: log_softmax(x[part]) for name, x in runs.items()}
-            for pair in self.pairs:
-                p, q = logs[pair[0]], logs[pair[1]]
-                self.kl[pair].append((np.exp(p) * (p - q)).sum(axis=1))
-                self.same[pair].append(p.argmax(axis=1) == q.argmax(axis=1))
+            weights = {name: np.exp(logs[name]) for name in {pair[0] for pair in self.pairs}}
+            first_choice = {name: x[part].argmax(axis=1) for name, x in runs.items()}
+            for a, b in self.pairs:
+                told = np.einsum("ij,ij->i", weights[a], logs[a])
+                self.kl[a, b].append(told - np.einsum("ij,ij->i", weights[a], logs[b]))
+                self.same[a, b].append(first_choice[a] == first_choice[b])
             for name, x in logs.items():
                 told = tokens[part.start + 1:part.stop + 1]
                 self.loss.setdefault(name, []).append(-x[np.arange(len(told)), told])

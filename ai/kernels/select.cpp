@@ -26,18 +26,31 @@ void fill_holes(KernelTable& table, const KernelTable& from) {
   fill(table.attend, from.attend);
 }
 
+// A name and what belongs to it; the functions come as holes are filled.
+KernelTable begin_with(const KernelTable& table) {
+  KernelTable chosen{};
+  chosen.name = table.name;
+  chosen.needs = table.needs;
+  chosen.first_where = table.first_where;
+  chosen.prefetch_bytes = table.prefetch_bytes;
+  chosen.prefetch_needs = table.prefetch_needs;
+  fill_holes(chosen, table);
+  return chosen;
+}
+
+bool comes_first(const KernelTable& table, CpuFeatures have) {
+  return table.first_where.bits != 0 && have.has_all(table.first_where);
+}
+
 }  // namespace
 
 KernelTable select_kernels(CpuFeatures have) {
   KernelTable chosen{};
+  for (const KernelTable* table : arch_kernel_tables())
+    if (have.has_all(table->needs) && comes_first(*table, have)) chosen = begin_with(*table);
   for (const KernelTable* table : arch_kernel_tables()) {
     if (!have.has_all(table->needs)) continue;
-    if (chosen.name == nullptr) {
-      chosen.name = table->name;
-      chosen.needs = table->needs;
-      chosen.prefetch_bytes = table->prefetch_bytes;
-      chosen.prefetch_needs = table->prefetch_needs;
-    }
+    if (chosen.name == nullptr) chosen = begin_with(*table);
     fill_holes(chosen, *table);
   }
   if (chosen.name == nullptr) return kReferenceKernels;

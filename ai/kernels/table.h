@@ -31,8 +31,10 @@ struct MatMul {
 };
 
 struct KernelTable {
-  const char* name;  // "reference", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
+  const char* name;  // "reference", "sse2", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
   CpuFeatures needs;
+  CpuFeatures first_where =
+      {};              // chosen before the better ones where the CPU has these; empty: never
   u32 prefetch_bytes;  // for MatMul; 0 after selection where the CPU lacks prefetch_needs
   CpuFeatures prefetch_needs;
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);  // null = not supplied by this table

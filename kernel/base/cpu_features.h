@@ -17,6 +17,7 @@ enum class CpuFeature : u8 {
   kWaitPkg,  // umonitor/umwait
   kRdRand,
   kFarPrefetch,  // its own prefetcher stops at page ends, so software must ask far ahead (Intel)
+  kEmulated,     // a program plays the CPU (QEMU's TCG): other instructions are the fast ones
   kNeon,
   kNeonDotProd,
   kNeonI8mm,

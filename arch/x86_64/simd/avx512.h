@@ -64,6 +64,10 @@ LANES I broadcast(const void* four_bytes) {
   __builtin_memcpy(&word, four_bytes, 4);
   return _mm512_set1_epi32(word);
 }
+// Four activations in the form that mac takes.
+LANES I spread(const void* four_bytes) {
+  return broadcast(four_bytes);
+}
 LANES F load_f16(const void* at) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
 }

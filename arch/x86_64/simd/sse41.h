@@ -53,6 +53,10 @@ LANES I broadcast(const void* four_bytes) {
   __builtin_memcpy(&word, four_bytes, 4);
   return _mm_set1_epi32(word);
 }
+// Four activations in the form that mac takes.
+LANES I spread(const void* four_bytes) {
+  return broadcast(four_bytes);
+}
 // Halves widened by integer operations: F16C is missing here. Zeros and denormals, infinities and
 // NaNs are rare and take the second way.
 LANES F load_f16(const void* at) {

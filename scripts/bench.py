@@ -5,6 +5,7 @@
 bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib FOLDER] [--cases P:T:N,...]
          [--settings 00,01,10,11] [--python INTERPRETER] [--keep] [--report-only] [--wiki FILE]
 bench.py --twins OLD NEW [--model FILE] ...       two builds of the twin against each other
+bench.py --quote [--model FILE] ...               n-gram speculation on and off, the same answers
 
 Each round runs the twin, then llama.cpp with its next setting of {flash attention off, on} x
 {repacking off, on}, and so on (A B A B), both pinned to the same cores; per row llama.cpp counts
@@ -134,6 +135,52 @@ def measure(args):
             print(f"  ROUND    {turn + 1}/{args.rounds * len(args.settings)}", file=sys.stderr, flush=True)
 
 
+# ---- speculation ----
+
+# An answer that quotes its prompt, and one that has nothing to quote.
+PASSAGE = ("A kernel that runs a language model has no operating system below it. It finds the memory, the processors and "
+           "the devices by itself, maps the weights where they lie, and answers at a console. The rows of each matrix are "
+           "interleaved in groups of sixteen, so that a lane of a vector register owns a row.")
+QUESTIONS = {"answer that quotes its prompt": f"Repeat the following text, word for word.\n\n{PASSAGE}",
+             "answer with nothing to quote": "Write a poem about the sea in winter."}
+
+
+def answer(args, machine, question, speculate):
+    """(token ids, tokens a second) of a greedy answer."""
+    prompt = ROOT / "build/bench/question.txt"
+    prompt.write_text(f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n", encoding="utf-8")
+    out = run([*machine.pin, ROOT / "build/host/marrow", f"threads={args.threads}", f"model={args.model}",
+               f"kernels={args.kernels}", "context=2048", f"speculate={'yes' if speculate else 'no'}",
+               f"run=llm --file /host{prompt} --json 200; poweroff"])
+    found = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    return found["ids"], 1e9 * (found["generated_tokens"] - 1) / found["decode_ns"]
+
+
+def measure_quotes(args):
+    machine = Machine(args)
+    with SAMPLES.open("a", encoding="utf-8") as out:
+        for turn in range(args.rounds):
+            rates = {}
+            for what, question in QUESTIONS.items():
+                (ids, on), (same, off) = (answer(args, machine, question, speculate) for speculate in (True, False))
+                if ids != same:
+                    sys.exit(f"bench: other tokens with speculation: {ids} {same}")
+                rates[what] = [on, off]
+            sample = {"group": f"{group_of(args)}, n-gram speculation", "commit": commit_of(ROOT),
+                      "date": str(datetime.date.today()), "rates": rates}
+            out.write(json.dumps(sample) + "\n")
+            print(f"  ROUND    {turn + 1}/{args.rounds}", file=sys.stderr, flush=True)
+
+
+def quote_lines(samples):
+    yield "| greedy decode, tokens/s; the same tokens | with | without | ratio: min – median – max |"
+    yield "|---|---|---|---|"
+    for what in samples[0]["rates"]:
+        on, off = ([s["rates"][what][i] for s in samples] for i in (0, 1))
+        ratios = [a / b for a, b in zip(on, off)]
+        yield f"| {what} | {statistics.median(on):.1f} | {statistics.median(off):.1f} | {spread(ratios)} |"
+
+
 # ---- the report ----
 
 def spread(values):
@@ -167,16 +214,21 @@ def what_of(key, column):
 
 
 def speed_rows(samples):
+    """A row for each thing that was measured; cases that differ in their length only share one."""
     keys = list(dict.fromkeys(key for sample in samples for key in sample["twin"]))
     for column in (0, 1):
+        alike = {}
         for key in keys:
             prompt, generate, batch = map(int, key.split(":"))
             if (column == 0 and (batch > 1 or (generate > 1 and prompt < 1024))) or (column == 1 and generate == 1):
                 continue
-            found = compare(samples, lambda s: s["twin"].get(key, [0, 0])[column],
-                            lambda s: s["peer"].get(key, [0, 0])[column])
+            alike.setdefault(what_of(key, column), []).append(key)
+        for what, same in alike.items():
+            def value(side, same=same):
+                return lambda s: next((s[side][key][column] for key in same if key in s[side]), 0)
+            found = compare(samples, value("twin"), value("peer"))
             if found:
-                yield [what_of(key, column) + ", tokens/s", *found]
+                yield [what + ", tokens/s", *found]
 
 
 def other_rows(samples):
@@ -214,6 +266,9 @@ def report(args):
     for group in dict.fromkeys(s["group"] for s in samples):
         own = [s for s in samples if s["group"] == group]
         commits = ", ".join(dict.fromkeys(s["commit"] for s in own))
+        if "rates" in own[0]:
+            lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds.", "", *quote_lines(own), ""]
+            continue
         lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds. {limits_line(own)}", "",
                   "| what | marrow | llama.cpp | its setting | ratio: min – median – max |", "|---|---|---|---|---|"]
         for name, ours, theirs, setting, ratios in [*speed_rows(own), *other_rows(own)]:
@@ -268,6 +323,7 @@ def main():
     parser.add_argument("--python", help="an interpreter that has llama-cpp-python")
     parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
+    parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--report-only", action="store_true")
     parser.add_argument("--wiki")
@@ -277,10 +333,11 @@ def main():
         return compare_twins(args)
     SAMPLES.parent.mkdir(parents=True, exist_ok=True)
     if not args.report_only:
-        args.python = args.python or peer_python()
+        if not args.quote:
+            args.python = args.python or peer_python()
         if not args.keep:
             SAMPLES.unlink(missing_ok=True)
-        measure(args)
+        (measure_quotes if args.quote else measure)(args)
     return report(args)
 
 

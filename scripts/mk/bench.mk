@@ -10,9 +10,17 @@ bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine'
 	$(Q)$< $(or $(KERNELS),auto)
 -include $(BENCH_OBJ:.o=.d)
 
+MACHINE_MODEL := $(BUILD)/bench/SmolLM2-135M-Instruct.Q4_1.packed.gguf
 .PHONY: bench
 bench: host pack $(BENCH_KERNELS) model  ## the twin beside llama.cpp on the same cores; BENCH="--rounds 3 --model FILE"
 	$(Q)python3 scripts/bench.py --wiki wiki/Performance.md $(BENCH)
+	$(if $(BENCH),,$(Q)python3 scripts/bench.py --quote --keep --wiki wiki/Performance.md)
+
+.PHONY: bench-machine
+bench-machine: kernel pack model  ## in QEMU beside a minimal Linux with llama.cpp; BENCH="--rounds 3 --busy --keep"
+	$(Q)mkdir -p $(BUILD)/bench
+	$(Q)test -e $(MACHINE_MODEL) || $(BUILD)/host/pack $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf $(MACHINE_MODEL)
+	$(Q)python3 scripts/compare_engine.py --wiki wiki/Performance.md $(BENCH)
 
 # The tree of another revision, built beside this one, against this one: A B A B.
 .PHONY: bench-compare

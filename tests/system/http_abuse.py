@@ -53,10 +53,13 @@ class Server:
 
 def short_requests(server, arguments):
     """64 connections, kept alive: every request is answered."""
-    errors, per = [], arguments.requests // 64
-    def work():
+    errors, per, ready = [], arguments.requests // 64, []
+    for _ in range(64):  # one by one: an emulator's forwarded port loses connections that come in a burst
+        ready.append(http.client.HTTPConnection(server.host, server.port, timeout=60))
+        ready[-1].request("GET", "/health/live")
+        ready[-1].getresponse().read()
+    def work(c):
         try:
-            c = http.client.HTTPConnection(server.host, server.port, timeout=60)
             for _ in range(per):
                 c.request("GET", "/health/live")
                 answer = c.getresponse()
@@ -65,11 +68,13 @@ def short_requests(server, arguments):
         except OSError as error:
             errors.append(str(error))
     start = time.time()
-    threads = [threading.Thread(target=work) for _ in range(64)]
+    threads = [threading.Thread(target=work, args=(c,)) for c in ready]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
+    for c in ready:
+        c.close()
     print(f"#   {per * 64} requests in {time.time() - start:.1f} s, {len(errors)} errors {errors[:3]}")
     return not errors
 

@@ -44,9 +44,10 @@ $(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | $(BUILD)
 $(X86)/kernel/kernel/net/%.o: KERNEL_FLAGS += $(LWIP_INCLUDE)
 $(BUILD)/host/kernel/net/%.o: HOST_FLAGS += $(LWIP_INCLUDE)
 $(SAN_DIR)/kernel/net/%.o: SAN_FLAGS += $(LWIP_INCLUDE)
+$(SAN_DIR)/tests/fuzz/dns.o: SAN_FLAGS += $(LWIP_INCLUDE)
 TIDY_FLAGS_HOSTED += $(LWIP_INCLUDE)
 $(filter $(X86)/kernel/kernel/net/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/%,$(HOST_OBJ)) \
-  $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)): $(LWIP_OPTIONS) | $(LWIP_READY)
+  $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)) $(SAN_DIR)/tests/fuzz/dns.o: $(LWIP_OPTIONS) | $(LWIP_READY)
 
 # Who links it.
 KERNEL_LINK_OBJ += $(LWIP_KERNEL_OBJ)

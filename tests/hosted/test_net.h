@@ -3,6 +3,7 @@
 // wire that may lose, repeat and reorder them, and time passes when the test says so.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <string>
 #include <vector>
@@ -61,5 +62,12 @@ class Card final : public NetDevice {
   std::vector<Byte> last_sent_;
   sched::WaitQueue events_;
 };
+
+// A UDP packet in IPv4 for a machine whose card has number 1, without a UDP checksum.
+struct Udp {
+  std::array<Byte, 4> source, target;
+  u16 source_port = 0, target_port = 0;
+};
+std::vector<Byte> udp_frame(const Udp& from, std::span<const Byte> body);
 
 }  // namespace test_net

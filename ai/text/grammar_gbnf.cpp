@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ai/text/grammar.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
 namespace ai {
@@ -237,13 +238,9 @@ Result<u32> GbnfCompiler::character() {
   if (digits == 0) TRY(error("unknown escape"));
   u32 value = 0;
   for (; digits > 0; digits--, at_++) {
-    char h = peek();
-    u32 digit = h >= '0' && h <= '9'   ? static_cast<u32>(h - '0')
-                : h >= 'a' && h <= 'f' ? static_cast<u32>(h - 'a' + 10)
-                : h >= 'A' && h <= 'F' ? static_cast<u32>(h - 'A' + 10)
-                                       : 16;
-    if (digit == 16) TRY(error("expected hex digits"));
-    value = value << 4 | digit;
+    std::optional<u8> digit = base::hex_digit(peek());
+    if (!digit) TRY(error("expected hex digits"));
+    value = value << 4 | *digit;
   }
   if (value > 0x10ffff) TRY(error("not a character"));
   return value;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Regular expressions of JSON Schema (ECMA-262 subset) as GBNF inside JSON quotes.
 #include "ai/text/grammar_schema.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
 namespace ai {
@@ -151,13 +152,9 @@ class RegexReader {
     if (digits == 0) return bad("pattern has an unsupported escape:");
     u32 value = 0;
     for (; digits > 0; digits--, at_++) {
-      char h = peek();
-      u32 digit = h >= '0' && h <= '9'   ? static_cast<u32>(h - '0')
-                  : h >= 'a' && h <= 'f' ? static_cast<u32>(h - 'a' + 10)
-                  : h >= 'A' && h <= 'F' ? static_cast<u32>(h - 'A' + 10)
-                                         : 16;
-      if (digit == 16) return bad("pattern has a broken escape:");
-      value = value << 4 | digit;
+      std::optional<u8> digit = base::hex_digit(peek());
+      if (!digit) return bad("pattern has a broken escape:");
+      value = value << 4 | *digit;
     }
     if (value >= 0xd800 && value <= 0xdfff) return bad("pattern has a lone surrogate:");
     return value;

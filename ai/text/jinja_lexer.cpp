@@ -2,6 +2,7 @@
 // The lexer: one pass over the source, brackets balanced so that "}}" inside a dict is no end.
 #include "ai/text/jinja_lexer.h"
 
+#include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
 namespace ai::jinja {
@@ -260,15 +261,10 @@ Result<void> Lexer::escape(usize& at, usize end, char*& out) {
   }
   u32 code = 0;
   for (u32 i = 0; i < wanted; i++, at++) {
-    char digit = at < end ? source_[at] : '\0';
-    char lower = static_cast<char>(digit | 0x20);
-    if (is_digit(digit)) {
-      code = code << 4 | static_cast<u32>(digit - '0');
-    } else if (lower >= 'a' && lower <= 'f') {
-      code = code << 4 | static_cast<u32>(lower - 'a' + 10);
-    } else {
+    std::optional<u8> digit = base::hex_digit(at < end ? source_[at] : '\0');
+    if (!digit)
       return reporter_.fail(static_cast<u32>(at), "\\{} wants {} hexadecimal digits", c, wanted);
-    }
+    code = code << 4 | *digit;
   }
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) code = utf8::kReplacement;
   out += utf8::encode(code, out);

@@ -6,6 +6,7 @@
 
 #include "ai/tokenizer/byte_level.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/hex.h"
 
 namespace ai {
 namespace {
@@ -26,18 +27,11 @@ u64 hash(std::string_view text) {
   return h ^ h >> 32;
 }
 
-std::optional<u8> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<u8>(c - '0');
-  if (c >= 'A' && c <= 'F') return static_cast<u8>(c - 'A' + 10);
-  if (c >= 'a' && c <= 'f') return static_cast<u8>(c - 'a' + 10);
-  return std::nullopt;
-}
-
 // "<0x0A>" is the byte 10.
 std::optional<u8> byte_text(std::string_view text) {
   if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
-  auto high = hex_digit(text[3]);
-  auto low = hex_digit(text[4]);
+  auto high = base::hex_digit(text[3]);
+  auto low = base::hex_digit(text[4]);
   if (!high || !low) return std::nullopt;
   return static_cast<u8>(*high << 4 | *low);
 }

@@ -2,6 +2,7 @@
 // JSON: an iterative parser into flat nodes, exact decimal numbers, and the writer.
 #include "kernel/base/json.h"
 
+#include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
 namespace json {
@@ -190,13 +191,9 @@ class Parser {
   Result<u32> hex4() {
     u32 unit = 0;
     for (u32 i = 0; i < 4; i++, at_++) {
-      char c = peek();
-      u32 digit = c >= '0' && c <= '9'   ? static_cast<u32>(c - '0')
-                  : c >= 'a' && c <= 'f' ? static_cast<u32>(c - 'a' + 10)
-                  : c >= 'A' && c <= 'F' ? static_cast<u32>(c - 'A' + 10)
-                                         : 16;
-      if (digit == 16) return fail(Errc::kCorrupt, "expected four hex digits after \\u");
-      unit = unit << 4 | digit;
+      std::optional<u8> digit = base::hex_digit(peek());
+      if (!digit) return fail(Errc::kCorrupt, "expected four hex digits after \\u");
+      unit = unit << 4 | *digit;
     }
     return unit;
   }

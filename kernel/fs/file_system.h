@@ -88,22 +88,6 @@ Result<void> list(std::string_view path, DirectoryVisitor& visitor);  // "/" lis
 Result<void> remove(std::string_view path);
 Result<void> make_directory(std::string_view path);
 
-// A whole file in memory: in place when the file is there already, else read into pages.
-class FileImage {
- public:
-  static Result<FileImage> load(std::string_view path, mm::Purpose purpose);
-  FileImage() = default;
-  FileImage(FileImage&& other) noexcept;
-  FileImage& operator=(FileImage&& other) noexcept;
-  ~FileImage();
-  std::span<Byte> bytes() const { return bytes_; }
-
- private:
-  base::Owner<File> file_;  // set when bytes_ is its map()
-  std::span<Byte> pages_;   // ours otherwise
-  std::span<Byte> bytes_;
-};
-
 // A small text file, "" in the heap's terms: whole or an error; refuses more than `limit` bytes.
 Result<String> read_text(std::string_view path, usize limit = 1 << 20);
 

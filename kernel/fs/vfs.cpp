@@ -3,7 +3,6 @@
 #include "kernel/base/containers.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
-#include "kernel/time/clock.h"
 
 namespace fs {
 namespace {
@@ -107,25 +106,6 @@ Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view
   return base::Owner<File>(TRY(base::make<NamedFile>(std::move(*file), std::move(copy))));
 }
 
-// Large files tell how far they are.
-Result<void> read_whole(File& file, std::string_view path, std::span<Byte> out) {
-  constexpr usize kPiece = 64 * kMiB;
-  constexpr u64 kTellNs = 2'000'000'000;
-  u64 start = timing::now_ns(), told = start;
-  for (usize at = 0; at < out.size();) {
-    usize part = std::min(kPiece, out.size() - at);
-    if (TRY(file.read_at(at, out.subspan(at, part))) != part)
-      return fail(Errc::kIo, "the file ended early");
-    at += part;
-    u64 now = timing::now_ns();
-    if (now - told < kTellNs && (told == start || at < out.size())) continue;
-    told = now;
-    log::info("fs", "{}: {} of {} MiB read, {} MiB/s", path, at / kMiB, out.size() / kMiB,
-              at / kMiB * 1000 / std::max<u64>((now - start) / 1'000'000, 1));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<void> mount(std::string_view point, FileSystem& file_system) {
@@ -180,41 +160,6 @@ Result<void> remove(std::string_view path) {
 Result<void> make_directory(std::string_view path) {
   Place place = TRY(locate(path));
   return place.file_system->make_directory(place.path);
-}
-
-Result<FileImage> FileImage::load(std::string_view path, mm::Purpose purpose) {
-  FileImage image;
-  image.file_ = TRY(open(path));
-  auto mapped = image.file_->map();
-  if (mapped.has_value()) {
-    image.bytes_ = *mapped;
-    return image;
-  }
-  u64 size = image.file_->size();
-  // Weights are read in place: 2 MiB pages cost the CPU fewer translations.
-  usize align = size >= mm::kLargePageBytes ? mm::kLargePageBytes : mm::kPageBytes;
-  image.pages_ =
-      TRY(mm::allocate_pages({.bytes = size, .purpose = purpose, .align = align, .zeroed = false}));
-  TRY(read_whole(*image.file_, path, image.pages_.first(size)));
-  image.bytes_ = image.pages_.first(size);
-  image.file_.reset();
-  return image;
-}
-
-FileImage::FileImage(FileImage&& other) noexcept
-    : file_(std::move(other.file_)),
-      pages_(std::exchange(other.pages_, {})),
-      bytes_(std::exchange(other.bytes_, {})) {}
-
-FileImage& FileImage::operator=(FileImage&& other) noexcept {
-  std::swap(file_, other.file_);
-  std::swap(pages_, other.pages_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-FileImage::~FileImage() {
-  if (!pages_.empty()) mm::free_pages(pages_);
 }
 
 Result<String> read_text(std::string_view path, usize limit) {

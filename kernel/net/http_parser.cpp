@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kernel/base/hex.h"
+
 namespace net {
 namespace {
 
@@ -288,10 +290,9 @@ bool HttpParser::chunk_size(std::string_view line) {
   if (digits.empty() || digits.size() > 8) return refuse(400, "broken chunk size");
   u64 size = 0;
   for (char c : digits) {
-    char l = lower(c);
-    bool decimal = l >= '0' && l <= '9', letter = l >= 'a' && l <= 'f';
-    if (!decimal && !letter) return refuse(400, "broken chunk size");
-    size = size << 4 | static_cast<u64>(decimal ? l - '0' : l - 'a' + 10);
+    std::optional<u8> digit = base::hex_digit(c);
+    if (!digit) return refuse(400, "broken chunk size");
+    size = size << 4 | *digit;
   }
   head_.truncate(line_start_);
   head_used_ = 0;

@@ -2,17 +2,9 @@
 // Splitting and decoding of request targets.
 #include "kernel/net/url.h"
 
+#include "kernel/base/hex.h"
+
 namespace net {
-namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 Target split_target(std::string_view target) {
   for (std::string_view scheme : {"http://", "https://"}) {
@@ -31,10 +23,10 @@ Result<void> percent_decode(std::string_view text, PlusIsBlank plus, String& out
     char c = text[i];
     if (c == '+' && plus == PlusIsBlank::kYes) c = ' ';
     if (text[i] == '%') {
-      int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-      int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-      if (high < 0 || low < 0) return fail(Errc::kCorrupt, "broken percent escape");
-      c = static_cast<char>(high * 16 + low);
+      if (i + 2 >= text.size()) return fail(Errc::kCorrupt, "broken percent escape");
+      std::optional<u8> high = base::hex_digit(text[i + 1]), low = base::hex_digit(text[i + 2]);
+      if (!high || !low) return fail(Errc::kCorrupt, "broken percent escape");
+      c = static_cast<char>(*high << 4 | *low);
       if (c == '\0') return fail(Errc::kCorrupt, "zero byte in the target");
       i += 2;
     }

@@ -9,6 +9,7 @@
 
 #include "arch/host/host_fs.h"
 #include "arch/host/memory.h"
+#include "console/model_image.h"
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
 #include "tests/hosted/console_tiny_model.h"
@@ -115,6 +116,11 @@ TEST(fs, host_files_are_made_written_listed_and_removed) {
   EXPECT(!fs::stat(folder.in("a")).has_value());
 }
 
+Result<console::ModelImage> load_image(std::string_view path) {
+  return console::ModelImage::load(path,
+                                   {.before = 0, .total = 0, .io = nullptr, .progress = nullptr});
+}
+
 TEST(fs, a_whole_file_is_mapped_privately) {
   mount_host_files();
   TemporaryFolder folder;
@@ -124,7 +130,7 @@ TEST(fs, a_whole_file_is_mapped_privately) {
     REQUIRE((*file)->write_at(0, {reinterpret_cast<const Byte*>("weights"), 7}).has_value());
   }
   {
-    auto image = fs::FileImage::load(folder.in("m"), mm::Purpose::kModel);
+    auto image = load_image(folder.in("m"));
     REQUIRE(image.has_value());
     REQUIRE(image->bytes().size() == 7);
     image->bytes()[0] = 'W';  // rewritten in memory, not on the disk
@@ -152,16 +158,16 @@ TEST(fs, files_in_memory_without_a_map_are_read_into_pages) {
   static PlainSystem system;
   static bool mounted = fs::mount("/plain", system).has_value();
   EXPECT(mounted);
-  u64 before = mm::usage().of(mm::Purpose::kModel);
+  u64 before = mm::usage().of(mm::Purpose::kWeights);
   {
-    auto image = fs::FileImage::load("/plain/x", mm::Purpose::kModel);
+    auto image = load_image("/plain/x");
     REQUIRE(image.has_value());
     EXPECT_EQ(image->bytes().size(), 10'000u);
     EXPECT_EQ(image->bytes()[9'999], 9'999 % 251);
-    EXPECT_EQ(mm::usage().of(mm::Purpose::kModel), before + 12'288);
+    EXPECT_EQ(mm::usage().of(mm::Purpose::kWeights), before + 12'288);
     host::fail_allocation(2);  // the pages, after the File object
-    EXPECT(!fs::FileImage::load("/plain/x", mm::Purpose::kModel).has_value());
+    EXPECT(!load_image("/plain/x").has_value());
     host::fail_allocation(0);
   }
-  EXPECT_EQ(mm::usage().of(mm::Purpose::kModel), before);
+  EXPECT_EQ(mm::usage().of(mm::Purpose::kWeights), before);
 }

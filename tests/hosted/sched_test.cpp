@@ -12,14 +12,6 @@
 
 namespace {
 
-void start() {
-  static bool started = false;
-  if (started) return;
-  started = true;
-  timing::init(arch::Cpu::now_ticks());
-  sched::init();
-}
-
 bool wait_for(const u32& value, u32 wanted) {
   u64 end = timing::now_ns() + 5'000'000'000;
   while (value != wanted && timing::now_ns() < end) sched::sleep_ns(1'000'000);
@@ -44,7 +36,6 @@ void take_turns(void* argument) {
 }  // namespace
 
 TEST(sched, yield_goes_round) {
-  start();
   Turns turns;
   REQUIRE(sched::spawn("a", take_turns<'a'>, &turns).has_value());
   REQUIRE(sched::spawn("b", take_turns<'b'>, &turns).has_value());
@@ -53,7 +44,6 @@ TEST(sched, yield_goes_round) {
 }
 
 TEST(sched, sleepers_wake_in_order_of_deadline) {
-  start();
   struct Sleeper {
     StaticVector<u32, 8>* order;
     u32 ms;
@@ -81,7 +71,6 @@ TEST(sched, sleepers_wake_in_order_of_deadline) {
 }
 
 TEST(sched, a_wait_times_out_or_is_woken) {
-  start();
   sched::WaitQueue queue;
   EXPECT(!queue.wait(timing::now_ns() + 2'000'000));
   struct Waiter {
@@ -106,7 +95,6 @@ TEST(sched, a_wait_times_out_or_is_woken) {
 }
 
 TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
-  start();
   sched::WaitQueue queue;
   queue.wake_one();
   u64 before = timing::now_ns();
@@ -116,7 +104,6 @@ TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
 }
 
 TEST(sched, dead_threads_give_their_stacks_back) {
-  start();
   u32 ended = 0;
   u64 stacks = mm::usage().of(mm::Purpose::kStacks);
   for (u32 i = 0; i < 50; i++) {
@@ -130,7 +117,6 @@ TEST(sched, dead_threads_give_their_stacks_back) {
 }
 
 TEST(sched, every_worker_takes_part_in_every_step) {
-  start();
   if (sched::worker_count() == 1) sched::start_workers(0);
   struct Step {
     std::atomic<u32> seen[256] = {};
@@ -154,7 +140,6 @@ TEST(sched, every_worker_takes_part_in_every_step) {
 }
 
 TEST(sched, the_watchdog_names_a_worker_that_stays_away) {
-  start();
   if (sched::worker_count() == 1) sched::start_workers(0);
   if (sched::worker_count() == 1) return test.skip("one cpu");
   u64 stalls = sched::worker_counters().stalls;

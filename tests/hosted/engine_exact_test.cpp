@@ -55,6 +55,7 @@ struct Served {
 bool serve(const std::vector<Asked>& all, const ai::EngineOptions& options, Served& out,
            const FakeBehaviour& behaviour = {}) {
   TestPlatform platform;
+  platform.fixed_step_ns = 1000;  // guesses must not depend on how busy the machine is
   auto engine = fake_engine(platform, options, behaviour);
   if (!engine.has_value()) return false;
   out.sinks = std::vector<FakeSink>(all.size());

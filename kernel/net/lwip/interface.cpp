@@ -23,6 +23,9 @@ namespace {
 constexpr u32 kBudget = 64;              // frames in one turn: other threads must have theirs
 constexpr u64 kCalmNs = 10'000'000'000;  // after a loss
 constexpr usize kMostFrame = 9 * 1024 + 64;
+// On a wire a frame has 60 bytes before its checksum (IEEE 802.3, 3.2.8); virtual cards leave the
+// padding out, and lwIP reads a whole IP header before it asks for the packet's length.
+constexpr usize kLeastFrame = 60;
 constinit u64 joins_from_ns = 0;
 Byte flat_frame[kMostFrame];  // threads of one CPU, none gives way while it is in use
 
@@ -107,12 +110,15 @@ void Interface::on_address_change() {
 
 void Interface::on_frame(std::span<const Byte> frame) {
   if (frame.size() < sizeof(eth_hdr) || frame.size() > kMostFrame) return;
-  pbuf* packet = pbuf_alloc(PBUF_RAW, static_cast<u16>(frame.size()), PBUF_RAM);
+  usize size = std::max(frame.size(), kLeastFrame);
+  pbuf* packet = pbuf_alloc(PBUF_RAW, static_cast<u16>(size), PBUF_RAM);
   if (packet == nullptr) {
     refused_++;
     return;
   }
-  std::memcpy(packet->payload, frame.data(), frame.size());
+  auto* bytes = static_cast<Byte*>(packet->payload);
+  std::memcpy(bytes, frame.data(), frame.size());
+  std::memset(bytes + frame.size(), 0, size - frame.size());
   if (netif_.input(packet, &netif_) != ERR_OK) pbuf_free(packet);
 }
 

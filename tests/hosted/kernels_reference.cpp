@@ -125,8 +125,12 @@ TEST(kernels_reference, norm_and_gates) {
 }
 
 TEST(kernels_select, holes_are_filled_and_names_found) {
+  // Without features: the first table that asks for none, where the architecture has one.
+  std::string_view plain = "reference";
+  for (const KernelTable* table : arch_kernel_tables())
+    if (table->needs == CpuFeatures{} && plain == "reference") plain = table->name;
   KernelTable none = select_kernels({});
-  EXPECT_EQ(std::string_view(none.name), "reference");
+  EXPECT_EQ(std::string_view(none.name), plain);
   for (auto* product : none.mat_mul) EXPECT(product != nullptr);
   EXPECT(!kernels_by_name("no such", {}).has_value());
   EXPECT(kernels_by_name("reference", {}).has_value());

@@ -240,7 +240,7 @@ Result<u32> GbnfCompiler::character() {
   for (; digits > 0; digits--, at_++) {
     std::optional<u8> digit = base::hex_digit(peek());
     if (!digit) TRY(error("expected hex digits"));
-    value = value << 4 | *digit;
+    value = value << 4 | digit.value_or(0);
   }
   if (value > 0x10ffff) TRY(error("not a character"));
   return value;

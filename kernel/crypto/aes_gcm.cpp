@@ -129,9 +129,9 @@ void shift_rows(Slice& s) {
   each<kBits>([&](auto p) {
     u64 out = s.plane[p] & 0xffff;
     each<3>([&](auto i) {
-      constexpr u32 row = i + 1;
-      u64 lane = s.plane[p] >> (16 * row) & 0xffff;
-      out |= ((lane >> (4 * row) | lane << (16 - 4 * row)) & 0xffff) << (16 * row);
+      constexpr u32 kRow = i + 1;
+      u64 lane = s.plane[p] >> (16 * kRow) & 0xffff;
+      out |= ((lane >> (4 * kRow) | lane << (16 - 4 * kRow)) & 0xffff) << (16 * kRow);
     });
     s.plane[p] = out;
   });

@@ -13,6 +13,7 @@
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
 #include "tests/hosted/console_tiny_model.h"
+#include "tests/hosted/test_threads.h"
 
 namespace {
 
@@ -117,6 +118,7 @@ TEST(fs, host_files_are_made_written_listed_and_removed) {
 }
 
 Result<console::ModelImage> load_image(std::string_view path) {
+  test_threads::start();
   return console::ModelImage::load(path,
                                    {.before = 0, .total = 0, .io = nullptr, .progress = nullptr});
 }

@@ -2,14 +2,9 @@
 // Runs the unit tests as a process: unit_tests [filter]. Exit status 1 when one failed.
 #include <cstdio>
 
-#include "kernel/arch_contract.h"
 #include "kernel/base/test.h"
-#include "kernel/sched/thread.h"
-#include "kernel/time/clock.h"
 
 int main(int argc, char** argv) {
-  timing::init(arch::Cpu::now_ticks());
-  sched::init();  // this thread is the first of those that tests make
   struct Out final : base::Writer {
     void write(std::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
   } out;

@@ -9,6 +9,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "tests/hosted/test_threads.h"
 
 namespace {
 
@@ -36,6 +37,7 @@ void take_turns(void* argument) {
 }  // namespace
 
 TEST(sched, yield_goes_round) {
+  test_threads::start();
   Turns turns;
   REQUIRE(sched::spawn("a", take_turns<'a'>, &turns).has_value());
   REQUIRE(sched::spawn("b", take_turns<'b'>, &turns).has_value());
@@ -44,6 +46,7 @@ TEST(sched, yield_goes_round) {
 }
 
 TEST(sched, sleepers_wake_in_order_of_deadline) {
+  test_threads::start();
   struct Sleeper {
     StaticVector<u32, 8>* order;
     u32 ms;
@@ -71,6 +74,7 @@ TEST(sched, sleepers_wake_in_order_of_deadline) {
 }
 
 TEST(sched, a_wait_times_out_or_is_woken) {
+  test_threads::start();
   sched::WaitQueue queue;
   EXPECT(!queue.wait(timing::now_ns() + 2'000'000));
   struct Waiter {
@@ -95,6 +99,7 @@ TEST(sched, a_wait_times_out_or_is_woken) {
 }
 
 TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
+  test_threads::start();
   sched::WaitQueue queue;
   queue.wake_one();
   u64 before = timing::now_ns();
@@ -104,6 +109,7 @@ TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
 }
 
 TEST(sched, dead_threads_give_their_stacks_back) {
+  test_threads::start();
   u32 ended = 0;
   u64 stacks = mm::usage().of(mm::Purpose::kStacks);
   for (u32 i = 0; i < 50; i++) {
@@ -117,6 +123,7 @@ TEST(sched, dead_threads_give_their_stacks_back) {
 }
 
 TEST(sched, every_worker_takes_part_in_every_step) {
+  test_threads::start();
   if (sched::worker_count() == 1) sched::start_workers(0);
   struct Step {
     std::atomic<u32> seen[256] = {};
@@ -140,6 +147,7 @@ TEST(sched, every_worker_takes_part_in_every_step) {
 }
 
 TEST(sched, the_watchdog_names_a_worker_that_stays_away) {
+  test_threads::start();
   if (sched::worker_count() == 1) sched::start_workers(0);
   if (sched::worker_count() == 1) return test.skip("one cpu");
   u64 stalls = sched::worker_counters().stalls;

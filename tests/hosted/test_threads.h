@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Threads in tests: the runner becomes the first of them, as kernel_main does.
+#pragma once
+
+namespace test_threads {
+
+void start();  // once is enough, more do no harm
+
+}  // namespace test_threads

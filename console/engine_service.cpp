@@ -29,7 +29,7 @@ constexpr Option kRequests{"requests", OptionKind::kNumber, "8", "1..256",
                            "answers in the making at once"};
 constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8", "precision of the KV cache"};
 constexpr Option kChunk{
-    "chunk", OptionKind::kNumber, "256", "1..8192", "prompt tokens read in one step", "batch"};
+    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens read in one step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
                           "the table of compute kernels; 'reference' is the slow truth"};
 constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",

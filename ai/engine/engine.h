@@ -27,7 +27,7 @@ struct EngineOptions {
   u64 kv_bytes = 0;      // of the page pool; 0 = one full context and a page a request, for all
   u64 memory_bytes = 0;  // that loading may take beside the file; 0 = whatever the platform gives
   KvType kv_type = KvType::kF16;
-  u32 prefill_chunk = 256;  // prompt tokens a step
+  u32 prefill_chunk = 128;  // prompt tokens a step: what weights are unpacked for at once (tiles.h)
   const char* kernels = "auto";
   bool speculate = true;  // n-gram lookup: the same bytes, sooner
   bool grouped = false;   // the matrices were interleaved while they were read (ArrivingGroups)

@@ -14,7 +14,7 @@ namespace ai {
 
 struct SchedulerLimits {
   u32 max_requests = 8, max_queued = 64;
-  u32 prefill_chunk = 256;
+  u32 prefill_chunk = 128;
   bool speculate = true;
 };
 

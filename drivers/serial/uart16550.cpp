@@ -29,16 +29,27 @@ bool found = false;
 std::array<u8, 1024> ring;
 std::atomic<u32> ring_head{0}, ring_tail{0};
 
-void put(u8 byte) {
-  u32 head = ring_head.load(std::memory_order_relaxed);
-  // A full ring drops the newest byte, as the device's own FIFO does.
-  if (head - ring_tail.load(std::memory_order_acquire) == ring.size()) return;
-  ring[head % ring.size()] = byte;
-  ring_head.store(head + 1, std::memory_order_release);
+constexpr u8 kOnReceive = 1 << 0;  // interrupt enable
+// Modem control: DTR, RTS, the gate of the interrupt line.
+constexpr u8 kReady = 1 << 0, kSend = 1 << 1, kOut2 = 1 << 3;
+constinit bool by_interrupt = false, held = false;
+
+// A full ring holds the sender: what it has sent stays in the device, RTS falls, and no interrupt
+// asks for it again until the console has made room. A sender that heeds neither loses bytes there.
+void hold(bool now) {
+  if (now == held) return;
+  held = now;
+  arch::out8(kBase + kModemControl, now ? kReady | kOut2 : kReady | kSend | kOut2);
+  arch::out8(kBase + kInterruptEnable, now || !by_interrupt ? 0 : kOnReceive);
 }
 
 void drain() {
-  while ((arch::in8(kBase + kLineStatus) & kReceived) != 0) put(arch::in8(kBase + kData));
+  u32 head = ring_head.load(std::memory_order_relaxed);
+  u32 room = static_cast<u32>(ring.size()) - (head - ring_tail.load(std::memory_order_acquire));
+  for (; room > 0 && (arch::in8(kBase + kLineStatus) & kReceived) != 0; room--)
+    ring[head++ % ring.size()] = arch::in8(kBase + kData);
+  ring_head.store(head, std::memory_order_release);
+  hold(room == 0);
 }
 
 // Waits until the transmit FIFO is empty; then kFifoBytes may be written at once.
@@ -46,8 +57,6 @@ void wait_for_room() {
   for (u32 i = 0; i < kPatience; i++)
     if ((arch::in8(kBase + kLineStatus) & kTransmitEmpty) != 0) return;
 }
-
-constinit bool by_interrupt = false;
 
 void on_interrupt(void*) {
   drain();
@@ -73,9 +82,9 @@ void init() {
   arch::out8(kBase + kLineControl, 0x80);
   arch::out8(kBase + kData, 1);  // 115200 baud
   arch::out8(kBase + kInterruptEnable, 0);
-  arch::out8(kBase + kLineControl, 0x03);   // 8 bits, no parity, 1 stop bit
-  arch::out8(kBase + kFifoControl, 0xc7);   // on, cleared, interrupt at 14 bytes or a pause
-  arch::out8(kBase + kModemControl, 0x0b);  // DTR, RTS, OUT2 (the gate of the interrupt line)
+  arch::out8(kBase + kLineControl, 0x03);  // 8 bits, no parity, 1 stop bit
+  arch::out8(kBase + kFifoControl, 0xc7);  // on, cleared, interrupt at 14 bytes or a pause
+  arch::out8(kBase + kModemControl, kReady | kSend | kOut2);
 }
 
 bool present() {
@@ -101,6 +110,7 @@ int read() {
   if (tail != ring_head.load(std::memory_order_acquire)) {
     u8 byte = ring[tail % ring.size()];
     ring_tail.store(tail + 1, std::memory_order_release);
+    if (held && tail + 1 == ring_head.load(std::memory_order_relaxed)) hold(false);
     return byte;
   }
   // Polled as well: before the interrupt is routed, and in a panic, where none comes.
@@ -110,7 +120,6 @@ int read() {
 
 Result<void> enable_interrupt() {
   constexpr u32 kIsaLine = 4;
-  constexpr u8 kOnReceive = 1 << 0;
   if (!found) return fail(Errc::kNotFound, "no serial line");
   u32 vector = TRY(irq::allocate("serial", on_interrupt, nullptr));
   Result<void> routed = irq::route_isa(kIsaLine, vector);

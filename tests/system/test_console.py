@@ -14,7 +14,7 @@ import subprocess
 import termios
 import time
 
-from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, Skip, case, check, main, need
+from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, case, check, main, need
 
 GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
@@ -421,8 +421,6 @@ def full_context_slides_or_stops():
 @case
 def abuse_on_a_serial_line():
     """the same on the kernel's serial line, in QEMU"""
-    if not os.environ.get("LONG"):
-        raise Skip("LONG=1 runs it: one run of four stood still, its cause is not known yet")
     with SerialGuest(cpus=1, memory="256M", append="log=error") as guest:
         guest.expect(PROMPT, 30)
         abuse(guest, 100_000, 480)

@@ -76,7 +76,7 @@ TEST(console_models, info_and_list_tell_what_a_model_is_before_it_is_loaded) {
   if (!tiny.made()) return test.skip("no tiny model: run in the root of the repository");
   ScriptedRun info = run_commands("model info " + tiny.path());
   EXPECT_EQ(info.failed, 0u);
-  for (const char* part : {"architecture  llama", "tokenizer     llama", "template      none",
+  for (const char* part : {"architecture  llama", "tokenizer     llama", "template      its own",
                            "not loaded: fits", "hash          no hash", "together"})
     EXPECT(info.says(part));
   REQUIRE(tiny.load().has_value());

@@ -117,20 +117,11 @@ TEST(models_hostile, a_key_that_changes_the_answer_is_not_overlooked) {
   for (const Row& row : kRows) {
     TinyModel tiny;
     REQUIRE(make_tiny_model(row.family, tiny));
+    change_header(
+        tiny, [](std::string_view) { return true; },
+        [&](ai::GgufWriter& out) { return out.add_f32(row.key, row.value); });
     TestPlatform platform;
-    auto file = MUST(ai::GgufFile::parse(tiny.file, platform));
-    ai::GgufWriter out;
-    for (usize i = 0; i < file->key_count(); i++) MUST(out.copy(*file, i));
-    MUST(out.add_f32(row.key, row.value));
-    usize first = tiny.file.size();
-    for (const ai::GgufTensor& t : file->tensors()) first = std::min<usize>(first, t.offset);
-    for (const ai::GgufTensor& t : file->tensors())
-      MUST(out.add_tensor(t.name, {t.dimensions, t.dimension_count},
-                          ai::quant_info(t.view.type).ggml_type, t.offset - first));
-    Vector<Byte> header = MUST(out.finish());
-    std::vector<Byte> made(header.data(), header.data() + header.size());
-    made.insert(made.end(), tiny.file.begin() + static_cast<i64>(first), tiny.file.end());
-    auto runner = ModelRunner::load(made, platform, {.context = 32, .rows = 2});
+    auto runner = ModelRunner::load(tiny.file, platform, {.context = 32, .rows = 2});
     EXPECT_EQ(runner.has_value(), !row.refused);
     if (row.refused) EXPECT(platform.logged(row.key));
   }

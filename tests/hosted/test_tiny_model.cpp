@@ -123,7 +123,7 @@ bool make_file(std::string_view header, std::vector<Byte>& out) {
   return true;
 }
 
-void add_tokens(ai::GgufWriter& out, u32 count, bool bytes_by_merges) {
+Result<void> add_tokens(ai::GgufWriter& out, u32 count, bool bytes_by_merges) {
   std::vector<std::string> tokens, merges;
   std::vector<i32> types;
   std::vector<float> scores;
@@ -141,16 +141,17 @@ void add_tokens(ai::GgufWriter& out, u32 count, bool bytes_by_merges) {
   }
   std::vector<std::string_view> views(tokens.begin(), tokens.end()),
       merge_views(merges.begin(), merges.end());
-  MUST(out.add_string("tokenizer.ggml.model", bytes_by_merges ? "gpt2" : "llama"));
-  if (bytes_by_merges) MUST(out.add_string("tokenizer.ggml.pre", "default"));
-  MUST(out.add_strings("tokenizer.ggml.tokens", views));
-  MUST(out.add_i32s("tokenizer.ggml.token_type", types));
-  if (bytes_by_merges) MUST(out.add_strings("tokenizer.ggml.merges", merge_views));
-  if (!bytes_by_merges) MUST(out.add_f32s("tokenizer.ggml.scores", scores));
-  MUST(out.add_u32("tokenizer.ggml.bos_token_id", 1));
-  MUST(out.add_u32("tokenizer.ggml.eos_token_id", 2));
-  MUST(out.add_string("tokenizer.chat_template",
-                      "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{% endfor %}"));
+  TRY(out.add_string("tokenizer.ggml.model", bytes_by_merges ? "gpt2" : "llama"));
+  if (bytes_by_merges) TRY(out.add_string("tokenizer.ggml.pre", "default"));
+  TRY(out.add_strings("tokenizer.ggml.tokens", views));
+  TRY(out.add_i32s("tokenizer.ggml.token_type", types));
+  if (bytes_by_merges) TRY(out.add_strings("tokenizer.ggml.merges", merge_views));
+  if (!bytes_by_merges) TRY(out.add_f32s("tokenizer.ggml.scores", scores));
+  TRY(out.add_u32("tokenizer.ggml.bos_token_id", 1));
+  TRY(out.add_u32("tokenizer.ggml.eos_token_id", 2));
+  TRY(out.add_string("tokenizer.chat_template",
+                     "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{% endfor %}"));
+  return {};
 }
 
 }  // namespace
@@ -185,13 +186,13 @@ bool make_tiny_model(const std::string& name, TinyModel& out) {
   return cursor.inside();
 }
 
-void give_tokenizer(TinyModel& tiny, bool merges) {
+void change_header(TinyModel& tiny, const KeepsKey& keeps, const AddsKeys& adds) {
   TestPlatform platform;
   auto file = MUST(ai::GgufFile::parse(tiny.file, platform));
   ai::GgufWriter out;
   for (usize i = 0; i < file->key_count(); i++)
-    if (!file->key(i).starts_with("tokenizer.")) MUST(out.copy(*file, i));
-  add_tokens(out, tiny.vocabulary, merges);
+    if (keeps(file->key(i))) MUST(out.copy(*file, i));
+  MUST(adds(out));
   usize first = tiny.file.size();
   for (const ai::GgufTensor& t : file->tensors()) first = std::min<usize>(first, t.offset);
   for (const ai::GgufTensor& t : file->tensors())
@@ -201,4 +202,13 @@ void give_tokenizer(TinyModel& tiny, bool merges) {
   std::vector<Byte> made(header.data(), header.data() + header.size());
   made.insert(made.end(), tiny.file.begin() + static_cast<i64>(first), tiny.file.end());
   tiny.file = std::move(made);
+}
+
+bool not_of_the_tokenizer(std::string_view key) {
+  return !key.starts_with("tokenizer.");
+}
+
+void give_tokenizer(TinyModel& tiny, bool merges) {
+  change_header(tiny, not_of_the_tokenizer,
+                [&](ai::GgufWriter& out) { return add_tokens(out, tiny.vocabulary, merges); });
 }

@@ -3,10 +3,12 @@
 // and llama.cpp's logits.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "kernel/base/types.h"
+#include "ai/gguf/writer.h"
 
 struct TinyModel {
   std::vector<Byte> file;  // GGUF
@@ -20,6 +22,10 @@ struct TinyModel {
 std::vector<std::string> tiny_model_names();
 // False when there is no such golden or it cannot be read.
 bool make_tiny_model(const std::string& name, TinyModel& out);
+// The same tensors below a new header: the keys that `keeps` takes, then those that `adds` writes.
+using KeepsKey = std::function<bool(std::string_view)>;
+using AddsKeys = std::function<Result<void>(ai::GgufWriter&)>;
+void change_header(TinyModel& tiny, const KeepsKey& keeps, const AddsKeys& adds);
 // Adds a tokenizer of letters and pairs of letters (byte-level BPE or SentencePiece) and a chat
 // template, so that the engine takes the file.
 void give_tokenizer(TinyModel& tiny, bool merges);

@@ -322,6 +322,19 @@ void write_timings(const Timings& t, json::Writer& w) {
   w.end_object();
 }
 
+void end_chunk(Choice& choice, const char* finish, json::Writer& w) {
+  if (finish == nullptr)
+    w.field_null("finish_reason");
+  else
+    w.field("finish_reason", finish);
+  w.end_object().end_array();
+  if (finish != nullptr) {
+    w.key("timings");
+    write_timings(choice.timings(), w);
+  }
+  w.end_object();
+}
+
 namespace {
 
 void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {

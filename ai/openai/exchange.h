@@ -191,6 +191,8 @@ class Exchange {
 // ---- parts that several forms write
 void write_usage(Exchange& exchange, json::Writer& w);
 void write_timings(const Timings& timings, json::Writer& w);
+// The rest of a streamed chunk, from its choice's finish_reason on; nullptr: it goes on.
+void end_chunk(Choice& choice, const char* finish, json::Writer& w);
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
 
 extern const Form* const kChatForm;

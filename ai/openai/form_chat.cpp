@@ -101,16 +101,7 @@ class ChatForm final : public Form {
       } else {
         w.field_null("logprobs");
       }
-      if (finish == nullptr)
-        w.field_null("finish_reason");
-      else
-        w.field("finish_reason", finish);
-      w.end_object().end_array();
-      if (finish != nullptr) {
-        w.key("timings");
-        write_timings(choice.timings(), w);
-      }
-      w.end_object();
+      end_chunk(choice, finish, w);
     });
   }
 

@@ -71,16 +71,7 @@ class CompletionForm final : public Form {
       w.field("index", choice.index()).field("text", text).key("logprobs");
       logprobs(exchange, choice, choice.logprobs_sent, w);
       choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
-      if (finish == nullptr)
-        w.field_null("finish_reason");
-      else
-        w.field("finish_reason", finish);
-      w.end_object().end_array();
-      if (finish != nullptr) {
-        w.key("timings");
-        write_timings(choice.timings(), w);
-      }
-      w.end_object();
+      end_chunk(choice, finish, w);
     });
   }
 

@@ -2,22 +2,13 @@
 // Saved texts: any bytes give an error or a text whose pages are known, and the books balance.
 #include "ai/engine/kv_file.h"
 #include "kernel/base/bytes.h"
+#include "tests/hosted/stored_bytes.h"
 #include "tests/hosted/test_platform.h"
 
 namespace {
 
 constexpr u32 kPages = 16, kPositions = 4;
 constexpr usize kPageBytes = 64;
-
-struct Stored final : ai::ByteSource {
-  explicit Stored(std::span<const Byte> all) : reader(all) {}
-  Result<void> read(std::span<Byte> out) override {
-    std::span<const Byte> part = TRY(reader.read_bytes(out.size()));
-    std::copy(part.begin(), part.end(), out.begin());
-    return {};
-  }
-  base::ByteReader reader;
-};
 
 // FNV-1a as the format has it, so that the fuzzer gets past the sum: over the pieces that are read.
 u64 sum_of(std::span<const Byte> bytes, usize tokens, usize pages) {

@@ -8,6 +8,7 @@
 #include "kernel/base/bytes.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/fake_model.h"
+#include "tests/hosted/stored_bytes.h"
 
 namespace {
 
@@ -21,16 +22,6 @@ struct Saved final : ai::ByteSink {
   }
   std::vector<Byte> bytes;
   usize limit = ~usize{0};
-};
-
-struct Stored final : ai::ByteSource {
-  explicit Stored(std::span<const Byte> all) : reader(all) {}
-  Result<void> read(std::span<Byte> out) override {
-    std::span<const Byte> part = TRY(reader.read_bytes(out.size()));
-    std::copy(part.begin(), part.end(), out.begin());
-    return {};
-  }
-  base::ByteReader reader;
 };
 
 std::vector<TokenId> counted(u32 n) {

@@ -2,11 +2,11 @@
 // An engine that says what a test wants it to say, a machine around it, and a reply that listens.
 #pragma once
 
-#include "ai/engine/kv_file.h"
 #include "ai/openai/service.h"
+#include "tests/hosted/fake_engine.h"
 #include "tests/hosted/grammar_fake.h"
 
-class ApiTestEngine final : public ai::Engine {
+class ApiTestEngine final : public FakeEngine {
  public:
   std::string_view script = "Hello world";
   u32 max_running = 4;
@@ -17,11 +17,8 @@ class ApiTestEngine final : public ai::Engine {
   }
 
   void set_context(u32 tokens) { info_.context = tokens; }
-  const ai::ModelInfo& info() const override { return info_; }
-  const ai::MemoryPlan& plan() const override { return plan_; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   const ai::ChatTemplate* chat_template() const override { return nullptr; }
-  const char* kernels_name() const override { return "fake"; }
 
   Result<ai::RequestId> submit(const ai::Request& request, ai::RequestSink& sink) override {
     if (refuse != nullptr) return fail(Errc::kFull, refuse);
@@ -55,28 +52,6 @@ class ApiTestEngine final : public ai::Engine {
     return fail(Errc::kUnsupported, "no scores");
   }
   u32 running() const override { return static_cast<u32>(jobs_.size()); }
-  u32 queued() const override { return 0; }
-  u64 kv_pages_total() const override { return 10; }
-  u64 kv_pages_used() const override { return jobs_.size(); }
-  u64 kv_pages_cached() const override { return 0; }
-  void forget_prompts() override {}
-
-  Result<u32> save(std::span<const ai::TokenId> tokens, ai::ByteSink& sink) override {
-    TRY(sink.write({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
-    return static_cast<u32>(tokens.size());
-  }
-  Result<Vector<ai::TokenId>> restore(ai::ByteSource& source) override {
-    Vector<ai::TokenId> tokens;  // two, whatever was saved
-    TRY(tokens.resize(2));
-    TRY(source.read({reinterpret_cast<Byte*>(tokens.data()), 2 * sizeof(ai::TokenId)}));
-    return tokens;
-  }
-  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
-                     std::span<float> out) override {
-    if (tokens.empty()) return fail(Errc::kInvalidArgument, "the prompt is empty");
-    for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
-    return {};
-  }
 
   const char* refuse = nullptr;
   ai::SamplerParams last_sampling;
@@ -126,8 +101,6 @@ class ApiTestEngine final : public ai::Engine {
   }
 
   ApiTestTokenizer tokenizer_;
-  ai::ModelInfo info_;
-  ai::MemoryPlan plan_;
   Vector<Job> jobs_;
   ai::RequestId last_id_ = 0;
 };

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "ai/engine/engine.h"
-#include "ai/engine/kv_file.h"
 #include "ai/text/chat_template.h"
 #include "console/engine_service.h"
+#include "tests/hosted/fake_engine.h"
 
 // Other tests have classes of the same names.
 inline namespace console_fakes {
@@ -38,7 +37,7 @@ class ByteTokenizer final : public ai::Tokenizer {
   char bytes_[256];
 };
 
-class ScriptedEngine final : public ai::Engine {
+class ScriptedEngine final : public FakeEngine {
  public:
   explicit ScriptedEngine(u32 context = 1000) {
     info_.context = context;
@@ -55,11 +54,8 @@ class ScriptedEngine final : public ai::Engine {
   u64 lost_pages = 0;  // claimed to be held although nothing runs
   base::Owner<ai::ChatTemplate> chat;
 
-  const ai::ModelInfo& info() const override { return info_; }
-  const ai::MemoryPlan& plan() const override { return plan_; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   const ai::ChatTemplate* chat_template() const override { return chat.get(); }
-  const char* kernels_name() const override { return "fake"; }
 
   Result<ai::RequestId> submit(const ai::Request& request, ai::RequestSink& sink) override {
     if (refuse.what != nullptr) return std::unexpected(refuse);
@@ -93,30 +89,8 @@ class ScriptedEngine final : public ai::Engine {
                    std::span(best).first(std::min<usize>(top, 2))});
     return {};
   }
-  Result<u32> save(std::span<const ai::TokenId> tokens, ai::ByteSink& sink) override {
-    TRY(sink.write({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
-    return static_cast<u32>(tokens.size());
-  }
-  Result<Vector<ai::TokenId>> restore(ai::ByteSource& source) override {
-    Vector<ai::TokenId> tokens;  // two, whatever was saved
-    TRY(tokens.resize(2));
-    TRY(source.read({reinterpret_cast<Byte*>(tokens.data()), 2 * sizeof(ai::TokenId)}));
-    return tokens;
-  }
-  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
-                     std::span<float> out) override {
-    if (tokens.empty() || out.size() != info_.width)
-      return fail(Errc::kInvalidArgument, "the prompt is empty");
-    // The first letter decides: a vector of length 1 along one axis.
-    for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
-    return {};
-  }
   u32 running() const override { return static_cast<u32>(running_.size()); }
-  u32 queued() const override { return 0; }
-  u64 kv_pages_total() const override { return 10; }
   u64 kv_pages_used() const override { return running() + lost_pages; }
-  u64 kv_pages_cached() const override { return 0; }
-  void forget_prompts() override {}
 
  private:
   struct Active {
@@ -158,8 +132,6 @@ class ScriptedEngine final : public ai::Engine {
     active.sink->on_end(reason, timings, error);
   }
 
-  ai::ModelInfo info_;
-  ai::MemoryPlan plan_;
   ByteTokenizer tokenizer_;
   std::vector<Active> running_;
   ai::RequestId last_id_ = 0;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What every engine without a model answers alike: no pages worth counting, vectors of one axis, a
+// saved text that is its tokens.
+#pragma once
+
+#include <algorithm>
+
+#include "ai/engine/engine.h"
+#include "ai/engine/kv_file.h"
+
+class FakeEngine : public ai::Engine {
+ public:
+  const ai::ModelInfo& info() const override { return info_; }
+  const ai::MemoryPlan& plan() const override { return plan_; }
+  const char* kernels_name() const override { return "fake"; }
+  u32 queued() const override { return 0; }
+  u64 kv_pages_total() const override { return 10; }
+  u64 kv_pages_used() const override { return running(); }
+  u64 kv_pages_cached() const override { return 0; }
+  void forget_prompts() override {}
+
+  Result<u32> save(std::span<const ai::TokenId> tokens, ai::ByteSink& sink) override {
+    TRY(sink.write({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
+    return static_cast<u32>(tokens.size());
+  }
+  Result<Vector<ai::TokenId>> restore(ai::ByteSource& source) override {
+    Vector<ai::TokenId> tokens;  // two, whatever was saved
+    TRY(tokens.resize(2));
+    TRY(source.read({reinterpret_cast<Byte*>(tokens.data()), 2 * sizeof(ai::TokenId)}));
+    return tokens;
+  }
+  // The first letter decides: a vector of length 1 along one axis.
+  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
+                     std::span<float> out) override {
+    if (tokens.empty() || out.size() != info_.width)
+      return fail(Errc::kInvalidArgument, "the prompt is empty");
+    for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
+    return {};
+  }
+
+ protected:
+  ai::ModelInfo info_;
+  ai::MemoryPlan plan_;
+};

@@ -107,6 +107,16 @@ void copy_fields(json::Value body, std::initializer_list<std::string_view> names
     if (json::Value value = body.find(name); !value.is_null()) w.field(name, value);
 }
 
+// {"type": "json_schema", "schema": …}, as the newer APIs have it, in the form of chat's.
+void write_format(json::Value format, json::Writer& w) {
+  std::string_view type = format.find("type").text();
+  if (type.empty()) return;
+  w.key("response_format").begin_object().field("type", type);
+  if (type == "json_schema")
+    w.key("json_schema").begin_object().field("schema", format.find("schema")).end_object();
+  w.end_object();
+}
+
 Result<void> refuse_present(json::Value body, std::initializer_list<std::string_view> names,
                             ApiError& error) {
   for (std::string_view name : names) {
@@ -148,14 +158,7 @@ Result<void> chat_from_responses(json::Value body, String& out, ApiError& error)
               w);
   if (json::Value most = body.find("max_output_tokens"); !most.is_null())
     w.field("max_completion_tokens", most);
-  json::Value format = body.find("text").find("format");
-  std::string_view type = format.find("type").text();
-  if (type == "json_schema") {
-    w.key("response_format").begin_object().field("type", type).key("json_schema").begin_object();
-    w.field("schema", format.find("schema")).end_object().end_object();
-  } else if (!type.empty()) {
-    w.key("response_format").begin_object().field("type", type).end_object();
-  }
+  write_format(body.find("text").find("format"), w);
   w.key("messages").begin_array();
   if (body.find("instructions").is_string())
     w.begin_object()
@@ -243,6 +246,7 @@ Result<void> chat_from_anthropic(json::Value body, String& out, ApiError& error)
   w.begin_object();
   copy_fields(body, {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed"}, w);
   if (json::Value stop = body.find("stop_sequences"); !stop.is_null()) w.field("stop", stop);
+  write_format(body.find("output_config").find("format"), w);
   anthropic_tools(body, w);
   json::Value messages = body.find("messages");
   if (!messages.is_array() || messages.size() == 0)

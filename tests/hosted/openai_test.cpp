@@ -463,6 +463,12 @@ TEST(openai, anthropic_api) {
   EXPECT_HAS(r.body, R"("content_block":{"type":"tool_use")");
   EXPECT_HAS(r.body, "input_json_delta");
   EXPECT_HAS(r.body, R"("stop_reason":"tool_use")");
+  // Structured output, as the client's parse() asks for it.
+  s.backend.fake.script = R"({"a":true})";
+  r = s.post(
+      "/v1/messages",
+      R"({"max_tokens":90,"messages":[{"role":"user","content":"x"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"nonsense"}}}})");
+  EXPECT_EQ(r.status, 400);
 }
 
 TEST(openai, out_of_memory_is_an_answer) {

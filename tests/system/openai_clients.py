@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The official Python clients against a running server.
+"""The official Python client against a running server.
 
 Usage: openai_clients.py [--base http://127.0.0.1:8080] [--only NAME]
        openai_clients.py --twin build/host/marrow --model FILE.gguf   (starts and stops the twin)
-Needs the PyPI packages openai, anthropic, pydantic and jsonschema. Prints TAP; exit status 1 on failure.
+Needs the PyPI packages openai, pydantic and jsonschema. Prints TAP; exit status 1 on failure.
 """
 import http.client
 import json
@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 
-import anthropic
 import jsonschema
 import openai
 import pydantic
@@ -32,7 +31,6 @@ class Context(Place):
     def __init__(self, base):
         super().__init__(base)
         self.client = openai.OpenAI(base_url=base + "/v1", api_key="none", timeout=300, max_retries=0)
-        self.claude = anthropic.Anthropic(base_url=base, api_key="none", timeout=300, max_retries=0)
         self.model = self.client.models.list().data[0].id
 
     def ask(self, text="Say hello.", retries=0, **more):
@@ -278,22 +276,6 @@ def responses(c):
             text += event.delta
     assert text == answer.output_text and kinds[0] == "response.created"
     assert kinds[-1] in ("response.completed", "response.incomplete")
-
-
-@test
-def anthropic_messages(c):
-    asked = {"model": c.model, "max_tokens": 6, "messages": [{"role": "user", "content": "Say hello."}]}
-    answer = c.claude.messages.create(**asked, system="Be kind.", extra_body={"temperature": 0})
-    assert answer.content[0].text and answer.stop_reason in ("max_tokens", "end_turn")
-    with c.claude.messages.stream(**asked) as stream_of:
-        text = "".join(stream_of.text_stream)
-        assert text == stream_of.get_final_message().content[0].text
-    assert c.claude.messages.count_tokens(model=c.model, messages=asked["messages"]).input_tokens > 0
-    tool = {"name": "add", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}},
-                                            "required": ["a"], "additionalProperties": False}}
-    used = c.claude.messages.create(**{**asked, "max_tokens": 50}, tools=[tool], tool_choice={"type": "any"})
-    assert used.stop_reason == "tool_use" and isinstance(used.content[0].input["a"], int)
-    expect_error(anthropic.BadRequestError, lambda: c.claude.messages.create(**{**asked, "max_tokens": 0}))
 
 
 @test

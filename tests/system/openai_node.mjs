@@ -44,10 +44,10 @@ const tests = {
     assert.equal(answer.choices[1].logprobs.content[0].top_logprobs.length, 2);
   },
   async tools() {
-    const whole = await ask({tools: [weather], tool_choice: "required", max_completion_tokens: 40});
+    const whole = await ask({tools: [weather], tool_choice: "required", max_completion_tokens: 120});
     assert.equal(whole.choices[0].message.tool_calls[0].function.name, "get_weather");
     const runner = client.chat.completions.stream({
-      model, messages, tools: [weather], tool_choice: "required", max_completion_tokens: 40, temperature: 0});
+      model, messages, tools: [weather], tool_choice: "required", max_completion_tokens: 120, temperature: 0});
     const call = (await runner.finalChatCompletion()).choices[0].message.tool_calls[0];
     assert.ok(JSON.parse(call.function.arguments).city !== undefined);
   },

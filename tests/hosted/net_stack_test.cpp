@@ -135,7 +135,7 @@ TEST(net_stack, a_reader_of_single_bytes_fills_the_window) {
   Result<Ends> ends = open(wire, 8006);
   REQUIRE(ends.has_value());
   // More than both buffers hold, so that the window closes and opens again.
-  std::string text = pattern(1'200'000);
+  std::string text = pattern(1'600'000);
   usize sent = 0;
   for (u32 i = 0; i < 400; i++) {
     Result<usize> n = ends->client->write(std::string_view(text).substr(sent));

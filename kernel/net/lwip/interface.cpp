@@ -11,8 +11,10 @@
 #include <netif/ethernet.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/log.h"
+#include "kernel/net/lwip/acknowledgement.h"
 #include "kernel/net/lwip/convert.h"
 #include "kernel/net/lwip/port.h"
 #include "kernel/net/lwip/sockets.h"
@@ -132,20 +134,54 @@ Result<void> Interface::send(pbuf& packet) {
 }
 
 // A full ring is met with a copy that waits: the packet itself still belongs to its protocol.
-err_t Interface::link_output(netif* card, pbuf* packet) {
-  auto& self = *static_cast<Interface*>(card->state);
-  if (self.waiting_count_ == 0) {
-    Result<void> sent = self.send(*packet);
+err_t Interface::send_or_wait(pbuf& packet) {
+  if (waiting_count_ == 0) {
+    Result<void> sent = send(packet);
     if (sent.has_value()) return ERR_OK;
     if (sent.error().code != Errc::kBusy) return ERR_IF;
   }
-  pbuf* copy = self.waiting_count_ < kWaiting ? pbuf_clone(PBUF_RAW, PBUF_RAM, packet) : nullptr;
+  pbuf* copy = waiting_count_ < kWaiting ? pbuf_clone(PBUF_RAW, PBUF_RAM, &packet) : nullptr;
   if (copy == nullptr) {
-    self.refused_++;
+    refused_++;
     return ERR_MEM;
   }
-  self.waiting_[(self.first_waiting_ + self.waiting_count_++) % kWaiting] = copy;
+  waiting_[(first_waiting_ + waiting_count_++) % kWaiting] = copy;
   return ERR_OK;
+}
+
+err_t Interface::link_output(netif* card, pbuf* packet) {
+  auto& self = *static_cast<Interface*>(card->state);
+  std::span<const Byte> frame(static_cast<const Byte*>(packet->payload), packet->len);
+  bool keep = self.held_ > 0 && packet->len == packet->tot_len && is_acknowledgement(frame);
+  if (keep && self.kept_ != nullptr && self.spared_ < kMostSpared) {
+    std::span<const Byte> older(static_cast<const Byte*>(self.kept_->payload), self.kept_->len);
+    if (supersedes(frame, older)) {
+      pbuf_free(std::exchange(self.kept_, nullptr));
+      self.spared_++;
+    }
+  }
+  self.send_kept();
+  if (!keep) return self.send_or_wait(*packet);
+  pbuf_ref(packet);
+  self.kept_ = packet;
+  return ERR_OK;
+}
+
+void Interface::send_kept() {
+  if (kept_ == nullptr) return;
+  pbuf* packet = std::exchange(kept_, nullptr);
+  spared_ = 0;
+  (void)send_or_wait(*packet);  // one that finds no room is as good as lost on the way
+  pbuf_free(packet);
+}
+
+void Interface::hold(bool may_join) {
+  held_++;
+  device_.hold(may_join);
+}
+void Interface::release() {
+  if (--held_ == 0) send_kept();
+  device_.release();
 }
 
 void Interface::send_waiting() {
@@ -167,10 +203,10 @@ void note_loss() {
 
 SendTogether::SendTogether() {
   bool may_join = port::now_ns() >= joins_from_ns;
-  for (Interface* card : all_interfaces()) card->device().hold(may_join);
+  for (Interface* card : all_interfaces()) card->hold(may_join);
 }
 SendTogether::~SendTogether() {
-  for (Interface* card : all_interfaces()) card->device().release();
+  for (Interface* card : all_interfaces()) card->release();
 }
 
 bool Interface::service() {

@@ -31,21 +31,30 @@ class Interface final : public FrameSink {
 
   void on_frame(std::span<const Byte> frame) override;
 
+  // Between the two, the last acknowledgement is kept back: the next may make it needless.
+  void hold(bool may_join);
+  void release();
+
   u64 frames_refused() const { return refused_; }  // for want of memory or room
 
  private:
   static err_t setup(netif* card);
   static err_t link_output(netif* card, pbuf* packet);
   Result<void> send(pbuf& packet);
+  err_t send_or_wait(pbuf& packet);
+  void send_kept();
   void send_waiting();
 
   static constexpr usize kWaiting = 128;  // frames that a full ring refused
+  static constexpr u32 kMostSpared = 16;  // acknowledgements in a row: a peer's clock are those
 
   NetDevice& device_;
   Ipv4Settings settings_;
   netif netif_{};
   std::array<pbuf*, kWaiting> waiting_{};
   usize first_waiting_ = 0, waiting_count_ = 0;
+  pbuf* kept_ = nullptr;  // an acknowledgement
+  u32 spared_ = 0, held_ = 0;
   u64 refused_ = 0;
   IpAddress told_{};  // the address last logged
 };

@@ -39,7 +39,7 @@
 #define MEMP_NUM_SYS_TIMEOUT 40
 #define IP_REASS_MAX_PBUFS 128
 #define TCP_OOSEQ_BYTES_LIMIT(pcb) marrow_lwip_most_waiting()
-#define TCP_OOSEQ_MAX_PBUFS 256
+#define TCP_OOSEQ_MAX_PBUFS 1024
 
 // ---- links and addresses ----
 #define LWIP_IPV4 1
@@ -77,15 +77,16 @@
 
 // ---- TCP ----
 #define TCP_MSS 8960  // of a 9000-byte link; each connection uses what its own link carries
-#define TCP_WND (256 * 1024)
+#define TCP_WND (1024 * 1024)
 #define LWIP_WND_SCALE 1
-#define TCP_RCV_SCALE 3
+#define TCP_RCV_SCALE 5
 #define TCP_SND_BUF (256 * 1024)
 #define TCP_SND_QUEUELEN 1024
 #define TCP_SNDLOWAT 16384  // its default would not fit 16 bits with buffers of this size
 #define TCP_SNDQUEUELOWAT 512
 #define TCP_OVERSIZE 1460            // TCP_MSS would make every short write a 9 KB buffer
 #define TCP_TMR_INTERVAL 40          // ms: lwIP's timeouts are three of its slow ticks, 240 ms
+#define TCP_SYNMAXRTX 12             // a second apart
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1  // recovery.cpp
 #define TCP_QUEUE_OOSEQ 1
 #define LWIP_TCP_SACK_OUT 1

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "kernel/base/containers.h"
+#include "kernel/net/lwip/acknowledgement.h"
 #include "kernel/net/lwip/interface.h"
 #include "kernel/net/lwip/lwip_hooks.h"
 
@@ -23,13 +24,9 @@ namespace {
 constexpr u8 kHeld = 0x40, kRepeated = 0x80;
 constexpr u32 kBehind = 3;      // segments that must have overtaken one for it to be lost
 constexpr u32 kMostAtOnce = 4;  // repeated for one acknowledgement
-constexpr u8 kQuick = 16;       // segments acknowledged one by one after a repeated one
-constexpr u8 kEndOption = 0, kPadOption = 1, kSackOption = 5;
-
-struct Block {
-  u32 left, right;
-};
-using Blocks = StaticVector<Block, 4>;
+constexpr i16 kLeastTicks = 3;  // of lwIP's slow timer: what its own variation never goes below
+constexpr i16 kMostTicks = 100;
+constexpr u8 kQuick = 16;  // segments acknowledged one by one after a repeated one
 
 struct Recovery {
   bool active = false;
@@ -49,27 +46,12 @@ u32 end_of(const tcp_seg& s) {
 }
 
 // Options may lie in two pieces: behind the header, and at `more`.
-Blocks read_blocks(const tcp_hdr* header, u16 bytes, u16 in_first, const u8* more) {
+Blocks blocks_of(const tcp_hdr* header, u16 bytes, u16 in_first, const u8* more) {
   std::array<u8, 40> options{};
   usize count = std::min<usize>(bytes, options.size()), here = std::min<usize>(count, in_first);
   std::memcpy(options.data(), header + 1, here);
   if (count > here && more != nullptr) std::memcpy(options.data() + here, more, count - here);
-  Blocks blocks;
-  for (usize at = 0; at < count && options[at] != kEndOption;) {
-    if (options[at] == kPadOption) {
-      at++;
-      continue;
-    }
-    usize size = at + 1 < count ? options[at + 1] : 0;
-    if (size < 2 || size > count - at) break;
-    for (usize b = at + 2; options[at] == kSackOption && b + 8 <= at + size; b += 8) {
-      u32 edges[2];
-      std::memcpy(edges, options.data() + b, sizeof edges);
-      if (!blocks.push_back({lwip_ntohl(edges[0]), lwip_ntohl(edges[1])})) break;
-    }
-    at += size;
-  }
-  return blocks;
+  return read_blocks(std::span(options).first(count));
 }
 
 // What of `unacked` the peer holds.
@@ -205,6 +187,20 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   tcp_set_flags(&pcb, TF_INFR);
 }
 
+// RFC 6298, 2.2: the answer to the SYN is the first measurement. lwIP starts with the first data
+// and three seconds, a third of which goes with each round trip: a request that is lost waits for
+// them.
+void take_first_round_trip(tcp_pcb& pcb, u32 acknowledged) {
+  bool opening = pcb.state == SYN_SENT || pcb.state == SYN_RCVD;
+  // No measurement runs (0) once the SYN was repeated.
+  if (!opening || pcb.rttest == 0 || !TCP_SEQ_LT(pcb.rtseq, acknowledged)) return;
+  i16 ticks = static_cast<i16>(std::min<u32>(tcp_ticks - pcb.rttest, kMostTicks));
+  pcb.sa = static_cast<i16>(ticks * 8);  // lwIP keeps 8 times the mean and 4 times the variation
+  pcb.sv = std::max<i16>(kLeastTicks, static_cast<i16>(ticks * 2));
+  pcb.rto = static_cast<i16>(ticks + pcb.sv);
+  pcb.rttest = 0;
+}
+
 // RFC 5681, 4.2: what fills a gap is acknowledged at once. lwIP would wait for a second segment,
 // and the peer's recovery with it. After a timeout the peer sends one segment a round trip, each
 // filling what it believes to be a gap: those, too.
@@ -225,6 +221,7 @@ bool wants_answer_now(tcp_pcb& pcb, u32 sequence) {
 err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u16_t in_first,
                             u8_t* more, pbuf* packet) {
   bool open = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
+  if ((TCPH_FLAGS(header) & TCP_ACK) != 0) net::take_first_round_trip(*pcb, header->ackno);
   bool plain = (TCPH_FLAGS(header) & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
   // A pending delayed acknowledgement makes lwIP's next one immediate.
   if (open && packet->tot_len > 0 && net::wants_answer_now(*pcb, header->seqno))
@@ -235,6 +232,6 @@ err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u
       TCP_SEQ_GEQ(acknowledged, pcb->lastack) && TCP_SEQ_LEQ(acknowledged, pcb->snd_nxt);
   if (possible)
     net::on_acknowledgement(*pcb, acknowledged,
-                            net::read_blocks(header, option_bytes, in_first, more));
+                            net::blocks_of(header, option_bytes, in_first, more));
   return ERR_OK;
 }

@@ -3,6 +3,7 @@
 // calls that feed the stack, never while a socket's own method is at work.
 #include "kernel/net/lwip/sockets.h"
 
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace net {
 namespace {
 
 constexpr usize kMostWrite = 32 * 1024;  // in one call: lwIP counts in 16 bits
+constexpr i16 kFirstTimeoutMs = 1000;    // RFC 6298, 2.1; lwIP still has the three of RFC 1122
 constexpr u32 kKeepAliveIdleMs = 60'000, kKeepAliveEveryMs = 15'000, kKeepAliveCount = 4;
 
 struct Wake {
@@ -263,6 +265,7 @@ Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port, const Ip
   ip_addr_t remote = to_lwip(address);
   tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
   if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  pcb->rto = pcb->sv = kFirstTimeoutMs / TCP_SLOW_INTERVAL;
   if (source != nullptr) {
     ip_addr_t local = to_lwip(*source);
     err_t bound = tcp_bind(pcb, &local, 0);

@@ -49,8 +49,7 @@ def llama_source():
     """The source as PyPI has it: its headers are wanted even where --peer-lib gives the libraries."""
     if not list(CACHE.glob("llama_cpp_python-*/vendor/llama.cpp")):
         CACHE.mkdir(parents=True, exist_ok=True)
-        run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation",
-             "-d", CACHE, PEER])
+        run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PEER.split("=")[0], "-d", CACHE, PEER])
         with tarfile.open(next(CACHE.glob("llama_cpp_python-*.tar.gz"))) as archive:
             archive.extractall(CACHE)
     return next(CACHE.glob("llama_cpp_python-*/vendor/llama.cpp"))
@@ -107,13 +106,20 @@ def peer(kernel, image, cpus, setting, tokens):
         guest.send(f"chat 4 {QUESTION}\n")
         guest.expect(r"^peer: answer: \S", 200)
         sample["first_s"] = guest.seconds()
-        guest.expect("^peer: answered", 60)
+        sample["answer"] = guest.expect(r"^peer: answer: (.*)\n", 60)[1]
         guest.send(f"bench 16 {tokens}\n")
         found = guest.expect(r"^peer: bench ([\d.]+) ([\d.]+) ([\d.]+) ([\d.]+)\n", 600)
         sample |= figures(map(float, found.groups()))
         guest.send("memory\n")
         found = guest.expect(r"^peer: memory (\d+) (\d+)\n", 20)
         return sample | {"used_mib": MEMORY_MIB - int(found[2]) / 1024}
+
+
+def check_same(ours, theirs):
+    """Both answer greedily; neither is waited for to its end."""
+    length = min(len(ours), len(theirs))
+    if length < 4 or ours[:length] != theirs[:length]:
+        sys.exit(f"compare_engine: different answers: {ours!r} and {theirs!r}")
 
 
 def figures(values):
@@ -128,9 +134,13 @@ def marrow(cpus, tokens):
         sample = {"prompt_s": guest.seconds()}
         begin = len(guest.output)
         guest.send(f"chat {QUESTION}\r")
-        guest.expect(rf"{re.escape(QUESTION)}\n+[^\n]*\w", 200, begin)
+        # The line that says how far the prompt is read is taken away again on a screen.
+        found = guest.expect(rf"{re.escape(QUESTION)}\n(?:\[[^\]]*\])*([^\[\s])", 200, begin)
         sample["first_s"] = guest.seconds()
-        guest.expect("\nmarrow> ", 300, begin)
+        guest.expect(r".{8}", 60, found.start(1))
+        guest.send("\x03")
+        guest.expect("\nmarrow> ", 20, found.start(1))
+        sample["answer"] = guest.output[found.start(1):].splitlines()[0]
         text = guest.command_output(f"bench --csv --cases 16:{tokens}:1", 600)
         row = next(line.split(",") for line in text.splitlines() if re.match(r"^16,\d+,1,", line))
         sample |= figures(map(float, row[3:7]))
@@ -158,6 +168,7 @@ def measure(args):
             for cpus in args.cpus:
                 sample = {"cpus": cpus, "busy": args.busy, "setting": setting, "marrow": marrow(cpus, args.tokens),
                           "peer": peer(kernel, image, cpus, setting, args.tokens)}
+                check_same(sample["marrow"].pop("answer"), sample["peer"].pop("answer"))
                 out.write(json.dumps(sample) + "\n")
                 out.flush()
                 print(f"  ROUND    {turn + 1}/{args.rounds}, {cpus} vCPU: {sample}", file=sys.stderr, flush=True)

@@ -33,12 +33,14 @@ void scores_q8(AttendTile& tile, const Byte* keys) {
       u32 lane = position % 16;
       float score = 0;
       for (u32 b = 0; b < blocks; b++, key += kBlockBytes) {
-        const ActivationQ8x32& query = tile.q8[i][b];
-        i32 isum = 0;
-        for (u32 d = 0; d < 32; d++)
-          isum += query.q[d] * (key[64 + d / 4 * 64 + lane * 4 + d % 4] - 128);
-        float scale = base::load<float>(key + 4 * lane) * query.scale;
-        score = score + static_cast<float>(isum) * scale;
+        for (u32 digit = 0; digit < 2; digit++) {
+          const ActivationQ8x32& query = tile.q8[i][2 * b + digit];
+          i32 isum = 0;
+          for (u32 d = 0; d < 32; d++)
+            isum += query.q[d] * (key[64 + d / 4 * 64 + lane * 4 + d % 4] - 128);
+          float scale = base::load<float>(key + 4 * lane) * query.scale;
+          score = score + static_cast<float>(isum) * scale;
+        }
       }
       tile.weight[i][position] = score;
     }

@@ -18,7 +18,7 @@ struct AttendTile {
   // far apart and no prefetcher of a CPU finds them.
   const Byte *next_keys, *next_values;
   const float* query[kQueryTile];                // f16 keys
-  const struct ActivationQ8x32* q8[kQueryTile];  // q8 keys: blocks of 32 dimensions
+  const struct ActivationQ8x32* q8[kQueryTile];  // q8 keys: two blocks for 32 dimensions
   u32 first[kQueryTile], last[kQueryTile];       // of this page: sees [first, last)
   float maximum[kQueryTile];
   float factor[kQueryTile];                // what this page's new maximum does to the past

@@ -7,12 +7,18 @@
 #include "console/command.h"
 #include "console/engine_service.h"
 #include "console/fixed_point.h"
+#include "console/io.h"
 #include "kernel/base/json.h"
 
 namespace console {
 namespace {
 
 constexpr i64 kOne = 1'000'000;
+
+class Impatience final : public ai::EmbedSink {
+ public:
+  bool on_read(u32, u32) override { return !io().interrupted(); }
+};
 
 // The vector of one text, each number in millionths.
 Result<Vector<i64>> vector_of(std::string_view text, u32& token_count) {
@@ -23,7 +29,8 @@ Result<Vector<i64>> vector_of(std::string_view text, u32& token_count) {
   token_count = static_cast<u32>(tokens.size());
   Vector<float> numbers;
   TRY(numbers.resize(info.width));
-  TRY(engine.embed(tokens.view(), info.pooling, numbers.view()));
+  Impatience sink;
+  TRY(engine.embed(tokens.view(), info.pooling, numbers.view(), &sink));
   Vector<i64> micro;
   TRY(micro.resize(numbers.size()));
   for (usize i = 0; i < micro.size(); i++) {

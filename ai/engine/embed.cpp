@@ -19,7 +19,7 @@ Result<void> scale_to_length_one(std::span<float> vector) {
 }  // namespace
 
 Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
-                               std::span<float> out) {
+                               std::span<float> out, EmbedSink* sink) {
   if (stepping_) return fail(Errc::kBusy, "a step is being made");
   if (parts_->info.ranks) return fail(Errc::kUnsupported, "the model ranks, it does not embed");
   if (out.size() != parts_->model->params().width)
@@ -32,8 +32,12 @@ Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
   std::ranges::fill(out, 0.0f);
   stepping_ = true;
   Result<void> done;
-  while (done.has_value() && sequence.length < tokens.size())
+  while (done.has_value() && sequence.length < tokens.size()) {
     done = embed_chunk(sequence, state.view(), tokens, pooling, out);
+    u32 total = static_cast<u32>(tokens.size());
+    if (done.has_value() && sink != nullptr && !sink->on_read(sequence.length, total))
+      done = fail(Errc::kCancelled, "nobody waits for the vector any more");
+  }
   store_.end(sequence, tokens, false);
   stepping_ = false;
   scheduler_->remove_ended();

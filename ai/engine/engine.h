@@ -103,6 +103,15 @@ class ScoreSink {
   ~ScoreSink() = default;
 };
 
+// Who waits for the vector of a text.
+class EmbedSink {
+ public:
+  virtual bool on_read(u32 done, u32 total) = 0;  // after each chunk; false: no longer wanted
+
+ protected:
+  ~EmbedSink() = default;
+};
+
 // How the vectors of a text's tokens become the one of the text (embeddings).
 enum class Pooling : u8 {
   kMean,
@@ -174,9 +183,10 @@ class Engine {
   virtual Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) = 0;
   // The meaning of a text as info().width floats of length 1: what the final norm gives of its
   // tokens, pooled. The same bits whatever else runs. Runs to its end at once, in chunks;
-  // Platform::breathe() is called meanwhile. kContextFull, kFull and kInvalidArgument as submit().
-  virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling,
-                             std::span<float> out) = 0;
+  // Platform::breathe() is called meanwhile. kContextFull, kFull and kInvalidArgument as submit();
+  // kCancelled when the sink, which may be null, wanted no more.
+  virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
+                             EmbedSink* sink) = 0;
 
   // Writes what the prompt cache keeps of `tokens` (a text that was generated or read here), for
   // restore() of any engine with this model and type of cache. Returns the positions that need not

@@ -58,8 +58,8 @@ class EngineImpl final : public Engine {
   void cancel(RequestId id) override;
   bool step() override;
   Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) override;
-  Result<void> embed(std::span<const TokenId> tokens, Pooling pooling,
-                     std::span<float> out) override;
+  Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
+                     EmbedSink* sink) override;
   Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) override;
   Result<Vector<TokenId>> restore(ByteSource& source) override;
 

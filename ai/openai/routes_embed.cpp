@@ -24,6 +24,16 @@ base::Decimal decimal(float value) {
   return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
 }
 
+// Goes on as long as the client is there.
+class Waits final : public EmbedSink {
+ public:
+  explicit Waits(const Exchange& exchange) : exchange_(exchange) {}
+  bool on_read(u32, u32) override { return exchange_.has_reply(); }
+
+ private:
+  const Exchange& exchange_;
+};
+
 class EmbeddingWork final : public Work {
  public:
   bool base64 = false;
@@ -36,8 +46,9 @@ class EmbeddingWork final : public Work {
     Engine& engine = *service.backend().engine();
     u32 width = engine.info().width;
     TRY(vectors_.resize((done_ + 1) * width));
+    Waits waits(exchange);
     TRY(engine.embed(exchange.prompts[done_].view(), engine.info().pooling,
-                     vectors_.view().subspan(done_ * width, width)));
+                     vectors_.view().subspan(done_ * width, width), &waits));
     if (++done_ < exchange.prompts.size()) return false;
     write(exchange, width, answer);
     u64 ms = (service.backend().now_ns() - exchange.accepted_ns) / 1'000'000;

@@ -37,7 +37,7 @@ TEST(engine_embed, however_the_text_is_cut) {
                                   {.recurrent = recurrent});
         REQUIRE(engine.has_value());
         std::vector<float> out(kFakeWidth);
-        REQUIRE((*engine)->embed(text, way, out).has_value());
+        REQUIRE((*engine)->embed(text, way, out, nullptr).has_value());
         EXPECT(std::abs(dot(out, out) - 1) < 1e-6);
         if (!first.empty()) EXPECT(out == first);
         first = out;
@@ -54,15 +54,15 @@ TEST(engine_embed, each_pooling_takes_the_tokens_it_names) {
   std::vector<TokenId> text = counted(9), begin(text.begin(), text.begin() + 1), other = text;
   other.back()++;
   std::vector<float> mean(kFakeWidth), first = mean, last = mean, alone = mean, changed = mean;
-  REQUIRE((*engine)->embed(text, Pooling::kMean, mean).has_value());
-  REQUIRE((*engine)->embed(text, Pooling::kFirst, first).has_value());
-  REQUIRE((*engine)->embed(text, Pooling::kLast, last).has_value());
-  REQUIRE((*engine)->embed(begin, Pooling::kMean, alone).has_value());
+  REQUIRE((*engine)->embed(text, Pooling::kMean, mean, nullptr).has_value());
+  REQUIRE((*engine)->embed(text, Pooling::kFirst, first, nullptr).has_value());
+  REQUIRE((*engine)->embed(text, Pooling::kLast, last, nullptr).has_value());
+  REQUIRE((*engine)->embed(begin, Pooling::kMean, alone, nullptr).has_value());
   EXPECT(first == alone);
   EXPECT(mean != first && mean != last && first != last);
-  REQUIRE((*engine)->embed(other, Pooling::kFirst, changed).has_value());
+  REQUIRE((*engine)->embed(other, Pooling::kFirst, changed, nullptr).has_value());
   EXPECT(first == changed);
-  REQUIRE((*engine)->embed(other, Pooling::kLast, changed).has_value());
+  REQUIRE((*engine)->embed(other, Pooling::kLast, changed, nullptr).has_value());
   EXPECT(last != changed);
 }
 
@@ -74,7 +74,7 @@ TEST(engine_embed, errors_say_why_and_leave_nothing) {
   std::vector<TokenId> text = counted(10), longest = counted(32), beyond = counted(33);
   std::vector<TokenId> unknown = {kFakeVocabulary}, poisoned = {9, 63, 9}, none;
   auto code = [&](std::span<const TokenId> tokens, std::span<float> into) {
-    auto done = (*engine)->embed(tokens, Pooling::kMean, into);
+    auto done = (*engine)->embed(tokens, Pooling::kMean, into, nullptr);
     return done.has_value() ? Errc{} : done.error().code;
   };
   EXPECT(code(none, out) == Errc::kInvalidArgument);
@@ -82,7 +82,7 @@ TEST(engine_embed, errors_say_why_and_leave_nothing) {
   EXPECT(code(text, narrow) == Errc::kInvalidArgument);
   EXPECT(code(beyond, out) == Errc::kContextFull);
   EXPECT(code(poisoned, out) == Errc::kCorrupt);
-  EXPECT((*engine)->embed(longest, Pooling::kMean, out).has_value());
+  EXPECT((*engine)->embed(longest, Pooling::kMean, out, nullptr).has_value());
   // Beside a running request it takes what pages are free, and disturbs nobody.
   FakeSink alone, beside;
   ai::Request request{.prompt = text, .max_tokens = 15, .hash_logits = true};
@@ -91,7 +91,7 @@ TEST(engine_embed, errors_say_why_and_leave_nothing) {
   }
   REQUIRE((*engine)->submit(request, beside).has_value());
   do {
-    EXPECT((*engine)->embed(text, Pooling::kLast, out).has_value());
+    EXPECT((*engine)->embed(text, Pooling::kLast, out, nullptr).has_value());
   } while ((*engine)->step());
   EXPECT(alone.ids == beside.ids && alone.hashes == beside.hashes);
   Errc busy{};
@@ -105,6 +105,30 @@ TEST(engine_embed, errors_say_why_and_leave_nothing) {
   EXPECT_EQ((*engine)->kv_pages_used(), 0u);
 }
 
+TEST(engine_embed, ends_after_a_chunk_that_nobody_waits_for) {
+  struct Stop final : ai::EmbedSink {
+    bool on_read(u32 done, u32 total) override {
+      read = done;
+      return done < limit || done == total;
+    }
+    u32 limit = ~0u, read = 0;
+  };
+  TestPlatform platform;
+  auto engine = fake_engine(platform, {.max_requests = 1, .prefill_chunk = 8});
+  REQUIRE(engine.has_value());
+  std::vector<TokenId> text = counted(70);
+  std::vector<float> out(kFakeWidth);
+  Stop stop, patient;
+  stop.limit = 20;
+  auto done = (*engine)->embed(text, Pooling::kMean, out, &stop);
+  EXPECT(!done.has_value() && done.error().code == Errc::kCancelled);
+  EXPECT(stop.read >= 20 && stop.read < 70);
+  EXPECT_EQ((*engine)->kv_pages_used(), 0u);
+  EXPECT((*engine)->consistent());
+  EXPECT((*engine)->embed(text, Pooling::kMean, out, &patient).has_value());
+  EXPECT_EQ(patient.read, 70u);
+}
+
 TEST(engine_embed, out_of_memory_is_an_error) {
   TestPlatform platform;
   for (bool recurrent : {false, true}) {
@@ -116,7 +140,7 @@ TEST(engine_embed, out_of_memory_is_an_error) {
     u64 failures = 0;
     for (u64 n = 1; n < 20; n++) {
       host::fail_allocation(n);
-      auto done = (*engine)->embed(text, Pooling::kMean, out);
+      auto done = (*engine)->embed(text, Pooling::kMean, out, nullptr);
       host::fail_allocation(0);
       if (done.has_value()) break;
       EXPECT(done.error().code == Errc::kOutOfMemory);
@@ -149,7 +173,7 @@ TEST(engine_embed, every_family_on_every_table) {
       text.reserve(24);
       for (u32 i = 0; i < 24; i++) text.push_back((i * 7 + tiny.tokens[i % 4]) % tiny.vocabulary);
       std::vector<float> out((*engine)->info().width);
-      REQUIRE((*engine)->embed(text, Pooling::kMean, out).has_value());
+      REQUIRE((*engine)->embed(text, Pooling::kMean, out, nullptr).has_value());
       EXPECT(std::abs(dot(out, out) - 1) < 1e-5);
       if (!wanted.empty()) EXPECT(out == wanted);
       wanted = out;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 
 #include "ai/engine/engine.h"
 #include "ai/engine/kv_file.h"
@@ -30,13 +31,18 @@ class FakeEngine : public ai::Engine {
     return tokens;
   }
   // The first letter decides: a vector of length 1 along one axis.
-  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling,
-                     std::span<float> out) override {
+  Result<void> embed(std::span<const ai::TokenId> tokens, ai::Pooling, std::span<float> out,
+                     ai::EmbedSink* sink) override {
     if (tokens.empty() || out.size() != info_.width)
       return fail(Errc::kInvalidArgument, "the prompt is empty");
+    if (during_embedding) during_embedding();
+    if (sink != nullptr && !sink->on_read(1, 1)) return fail(Errc::kCancelled, "not wanted");
+    embedded++;
     for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
     return {};
   }
+  std::function<void()> during_embedding;
+  u32 embedded = 0;
 
  protected:
   ai::ModelInfo info_;

@@ -134,6 +134,26 @@ TEST(openai, a_prompt_goes_to_the_slot_that_begins_like_it) {
   EXPECT_HAS(slots, R"({"id":2,"n_ctx":200,"is_processing":false,"n_past":0})");
 }
 
+TEST(openai, nobody_embeds_for_a_client_who_is_gone) {
+  Server s;
+  ApiTestReply reply;
+  auto* exchange = s.service->handle({.method = "POST",
+                                      .path = "/v1/embeddings",
+                                      .query = {},
+                                      .headers = {},
+                                      .body = R"({"input":["a","b","c"]})",
+                                      .peer = "test"},
+                                     reply);
+  REQUIRE(exchange != nullptr);
+  EXPECT(s.service->work());
+  EXPECT_EQ(s.backend.fake.embedded, 1u);
+  s.backend.fake.during_embedding = [&] { s.service->gone(exchange); };
+  s.run();
+  EXPECT(s.service->idle());
+  EXPECT_EQ(s.backend.fake.embedded, 1u);
+  EXPECT(!reply.done);
+}
+
 TEST(openai, embeddings_as_numbers_and_base64) {
   Server s;
   ApiTestReply r = s.post("/v1/embeddings", R"({"model":"m","input":["B","b"]})");

@@ -21,15 +21,7 @@ namespace {
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u32 kParallel = 3;
 constexpr u32 kPromptTokens[kStabilityPrompts] = {4, 9, 17, 40, 96, 200};
-constexpr u64 kWarmRounds = 32;    // of a model: buffers grow to their size
-constexpr u64 kSlackBytes = kMiB;  // what caches and network may have more
-constexpr u64 kHeapSlackBytes = 256 * kKiB;
 constexpr u32 kSwitchEvery = 24, kRequestEvery = 16;  // rounds, on average
-
-// Purposes whose pages are the same after every round; the others have the slack.
-constexpr mm::Purpose kSteady[] = {mm::Purpose::kModel,   mm::Purpose::kWeights,
-                                   mm::Purpose::kKvCache, mm::Purpose::kEngine,
-                                   mm::Purpose::kStacks,  mm::Purpose::kOther};
 
 class Stability {
  public:
@@ -79,7 +71,7 @@ class Stability {
 Result<void> Stability::ask(u32 prompt, Checker& checker, bool record, bool cache) {
   Oracle& oracle = subject().oracles[prompt];
   checker.begin(oracle, record);
-  checker.slow_ns = planter_.slow_ns(oracle.usual_ns / (kStabilityAnswerTokens - 1));
+  checker.slow_ns = planter_.slow_ns(subject().drift.usual_ns());
   ai::Request request;
   request.prompt = oracle.prompt.view();
   request.max_tokens = kStabilityAnswerTokens;
@@ -101,7 +93,12 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
       running = running || !c.ended;
     }
     if (!running) break;
+    u32 made = checkers[0].tokens;
+    u64 begin = timing::now_ns();
     if (!service.step()) sched::yield();
+    // The first token's step has read a part of the prompt too; one with good guesses makes more.
+    if (checkers.size() == 1 && made > 0 && checkers[0].tokens == made + 1)
+      subject().drift.add_step(timing::now_ns() - begin);
     stop = stop || io_.interrupted();
   }
   for (const Checker& c : checkers) {
@@ -201,9 +198,7 @@ Result<void> Stability::round() {
   }
   Result<void> served = serve({checkers, count});
   figures_.rounds++;
-  subject().rounds++;
-  if (served.has_value() && kind < 2 && checkers[0].tokens == kStabilityAnswerTokens)
-    drift_.add(*checkers[0].oracle, checkers[0].decode_ns);
+  if (served.has_value() && kind < 2) subject().drift.add_answer(checkers[0].decode_ns);
   account();
   if (served.has_value()) TRY(plant_when_due());
   return served;
@@ -223,27 +218,13 @@ void Stability::leaked(std::string_view what, u64 bytes) {
   base::format_to(writer, "{} bytes of {} after round {}", bytes, what, figures_.rounds);
 }
 
-// After a round nothing may be held: no page of the cache, and no more memory than after the first
-// rounds, in which buffers grow to their size.
+// After a round nothing may be held: no page of the cache, and no more memory than before.
 void Stability::account() {
   ai::Engine& engine = engine_service().engine();
   bool others = engine.running() + engine.queued() > 0;  // a client of the server
   if (others) return;
-  Subject& s = subject();
-  u64 heap = mm::heap_usage().live_bytes;
-  mm::Usage usage = mm::usage();
-  bool warm = s.rounds > kWarmRounds;
-  for (usize i = 0; i < std::size(usage.bytes); i++) {
-    auto purpose = static_cast<mm::Purpose>(i);
-    if (purpose == mm::Purpose::kFree || purpose == mm::Purpose::kFirmware) continue;
-    u64& most = s.pages.bytes[i];
-    u64 slack = std::ranges::find(kSteady, purpose) != std::end(kSteady) ? 0 : kSlackBytes;
-    if (warm && usage.bytes[i] > most + slack)
-      leaked(mm::purpose_name(purpose), usage.bytes[i] - most);
-    if (!warm) most = std::max(most, usage.bytes[i]);
-  }
-  if (warm && heap > s.heap_bytes + kHeapSlackBytes) leaked("heap", heap - s.heap_bytes);
-  if (!warm) s.heap_bytes = std::max(s.heap_bytes, heap);
+  MemoryWatch::Leak leak = subject().memory.after_round();
+  if (leak.what != nullptr) leaked(leak.what, leak.bytes);
   if (engine.kv_pages_used() != 0) leaked("KV pages in use", engine.kv_pages_used());
   if (figures_.rounds % 64 == 0 && (!mm::verify().has_value() || !mm::verify_heap().has_value()))
     leaked("broken bookkeeping", 0);
@@ -253,16 +234,19 @@ void Stability::report(const char* title) {
   figures_.seconds = seconds();
   figures_.stalls += sched::worker_counters().stalls - stalls_before_;
   stalls_before_ = sched::worker_counters().stalls;
-  figures_.worst_drift = std::max(figures_.worst_drift, drift_.worst());
+  const DriftWatch& drift = subject().drift;
+  for (const auto& each : subjects_)
+    figures_.worst_drift = std::max(figures_.worst_drift, each->drift.worst());
   weights_changed_ = weights_changed_ || engine_service().weights_checksum() != subject().checksum;
   const StabilityFigures& f = figures_;
   base::format_to(out_,
                   "stability: {} seconds={} rounds={} answers={} cancelled={} tokens={} "
                   "switches={} requests={} wrong={} failed={} leaks={} stalls={} ms_per_answer={} "
-                  "drift_percent={} free_mib={}",
+                  "step_ms={} drift_percent={} free_mib={}",
                   title, f.seconds, f.rounds, f.answers, f.cancelled, f.tokens, f.switches,
-                  f.requests, f.wrong, f.failed, f.leaks, f.stalls, milliseconds(drift_.mean_ns()),
-                  drift_.percent(), mm::usage().of(mm::Purpose::kFree) / kMiB);
+                  f.requests, f.wrong, f.failed, f.leaks, f.stalls, milliseconds(drift.mean_ns()),
+                  milliseconds(drift.step_ns()), drift.percent(),
+                  mm::usage().of(mm::Purpose::kFree) / kMiB);
   health_ = arch::read_health(health_);
   if (health_.celsius != 0) base::format_to(out_, " celsius={}", health_.celsius);
   if (health_.megahertz != 0) base::format_to(out_, " mhz={}", health_.megahertz);
@@ -343,6 +327,7 @@ Result<void> Stability::run() {
 
 Result<void> Stability::verdict(Result<void> result) {
   const StabilityFigures& f = figures_;
+  bool drifted = std::ranges::any_of(subjects_, [](auto& s) { return s->drift.found(); });
   const struct {
     bool found;
     const char* name;
@@ -354,7 +339,7 @@ Result<void> Stability::verdict(Result<void> result) {
       {f.failed > 0, "answers: some failed"},
       {f.leaks > 0, "memory: not given back"},
       {f.stalls > 0, "stall: a cpu did not finish its part in the watchdog's time"},
-      {drift_.found(), "drift: answers became slower and stayed so"},
+      {drifted, "drift: steps became slower and stayed so"},
   };
   bool bad = false;
   for (const auto& fault : kFaults) {
@@ -365,10 +350,10 @@ Result<void> Stability::verdict(Result<void> result) {
     out_.write("\n");
     bad = true;
   }
-  if (figures_.leaks == 0 && subject().rounds <= kWarmRounds)
+  if (figures_.leaks == 0 && !subject().memory.judged())
     out_.write("stability: too few rounds to tell whether all memory is given back\n");
-  if (!drift_.judged())
-    out_.write("stability: too few answers to tell whether they become slower\n");
+  if (!drifted && !subject().drift.judged())
+    out_.write("stability: too few steps to tell whether they become slower\n");
   bool stopped = !result.has_value() && result.error().code == Errc::kCancelled;
   if (!result.has_value() && !stopped)
     base::format_to(out_, "stability: FAULT work: {}\n", result.error());

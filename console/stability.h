@@ -16,8 +16,56 @@ constexpr u32 kStabilityAnswerTokens = 24;
 struct Oracle {
   Vector<ai::TokenId> prompt;
   Vector<u64> hashes;
-  u64 usual_ns = 0;  // of decoding an answer alone, from the first ones
-  u32 measured = 0;  // answers behind it
+};
+
+// Whether steps become slower for good. A busy host delays many steps, never all of them: the
+// quickest step of a window is what the machine can do, and hardly moves with the load.
+class DriftWatch {
+ public:
+  void add_step(u64 ns);  // one token of a request that runs alone
+  void add_answer(u64 decode_ns);
+
+  u64 percent() const { return percent_; }  // slower than usual in the last whole window
+  u64 worst() const { return worst_; }
+  bool found() const { return found_; }
+  bool judged() const { return windows_ >= kFirst + kSlow; }  // false: too few steps to tell
+  u64 step_ns() const { return windows_ == 0 ? quickest_ns_ : floor_ns_; }
+  u64 usual_ns() const { return windows_ == 0 ? quickest_ns_ : usual_ns_; }
+  // Of an answer, in the last window; of all answers as long as there was none.
+  u64 mean_ns() const { return answers_ == 0 || mean_ns_ != 0 ? mean_ns_ : spent_ns_ / answers_; }
+
+ private:
+  static constexpr u32 kWindow = 100;      // steps
+  static constexpr u32 kFirst = 3;         // windows whose slowest is the usual
+  static constexpr u32 kSlow = 3;          // in succession: a fault
+  static constexpr u64 kMostPercent = 40;  // slower than usual; wiki/Measuring tells what is seen
+  void judge();
+  u64 quickest_ns_ = 0, spent_ns_ = 0;  // of the window that is being filled
+  u64 floor_ns_ = 0, mean_ns_ = 0;      // of the last whole one
+  u64 usual_ns_ = 0, percent_ = 0, worst_ = 0;
+  u32 steps_ = 0, answers_ = 0, windows_ = 0, slow_ = 0;
+  bool found_ = false;
+};
+
+// Whether memory is given back: no more pages of a purpose, and no more heap, after a round than
+// after the first ones, in which buffers grow to their size. What grows in every round is no
+// buffer.
+class MemoryWatch {
+ public:
+  struct Leak {
+    const char* what = nullptr;  // null: all is well
+    u64 bytes = 0;
+  };
+  Leak after_round();
+  bool judged() const { return rounds_ > kWarmRounds; }
+
+ private:
+  static constexpr u64 kWarmRounds = 32;
+  static constexpr u32 kGrowing = 8;  // rounds
+  u64 rounds_ = 0;
+  mm::Usage most_, last_;  // of the first rounds; of the round before
+  u64 most_heap_ = 0;
+  u32 growing_[static_cast<usize>(mm::Purpose::kCount)] = {};  // rounds in succession
 };
 
 // A model under test, and what it must give.
@@ -25,9 +73,8 @@ struct Subject {
   ModelFile file;
   Oracle oracles[kStabilityPrompts];
   u64 checksum = 0;  // of its weights in memory
-  u64 rounds = 0;
-  mm::Usage pages;     // the most after each of the first rounds
-  u64 heap_bytes = 0;  // the same
+  DriftWatch drift;
+  MemoryWatch memory;
 };
 
 // What was counted; kept on disk so that a run can go on after a restart.
@@ -69,27 +116,6 @@ class Checker final : public ai::RequestSink {
   u64 hash_ = 0xcbf29ce484222325;
 };
 
-// How even answers are: each against the usual time of its question, a window of them at a time.
-class DriftWatch {
- public:
-  void add(Oracle& oracle, u64 decode_ns);
-  u64 percent() const { return percent_; }  // slower than usual in the last whole window
-  u64 worst() const { return worst_; }
-  bool found() const { return found_; }
-  bool judged() const { return windows_ >= kWindows; }  // false: too few answers to tell
-  // Of an answer, in the last window; of all answers as long as there was none.
-  u64 mean_ns() const { return mean_ns_ != 0 || all_count_ == 0 ? mean_ns_ : all_ns_ / all_count_; }
-
- private:
-  static constexpr u32 kWindow = 16;       // answers
-  static constexpr u64 kMostPercent = 50;  // a busy host may do that for a moment
-  static constexpr u32 kWindows = 3;       // but not for so many windows
-  u64 all_ns_ = 0, all_count_ = 0;
-  u64 spent_ns_ = 0, usual_ns_ = 0, mean_ns_ = 0, percent_ = 0, worst_ = 0;
-  u32 count_ = 0, windows_ = 0, slow_windows_ = 0;
-  bool found_ = false;
-};
-
 // Breaks something. Everything is made whole again by restore().
 class Planter {
  public:
@@ -100,7 +126,7 @@ class Planter {
 
   Result<void> after_round();  // once a round, from the moment it is to be broken
   void restore();
-  u64 slow_ns(u64 usual_token_ns) const;  // of each token
+  u64 slow_ns(u64 step_ns) const;  // of each token
 
  private:
   Result<void> stall_a_worker();

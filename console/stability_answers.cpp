@@ -35,25 +35,28 @@ void Checker::on_end(ai::FinishReason why, const ai::Timings& t, const Error*) {
   ended = true;
 }
 
-void DriftWatch::add(Oracle& oracle, u64 decode_ns) {
-  constexpr u32 kFirst = 3;  // answers that make the usual time
-  all_ns_ += decode_ns;
-  all_count_++;
-  if (oracle.measured < kFirst) {
-    oracle.usual_ns = (oracle.usual_ns * oracle.measured + decode_ns) / (oracle.measured + 1);
-    oracle.measured++;
+void DriftWatch::add_answer(u64 decode_ns) {
+  spent_ns_ += decode_ns;
+  answers_++;
+}
+
+void DriftWatch::add_step(u64 ns) {
+  quickest_ns_ = quickest_ns_ == 0 ? ns : std::min(quickest_ns_, ns);
+  if (++steps_ == kWindow) judge();
+}
+
+void DriftWatch::judge() {
+  floor_ns_ = quickest_ns_;
+  if (answers_ > 0) mean_ns_ = spent_ns_ / answers_;
+  spent_ns_ = quickest_ns_ = steps_ = answers_ = 0;
+  if (windows_++ < kFirst) {
+    usual_ns_ = std::max(usual_ns_, floor_ns_);
     return;
   }
-  spent_ns_ += decode_ns;
-  usual_ns_ += oracle.usual_ns;
-  if (++count_ < kWindow) return;
-  windows_++;
-  mean_ns_ = spent_ns_ / count_;
-  percent_ = spent_ns_ > usual_ns_ && usual_ns_ > 0 ? (spent_ns_ - usual_ns_) * 100 / usual_ns_ : 0;
+  percent_ = floor_ns_ > usual_ns_ ? (floor_ns_ - usual_ns_) * 100 / usual_ns_ : 0;
   worst_ = std::max(worst_, percent_);
-  slow_windows_ = percent_ > kMostPercent ? slow_windows_ + 1 : 0;
-  found_ = found_ || slow_windows_ >= kWindows;
-  spent_ns_ = usual_ns_ = count_ = 0;
+  slow_ = percent_ > kMostPercent ? slow_ + 1 : 0;
+  found_ = found_ || slow_ >= kSlow;
 }
 
 }  // namespace console

@@ -35,9 +35,9 @@ Result<void> Planter::after_round() {
   return {};
 }
 
-// A twentieth of a token more a round: after twenty rounds answers take twice as long.
-u64 Planter::slow_ns(u64 usual_token_ns) const {
-  return kind_ == Plant::kDrift ? usual_token_ns * rounds_ / 20 : 0;
+// A fiftieth of a step more a round: after fifty rounds answers take twice as long.
+u64 Planter::slow_ns(u64 step_ns) const {
+  return kind_ == Plant::kDrift ? step_ns * rounds_ / 50 : 0;
 }
 
 // The last worker is away for longer than the watchdog likes.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Commands about models: models, model info/load/switch/unload/verify.
+#include <algorithm>
+
 #include "console/command.h"
 #include "console/engine_service.h"
 #include "console/io.h"
@@ -50,7 +52,14 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
   for (const ModelFile& file : models) {
     bool active = service.loaded() && service.file().path.view() == file.path.view();
     listed = listed || active;
-    print_row(file, active, out);
+    // A CD has what the loader has put into memory from it.
+    auto same = [&](const ModelFile& other) {
+      return other.name.view() == file.name.view() && other.bytes == file.bytes;
+    };
+    if (&*std::ranges::find_if(models.view(), same) != &file && !active)
+      base::format_to(out, "    the same at {}\n", file.path);
+    else
+      print_row(file, active, out);
   }
   if (service.loaded() && !listed) print_row(service.file(), true, out);
   if (models.empty() && !service.loaded())

@@ -11,7 +11,7 @@ $(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
 # canary from %fs:0x28, which ring 0 does not have.
 $(X86)/engine/arch/x86_64/simd/%.o: ENGINE_FLAGS += -fno-stack-protector
 # Four floats of sse2.h stay four scalars.
-$(X86)/engine/arch/x86_64/simd/sse2_%.o: ENGINE_FLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
+$(X86)/engine/arch/x86_64/simd/sse2_%.o $(X86)/engine/arch/x86_64/simd/emulated_%.o: ENGINE_FLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
 # A call chain is only as true as its frames: no function may replace that of its caller.
 KERNEL_FLAGS += -fno-optimize-sibling-calls
 # SAN=1: the kernel that boots checks itself for undefined behaviour (kernel/ubsan.cpp).

@@ -2,6 +2,7 @@
 // The kernel tables of this architecture, best first.
 #include "ai/kernels/table.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/emulated.h"
 
 namespace ai {
 
@@ -61,9 +62,9 @@ constexpr KernelTable kTable = {
 };
 }  // namespace sse2
 
-// For QEMU's TCG (measured in qemu-x86_64 7.2 on Zen 4, SmolLM2 Q4_1): one or two rows at a time
-// SSE2's products give 2.8 tokens/s and SSE4.1's 2.2; for more rows, whose weights are unpacked
-// once, SSE4.1's give 4.4 and SSE2's 3.3.
+// For QEMU's TCG: its own products of the commonest formats. Of the others (measured in qemu-x86_64
+// 7.2 on Zen 4) one or two rows at a time are faster with SSE2, more with SSE4.1, which unpacks the
+// weights once.
 namespace emulated {
 template <auto kFew, auto kMany>
 void by_rows(const MatMul& job) {
@@ -77,12 +78,11 @@ constexpr KernelTable kTable = {
     .first_where = CpuFeatures{}.with(CpuFeature::kEmulated),
     .prefetch_bytes = 0,
     .prefetch_needs = {},
-    .mat_mul = {BY_ROWS(mat_mul_f32), BY_ROWS(mat_mul_f16), BY_ROWS(mat_mul_bf16),
-                BY_ROWS(mat_mul_q4_0), BY_ROWS(mat_mul_q4_1), BY_ROWS(mat_mul_q5_0),
-                BY_ROWS(mat_mul_q5_1), BY_ROWS(mat_mul_q8_0), BY_ROWS(mat_mul_q2_k),
-                BY_ROWS(mat_mul_q3_k), BY_ROWS(mat_mul_q4_k), BY_ROWS(mat_mul_q5_k),
-                BY_ROWS(mat_mul_q6_k), BY_ROWS(mat_mul_iq4_nl), BY_ROWS(mat_mul_iq4_xs),
-                BY_ROWS(mat_mul_mxfp4)},
+    .mat_mul = {BY_ROWS(mat_mul_f32), BY_ROWS(mat_mul_f16), BY_ROWS(mat_mul_bf16), mat_mul_q4_0,
+                mat_mul_q4_1, BY_ROWS(mat_mul_q5_0), BY_ROWS(mat_mul_q5_1), mat_mul_q8_0,
+                BY_ROWS(mat_mul_q2_k), BY_ROWS(mat_mul_q3_k), BY_ROWS(mat_mul_q4_k),
+                BY_ROWS(mat_mul_q5_k), BY_ROWS(mat_mul_q6_k), BY_ROWS(mat_mul_iq4_nl),
+                BY_ROWS(mat_mul_iq4_xs), BY_ROWS(mat_mul_mxfp4)},
     .quantize = {quantize_f32, sse2::quantize_q8x32, sse2::quantize_q8x256},
     .rms_norm = sse2::rms_norm,
     .silu_mul = sse2::silu_mul,

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Products made for QEMU's TCG; what is not here the table "emulated" takes from SSE2 and SSE4.1.
+#pragma once
+
+#include "ai/kernels/table.h"
+
+namespace ai::emulated {
+
+void mat_mul_q4_0(const MatMul& job);
+void mat_mul_q4_1(const MatMul& job);
+void mat_mul_q8_0(const MatMul& job);
+
+}  // namespace ai::emulated

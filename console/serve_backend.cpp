@@ -137,9 +137,14 @@ u64 ServeBackend::random() {
   return z ^ (z >> 31);
 }
 
+// Without what firmware, or the host of a hosted twin, holds for itself.
 u64 ServeBackend::memory_used() {
   mm::Usage usage = mm::usage();
-  return usage.total - usage.of(mm::Purpose::kFree);
+  return usage.total - usage.of(mm::Purpose::kFree) - usage.of(mm::Purpose::kFirmware);
+}
+
+u64 ServeBackend::heap_bytes() {
+  return mm::heap_usage().live_bytes;
 }
 
 u64 ServeBackend::memory_total() {

@@ -30,6 +30,7 @@ class ServeBackend final : public ai::openai::Backend {
   u64 random() override;
   u64 memory_used() override;
   u64 memory_total() override;
+  u64 heap_bytes() override;
   void log(std::string_view line) override;
   Result<u32> save_text(std::string_view name, std::span<const ai::TokenId> tokens,
                         u64& bytes) override;

@@ -72,6 +72,7 @@ class Backend {
   virtual u64 random() = 0;
   virtual u64 memory_used() = 0;
   virtual u64 memory_total() = 0;
+  virtual u64 heap_bytes() = 0;
   virtual void log(std::string_view line) = 0;
   // Texts with their KV pages under a name, for another day. `bytes` says how long they are.
   virtual Result<u32> save_text(std::string_view name, std::span<const TokenId> tokens,

@@ -119,6 +119,7 @@ Result<void> Service::metrics_page(Call& call) {
       {"marrow_kv_pages", "gauge", pages},
       {"marrow_kv_pages_used", "gauge", used},
       {"marrow_memory_used_bytes", "gauge", backend_.memory_used()},
+      {"marrow_heap_bytes", "gauge", backend_.heap_bytes()},
       {"marrow_uptime_seconds", "gauge", backend_.now_ns() / kNsPerSecond},
       {"llamacpp:prompt_tokens_total", "counter", m.prompt_tokens},
       {"llamacpp:tokens_predicted_total", "counter", m.tokens_generated},

@@ -29,18 +29,28 @@ struct Shared {
 };
 Shared shared;
 
+// Whoever is woken looks at every socket; only those with news are worth a system call.
+struct Watched {
+  bool may_read = true;
+};
+
 void on_ready(void*) {
-  epoll_event events[64];
-  // Taking the events re-arms them; whoever is woken looks at every socket.
-  while (epoll_wait(shared.epoll, events, 64, 0) == 64) {
+  constexpr int kMost = 64;
+  epoll_event events[kMost];
+  for (int n = kMost; n == kMost;) {  // taking the events re-arms them
+    n = epoll_wait(shared.epoll, events, kMost, 0);
+    for (int i = 0; i < n; i++)
+      if ((events[i].events & ~u32{EPOLLOUT}) != 0)
+        static_cast<Watched*>(events[i].data.ptr)->may_read = true;
   }
   for (const Shared::Wake& wake : shared.wakes) wake.call(wake.context);
 }
 
-void add_to_epoll(int fd) {
+// Until its descriptor is closed.
+void add_to_epoll(int fd, Watched& watched) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.fd = fd;
+  event.data.ptr = &watched;
   epoll_ctl(shared.epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
@@ -60,7 +70,7 @@ Error error_of(int number) {
   }
 }
 
-class HostSocket final : public net::Socket {
+class HostSocket final : public net::Socket, public Watched {
  public:
   HostSocket(int fd, std::string_view peer) : fd_(fd) {
     base::BufferWriter writer(peer_);
@@ -70,9 +80,14 @@ class HostSocket final : public net::Socket {
   ~HostSocket() override { close(fd_); }
 
   Result<usize> read(std::span<char> into) override {
+    if (!may_read) return fail(Errc::kBusy, "nothing to read");
     ssize_t n = recv(fd_, into.data(), into.size(), 0);
     if (n >= 0) return static_cast<usize>(n);
-    if (errno == EAGAIN || errno == EINTR) return fail(Errc::kBusy, "nothing to read");
+    if (errno == EINTR) return fail(Errc::kBusy, "interrupted");
+    if (errno == EAGAIN) {
+      may_read = false;
+      return fail(Errc::kBusy, "nothing to read");
+    }
     return std::unexpected(error_of(errno));
   }
   Result<usize> write(std::string_view bytes) override {
@@ -90,18 +105,22 @@ class HostSocket final : public net::Socket {
   usize peer_size_;
 };
 
-class HostListener final : public net::Listener {
+class HostListener final : public net::Listener, public Watched {
  public:
   HostListener(int fd, u16 port) : fd_(fd), port_(port) {}
   ~HostListener() override { close(fd_); }
 
   Result<base::Owner<net::Socket>> accept() override {
+    if (!may_read) return fail(Errc::kBusy, "nobody waits");
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     int fd =
         accept4(fd_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) return std::unexpected(error_of(errno));
-    if (fd < 0) return fail(Errc::kBusy, "nobody waits");
+    if (fd < 0) {
+      may_read = errno != EAGAIN;
+      return fail(Errc::kBusy, "nobody waits");
+    }
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     char text[INET6_ADDRSTRLEN] = "?";
@@ -121,7 +140,7 @@ class HostListener final : public net::Listener {
       close(fd);
       return std::unexpected(made.error());
     }
-    add_to_epoll(fd);
+    add_to_epoll(fd, **made);
     return base::Owner<net::Socket>(std::move(*made));
   }
   u16 port() const override { return port_; }
@@ -185,7 +204,7 @@ class HostNetwork final : public net::Network {
       close(fd);
       return std::unexpected(made.error());
     }
-    add_to_epoll(fd);
+    add_to_epoll(fd, **made);
     return base::Owner<net::Listener>(std::move(*made));
   }
 };

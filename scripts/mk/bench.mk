@@ -30,3 +30,12 @@ bench-compare: host model  ## BASE=rev: this tree's speed as a part of that revi
 	$(Q)$(MAKE) -s -C $(BUILD)/bench/base host
 	$(Q)python3 scripts/bench.py --twins $(BUILD)/bench/base/build/host/marrow $(HOST_BIN) $(BENCH)
 	$(Q)git worktree remove --force $(BUILD)/bench/base
+
+HTTP_LOAD := $(BUILD)/host/http_load
+$(HTTP_LOAD): $(BUILD)/host/tests/bench/http_load.o
+	$(call say,LINK,$@)
+	$(Q)g++ -no-pie -o $@ $^
+-include $(BUILD)/host/tests/bench/http_load.d
+.PHONY: bench-http
+bench-http: host model $(HTTP_LOAD)  ## the API server beside its engine alone, 64 connections; BENCH="--rounds 5 --prompt 128"
+	$(Q)python3 tests/system/http_load.py $(BENCH)

@@ -146,6 +146,7 @@ class ApiTestBackend final : public ai::openai::Backend {
   u64 random() override { return ++random_; }
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
+  u64 heap_bytes() override { return 3; }
   // A file: who saves and who restores share it.
   Result<u32> save_text(std::string_view name, std::span<const ai::TokenId> tokens,
                         u64& bytes) override {

@@ -24,10 +24,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def twin(program, model, options=OPTIONS):
-    """The hosted twin as a server: (base URL, process)."""
+def twin(program, model, options=OPTIONS, before=()):
+    """The hosted twin as a server: (base URL, process). `before`: what stands before its name, such as taskset."""
     port = free_port()
-    process = subprocess.Popen([program, f"model={model}", f"http.port={port}", *options.split(), "run=serve"],
+    process = subprocess.Popen([*before, program, f"model={model}", f"http.port={port}", *options.split(), "run=serve"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:

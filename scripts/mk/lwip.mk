@@ -19,10 +19,14 @@ LWIP_KERNEL_OBJ := $(LWIP_SRC:%.c=$(X86)/lwip/%.o)
 LWIP_HOST_OBJ := $(LWIP_SRC:%.c=$(BUILD)/host/lwip/%.o)
 LWIP_SAN_OBJ := $(LWIP_SRC:%.c=$(SAN_DIR)/lwip/%.o)
 
-$(LWIP_READY): scripts/third_party.lock scripts/fetch_third_party.py | $(SETUP_DONE)
+# Some of its files have lines that end in CR LF, where no patch would fit.
+LWIP_PATCHES := $(sort $(wildcard scripts/patches/lwip-*.patch))
+$(LWIP_READY): scripts/third_party.lock scripts/fetch_third_party.py $(LWIP_PATCHES) | $(SETUP_DONE)
 	$(call say,EXTRACT,lwip)
 	$(Q)rm -rf $(LWIP) && mkdir -p $(LWIP)
 	$(Q)archive=$$(python3 scripts/fetch_third_party.py lwip) && tar xf "$$archive" -C $(LWIP) --strip-components=1
+	$(Q)find $(LWIP)/src -name '*.[ch]' -exec sed -i 's/\r$$//' {} +
+	$(Q)for patch in $(LWIP_PATCHES); do patch -s -f -p1 -d $(LWIP) <$$patch || exit 1; done
 	@touch $@
 $(LWIP_SRC:%=$(LWIP)/src/%): $(LWIP_READY) ;
 

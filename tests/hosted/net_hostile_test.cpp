@@ -170,6 +170,29 @@ TEST(net_hostile, chains_of_ipv6_headers) {
   EXPECT(answers_ping());
 }
 
+// Errors that cannot be answered because the card's own addresses are not yet known to be its own.
+TEST(net_hostile, options_nobody_knows_before_there_is_an_address) {
+  static test_net::Card fresh(99);
+  test_net::start();
+  REQUIRE(net::attach(fresh, *net::parse_settings("10.99.0.1/24,10.99.0.2")).has_value());
+  Bytes frame(14 + 40 + 8);
+  std::memcpy(frame.data(), "\x33\x33\0\0\0\x01\x02\0\0\0\0\x09\x86\xdd\x60", 15);
+  put16(frame, 18, 8);
+  std::memcpy(frame.data() + 22, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x09", 16);
+  std::memcpy(frame.data() + 38, "\xff\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+  for (Byte kind : {0, 60, 43, 99}) {
+    for (Byte option : {0x80, 0xc0, 0xbe}) {  // RFC 8200, 4.2: to be answered
+      frame[20] = kind;
+      frame[54] = 59;
+      frame[56] = option;
+      fresh.deliver(frame);
+      net::service(fresh);
+    }
+  }
+  bool answered = fresh.last_sent().size() > 54 && fresh.last_sent()[54] < 128;
+  EXPECT(!answered);
+}
+
 // RFC 6528: the first numbers of connections tell nothing about those of others.
 TEST(net_hostile, first_numbers_of_connections_differ_without_a_pattern) {
   REQUIRE(answers_ping());  // the peer's address is known

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks and networks of Marrow beside a Linux guest of the same QEMU, in the same minutes.
 
-Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--mib N] [--only NAME]
+Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
   disk   sequential reads of NVMe and virtio-blk: `disk bench` against read(2) with O_DIRECT
   net    one TCP connection over e1000e and virtio-net, out and in, every byte compared; round trips
   loss   the same through a wire that loses 5 % of the frames and lets 5 % overtake each other
   idle   CPU time that QEMU takes in 10 s of an idle guest, without a network and with one
 
+Each round boots both guests; each measures --times times. --alone leaves the Linux guest out.
 The Linux guest is Debian's kernel with scripts/linux_peer.c as its only process. `loss` needs the
 right to make a network namespace and a tap device. Needs gcc and qemu-system-x86_64.
 """
@@ -252,10 +253,17 @@ def listen(address: str) -> Server:
 # ---- what is measured ----------------------------------------------------------------------------
 
 def report(title: str, figures: dict[str, list[float]], unit: str, more_is_better: bool = True) -> None:
-    ours, theirs = (statistics.median(figures[name]) for name in ("marrow", "linux"))
-    ratio = ours / theirs if more_is_better else theirs / ours
-    every = "  ".join(f"{name} {' '.join(f'{x:.0f}' for x in figures[name])}" for name in figures)
-    print(f"{title:<24} marrow {ours:8.1f}  linux {theirs:8.1f} {unit:<6} ratio {ratio:5.2f}   ({every})", flush=True)
+    medians = {name: statistics.median(values) for name, values in figures.items() if values}
+    every = "  ".join(f"{name} {' '.join(f'{x:.0f}' for x in figures[name])}" for name in medians)
+    text = "  ".join(f"{name} {value:8.1f}" for name, value in medians.items())
+    if len(medians) == 2:
+        ratio = medians["marrow"] / medians["linux"]
+        every = f"ratio {ratio if more_is_better else 1 / ratio:5.2f}   ({every})"
+    print(f"{title:<24} {text} {unit:<6} {every}", flush=True)
+
+
+def guests(options) -> tuple:
+    return (Marrow,) if options.alone else (Marrow, Linux)
 
 
 def measure_disks(options) -> None:
@@ -271,9 +279,9 @@ def measure_disks(options) -> None:
             devices = ["-drive", f"file={image.name},format=raw,if=none,id=d0", "-device", f"{model},drive=d0"]
             figures: dict[str, list[float]] = {"marrow": [], "linux": []}
             for _ in range(options.rounds):
-                for kind in (Marrow, Linux):
+                for kind in guests(options):
                     with kind(devices) as guest:
-                        figures[kind.name].append(guest.disk(device, options.mib))
+                        figures[kind.name] += [guest.disk(device, options.mib) for _ in range(options.times)]
             report(f"{device} read", figures, "MiB/s")
 
 
@@ -295,12 +303,12 @@ def measure_card(options, card: str, devices: list[str], host: str, port: int, n
             "echo": ("round trip", options.echo, "us")}
     figures = {what: {"marrow": [], "linux": []} for what in rows}
     for _ in range(options.rounds):
-        for kind in (Marrow, Linux):
+        for kind in guests(options):
             with (Linux(devices) if kind is Linux else Marrow(devices, **net.get("marrow", {}))) as guest:
                 guest.start_net(*net.get("linux", ())) if kind is Linux else guest.start_net()
                 for what, (_, count, _) in rows.items():
                     if count:
-                        figures[what][kind.name].append(guest.tcp(host, port, what, count))
+                        figures[what][kind.name] += [guest.tcp(host, port, what, count) for _ in range(options.times)]
     for what, (title, count, unit) in rows.items():
         if count:
             report(f"{card} {title}", figures[what], unit, what != "echo")
@@ -395,7 +403,7 @@ def measure_idle(options) -> None:
     for title, devices in cases.items():
         figures: dict[str, list[float]] = {"marrow": [], "linux": []}
         for _ in range(options.rounds):
-            for kind in (Marrow, Linux):
+            for kind in guests(options):
                 with kind(devices) as guest:
                     if title in CARDS:
                         guest.start_net()
@@ -411,6 +419,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=verbs)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--echo", type=int, default=2000)
     parser.add_argument("--loss", type=float, default=0.05)
@@ -419,7 +429,8 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("gcc") is None:
         sys.exit("compare_linux: gcc is missing")
-    build_peer()
+    if not options.alone:
+        build_peer()
     try:
         verbs[options.what](options)
     except Hang as reason:

@@ -119,6 +119,34 @@ TEST(net_stack, five_percent_lost) {
   both_ways(test, wire, 8002, {.lost_permille = 50}, 300'000);
 }
 
+// Of what follows a lost end nothing tells that it was lost; lwIP's timer takes 240 ms.
+TEST(net_stack, a_lost_end_is_repeated_soon) {
+  Pair& wire = plain_wire();
+  Result<Ends> ends = open(wire, 8012);
+  REQUIRE(ends.has_value());
+  std::string text = pattern(30'000);
+  char buffer[16384];
+  EXPECT(ends->client->write(text).has_value());
+  for (u32 i = 0; i < 200; i++) {
+    wire.step();
+    while (ends->server->read(buffer).has_value()) {
+    }
+  }
+  wire.near.set_faults({.lost_permille = 1000});
+  EXPECT(ends->client->write("the end").has_value());
+  wire.step();
+  wire.near.set_faults({});
+  Result<usize> n = fail(Errc::kBusy, "not yet");
+  u32 steps = 0;
+  for (; !n.has_value() && steps < 100; steps++) {
+    wire.step();
+    n = ends->server->read(buffer);
+  }
+  REQUIRE(n.has_value());
+  EXPECT_EQ(std::string_view(buffer, *n), "the end");
+  EXPECT(steps * 5 < 150);
+}
+
 TEST(net_stack, reordered_and_repeated) {
   static Pair wire(3, 1500);
   both_ways(test, wire, 8003, {.repeated_permille = 100, .reordered_permille = 300}, 300'000);

@@ -10,6 +10,8 @@
 #include "kernel/dev/net_device.h"
 #include "kernel/net/settings.h"
 
+struct tcp_pcb;
+
 namespace net {
 
 class Interface final : public FrameSink {
@@ -61,6 +63,8 @@ class Interface final : public FrameSink {
 
 // A segment had to be sent again.
 void note_loss();
+// A program's bytes are about to leave: from now on an answer is expected.
+void before_output(tcp_pcb& pcb);
 
 // While it lives, every card may keep a frame back for the next: around what sends many.
 class SendTogether {

@@ -36,7 +36,7 @@
 #define MEMP_NUM_ND6_QUEUE 64
 #define MEMP_NUM_IGMP_GROUP 32
 #define MEMP_NUM_MLD6_GROUP 64
-#define MEMP_NUM_SYS_TIMEOUT 40
+#define MEMP_NUM_SYS_TIMEOUT 41
 #define IP_REASS_MAX_PBUFS 128
 #define TCP_OOSEQ_BYTES_LIMIT(pcb) marrow_lwip_most_waiting()
 #define TCP_OOSEQ_MAX_PBUFS 1024

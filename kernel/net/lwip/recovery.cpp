@@ -6,16 +6,23 @@
 // (RFC 6675: three segments behind it have arrived) and moves that from lwIP's queue of sent
 // segments to its queue of those to send. A repeated segment that is lost again is found when
 // three segments that were first sent after it have arrived (the idea of RFC 8985).
+//
+// Where nothing comes back at all, because the last segments or the answer to them were lost, lwIP
+// waits for its timer, 240 ms. After two round trips without a word we repeat the first segment
+// that is not acknowledged, once: a probe, as in RFC 8985, 7 (which repeats the last).
 #include <lwip/priv/tcp_priv.h>
+#include <lwip/timeouts.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "kernel/base/containers.h"
 #include "kernel/net/lwip/acknowledgement.h"
 #include "kernel/net/lwip/interface.h"
 #include "kernel/net/lwip/lwip_hooks.h"
+#include "kernel/net/lwip/port.h"
 
 namespace net {
 namespace {
@@ -36,6 +43,15 @@ struct Recovery {
     u32 sequence, next_new;  // what had not been sent yet when it was repeated
   };
   StaticVector<Repeat, 64> repeats;
+
+  // Of the probe. Times in ns; 0 is "none".
+  u64 round_trip = 0;    // smoothed
+  u64 last_word = 0;     // when something was sent by the program or acknowledged by the peer
+  u64 sample_start = 0;  // of the round trip that is measured: what is sent from then on
+  u32 sample_end = 0;    // is acknowledged by a number after this
+  u32 probe_end = 0;     // end of the segment that was repeated
+  bool probed = false;   // since the last word
+  bool probe_out = false;
 };
 
 u32 first_of(const tcp_seg& s) {
@@ -154,9 +170,92 @@ Recovery* recovery_of(tcp_pcb& pcb, bool wanted) {
   return made->release();
 }
 
+// ---- the probe --------------------------------------------------------------------------------
+
+constexpr u64 kNsPerMs = 1'000'000;
+constexpr u64 kLeastWait = 10 * kNsPerMs;
+constexpr u64 kDelayedAnswer = 40 * kNsPerMs;  // a peer may wait for a second segment
+constinit bool probe_timer_runs = false;
+
+u64 wait_before_probe(const tcp_pcb& pcb, const Recovery& recovery) {
+  bool alone = pcb.unacked->next == nullptr;
+  return std::max(2 * recovery.round_trip, kLeastWait) + (alone ? kDelayedAnswer : 0);
+}
+
+void send_probe(tcp_pcb& pcb, Recovery& recovery) {
+  recovery.probed = true;
+  tcp_seg** link = &pcb.unacked;
+  while (*link != nullptr && ((*link)->flags & kHeld) != 0) link = &(*link)->next;
+  tcp_seg* s = *link;
+  if (s == nullptr || s->p->ref != 1) return;
+  *link = s->next;
+  s->flags |= kRepeated;
+  note_repeat(recovery, first_of(*s), pcb.snd_nxt);
+  recovery.probe_out = true;
+  recovery.probe_end = end_of(*s);
+  recovery.sample_start = 0;
+  pcb.rttest = 0;
+  queue_again(pcb, s);
+  (void)tcp_output(&pcb);  // what cannot leave now is lwIP's timer's
+}
+
+void run_probes(void*) {
+  probe_timer_runs = false;
+  u64 now = port::now_ns(), next = ~u64{0};
+  for (tcp_pcb* pcb = tcp_active_pcbs; pcb != nullptr; pcb = pcb->next) {
+    Recovery* recovery = recovery_of(*pcb, false);
+    if (recovery == nullptr || recovery->probed || recovery->round_trip == 0) continue;
+    if (pcb->unacked == nullptr || pcb->nrtx > 0 || (pcb->flags & TF_RTO) != 0) continue;
+    u64 due = recovery->last_word + wait_before_probe(*pcb, *recovery);
+    if (due <= now)
+      send_probe(*pcb, *recovery);
+    else
+      next = std::min(next, due);
+  }
+  if (next == ~u64{0}) return;
+  probe_timer_runs = true;
+  sys_timeout(static_cast<u32>((next - now) / kNsPerMs + 1), run_probes, nullptr);
+}
+
+// Data is on its way from now on: something must come back.
+void expect_word(tcp_pcb& pcb, Recovery& recovery) {
+  recovery.last_word = port::now_ns();
+  recovery.probed = false;
+  if (recovery.sample_start == 0) {
+    recovery.sample_start = recovery.last_word;
+    recovery.sample_end = pcb.snd_nxt;
+  }
+  if (probe_timer_runs) return;
+  probe_timer_runs = true;
+  sys_timeout(static_cast<u32>(kLeastWait / kNsPerMs), run_probes, nullptr);
+}
+
+void take_round_trip(Recovery& recovery, u32 acknowledged) {
+  if (recovery.sample_start == 0 || !TCP_SEQ_GT(acknowledged, recovery.sample_end)) return;
+  u64 took = port::now_ns() - std::exchange(recovery.sample_start, 0);
+  recovery.round_trip =
+      recovery.round_trip == 0 ? took + 1 : (7 * recovery.round_trip + took) / 8 + 1;
+}
+
+// RFC 8985, 7.4: when the probe filled a gap, that was a loss as any other. A peer that had the
+// segment says so by a block below what it acknowledges (RFC 2883).
+void judge_probe(tcp_pcb& pcb, Recovery& recovery, u32 acknowledged, const Blocks& blocks) {
+  if (!recovery.probe_out || TCP_SEQ_LT(acknowledged, recovery.probe_end)) return;
+  recovery.probe_out = false;
+  bool had_it = !blocks.empty() && TCP_SEQ_LEQ(blocks[0].right, acknowledged);
+  if (had_it || recovery.active) return;
+  note_loss();
+  pcb.ssthresh =
+      std::max<tcpwnd_size_t>(std::min(pcb.cwnd, pcb.snd_wnd) / 10 * 7, tcpwnd_size_t{2} * pcb.mss);
+  pcb.cwnd = std::min(pcb.cwnd, pcb.ssthresh);
+}
+
 void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   Recovery* recovery = recovery_of(pcb, !blocks.empty());
   if (recovery == nullptr) return;
+  take_round_trip(*recovery, acknowledged);
+  judge_probe(pcb, *recovery, acknowledged, blocks);
+  if (pcb.unacked != nullptr || pcb.unsent != nullptr) expect_word(pcb, *recovery);
   // lwIP's timer has struck and sends everything again.
   if ((pcb.flags & TF_RTO) != 0) {
     note_loss();
@@ -171,6 +270,7 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   u32 repeated = repeat_lost(pcb, *recovery, held, acknowledged);
   if (repeated > 0) {
     note_loss();
+    recovery->sample_start = 0;  // Karn: which of the two is acknowledged cannot be told
     pcb.rttest = 0;
     pcb.rtime = 0;
     if (!recovery->active) {
@@ -216,6 +316,12 @@ bool wants_answer_now(tcp_pcb& pcb, u32 sequence) {
 }
 
 }  // namespace
+
+void before_output(tcp_pcb& pcb) {
+  Recovery* recovery = recovery_of(pcb, true);
+  if (recovery != nullptr) expect_word(pcb, *recovery);
+}
+
 }  // namespace net
 
 err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u16_t in_first,

@@ -88,6 +88,7 @@ class TcpSocket final : public Socket {
     if (error == ERR_MEM) return fail(Errc::kBusy, "no room");
     if (error != ERR_OK) return std::unexpected(from_lwip_error(error));
     SendTogether together;
+    before_output(*pcb_);
     (void)tcp_output(pcb_);  // what cannot leave now is sent by the timers
     return n;
   }

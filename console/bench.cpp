@@ -235,16 +235,19 @@ void print_percent(i32 now, i32 before, base::Writer& out) {
 // Rows that both runs have, each rate as a part of what it was.
 void print_changes(std::string_view now, std::string_view before, base::Writer& out) {
   std::string_view heading = take_line(before);
-  bool alike = heading == take_line(now);
-  base::format_to(out, "the run before{}{}: rates as parts of it\n", alike ? "" : " was of ",
-                  alike ? "" : heading.substr(std::min<usize>(2, heading.size())));
-  out.write(" prompt  tokens  batch    prefill     decode\n");
+  bool alike = heading == take_line(now), first = true;
   while (!now.empty()) {
     KeptRow row, other;
     if (!parse_kept(take_line(now), row)) continue;
     for (std::string_view rest = before; !rest.empty();) {
       if (!parse_kept(take_line(rest), other)) continue;
       if (!std::ranges::equal(row.what, other.what)) continue;
+      if (first) {
+        base::format_to(out, "the run before{}{}: rates as parts of it\n", alike ? "" : " was of ",
+                        alike ? "" : heading.substr(std::min<usize>(2, heading.size())));
+        out.write(" prompt  tokens  batch    prefill     decode\n");
+      }
+      first = false;
       base::format_to(out, "{:>7} {:>7} {:>6}", row.what[0], row.what[1], row.what[2]);
       print_percent(row.prefill_milli, other.prefill_milli, out);
       out.write(" %");
@@ -252,6 +255,19 @@ void print_changes(std::string_view now, std::string_view before, base::Writer& 
       out.write(" %\n");
     }
   }
+}
+
+// What a step costs in which no worker has anything to do: the median.
+u64 empty_step_ns() {
+  constexpr u32 kSteps = 1001;
+  static u64 took[kSteps];
+  for (u64& ns : took) {
+    u64 start = timing::now_ns();
+    sched::run_on_workers([](void*, u32) {}, nullptr);
+    ns = timing::now_ns() - start;
+  }
+  std::ranges::nth_element(took, took + kSteps / 2);
+  return took[kSteps / 2];
 }
 
 // "512:64:1,16:64:8": prompt, tokens, requests at once.
@@ -296,9 +312,10 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
   EngineService& service = engine_service();
   TRY(service.load_default());
   if (!csv)
-    base::format_to(out, "{}, {}, kernels {}, {} threads\n", service.engine().info().name,
-                    service.engine().info().quantization, service.engine().kernels_name(),
-                    sched::worker_count());
+    base::format_to(out, "{}, {}, kernels {}, {} threads; loaded in {} ms; an empty step {} ns\n",
+                    service.engine().info().name, service.engine().info().quantization,
+                    service.engine().kernels_name(), sched::worker_count(),
+                    milliseconds(service.load_ns()), empty_step_ns());
   Result<String> previous = load_text("bench", "last");
   String kept;
   base::StringWriter heading(kept);

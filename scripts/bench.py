@@ -3,7 +3,7 @@
 """Speed of the hosted twin beside llama.cpp, on the same cores, in the same minutes.
 
 bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib FOLDER] [--cases P:T:N,...]
-         [--settings 00,01,10,11] [--python INTERPRETER] [--keep] [--report-only] [--wiki FILE]
+         [--settings 00,01,10,11] [--python INTERPRETER] [--busy] [--keep] [--report-only] [--wiki FILE]
 bench.py --twins OLD NEW [--model FILE] ...       two builds of the twin against each other
 bench.py --quote [--model FILE] ...               n-gram speculation on and off, the same answers
 
@@ -22,6 +22,7 @@ import csv
 import datetime
 import io
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -111,7 +112,14 @@ class Machine:
 
 def group_of(args):
     kernels = args.kernels if args.kernels == "auto" else f"{args.kernels} only"
-    return f"{pathlib.Path(args.model).stem}, {args.threads} thread{'s' * (args.threads > 1)}, kernels {kernels}"
+    busy = ", core 0 busy with something else" * args.busy
+    return f"{pathlib.Path(args.model).stem}, {args.threads} thread{'s' * (args.threads > 1)}, kernels {kernels}{busy}"
+
+
+def spin():
+    os.sched_setaffinity(0, {0})
+    while True:
+        pass
 
 
 def commit_of(folder):
@@ -120,6 +128,8 @@ def commit_of(folder):
 
 def measure(args):
     machine = Machine(args)
+    if args.busy:
+        multiprocessing.Process(target=spin, daemon=True).start()  # ends with this process
     twin = ROOT / "build/host/marrow"
     about = {"group": group_of(args), "commit": commit_of(ROOT), "date": str(datetime.date.today()),
              "model_kb": os.path.getsize(args.model) // 1024}
@@ -324,6 +334,7 @@ def main():
     parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
     parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
+    parser.add_argument("--busy", action="store_true", help="another process keeps core 0 busy meanwhile")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--report-only", action="store_true")
     parser.add_argument("--wiki")

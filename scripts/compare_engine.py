@@ -135,7 +135,7 @@ def marrow(cpus, tokens):
         begin = len(guest.output)
         guest.send(f"chat {QUESTION}\r")
         # The line that says how far the prompt is read is taken away again on a screen.
-        found = guest.expect(rf"{re.escape(QUESTION)}\n(?:\[[^\]]*\])*([^\[\s])", 200, begin)
+        found = guest.expect(rf"{re.escape(QUESTION)}\n(?:\[[^\]]*\])*([^\[\s\x1b])", 200, begin)
         sample["first_s"] = guest.seconds()
         guest.expect(r".{8}", 60, found.start(1))
         guest.send("\x03")
@@ -186,11 +186,14 @@ def report(args):
         for title, key, less in ROWS:
             by_setting = {}
             for s in own:
-                by_setting.setdefault(s["setting"], []).append(s)
+                if key in s["marrow"]:
+                    by_setting.setdefault(s["setting"], []).append(s)
+            if not by_setting:
+                continue
             medians = {name: statistics.median(s["peer"][key] for s in group) for name, group in by_setting.items()}
             best = (min if less else max)(medians, key=medians.get)
             ratios = [s["marrow"][key] / s["peer"][key] for s in by_setting[best] if s["peer"][key] != 0]
-            ours = statistics.median(s["marrow"][key] for s in own)
+            ours = statistics.median(s["marrow"][key] for group in by_setting.values() for s in group)
             spread = f"{min(ratios):.2f} – **{statistics.median(ratios):.2f}** – {max(ratios):.2f}" if ratios else "–"
             lines.append(f"| {title} | {ours:.2f} | {medians[best]:.2f} | {spread} |")
         lines.append("")

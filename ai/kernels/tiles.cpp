@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "ai/quant/quant.h"
+#include "kernel/base/bytes.h"
 
 namespace ai {
 namespace {
@@ -43,7 +45,7 @@ class GroupProduct {
   }
 
   void run(u32 group, u32 first_column, u32 columns) {
-    std::fill_n(scratch_.acc[0], columns * kGroupRows, 0.0f);
+    std::memset(scratch_.acc, 0, columns * sizeof scratch_.acc[0]);
     const Byte* at = static_cast<const Byte*>(job_.groups) + group * job_.group_bytes;
     const Byte* activations =
         static_cast<const Byte*>(job_.activations) + first_column * job_.activation_bytes;
@@ -82,19 +84,24 @@ class GroupProduct {
     }
   }
 
+  // Each tile asks for its part of `next`, the slice behind this one.
   void run_tiles(u32 count, const Byte* activations, u32 columns, const Byte* next) {
+    const Byte* end = next + count * column_bytes_;
     u32 size = kTileSizes - 1;
     for (u32 column = 0; column < columns; column += 1u << size) {
       while (tiles_.tile[size] == nullptr || columns - column < 1u << size) size--;
+      u32 tiles_left = (columns - column) >> size;
+      const Byte* part = next + base::round_up(static_cast<usize>(end - next) / tiles_left, 64);
       tiles_.tile[size](scratch_.unpacked, count, activations + column * job_.activation_bytes,
-                        job_.activation_bytes, scratch_.acc[column], next);
-      next = nullptr;
+                        job_.activation_bytes, scratch_.acc[column], {next, part});
+      next = std::min(part, end);
     }
   }
 
   void store(u32 row, u32 rows, u32 first_column, u32 columns) {
     for (u32 b = 0; b < columns; b++) {
       float* out = job_.out + (first_column + b) * job_.out_stride + row;
+      __builtin_prefetch(out + kGroupRows, 1);  // for the next group: columns lie far apart
       const float* acc = scratch_.acc[b];
       if (rows == kGroupRows)
         store_group(out, acc, job_.accumulate);

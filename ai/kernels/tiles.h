@@ -4,8 +4,9 @@
 //
 // Decode (batch 1, 2, and 4, 8 where the registers allow) reads a block column, unpacks it in
 // registers and meets the activations at once. Other batches unpack a slice of a group into a
-// buffer that stays in the first-level cache and run it against tile after tile of activations; the
-// first tile asks for the weights of the next slice, so that unpacking never waits for memory:
+// buffer that stays in the first-level cache and run it against tile after tile of activations. The
+// tiles ask for the weights of the next slice, each for its part, so that unpacking never waits for
+// memory and the activations never for a miss buffer:
 //
 //   chunk of up to 128 columns   their activations stay in L2
 //     group of 16 rows
@@ -36,6 +37,11 @@ constexpr u32 kChunkColumns = 128;
 constexpr usize kChunkBytes =
     448 * 1024;  // of activations: what stays in a cache of 512 KB or more
 
+// Cache lines that will be needed soon.
+struct WantedLines {
+  const Byte *at, *end;
+};
+
 struct TileSet {
   QuantType type;
   u32 unpacked_bytes;  // of a block column
@@ -47,9 +53,9 @@ struct TileSet {
   void (*fused[kTileSizes])(const Byte* columns, u32 count, const Byte* activations, usize stride,
                             float* acc, u32 ahead);
   void (*unpack)(const Byte* columns, u32 count, Byte* out);
-  // `next` is what will be unpacked next, asked for on the way; or null.
+  // `wanted` is asked for on the way.
   void (*tile[kTileSizes])(const Byte* unpacked, u32 count, const Byte* activations, usize stride,
-                           float* acc, const Byte* next);
+                           float* acc, WantedLines wanted);
 };
 
 // About 32 KB of stack.

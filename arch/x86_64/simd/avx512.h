@@ -80,6 +80,9 @@ LANES I load_i8_lanes(const void* at) {
 LANES I load_u16_lanes(const void* at) {
   return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
 }
+LANES I load_i16_lanes(const void* at) {
+  return _mm512_cvtepi16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
+}
 // The low byte of each lane.
 LANES void store_i8_lanes(void* at, I v) {
   _mm_storeu_si128(static_cast<__m128i*>(at), _mm512_cvtepi32_epi8(v));

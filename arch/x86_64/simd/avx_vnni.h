@@ -20,6 +20,10 @@ namespace ai::avx_vnni {
 
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights: signed bytes go in 128 higher
 
+LANES I load_i16_lanes(const void* at) {
+  return _mm256_cvtepi16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+
 constexpr u32 fold_after(u32) {
   return 8;  // 32-bit sums: nothing to fold
 }

@@ -254,6 +254,7 @@ Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& 
   ai::EngineOptions chosen = engine_options();
   chosen.grouped = grouping.complete();
   loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
+  for (ModelImage& image : loaded->images) image.settle();
   loaded->load_ns = timing::now_ns() - start;
   return loaded;
 }

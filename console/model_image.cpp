@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "ai/gguf/layout.h"
 #include "kernel/sched/thread.h"
 
 namespace console {
@@ -76,6 +77,15 @@ Result<void> read_pieces(fs::File& file, std::span<Byte> out, const ModelImage::
   return result;
 }
 
+// Whether loading leaves the weights as they are: the layout's key is somewhere in the head. Only a
+// guess, and a wrong one costs time, nothing else.
+bool seems_packed(std::span<const Byte> file) {
+  constexpr usize kLargestHead = 16 * kMiB;
+  std::string_view head(reinterpret_cast<const char*>(file.data()),
+                        std::min(file.size(), kLargestHead));
+  return head.find(ai::kLayoutKey) != head.npos;
+}
+
 }  // namespace
 
 Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
@@ -84,6 +94,7 @@ Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
   auto mapped = image.file_->map();
   if (mapped.has_value()) {
     image.bytes_ = *mapped;
+    if (!seems_packed(image.bytes_)) TRY(image.file_->own());
     return image;
   }
   u64 size = image.file_->size();

@@ -37,6 +37,10 @@ class ModelImage {
   }
   ~ModelImage();
   std::span<Byte> bytes() const { return bytes_; }
+  // They are only read from now on.
+  void settle() {
+    if (file_ != nullptr) file_->settle();
+  }
 
  private:
   void swap(ModelImage& other);

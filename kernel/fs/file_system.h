@@ -36,6 +36,10 @@ class File {
   virtual Result<std::span<Byte>> map() {
     return fail(Errc::kUnsupported, "this file is not in memory");
   }
+  // What map() gave, all of it, is about to be written: worth a copy of its own, at the same place.
+  virtual Result<void> own() { return {}; }
+  // What map() gave is only read from now on: it may move, unnoticed, to memory that is faster.
+  virtual void settle() {}
 };
 
 struct Space {

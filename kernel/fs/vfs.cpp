@@ -91,6 +91,8 @@ class NamedFile final : public File {
     return done;
   }
   Result<std::span<Byte>> map() override { return file_->map(); }
+  Result<void> own() override { return file_->own(); }
+  void settle() override { file_->settle(); }
 
  private:
   base::Owner<File> file_;

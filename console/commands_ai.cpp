@@ -37,6 +37,7 @@ Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
   ai::Request request;
   request.prompt = prompt.view();
   request.sampling = default_sampling(Use::kScript);
+  request.max_tokens = default_max_tokens();
   request.stop = chat_stops(service.engine());
   Answer answer = TRY(generate(request, io(), Show::kText));
   out.write("\n");
@@ -69,9 +70,14 @@ Result<LlmArguments> parse_llm(const Arguments& arguments) {
   LlmArguments parsed;
   bool from_file = false;
   Vector<std::string_view> words;
+  bool options = true;
   std::span<const std::string_view> given = arguments.words.subspan(1);
   for (usize i = 0; i < given.size(); i++) {
-    if (given[i] == "--json") {
+    if (!options || !given[i].starts_with("--")) {
+      TRY(words.push_back(given[i]));
+    } else if (given[i] == "--") {
+      options = false;
+    } else if (given[i] == "--json") {
       parsed.json = true;
     } else if (given[i] == "--special") {
       parsed.special = true;
@@ -80,7 +86,7 @@ Result<LlmArguments> parse_llm(const Arguments& arguments) {
       parsed.prompt = TRY(fs::read_text(given[i], 4 * kMiB));
       parsed.special = from_file = true;
     } else {
-      TRY(words.push_back(given[i]));
+      return fail(Errc::kInvalidArgument, "no such option; behind -- all words are the prompt");
     }
   }
   Result<u64> number = words.empty() ? Result<u64>(kDefaultTokens) : parse_number(words.back());
@@ -136,7 +142,7 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = llm.tokens;
-  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "at least one token");
+  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, is at least 1");
   if (!llm.json) {
     base::format_to(out, "llm: weights in memory from {}\n", service.file().path);
     base::format_to(out, "llm: {} dim={} layers={} heads={} vocab={}\n", info.name, info.width,
@@ -160,7 +166,8 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
 constexpr const char* kLlmDetails =
     "Greedy: the likeliest token each time. N is 64 by default. Special tokens in the prompt are\n"
     "letters unless --special says otherwise. --file takes the exact bytes of a file, special\n"
-    "tokens parsed; --json prints ids, text and timings (ns) as one JSON line and nothing else.";
+    "tokens parsed; --json prints ids, text and timings (ns) as one JSON line and nothing else.\n"
+    "Words behind -- are the prompt, whatever they begin with.";
 
 constexpr Command kTalk{"talk",
                         "talk [MODEL]",
@@ -169,8 +176,10 @@ constexpr Command kTalk{"talk",
                         "/help inside tells what there is. Ctrl-C stops an answer, twice leaves.",
                         false,
                         complete_model};
-constexpr Command kChat{"chat", "chat TEXT", "answers one question, for scripts", run_chat,
-                        "A new conversation each time, through the model's template."};
+constexpr Command kChat{
+    "chat", "chat TEXT", "answers one question, for scripts", run_chat,
+    "A new conversation each time, through the model's template. The boot option talk.max=\n"
+    "(512) is the most tokens an answer has."};
 constexpr Command kLlm{"llm", "llm [PROMPT] [N] [--special] [--json] [--file PATH]",
                        "goes on with a text, greedily", run_llm, kLlmDetails};
 constexpr Command kGen{"gen", "gen [PROMPT] [N]", "the same as llm", run_llm, kLlmDetails};

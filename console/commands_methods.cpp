@@ -156,10 +156,10 @@ struct Question {
   u32 count;
   std::string_view text;
 };
-Result<Question> parse_question(const Arguments& arguments, u64 most) {
+Result<Question> parse_question(const Arguments& arguments, u64 most, const char* range) {
   if (arguments.words.size() < 3) return fail(Errc::kInvalidArgument, "a number and a question");
   u64 count = TRY(parse_number(arguments.words[1]));
-  if (count == 0 || count > most) return fail(Errc::kOutOfRange, "that many are not possible");
+  if (count == 0 || count > most) return fail(Errc::kOutOfRange, range);
   bool quoted = arguments.words.size() == 3;
   std::string_view rest =
       arguments.raw.substr(arguments.raw.find(arguments.words[1]) + arguments.words[1].size());
@@ -168,7 +168,7 @@ Result<Question> parse_question(const Arguments& arguments, u64 most) {
 }
 
 Result<Vector<Choice>> choices_for(const Arguments& arguments, u64& ns) {
-  Question question = TRY(parse_question(arguments, kMostChoices));
+  Question question = TRY(parse_question(arguments, kMostChoices, "1 to 16 answers"));
   Vector<Choice> choices;
   TRY(choices.resize(question.count));
   u64 start = timing::now_ns();
@@ -215,7 +215,7 @@ Result<void> run_best(const Arguments& arguments, base::Writer& out) {
 // Asks, then lets the model find fault with its answer and write it anew, until nothing changes.
 Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
   constexpr u64 kMostRounds = 10;
-  Question question = TRY(parse_question(arguments, kMostRounds));
+  Question question = TRY(parse_question(arguments, kMostRounds, "1 to 10 rounds"));
   EngineService& service = engine_service();
   TRY(service.load_default());
   Conversation talk;

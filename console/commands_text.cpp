@@ -38,6 +38,7 @@ std::string_view text_argument(const Arguments& arguments) {
 }
 
 Result<void> run_tokenize(const Arguments& arguments, base::Writer& out) {
+  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "tokenize TEXT");
   ai::Engine* engine = TRY(loaded_engine());
   Vector<ai::TokenId> tokens;
   TRY(engine->tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
@@ -52,11 +53,15 @@ Result<void> run_tokenize(const Arguments& arguments, base::Writer& out) {
 }
 
 Result<void> run_detokenize(const Arguments& arguments, base::Writer& out) {
+  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "detokenize ID ...");
   ai::Engine* engine = TRY(loaded_engine());
   String text;
   for (std::string_view word : arguments.words.subspan(1)) {
     u64 id = TRY(parse_number(word));
-    if (id >= engine->tokenizer().size()) return fail(Errc::kOutOfRange, "no such token");
+    if (id >= engine->tokenizer().size()) {
+      base::format_to(out, "the model's tokens are 0 to {}\n", engine->tokenizer().size() - 1);
+      return fail(Errc::kOutOfRange, "no such token");
+    }
     TRY(text.append(engine->tokenizer().piece(static_cast<ai::TokenId>(id))));
   }
   write_clean(out, text.view());

@@ -9,6 +9,7 @@
 #include "drivers/display/screen_text.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/time/clock.h"
 
@@ -16,6 +17,10 @@
 
 namespace display {
 namespace {
+
+constexpr Option kDisplay{"display", OptionKind::kText, "on", "on|off",
+                          "off: nothing is drawn, for a machine on a serial line"};
+KERNEL_OPTION(kDisplay);
 
 constexpr u32 kScrollbackRows = 2000;
 // While text pours in, the screen follows at 50 frames a second and not at every line.
@@ -157,6 +162,7 @@ void Console::draw_cell(u32 row, u32 column, const Cell& cell) {
 }  // namespace
 
 Result<void> init(const Framebuffer& framebuffer) {
+  if (options::text(kDisplay) == "off") return fail(Errc::kNotFound, "switched off by display=off");
   if (framebuffer.base == 0) return fail(Errc::kNotFound, "no framebuffer");
   bool pixels = framebuffer.bits_per_pixel == 32 || framebuffer.bits_per_pixel == 24;
   u64 line = u64{framebuffer.width} * (framebuffer.bits_per_pixel / 8u);

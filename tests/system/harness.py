@@ -78,12 +78,13 @@ def in_pairs(function, rows) -> None:
     check(not wrong, "\n".join(wrong))
 
 
-def small_iso(name: str = "small", config: str = "") -> pathlib.Path:
-    """An image without a model that starts at once, with these lines in its marrow.cfg."""
+def small_iso(name: str = "small", config: str = "", model: pathlib.Path | None = None) -> pathlib.Path:
+    """An image that starts at once, with these lines in its marrow.cfg; without a model unless one is named."""
     folder = ROOT / "build/test"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.cfg").write_text(config)
     iso = folder / f"{name}.iso"
-    subprocess.run(["scripts/create_iso.sh", "-t", "0", "-c", str(folder / f"{name}.cfg"), "-o", str(iso)],
+    models = ["-m", str(model)] if model else []
+    subprocess.run(["scripts/create_iso.sh", "-t", "0", "-c", str(folder / f"{name}.cfg"), "-o", str(iso), *models],
                    cwd=ROOT, check=True, capture_output=True)
     return iso

@@ -9,7 +9,8 @@ import time
 
 from harness import ROOT, Guest, Hang
 
-KEYS = {" ": "spc", "-": "minus", "\n": "ret", ";": "semicolon", ".": "dot", "/": "slash", "=": "equal"}
+KEYS = {" ": "spc", "-": "minus", "\n": "ret", ";": "semicolon", ".": "dot", "/": "slash", "=": "equal",
+        "\t": "tab", "?": "shift-slash", '"': "shift-apostrophe", ",": "comma"}
 FONT = ROOT / "build/generated/font.h"
 
 
@@ -80,7 +81,12 @@ class ScreenGuest(Guest):
     def type(self, text: str) -> None:
         """On the PS/2 keyboard, slowly enough for its 16-byte queue."""
         for key in text:
-            self.ask("sendkey " + KEYS.get(key, key))
+            self.press(KEYS.get(key, "shift-" + key.lower() if key.isupper() else key))
+
+    def press(self, *names: str) -> None:
+        """Keys by QEMU's names: "up", "ctrl-c"."""
+        for name in names:
+            self.ask("sendkey " + name)
             time.sleep(0.15)
 
     def picture(self) -> bytes:

@@ -14,7 +14,8 @@ import subprocess
 import termios
 import time
 
-from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, case, check, main, need
+from harness import CPU_FAST, MODEL, PROMPT, ROOT, TWIN, Guest, Hang, case, check, main, need, small_iso
+from screen import ScreenGuest
 
 GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
@@ -426,6 +427,27 @@ def abuse_on_a_serial_line():
         abuse(guest, 100_000, 480)
         guest.send("poweroff\r")
         guest.expect("power off: success", 20)
+
+
+@case
+def talk_by_keys_and_screen():
+    """the image without a serial line: a question, /stats by Tab, an earlier line by Up, help, all by keys and screen"""
+    tiny = MODEL.parent / "stories260K-F32.gguf"
+    model = tiny if tiny.exists() else need(MODEL, "make model")
+    iso = small_iso("screen", "talk.max=6\n", model)
+    with ScreenGuest(cpus=2, memory="512M", iso=iso, serial="none") as guest:
+        guest.see(r"^you>$", 90)
+        guest.type("Hi?\n")
+        guest.see(r"^you> Hi\?\n(.*\n)+\[.*6 tokens, [\d.]+ tok/s; context \d+ of \d+\]\nyou>$", 120)
+        guest.type("/st\t\n")
+        guest.see(r"^you> /stats\nlast answer\n +prompt +\d+ tokens(.*\n)+you>$", 30)
+        guest.press("up", "up")
+        guest.see(r"^you> Hi\?$", 30)
+        guest.press("ctrl-u")
+        guest.type("/exit\nhelp\n")
+        guest.see(r"^To begin: talk(.*\n)+marrow>$", 30)
+        guest.type("poweroff\n")
+        check(guest.wait_exit(60) in (0, 1), "power-off")
 
 
 @case

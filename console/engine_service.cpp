@@ -123,16 +123,21 @@ class GroupOnArrival final : public Arrival {
   std::optional<ai::ArrivingGroups> groups_;
 };
 
-Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io, Arrival* arrival = nullptr) {
+Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io, Arrival* arrival,
+                                       EngineService::Loading& loading) {
   Vector<ModelImage> images;
   Progress progress(io, "loading", "MiB", kMiB);
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    ModelImage image =
-        TRY(ModelImage::load(path.view(), {before, file.bytes, io, &progress, arrival}));
+    ModelImage image = TRY(ModelImage::load(
+        path.view(), {before, file.bytes, io, &progress, arrival, &loading.bytes_done}));
     before += image.bytes().size();
-    if (options::flag(kVerify)) TRY(verify_bytes(path.view(), image.bytes()));
+    if (options::flag(kVerify)) {
+      loading.stage = "checking";
+      TRY(verify_bytes(path.view(), image.bytes()));
+      loading.stage = "reading";
+    }
     TRY(images.push_back(std::move(image)));
   }
   return images;
@@ -179,7 +184,8 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   constexpr u64 kMostBytes = 256 * kMiB;
   if (file.bytes > kMostBytes && !is_boot_module(file))
     return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
-  Vector<ModelImage> images = TRY(load_images(file, nullptr));
+  EngineService::Loading loading;
+  Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
   ai::ModelSummary summary;
   summary.plan = TRY(ai::Engine::plan_load(spans.view(), ai_platform(), options));
@@ -249,7 +255,9 @@ Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& 
   // What is compared with its checksum must be as the file has it; parts are only known together.
   GroupOnArrival grouping;
   bool early = file.parts == 1 && !options::flag(kVerify);
-  loaded->images = TRY(load_images(file, io, early ? &grouping : nullptr));
+  loading_ = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
+  loaded->images = TRY(load_images(file, io, early ? &grouping : nullptr, loading_));
+  loading_.stage = "preparing";
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
   ai::EngineOptions chosen = engine_options();
   chosen.grouped = grouping.complete();
@@ -358,6 +366,7 @@ Result<void> EngineService::load(const ModelFile& file, Io* io) {
   changing_ = true;
   Result<base::Owner<Loaded>> loaded = open(file, io);
   changing_ = false;
+  loading_ = {};
   if (!loaded.has_value()) {
     log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
     return std::unexpected(loaded.error());

@@ -22,6 +22,14 @@ class EngineService {
   // The model of the option model=, or the first one found; nothing when one is loaded.
   Result<void> load_default();
 
+  // How far the loading under way is, for those who did not ask for it. `stage` is null when there
+  // is none.
+  struct Loading {
+    const char* stage = nullptr;  // "reading", "checking", "preparing"
+    u64 bytes_done = 0, bytes_total = 0, start_ns = 0;
+  };
+  const Loading& loading() const { return loading_; }
+
   bool loaded() const { return active_ != nullptr; }
   ai::Engine& engine();           // of the loaded model
   const ModelFile& file() const;  // the same
@@ -62,7 +70,7 @@ class EngineService {
     base::Owner<ai::Engine> engine;
     u64 load_ns = 0;
   };
-  static Result<base::Owner<Loaded>> open(const ModelFile& file, Io* io);
+  Result<base::Owner<Loaded>> open(const ModelFile& file, Io* io);
   Loaded* find_loaded(const ModelFile& file);
   void activate(base::Owner<Loaded> loaded);
   void retire();
@@ -75,6 +83,7 @@ class EngineService {
   const char* kernels_ = "auto";
   bool stepping_ = false;
   bool changing_ = false;
+  Loading loading_;
 };
 
 EngineService& engine_service();

@@ -62,6 +62,7 @@ class Reader {
 Result<void> follow(Reader& reader, std::span<Byte> out, const ModelImage::Place& place) {
   for (u64 at = 0; at < out.size();) {
     at = TRY(reader.wait(at));
+    if (place.done != nullptr) *place.done = place.before + at;
     if (place.progress != nullptr) place.progress->update(place.before + at, place.total);
     if (place.io != nullptr && place.io->interrupted()) return fail(Errc::kCancelled, "stopped");
     if (place.arrival != nullptr) TRY(place.arrival->on_bytes(out, at));
@@ -95,6 +96,7 @@ Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
   if (mapped.has_value()) {
     image.bytes_ = *mapped;
     if (!seems_packed(image.bytes_)) TRY(image.file_->own());
+    if (place.done != nullptr) *place.done = place.before + image.bytes_.size();
     return image;
   }
   u64 size = image.file_->size();

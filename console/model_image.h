@@ -27,6 +27,7 @@ class ModelImage {
     Io* io;  // null: nobody to ask
     Progress* progress;
     Arrival* arrival = nullptr;
+    u64* done = nullptr;  // kept up to date: how many bytes of the model have been read
   };
   static Result<ModelImage> load(std::string_view path, const Place& place);
   ModelImage() = default;

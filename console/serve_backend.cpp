@@ -4,6 +4,8 @@
 
 #include <version.h>
 
+#include <algorithm>
+
 #include "ai/text/chat_encode.h"
 #include "console/engine_service.h"
 #include "kernel/arch_contract.h"
@@ -35,11 +37,19 @@ ai::Engine* ServeBackend::engine() {
 }
 
 ai::openai::LoadState ServeBackend::load_state() {
+  const EngineService::Loading& loading = engine_service().loading();
   ai::openai::LoadState state;
   if (engine_service().loaded()) state.stage = "ready";
-  if (background_load == nullptr) return state;
-  state.stage = "loading";
-  state.bytes_total = background_load->bytes;
+  if (loading.stage == nullptr) return state;
+  state.stage = loading.stage;
+  state.bytes_done = loading.bytes_done;
+  state.bytes_total = loading.bytes_total;
+  constexpr u64 kNsPerMs = 1'000'000;
+  u64 ms = (timing::now_ns() - loading.start_ns) / kNsPerMs;
+  // The rest comes as fast as what has come.
+  if (state.bytes_done > 0)
+    state.eta_ms =
+        ms * (state.bytes_total - std::min(state.bytes_done, state.bytes_total)) / state.bytes_done;
   return state;
 }
 

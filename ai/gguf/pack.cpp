@@ -52,17 +52,21 @@ Result<ArrivingGroups> ArrivingGroups::create(const GgufFile& file, u32 part, st
 }
 
 void ArrivingGroups::advance(u64 bytes) {
+  constexpr usize kPieceBytes = 8 * kMiB;  // a few milliseconds: then others get their turn
   for (; current_ < matrices_.size(); current_++, done_ = 0) {
     const Matrices& m = matrices_[current_];
-    u32 before = done_;
-    done_ = m.whole(bytes);
-    if (done_ > before)
+    u32 ready = m.whole(bytes);
+    u32 piece = static_cast<u32>(std::max<usize>(kPieceBytes / (kGroupRows * m.row_bytes), 1));
+    while (done_ < ready) {
+      u32 before = done_;
+      done_ += std::min(ready - before, piece);
       parallel_ranges(*platform_, done_ - before, 1, [&](u32 first, u32 last, u32 worker) {
         for (u32 g = before + first; g < before + last; g++)
           interleave_group(m.type, m.columns, data_.data() + m.place(g),
                            temporary_.data() + worker * largest_);
       });
-    platform_->breathe();
+      platform_->breathe();
+    }
     if (done_ < m.groups()) return;
   }
 }

@@ -38,7 +38,7 @@ class Reply {
 };
 
 struct LoadState {
-  const char* stage = "no model";  // "loading", "checking", "ready"
+  const char* stage = "no model";  // "reading", "checking", "preparing", "ready"
   u64 bytes_done = 0, bytes_total = 0, eta_ms = 0;
 };
 

@@ -62,13 +62,19 @@ Result<void> Service::health(Call& call) {
     return {};
   }
   json::Writer w(sink);
-  w.begin_object().field("status", engine != nullptr ? "ok" : "loading");
+  bool loading = load.bytes_total > 0;  // beside a model that serves, or before the first one
+  w.begin_object();
+  w.field("status", engine != nullptr ? "ok" : loading ? "loading" : "no model");
   w.field("model", backend_.model_id()).field("build", backend_.build());
-  if (engine == nullptr) {
-    w.key("error").begin_object().field("code", 503).field("message", "Loading model");
-    w.field("type", "unavailable_error").end_object();
-    w.field("stage", load.stage).field("bytes_done", load.bytes_done);
+  w.field("stage", load.stage);
+  if (loading) {
+    w.field("bytes_done", load.bytes_done);
     w.field("bytes_total", load.bytes_total).field("eta_ms", load.eta_ms);
+  }
+  if (engine == nullptr) {
+    w.key("error").begin_object().field("code", 503);
+    w.field("message", loading ? "Loading model" : "No model is loaded");
+    w.field("type", "unavailable_error").end_object();
   } else {
     const MemoryPlan& plan = engine->plan();
     w.field("context", engine->info().context).field("kernels", engine->kernels_name());

@@ -235,6 +235,10 @@ Result<void> Service::check_load(ApiError& error) {
   if (backend_.engine() != nullptr) return {};
   LoadState state = backend_.load_state();
   error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
+  if (state.bytes_total == 0)
+    return error.refuse(503, "unavailable_error", "model_not_ready",
+                        "no model is loaded: GET /v1/models lists those that there are, POST "
+                        "/v1/models/load loads one");
   return error.refuse(503, "unavailable_error", "model_not_ready",
                       "no model is ready ({}: {} of {} bytes)", state.stage, state.bytes_done,
                       state.bytes_total);

@@ -28,7 +28,8 @@ std::atomic<Level> echo_level{Level::kWarn};
 std::atomic<bool> echo_from_any{false};
 
 void write_line(base::Writer& out, u64 ticks, std::string_view text) {
-  u64 ns = timing::ns_from_ticks(ticks - timing::ticks_at(0));
+  u64 start = timing::ticks_at(0);
+  u64 ns = start == 0 ? 0 : timing::ns_from_ticks(ticks - start);  // 0: there is no clock yet
   base::format_to(out, "[{:>10}] {}", base::ratio(ns, 1'000'000'000, 6), text);
 }
 

@@ -161,43 +161,51 @@ Result<void> keep(const Option& option, std::string_view value, Source source) {
   return {};
 }
 
-// Where a person finds what is wrong: a line of the file, or nothing on the command line.
-struct Origin {
-  Source source = Source::kCommandLine;
-  u32 line = 0;
+struct Pair {
+  std::string_view key, value;
 };
-std::string_view place(const Origin& origin, std::span<char> buffer) {
-  if (origin.source == Source::kCommandLine) return {};
-  return base::format_into(buffer, " in line {} of marrow.cfg", origin.line);
+
+Pair pair_of(std::string_view word) {
+  usize equals = std::min(word.find('='), word.size());
+  return {word.substr(0, equals), word.substr(std::min(equals + 1, word.size()))};
 }
 
-void warn_unknown(std::string_view key, const Origin& origin) {
+Result<const Option*> known(std::string_view key, base::Writer& why) {
+  if (const Option* option = find(key); option != nullptr) return option;
   base::Nearest nearest(key);
   for (const Option* row : kernel_options_rows()) nearest.consider(row->key);
-  char buffer[64], where[48];
-  if (nearest.best().empty()) {
-    log::warn("options", "unknown option '{}'{} (see `help boot`)", shown(key, buffer),
-              place(origin, where));
-  } else {
-    log::warn("options", "unknown option '{}'{}: did you mean '{}'?", shown(key, buffer),
-              place(origin, where), nearest.best());
-  }
+  char buffer[64];
+  base::format_to(why, "unknown option '{}'", shown(key, buffer));
+  if (!nearest.best().empty()) base::format_to(why, ": did you mean '{}'?", nearest.best());
+  return fail(Errc::kNotFound, "unknown option");
 }
 
-void set(std::string_view key, std::string_view value, const Origin& origin) {
-  const Option* option = find(key);
-  if (option == nullptr) return warn_unknown(key, origin);
-  Result<void> done = check(*option, value);
-  if (done.has_value()) done = keep(*option, value, origin.source);
-  if (done.has_value()) return;
-  char buffer[64], where[48];
-  log::warn("options", "{}='{}'{} is ignored: {} (takes {})", option->key, shown(value, buffer),
-            place(origin, where), done.error(), option->values);
+Result<void> fits(const Option& option, std::string_view value, base::Writer& why) {
+  Result<void> done = check(option, value);
+  char buffer[64];
+  if (!done.has_value())
+    base::format_to(why, "{}='{}' is not taken: {} (takes {})", option.key, shown(value, buffer),
+                    done.error(), option.values);
+  return done;
 }
 
-void set_pair(std::string_view pair) {
-  usize equals = std::min(pair.find('='), pair.size());
-  set(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())), {});
+Result<void> take(const Pair& pair, Source source, base::Writer& why) {
+  const Option* option = TRY(known(pair.key, why));
+  TRY(fits(*option, pair.value, why));
+  Result<void> kept = keep(*option, pair.value, source);
+  if (!kept.has_value()) base::format_to(why, "{} is ignored: {}", option->key, kept.error());
+  return kept;
+}
+
+// `line` of marrow.cfg; 0 = of the command line.
+void set(const Pair& pair, u32 line = 0) {
+  char buffer[200];
+  base::BufferWriter why(buffer);
+  if (take(pair, line == 0 ? Source::kCommandLine : Source::kFile, why).has_value()) return;
+  if (line == 0)
+    log::warn("options", "{} (`help boot` lists them)", why.view());
+  else
+    log::warn("options", "line {} of marrow.cfg: {}", line, why.view());
 }
 
 // Takes one word off `text`, with quotes and backslashes inside quotes resolved into `buffer`.
@@ -234,7 +242,7 @@ void parse_words(std::string_view text) {
     if (!word.fits) {
       log::warn("options", "a value longer than {} bytes is ignored", kLongestValue);
     } else if (!word.text.empty()) {
-      set_pair(word.text);
+      set(pair_of(word.text));
     }
   }
 }
@@ -277,12 +285,10 @@ void parse_command_line(std::string_view text) {
   parse_words(text);
 }
 
-void parse_argument(std::string_view argument) {
-  if (argument.size() > kLongestValue) {
-    log::warn("options", "a value longer than {} bytes is ignored", kLongestValue);
-  } else if (!argument.empty()) {
-    set_pair(argument);
-  }
+Result<void> judge(std::string_view argument, base::Writer& why) {
+  Pair pair = pair_of(argument);
+  const Option* option = TRY(known(pair.key, why));
+  return fits(*option, pair.value, why);
 }
 
 void parse_file(std::string_view text) {
@@ -306,7 +312,7 @@ void parse_file(std::string_view text) {
       }
       value = word.text;
     }
-    if (value.size() <= kLongestValue) set(key, value, {Source::kFile, number});
+    if (value.size() <= kLongestValue) set({key, value}, number);
   }
 }
 

@@ -32,8 +32,9 @@ namespace options {
 // Nothing given by the command line is overridden by a file, whichever is read first.
 void parse_command_line(std::string_view text);
 void parse_file(std::string_view text);
-// One key=value or flag taken as it is, spaces included: an element of argv.
-void parse_argument(std::string_view argument);
+// What is wrong with one key=value or flag is told to `why`, and nothing is set: a machine boots
+// with a warning, a program that is given such an argument does not start.
+Result<void> judge(std::string_view argument, base::Writer& why);
 
 bool flag(const Option& option);
 u64 number(const Option& option);

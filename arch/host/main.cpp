@@ -14,6 +14,7 @@
 #include "boot/boot_info.h"
 #include "kernel/arch_contract.h"
 #include "kernel/main.h"
+#include "kernel/options.h"
 
 // The engine's objects are the kernel's, whose stack protector reads one global word.
 extern "C" {
@@ -33,6 +34,8 @@ constexpr const char* kUsage =
     "  marrow smollm2.gguf run=\"chat Hello; poweroff\"   commands, then the end\n"
     "\n";
 
+constexpr int kBadUsage = 2;
+
 // The shell has taken the quotes: a value with spaces gets its own back.
 std::string in_quotes(std::string_view word) {
   std::string text;
@@ -50,6 +53,18 @@ std::string in_quotes(std::string_view word) {
 bool names_model(std::string_view word) {
   std::error_code none;
   return word.find('=') == word.npos && std::filesystem::is_regular_file(word, none);
+}
+
+// A machine boots with a warning where a person who types expects to be told.
+bool understood(const char* word) {
+  char buffer[200];
+  base::BufferWriter why(buffer);
+  if (names_model(word) || options::judge(word, why).has_value()) return true;
+  std::string_view text = word;
+  bool file = text.find('=') == text.npos && (text.ends_with(".gguf") || text.contains('/'));
+  std::string told = file ? "no such file: " + std::string(text) : std::string(why.view());
+  std::fprintf(stderr, "marrow: %s\nmarrow: --help lists what it takes\n", told.c_str());
+  return false;
 }
 
 bool has(int count, char** words, std::string_view wanted) {
@@ -76,11 +91,14 @@ int main(int count, char** words) {
     std::printf("Marrow %s (%s)\n", kMarrowVersion, kMarrowCommit);
     return EXIT_SUCCESS;
   }
-  if (has(count, words, "--help") || has(count, words, "-h")) {
+  bool helps = has(count, words, "--help") || has(count, words, "-h");
+  if (helps) {
     std::printf(kUsage, kMarrowVersion);
     std::fflush(stdout);
     line = "log=error run=\"help boot; poweroff\"";
   }
+  for (int i = 1; i < count; i++)
+    if (words[i][0] != 0 && !helps && !understood(words[i])) return kBadUsage;
   static BootInfo boot;
   boot.loader = "linux process";
   boot.command_line = line;

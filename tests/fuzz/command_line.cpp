@@ -11,7 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   options::reset();
   options::parse_command_line(text);
   options::parse_file(text);
-  options::parse_argument(text);
+  char reason[64];
+  base::BufferWriter why(reason);
+  (void)options::judge(text, why);
   std::vector<char> room(size + 1);
   console::CommandReader reader(text, room);
   usize words = 0;

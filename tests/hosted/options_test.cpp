@@ -56,8 +56,6 @@ TEST(options, command_line_forms) {
   EXPECT(!options::flag(kFlag));
   options::parse_command_line("other.flag=1");
   EXPECT(options::flag(kFlag));
-  options::parse_argument("test.words=spaces and \"quotes\" stay");
-  EXPECT_EQ(options::text(kWords), "spaces and \"quotes\" stay");
 }
 
 TEST(options, file_is_weaker_than_the_command_line) {
@@ -93,10 +91,30 @@ TEST(options, unknown_key_warns_with_the_nearest) {
   options::parse_command_line("zzzzzzzzz");
   EXPECT(last_log_line().find("did you mean") == std::string::npos);
   options::parse_file("# a comment\n\ntest.cuont=7\n");
-  EXPECT(last_log_line().find("'test.cuont' in line 3 of marrow.cfg: did you mean 'test.count'") !=
+  EXPECT(last_log_line().find(
+             "line 3 of marrow.cfg: unknown option 'test.cuont': did you mean 'test.count'") !=
          std::string::npos);
   options::parse_file("test.count=many\n");
-  EXPECT(last_log_line().find("in line 1 of marrow.cfg is ignored") != std::string::npos);
+  EXPECT(last_log_line().find("line 1 of marrow.cfg: ") != std::string::npos);
+}
+
+TEST(options, an_argument_is_judged_and_not_set) {
+  Clean clean;
+  constexpr struct {
+    const char *word, *answer;
+  } kRows[] = {{"test.count=7", ""},
+               {"test.flag", ""},
+               {"test.words=spaces and \"quotes\"", ""},
+               {"test.cuont=7", "unknown option 'test.cuont': did you mean 'test.count'?"},
+               {"test.count=many", "not a number"},
+               {"zzzzzzzzz", "unknown option 'zzzzzzzzz'"}};
+  for (const auto& row : kRows) {
+    char buffer[200];
+    base::BufferWriter why(buffer);
+    EXPECT_EQ(options::judge(row.word, why).has_value(), row.answer[0] == 0);
+    EXPECT(why.view().contains(row.answer) && why.view().empty() == (row.answer[0] == 0));
+  }
+  EXPECT(!options::given(kCount) && !options::given(kFlag) && !options::given(kWords));
 }
 
 TEST(options, no_room_is_a_warning) {

@@ -63,7 +63,7 @@ def image_configuration():
     """/marrow.cfg of the image counts; an unknown key in it is told with its line and the nearest match"""
     iso = small_iso("configured", "# options\nlog=info\n\ntreads=1\nthreads=1\n")
     with Guest(cpus=2, memory="256M", iso=iso) as guest:
-        guest.expect(r"'treads' in line 4 of marrow.cfg: did you mean 'threads'", 60)
+        guest.expect(r"line 4 of marrow.cfg: unknown option 'treads': did you mean 'threads'", 60)
         prompt(guest)
         check("2 present, 1 working" in guest.command_output("cpu"), "threads=1 was not taken")
 

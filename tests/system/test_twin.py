@@ -34,8 +34,15 @@ def file_alone_is_the_model():
         check(f"{path} was not loaded: ends in the middle of a field" in text, text)
     text = twin("model=no-such-file.gguf", "run=model; poweroff", status=1)
     check("option model=no-such-file.gguf: no such model" in text, text)
-    text = twin("no-such-file.gguf", "run=poweroff")
-    check("unknown option 'no-such-file.gguf'" in text, text)
+
+
+@case
+def what_it_does_not_take_is_told():
+    """a file that is not there, an unknown option, a value that does not fit: said, status 2, nothing is started"""
+    for word, answer in (("no-such-file.gguf", "no such file: no-such-file.gguf"), ("treads=2", "did you mean 'threads'?"),
+                         ("--bogus", "unknown option '--bogus'"), ("threads=x", "not a number (takes 0..256)")):
+        text = twin(word, "run=poweroff", status=2)
+        check(answer in text and text.count("\n") == 2, text)
 
 
 if __name__ == "__main__":

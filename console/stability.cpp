@@ -44,6 +44,9 @@ class Stability {
   void report(const char* title);
   void keep();
   void take_up();
+  bool planted_found() const;
+  bool say_faults(Result<void> result);
+  void say_too_short();
   Result<void> verdict(Result<void> result);
   Subject& subject() { return *subjects_[current_]; }
   u32 random(u32 below) {
@@ -63,7 +66,7 @@ class Stability {
   u64 seed_;
   u64 start_ns_ = 0, reported_ns_ = 0, figures_before_ = 0, tokens_before_ = 0;
   u64 stalls_before_ = 0;
-  bool weights_changed_ = false;
+  u64 rounds_start_ns_ = 0;
   String server_text_, leak_;
   arch::CpuHealth health_;
 };
@@ -237,7 +240,12 @@ void Stability::report(const char* title) {
   const DriftWatch& drift = subject().drift;
   for (const auto& each : subjects_)
     figures_.worst_drift = std::max(figures_.worst_drift, each->drift.worst());
-  weights_changed_ = weights_changed_ || engine_service().weights_checksum() != subject().checksum;
+  if (engine_service().weights_checksum() != subject().checksum) figures_.weights = 1;
+  bool drifted = std::ranges::any_of(subjects_, [](auto& s) { return s->drift.found(); });
+  if (drifted) figures_.drifts = 1;
+  bool judged = std::ranges::all_of(
+      subjects_, [](auto& s) { return s->drift.judged() && s->memory.judged(); });
+  if (judged) figures_.judged = 1;
   const StabilityFigures& f = figures_;
   base::format_to(out_,
                   "stability: {} seconds={} rounds={} answers={} cancelled={} tokens={} "
@@ -267,6 +275,8 @@ constexpr Field kFields[] = {
     {"requests", &StabilityFigures::requests}, {"wrong", &StabilityFigures::wrong},
     {"failed", &StabilityFigures::failed},     {"leaks", &StabilityFigures::leaks},
     {"stalls", &StabilityFigures::stalls},     {"drift", &StabilityFigures::worst_drift},
+    {"weights", &StabilityFigures::weights},   {"drifts", &StabilityFigures::drifts},
+    {"judged", &StabilityFigures::judged},
 };
 
 void Stability::keep() {
@@ -312,6 +322,7 @@ Result<void> Stability::run() {
   base::format_to(out_, "stability: seed={} models={} threads={} kernels={} watchdog_ms={}\n",
                   plan_.seed, subjects_.size(), sched::worker_count(),
                   engine_service().engine().kernels_name(), sched::stall_limit() / 1'000'000);
+  rounds_start_ns_ = timing::now_ns();
   Result<void> result;
   while (result.has_value() && work_left()) {
     result = round();
@@ -325,21 +336,38 @@ Result<void> Stability::run() {
   return verdict(result);
 }
 
-Result<void> Stability::verdict(Result<void> result) {
+bool Stability::planted_found() const {
   const StabilityFigures& f = figures_;
-  bool drifted = std::ranges::any_of(subjects_, [](auto& s) { return s->drift.found(); });
+  switch (plan_.plant) {
+    case Plant::kNothing:
+      return true;
+    case Plant::kBit:
+      return f.weights != 0;
+    case Plant::kPage:
+      return f.leaks != 0;
+    case Plant::kStall:
+      return f.stalls != 0;
+    case Plant::kDrift:
+      return f.drifts != 0;
+  }
+  return false;
+}
+
+// Whether there were any.
+bool Stability::say_faults(Result<void> result) {
+  const StabilityFigures& f = figures_;
   const struct {
     bool found;
     const char* name;
   } kFaults[] = {
-      {weights_changed_, "weights: the model's bytes in memory are not those that were loaded"},
-      {f.wrong > 0 && !weights_changed_,
+      {f.weights > 0, "weights: the model's bytes in memory are not those that were loaded"},
+      {f.wrong > 0 && f.weights == 0,
        "answers: they changed, though the weights did not: the cache or a computation was wrong"},
-      {f.wrong > 0 && weights_changed_, "answers: they changed with the weights"},
+      {f.wrong > 0 && f.weights > 0, "answers: they changed with the weights"},
       {f.failed > 0, "answers: some failed"},
       {f.leaks > 0, "memory: not given back"},
       {f.stalls > 0, "stall: a cpu did not finish its part in the watchdog's time"},
-      {drifted, "drift: steps became slower and stayed so"},
+      {f.drifts > 0, "drift: steps became slower and stayed so"},
   };
   bool bad = false;
   for (const auto& fault : kFaults) {
@@ -350,17 +378,64 @@ Result<void> Stability::verdict(Result<void> result) {
     out_.write("\n");
     bad = true;
   }
-  if (figures_.leaks == 0 && !subject().memory.judged())
-    out_.write("stability: too few rounds to tell whether all memory is given back\n");
-  if (!drifted && !subject().drift.judged())
-    out_.write("stability: too few steps to tell whether they become slower\n");
-  bool stopped = !result.has_value() && result.error().code == Errc::kCancelled;
-  if (!result.has_value() && !stopped)
+  if (!result.has_value()) {
+    if (result.error().code == Errc::kCancelled) return bad;
     base::format_to(out_, "stability: FAULT work: {}\n", result.error());
-  bad = bad || (!result.has_value() && !stopped);
-  base::format_to(out_, "stability: {}\n", bad ? "FAILED" : stopped ? "STOPPED" : "PASSED");
-  if (bad) return fail(Errc::kCorrupt, "the machine is not stable");
-  return result;
+    return true;
+  }
+  if (planted_found()) return bad;
+  std::string_view name = plant_name(plan_.plant);
+  if (planter_.rounds() == 0)
+    base::format_to(out_, "stability: FAULT plant: {} was never planted: no round began half-way\n",
+                    name);
+  else
+    base::format_to(out_, "stability: FAULT plant: {} was planted and not found in {} rounds\n",
+                    name, planter_.rounds() - 1);
+  return true;
+}
+
+// What there was of what a judgement takes, of the model that had least, and how long a run would
+// have enough of it at this pace.
+void Stability::say_too_short() {
+  u64 rounds = MemoryWatch::needed(), steps = DriftWatch::needed();
+  for (const auto& each : subjects_) {
+    rounds = std::min(rounds, each->memory.rounds());
+    steps = std::min(steps, each->drift.steps());
+  }
+  base::format_to(out_,
+                  "stability: memory is judged after {} rounds and speed after {} tokens made "
+                  "alone, of each model; there were {} and {}",
+                  MemoryWatch::needed(), DriftWatch::needed(), rounds, steps);
+  if (rounds == 0 || steps == 0) return out_.write("\n");
+  u64 now = timing::now_ns();
+  u64 more = std::max(MemoryWatch::needed() * 100 / rounds, DriftWatch::needed() * 100 / steps);
+  more += more / 2;  // percent of what was done; the order of the work is not even
+  if (plan_.tokens != 0)
+    base::format_to(out_, ": about {} tokens would do\n",
+                    (figures_.tokens - tokens_before_) * more / 100);
+  else
+    base::format_to(
+        out_, ": about {}s would do\n",
+        (rounds_start_ns_ - start_ns_ + (now - rounds_start_ns_) / 100 * more) / kNsPerSecond + 1);
+}
+
+Result<void> Stability::verdict(Result<void> result) {
+  if (say_faults(result)) {
+    out_.write("stability: FAILED\n");
+    return planted_found() ? fail(Errc::kCorrupt, "the machine is not stable")
+                           : fail(Errc::kCorrupt, "the planted fault was not found");
+  }
+  if (!result.has_value()) {
+    out_.write("stability: STOPPED\n");
+    return result;
+  }
+  if (figures_.judged == 0) {
+    say_too_short();
+    out_.write("stability: TOO SHORT to tell\n");
+    return fail(Errc::kOutOfRange, "a longer run is needed");
+  }
+  out_.write("stability: PASSED\n");
+  return {};
 }
 
 Result<void> run_stability(const Arguments& arguments, base::Writer& out) {
@@ -384,8 +459,9 @@ constexpr Command kStability{
     "requests to the own server where there are, in an order fixed by the seed. Each answer is\n"
     "compared token by token with the first one to that question, memory is counted after each\n"
     "round, and a line a minute says how it goes. 1h by default.\n"
+    "The verdict is PASSED, FAILED, STOPPED, or TOO SHORT to tell: it then says what would do.\n"
     "--resume goes on with the figures that the last run has kept. --plant bit|page|stall|drift\n"
-    "breaks something half-way, to see it found.",
+    "breaks something half-way, to see it found; FAILED too when it is not.",
     false,
     complete_stability};
 CONSOLE_COMMAND(kStability);

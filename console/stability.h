@@ -29,6 +29,8 @@ class DriftWatch {
   u64 worst() const { return worst_; }
   bool found() const { return found_; }
   bool judged() const { return windows_ >= kFirst + kSlow; }  // false: too few steps to tell
+  u64 steps() const { return u64{windows_} * kWindow + steps_; }
+  static constexpr u64 needed() { return u64{kFirst + kSlow} * kWindow; }  // steps
   u64 step_ns() const { return windows_ == 0 ? quickest_ns_ : floor_ns_; }
   u64 usual_ns() const { return windows_ == 0 ? quickest_ns_ : usual_ns_; }
   // Of an answer, in the last window; of all answers as long as there was none.
@@ -58,6 +60,8 @@ class MemoryWatch {
   };
   Leak after_round();
   bool judged() const { return rounds_ > kWarmRounds; }
+  u64 rounds() const { return rounds_; }
+  static constexpr u64 needed() { return kWarmRounds + 1; }  // rounds
 
  private:
   static constexpr u64 kWarmRounds = 32;
@@ -82,6 +86,8 @@ struct StabilityFigures {
   u64 seconds = 0, rounds = 0, answers = 0, cancelled = 0, tokens = 0, switches = 0, requests = 0;
   u64 wrong = 0, failed = 0, leaks = 0, stalls = 0;
   u64 worst_drift = 0;  // percent
+  // Whether the weights changed, steps stayed slow, and there was enough to tell: 0 or 1.
+  u64 weights = 0, drifts = 0, judged = 0;
 };
 
 // What is broken on purpose, so that a person can see it found.
@@ -124,7 +130,8 @@ class Planter {
   Planter(const Planter&) = delete;
   Planter& operator=(const Planter&) = delete;
 
-  Result<void> after_round();  // once a round, from the moment it is to be broken
+  Result<void> after_round();             // once a round, from the moment it is to be broken
+  u64 rounds() const { return rounds_; }  // since then; 0: nothing was broken
   void restore();
   u64 slow_ns(u64 step_ns) const;  // of each token
 
@@ -139,6 +146,8 @@ class Planter {
 // One request to the machine's own server over the loopback; kNotFound when there is none. What it
 // answered, without what differs each time.
 Result<String> ask_own_server(Io& io);
+
+std::string_view plant_name(Plant plant);  // as --plant takes it
 
 // "90s", "10m", "1h", "3d": nanoseconds. A bare number: tokens.
 Result<StabilityPlan> parse_stability(std::span<const std::string_view> words);

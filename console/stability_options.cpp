@@ -46,6 +46,12 @@ Result<Plant> parse_plant(std::string_view text) {
 
 }  // namespace
 
+std::string_view plant_name(Plant plant) {
+  for (const PlantRow& row : kPlants)
+    if (row.plant == plant) return row.name;
+  return "nothing";
+}
+
 Result<StabilityPlan> parse_stability(std::span<const std::string_view> words) {
   StabilityPlan plan;
   plan.ns = 3600 * kNsPerSecond;

@@ -10,7 +10,7 @@ watch_stability.py < LOG                          a recorded log
 Writes a CSV row a progress line, with the time it came; the rows of a run that goes on after a
 restart (--resume) follow each other. Ends with the machine's verdict: exit status 0 for PASSED, 1
 for FAILED or a panic, 2 for STOPPED, 3 when the machine said nothing for --silence seconds or the
-line ended without a verdict.
+line ended without a verdict, 4 for TOO SHORT to tell.
 """
 import argparse
 import contextlib
@@ -26,7 +26,7 @@ import termios
 import tty
 
 LINE = re.compile(r"stability: (minute|end) ((?:\w+=[\d.]+ ?)+)")
-VERDICTS = {"PASSED": 0, "FAILED": 1, "STOPPED": 2}
+VERDICTS = {"PASSED": 0, "FAILED": 1, "STOPPED": 2, "TOO SHORT": 4}
 NO_VERDICT = 3
 
 
@@ -107,7 +107,7 @@ def watch(options: argparse.Namespace) -> int:
                 print(line, file=sys.stderr)
                 if "panic" in line:
                     return VERDICTS["FAILED"]
-            elif verdict := re.search(r"stability: (PASSED|FAILED|STOPPED)$", line):
+            elif verdict := re.search(r"stability: (PASSED|FAILED|STOPPED|TOO SHORT)\b", line):
                 print(line, file=sys.stderr)
                 return VERDICTS[verdict[1]]
     print("watch_stability: the line ended without a verdict", file=sys.stderr)

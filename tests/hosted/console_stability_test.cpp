@@ -32,6 +32,32 @@ TEST(console_stability, passes_when_every_answer_is_the_same) {
   EXPECT(done.text.ends_with("stability: PASSED\n"));
 }
 
+TEST(console_stability, a_run_too_short_to_judge_does_not_pass) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  ScriptedRun done = run_commands("stability 200");
+  EXPECT_EQ(done.failed, 1u);
+  EXPECT_EQ(faults(done), "");
+  EXPECT(done.says("stability: TOO SHORT to tell\n"));
+  EXPECT(done.says("stability: memory is judged after 33 rounds and speed after 600 tokens"));
+  usize at = done.text.find(": about ");
+  REQUIRE(at != std::string::npos);
+  // What it says is enough.
+  ScriptedRun longer =
+      run_commands("stability " + std::to_string(std::stoul(done.text.substr(at + 8))));
+  EXPECT(longer.text.ends_with("stability: PASSED\n"));
+}
+
+TEST(console_stability, a_planted_fault_that_is_not_found_is_a_failure) {
+  WithScriptedEngine fake;
+  fake.engine->answers = {std::string(100, 'x')};
+  ScriptedRun done = run_commands("stability 200 --plant drift");
+  EXPECT_EQ(done.failed, 1u);
+  EXPECT_EQ(faults(done), "plant ");
+  EXPECT(done.says("drift was planted and not found in "));
+  EXPECT(done.says("stability: FAILED\n"));
+}
+
 TEST(console_stability, names_an_answer_that_changed) {
   WithScriptedEngine fake;
   fake.engine->answers = std::vector<std::string>(20, std::string(100, 'x'));

@@ -35,15 +35,25 @@ bool may_hold(const fs::Mount& mount) {
   return mount.point != "/boot" && mount.point != "/host";
 }
 
+// `name` in words that say where it is and for how long.
+Result<String> memory_phrase(std::string_view name) {
+  String phrase;
+  base::StringWriter out(phrase);
+  base::format_to(out, "{}, in memory only and lost at power-off: no disk can be written", name);
+  TRY(out.status());
+  return phrase;
+}
+
 Result<String> keep_in_memory(std::string_view key, std::string_view text) {
+  std::string_view name = key.substr(key.find('/') + 1);
   for (Kept& kept : memory()) {
     if (kept.key.view() != key) continue;
     TRY(kept.text.assign(text));
-    return String::from("a copy in memory only: no disk can be written");
+    return memory_phrase(name);
   }
   Kept kept{TRY(String::from(key)), TRY(String::from(text))};
   TRY(memory().push_back(std::move(kept)));
-  return String::from("a copy in memory only: no disk can be written");
+  return memory_phrase(name);
 }
 
 }  // namespace

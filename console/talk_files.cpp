@@ -17,6 +17,8 @@ void Talk::save(std::string_view name) {
   Result<String> path = store_text(kConversations, name, text.view());
   if (!path.has_value()) return say(path.error());
   base::format_to(io_, "saved as {}\n", *path);
+  if (!path->view().starts_with('/'))
+    io_.write("/load finds it until then; a disk or USB stick with FAT32 keeps it for good\n");
   Result<void> cache = save_cache(name);
   // Without a disk, or with a model that has no cache, the text is read again: no fault.
   bool expected = !cache.has_value() && (cache.error().code == Errc::kNotFound ||

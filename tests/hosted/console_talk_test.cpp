@@ -177,6 +177,8 @@ TEST(console_talk, save_and_load) {
   std::string seen = talk(io, conversation);
   EXPECT(contains(seen, "no system message\n"));
   EXPECT(contains(seen, "kept: x\n"));
+  EXPECT(
+      contains(seen, "saved as x, in memory only and lost at power-off: no disk can be written"));
   EXPECT(contains(seen, "1 questions loaded"));
   EXPECT(contains(seen, "nothing is kept under this name"));
   EXPECT(contains(seen, "this is no name for a file"));

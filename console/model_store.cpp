@@ -136,7 +136,7 @@ class Finder final : public fs::DirectoryVisitor {
 
   void on_entry(std::string_view name, const fs::FileInfo& info) override {
     bool named = name.ends_with(kExtension) || name.ends_with(".bin");
-    bool module = directory_ == kBootMount && info.size > kMiB;  // a loader may drop its name
+    bool module = directory_ == kBootMount;  // a loader may drop its name
     if (info.kind != fs::FileKind::kFile || !(named || module)) return;
     if (is_tokenizer(name) || part_of(name).number > 1) return;
     char buffer[512];

@@ -18,7 +18,8 @@ class KernelPlatform final : public ai::Platform {
     auto pages =
         mm::allocate_pages({.bytes = bytes,
                             .purpose = mm::purpose_from_name(purpose, mm::Purpose::kEngine),
-                            .align = mm::kLargePageBytes});
+                            .align = mm::kLargePageBytes,
+                            .pause = [] { ai_platform().breathe(); }});
     if (!pages.has_value()) {
       log::error("memory", "no {} MiB in one run for {}", (bytes + kMiB - 1) / kMiB, purpose);
       return pages;

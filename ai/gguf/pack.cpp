@@ -52,7 +52,7 @@ Result<ArrivingGroups> ArrivingGroups::create(const GgufFile& file, u32 part, st
 }
 
 void ArrivingGroups::advance(u64 bytes) {
-  constexpr usize kPieceBytes = 8 * kMiB;  // a few milliseconds: then others get their turn
+  constexpr usize kPieceBytes = 2 * kMiB;  // a millisecond: then others get their turn
   for (; current_ < matrices_.size(); current_++, done_ = 0) {
     const Matrices& m = matrices_[current_];
     u32 ready = m.whole(bytes);

@@ -10,6 +10,13 @@ namespace {
 
 constexpr u32 kQueriesPerJob = 64;  // a worker's list; a multiple of what a table works on at once
 constexpr u32 kMostCalmRows = 16;   // attention of more gives way between its jobs
+constexpr u32 kPairsPerJob = 4096;  // of a query and a position, so that its turn comes soon
+constexpr u32 kTogether = 8;        // queries that a table works on at once: fewer waste its loads
+
+u32 queries_per_job(u32 positions) {
+  u32 wanted = kPairsPerJob / positions / kTogether * kTogether;
+  return std::clamp(wanted, kTogether, kQueriesPerJob);
+}
 
 // A worker's lists for one job of attention.
 struct AttendLists {
@@ -230,7 +237,8 @@ void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
     }
     u32 per_head = (run_end - run) * group, offset = at - run * p.heads;
     u32 kv_head = offset / per_head, from = offset % per_head;
-    u32 to = std::min({from + (last - at), per_head, from + kQueriesPerJob});
+    u32 to = std::min(
+        {from + (last - at), per_head, from + queries_per_job(rows_[run_end - 1].position + 1)});
     attend_some(index, queries, {run, kv_head, from, to}, worker);
     at += to - from;
     if (worker == 0 && queries.count > kMostCalmRows) model_.platform.breathe();

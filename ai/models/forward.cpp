@@ -174,8 +174,8 @@ u64 group_work(const Product& p) {
 
 // What a piece must at least have: 2 us at 15 GB/s, a hundred times what it costs to take it.
 constexpr u64 kPieceWork = 64 * kKiB;
-// A run of more, 0.3 ms at that speed, gives way between its pieces: with a large batch one matrix
-// takes longer than a health check may wait.
+// A run of more, 0.3 ms at that speed, gives way between its pieces, and no piece has more: with a
+// large batch one matrix takes longer than a health check may wait.
 constexpr u64 kLongWork = 4 * kMiB;
 
 // One run of products on all workers; without stealing where a share's numbers would not fit.
@@ -187,7 +187,8 @@ struct ProductRun {
   u32 workers;
   u16 number;
   u64 work = 0;
-  u32 groups = 0, least = 1;
+  u32 groups = 0;
+  PieceLimits limits = {};
 
   // The first group of a worker's share: that in which its part of the work begins.
   u32 planned_first(u32 worker) const {
@@ -204,7 +205,7 @@ struct ProductRun {
 
   GroupRange take(u32 owner, End end) const {
     GroupRange planned{planned_first(owner), planned_first(owner + 1)};
-    return take_piece(shares[owner], number, planned, least, end);
+    return take_piece(shares[owner], number, planned, limits, end);
   }
 
   void multiply(GroupRange range) const {
@@ -245,7 +246,8 @@ void Step::run(std::span<const Product> products) {
     run.groups += groups_of(p);
     heaviest = std::max(heaviest, group_work(p));
   }
-  run.least = static_cast<u32>(std::max<u64>(1, kPieceWork / heaviest));
+  run.limits = {.least = static_cast<u32>(std::max<u64>(1, kPieceWork / heaviest)),
+                .most = static_cast<u32>(std::max<u64>(1, kLongWork / heaviest))};
   model_.platform.run_on_workers(
       [](void* context, u32 worker) { static_cast<const ProductRun*>(context)->work_as(worker); },
       &run);

@@ -25,16 +25,24 @@ struct alignas(64) Share {
 };
 constexpr u32 kMostGroups = (1u << 24) - 1;
 
+// In groups: for the time of `least` the exchange of a cache line is little; after `most` others on
+// this CPU shall have their turn.
+struct PieceLimits {
+  u32 least = 1, most = kMostGroups;
+};
+
 // A piece is a quarter of what is left, so that few are taken while there is much and the last ones
-// are small; never less than `least` groups, for whose time the exchange of a cache line is little.
+// are small, within the limits.
 enum class End : u8 { kHead, kTail };
-inline GroupRange take_piece(Share& share, u16 run, GroupRange planned, u32 least, End end) {
+inline GroupRange take_piece(Share& share, u16 run, GroupRange planned, PieceLimits limits,
+                             End end) {
   u64 before = share.word.load(std::memory_order_relaxed);
   for (;;) {
     GroupRange left = planned;
     if (before >> 48 == run)
       left = {static_cast<u32>(before >> 24) & kMostGroups, static_cast<u32>(before) & kMostGroups};
-    u32 part = left.count() / 4 > least ? left.count() / 4 : least;
+    u32 part = left.count() / 4 > limits.least ? left.count() / 4 : limits.least;
+    if (part > limits.most) part = limits.most;
     if (part > left.count()) part = left.count();
     GroupRange piece = end == End::kHead ? GroupRange{left.first, left.first + part}
                                          : GroupRange{left.last - part, left.last};

@@ -60,7 +60,9 @@ Result<void> MergeTable::load(const TokenizerConfig& config, const Vocabulary& v
   std::fill(index_.begin(), index_.end(), kFree);
   u32 unusable = 0;
   String joined;
-  for (std::string_view text : config.merges) {
+  for (usize i = 0; i < count; i++) {
+    if (i % kTextsPerBreath == 0) platform.breathe();
+    std::string_view text = config.merges[i];
     usize space = text.find(' ', 1);
     Merge merge{Vocabulary::kNone, Vocabulary::kNone, Vocabulary::kNone};
     joined.clear();

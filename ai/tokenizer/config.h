@@ -22,6 +22,9 @@ enum class TokenType : u8 {
   kByte,
 };
 
+// A vocabulary is read in pieces of so many texts, between which others have their turn.
+constexpr usize kTextsPerBreath = 1024;
+
 struct TokenizerConfig {
   std::string_view model;         // tokenizer.ggml.model: "gpt2", "llama", "t5", "bert"
   std::string_view pre;           // tokenizer.ggml.pre

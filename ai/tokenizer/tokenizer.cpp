@@ -183,7 +183,10 @@ Result<void> read_texts(const GgufFile& file, std::string_view key,
                         Vector<std::string_view>& into) {
   GgufStrings texts = TRY(file.get_strings(key));
   TRY(into.reserve(texts.size()));
-  for (usize i = 0; i < texts.size(); i++) TRY(into.push_back(texts[i]));
+  for (usize i = 0; i < texts.size(); i++) {
+    if (i % kTextsPerBreath == 0) file.platform().breathe();
+    TRY(into.push_back(texts[i]));
+  }
   return {};
 }
 

@@ -105,6 +105,7 @@ Result<void> Vocabulary::load(const TokenizerConfig& config, const VocabularyDef
   byte_tokens_.fill(kNone);
   TRY(tokens_.reserve(count));
   for (usize i = 0; i < count; i++) {
+    if (i % kTextsPerBreath == 0) platform.breathe();
     TokenType type = config.types.empty() ? TokenType::kNormal : config.types[i];
     TRY(add_token(config.tokens[i], type, defaults.spelling));
   }
@@ -197,6 +198,7 @@ Result<void> Vocabulary::build_index(Platform& platform) {
   std::fill(index_.begin(), index_.end(), kNone);
   u32 duplicates = 0, too_long = 0;
   for (TokenId id = 0; id < size(); id++) {
+    if (id % kTextsPerBreath == 0) platform.breathe();
     usize bytes = tokens_[id].spelled.size;
     if (bytes > kMaxMatchedBytes) too_long++;
     if (bytes == 0 || bytes > kMaxMatchedBytes) continue;

@@ -102,6 +102,16 @@ void init(const BootInfo& boot) {
             usage().of(Purpose::kFree) / kMiB);
 }
 
+namespace {
+void clear(std::span<Byte> run, void (*pause)()) {
+  constexpr usize kPiece = 2 * kMiB;  // 0.2 ms at 10 GB/s
+  for (; !run.empty(); run = run.subspan(std::min(run.size(), kPiece))) {
+    std::memset(run.data(), 0, std::min(run.size(), kPiece));
+    if (pause != nullptr) pause();
+  }
+}
+}  // namespace
+
 Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
   usize pages = std::max<usize>(request.bytes / kPageBytes + (request.bytes % kPageBytes != 0), 1);
   u64 address = 0;
@@ -111,7 +121,7 @@ Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
         map.allocate({pages, std::max(request.align, kPageBytes), request.below}, request.purpose));
   }
   std::span<Byte> run(reinterpret_cast<Byte*>(address), pages * kPageBytes);
-  if (request.zeroed) std::memset(run.data(), 0, run.size());
+  if (request.zeroed) clear(run, request.pause);
   return run;
 }
 

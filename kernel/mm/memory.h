@@ -57,6 +57,7 @@ struct PageRequest {
   usize align = kPageBytes;  // a power of two
   u64 below = ~u64{0};       // the run ends at or before this address (32-bit DMA)
   bool zeroed = true;
+  void (*pause)() = nullptr;  // called now and then while a long run is cleared
 };
 
 // Thread context of CPU 0. The span is the whole run, a multiple of kPageBytes.

@@ -27,7 +27,7 @@ void take_all(const Taker& t, u16 run) {
   for (u32 i = 0; i < t.workers; i++) {
     u32 owner = (t.self + i) % t.workers;
     for (;;) {
-      GroupRange piece = take_piece(t.shares[owner], run, planned(owner, t.workers), 3,
+      GroupRange piece = take_piece(t.shares[owner], run, planned(owner, t.workers), {.least = 3},
                                     i == 0 ? End::kHead : End::kTail);
       if (piece.count() == 0) break;
       for (u32 g = piece.first; g < piece.last; g++) t.taken[g].fetch_add(1);
@@ -76,16 +76,17 @@ TEST(models_shares, one_worker_takes_what_the_others_leave) {
 
 TEST(models_shares, the_owner_takes_its_head_and_a_thief_the_tail) {
   Share share;
-  GroupRange own = take_piece(share, 1, {100, 140}, 1, End::kHead);
+  GroupRange own = take_piece(share, 1, {100, 140}, {.least = 1}, End::kHead);
   EXPECT_EQ(own.first, 100u);
   EXPECT_EQ(own.last, 110u);
-  GroupRange stolen = take_piece(share, 1, {100, 140}, 1, End::kTail);
+  GroupRange stolen = take_piece(share, 1, {100, 140}, {.least = 1}, End::kTail);
   EXPECT_EQ(stolen.last, 140u);
   EXPECT_EQ(stolen.first, 133u);
-  GroupRange rest = take_piece(share, 1, {100, 140}, 50, End::kTail);
+  GroupRange rest = take_piece(share, 1, {100, 140}, {.least = 50}, End::kTail);
   EXPECT_EQ(rest.first, 110u);
   EXPECT_EQ(rest.last, 133u);
-  EXPECT_EQ(take_piece(share, 1, {100, 140}, 1, End::kHead).count(), 0u);
+  EXPECT_EQ(take_piece(share, 1, {100, 140}, {.least = 1}, End::kHead).count(), 0u);
+  EXPECT_EQ(take_piece(share, 2, {100, 140}, {.least = 1, .most = 6}, End::kHead).count(), 6u);
 }
 
 }  // namespace

@@ -113,6 +113,7 @@ static void rerun_queue(struct work_struct *work) {
     if (rq) list_del_init(&rq->queuelist);
     local_irq_restore(flags);
     if (!rq) return;
+    if (queue->frozen && shim_set_aside(rq)) continue;
     issue(rq);
     if (!list_empty(&rq->queuelist)) return;  // still no room: it went back
   }
@@ -421,7 +422,7 @@ void blk_mq_freeze_queue(struct request_queue *q) {
   blk_mq_freeze_queue_wait(q);
 }
 void blk_mq_unfreeze_queue(struct request_queue *q) {
-  of(q)->frozen--;
+  if (--of(q)->frozen == 0) shim_resume(q);
   shim_wake(q->tag_set);
 }
 

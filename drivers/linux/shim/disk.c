@@ -79,6 +79,7 @@ void del_gendisk(struct gendisk *disk) {
     if (disks[i].disk == disk) disks[i].gone = true;
   }
   set_capacity(disk, 0);
+  shim_resume(disk->queue);  // ends what is set aside
   blk_freeze_queue_start(disk->queue);
   if (!blk_mq_freeze_queue_wait_timeout(disk->queue, kGoneWaitSeconds * HZ))
     pr_err("%s: requests did not end within %d s of its removal\n", disk->disk_name, kGoneWaitSeconds);
@@ -89,7 +90,10 @@ void del_gendisk(struct gendisk *disk) {
 void put_disk(struct gendisk *disk) {
   if (test_bit(GD_ADDED, &disk->state) && disk->fops->free_disk) disk->fops->free_disk(disk);
 }
-void blk_mark_disk_dead(struct gendisk *disk) { set_capacity(disk, 0); }
+void blk_mark_disk_dead(struct gendisk *disk) {
+  set_capacity(disk, 0);
+  shim_resume(disk->queue);  // ends what is set aside
+}
 void set_disk_ro(struct gendisk *disk, bool read_only) { disk->part0->bd_read_only = read_only; }
 void set_capacity(struct gendisk *disk, sector_t sectors) { disk->part0->bd_nr_sectors = sectors; }
 bool set_capacity_and_notify(struct gendisk *disk, sector_t sectors) {
@@ -167,15 +171,74 @@ void shim_disk_info(int index, struct shim_disk_info *out) {
   };
 }
 
+// What our side asked for, until it is told the end.
 struct outside {
+  struct list_head aside;
+  struct gendisk *disk;
+  blk_opf_t operation;
+  unsigned long sector;
+  void *memory;
+  unsigned int bytes;
   void (*done)(void *context, int error);
   void *context;
 };
-static enum rq_end_io_ret end_outside(struct request *rq, blk_status_t status) {
-  struct outside *call = rq->end_io_data;
-  call->done(call->context, blk_status_to_errno(status));
+static LIST_HEAD(set_aside);  // of all disks: their queues are frozen
+
+static void finish(struct outside *call, int error) {
+  call->done(call->context, error);
   kfree(call);
+}
+static enum rq_end_io_ret end_outside(struct request *rq, blk_status_t status) {
+  finish(rq->end_io_data, blk_status_to_errno(status));
   return RQ_END_IO_FREE;
+}
+static int begin(struct outside *call) {
+  struct request *rq = shim_try_request(call->disk->queue, call->operation);
+  if (!rq) return -EBUSY;
+  rq->__sector = call->sector;
+  rq->end_io = end_outside;
+  rq->end_io_data = call;
+  if (call->bytes && shim_map_memory(rq, call->memory, call->bytes)) {
+    blk_mq_free_request(rq);
+    return -ENOMEM;
+  }
+  blk_execute_rq_nowait(rq, false);
+  return 0;
+}
+
+// After a reset nvme starts a frozen queue, waits until it is empty, and only then tells the
+// controller where it will look for doorbells: what is issued between the two is not noticed, and
+// with it nothing behind it. So a frozen queue issues nothing of ours. A dead disk's queue does: the
+// driver fails all it is given.
+bool shim_set_aside(struct request *rq) {
+  struct outside *call = rq->end_io_data;
+  if (rq->end_io != end_outside || get_capacity(call->disk) == 0) return false;
+  unsigned long flags;
+  local_irq_save(flags);
+  list_add_tail(&call->aside, &set_aside);
+  local_irq_restore(flags);
+  blk_mq_free_request(rq);
+  return true;
+}
+static struct outside *take_aside(struct request_queue *q) {
+  struct outside *call, *found = NULL;
+  unsigned long flags;
+  local_irq_save(flags);
+  list_for_each_entry(call, &set_aside, aside) {
+    if (call->disk->queue != q) continue;
+    list_del(&call->aside);
+    found = call;
+    break;
+  }
+  local_irq_restore(flags);
+  return found;
+}
+void shim_resume(struct request_queue *q) {
+  struct outside *call;
+  while ((call = take_aside(q))) {
+    int error = get_capacity(call->disk) ? begin(call) : -ENODEV;
+    if (error) finish(call, error);
+  }
 }
 int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void *memory, unsigned int bytes,
                      void (*done)(void *context, int error), void *context) {
@@ -188,21 +251,11 @@ int shim_disk_submit(int index, enum shim_disk_op op, unsigned long sector, void
     return 0;
   }
   struct outside *call = kmalloc(sizeof(*call), GFP_ATOMIC);
-  struct request *rq = call ? shim_try_request(disk->queue, kOps[op]) : NULL;
-  if (!rq) {
-    kfree(call);
-    return call ? -EBUSY : -ENOMEM;
-  }
-  *call = (struct outside){done, context};
+  if (!call) return -ENOMEM;
+  *call = (struct outside){.disk = disk, .operation = kOps[op], .sector = sector, .memory = memory,
+                           .bytes = bytes, .done = done, .context = context};
   shim_enter();
-  rq->__sector = sector;
-  rq->end_io = end_outside;
-  rq->end_io_data = call;
-  if (bytes && shim_map_memory(rq, memory, bytes)) {
-    kfree(call);
-    blk_mq_free_request(rq);
-    return -ENOMEM;
-  }
-  blk_execute_rq_nowait(rq, false);
-  return 0;
+  int error = begin(call);
+  if (error) kfree(call);
+  return error;
 }

@@ -80,6 +80,12 @@ class Machine(Guest):
         self.until("drivers", self.wait_for, 30)
         return self
 
+    def settle(self, seconds: float) -> None:
+        """Reads for a while: a prompt drawn again below a line of the log is not taken for a command's end."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.pump(0.05)
+
     def until(self, command: str, pattern: str, seconds: float) -> str:
         """Repeats a command until its output has the pattern."""
         end = time.monotonic() + seconds
@@ -87,8 +93,9 @@ class Machine(Guest):
             text = self.command_output(command)
             if re.search(pattern, text):
                 return text
-            check(time.monotonic() < end, f"{command} never said {pattern!r}:\n{text}\n{self.command_output('dmesg')}")
-            time.sleep(0.2)
+            if time.monotonic() > end:
+                raise AssertionError(f"{command} never said {pattern!r}:\n{text}\n{self.command_output('dmesg')}")
+            self.settle(0.2)
 
     def healthy(self) -> None:
         text = self.command_output("mem check")

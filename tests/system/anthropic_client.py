@@ -12,17 +12,11 @@ import typing
 import anthropic
 import pydantic
 
-from serving import Place, suite_exit
+from serving import Place, expect_error, suite_exit, test
 
-TESTS = []
 ADD = {"name": "add", "description": "Adds", "input_schema": {
     "type": "object", "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 999}}, "required": ["a"],
     "additionalProperties": False}}
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 class Context(Place):
@@ -37,14 +31,6 @@ class Context(Place):
 
     def ask(self, text="Say hello.", retries=0, **more):
         return self.client.with_options(max_retries=retries).messages.create(**self.options(text, **more))
-
-
-def expect_error(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"no {kind.__name__}")
 
 
 @test
@@ -157,4 +143,4 @@ def eight_streams(c):
 
 
 if __name__ == "__main__":
-    suite_exit("anthropic", TESTS, Context)
+    suite_exit("anthropic", Context)

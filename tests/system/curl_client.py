@@ -9,15 +9,9 @@ import json
 import subprocess
 import tempfile
 
-from serving import Place, suite_exit
+from serving import Place, suite_exit, test
 
-TESTS = []
 JSON = ("-H", "Content-Type: application/json")
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 class Context(Place):
@@ -137,4 +131,4 @@ def eight_streams(c):
 
 
 if __name__ == "__main__":
-    suite_exit("curl", TESTS, Context)
+    suite_exit("curl", Context)

@@ -13,14 +13,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its price list 
 
 import litellm  # noqa: E402
 
-from serving import Place, suite_exit  # noqa: E402
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
+from serving import Place, suite_exit, test  # noqa: E402
 
 
 class Context(Place):
@@ -130,4 +123,4 @@ def eight_streams(c):
 
 
 if __name__ == "__main__":
-    suite_exit("litellm", TESTS, Context)
+    suite_exit("litellm", Context)

@@ -17,14 +17,7 @@ import jsonschema
 import openai
 import pydantic
 
-from serving import Place, suite_exit
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
+from serving import Place, expect_error, suite_exit, test
 
 
 class Context(Place):
@@ -39,14 +32,6 @@ class Context(Place):
         options.update(more)
         return self.client.with_options(max_retries=retries).chat.completions.create(
             messages=[{"role": "user", "content": text}], **options)
-
-
-def expect_error(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"no {kind.__name__}")
 
 
 @test
@@ -386,4 +371,4 @@ def bad_bytes_get_their_status(c):
 
 
 if __name__ == "__main__":
-    suite_exit("openai", TESTS, Context)
+    suite_exit("openai", Context)

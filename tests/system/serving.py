@@ -17,6 +17,23 @@ QUEUE = 12
 OPTIONS = f"auth=none http.queue={QUEUE}"
 
 
+_tests = []  # of the suite that this process runs
+
+
+def test(function):
+    """Makes a function a case of the suite."""
+    _tests.append(function)
+    return function
+
+
+def expect_error(kind, call):
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -147,5 +164,5 @@ def run_suite(name, tests, make_context):
     return 1 if failed or number == 0 else 0
 
 
-def suite_exit(name, tests, make_context):
-    sys.exit(run_suite(name, tests, make_context))
+def suite_exit(name, make_context):
+    sys.exit(run_suite(name, _tests, make_context))

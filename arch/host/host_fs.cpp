@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "arch/host/huge_mover.h"
 #include "kernel/base/bytes.h"
@@ -138,7 +139,11 @@ Result<std::span<Byte>> HostFile::map() {
   usize first = base::round_up(reinterpret_cast<usize>(at), mm::kLargePageBytes);
   void* file = mmap(reinterpret_cast<void*>(first), size_, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd_, 0);
-  if (file == MAP_FAILED) return failure();
+  if (file == MAP_FAILED) {
+    Result<std::span<Byte>> why = failure();
+    munmap(std::exchange(mapped_, nullptr), bytes);
+    return why;
+  }
   contents_ = {static_cast<Byte*>(file), size_};
   return contents_;
 }

@@ -41,6 +41,18 @@ struct TemporaryFile {
   bool written = false;
 };
 
+// It, mapped.
+struct MappedFile {
+  explicit MappedFile(const TemporaryFile& on_disk) {
+    auto opened = host::file_system().open(on_disk.path + 1);
+    if (!opened.has_value()) return;
+    file = std::move(*opened);
+    bytes = file->map().value_or(std::span<Byte>());
+  }
+  base::Owner<fs::File> file;
+  std::span<Byte> bytes;
+};
+
 void rest_a_millisecond() {
   timespec time{.tv_sec = 0, .tv_nsec = 1'000'000};
   nanosleep(&time, nullptr);
@@ -50,47 +62,31 @@ void rest_a_millisecond() {
 
 TEST(fs_host, a_settled_file_keeps_its_bytes) {
   TemporaryFile on_disk;
-  REQUIRE(on_disk.written);
-  auto file = host::file_system().open(on_disk.path + 1);
-  REQUIRE(file.has_value());
-  auto bytes = (*file)->map();
-  REQUIRE(bytes.has_value());
-  EXPECT(as_written(*bytes));
-  (*file)->settle();
-  for (u32 i = 0; i < 20; i++) EXPECT(as_written(*bytes));
-  file->reset();
+  MappedFile mapped(on_disk);
+  REQUIRE(on_disk.written && as_written(mapped.bytes));
+  mapped.file->settle();
+  for (u32 i = 0; i < 20; i++) EXPECT(as_written(mapped.bytes));
 }
 
 TEST(fs_host, an_owned_file_is_written_in_memory_only) {
   TemporaryFile on_disk;
-  REQUIRE(on_disk.written);
-  auto file = host::file_system().open(on_disk.path + 1);
-  REQUIRE(file.has_value());
-  auto bytes = (*file)->map();
-  REQUIRE(bytes.has_value());
-  REQUIRE((*file)->own().has_value());
-  EXPECT(as_written(*bytes));
-  (*bytes)[kBytes - 1] ^= 1;
-  EXPECT(!as_written(*bytes));
-  auto again = host::file_system().open(on_disk.path + 1);
-  REQUIRE(again.has_value());
-  auto fresh = (*again)->map();
-  REQUIRE(fresh.has_value());
-  EXPECT(as_written(*fresh));
+  MappedFile mapped(on_disk);
+  REQUIRE(on_disk.written && !mapped.bytes.empty());
+  REQUIRE(mapped.file->own().has_value());
+  EXPECT(as_written(mapped.bytes));
+  mapped.bytes[kBytes - 1] ^= 1;
+  EXPECT(!as_written(mapped.bytes));
+  EXPECT(as_written(MappedFile(on_disk).bytes));
 }
 
 TEST(fs_host, a_mover_moves_all_but_the_rest) {
   TemporaryFile on_disk;
-  REQUIRE(on_disk.written);
-  auto file = host::file_system().open(on_disk.path + 1);
-  REQUIRE(file.has_value());
-  auto bytes = (*file)->map();
-  REQUIRE(bytes.has_value());
+  MappedFile mapped(on_disk);
+  REQUIRE(on_disk.written && !mapped.bytes.empty());
   host::HugeMover mover;
-  mover.start(*bytes);
+  mover.start(mapped.bytes);
   constexpr u64 kMoved = kBytes / mm::kLargePageBytes * mm::kLargePageBytes;
   for (u32 i = 0; i < 20'000 && mover.moved() < kMoved; i++) rest_a_millisecond();
   EXPECT_EQ(mover.moved(), kMoved);
-  EXPECT(as_written(*bytes));
-  mover.stop();
+  EXPECT(as_written(mapped.bytes));
 }

@@ -3,7 +3,7 @@
 """litellm against a running server, as an OpenAI-compatible provider.
 
 Usage: litellm_client.py [--base http://127.0.0.1:8080] [--only NAME], or --twin PROGRAM --model FILE.gguf
-Needs the PyPI package litellm. Prints TAP; exit status 1 on failure.
+Needs the PyPI packages litellm and mcp, which its tools import. Prints TAP; exit status 1 on failure.
 """
 import asyncio
 import json

@@ -37,6 +37,15 @@ constexpr u32 kChunkColumns = 128;
 constexpr usize kChunkBytes =
     448 * 1024;  // of activations: what stays in a cache of 512 KB or more
 
+// How many additions of up to `step` a signed sum of 16 bits takes before it must be widened; a
+// power of two that divides a block column's eight. Of two products of 15 and 127: 8 (30480), of
+// 31: 4 (31496), of 63: 2 (32004), of 128: 1 (32512).
+constexpr u32 sums_in_16_bits(u32 step) {
+  u32 most = 32767 / step, power = 1;
+  while (power * 2 <= most && power < 8) power *= 2;
+  return power;
+}
+
 // Cache lines that will be needed soon.
 struct WantedLines {
   const Byte *at, *end;

@@ -26,11 +26,9 @@ struct Partial {
   int16x8_t low, high;
 };
 
-// How many products of highest * 127 stay below 2^15. 31: 8 (31496), 63: 4 (32004), 128: 2 (32512).
+// One product a 16-bit lane.
 constexpr u32 fold_after(u32 highest) {
-  u32 most = 32767 / (highest * 127), power = 1;
-  while (power * 2 <= most && power < 8) power *= 2;
-  return power;
+  return sums_in_16_bits(highest * 127);
 }
 
 LANES Partial zero_partial() {

@@ -8,6 +8,7 @@
 #include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/pick.h"
 
 #define LANES_ENTRY [[gnu::target("avx2,f16c")]] static
 #define LANES [[gnu::target("avx2,f16c"), gnu::always_inline]] static inline
@@ -19,12 +20,9 @@ namespace ai::avx2 {
 
 constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
 
-// VPMADDUBSW adds two products a 16-bit lane: after how many additions of 2 * highest * 127 it
-// must be widened to stay below 2^15. 15: 8 (30480), 31: 4 (31496), 63: 2 (32004), 128: 1 (32512).
+// VPMADDUBSW adds two products a 16-bit lane.
 constexpr u32 fold_after(u32 highest) {
-  u32 most = 32767 / (2 * highest * 127), power = 1;
-  while (power * 2 <= most && power < 8) power *= 2;
-  return power;
+  return sums_in_16_bits(2 * highest * 127);
 }
 
 LANES Partial zero_partial() {

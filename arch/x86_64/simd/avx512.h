@@ -9,6 +9,7 @@
 #include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/pick.h"
 
 #define LANES_ENTRY [[gnu::target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]] static
 #define LANES \
@@ -32,7 +33,7 @@ constexpr u32 kWidestTile = 8;  // 8 integer and 8 float sums, weights, scales: 
 constexpr u32 kWidestFused = 8;
 constexpr u32 kFloatRows = 4;
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights: signed bytes go in 128 higher
-constexpr int kZ = 0x80;
+constexpr int kZ = kPickZero;
 
 constexpr u32 fold_after(u32) {
   return 8;
@@ -132,15 +133,7 @@ template <int by>
 LANES I shift_i32(I v) {
   return _mm512_slli_epi32(v, by);
 }
-// Bytes of each 32-bit lane by number, kZ = zero. VPSHUFB counts within 128 bits.
-constexpr int pick_byte(int lane, int byte) {
-  return byte == kZ ? kZ : 4 * lane + byte;
-}
-constexpr int pick_word(int lane, int a, int b, int c, int d) {
-  return static_cast<int>(
-      static_cast<u32>(pick_byte(lane, a)) | static_cast<u32>(pick_byte(lane, b)) << 8 |
-      static_cast<u32>(pick_byte(lane, c)) << 16 | static_cast<u32>(pick_byte(lane, d)) << 24);
-}
+// Bytes of each 32-bit lane by number, kZ = zero.
 template <int a, int b, int c, int d>
 LANES I pick(I v) {
   constexpr int k0 = pick_word(0, a, b, c, d), k1 = pick_word(1, a, b, c, d);

@@ -9,6 +9,7 @@
 #include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/pick.h"
 
 #define LANES_ENTRY [[gnu::target("avx2,f16c,avxvnni")]] static
 #define LANES [[gnu::target("avx2,f16c,avxvnni"), gnu::always_inline]] static inline

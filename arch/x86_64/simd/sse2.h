@@ -17,6 +17,7 @@
 #include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/pick.h"
 
 #define LANES_ENTRY static
 #define LANES [[gnu::always_inline]] static inline
@@ -24,21 +25,17 @@
 
 namespace ai::sse2 {
 
-using I = __m128i;
+#include "arch/x86_64/simd/sse128.inc"
+
 struct F {
   float a, b, c, d;
 };
-using Partial = __m128i;
 // Four activations of every lane, widened: bytes 0 and 2, bytes 1 and 3.
 struct Spread {
   I even, odd;
 };
 
-constexpr u32 kLanes = 4, kParts = 4, kRegisters = 16;
 constexpr u32 kWidestTile = 4;  // 4 partial, 4 integer sums, weights, a spread; floats in memory
-constexpr u32 kWidestFused = 2;
-constexpr u32 kFloatRows = 1;
-constexpr int kZ = 0x80;
 
 LANES I load_i(const void* at) {
   struct Half {
@@ -48,9 +45,6 @@ LANES I load_i(const void* at) {
   asm("movlps %1, %0\n\tmovhps %2, %0" : "=&x"(v) : "m"(halves[0]), "m"(halves[1]));
   return _mm_castps_si128(v);
 }
-LANES void store_i(void* at, I v) {
-  _mm_storeu_si128(static_cast<__m128i*>(at), v);
-}
 LANES F load_f(const float* at) {
   return {at[0], at[1], at[2], at[3]};
 }
@@ -59,12 +53,6 @@ LANES void store_f(float* at, F v) {
   at[1] = v.b;
   at[2] = v.c;
   at[3] = v.d;
-}
-LANES I set_i8(u8 v) {
-  return _mm_set1_epi8(static_cast<char>(v));
-}
-LANES I set_i32(u32 v) {
-  return _mm_set1_epi32(static_cast<int>(v));
 }
 LANES F set_f(float v) {
   return {v, v, v, v};
@@ -114,52 +102,10 @@ LANES I load_u16_lanes(const void* at) {
   return _mm_setr_epi32(w[0], w[1], w[2], w[3]);
 }
 
-LANES I and_i(I a, I b) {
-  return _mm_and_si128(a, b);
-}
-LANES I or_i(I a, I b) {
-  return _mm_or_si128(a, b);
-}
-LANES I xor_i(I a, I b) {
-  return _mm_xor_si128(a, b);
-}
-LANES I andnot_i(I not_this, I b) {
-  return _mm_andnot_si128(not_this, b);
-}
-LANES I add_i32(I a, I b) {
-  return _mm_add_epi32(a, b);
-}
-LANES I sub_i32(I a, I b) {
-  return _mm_sub_epi32(a, b);
-}
-LANES I sub_i8(I a, I b) {
-  return _mm_sub_epi8(a, b);
-}
-LANES I equal_i32(I a, I b) {
-  return _mm_cmpeq_epi32(a, b);
-}
-LANES I greater_i32(I a, I b) {
-  return _mm_cmpgt_epi32(a, b);
-}
 LANES I max_u32(I a, I b) {
   I top = set_i32(0x80000000u);
   I a_is_more = greater_i32(xor_i(a, top), xor_i(b, top));
   return or_i(and_i(a_is_more, a), andnot_i(a_is_more, b));
-}
-// All ones in the bytes of `a` that have the one bit of `b`.
-LANES I test_i8(I a, I b) {
-  return _mm_cmpeq_epi8(_mm_and_si128(a, b), b);
-}
-// Left by `by` bits in 16-bit lanes; right when negative.
-template <int by>
-LANES I shift_i16(I v) {
-  if constexpr (by > 0) return _mm_slli_epi16(v, by);
-  if constexpr (by < 0) return _mm_srli_epi16(v, -by);
-  return v;
-}
-template <int by>
-LANES I shift_i32(I v) {
-  return _mm_slli_epi32(v, by);
 }
 // Byte `from` of each lane at byte `to`, alone.
 template <int from, int to>
@@ -233,9 +179,6 @@ LANES I less_f(F x, F y) {
   return _mm_setr_epi32(x.a < y.a ? -1 : 0, x.b < y.b ? -1 : 0, x.c < y.c ? -1 : 0,
                         x.d < y.d ? -1 : 0);
 }
-LANES float square_root(float v) {
-  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(v)));
-}
 LANES float first_lane(F v) {
   return v.a;
 }
@@ -244,44 +187,19 @@ LANES u32 highest_u32(I v) {
   m = max_u32(m, _mm_shuffle_epi32(m, 0xb1));
   return static_cast<u32>(_mm_cvtsi128_si32(m));
 }
-LANES i32 sum_i32(I v) {
-  I s = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
-  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-  return _mm_cvtsi128_si32(s);
-}
 LANES float highest_f(F v) {
   F pair = max_f(v, {v.c, v.d, v.c, v.d});
   return max_f(pair, {pair.b, pair.b, pair.b, pair.b}).a;
 }
 
-LANES void leave() {}
-
 constexpr u32 kWideOffset = 0;
 
-// PMULLW's products of even and odd bytes meet in a 16-bit lane: after how many additions of
-// 2 * highest * 127 it must be widened to stay below 2^15. 15: 8 (30480), 31: 4 (31496),
-// 63: 2 (32004), 128: 1 (32512).
-constexpr u32 fold_after(u32 highest) {
-  u32 most = 32767 / (2 * highest * 127), power = 1;
-  while (power * 2 <= most && power < 8) power *= 2;
-  return power;
-}
-
-LANES Partial zero_partial() {
-  return _mm_setzero_si128();
-}
 template <bool wide>
 LANES Partial mac(Partial sum, I weights, Spread activations) {
   I even = wide ? even_bytes(weights) : and_i(weights, set_i32(0x00ff00ff));
   I odd = wide ? odd_bytes(weights) : _mm_srli_epi16(weights, 8);
   sum = _mm_add_epi16(sum, _mm_mullo_epi16(even, activations.even));
   return _mm_add_epi16(sum, _mm_mullo_epi16(odd, activations.odd));
-}
-LANES I fold(I sum, Partial partial) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(partial, _mm_set1_epi16(1)));
-}
-LANES I fold_scaled(I sum, Partial partial, I scale) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(partial, scale));
 }
 // Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
 template <u32 i>
@@ -299,8 +217,4 @@ LANES I pair_of(I bytes) {
   I second = and_i(_mm_srai_epi16(_mm_slli_epi32(low, 16), 8), set_i32(0xffff0000u));
   return or_i(and_i(even_bytes(low), set_i32(0x0000ffff)), second);
 }
-LANES I dot_pairs(I sum, I pairs, I activations) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(pairs, activations));
-}
-
 }  // namespace ai::sse2

@@ -10,6 +10,7 @@
 #include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
 #include "ai/quant/quant.h"
+#include "arch/x86_64/simd/pick.h"
 
 #define LANES_ENTRY [[gnu::target("sse4.1")]] static
 #define LANES [[gnu::target("sse4.1"), gnu::always_inline]] static inline
@@ -17,33 +18,20 @@
 
 namespace ai::sse41 {
 
-using I = __m128i;
-using F = __m128;
-using Partial = __m128i;
+#include "arch/x86_64/simd/sse128.inc"
 
-constexpr u32 kLanes = 4, kParts = 4, kRegisters = 16;
+using F = __m128;
+
 constexpr u32 kWidestTile = 4;  // 4 partial, 4 integer and 4 float sums, weights, a broadcast
-constexpr u32 kWidestFused = 2;
-constexpr u32 kFloatRows = 1;
-constexpr int kZ = 0x80;
 
 LANES I load_i(const void* at) {
   return _mm_loadu_si128(static_cast<const __m128i*>(at));
-}
-LANES void store_i(void* at, I v) {
-  _mm_storeu_si128(static_cast<__m128i*>(at), v);
 }
 LANES F load_f(const float* at) {
   return _mm_loadu_ps(at);
 }
 LANES void store_f(float* at, F v) {
   _mm_storeu_ps(at, v);
-}
-LANES I set_i8(u8 v) {
-  return _mm_set1_epi8(static_cast<char>(v));
-}
-LANES I set_i32(u32 v) {
-  return _mm_set1_epi32(static_cast<int>(v));
 }
 LANES F set_f(float v) {
   return _mm_set1_ps(v);
@@ -91,60 +79,10 @@ LANES I load_u16_lanes(const void* at) {
   return _mm_cvtepu16_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(at)));
 }
 
-LANES I and_i(I a, I b) {
-  return _mm_and_si128(a, b);
-}
-LANES I or_i(I a, I b) {
-  return _mm_or_si128(a, b);
-}
-LANES I xor_i(I a, I b) {
-  return _mm_xor_si128(a, b);
-}
-LANES I andnot_i(I not_this, I b) {
-  return _mm_andnot_si128(not_this, b);
-}
-LANES I add_i32(I a, I b) {
-  return _mm_add_epi32(a, b);
-}
-LANES I sub_i32(I a, I b) {
-  return _mm_sub_epi32(a, b);
-}
-LANES I sub_i8(I a, I b) {
-  return _mm_sub_epi8(a, b);
-}
 LANES I max_u32(I a, I b) {
   return _mm_max_epu32(a, b);
 }
-LANES I equal_i32(I a, I b) {
-  return _mm_cmpeq_epi32(a, b);
-}
-LANES I greater_i32(I a, I b) {
-  return _mm_cmpgt_epi32(a, b);
-}
-// All ones in the bytes of `a` that have the one bit of `b`.
-LANES I test_i8(I a, I b) {
-  return _mm_cmpeq_epi8(_mm_and_si128(a, b), b);
-}
-// Left by `by` bits in 16-bit lanes; right when negative.
-template <int by>
-LANES I shift_i16(I v) {
-  if constexpr (by > 0) return _mm_slli_epi16(v, by);
-  if constexpr (by < 0) return _mm_srli_epi16(v, -by);
-  return v;
-}
-template <int by>
-LANES I shift_i32(I v) {
-  return _mm_slli_epi32(v, by);
-}
-// Bytes of each 32-bit lane by number, kZ = zero. VPSHUFB counts within 128 bits.
-constexpr int pick_byte(int lane, int byte) {
-  return byte == kZ ? kZ : 4 * lane + byte;
-}
-constexpr int pick_word(int lane, int a, int b, int c, int d) {
-  return static_cast<int>(
-      static_cast<u32>(pick_byte(lane, a)) | static_cast<u32>(pick_byte(lane, b)) << 8 |
-      static_cast<u32>(pick_byte(lane, c)) << 16 | static_cast<u32>(pick_byte(lane, d)) << 24);
-}
+// Bytes of each 32-bit lane by number, kZ = zero.
 template <int a, int b, int c, int d>
 LANES I pick(I v) {
   constexpr int k0 = pick_word(0, a, b, c, d), k1 = pick_word(1, a, b, c, d);
@@ -192,9 +130,6 @@ LANES F min_f(F a, F b) {
 LANES I less_f(F a, F b) {
   return _mm_castps_si128(_mm_cmplt_ps(a, b));
 }
-LANES float square_root(float v) {
-  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(v)));
-}
 LANES float first_lane(F v) {
   return _mm_cvtss_f32(v);
 }
@@ -203,18 +138,11 @@ LANES u32 highest_u32(I v) {
   m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1));
   return static_cast<u32>(_mm_cvtsi128_si32(m));
 }
-LANES i32 sum_i32(I v) {
-  I s = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
-  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-  return _mm_cvtsi128_si32(s);
-}
 LANES float highest_f(F v) {
   F m = _mm_max_ps(v, _mm_shuffle_ps(v, v, 0x4e));
   m = _mm_max_ps(m, _mm_shuffle_ps(m, m, 0xb1));
   return _mm_cvtss_f32(m);
 }
-
-LANES void leave() {}
 
 // Signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
 template <u32 i>
@@ -224,36 +152,15 @@ LANES I pair_of(I bytes) {
 
 constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
 
-// PMADDUBSW adds two products a 16-bit lane: after how many additions of 2 * highest * 127 it
-// must be widened to stay below 2^15. 15: 8 (30480), 31: 4 (31496), 63: 2 (32004), 128: 1 (32512).
-constexpr u32 fold_after(u32 highest) {
-  u32 most = 32767 / (2 * highest * 127), power = 1;
-  while (power * 2 <= most && power < 8) power *= 2;
-  return power;
-}
-
-LANES Partial zero_partial() {
-  return _mm_setzero_si128();
-}
 template <bool wide>
 LANES Partial mac(Partial sum, I weights, I activations) {
   if constexpr (wide)
     return _mm_maddubs_epi16(_mm_abs_epi8(weights), _mm_sign_epi8(activations, weights));
   return _mm_add_epi16(sum, _mm_maddubs_epi16(weights, activations));
 }
-LANES I fold(I sum, Partial partial) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(partial, _mm_set1_epi16(1)));
-}
-LANES I fold_scaled(I sum, Partial partial, I scale) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(partial, scale));
-}
 // Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
 template <u32 i>
 LANES I scale_of(I bytes) {
   return _mm_srai_epi16(pick<kZ, i, kZ, i>(bytes), 8);
 }
-LANES I dot_pairs(I sum, I pairs, I activations) {
-  return _mm_add_epi32(sum, _mm_madd_epi16(pairs, activations));
-}
-
 }  // namespace ai::sse41

@@ -26,7 +26,7 @@ extract() {
   for t in $targets; do
     case $t in
       */) patterns+=("linux-source-6.1/$t*") ;;
-      lib/* | kernel/*) ;;
+      lib/* | kernel/* | arch/*) ;;
       *) patterns+=("linux-source-6.1/${t%.o}.c") folders[${t%/*}]=1 ;;
     esac
   done
@@ -96,11 +96,11 @@ for t in $targets; do
 done
 say "linking $(basename "$out")"
 mkdir -p "$(dirname "$out")"
-ld -r -o "$work/linked.o" "${inputs[@]}" "${shims[@]}"
+ld -r -z noexecstack -o "$work/linked.o" "${inputs[@]}" "${shims[@]}"
 # What driver code copies is counted: its memcpy and memmove are our host's.
 objcopy --redefine-sym memcpy=shim_host_memcpy --redefine-sym memmove=shim_host_memmove "$work/linked.o"
 python3 scripts/gen_linux_stubs.py "$work/linked.o" drivers/linux/fatal.list "$work/stubs.S"
 gcc -c -o "$work/stubs.o" "$work/stubs.S"
-ld -r -o "$work/whole.o" "$work/linked.o" "$work/stubs.o"
+ld -r -z noexecstack -o "$work/whole.o" "$work/linked.o" "$work/stubs.o"
 # Only the shim's own interface stays visible: Linux's strlen must not meet the kernel's.
 objcopy --wildcard --keep-global-symbol='shim_*' "$work/whole.o" "$out"

@@ -19,7 +19,8 @@ for source in drivers/linux/shim/{mm,sync,task,lock_order,time,softirq,workqueue
     -Wno-unused-parameter -c -o "$object" "$top/$source")
 done
 for name in string find_bit ctype hexdump bitmap scatterlist kstrtox vsprintf uuid refcount; do parts+=("$objects/lib/$name.o"); done
-ld -r -o "$work/test/shim.o" "${parts[@]}"
+parts+=("$objects/arch/x86/lib/hweight.o")
+ld -r -z noexecstack -o "$work/test/shim.o" "${parts[@]}"
 objcopy --wildcard --keep-global-symbol='shim_*' --redefine-sym memcpy=shim_host_memcpy \
   --redefine-sym memmove=shim_host_memmove "$work/test/shim.o"
 # Library functions may call into parts of Linux that are not here; none of these calls is made.

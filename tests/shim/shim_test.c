@@ -52,6 +52,10 @@ static void test_memory(void) {
     CHECK(memory && !memchr_inv(memory, 0, size));
     kfree(memory);
   }
+  // Called from assembly that counts on every register but the result's.
+  DECLARE_BITMAP(bits, 130) = {};
+  bitmap_set(bits, 3, 126);
+  CHECK(bitmap_weight(bits, 130) == 126 && hweight32(0xf0f) == 8);
   struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP, 3);
   CHECK(page && page_count(page) == 1 && page->private == 0);
   CHECK(((unsigned long)page_address(page) & (8 * PAGE_SIZE - 1)) == 0);

@@ -17,13 +17,6 @@ u32 crc32_le(u32 crc, unsigned char const *bytes, size_t length) {
   }
   return crc;
 }
-unsigned long __sw_hweight64(__u64 word) {
-  unsigned long count = 0;
-  for (; word; word &= word - 1) count++;
-  return count;
-}
-unsigned int __sw_hweight32(unsigned int word) { return __sw_hweight64(word); }
-
 char *skip_spaces(const char *text) {
   while (isspace(*text)) text++;
   return (char *)text;

@@ -17,7 +17,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KERNEL = ROOT / "build/x86_64/marrow.elf"
+KERNEL = pathlib.Path(os.environ.get("MARROW_KERNEL", ROOT / "build/x86_64/marrow.elf"))
 # Emulated AVX is many times slower than emulated SSE; "max" proves the AVX2 table.
 CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
 # The tests' limits are for a quiet machine; only a hang waits for the whole of this much longer.

@@ -229,6 +229,13 @@ void list(base::Writer& out) {
   base::format_to(out, "{} of {} KiB of the drivers' memory in use\n", used / kKiB, total / kKiB);
   base::format_to(out, "{} KiB copied by the CPU in driver code, {} KiB moved by disks in place\n",
                   copied_bytes() / kKiB, shim_in_place() / kKiB);
+  if (shim_host_checks_locks() != 0) {
+    int locks = 0;
+    int orders = 0;
+    shim_lock_report(&locks, &orders);
+    base::format_to(out, "lock order: {} kinds of locks, {} orders seen, {} inversions\n", locks,
+                    orders, shim_lock_inversions());
+  }
   if (entropy_bits != 0)
     base::format_to(out, "{} bits of entropy from random generators\n", entropy_bits);
 }

@@ -83,6 +83,10 @@ struct shim_binding {
 int shim_binding(int index, struct shim_binding* out);
 /* Resets the function "00:04.0" through its driver. -ENODEV, -EOPNOTSUPP, or the driver's error. */
 int shim_pci_reset(const char* name);
+/* What the check of lock order has seen: kinds of sleeping locks, pairs of them, and pairs that were
+ * taken both ways round. All 0 unless shim_host_checks_locks. */
+void shim_lock_report(int* locks, int* orders);
+int shim_lock_inversions(void);
 void shim_starve_dma(unsigned long count); /* the next `count` mappings fail */
 unsigned long shim_in_place(void); /* bytes that disks moved to or from where they belong, since the start */
 /* Looks at the hot-plug slots and takes away what was asked for or is gone. How many slots there

@@ -56,7 +56,6 @@ struct shim_lock_class {
 void shim_lock_taking(struct shim_lock_class class); /* before it is waited for */
 void shim_lock_taken(struct shim_lock_class class);  /* a trylock that succeeded: no order to check */
 void shim_lock_given(struct shim_lock_class class);
-int shim_lock_inversions(void);
 
 /* irq.c */
 int shim_reserve_vector(void); /* a vector without a handler yet, or a negative errno */

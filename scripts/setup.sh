@@ -25,6 +25,8 @@ iso   | /usr/lib/grub/x86_64-efi/modinfo.sh   | grub-efi-amd64-bin   | boots the
 iso   | mformat                               | mtools               | makes the EFI partition of the ISO
 test  | clang++-19                            | clang-19             | second compiler, sanitizers, fuzzers
 test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libclang-rt-19-dev | sanitizer runtime
+test  | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the engine for ARM64
+test  | qemu-aarch64                          | qemu-user            | runs the engine of ARM64
 test  | openssl                               | openssl              | asks the server for protocols it must refuse
 test  | /usr/share/OVMF/OVMF_CODE.fd          | ovmf                 | UEFI firmware for the boot tests
 test  | /usr/sbin/mkfs.ext4                   | e2fsprogs            | images for the file system tests

@@ -1,15 +1,15 @@
-# The ARM64 kernel tables, built by the cross compiler and run by QEMU's user-mode emulation:
-# the same tests, the same bits.
+# The engine on ARM64, built by the cross compiler and run by QEMU's user-mode emulation, with and
+# without dot products: the same tests, the same bits.
 A64 := $(BUILD)/aarch64
 A64_CXX := $(CCACHE) aarch64-linux-gnu-g++
-A64_SRC := $(call find,kernel/base ai/quant ai/kernels arch/aarch64/simd) \
-  ai/attention/pages.cpp ai/attention/walk.cpp ai/attention/reference.cpp \
+A64_SRC := $(filter-out ai/openai/%,$(call find,kernel/base ai arch/aarch64/simd)) \
   arch/host/memory.cpp arch/host/cpu_features.cpp tests/hosted/main.cpp \
-  $(wildcard tests/hosted/kernels_*.cpp tests/hosted/attend_*.cpp tests/hosted/quant_*.cpp)
+  $(addprefix tests/hosted/test_,files.cpp model_runner.cpp platform.cpp tiny_model.cpp) \
+  $(wildcard tests/hosted/kernels_*.cpp tests/hosted/attend_*.cpp tests/hosted/models_bits_test.cpp)
 A64_OBJ := $(A64_SRC:%.cpp=$(A64)/%.o)
 A64_TESTS := $(A64)/unit_tests
 
-$(A64)/%.o: %.cpp
+$(A64)/%.o: %.cpp | $(BUILD)/.setup/test $$(GENERATED)
 	$(call say,A64,$<)
 	@mkdir -p $(@D)
 	$(Q)$(A64_CXX) $(COMMON) -Iarch/host/include -I$(BUILD)/generated -DMARROW_HOSTED=1 -c $< -o $@
@@ -19,7 +19,6 @@ $(A64_TESTS): $(A64_OBJ)
 	$(Q)aarch64-linux-gnu-g++ -static -o $@ $^
 
 .PHONY: test-aarch64
-test-aarch64: $(A64_TESTS)  ## the ARM64 kernel tables under user-mode emulation
-	$(Q)qemu-aarch64 -cpu max $(A64_TESTS) tables
-	$(Q)qemu-aarch64 -cpu cortex-a57 $(A64_TESTS) tables
+test-aarch64: $(A64_TESTS)  ## the engine's kernels and whole models on ARM64, under user-mode emulation
+	$(Q)python3 scripts/run_tests.py aarch64
 -include $(A64_OBJ:.o=.d)

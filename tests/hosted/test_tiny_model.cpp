@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "ai/gguf/writer.h"
+#include "ai/quant/half.h"
 #include "ai/quant/types.h"
 #include "tests/hosted/test_files.h"
 #include "tests/hosted/test_platform.h"
@@ -48,15 +49,15 @@ float weight(std::string_view name, i8 b) {
 struct Field {
   ai::QuantType type;
   u32 offset;
-  _Float16 value;
+  float value;
 };
 using enum ai::QuantType;
 constexpr Field kFields[] = {
-    {kQ4_0, 0, 0.02},      {kQ4_1, 0, 0.02},    {kQ4_1, 2, -0.15},     {kQ5_0, 0, 0.01},
-    {kQ5_1, 0, 0.01},      {kQ5_1, 2, -0.15},   {kQ8_0, 0, 0.00125},   {kQ2_K, 80, 0.01},
-    {kQ2_K, 82, 0.0125},   {kQ3_K, 108, 0.002}, {kQ4_K, 0, 0.0005},    {kQ4_K, 2, 0.004},
-    {kQ5_K, 0, 0.00025},   {kQ5_K, 2, 0.004},   {kQ6_K, 208, 0.00007}, {kIQ4_NL, 0, 0.00125},
-    {kIQ4_XS, 0, 0.00007},
+    {kQ4_0, 0, 0.02f},      {kQ4_1, 0, 0.02f},    {kQ4_1, 2, -0.15f},     {kQ5_0, 0, 0.01f},
+    {kQ5_1, 0, 0.01f},      {kQ5_1, 2, -0.15f},   {kQ8_0, 0, 0.00125f},   {kQ2_K, 80, 0.01f},
+    {kQ2_K, 82, 0.0125f},   {kQ3_K, 108, 0.002f}, {kQ4_K, 0, 0.0005f},    {kQ4_K, 2, 0.004f},
+    {kQ5_K, 0, 0.00025f},   {kQ5_K, 2, 0.004f},   {kQ6_K, 208, 0.00007f}, {kIQ4_NL, 0, 0.00125f},
+    {kIQ4_XS, 0, 0.00007f},
 };
 
 void fill(const ai::GgufTensor& tensor, Byte* out) {
@@ -70,7 +71,7 @@ void fill(const ai::GgufTensor& tensor, Byte* out) {
     if (view.type == kF32) std::memcpy(out + 4 * i, &value, 4);
     u16 brain = static_cast<u16>(bits >> 16);
     if (view.type == kBF16) std::memcpy(out + 2 * i, &brain, 2);
-    _Float16 half = static_cast<_Float16>(value);
+    u16 half = ai::f32_to_f16(value);
     if (view.type == kF16) std::memcpy(out + 2 * i, &half, 2);
   }
   if (floats) return;
@@ -78,8 +79,10 @@ void fill(const ai::GgufTensor& tensor, Byte* out) {
   usize block = ai::quant_info(view.type).block_bytes;
   for (usize at = 0; at < view.data.size(); at += block) {
     if (view.type == kMXFP4) out[at] = 122;
-    for (const Field& field : kFields)
-      if (field.type == view.type) std::memcpy(out + at + field.offset, &field.value, 2);
+    for (const Field& field : kFields) {
+      u16 half = ai::f32_to_f16(field.value);
+      if (field.type == view.type) std::memcpy(out + at + field.offset, &half, 2);
+    }
   }
 }
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whole models have the same bits on every machine: one hash of all logits for each tiny model,
+// written down once, for every CPU this test is run on (x86-64 and ARM64).
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "kernel/base/test.h"
+#include "tests/hosted/test_files.h"
+#include "tests/hosted/test_model_runner.h"
+#include "tests/hosted/test_tiny_model.h"
+
+namespace {
+
+constexpr const char* kBits = "tests/goldens/models/bits.txt";  // lines of a name and a hash
+
+// FNV-1a over the floats' bits.
+u64 hash_of(const std::vector<float>& logits) {
+  u64 hash = 0xcbf29ce484222325;
+  for (float x : logits) hash = (hash ^ std::bit_cast<u32>(x)) * 0x100000001b3;
+  return hash;
+}
+
+// The logits of the whole text in chunks of seven tokens, on the best kernels of this CPU (those
+// have the reference's bits: kernels_tables); 0 when the model does not run.
+u64 hash_of_model(const TinyModel& tiny) {
+  TestPlatform platform;
+  auto runner =
+      ModelRunner::load(tiny.file, platform, {.kernels = "auto", .context = 256, .rows = 32});
+  if (!runner.has_value()) return 0;
+  auto logits = (*runner)->run(tiny.tokens, true, 7);
+  return logits.has_value() ? hash_of(*logits) : 0;
+}
+
+}  // namespace
+
+// A change that is meant to change bits: MARROW_VERBOSE=1 prints the lines of the new file.
+TEST(models_bits, every_machine_has_these) {
+  bool verbose = std::getenv("MARROW_VERBOSE") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  std::string text, name, wanted;
+  REQUIRE(read_file(kBits, text));
+  std::istringstream lines(text);
+  u32 models = 0;
+  while (lines >> name >> wanted) {
+    TinyModel tiny;
+    REQUIRE(make_tiny_model(name, tiny));
+    models++;
+    char hash[17];
+    std::snprintf(hash, sizeof hash, "%016llx",
+                  static_cast<unsigned long long>(hash_of_model(tiny)));
+    if (verbose) std::printf("# %s %s\n", name.c_str(), hash);
+    if (wanted != hash) test.report(__FILE__, __LINE__, name + " has other bits: " + hash);
+  }
+  EXPECT_EQ(models, tiny_model_names().size());
+}

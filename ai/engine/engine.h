@@ -61,6 +61,8 @@ class RequestSink {
   // After each chunk of the prompt; first of all with what the cache has of it, if anything.
   virtual void on_prefill(u32 done, u32 total) = 0;
   virtual void on_token(const TokenEvent& event) = 0;
+  // Request::stop[index] was completed; on_end(kStop) follows.
+  virtual void on_stop_string(u32 /*index*/) {}
   // Exactly once, last. `error` is set for kError and kContextFull.
   virtual void on_end(FinishReason reason, const Timings& timings, const Error* error) = 0;
 

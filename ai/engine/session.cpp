@@ -73,6 +73,7 @@ Result<Session::Next> Session::accept(TokenId token, TokenEvent event, u64 now_n
   if (next != Next::kGoOn && !stopped) TRY(flush_text());
   event.id = at_end ? Tokenizer::kNoToken : token;
   event.text = view(text_);
+  if (stopped) sink.on_stop_string(stop_.completed());
   if (!at_end || !event.text.empty()) sink.on_token(event);
   return next;
 }

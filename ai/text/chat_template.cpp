@@ -94,6 +94,7 @@ class CompiledTemplate final : public ChatTemplate {
   Result<void> compile(std::string_view source, TemplateError& error);
   Result<void> render(std::span<const ChatMessage> messages, const TemplateOptions& options,
                       String& out, TemplateError* error) const override;
+  std::string_view source() const override { return source_.view(); }
   bool knows_tools() const override {
     return source_.view().find("tools") != std::string_view::npos;
   }

@@ -51,6 +51,7 @@ class ChatTemplate {
                               String& out, TemplateError* error = nullptr) const = 0;
   // The template's text mentions tools: giving it some has an effect.
   virtual bool knows_tools() const = 0;
+  virtual std::string_view source() const = 0;
 };
 
 }  // namespace ai

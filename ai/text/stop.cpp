@@ -39,10 +39,13 @@ Result<bool> StopStrings::feed(std::string_view text, Vector<char>& out) {
   for (char byte : text) {
     TRY(held_.push_back(byte));
     usize keep = 0, stopped = 0;
-    for (Pattern& p : patterns_) {
+    for (u32 i = 0; i < patterns_.size(); i++) {
+      Pattern& p = patterns_[i];
       advance(p, byte);
       keep = std::max(keep, p.matched);
-      if (p.matched == p.text.size()) stopped = std::max(stopped, p.matched);
+      if (p.matched < p.text.size() || p.matched <= stopped) continue;
+      stopped = p.matched;
+      completed_ = i;
     }
     usize free = held_.size() - (stopped > 0 ? stopped : keep);
     TRY(out.append(std::span<const char>(held_.data(), free)));

@@ -24,6 +24,7 @@ class StopStrings {
   // The text has ended without a stop string: what was held back comes out.
   Result<void> finish(Vector<char>& out);
   usize longest() const { return longest_; }
+  u32 completed() const { return completed_; }  // its index, once feed() has said true
 
  private:
   struct Pattern {
@@ -36,6 +37,7 @@ class StopStrings {
   Vector<Pattern> patterns_;
   Vector<char> held_;  // the end of the stream that may be the beginning of a stop string
   usize longest_ = 0;
+  u32 completed_ = 0;
 };
 
 }  // namespace ai

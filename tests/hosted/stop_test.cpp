@@ -70,6 +70,23 @@ TEST(stop, nothing_that_may_be_a_stop_string_is_let_out_early) {
   EXPECT_EQ(taken(out), std::string(""));
 }
 
+TEST(stop, tells_which_string_it_was) {
+  std::string_view strings[] = {"bc", "abcd", "zz"};
+  for (auto [text, index] : {std::pair("xabcd", 0u), std::pair("yzz", 2u)}) {
+    auto stop = ai::StopStrings::create(strings);
+    REQUIRE(stop.has_value());
+    Vector<char> out;
+    EXPECT(stop->feed(text, out).value());
+    EXPECT_EQ(stop->completed(), index);
+  }
+  std::string_view ends_alike[] = {"cd", "abcd"};  // of two the longer
+  auto stop = ai::StopStrings::create(ends_alike);
+  REQUIRE(stop.has_value());
+  Vector<char> out;
+  EXPECT(stop->feed("abcd", out).value());
+  EXPECT_EQ(stop->completed(), 1u);
+}
+
 TEST(stop, bad_strings_are_errors) {
   std::string_view empty[] = {"a", ""};
   EXPECT(!ai::StopStrings::create(empty).has_value());

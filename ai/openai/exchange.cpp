@@ -14,10 +14,11 @@ void Choice::keep(Result<void> result) {
 }
 
 void Choice::on_prefill(u32 done, u32 total) {
-  exchange_.prefill(done, total);
+  exchange_.prefill(*this, done, total);
 }
 
 void Choice::on_token(const TokenEvent& event) {
+  if (exchange_.parameters.says_nothing) return;
   // Text without a token is the rest of a token that came before.
   if (event.id != Tokenizer::kNoToken) count_token(event);
   if (event.text.empty()) return;
@@ -32,6 +33,7 @@ void Choice::count_token(const TokenEvent& event) {
   u64 now = service.backend().now_ns();
   if (exchange_.first_token_ns == 0) exchange_.first_token_ns = now - exchange_.accepted_ns;
   if (last_token_ns_ != 0) service.metrics().gap(now - last_token_ns_);
+  if (counted_++ == 0) first_token_ns_ = now;
   last_token_ns_ = now;
   service.metrics().tokens_generated++;
   if (exchange_.parameters.want_logprobs) {
@@ -71,6 +73,7 @@ void Choice::on_end(FinishReason reason, const Timings& timings, const Error* er
   timings_ = timings;
   reason_ = reason;
   done_ = true;
+  if (exchange_.parameters.says_nothing) timings_.generated_tokens = 0;
   bool failed = reason == FinishReason::kError ||
                 (reason == FinishReason::kContextFull && timings.generated_tokens == 0);
   exchange_.choice_ended(*this, failed ? error : nullptr);
@@ -79,6 +82,25 @@ void Choice::on_end(FinishReason reason, const Timings& timings, const Error* er
 const char* Choice::finish_reason() const {
   if (reason_ == FinishReason::kLength || reason_ == FinishReason::kContextFull) return "length";
   return calls_.empty() ? "stop" : "tool_calls";
+}
+
+std::string_view Choice::stopped_by() const {
+  std::span<const std::string_view> stop = exchange_.parameters.stop.view();
+  return stop_string_ < stop.size() ? stop[stop_string_] : std::string_view();
+}
+
+bool Choice::truncated() const {
+  u32 size = timings_.prompt_tokens + timings_.generated_tokens;
+  return exchange_.truncated ||
+         (exchange_.parameters.slide && size > exchange_.service().context());
+}
+
+Timings Choice::running_timings() const {
+  Timings t;
+  t.prompt_tokens = static_cast<u32>(exchange_.prompts[prompt].size());
+  t.generated_tokens = counted_;
+  t.decode_ns = last_token_ns_ - first_token_ns_;
+  return t;
 }
 
 // ---- exchange -------------------------------------------------------------------------------
@@ -115,13 +137,19 @@ void Exchange::submit_all() {
   Engine* engine = service_.backend().engine();
   for (base::Owner<Choice>& choice : choices_) {
     if (closed_ || failed_) return;
+    if (parameters.says_nothing && !scores.empty()) {  // the prompt has been read
+      Timings t;
+      t.prompt_tokens = static_cast<u32>(prompts[choice->prompt].size());
+      choice->on_end(FinishReason::kLength, t, nullptr);
+      continue;
+    }
     Request request;
     request.prompt = prompts[choice->prompt].view();
     request.sampling = parameters.sampling;
     // Choices differ, and the first is what n = 1 would have said.
     request.sampling.seed += choice->index();
     request.bias = parameters.bias.view();
-    request.max_tokens = parameters.max_tokens;
+    request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
     request.stop = parameters.stop.view();
     request.ignore_end = parameters.ignore_end;
     request.logprobs = parameters.want_logprobs ? std::max(parameters.logprobs, 1u) : 0;
@@ -165,6 +193,8 @@ bool Exchange::run_work() {
     done = std::unexpected(answer.status().error());
   if (!done.has_value()) {
     fail_with(done.error());
+  } else if (*done && scratch_.empty()) {
+    work.reset();  // the service's next tick submits the choices
   } else if (*done && reply_ != nullptr) {
     service_.respond_json(*reply_, 200, scratch_.view());
     closed_ = true;
@@ -208,7 +238,7 @@ void Exchange::answer_whole() {
 void Exchange::fail_with(const Error& error) {
   failed_ = true;
   ApiError api;
-  bool generating = work == nullptr;
+  bool generating = work == nullptr || !choices_.empty();
   if (generating && error.code == Errc::kContextFull)
     service_.context_error(static_cast<u32>(prompts[0].size()), api);
   else if (generating && (error.code == Errc::kCorrupt || error.code == Errc::kNotFound))
@@ -229,6 +259,13 @@ void Exchange::close() {
   if (!closed_ && reply_ != nullptr && stream_open_) reply_->end();
   closed_ = true;
   reply_ = nullptr;
+}
+
+void Exchange::prefill(Choice& choice, u32 done, u32 total) {
+  prefill_done_ = done;
+  prefill_total_ = total;
+  if (parameters.return_progress && stream_open_ && has_reply())
+    form_.progress(*this, choice, done, total);
 }
 
 void Exchange::tick(u64 now_ns) {
@@ -322,7 +359,25 @@ void write_timings(const Timings& t, json::Writer& w) {
   w.end_object();
 }
 
-void end_chunk(Choice& choice, const char* finish, json::Writer& w) {
+void write_running_timings(Choice& choice, json::Writer& w) {
+  Timings t = choice.running_timings();
+  u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
+  constexpr u64 kNsPerMs = 1'000'000, kNsPerSecond = 1'000'000'000;
+  w.begin_object().field("prompt_n", t.prompt_tokens).field("predicted_n", t.generated_tokens);
+  w.field("predicted_ms", base::ratio(t.decode_ns, kNsPerMs, 3));
+  w.field("predicted_per_token_ms",
+          base::ratio(t.decode_ns, kNsPerMs * std::max<u64>(decoded, 1), 3));
+  w.field("predicted_per_second", base::ratio(decoded * kNsPerSecond, t.decode_ns, 2));
+  w.end_object();
+}
+
+void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w) {
+  u64 ms = (exchange.service().backend().now_ns() - exchange.accepted_ns) / 1'000'000;
+  w.key("prompt_progress").begin_object().field("total", total).field("processed", done);
+  w.field("time_ms", ms).end_object();
+}
+
+void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w) {
   if (finish == nullptr)
     w.field_null("finish_reason");
   else
@@ -331,7 +386,13 @@ void end_chunk(Choice& choice, const char* finish, json::Writer& w) {
   if (finish != nullptr) {
     w.key("timings");
     write_timings(choice.timings(), w);
+    if (choice.truncated()) w.field("truncated", true);
+  } else if (exchange.parameters.timings_per_token) {
+    w.key("timings");
+    write_running_timings(choice, w);
   }
+  // All chunks have it where the last one is asked for, as OpenAI's do.
+  if (exchange.parameters.include_usage) w.field_null("usage");
   w.end_object();
 }
 

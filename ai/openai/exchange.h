@@ -23,6 +23,7 @@ class Choice final : public RequestSink, public ToolCallSink {
 
   void on_prefill(u32 done, u32 total) override;
   void on_token(const TokenEvent& event) override;
+  void on_stop_string(u32 index) override { stop_string_ = index; }
   void on_end(FinishReason reason, const Timings& timings, const Error* error) override;
   void on_content(std::string_view text) override;
   void on_call(std::string_view name) override;
@@ -36,6 +37,12 @@ class Choice final : public RequestSink, public ToolCallSink {
   std::span<const base::Owner<ToolCall>> calls() const { return calls_.view(); }
   // "stop", "length" or "tool_calls".
   const char* finish_reason() const;
+  // The stop string that ended it, or "".
+  std::string_view stopped_by() const;
+  // Tokens of its text were dropped, as the request allowed.
+  bool truncated() const;
+  // What is known while it is being made: of the tokens so far.
+  Timings running_timings() const;
 
   // Log probabilities of the tokens since the last take, in the order of generation.
   struct LogprobEntry {
@@ -70,7 +77,9 @@ class Choice final : public RequestSink, public ToolCallSink {
   Timings timings_;
   FinishReason reason_ = FinishReason::kStop;
   bool done_ = false;
-  u64 last_token_ns_ = 0;
+  u32 stop_string_ = ~u32{0};  // of the request's
+  u64 first_token_ns_ = 0, last_token_ns_ = 0;
+  u32 counted_ = 0;  // tokens
 };
 
 // How an API writes answers. Rows without state; what varies is in the exchange.
@@ -88,6 +97,8 @@ class Form {
   virtual void arguments(Exchange&, Choice&, std::string_view) const {}
   virtual void end_choice(Exchange&, Choice&) const {}
   virtual void end(Exchange&) const {}
+  // So much of a prompt has been read; only when it was asked for.
+  virtual void progress(Exchange&, Choice&, u32 /*done*/, u32 /*total*/) const {}
   virtual void error(Exchange& exchange, const ApiError& error) const;  // in mid-stream
   virtual bool sse() const { return true; }
 
@@ -99,7 +110,8 @@ class Form {
 class Work {
  public:
   virtual ~Work() = default;
-  // One piece of it. True: all is done and `answer` is the JSON to send.
+  // One piece of it. True: all is done and `answer` is the JSON to send, or empty when choices are
+  // to follow.
   virtual Result<bool> run(Exchange& exchange, base::Writer& answer) = 0;
 };
 
@@ -116,7 +128,15 @@ class Exchange {
   String prompt_text;  // for llama-server's answers
   ToolChoice tools;
   bool echo = false;
-  base::Owner<Work> work;  // then there are no choices
+  Vector<String> prompt_texts;  // of the prompts, with `echo`
+  // How probable the prompts' tokens are, with `echo` and logprobs; nothing is said of the first.
+  struct Scores {
+    Vector<Choice::LogprobEntry> entries;
+    Vector<TokenLogprob> tops;
+  };
+  Vector<Scores> scores;
+  bool truncated = false;  // the beginning of a prompt was dropped, as the request allowed
+  base::Owner<Work> work;  // before the choices, or instead of them
   u64 client = 0;          // client_hash of its address
   std::string_view path;   // of the route
   u32 slot = ~u32{0};      // which remembers this text once it is complete
@@ -152,7 +172,7 @@ class Exchange {
     write(w);
     end_event();
   }
-  void prefill(u32 done, u32 total) { prefill_done_ = done, prefill_total_ = total; }
+  void prefill(Choice& choice, u32 done, u32 total);
   u32 next_sequence() { return sequence_++; }
 
   u32 total_generated() const;
@@ -191,8 +211,10 @@ class Exchange {
 // ---- parts that several forms write
 void write_usage(Exchange& exchange, json::Writer& w);
 void write_timings(const Timings& timings, json::Writer& w);
+void write_running_timings(Choice& choice, json::Writer& w);
+void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // The rest of a streamed chunk, from its choice's finish_reason on; nullptr: it goes on.
-void end_chunk(Choice& choice, const char* finish, json::Writer& w);
+void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w);
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
 
 extern const Form* const kChatForm;

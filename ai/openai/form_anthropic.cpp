@@ -28,7 +28,8 @@ class AnthropicForm final : public Form {
         w.begin_object().end_object();
       w.end_object();
     }
-    w.end_array().field("stop_reason", stop_reason(choice)).field_null("stop_sequence");
+    w.end_array();
+    stop_fields(choice, w);
     w.key("usage");
     usage(exchange, exchange.total_generated(), w);
     w.end_object();
@@ -61,8 +62,8 @@ class AnthropicForm final : public Form {
     close_block(exchange);
     exchange.send_event("message_delta", [&](json::Writer& w) {
       w.begin_object().field("type", "message_delta").key("delta").begin_object();
-      w.field("stop_reason", stop_reason(choice)).field_null("stop_sequence").end_object();
-      w.key("usage");
+      stop_fields(choice, w);
+      w.end_object().key("usage");
       usage(exchange, exchange.total_generated(), w);
       w.end_object();
     });
@@ -82,9 +83,16 @@ class AnthropicForm final : public Form {
     w.field("id", exchange.id()).field("type", "message").field("role", "assistant");
     w.field("model", exchange.service().backend().model_id());
   }
-  static const char* stop_reason(Choice& choice) {
-    std::string_view reason = choice.finish_reason();
-    return reason == "length" ? "max_tokens" : reason == "tool_calls" ? "tool_use" : "end_turn";
+  static void stop_fields(Choice& choice, json::Writer& w) {
+    std::string_view reason = choice.finish_reason(), word = choice.stopped_by();
+    w.field("stop_reason", reason == "length"       ? "max_tokens"
+                           : reason == "tool_calls" ? "tool_use"
+                           : word.empty()           ? "end_turn"
+                                                    : "stop_sequence");
+    if (word.empty())
+      w.field_null("stop_sequence");
+    else
+      w.field("stop_sequence", word);
   }
   static void usage(Exchange& exchange, u32 generated, json::Writer& w) {
     u32 cached = exchange.cached_tokens();

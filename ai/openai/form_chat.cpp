@@ -23,7 +23,18 @@ class ChatForm final : public Form {
     write_usage(exchange, w);
     w.key("timings");
     write_timings(exchange.choices()[0]->timings(), w);
+    if (exchange.choices()[0]->truncated()) w.field("truncated", true);
     w.end_object();
+  }
+
+  void progress(Exchange& exchange, Choice&, u32 done, u32 total) const override {
+    exchange.send_event({}, [&](json::Writer& w) {
+      w.begin_object();
+      write_head(exchange, "chat.completion.chunk", w);
+      w.key("choices").begin_array().end_array();
+      write_progress(exchange, done, total, w);
+      w.end_object();
+    });
   }
 
   void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
@@ -101,7 +112,7 @@ class ChatForm final : public Form {
       } else {
         w.field_null("logprobs");
       }
-      end_chunk(choice, finish, w);
+      end_chunk(exchange, choice, finish, w);
     });
   }
 

@@ -107,8 +107,14 @@ class ResponsesForm final : public Form {
       w.key("incomplete_details").begin_object().field("reason", "max_output_tokens").end_object();
     else
       w.field_null("incomplete_details");
-    w.field_null("instructions").field_null("previous_response_id");
-    w.key("metadata").begin_object().end_object();
+    json::Value asked = exchange.body.root(), metadata = asked.find("metadata");
+    w.field("instructions", asked.find("instructions"));
+    w.field("max_output_tokens", asked.find("max_output_tokens"));
+    w.field_null("previous_response_id").key("metadata");
+    if (metadata.is_object())
+      w.value(metadata);
+    else
+      w.begin_object().end_object();
     w.field("parallel_tool_calls", false).field("tool_choice", "none");
     w.key("tools").begin_array().end_array();
     w.field("temperature", base::Decimal{s.temperature_milli, 3});

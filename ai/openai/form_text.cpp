@@ -18,7 +18,7 @@ class CompletionForm final : public Form {
       w.begin_object().field("index", choice->index());
       String text;
       base::StringWriter sink(text);
-      if (exchange.echo) sink.write(exchange.prompt_text.view());
+      if (exchange.echo) sink.write(exchange.prompt_texts[choice->prompt].view());
       sink.write(choice->content());
       w.field("text", text).key("logprobs");
       logprobs(exchange, *choice, 0, w);
@@ -28,13 +28,24 @@ class CompletionForm final : public Form {
     write_usage(exchange, w);
     w.key("timings");
     write_timings(exchange.choices()[0]->timings(), w);
+    if (exchange.choices()[0]->truncated()) w.field("truncated", true);
     w.end_object();
+  }
+
+  void progress(Exchange& exchange, Choice&, u32 done, u32 total) const override {
+    exchange.send_event({}, [&](json::Writer& w) {
+      w.begin_object();
+      head(exchange, w);
+      w.key("choices").begin_array().end_array();
+      write_progress(exchange, done, total, w);
+      w.end_object();
+    });
   }
 
   void begin(Exchange& exchange) const override {
     if (!exchange.echo) return;
     for (base::Owner<Choice>& choice : exchange.choices())
-      text(exchange, *choice, exchange.prompt_text.view());
+      text(exchange, *choice, exchange.prompt_texts[choice->prompt].view());
   }
 
   void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
@@ -71,8 +82,28 @@ class CompletionForm final : public Form {
       w.field("index", choice.index()).field("text", text).key("logprobs");
       logprobs(exchange, choice, choice.logprobs_sent, w);
       choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
-      end_chunk(choice, finish, w);
+      end_chunk(exchange, choice, finish, w);
     });
+  }
+
+  // The tokens that are told of: of the prompt, where that was asked for, then of the answer.
+  struct Shown {
+    Choice::LogprobEntry entry;
+    std::span<const TokenLogprob> top;
+    bool unknown;  // the first of all: nothing comes before it
+  };
+  template <class Use>
+  static void for_each_shown(Exchange& exchange, Choice& choice, u32 from, Use&& use) {
+    auto top_of = [&](const Choice::LogprobEntry& e, std::span<const TokenLogprob> tops) {
+      return tops.subspan(e.first_top, std::min(e.top_count, exchange.parameters.logprobs));
+    };
+    if (!exchange.scores.empty()) {
+      const Exchange::Scores& scores = exchange.scores[choice.prompt];
+      for (const Choice::LogprobEntry& e : scores.entries.view())
+        use(Shown{e, top_of(e, scores.tops.view()), &e == scores.entries.begin()});
+    }
+    for (const Choice::LogprobEntry& e : choice.logprobs(from))
+      use(Shown{e, top_of(e, choice.tops()), false});
   }
 
   // Four lists of equal length, as this API has them.
@@ -82,25 +113,36 @@ class CompletionForm final : public Form {
       return;
     }
     Service& service = exchange.service();
-    std::span<const Choice::LogprobEntry> all = choice.logprobs(0), list = all.subspan(from);
     w.begin_object().key("tokens").begin_array();
-    for (const auto& e : list) w.value(service.token_text(e.id));
+    for_each_shown(exchange, choice, from,
+                   [&](const Shown& s) { w.value(service.token_text(s.entry.id)); });
     w.end_array().key("token_logprobs").begin_array();
-    for (const auto& e : list) w.value(base::Decimal{e.micro, 6});
+    for_each_shown(exchange, choice, from, [&](const Shown& s) {
+      if (s.unknown)
+        w.null();
+      else
+        w.value(base::Decimal{s.entry.micro, 6});
+    });
     w.end_array().key("top_logprobs").begin_array();
-    for (const auto& e : list) {
+    for_each_shown(exchange, choice, from, [&](const Shown& s) {
+      if (s.unknown) {
+        w.null();
+        return;
+      }
       w.begin_object();
-      u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
-      for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted))
+      for (const TokenLogprob& top : s.top)
         w.field(service.token_text(top.id), base::Decimal{top.logprob_micro, 6});
       w.end_object();
-    }
+    });
     w.end_array().key("text_offset").begin_array();
-    usize offset = exchange.echo ? exchange.prompt_text.size() : 0;
-    for (usize i = 0; i < all.size(); i++) {
-      if (i >= from) w.value(offset);
-      offset += service.token_text(all[i].id).size();
-    }
+    bool behind = exchange.echo && exchange.scores.empty();
+    usize offset = behind ? exchange.prompt_texts[choice.prompt].size() : 0;
+    for (const Choice::LogprobEntry& e : choice.logprobs(0).first(from))
+      offset += service.token_text(e.id).size();
+    for_each_shown(exchange, choice, from, [&](const Shown& s) {
+      w.value(offset);
+      offset += service.token_text(s.entry.id).size();
+    });
     w.end_array().end_object();
   }
 };
@@ -117,10 +159,23 @@ class LlamaForm final : public Form {
     exchange.send_event({}, [&](json::Writer& w) {
       w.begin_object().field("index", choice.index()).field("content", text);
       tokens(exchange, choice, w);
-      w.field("stop", false).field("id_slot", 0);
+      w.field("stop", false).field("id_slot", slot(exchange));
       w.field("tokens_predicted", choice.tokens().size());
       w.field("tokens_evaluated", exchange.prompt_tokens());
       probabilities(exchange, choice, w);
+      if (exchange.parameters.timings_per_token) {
+        w.key("timings");
+        write_running_timings(choice, w);
+      }
+      w.end_object();
+    });
+  }
+  void progress(Exchange& exchange, Choice& choice, u32 done, u32 total) const override {
+    exchange.send_event({}, [&](json::Writer& w) {
+      w.begin_object().field("index", choice.index()).field("content", "");
+      w.key("tokens").begin_array().end_array();
+      w.field("stop", false).field("id_slot", slot(exchange));
+      write_progress(exchange, done, total, w);
       w.end_object();
     });
   }
@@ -129,6 +184,10 @@ class LlamaForm final : public Form {
   }
 
  private:
+  // More requests than slots: the rest have none.
+  static i32 slot(Exchange& exchange) {
+    return exchange.slot < Service::kSlots ? static_cast<i32>(exchange.slot) : -1;
+  }
   static void tokens(Exchange& exchange, Choice& choice, json::Writer& w) {
     w.key("tokens").begin_array();
     if (exchange.parameters.return_tokens)
@@ -161,12 +220,13 @@ class LlamaForm final : public Form {
     bool limit = std::string_view(choice.finish_reason()) == "length";
     w.begin_object().field("index", choice.index()).field("content", content);
     tokens(exchange, choice, w);
-    w.field("id_slot", 0).field("stop", true);
+    w.field("id_slot", slot(exchange)).field("stop", true);
     w.field("model", exchange.service().backend().model_id());
     w.field("tokens_predicted", t.generated_tokens).field("tokens_evaluated", t.prompt_tokens);
-    w.field("tokens_cached", t.cached_tokens).field("truncated", false);
-    w.field("stop_type", limit ? "limit" : exchange.parameters.stop.empty() ? "eos" : "word");
-    w.field("stopping_word", "").field("prompt", exchange.prompt_text);
+    w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated());
+    std::string_view word = choice.stopped_by();
+    w.field("stop_type", limit ? "limit" : word.empty() ? "eos" : "word");
+    w.field("stopping_word", word).field("prompt", exchange.prompt_text);
     w.field("has_new_line", content.find('\n') != std::string_view::npos);
     probabilities(exchange, choice, w);
     w.key("generation_settings").begin_object();

@@ -154,10 +154,10 @@ Result<void> chat_from_responses(json::Value body, String& out, ApiError& error)
   w.begin_object();
   copy_fields(body,
               {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "truncation",
-               "chat_template_kwargs", "stop"},
+               "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata"},
               w);
-  if (json::Value most = body.find("max_output_tokens"); !most.is_null())
-    w.field("max_completion_tokens", most);
+  if (json::Value effort = body.find("reasoning").find("effort"); effort.is_string())
+    w.field("reasoning_effort", effort);
   write_format(body.find("text").find("format"), w);
   w.key("messages").begin_array();
   if (body.find("instructions").is_string())
@@ -246,6 +246,8 @@ Result<void> chat_from_anthropic(json::Value body, String& out, ApiError& error)
   w.begin_object();
   copy_fields(body, {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed"}, w);
   if (json::Value stop = body.find("stop_sequences"); !stop.is_null()) w.field("stop", stop);
+  if (std::string_view thinking = body.find("thinking").find("type").text(); !thinking.empty())
+    w.field("enable_thinking", thinking != "disabled");
   write_format(body.find("output_config").find("format"), w);
   anthropic_tools(body, w);
   json::Value messages = body.find("messages");

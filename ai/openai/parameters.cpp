@@ -31,13 +31,15 @@ constexpr MilliRow kMilliRows[] = {
     {"mirostat_eta", &SamplerParams::mirostat_eta_milli, 0, 10'000},
 };
 
+constexpr i64 kWholeContext = 1'000'000;  // llama-server says -1
+
 struct CountRow {
   std::string_view name;
   u32 SamplerParams::* field;
   i64 least, most;
 };
 constexpr CountRow kCountRows[] = {
-    {"repeat_last_n", &SamplerParams::penalty_last_n, 0, 1'000'000},
+    {"repeat_last_n", &SamplerParams::penalty_last_n, -1, kWholeContext},
     {"dry_allowed_length", &SamplerParams::dry_allowed_length, 0, 1'000'000},
     {"mirostat", &SamplerParams::mirostat, 0, 2},
 };
@@ -94,25 +96,39 @@ Result<TokenId> token_id(std::string_view text, u32 vocabulary) {
   return static_cast<TokenId>(id);
 }
 
-// OpenAI: {"50256": -100}. llama-server: [[50256, -100], [15, false]].
-Result<void> read_bias(json::Value body, u32 vocabulary, Parameters& out, ApiError& error) {
+Result<void> add_bias(TokenId id, json::Value value, Parameters& out, ApiError& error) {
+  i64 milli =
+      value.kind() == json::Kind::kFalse ? -1'000'000 : value.scaled(3).value_or(i64{1} << 40);
+  if (milli < -1'000'000 || milli > 1'000'000)
+    return error.bad("logit_bias", "a bias in 'logit_bias' must be between -1000 and 1000");
+  if (out.bias.size() == kMaxBias)
+    return error.bad("logit_bias", "'logit_bias' may have at most {} tokens", kMaxBias);
+  return out.bias.push_back({id, static_cast<i32>(milli)});
+}
+
+// OpenAI: {"50256": -100}. llama-server: [[50256, -100], [15, false], ["a text", -1]]: the last is
+// for each token of the text.
+Result<void> read_bias(json::Value body, const Tokenizer& tokenizer, Parameters& out,
+                       ApiError& error) {
   json::Value list = body.find("logit_bias");
   if (list.is_null()) return {};
+  u32 vocabulary = tokenizer.size();
   auto add = [&](std::string_view id_text, json::Value value) -> Result<void> {
     Result<TokenId> id = token_id(id_text, vocabulary);
-    if (!id.has_value())
-      return error.bad("logit_bias", "'{}' in 'logit_bias' is not a token id below {}", id_text,
-                       vocabulary);
-    i64 milli =
-        value.kind() == json::Kind::kFalse ? -1'000'000 : value.scaled(3).value_or(i64{1} << 40);
-    if (milli < -1'000'000 || milli > 1'000'000)
-      return error.bad("logit_bias", "a bias in 'logit_bias' must be between -1000 and 1000");
-    if (out.bias.size() == kMaxBias)
-      return error.bad("logit_bias", "'logit_bias' may have at most {} tokens", kMaxBias);
-    return out.bias.push_back({*id, static_cast<i32>(milli)});
+    if (id.has_value()) return add_bias(*id, value, out, error);
+    return error.bad("logit_bias", "'{}' in 'logit_bias' is not a token id below {}", id_text,
+                     vocabulary);
   };
   for (json::Member m : list.members()) TRY(add(m.name, m.value));
-  for (json::Value pair : list.elements()) TRY(add(pair.at(0).text(), pair.at(1)));
+  for (json::Value pair : list.elements()) {
+    if (!pair.at(0).is_string()) {
+      TRY(add(pair.at(0).text(), pair.at(1)));
+      continue;
+    }
+    Vector<TokenId> tokens;
+    TRY(tokenizer.encode(pair.at(0).text(), AddSpecial::kNo, ParseSpecial::kYes, tokens));
+    for (TokenId id : tokens) TRY(add_bias(id, pair.at(1), out, error));
+  }
   if (!list.is_object() && !list.is_array())
     return error.bad("logit_bias", "'logit_bias' must be an object of token ids and numbers");
   return {};
@@ -163,10 +179,11 @@ Result<void> read_lengths(json::Value body, Parameters& out, ApiError& error) {
   for (std::string_view name :
        {"n_predict", "max_tokens", "max_output_tokens", "max_completion_tokens"}) {
     if (body.find(name).is_null()) continue;
-    i64 least = name == "n_predict" ? -1 : 1;
+    i64 least = name == "n_predict" ? -1 : out.may_say_nothing ? 0 : 1;
     i64 n = TRY(int_field(body, name, least, kMaxTokens, 0, error));
+    if (n == 0 && !out.may_say_nothing) return error.bad(name, "'{}' must be at least 1", name);
     out.max_tokens = n < 0 ? 0 : static_cast<u32>(n);
-    if (n == 0) return error.bad(name, "'{}' must be at least 1", name);
+    out.says_nothing = n == 0;
   }
   out.n = static_cast<u32>(TRY(int_field(body, "n", 1, kMaxChoices, 1, error)));
   if (!body.find("top_k").is_null()) {
@@ -216,13 +233,15 @@ Parameters default_parameters() {
   return p;
 }
 
-Result<void> read_parameters(json::Value body, u32 vocabulary, Parameters& out, ApiError& error) {
+Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,
+                             ApiError& error) {
   for (const MilliRow& row : kMilliRows)
     if (json::Value value = body.find(row.name); !value.is_null())
       TRY(milli_value(value, row, out, error));
-  for (const CountRow& row : kCountRows)
-    out.sampling.*row.field = static_cast<u32>(
-        TRY(int_field(body, row.name, row.least, row.most, out.sampling.*row.field, error)));
+  for (const CountRow& row : kCountRows) {
+    i64 n = TRY(int_field(body, row.name, row.least, row.most, out.sampling.*row.field, error));
+    out.sampling.*row.field = static_cast<u32>(n < 0 ? kWholeContext : n);
+  }
   if (out.sampling.mirostat == 1)
     return error.bad("mirostat", "'mirostat' must be 0 or 2: version 1 is not supported");
   for (const FlagRow& row : kFlagRows)
@@ -233,11 +252,13 @@ Result<void> read_parameters(json::Value body, u32 vocabulary, Parameters& out, 
       return error.bad("stream_options", "'stream_options' must be an object");
     out.include_usage = TRY(bool_field(options, "include_usage", false, error));
   }
-  std::string_view truncation = body.find("truncation").text();
-  if (truncation == "auto") out.slide = true;
+  std::string_view truncation = TRY(text_field(body, "truncation", error));
+  if (!truncation.empty() && truncation != "auto" && truncation != "disabled")
+    return error.bad("truncation", "'truncation' must be auto or disabled");
+  out.slide = truncation == "auto";
   TRY(read_lengths(body, out, error));
   TRY(read_stop(body, out, error));
-  TRY(read_bias(body, vocabulary, out, error));
+  TRY(read_bias(body, tokenizer, out, error));
   TRY(read_logprobs(body, out, error));
   TRY(read_format(body, out, error));
   if (!out.grammar.empty() && (out.schema.present() || out.json_object))

@@ -25,6 +25,8 @@ struct Parameters {
   bool want_logprobs = false;
   bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
   bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
+  bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is read, no more
+  bool says_nothing = false;
   json::Value schema;        // of the answer; present for json_schema
   bool json_object = false;  // any JSON object
   std::string_view grammar;  // GBNF
@@ -34,7 +36,8 @@ struct Parameters {
 Parameters default_parameters();
 
 // Reads all fields that generation shares; those of one API only are read by its own code.
-Result<void> read_parameters(json::Value body, u32 vocabulary, Parameters& out, ApiError& error);
+Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,
+                             ApiError& error);
 
 // "0.7" of a query string; the same rows, by their short names (temp, n).
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that report: health, metrics, models, slots, tokens, the page.
+// Routes that report: health, models, what the server is, tokens, the page.
 #include "ai/openai/service.h"
+#include "ai/text/chat_template.h"
+#include "kernel/base/utf8.h"
 
 namespace ai::openai {
 namespace {
@@ -12,24 +14,23 @@ bool wants_text(const Incoming& in) {
   return in.path == "/healthz" || in.header("accept").starts_with("text/plain");
 }
 
-void metric(base::Writer& out, std::string_view name, const char* type, u64 value) {
-  base::format_to(out, "# TYPE {} {}\n{} {}\n", name, type, name, value);
+// A token as text: a control token by its name.
+std::string_view token_as_text(const Tokenizer& tokenizer, TokenId id) {
+  return tokenizer.is_control(id) ? tokenizer.spelling(id) : tokenizer.piece(id);
+}
+
+// A piece that is no whole UTF-8 is a list of its bytes, as llama-server has it.
+void write_piece(std::string_view piece, json::Writer& w) {
+  if (utf8::valid(piece)) {
+    w.value(piece);
+    return;
+  }
+  w.begin_array();
+  for (char c : piece) w.value(static_cast<u32>(static_cast<u8>(c)));
+  w.end_array();
 }
 
 }  // namespace
-
-void Histogram::write(base::Writer& out, std::string_view name, std::string_view help) const {
-  base::format_to(out, "# HELP {} {}\n# TYPE {} histogram\n", name, help, name);
-  u64 below = 0;
-  for (usize i = 0; i < std::size(kLatencyBounds); i++) {
-    below += buckets[i];
-    base::format_to(out, "{}_bucket{{le=\"{}\"}} {}\n", name,
-                    base::ratio(kLatencyBounds[i], 1'000'000, 3), below);
-  }
-  base::format_to(out, "{}_bucket{{le=\"+Inf\"}} {}\n", name, count);
-  base::format_to(out, "{}_sum {}\n{}_count {}\n", name, base::ratio(sum_us, 1'000'000, 6), name,
-                  count);
-}
 
 Result<void> Service::page(Call& call) {
   if (options_.page.empty())
@@ -38,6 +39,7 @@ Result<void> Service::page(Call& call) {
                         "default-src 'none'; style-src 'unsafe-inline'; script-src "
                         "'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
                         "form-action 'none'; frame-ancestors 'none'");
+  call.reply.add_header("X-Frame-Options", "DENY");
   call.reply.respond(200, "text/html; charset=utf-8", options_.page);
   return {};
 }
@@ -94,62 +96,12 @@ Result<void> Service::health(Call& call) {
   return {};
 }
 
-Result<void> Service::metrics_page(Call& call) {
-  String body;
-  base::StringWriter out(body);
-  const Metrics& m = metrics_;
-  // The four lines that llmd has, then the usual names.
-  base::format_to(out, "requests {}\ntokens_total {}\nlast_ttft_ms {}\nlast_tok_s {}\n", m.answered,
-                  m.tokens_generated, m.last_ttft_ms, m.last_tok_s);
-  struct Row {
-    const char* name;
-    const char* type;
-    u64 value;
-  };
-  Engine* engine = backend_.engine();
-  u64 running = engine == nullptr ? 0 : engine->running();
-  u64 queued = engine == nullptr ? 0 : engine->queued();
-  u64 pages = engine == nullptr ? 0 : engine->kv_pages_total();
-  u64 used = engine == nullptr ? 0 : engine->kv_pages_used();
-  const Row rows[] = {
-      {"marrow_requests_total", "counter", m.requests},
-      {"marrow_requests_answered_total", "counter", m.answered},
-      {"marrow_requests_failed_total", "counter", m.failed},
-      {"marrow_requests_refused_total", "counter", m.refused},
-      {"marrow_requests_disconnected_total", "counter", m.gone},
-      {"marrow_tokens_generated_total", "counter", m.tokens_generated},
-      {"marrow_prompt_tokens_total", "counter", m.prompt_tokens},
-      {"marrow_cached_tokens_total", "counter", m.cached_tokens},
-      {"marrow_requests_running", "gauge", running},
-      {"marrow_requests_queued", "gauge", queued},
-      {"marrow_kv_pages", "gauge", pages},
-      {"marrow_kv_pages_used", "gauge", used},
-      {"marrow_memory_used_bytes", "gauge", backend_.memory_used()},
-      {"marrow_heap_bytes", "gauge", backend_.heap_bytes()},
-      {"marrow_uptime_seconds", "gauge", backend_.now_ns() / kNsPerSecond},
-      {"llamacpp:prompt_tokens_total", "counter", m.prompt_tokens},
-      {"llamacpp:tokens_predicted_total", "counter", m.tokens_generated},
-      {"llamacpp:requests_processing", "gauge", running},
-      {"llamacpp:requests_deferred", "gauge", queued},
-  };
-  for (const Row& row : rows) metric(out, row.name, row.type, row.value);
-  base::format_to(out, "# TYPE llamacpp:predicted_tokens_seconds gauge\n");
-  base::format_to(out, "llamacpp:predicted_tokens_seconds {}\n",
-                  base::ratio(m.decoded_tokens * kNsPerSecond, m.decode_ns, 3));
-  base::format_to(out, "# TYPE llamacpp:kv_cache_usage_ratio gauge\n");
-  base::format_to(out, "llamacpp:kv_cache_usage_ratio {}\n", base::ratio(used, pages, 4));
-  m.ttft.write(out, "marrow_time_to_first_token_seconds", "From the request to its first token.");
-  m.gaps.write(out, "marrow_inter_token_seconds", "Between two tokens of one answer.");
-  TRY(out.status());
-  call.reply.respond(200, "text/plain; version=0.0.4; charset=utf-8", body.view());
-  return {};
-}
-
 // ---- models ---------------------------------------------------------------------------------
 
 void Service::write_model(std::string_view name, bool loaded, json::Writer& w) {
   w.begin_object().field("id", name).field("object", "model");
-  w.field("created", backend_.unix_seconds()).field("owned_by", "marrow");
+  if (models_known_ == 0) models_known_ = backend_.unix_seconds();
+  w.field("created", models_known_).field("owned_by", "marrow");
   w.field("status", loaded ? "loaded" : "available");
   Engine* engine = backend_.engine();
   if (loaded && engine != nullptr) {
@@ -223,6 +175,11 @@ Result<void> Service::props(Call& call) {
   w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
   w.field("total_slots", options_.max_requests).field("model_path", backend_.model_id());
   w.field("model_alias", backend_.model_id());
+  const ChatTemplate* chat = backend_.engine()->chat_template();
+  w.field("chat_template", chat == nullptr ? std::string_view() : chat->source());
+  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
+  w.field("bos_token", tokenizer.spelling(tokenizer.bos()));
+  w.field("eos_token", tokenizer.spelling(tokenizer.eos()));
   w.field("build_info", backend_.build());
   w.field("system_fingerprint", backend_.fingerprint()).end_object();
   TRY(sink.status());
@@ -253,7 +210,9 @@ Result<void> Service::tokenize(Call& call) {
       w.value(id);
       continue;
     }
-    w.begin_object().field("id", id).field("piece", token_text(id)).end_object();
+    w.begin_object().field("id", id).key("piece");
+    write_piece(token_as_text(backend_.engine()->tokenizer(), id), w);
+    w.end_object();
   }
   w.end_array().end_object();
   TRY(sink.status());
@@ -266,9 +225,11 @@ Result<void> Service::detokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
   Vector<TokenId> tokens;
-  TRY(read_tokens(body.root().find("tokens"), tokens, call.error));
+  json::Value list = body.root().find("tokens");
+  if (!list.is_array()) return call.error.bad("tokens", "'tokens' must be a list of token ids");
+  TRY(read_tokens(list, "tokens", tokens, call.error));
   String content;
-  for (TokenId id : tokens) TRY(content.append(token_text(id)));
+  for (TokenId id : tokens) TRY(content.append(token_as_text(backend_.engine()->tokenizer(), id)));
   String text;
   base::StringWriter sink(text);
   json::Writer(sink).begin_object().field("content", content).end_object();

@@ -45,6 +45,25 @@ Result<void> add_tool_description(json::Value messages, json::Value tools, Strin
   return sink.status();
 }
 
+// What templates are told beside the messages: chat_template_kwargs, and two fields of their own
+// that stand for a variable of the same name.
+Result<void> template_variables(json::Value body, String& out, ApiError& error) {
+  json::Value given = body.find("chat_template_kwargs");
+  if (!given.is_null() && !given.is_object())
+    return error.bad("chat_template_kwargs", "'chat_template_kwargs' must be an object");
+  std::string_view effort = TRY(text_field(body, "reasoning_effort", error));
+  bool thinks = TRY(bool_field(body, "enable_thinking", effort != "none", error));
+  base::StringWriter sink(out);
+  json::Writer w(sink);
+  w.begin_object();
+  if (!effort.empty()) w.field("reasoning_effort", effort);
+  if (!body.find("enable_thinking").is_null() || effort == "none")
+    w.field("enable_thinking", thinks);
+  for (json::Member m : given.members()) w.field(m.name, m.value);  // the last of a name holds
+  w.end_object();
+  return sink.status();
+}
+
 }  // namespace
 
 Result<void> Service::parse_body(Call& call, std::string_view text, json::Document& out) {
@@ -76,14 +95,28 @@ Result<void> Service::check_model(json::Value body, ApiError& error) {
 }
 
 Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
-  for (const Vector<TokenId>& prompt : exchange.prompts) {
+  for (Vector<TokenId>& prompt : exchange.prompts) {
     if (prompt.empty()) return error.bad("prompt", "the prompt is empty");
-    if (prompt.size() >= context() && !exchange.parameters.slide) {
+    if (prompt.size() < context()) continue;
+    if (!exchange.parameters.slide) {
       context_error(static_cast<u32>(prompt.size()), error);
       return fail(Errc::kContextFull, "too long");
     }
+    truncate(prompt);
+    exchange.truncated = true;
   }
   return {};
+}
+
+// As "truncation": "auto" asks: the oldest tokens go, as many as an answer needs room, and the one
+// that every text begins with stays.
+void Service::truncate(Vector<TokenId>& prompt) {
+  usize kept = context() / 2, first = prompt[0] == backend_.engine()->tokenizer().bos() ? 1 : 0;
+  char line[120];
+  backend_.log(base::format_into(line, "a prompt of {} tokens was cut to its last {} as asked",
+                                 prompt.size(), kept));
+  std::copy(prompt.end() - kept, prompt.end(), prompt.begin() + first);
+  prompt.truncate(first + kept);
 }
 
 // ---- chat -----------------------------------------------------------------------------------
@@ -105,9 +138,10 @@ Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, St
       prompt.messages = with_tools.root();
     }
   }
-  prompt.extra = body.find("chat_template_kwargs");
-  if (!prompt.extra.is_null() && !prompt.extra.is_object())
-    return error.bad("chat_template_kwargs", "'chat_template_kwargs' must be an object");
+  String variables;
+  TRY(template_variables(body, variables, error));
+  json::Document extra = TRY(json::Document::parse(variables.view(), kBodyLimits));
+  if (extra.root().size() > 0) prompt.extra = extra.root();
   prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
   char problem[256];
   base::BufferWriter why(problem);
@@ -122,7 +156,7 @@ Result<void> Service::prepare_chat(Exchange& exchange, json::Value body, ApiErro
   TRY(check_model(body, error));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
-  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange.parameters, error));
+  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange.parameters, error));
   exchange.tools = TRY(read_tool_choice(body, error));
   if (exchange.tools.mode == ToolChoice::Mode::kRequired &&
       (exchange.parameters.schema.present() || exchange.parameters.json_object))
@@ -185,12 +219,18 @@ Result<void> Service::anthropic_count(Call& call) {
 
 // ---- completions ----------------------------------------------------------------------------
 
-Result<void> Service::read_tokens(json::Value list, Vector<TokenId>& out, ApiError& error) {
-  u32 vocabulary = backend_.engine()->tokenizer().size();
+// Ids, and texts between them as llama-server has it.
+Result<void> Service::read_tokens(json::Value list, std::string_view param, Vector<TokenId>& out,
+                                  ApiError& error) {
+  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
   for (json::Value one : list.elements()) {
+    if (one.is_string() && list.at(0).is_number()) {
+      TRY(tokenizer.encode(one.text(), AddSpecial::kNo, ParseSpecial::kYes, out));
+      continue;
+    }
     i64 id = one.integer().value_or(-1);
-    if (id < 0 || id >= vocabulary)
-      return error.bad("prompt", "a prompt's tokens must be ids below {}", vocabulary);
+    if (id < 0 || id >= tokenizer.size())
+      return error.bad(param, "the tokens in '{}' must be ids below {}", param, tokenizer.size());
     TRY(out.push_back(static_cast<TokenId>(id)));
   }
   return {};
@@ -205,11 +245,21 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
     TRY(backend_.engine()->tokenizer().encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes,
                                               tokens));
   } else if (value.is_array()) {
-    TRY(read_tokens(value, tokens, error));
+    TRY(read_tokens(value, "prompt", tokens, error));
   } else {
     return error.bad("prompt", "'prompt' must be text, token ids, or a list of these");
   }
+  if (exchange.echo) TRY(keep_text(exchange, value, tokens.view()));
   return exchange.prompts.push_back(std::move(tokens));
+}
+
+Result<void> Service::keep_text(Exchange& exchange, json::Value value,
+                                std::span<const TokenId> tokens) {
+  String text;
+  if (value.is_string()) TRY(text.append(value.text()));
+  if (value.is_array())
+    for (TokenId id : tokens) TRY(text.append(token_text(id)));
+  return exchange.prompt_texts.push_back(std::move(text));
 }
 
 Result<void> Service::prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error) {
@@ -231,18 +281,20 @@ Result<void> Service::completions(Call& call) {
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
       options_.default_max_tokens != 0 ? options_.default_max_tokens : 16;
-  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange->parameters, error));
+  exchange->parameters.may_say_nothing = true;
+  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange->parameters, error));
   if (!body.find("suffix").is_null() && !body.find("suffix").text().empty())
     return error.bad("suffix", "'suffix' is not supported: this model does not fill in");
   i64 best_of = TRY(int_field(body, "best_of", 1, kMaxChoices, exchange->parameters.n, error));
   if (best_of != exchange->parameters.n)
     return error.bad("best_of", "'best_of' other than 'n' is not supported");
-  TRY(prepare_prompts(*exchange, body.find("prompt"), error));
   exchange->echo = TRY(bool_field(body, "echo", false, error));
-  if (exchange->echo && exchange->parameters.want_logprobs)
-    return error.bad("echo", "'echo' with 'logprobs' is not supported");
-  if (exchange->echo && (exchange->prompts.size() > 1 || exchange->prompt_text.empty()))
-    return error.bad("echo", "'echo' needs one prompt of text");
+  TRY(prepare_prompts(*exchange, body.find("prompt"), error));
+  if (exchange->echo && exchange->parameters.want_logprobs) {
+    if (exchange->parameters.stream)
+      return error.bad("stream", "'echo' with 'logprobs' cannot be streamed");
+    TRY(score_prompts(*exchange));
+  }
   return begin(call, std::move(exchange));
 }
 
@@ -260,8 +312,8 @@ Result<void> Service::llama_completion(Call& call) {
   json::Value body = exchange->body.root();
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
-  TRY(read_parameters(body, backend_.engine()->tokenizer().size(), exchange->parameters,
-                      call.error));
+  exchange->parameters.may_say_nothing = true;
+  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
   TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
   if (exchange->prompts.size() != 1)

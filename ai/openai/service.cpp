@@ -260,7 +260,10 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   Exchange& kept = *exchanges_.back();
   kept.start_stream();
   call.pending = &kept;
-  if (backend_.engine_callable() && !kept.closed_) kept.submit_all();
+  if (kept.work != nullptr)
+    backend_.work_waits();
+  else if (backend_.engine_callable() && !kept.closed_)
+    kept.submit_all();
   // Answered already: nobody may tell us later that its peer has gone.
   if (kept.closed_ || kept.reply_ == nullptr) call.pending = nullptr;
   return {};
@@ -323,7 +326,7 @@ void Service::tick() {
     Exchange& exchange = *exchanges_[i];
     bool over = exchange.reply_ == nullptr || exchange.closed_ || exchange.failed_;
     if (callable && over) exchange.cancel_all();
-    if (callable && !over && !exchange.submitted) exchange.submit_all();
+    if (callable && !over && !exchange.submitted && exchange.work == nullptr) exchange.submit_all();
     if (!over) exchange.tick(now);
   }
   // A choice may be inside its callback while the engine runs: only then nothing is dropped.
@@ -336,6 +339,7 @@ void Service::model_changed() {
   for (Slot& slot : slots_) slot.tokens.clear();
   trie_.reset();
   trie_of_ = nullptr;
+  models_known_ = 0;
 }
 
 Result<base::Owner<Grammar>> Service::make_grammar(Exchange& exchange, ApiError& error) {

@@ -84,8 +84,12 @@ class Service {
   Result<void> prepare_chat(Exchange& exchange, json::Value body, ApiError& error);
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
-  Result<void> read_tokens(json::Value list, Vector<TokenId>& out, ApiError& error);
+  Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
+  Result<void> read_tokens(json::Value list, std::string_view param, Vector<TokenId>& out,
+                           ApiError& error);
   Result<void> check_prompts(Exchange& exchange, ApiError& error);
+  void truncate(Vector<TokenId>& prompt);
+  Result<void> score_prompts(Exchange& exchange);
   Result<void> render_messages(json::Value body, Vector<TokenId>& out, String* text,
                                ApiError& error);
   Result<void> query_parameters(Call& call, Parameters& out);
@@ -127,6 +131,7 @@ class Service {
   base::Owner<TokenTrie> trie_;
   const Tokenizer* trie_of_ = nullptr;
   u32 number_ = 0;
+  u64 models_known_ = 0;  // when the list of models was first told: the same for all who ask
   RateLimit all_rate_, client_rate_;
 };
 

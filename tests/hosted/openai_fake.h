@@ -33,6 +33,7 @@ class ApiTestEngine final : public FakeEngine {
     last_stops = request.stop.size();
     last_prompt.clear();
     for (ai::TokenId id : request.prompt) TRY(last_prompt.append(tokenizer_.piece(id)));
+    for (std::string_view stop : request.stop) TRY(job.stop.push_back(TRY(String::from(stop))));
     if (request.grammar != nullptr) job.grammar = TRY(ai::GrammarState::create(*request.grammar));
     TRY(jobs_.push_back(std::move(job)));
     return last_id_;
@@ -48,14 +49,22 @@ class ApiTestEngine final : public FakeEngine {
     for (usize i = jobs_.size(); i-- > 0;) advance(i);
     return true;
   }
-  Result<void> score(std::span<const ai::TokenId>, u32, ai::ScoreSink&) override {
-    return fail(Errc::kUnsupported, "no scores");
+  // A token's id in thousandths below 0, and the next token half as probable.
+  Result<void> score(std::span<const ai::TokenId> tokens, u32 top, ai::ScoreSink& sink) override {
+    for (u32 i = 1; i <= tokens.size(); i++) {
+      ai::TokenId id = i < tokens.size() ? tokens[i] : ai::Tokenizer::kNoToken;
+      i32 micro = -1000 * static_cast<i32>(id);
+      const ai::TokenLogprob tops[] = {{id, micro}, {id + 1, micro - 693'147}};
+      if (!sink.on_score({i, id, micro, std::span(tops).first(std::min(top, 2u))})) break;
+    }
+    scored++;
+    return {};
   }
   u32 running() const override { return static_cast<u32>(jobs_.size()); }
 
   const char* refuse = nullptr;
   ai::SamplerParams last_sampling;
-  usize last_bias = 0, last_stops = 0;
+  usize last_bias = 0, last_stops = 0, scored = 0;
   String last_prompt;
 
  private:
@@ -65,6 +74,7 @@ class ApiTestEngine final : public FakeEngine {
     u32 prompt = 0, most = 0, logprobs = 0, said = 0;
     bool prefilled = false;
     base::Owner<ai::GrammarState> grammar;
+    Vector<String> stop;
   };
 
   void end(usize i, ai::FinishReason reason) {
@@ -85,6 +95,11 @@ class ApiTestEngine final : public FakeEngine {
     if (job.most > 0 && job.said == job.most) return end(i, ai::FinishReason::kLength);
     if (job.grammar != nullptr ? job.grammar->finished() : job.said == script.size())
       return end(i, ai::FinishReason::kStop);
+    for (u32 k = 0; k < job.stop.size(); k++)
+      if (script.substr(std::min<usize>(job.said, script.size())).starts_with(job.stop[k].view())) {
+        job.sink->on_stop_string(k);
+        return end(i, ai::FinishReason::kStop);
+      }
     ai::TokenId id = static_cast<u8>(job.said < script.size() ? script[job.said] : '"');
     // Under a grammar: the script's byte when it may come, else the first printable one.
     if (job.grammar != nullptr && !job.grammar->accept(id))
@@ -111,7 +126,7 @@ class ApiTestBackend final : public ai::openai::Backend {
   bool ready = true, callable = true;
   u32 models = 1;
   u64 now = 1'000'000'000;
-  String logged;
+  String logged, last_variables;  // of the template, as JSON
   bool knows_tools = false;
 
   ai::Engine* engine() override { return ready ? &fake : nullptr; }
@@ -128,6 +143,9 @@ class ApiTestBackend final : public ai::openai::Backend {
                       base::Writer& problem) override {
     String plain;
     base::StringWriter sink(plain);
+    last_variables.clear();
+    base::StringWriter variables(last_variables);
+    json::Writer(variables).value(prompt.extra);
     for (json::Value m : prompt.messages.elements()) {
       if (m.find("content").text() == "refuse me") {
         problem.write("roles must alternate");

@@ -174,9 +174,12 @@ u64 group_work(const Product& p) {
 
 // What a piece must at least have: 2 us at 15 GB/s, a hundred times what it costs to take it.
 constexpr u64 kPieceWork = 64 * kKiB;
-// A run of more, 0.3 ms at that speed, gives way between its pieces, and no piece has more: with a
-// large batch one matrix takes longer than a health check may wait.
+// A run of more, 0.3 ms at that speed, gives way between its pieces: with a large batch one matrix
+// takes longer than a health check may wait.
 constexpr u64 kLongWork = 4 * kMiB;
+// And no piece has more. With a batch of 128 that is one group of a small model, which an emulated
+// CPU needs 10 ms for.
+constexpr u64 kMostWork = 2 * kMiB;
 
 // One run of products on all workers; without stealing where a share's numbers would not fit.
 struct ProductRun {
@@ -247,7 +250,7 @@ void Step::run(std::span<const Product> products) {
     heaviest = std::max(heaviest, group_work(p));
   }
   run.limits = {.least = static_cast<u32>(std::max<u64>(1, kPieceWork / heaviest)),
-                .most = static_cast<u32>(std::max<u64>(1, kLongWork / heaviest))};
+                .most = static_cast<u32>(std::max<u64>(1, kMostWork / heaviest))};
   model_.platform.run_on_workers(
       [](void* context, u32 worker) { static_cast<const ProductRun*>(context)->work_as(worker); },
       &run);

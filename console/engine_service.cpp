@@ -328,11 +328,14 @@ Result<void> EngineService::flip_weight_bit() {
   return {};
 }
 
-// Serves what runs to its end; new requests wait with their owners meanwhile.
+// Serves what runs to its end. Who asks replacing() brings nothing new meanwhile, or this would
+// last as long as somebody asks.
 void EngineService::drain() {
+  replacing_ = true;
   while (active_ != nullptr &&
          (stepping_ || active_->engine->running() + active_->engine->queued() > 0))
     if (!step()) sched::yield();
+  replacing_ = false;
 }
 
 void EngineService::retire() {

@@ -29,6 +29,8 @@ class EngineService {
     u64 bytes_done = 0, bytes_total = 0, start_ns = 0;
   };
   const Loading& loading() const { return loading_; }
+  // The loaded model only answers what has been submitted: another takes its place.
+  bool replacing() const { return replacing_; }
 
   bool loaded() const { return active_ != nullptr; }
   ai::Engine& engine();           // of the loaded model
@@ -83,6 +85,7 @@ class EngineService {
   const char* kernels_ = "auto";
   bool stepping_ = false;
   bool changing_ = false;
+  bool replacing_ = false;
   Loading loading_;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Threads of the server: "http" moves bytes whenever a socket has news, "http-engine" steps the
-// engine while anybody waits for an answer. Both are cooperative: the engine gives way in the
-// middle of a step, so health checks and new requests never wait for a long prompt.
+// engine while anybody waits for an answer, "http-files" does what waits for a disk. All are
+// cooperative: the engine gives way in the middle of a step, so health checks and new requests
+// never wait for a long prompt.
 #include "console/serve.h"
 
 #include <algorithm>
@@ -94,6 +95,7 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
 
 void wake_engine_thread();
+void wake_network_thread();
 
 struct Server {
   base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
@@ -104,7 +106,7 @@ struct Server {
   net::NetworkList allowed;  // empty: everybody
   net::HttpLimits limits;
   net::HttpTimes times;
-  ServeBackend backend{wake_engine_thread};
+  ServeBackend backend{wake_engine_thread, wake_network_thread};
   bool stopping = false;
   u32 threads = 0;
   u64 last_tick_ns = 0;
@@ -112,10 +114,14 @@ struct Server {
 
 // One at a time; null when there is none.
 constinit Server* server = nullptr;
-constinit sched::WaitQueue network_news, engine_news, server_ended;
+constinit sched::WaitQueue network_news, engine_news, files_news, server_ended;
 
 void wake_engine_thread() {
   engine_news.wake_all();
+}
+
+void wake_network_thread() {
+  network_news.wake_all();
 }
 
 // The client that has kept us waiting longest makes room for a new one: connections that say
@@ -174,9 +180,6 @@ bool pump_clients(Server& s) {
   u64 now = timing::now_ns();
   accept_clients(s, now);
   bool moved = false;
-  if (Result<void> keys = s.clients.empty() ? Result<void>() : s.key_file.refresh(*s.service, now);
-      !keys.has_value())
-    log::warn("http", "the keys stay as they were: {}", keys.error());
   for (usize i = s.clients.size(); i-- > 0;) {
     moved |= s.clients[i]->pump(now);
     if (s.clients[i]->finished()) s.clients.erase(i);
@@ -195,17 +198,35 @@ u64 pause(const Server& s) {
   return s.clients.empty() ? kRestNs : kCalmNs;
 }
 
+// Before anything is done for a request: it may have been meant for the model before.
+void notice_model(Server& s) {
+  if (!s.backend.model_changed()) return;
+  s.service->model_changed();
+  files_news.wake_all();
+}
+
 void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
-    if (s.backend.model_changed()) s.service->model_changed();
+    notice_model(s);
+    s.service->tick();  // what it says goes out at once
     bool moved = pump_clients(s);
-    s.service->tick();
     u64 now = timing::now_ns();
     if (moved)
       sched::yield();
     else
       network_news.wait(now + pause(s));
+  }
+  end_thread(s);
+}
+
+void files_thread(void* argument) {
+  Server& s = *static_cast<Server*>(argument);
+  while (!s.stopping) {
+    s.backend.refresh_models();
+    if (Result<void> keys = s.key_file.refresh(*s.service); !keys.has_value())
+      log::warn("http", "the keys stay as they were: {}", keys.error());
+    files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
   }
   end_thread(s);
 }
@@ -222,6 +243,7 @@ bool work_aside(Server& s) {
 void engine_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
+    notice_model(s);
     bool worked = !s.service->idle() && work_aside(s);
     worked |= !s.service->idle() && engine_service().step();
     if (worked) {
@@ -282,7 +304,7 @@ Result<void> open_server(Server& s) {
   s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
   s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
-  TRY(s.key_file.refresh(*s.service, timing::now_ns()));
+  TRY(s.key_file.refresh(*s.service));
   StaticVector<std::string_view, 1> addresses;  // a network says one at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());
@@ -319,7 +341,8 @@ Result<void> start_server() {
     const char* name;
     void (*entry)(void*);
   };
-  for (Row row : {Row{"http", network_thread}, Row{"http-engine", engine_thread}}) {
+  for (Row row : {Row{"http", network_thread}, Row{"http-engine", engine_thread},
+                  Row{"http-files", files_thread}}) {
     server->threads++;
     Result<sched::Thread*> thread = sched::spawn(row.name, row.entry, server, kStackBytes);
     if (thread.has_value()) continue;
@@ -340,6 +363,7 @@ void stop_server() {
   while (server->threads > 0) {
     network_news.wake_all();
     engine_news.wake_all();
+    files_news.wake_all();
     server_ended.wait(timing::now_ns() + kTickNs);
   }
   drop_server();

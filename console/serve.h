@@ -7,7 +7,7 @@
 
 namespace console {
 
-// Listens and serves in two threads until stop_server(). kBusy when it runs already.
+// Listens and serves in three threads until stop_server(). kBusy when it runs already.
 Result<void> start_server();
 void stop_server();
 bool server_running();

@@ -18,16 +18,36 @@
 namespace console {
 namespace {
 
-// The load under way, null when there is none. It outlives the server that asked for it.
-constinit ModelFile* background_load = nullptr;
+// The load under way and how the last ones ended. They outlive the server that asked for them.
+struct Loads {
+  static constexpr u32 kKept = 8;
+  u32 begun = 0;
+  bool running = false;
+  String name;  // "": unloads
+  void (*news)() = nullptr;
+  ai::openai::LoadEnd ends[kKept];  // by their numbers
+};
+Loads& all_loads() {
+  static constinit Loads loads;
+  return loads;
+}
+
+Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
+  Result<ModelFile> file = find_model(name);
+  end.found = file.has_value();
+  return engine_service().load(TRY(std::move(file)));
+}
 
 void load_in_background(void*) {
-  base::Owner<ModelFile> file(background_load);
-  bool unload = file->name.empty();
-  Result<void> done = unload ? engine_service().unload() : engine_service().load(*file);
-  if (!done.has_value())
-    log::error("models", "{}: {}", unload ? "unload" : file->name.view(), done.error());
-  background_load = nullptr;
+  Loads& loads = all_loads();
+  ai::openai::LoadEnd end;
+  bool unload = loads.name.empty();
+  end.result = unload ? engine_service().unload() : load_by_name(loads.name.view(), end);
+  if (!end.result.has_value())
+    log::error("models", "{}: {}", unload ? "unload" : loads.name.view(), end.result.error());
+  loads.ends[loads.begun % Loads::kKept] = end;
+  loads.running = false;
+  loads.news();
 }
 
 }  // namespace
@@ -40,6 +60,7 @@ ai::openai::LoadState ServeBackend::load_state() {
   const EngineService::Loading& loading = engine_service().loading();
   ai::openai::LoadState state;
   if (engine_service().loaded()) state.stage = "ready";
+  state.replacing = engine_service().replacing();
   if (loading.stage == nullptr) return state;
   state.stage = loading.stage;
   state.bytes_done = loading.bytes_done;
@@ -60,18 +81,23 @@ bool ServeBackend::model_changed() {
   // A name that finds no memory is shown as empty and compared again next time.
   if (!name_.assign(name).has_value()) name_.clear();
   fingerprint_size_ = 0;
-  refresh_models();
+  drop_loaded_from_list();
+  list_is_old_ = true;
   return true;
 }
 
+void ServeBackend::drop_loaded_from_list() {
+  for (usize i = models_.size(); i-- > 0;)
+    if (models_[i].name.view() == name_.view()) models_.erase(i);
+}
+
+// A list that finds no memory stays as it was.
 void ServeBackend::refresh_models() {
+  if (!std::exchange(list_is_old_, false)) return;
   Result<Vector<ModelFile>> found = find_models();
-  models_.clear();
   if (!found.has_value()) return;
-  for (ModelFile& file : *found) {
-    if (file.name.view() == name_.view()) continue;
-    if (!models_.push_back(std::move(file)).has_value()) return;
-  }
+  models_ = std::move(*found);
+  drop_loaded_from_list();
 }
 
 std::string_view ServeBackend::model_id() {
@@ -90,19 +116,24 @@ std::string_view ServeBackend::model_name(u32 index) {
   return index < models_.size() ? models_[index].name.view() : "";
 }
 
-Result<void> ServeBackend::load_model(std::string_view name) {
-  if (background_load != nullptr) return fail(Errc::kBusy, "another model is being loaded");
-  base::Owner<ModelFile> file = TRY(base::make<ModelFile>());
-  if (!name.empty()) *file = TRY(find_model(name));
-  background_load = file.get();
+Result<u32> ServeBackend::load_model(std::string_view name) {
+  Loads& loads = all_loads();
+  if (loads.running) return fail(Errc::kBusy, "another model is being loaded");
+  TRY(loads.name.assign(name));
+  loads.news = news_;
+  loads.begun++;
+  loads.running = true;
   Result<sched::Thread*> thread =
       sched::spawn("model-load", load_in_background, nullptr, 256 * 1024);
-  if (thread.has_value()) {
-    (void)file.release();  // the thread's now
-    return {};
-  }
-  background_load = nullptr;
+  if (thread.has_value()) return loads.begun;
+  loads.running = false;
   return std::unexpected(thread.error());
+}
+
+const ai::openai::LoadEnd* ServeBackend::load_end(u32 number) {
+  Loads& loads = all_loads();
+  bool runs = loads.running && number == loads.begun;
+  return runs ? nullptr : &loads.ends[number % Loads::kKept];
 }
 
 std::string_view ServeBackend::build() {

@@ -9,8 +9,9 @@ namespace console {
 
 class ServeBackend final : public ai::openai::Backend {
  public:
-  // Wakes the thread that steps the engine.
-  explicit ServeBackend(void (*wake)()) : wake_(wake) {}
+  // `wake` is for the thread that steps the engine, `news` for the one that answers. Either may be
+  // called when the backend is gone.
+  ServeBackend(void (*wake)(), void (*news)()) : wake_(wake), news_(news) {}
 
   ai::Engine* engine() override;
   bool engine_callable() override { return true; }
@@ -19,7 +20,8 @@ class ServeBackend final : public ai::openai::Backend {
   std::string_view model_id() override;
   u32 model_count() override;
   std::string_view model_name(u32 index) override;
-  Result<void> load_model(std::string_view name) override;
+  Result<u32> load_model(std::string_view name) override;
+  const ai::openai::LoadEnd* load_end(u32 number) override;
   Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
                       base::Writer& problem) override;
   bool template_knows_tools() override;
@@ -38,11 +40,15 @@ class ServeBackend final : public ai::openai::Backend {
 
   // True once after another model has taken the place of the one before.
   bool model_changed();
-
- private:
+  // Looks which models there are, once after each change. Waits for disks.
   void refresh_models();
 
+ private:
+  void drop_loaded_from_list();
+
   void (*wake_)();
+  void (*news_)();
+  bool list_is_old_ = false;
   Vector<ModelFile> models_;  // others than the loaded one
   String name_;               // of the loaded one
   u64 load_ns_ = 0;           // tells one load from another

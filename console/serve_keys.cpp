@@ -14,7 +14,6 @@ constexpr Option kFile{"api_key.file", OptionKind::kText, "", "PATH",
                        "keys, one a line, 'admin KEY' for admin keys; read again when it changes"};
 KERNEL_OPTION(kFile);
 
-constexpr u64 kLookNs = 2'000'000'000;
 constexpr usize kMostBytes = 64 * 1024;
 
 std::string_view trimmed(std::string_view text) {
@@ -50,9 +49,8 @@ bool KeyFile::chosen() {
   return !options::text(kFile).empty();
 }
 
-Result<void> KeyFile::refresh(ai::openai::Service& service, u64 now_ns) {
-  if (!chosen() || now_ns < next_look_ns_) return {};
-  next_look_ns_ = now_ns + kLookNs;
+Result<void> KeyFile::refresh(ai::openai::Service& service) {
+  if (!chosen()) return {};
   String text = TRY(fs::read_text(options::text(kFile), kMostBytes));
   crypto::Sha256Digest digest = crypto::sha256(text.view());
   if (read_ && digest == seen_) return {};

@@ -11,11 +11,10 @@ namespace console {
 class KeyFile {
  public:
   static bool chosen();
-  // Looks again, at most every two seconds. The first look must succeed.
-  Result<void> refresh(ai::openai::Service& service, u64 now_ns);
+  // Looks again. The first look must succeed.
+  Result<void> refresh(ai::openai::Service& service);
 
  private:
-  u64 next_look_ns_ = 0;
   crypto::Sha256Digest seen_{};
   bool read_ = false;
 };

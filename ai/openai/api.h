@@ -40,6 +40,14 @@ class Reply {
 struct LoadState {
   const char* stage = "no model";  // "reading", "checking", "preparing", "ready"
   u64 bytes_done = 0, bytes_total = 0, eta_ms = 0;
+  // The model that serves answers what it has begun, and then another takes its place.
+  bool replacing = false;
+};
+
+// What became of a load or unload.
+struct LoadEnd {
+  bool found = true;  // there is such a model
+  Result<void> result;
 };
 
 struct ChatPrompt {
@@ -59,8 +67,10 @@ class Backend {
   virtual std::string_view model_id() = 0;
   virtual u32 model_count() = 0;                       // loaded or loadable
   virtual std::string_view model_name(u32 index) = 0;  // 0 is the loaded one
-  // Loads by name, or unloads with "". kUnsupported when this machine cannot.
-  virtual Result<void> load_model(std::string_view name) = 0;
+  // Begins to load by name, or to unload with "": a number for load_end(). kBusy while another load
+  // goes on, kUnsupported when this machine cannot.
+  virtual Result<u32> load_model(std::string_view name) = 0;
+  virtual const LoadEnd* load_end(u32 number) = 0;  // null: it goes on
   // The model's chat template. `problem` gets a sentence when it refuses.
   virtual Result<void> render(const ChatPrompt& prompt, Vector<TokenId>& out, String* text,
                               base::Writer& problem) = 0;

@@ -12,8 +12,11 @@ void ApiError::take(const Error& error) {
       retry_after_ms = 2000;
       break;
     case Errc::kFull:
-    case Errc::kBusy:
       (void)refuse(429, "rate_limit_error", "server_busy", "the queue is full: {}", error.what);
+      retry_after_ms = 1000;
+      break;
+    case Errc::kBusy:
+      (void)refuse(503, "unavailable_error", "model_not_ready", "{}", error.what);
       retry_after_ms = 1000;
       break;
     case Errc::kUnsupported:

@@ -180,7 +180,7 @@ void Exchange::cancel_all() {
 
 bool Exchange::run_work() {
   if (work == nullptr || at_work_ || closed_ || failed_ || reply_ == nullptr) return false;
-  if (service_.backend().engine() == nullptr) {
+  if (work->needs_engine() && service_.backend().engine() == nullptr) {
     fail_with(Error{Errc::kBusy, "the model was unloaded"});
     return true;
   }
@@ -201,6 +201,11 @@ bool Exchange::run_work() {
     reply_ = nullptr;
   }
   return true;
+}
+
+void Exchange::model_changed() {
+  if (work != nullptr && work->needs_engine() && !closed_ && !failed_)
+    fail_with(Error{Errc::kBusy, "the model was replaced"});
 }
 
 bool Exchange::finished() const {
@@ -243,6 +248,8 @@ void Exchange::fail_with(const Error& error) {
     service_.context_error(static_cast<u32>(prompts[0].size()), api);
   else if (generating && (error.code == Errc::kCorrupt || error.code == Errc::kNotFound))
     (void)api.refuse(500, "server_error", "generation_failed", "{}", error.what);
+  else if (work != nullptr)
+    work->refuse(error, api);
   else
     api.take(error);
   service_.log_failed(*this, error);

@@ -106,13 +106,17 @@ class Form {
   ~Form() = default;
 };
 
-// What the engine is to do that makes no tokens: embeddings, slots saved and restored.
+// What makes no tokens: embeddings, slots saved and restored, models loaded.
 class Work {
  public:
   virtual ~Work() = default;
   // One piece of it. True: all is done and `answer` is the JSON to send, or empty when choices are
   // to follow.
   virtual Result<bool> run(Exchange& exchange, base::Writer& answer) = 0;
+  // Whether run() uses the engine, and so has its turn between steps. Otherwise it only looks how
+  // far something is, in each tick.
+  virtual bool needs_engine() const { return true; }
+  virtual void refuse(const Error& error, ApiError& out) const { out.take(error); }
 };
 
 class Exchange {
@@ -153,6 +157,7 @@ class Exchange {
   void tick(u64 now_ns);
   bool run_work();  // in the engine's thread; false: there is none to do
   void choice_ended(Choice& choice, const Error* error);
+  void model_changed();  // what was prepared for the old model cannot go on
 
   // ---- for forms and choices
   Service& service() { return service_; }

@@ -144,22 +144,6 @@ Result<void> Service::one_model(Call& call) {
                            "the model '{}' does not exist", wanted);
 }
 
-Result<void> Service::load_model(Call& call) {
-  json::Document body;
-  TRY(parse_body(call, call.in.body, body));
-  std::string_view name = TRY(text_field(body.root(), "model", call.error));
-  if (name.empty()) return call.error.bad("model", "'model' is missing");
-  TRY(backend_.load_model(name));
-  respond_json(call.reply, 200, "{\"success\":true}");
-  return {};
-}
-
-Result<void> Service::unload_model(Call& call) {
-  TRY(backend_.load_model({}));
-  respond_json(call.reply, 200, "{\"success\":true}");
-  return {};
-}
-
 // ---- llama-server's -------------------------------------------------------------------------
 
 Result<void> Service::props(Call& call) {

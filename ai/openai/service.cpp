@@ -56,6 +56,8 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/models", Access::kKey, &Service::models},
     {"POST", "/v1/models/load", Access::kAdmin, &Service::load_model},
     {"POST", "/v1/models/unload", Access::kAdmin, &Service::unload_model},
+    {"POST", "/models/load", Access::kAdmin, &Service::load_model},
+    {"POST", "/models/unload", Access::kAdmin, &Service::unload_model},
     {"GET", "/v1/models/*", Access::kKey, &Service::one_model},
     {"POST", "/completion", Access::kKey, &Service::llama_completion},
     {"POST", "/chat", Access::kKey, &Service::text_chat},
@@ -232,9 +234,11 @@ void Service::context_error(u32 prompt_tokens, ApiError& error) {
 // ---- exchanges ------------------------------------------------------------------------------
 
 Result<void> Service::check_load(ApiError& error) {
-  if (backend_.engine() != nullptr) return {};
   LoadState state = backend_.load_state();
+  if (backend_.engine() != nullptr && !state.replacing) return {};
   error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
+  if (state.replacing)
+    return error.refuse(503, "unavailable_error", "model_not_ready", "the model is being replaced");
   if (state.bytes_total == 0)
     return error.refuse(503, "unavailable_error", "model_not_ready",
                         "no model is loaded: GET /v1/models lists those that there are, POST "
@@ -309,7 +313,8 @@ Result<void> Service::check_queue(Call& call, Exchange& exchange) {
 
 bool Service::work() {
   for (base::Owner<Exchange>& exchange : exchanges_)
-    if (exchange->run_work()) return true;  // the list may have grown meanwhile
+    if (exchange->work != nullptr && exchange->work->needs_engine() && exchange->run_work())
+      return true;  // the list may have grown meanwhile
   return false;
 }
 
@@ -328,6 +333,7 @@ void Service::tick() {
     if (callable && over) exchange.cancel_all();
     if (callable && !over && !exchange.submitted && exchange.work == nullptr) exchange.submit_all();
     if (!over) exchange.tick(now);
+    if (exchange.work != nullptr && !exchange.work->needs_engine()) exchange.run_work();
   }
   // A choice may be inside its callback while the engine runs: only then nothing is dropped.
   if (!callable) return;
@@ -336,6 +342,7 @@ void Service::tick() {
 }
 
 void Service::model_changed() {
+  for (base::Owner<Exchange>& exchange : exchanges_) exchange->model_changed();
   for (Slot& slot : slots_) slot.tokens.clear();
   trie_.reset();
   trie_of_ = nullptr;

@@ -123,7 +123,7 @@ class ApiTestEngine final : public FakeEngine {
 class ApiTestBackend final : public ai::openai::Backend {
  public:
   ApiTestEngine fake;
-  bool ready = true, callable = true;
+  bool ready = true, callable = true, replacing = false;
   u32 models = 1;
   u64 now = 1'000'000'000;
   String logged, last_variables;  // of the template, as JSON
@@ -132,13 +132,26 @@ class ApiTestBackend final : public ai::openai::Backend {
   ai::Engine* engine() override { return ready ? &fake : nullptr; }
   bool engine_callable() override { return callable; }
   void work_waits() override {}
-  ai::openai::LoadState load_state() override { return {ready ? "ready" : "loading", 5, 10, 700}; }
+  ai::openai::LoadState load_state() override {
+    return {ready ? "ready" : "loading", 5, 10, 700, replacing};
+  }
   std::string_view model_id() override { return "tiny"; }
   u32 model_count() override { return models; }
   std::string_view model_name(u32 i) override { return i == 0 ? "tiny" : "other/b"; }
-  Result<void> load_model(std::string_view) override {
-    return fail(Errc::kUnsupported, "no models to load");
+  // Names that begin with '-' are not there; the others end as the test has said, after a while.
+  Result<u32> load_model(std::string_view name) override {
+    if (load_polls > 0) return fail(Errc::kBusy, "another model is being loaded");
+    load_polls = 3;
+    end.found = !name.starts_with('-');
+    end.result = end.found ? load_result : Result<void>(fail(Errc::kNotFound, "no such model"));
+    return 1;
   }
+  const ai::openai::LoadEnd* load_end(u32) override {
+    return load_polls > 0 && --load_polls > 0 ? nullptr : &end;
+  }
+  u32 load_polls = 0;
+  Result<void> load_result;
+  ai::openai::LoadEnd end;
   Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
                       base::Writer& problem) override {
     String plain;

@@ -1,27 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The network of the booted kernel over virtio-net and e1000e: addresses, ping, links, the API server."""
+import concurrent.futures
 import hashlib
 import json
+import pathlib
 import re
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 
 from harness import MODEL, PROMPT, ROOT, TWIN, Guest, case, check, main, need
+from serving import free_port, twin
 
 CARDS = {"virtio-net-pci": "virtio_net", "e1000e": "e1000e"}
 LEASE = r"net: eth0: 10\.0\.2\.15/24 by DHCP, gateway 10\.0\.2\.2"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def nic(model: str, port: int = 0) -> tuple:
@@ -141,6 +139,52 @@ def virtio_serves():
 def e1000e_serves():
     """e1000e: the API server answers through a forwarded port"""
     serves("e1000e")
+
+
+def ask(base: str, path: str, body: dict) -> tuple[int, dict]:
+    request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@case
+def models_by_request():
+    """the twin loads models by request: done when it says so; damaged and missing ones are errors; requests are not lost"""
+    need(MODEL, "make model")
+    need(TWIN, "make host")
+    with tempfile.TemporaryDirectory() as folder, twin(TWIN, MODEL, "auth=none") as (base, _):
+        port = int(base.rsplit(":", 1)[1])
+        files = {name: pathlib.Path(folder) / f"{name}.gguf" for name in ("other", "cut", "junk")}
+        files["other"].symlink_to(MODEL)
+        files["cut"].write_bytes(MODEL.read_bytes()[:4_000_000])
+        files["junk"].write_bytes(b"\x01\x02\x03" * 700)
+        for name, status, why in (("cut", 422, "a tensor reaches past the end"), ("junk", 422, "begin with GGUF"),
+                                  ("absent", 404, "no such model")):
+            got, answer = ask(base, "/v1/models/load", {"model": str(files.get(name, f"{folder}/absent.gguf"))})
+            check(got == status and why in answer["error"]["message"], f"{name}: {got} {answer}")
+        prompt = {"prompt": "Once upon a time", "n_predict": 300, "ignore_eos": True}
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(ask, base, "/completion", {**prompt, "seed": i}) for i in range(4)]
+            while json.loads(get(port, "/health")[1])["stats"]["requests_active"] < 4:
+                time.sleep(0.01)
+            load = pool.submit(ask, base, "/v1/models/load", {"model": str(files["other"])})
+            while ask(base, "/completion", {**prompt, "n_predict": 1})[0] != 503:
+                check(not load.done(), "no request was told to wait for the new model")
+            check(ask(base, "/models/load", {"model": "x"})[0] == 409, "two loads at once")
+            for future in running:
+                got, answer = future.result()
+                check(got == 200 and answer["tokens_predicted"] == 300, f"{got} {answer}")
+            got, answer = load.result()
+        check(got == 200 and answer["status"] == "loaded", f"{got} {answer}")
+        listed = json.loads(get(port, "/v1/models")[1])["data"]
+        check(listed[0]["id"] == "other" and listed[0]["status"] == "loaded", f"{listed}")
+        check(ask(base, "/completion", {**prompt, "n_predict": 2})[0] == 200, "the new model does not answer")
+        got, answer = ask(base, "/models/unload", {"model": "other"})
+        check(got == 200 and answer["status"] == "unloaded", f"{got} {answer}")
+        check(ask(base, "/completion", prompt)[0] == 503, "an unloaded model answers")
 
 
 @case

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// /v1/models/load and /unload: answered when it is done, with what became of it.
+#include <algorithm>
+
+#include "ai/openai/service.h"
+
+namespace ai::openai {
+namespace {
+
+constexpr u64 kNsPerMs = 1'000'000;
+
+class LoadWork final : public Work {
+ public:
+  String name;  // "": unloads
+
+  bool needs_engine() const override { return false; }
+
+  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
+    Backend& backend = exchange.service().backend();
+    if (number_ == 0) number_ = TRY(backend.load_model(name.view()));
+    const LoadEnd* end = backend.load_end(number_);
+    if (end == nullptr) return false;
+    found_ = end->found;
+    if (!end->result.has_value()) return std::unexpected(end->result.error());
+    json::Writer w(answer);
+    w.begin_object().field("success", true).field("model", name);
+    w.field("status", name.empty() ? "unloaded" : "loaded");
+    w.field("load_ms", (backend.now_ns() - exchange.accepted_ns) / kNsPerMs).end_object();
+    return true;
+  }
+
+  // The file is what it is: clients repeat what ends with 5xx, and this would end the same way.
+  void refuse(const Error& error, ApiError& out) const override {
+    constexpr const char* kWrong = "invalid_request_error";
+    if (!found_) {
+      (void)out.refuse(error.code == Errc::kNotFound ? 404 : 400, kWrong, "model_not_found",
+                       "the model '{}' cannot be loaded: {}", name, error.what);
+    } else if (error.code == Errc::kBusy) {
+      (void)out.refuse(409, kWrong, "model_loading", "{}", error.what);
+      out.retry_after_ms = 1000;
+    } else if (error.code == Errc::kIo || error.code == Errc::kTimeout) {
+      (void)out.refuse(500, "server_error", "model_load_failed", "'{}' cannot be read: {}", name,
+                       error.what);
+    } else {
+      (void)out.refuse(422, kWrong, "model_load_failed", "'{}' was not loaded: {}", name,
+                       error.what);
+    }
+    if (!name.empty() && out.status != 409) out.param = "model";
+  }
+
+ private:
+  u32 number_ = 0;  // of the backend; 0 = not begun
+  bool found_ = true;
+};
+
+}  // namespace
+
+// With "wait": false the answer comes at once and /health tells the rest.
+Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  auto work = TRY(base::make<LoadWork>());
+  TRY(work->name.assign(name));
+  if (wait) {
+    exchange->work = std::move(work);
+    return begin_work(call, std::move(exchange));
+  }
+  Result<u32> number = backend_.load_model(name);
+  if (!number.has_value()) {
+    work->refuse(number.error(), call.error);
+    return std::unexpected(number.error());
+  }
+  respond_json(call.reply, 202, R"({"success":true,"status":"loading"})");
+  return {};
+}
+
+Result<void> Service::load_model(Call& call) {
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  std::string_view name = TRY(text_field(body.root(), "model", call.error));
+  if (name.empty()) return call.error.bad("model", "'model' is missing");
+  bool wait = TRY(bool_field(body.root(), "wait", true, call.error));
+  return start_load(call, name, wait);
+}
+
+// The body may say which: the one that is loaded.
+Result<void> Service::unload_model(Call& call) {
+  json::Document body;
+  if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));
+  std::string_view name = TRY(text_field(body.root(), "model", call.error));
+  if (backend_.engine() == nullptr || (!name.empty() && name != backend_.model_id())) {
+    call.error.param = "model";
+    return call.error.refuse(404, "invalid_request_error", "model_not_found", "{} is not loaded",
+                             name.empty() ? "a model" : name);
+  }
+  return start_load(call, {}, true);
+}
+
+}  // namespace ai::openai

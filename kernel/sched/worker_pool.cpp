@@ -20,6 +20,9 @@ namespace {
 constexpr u32 kMaxWorkers = 256;
 constexpr u64 kSpinNs = 150'000;
 constexpr u64 kBarrierSpinNs = 200'000;  // after it the other side is not running: sleep
+// Looks at a word before the first at the clock, which takes as long as one or two of them: most
+// steps begin and end within them.
+constexpr u32 kQuickLooks = 32;
 // A CPU that does not come up in this time is left out. It takes 1 ms, but an emulator's may have
 // to wait until its host has time.
 constexpr u64 kStartNs = 2'000'000'000;
@@ -79,11 +82,22 @@ struct BootCpuWatch {
   }
 };
 
+// False when `word` is still `value` after the quick looks.
+bool changes_soon(const std::atomic<u32>& word, u32 value) {
+  for (u32 i = 0; i < kQuickLooks; i++) {
+    if (word.load(std::memory_order_acquire) != value) return true;
+    arch::Cpu::relax();
+  }
+  return false;
+}
+
 // Returns when the generation is no longer `seen`.
 void wait_for_step(Slot& slot, u32 seen, BootCpuWatch* watch) {
+  if (changes_soon(step.generation, seen)) return;
   u64 deadline = arch::Cpu::now_ticks() + timing::ticks_from_ns(kSpinNs);
   while (step.generation.load(std::memory_order_acquire) == seen) {
     arch::Cpu::wait_while_equal(step.generation, seen, deadline);
+    if (step.generation.load(std::memory_order_acquire) != seen) return;
     if (arch::Cpu::now_ticks() < deadline) continue;
     if (watch != nullptr) {
       watch->check();
@@ -113,10 +127,8 @@ void worker_loop(void* argument) {
     wait_for_step(slot, seen, index == 1 ? &watch : nullptr);
     // CPU 0 publishes the next step only after this one, so none is ever skipped.
     seen++;
-    {
-      trace::Zone zone("part of a step");
-      step.task(step.context, index);
-    }
+    trace::Zone zone("part of a step");  // CPU 0 does not wait for its end
+    step.task(step.context, index);
     slot.finished.store(seen, std::memory_order_seq_cst);
     if (step.sleeper.load(std::memory_order_seq_cst) != 0) arch::Cpu::wake_cpu(0);
   }
@@ -170,6 +182,9 @@ void sleep_at_barrier(Slot& slot, u32 seen, u64 deadline) {
 
 void wait_for_worker(u32 worker, u32 generation, bool& reported) {
   Slot& slot = slots[worker];
+  if (slot.finished.load(std::memory_order_acquire) == generation) return;
+  u32 before = generation - 1;  // every worker had finished the step before
+  if (changes_soon(slot.finished, before)) return;
   u64 start = arch::Cpu::now_ticks();
   u64 limit = stall_ns.load(std::memory_order_relaxed);
   u64 spin_end = start + timing::ticks_from_ns(kBarrierSpinNs);
@@ -210,11 +225,12 @@ void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
   while (running) yield();  // a task may give way to a thread that has one too
   running = true;
   steps.store(steps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  trace::Zone zone("step");
   if (workers == 1) {
+    trace::Zone zone("step");
     task(context, 0);
   } else {
     u32 generation = publish(task, context);
+    trace::Zone zone("step");  // while the others wake up
     task(context, 0);
     u64 done = arch::Cpu::now_ticks();
     bool reported = false;

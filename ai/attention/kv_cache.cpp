@@ -56,7 +56,10 @@ void PagePool::release(PageId page) {
   ASSERT(p.state == State::kHeld && p.references > 0);
   if (--p.references > 0) return;
   p.state = p.keep ? State::kIdle : State::kFree;
-  push_back(p.keep ? idle_list_ : free_list_, page);
+  if (p.keep)
+    push_back(idle_list_, page);
+  else
+    push_front(free_list_, page);
   (p.keep ? idle_ : free_)++;
 }
 
@@ -68,8 +71,16 @@ void PagePool::set_keep(PageId page, bool keep) {
   remove(idle_list_, page);
   idle_--;
   p.state = State::kFree;
-  push_back(free_list_, page);
+  push_front(free_list_, page);
   free_++;
+}
+
+void PagePool::push_front(List& list, PageId page) {
+  Page& p = pages_[page];
+  p.before = kNoPage;
+  p.after = list.first;
+  (list.first == kNoPage ? list.last : pages_[list.first].before) = page;
+  list.first = page;
 }
 
 void PagePool::push_back(List& list, PageId page) {

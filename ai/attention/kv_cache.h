@@ -2,8 +2,9 @@
 // The pool of KV pages: fixed size, reference counted, no allocation after create().
 //
 // A page is in one of three states: free, held (a sequence refers to it) or idle (nobody refers to
-// it, but its contents are kept because a later prompt may begin with them). take() uses free pages
-// first, then the idle page that was left alone longest. The sum of the three never changes.
+// it, but its contents are kept because a later prompt may begin with them). take() uses the page
+// that was freed last, which may still be in the CPU's caches, and without free pages the idle one
+// that was left alone longest. The sum of the three never changes.
 #pragma once
 
 #include "ai/platform.h"
@@ -58,6 +59,7 @@ class PagePool {
     PageId first = kNoPage, last = kNoPage;
   };
   PagePool(Platform& platform, usize page_bytes) : platform_(platform), page_bytes_(page_bytes) {}
+  void push_front(List& list, PageId page);
   void push_back(List& list, PageId page);
   void remove(List& list, PageId page);
   u32 count(const List& list, State state) const;

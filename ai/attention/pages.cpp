@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ai/attention/attend.h"
+#include "ai/math/four.h"
 #include "ai/quant/half.h"
 #include "ai/quant/quant.h"
 #include "kernel/base/bytes.h"
@@ -16,6 +17,32 @@ constexpr u32 kValueBlockBytes = 4 + 32;     // q8: scale, 32 dimensions
 
 u32 blocks_of(u32 width) {
   return (width + 31) / 32;
+}
+
+// f32_to_f16 of four values: all of its cases, then the one that counts.
+FourWords narrow(FourFloats values) {
+  auto bits = std::bit_cast<FourWords>(values);
+  FourWords sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+  FourWords half = (rest - (112 << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
+  FourFloats shifted = std::bit_cast<FourFloats>(rest) + 0.5f;
+  half = rest < 0x38800000 ? std::bit_cast<FourWords>(shifted) - 0x3f000000 : half;
+  half = rest >= 0x477ff000 ? FourWords{0x7c00, 0x7c00, 0x7c00, 0x7c00} : half;
+  half = rest > 0x7f800000 ? (rest >> 13 & 0x3ff) | 0x7e00 : half;
+  return sign | half;
+}
+
+// n values as halves, `step` bytes from one to the next.
+template <usize step>
+void store_halves(Byte* at, const float* values, u32 n) {
+  u32 i = 0;
+  for (; i + 4 <= n; i += 4) {
+    FourWords four = narrow(four_at(values + i));
+    for (u32 lane = 0; lane < 4; lane++) {
+      auto half = static_cast<u16>(four[lane]);
+      __builtin_memcpy(at + (i + lane) * step, &half, sizeof half);
+    }
+  }
+  for (; i < n; i++) base::store(at + i * step, f32_to_f16(values[i]));
 }
 
 // Block b of a head's vector, zeros past its end.
@@ -58,7 +85,7 @@ void store_key(KvType type, Byte* page, u32 key_width, u32 position, const float
   u32 lane = position % 16;
   Byte* vector = page + position / 16 * (key_bytes(type, key_width) / (kPagePositions / 16));
   if (type == KvType::kQ8) return store_key_q8(vector, key_width, lane, key);
-  for (u32 d = 0; d < key_width; d++) base::store(vector + 32 * d + 2 * lane, f32_to_f16(key[d]));
+  store_halves<32>(vector + 2 * lane, key, key_width);
 }
 
 void store_value(KvType type, Byte* page, u32 key_width, u32 value_width, u32 position,
@@ -66,8 +93,8 @@ void store_value(KvType type, Byte* page, u32 key_width, u32 value_width, u32 po
   Byte* at = page + key_bytes(type, key_width) +
              position * (value_bytes(type, value_width) / kPagePositions);
   if (type == KvType::kF16) {
-    for (u32 d = 0; d < base::round_up(value_width, 16); d++)
-      base::store(at + 2 * d, f32_to_f16(d < value_width ? value[d] : 0.0f));
+    store_halves<2>(at, value, value_width);
+    std::memset(at + 2 * value_width, 0, 2 * (base::round_up(value_width, 16) - value_width));
     return;
   }
   for (u32 b = 0; b < blocks_of(value_width); b++, at += kValueBlockBytes) {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "ai/math/four.h"
 #include "ai/quant/quant.h"
 #include "kernel/base/bytes.h"
 
@@ -21,16 +22,12 @@ struct Scratch {
   alignas(64) float acc[kChunkColumns][kGroupRows];
 };
 
-using FourFloats [[gnu::vector_size(16)]] = float;  // every 64-bit CPU has these
-
 // Sixteen rows without a branch between them.
 void store_group(float* out, const float* acc, bool accumulate) {
   for (u32 r = 0; r < kGroupRows; r += 4) {
-    FourFloats sum, before;
-    __builtin_memcpy(&sum, acc + r, sizeof sum);
-    __builtin_memcpy(&before, out + r, sizeof before);
+    FourFloats sum = four_at(acc + r), before = four_at(out + r);
     if (accumulate) sum = before + sum;
-    __builtin_memcpy(out + r, &sum, sizeof sum);
+    put_four(out + r, sum);
   }
 }
 

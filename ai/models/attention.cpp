@@ -2,6 +2,7 @@
 // Queries, keys and values: projection, rotation, the pages of the KV cache, and the answer.
 #include <algorithm>
 
+#include "ai/math/four.h"
 #include "ai/math/real.h"
 #include "ai/models/forward.h"
 
@@ -114,21 +115,59 @@ void Step::compute_turns() {
   });
 }
 
+namespace {
+
+// Pair i of a head is turned by angle[2 i] (cosine) and angle[2 i + 1] (sine):
+// (a, b) = (a cosine - b sine, a sine + b cosine).
+struct HeadTurn {
+  const float* angle;
+  u32 pairs;
+
+  void one(float& a_at, float& b_at, u32 pair) const {
+    float cosine = angle[2 * pair], sine = angle[2 * pair + 1], a = a_at, b = b_at;
+    a_at = a * cosine - b * sine;
+    b_at = a * sine + b * cosine;
+  }
+  // Pair i lies at 2 i. A product with -sine is that with sine but for its sign, and a sum has no
+  // order: the same bits.
+  void neighbours(float* v) const {
+    u32 i = 0;
+    for (; i + 2 <= pairs; i += 2) {
+      FourFloats x = four_at(v + 2 * i), turns = four_at(angle + 2 * i);
+      FourFloats cosine = __builtin_shufflevector(turns, turns, 0, 0, 2, 2);
+      FourFloats sine = __builtin_shufflevector(-turns, turns, 1, 5, 3, 7);
+      x = x * cosine + __builtin_shufflevector(x, x, 1, 0, 3, 2) * sine;
+      put_four(v + 2 * i, x);
+    }
+    if (i < pairs) one(v[2 * i], v[2 * i + 1], i);
+  }
+  // Pair i lies at i and `pairs` further.
+  void halves(float* v) const {
+    u32 i = 0;
+    for (; i + 4 <= pairs; i += 4) {
+      FourFloats a = four_at(v + i), b = four_at(v + pairs + i);
+      FourFloats low = four_at(angle + 2 * i), high = four_at(angle + 2 * i + 4);
+      FourFloats cosine = __builtin_shufflevector(low, high, 0, 2, 4, 6);
+      FourFloats sine = __builtin_shufflevector(low, high, 1, 3, 5, 7);
+      FourFloats first = a * cosine - b * sine, second = a * sine + b * cosine;
+      put_four(v + i, first);
+      put_four(v + pairs + i, second);
+    }
+    for (; i < pairs; i++) one(v[i], v[pairs + i], i);
+  }
+};
+
+}  // namespace
+
 void Step::turn(Rows heads, u32 head_count, u32 head_width, u32 first, u32 set) {
   u32 pairs = params().rope.dimensions / 2;
   bool halves = params().architecture->rope == RopeKind::kHalves;
-  usize step = halves ? 1 : 2, other = halves ? pairs : 1;
   const float* turns = at<float>(layout().turns) + usize{set} * layout().rows * pairs * 2;
   for_rows(heads.count, [&](u32 row) {
-    const float* angle = turns + usize{row} * pairs * 2;
+    HeadTurn turn{turns + usize{row} * pairs * 2, pairs};
     for (u32 h = 0; h < head_count; h++) {
       float* v = heads[row] + usize{h} * head_width + first;
-      for (usize i = 0; i < pairs; i++) {
-        float cosine = angle[2 * i], sine = angle[2 * i + 1];
-        float a = v[i * step], b = v[i * step + other];
-        v[i * step] = a * cosine - b * sine;
-        v[i * step + other] = a * sine + b * cosine;
-      }
+      halves ? turn.halves(v) : turn.neighbours(v);
     }
   });
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "ai/math/four.h"
 #include "ai/math/lane_sum.h"
 #include "ai/quant/groups.h"
 #include "ai/quant/quant.h"
@@ -99,13 +100,9 @@ void Step::join(Rows in) {
 
 bool Step::is_broken() {
   operation("check for NaN");
-  constexpr u32 kExponent = 0x7f800000;  // all ones in infinities and NaNs
   std::atomic<bool> broken = false;
   for_rows(x.count, [&](u32 row) {
-    u32 found = 0;
-    for (u32 i = 0; i < params().width; i++)
-      found |= (std::bit_cast<u32>(x[row][i]) & kExponent) == kExponent ? 1 : 0;
-    if (found != 0) broken.store(true, std::memory_order_relaxed);
+    if (!all_finite(x[row], params().width)) broken.store(true, std::memory_order_relaxed);
   });
   return broken.load(std::memory_order_relaxed);
 }

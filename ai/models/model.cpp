@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "ai/math/four.h"
 #include "ai/math/real.h"
 #include "ai/models/forward.h"
 #include "ai/quant/quant.h"
@@ -125,6 +126,7 @@ Result<void> make_rope_tables(ModelParts& m) {
 
 // Scale and soft cap; false when a logit is not finite.
 bool finish_logits(std::span<float> logits, const Hyperparameters& p) {
+  if (p.logit_scale == 1 && p.logit_cap <= 0) return all_finite(logits.data(), logits.size());
   bool finite = true;
   for (float& x : logits) {
     x = x * p.logit_scale;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ai/math/exp.h"
+#include "ai/math/four.h"
 #include "ai/math/real.h"
 #include "ai/text/candidates.h"
 
@@ -22,21 +23,48 @@ float log_of(double value) {
   return static_cast<float>(real::log(value));
 }
 
-float highest(std::span<const float> values) {
-  float lane[kLanes];
-  for (float& v : lane) v = kMinusInfinity;
-  usize whole = values.size() / kLanes * kLanes;
-  for (usize i = 0; i < whole; i += kLanes)
-    for (u32 l = 0; l < kLanes; l++) lane[l] = values[i + l] > lane[l] ? values[i + l] : lane[l];
-  for (usize i = whole; i < values.size(); i++) lane[0] = std::max(lane[0], values[i]);
-  return *std::max_element(lane, lane + kLanes);
+// What a pass over all logits finds: the highest, and whether one is what no mask can have made
+// (NaN, plus infinity). Four vectors at once, as each waits for itself.
+struct Overview {
+  float highest;
+  bool broken;
+};
+
+Overview overview(std::span<const float> values) {
+  constexpr u32 kVectors = kLanes / 4;
+  const float lowest = kMinusInfinity, most = std::numeric_limits<float>::max();
+  FourFloats best[kVectors];
+  FourWords sound[kVectors];
+  for (u32 v = 0; v < kVectors; v++) {
+    best[v] = FourFloats{} + lowest;
+    sound[v] = ~FourWords{};
+  }
+  usize i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (u32 v = 0; v < kVectors; v++) {
+      FourFloats four = four_at(values.data() + i + 4 * v);
+      best[v] = four > best[v] ? four : best[v];
+      sound[v] &= std::bit_cast<FourWords>(four <= most);
+    }
+  }
+  Overview all{lowest, false};
+  for (u32 lane = 0; lane < kLanes; lane++) {
+    all.highest = std::max(all.highest, best[lane / 4][lane % 4]);
+    all.broken = all.broken || sound[lane / 4][lane % 4] == 0;
+  }
+  for (; i < values.size(); i++) {
+    all.highest = std::max(all.highest, values[i]);
+    all.broken = all.broken || !(values[i] <= most);
+  }
+  return all;
 }
 
-// Anything that a mask cannot have made: NaN, plus infinity.
-bool any_broken(std::span<const float> values) {
-  u32 broken = 0;
-  for (float v : values) broken |= v <= std::numeric_limits<float>::max() ? 0u : 1u;
-  return broken != 0;
+// Whether one of kLanes logits is above `threshold`.
+bool any_above(const float* logits, float threshold) {
+  FourWords above{};
+  for (u32 v = 0; v < kLanes / 4; v++)
+    above |= std::bit_cast<FourWords>(four_at(logits + 4 * v) > threshold);
+  return (above[0] | above[1] | above[2] | above[3]) != 0;
 }
 
 // The k best of `logits`, unsorted, in `keys`. Whole blocks below the k-th best so far are passed
@@ -45,8 +73,10 @@ std::span<u64> best_keys(std::span<const float> logits, u32 k, std::span<u64> ke
   usize room = std::min<usize>(usize{k} * 2, keys.size()), count = 0;
   float threshold = kMinusInfinity;
   for (u32 id = 0; id < logits.size(); id++) {
+    while (id % kLanes == 0 && id + kLanes <= logits.size() && !any_above(&logits[id], threshold))
+      id += kLanes;
     // A later id never beats an equal logit; -inf is excluded at any threshold.
-    if (!(logits[id] > threshold)) continue;
+    if (id == logits.size() || !(logits[id] > threshold)) continue;
     keys[count++] = CandidateKey::of(logits[id], id);
     if (count < room || count <= k) continue;
     std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.begin() + count,
@@ -252,8 +282,8 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
   for (const LogitBias& b : bias_) logits[b.token] += milli(b.bias_milli);
   penalize(logits, history, workspace);
   if (params_.dry_multiplier_milli > 0) dry(logits, history, workspace);
-  if (any_broken(logits)) return fail(Errc::kCorrupt, "a logit is not finite");
-  float best = highest(logits);
+  auto [best, broken] = overview(logits);
+  if (broken) return fail(Errc::kCorrupt, "a logit is not finite");
   if (best == kMinusInfinity) return fail(Errc::kNotFound, "every token is excluded");
   if (params_.temperature_milli == 0)
     return static_cast<TokenId>(std::find(logits.begin(), logits.end(), best) - logits.begin());

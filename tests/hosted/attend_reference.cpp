@@ -4,6 +4,8 @@
 
 #include "ai/attention/attend.h"
 #include "ai/kernels/table.h"
+#include "ai/quant/half.h"
+#include "kernel/base/bytes.h"
 #include "kernel/base/containers.h"
 #include "kernel/base/test.h"
 
@@ -77,5 +79,29 @@ TEST(attend_reference, is_near_plain_softmax) {
     for (u32 d = 0; d < s.value_width; d++)
       EXPECT(std::abs(out[d] - exact(s, query, d)) < tolerance);
     for (Byte* page : pages) base::deallocate(page);
+  }
+}
+
+// Four values at once have the bits of one: all exponents and signs, the borders of rounding.
+TEST(attend_reference, stores_halves_as_they_are_narrowed_alone) {
+  constexpr u32 kWidth = 75;  // a remainder of three
+  alignas(64) static Byte page[kPagePositions * (kWidth * 2 + 80 * 2)];
+  REQUIRE(kv_page_bytes(KvType::kF16, kWidth, kWidth) <= sizeof page);
+  constexpr u32 kLow[] = {0, 1, 0xfff, 0x1000, 0x1001, 0x1fff, 0x2000, 0x3000, 0x7fffff};
+  u32 high = 0;
+  for (u32 position = 0; high < 0x200; position = (position + 1) % kPagePositions) {
+    float row[kWidth];
+    for (u32 d = 0; d < kWidth; d++)
+      row[d] = std::bit_cast<float>((high + d / 9) << 23 | kLow[d % 9]);
+    store_key(KvType::kF16, page, kWidth, position, row);
+    store_value(KvType::kF16, page, kWidth, kWidth, position, row);
+    const Byte* keys = page + position / 16 * kWidth * 32 + position % 16 * 2;
+    const Byte* values = page + key_bytes(KvType::kF16, kWidth) + position * 160;
+    for (u32 d = 0; d < 80; d++) {
+      u16 expected = d < kWidth ? f32_to_f16(row[d]) : u16{0};
+      EXPECT_EQ(base::load<u16>(values + 2 * d), expected);
+      if (d < kWidth) EXPECT_EQ(base::load<u16>(keys + 32 * d), expected);
+    }
+    high += 8;
   }
 }

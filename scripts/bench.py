@@ -6,12 +6,15 @@ bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib 
          [--settings 00,01,10,11] [--python INTERPRETER] [--busy] [--keep] [--report-only] [--wiki FILE]
 bench.py --twins OLD NEW [--model FILE] ...       two builds of the twin against each other
 bench.py --quote [--model FILE] ...               n-gram speculation on and off, the same answers
+bench.py --scaling [--model FILE] ...             both sides with one thread and with two
+bench.py --suite [--rounds 5] ...                 all of that, of all models and with AVX2 only
 
 Each round runs the twin, then llama.cpp with its next setting of {flash attention off, on} x
 {repacking off, on}, and so on (A B A B), both pinned to the same cores; per row llama.cpp counts
 with the best of its settings' medians. Ratios compare neighbours in time: minimum, median, maximum.
 Samples are kept in build/bench/samples.jsonl; --keep adds to those of earlier runs, so that a
 busy machine can be measured in short pieces. The report is of all samples kept.
+--suite makes the models with random weights first (scripts/make_random_model.py; 6 GB in build/bench).
 Without --python a virtual environment with the pinned llama-cpp-python is made under build/bench
 (compiled natively once; needs cmake and a C++ compiler). --peer-lib names a folder with other builds
 of llama.cpp's libraries. N-gram speculation is off: both sides do the same work. The machine's read
@@ -45,18 +48,24 @@ def run(command, **more):
     return done.stdout
 
 
-def peer_python():
-    """An interpreter that has the pinned llama.cpp. AVX512-FP16 slows its flash attention: off."""
-    home = ROOT / "build/bench/venv"
-    python = home / "bin/python"
-    if not python.exists():
-        print(f"  VENV     {home}: {PEER}, compiled natively", file=sys.stderr)
-        run([sys.executable, "-m", "venv", home])
+def peer_python(kernels="auto"):
+    """An interpreter that has the pinned llama.cpp, for this CPU or for any that has AVX2.
+
+    AVX512-FP16 slows llama.cpp's flash attention: off."""
+    home = ROOT / "build/bench" / ("venv-avx2" if kernels == "avx2" else "venv")
+    ready = home / "ready"
+    if not ready.exists():
         flags = "-DGGML_NATIVE=ON"
-        if "avx512_fp16" in pathlib.Path("/proc/cpuinfo").read_text():
+        if kernels == "avx2":
+            flags = "-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
+        elif "avx512_fp16" in pathlib.Path("/proc/cpuinfo").read_text():
             flags += " -DCMAKE_C_FLAGS=-mno-avx512fp16 -DCMAKE_CXX_FLAGS=-mno-avx512fp16"
-        run([python, "-m", "pip", "install", "-q", PEER], env=os.environ | {"CMAKE_ARGS": flags})
-    return python
+        print(f"  VENV     {home}: {PEER}, compiled once (minutes): {flags}", file=sys.stderr, flush=True)
+        run([sys.executable, "-m", "venv", home])
+        run([home / "bin/python", "-m", "pip", "install", "-q", "--no-cache-dir", PEER, "gguf"],
+            env=os.environ | {"CMAKE_ARGS": flags})
+        ready.touch()
+    return home / "bin/python"
 
 
 def rows_of(text):
@@ -191,6 +200,80 @@ def quote_lines(samples):
         yield f"| {what} | {statistics.median(on):.1f} | {statistics.median(off):.1f} | {spread(ratios)} |"
 
 
+# ---- one thread and two ----
+
+def measure_scaling(args):
+    """The twin's and llama.cpp's decode rates with one thread and two, and what the threads can read."""
+    key = "16:128:1"
+    machines = [Machine(argparse.Namespace(**vars(args) | {"threads": threads, "cases": key})) for threads in (1, 2)]
+    name = f"{pathlib.Path(args.model).stem}, decode with one thread and two"
+    with SAMPLES.open("a", encoding="utf-8") as out:
+        for turn in range(args.rounds * len(args.settings)):
+            setting = args.settings[turn % len(args.settings)]
+            limits = machines[0].limits()
+            rates = {"reads, GB/s": [limits["read1"], limits["read2"]], "marrow, tokens/s": [],
+                     "llama.cpp, tokens/s": []}
+            for one in machines:
+                rates["marrow, tokens/s"].append(one.twin(ROOT / "build/host/marrow")[key][1])
+                rates["llama.cpp, tokens/s"].append(rows_of(one.peer(setting, "--cases", key))[key][1])
+            sample = {"group": name, "commit": commit_of(ROOT), "date": str(datetime.date.today()),
+                      "setting": setting, "scaling": rates}
+            out.write(json.dumps(sample) + "\n")
+            out.flush()
+            print(f"  ROUND    {turn + 1}/{args.rounds * len(args.settings)}", file=sys.stderr, flush=True)
+
+
+def scaling_lines(samples):
+    yield "| what | one thread | two | ratio: min – median – max |"
+    yield "|---|---|---|---|"
+    for what in samples[0]["scaling"]:
+        chosen = samples
+        if what.startswith("llama"):  # its best setting with two threads
+            def rate(setting, what=what):
+                return statistics.median(s["scaling"][what][1] for s in samples if s["setting"] == setting)
+            best = max({s["setting"] for s in samples}, key=rate)
+            chosen = [s for s in samples if s["setting"] == best]
+        one, two = ([s["scaling"][what][i] for s in chosen] for i in (0, 1))
+        ratios = [b / a for a, b in zip(one, two)]
+        yield f"| {what} | {statistics.median(one):.1f} | {statistics.median(two):.1f} | {spread(ratios)} |"
+
+
+# ---- all rows ----
+
+# (model, more arguments); a model is SmolLM2 or the format of one with random weights.
+SHORT, LONG = "512:1:1,16:64:1", "512:1:1,2048:32:1,16:64:1,16:32:8"
+SUITE = [
+    ("", {"threads": 2, "cases": CASES}),
+    ("", {"threads": 1, "cases": "16:128:1"}),
+    ("1.1B.Q4_K_M", {"threads": 2, "cases": LONG}),
+    *((f"1.1B.{kind}", {"threads": 2, "cases": SHORT, "settings": ["10", "11"]}) for kind in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_0")),
+    ("1.1B.Q4_K_M", {"threads": 2, "cases": LONG, "kernels": "avx2"}),
+    ("", {"threads": 2, "cases": CASES, "kernels": "avx2"}),
+]
+
+
+def suite_model(args, name):
+    """The file of a row; one with random weights is made when it is missing."""
+    if not name:
+        return args.model
+    shape, kind = name.rsplit(".", 1)
+    folder = ROOT / "build/bench"
+    run([args.python or peer_python(), ROOT / "scripts/make_random_model.py", folder, "--shape", shape, kind])
+    return str(folder / f"random-{name}.gguf")
+
+
+def measure_suite(args):
+    for name, more in SUITE:
+        row = argparse.Namespace(**vars(args) | more | {"model": suite_model(args, name)})
+        row.python = args.python or peer_python(row.kernels)
+        print(f"  BENCH    {group_of(row)}", file=sys.stderr, flush=True)
+        measure(row)
+    measure_quotes(args)
+    for name in ("", "25M.Q4_0"):
+        print(f"  BENCH    {name or 'SmolLM2'}, one thread and two", file=sys.stderr, flush=True)
+        measure_scaling(argparse.Namespace(**vars(args) | {"model": suite_model(args, name)}))
+
+
 # ---- the report ----
 
 def spread(values):
@@ -276,8 +359,9 @@ def report(args):
     for group in dict.fromkeys(s["group"] for s in samples):
         own = [s for s in samples if s["group"] == group]
         commits = ", ".join(dict.fromkeys(s["commit"] for s in own))
-        if "rates" in own[0]:
-            lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds.", "", *quote_lines(own), ""]
+        if "limits" not in own[0]:
+            table = quote_lines(own) if "rates" in own[0] else scaling_lines(own)
+            lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds.", "", *table, ""]
             continue
         lines += [f"## {group}", "", f"{own[-1]['date']}, commit {commits}, {len(own)} rounds. {limits_line(own)}", "",
                   "| what | marrow | llama.cpp | its setting | ratio: min – median – max |", "|---|---|---|---|---|"]
@@ -334,6 +418,8 @@ def main():
     parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
     parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
+    parser.add_argument("--scaling", action="store_true", help="decode with one thread and with two")
+    parser.add_argument("--suite", action="store_true", help="every row of the page: hours")
     parser.add_argument("--busy", action="store_true", help="another process keeps core 0 busy meanwhile")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--report-only", action="store_true")
@@ -344,11 +430,12 @@ def main():
         return compare_twins(args)
     SAMPLES.parent.mkdir(parents=True, exist_ok=True)
     if not args.report_only:
-        if not args.quote:
-            args.python = args.python or peer_python()
+        if not args.quote and not args.suite:
+            args.python = args.python or peer_python(args.kernels)
         if not args.keep:
             SAMPLES.unlink(missing_ok=True)
-        (measure_quotes if args.quote else measure)(args)
+        measures = {"suite": measure_suite, "quote": measure_quotes, "scaling": measure_scaling}
+        next((way for name, way in measures.items() if getattr(args, name)), measure)(args)
     return report(args)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes TinyLlama-1.1B-shaped models with random weights: make_random_model.py FOLDER [TYPE...]
+"""Writes models with random weights: make_random_model.py FOLDER [--shape 1.1B] [TYPE...]
 
+The shapes: 1.1B is TinyLlama's; 25M is small enough for a cache, so that threads do not share a memory bus.
 TYPE is a quantization of llama.cpp: Q4_K_M (what none named means), Q8_0, Q6_K, Q5_K_M, Q4_0 ...
 Speed depends on shapes and formats, not on what the weights are. Files that are there already stay.
 Needs numpy, gguf and llama-cpp-python from PyPI: the weights are written as F16 by the first two and
@@ -16,8 +17,10 @@ import gguf
 import llama_cpp
 import numpy
 
-LAYERS, WIDTH, HEADS, KV_HEADS, FFN, VOCABULARY = 22, 2048, 32, 4, 5632, 32000
-NAME = "random-1.1B"
+SHAPES = {"1.1B": (22, 2048, 32, 4, 5632, 32000), "25M": (8, 512, 8, 4, 1536, 8192)}
+SHAPE = sys.argv[sys.argv.index("--shape") + 1] if "--shape" in sys.argv[:-1] else "1.1B"
+LAYERS, WIDTH, HEADS, KV_HEADS, FFN, VOCABULARY = SHAPES[SHAPE]
+NAME = f"random-{SHAPE}"
 
 
 def tokens():
@@ -100,7 +103,8 @@ def main():
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1]).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [kind for kind in sys.argv[2:] or ["Q4_K_M"] if not (folder / f"{NAME}.{kind}.gguf").exists()]
+    kinds = [word for word in sys.argv[2:] if word not in ("--shape", SHAPE)] or ["Q4_K_M"]
+    missing = [kind for kind in kinds if not (folder / f"{NAME}.{kind}.gguf").exists()]
     if not missing:
         return
     source = folder / f"{NAME}.F16.gguf"

@@ -91,7 +91,10 @@ Result<void> run_lsblk(const Arguments&, base::Writer& out) {
   for (BlockDevice* disk : devices::blocks()) {
     BlockGeometry g = disk->geometry();
     base::format_to(out, "{:<12} {:<12} {:>12} {:>6} {:>6}\n", disk->name(), disk->driver(),
-                    g.blocks * g.block_bytes / kMiB, g.block_bytes, g.read_only ? "ro" : "rw");
+                    g.blocks * g.block_bytes / kMiB, g.block_bytes,
+                    g.blocks == 0 ? "gone"
+                    : g.read_only ? "ro"
+                                  : "rw");
   }
   return {};
 }
@@ -326,6 +329,7 @@ Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base
 
 Result<void> bench_disk(BlockDevice& disk, u64 mib, base::Writer& out) {
   BlockGeometry g = disk.geometry();
+  if (mib == 0) return fail(Errc::kInvalidArgument, "how many MiB? At least 1");
   u64 bytes = std::min(mib * kMiB, base::round_down(g.blocks * g.block_bytes, kMiB));
   if (bytes == 0) return fail(Errc::kOutOfRange, "the disk holds less than a MiB");
   Buffer buffer = TRY(Buffer::create(std::min<u64>(bytes, 64 * kMiB)));

@@ -49,7 +49,7 @@ Result<void> run_ls(const Arguments& arguments, base::Writer& out) {
     return {};
   }
   TRY(fs::list(path, lister));
-  base::format_to(out, "{} entries\n", lister.count());
+  base::format_to(out, "{} {}\n", lister.count(), lister.count() == 1 ? "entry" : "entries");
   return {};
 }
 constexpr Command kLs{"ls", "ls [PATH]", "files of a directory, sizes in bytes", run_ls,
@@ -94,6 +94,18 @@ Result<String> target_of(std::string_view from, std::string_view to) {
   return path;
 }
 
+// Before anything is touched: what is there already would be emptied for a copy that does not fit.
+Result<void> need_room(std::string_view path, u64 bytes, base::Writer& out) {
+  Result<fs::Space> space = fs::space(path);
+  if (!space.has_value()) return {};  // it does not know
+  Result<fs::FileInfo> old = fs::stat(path);
+  u64 freed = old.has_value() && old->kind == fs::FileKind::kFile ? old->size : 0;
+  if (bytes <= space->free + freed) return {};
+  base::format_to(out, "{}: {} MiB to copy, {} MiB free; nothing was changed\n", path,
+                  base::ratio(bytes, kMiB, 1), base::ratio(space->free, kMiB, 1));
+  return fail(Errc::kFull, "the disk is full");
+}
+
 Result<u64> copy(fs::File& from, fs::File& to) {
   auto pages = TRY(
       mm::allocate_pages({.bytes = kCopyPiece, .purpose = mm::Purpose::kFiles, .zeroed = false}));
@@ -120,10 +132,20 @@ Result<void> run_cp(const Arguments& arguments, base::Writer& out) {
   if (path.view() == arguments.words[1])
     return fail(Errc::kInvalidArgument, "a file cannot be copied onto itself");
   auto from = TRY(fs::open(arguments.words[1]));
+  TRY(need_room(path.view(), from->size(), out));
   auto to = TRY(fs::create(path.view()));
   u64 start = timing::now_ns();
-  u64 bytes = TRY(copy(*from, *to));
-  TRY(to->flush());
+  Result<u64> copied = copy(*from, *to);
+  Result<void> flushed = copied.has_value() ? to->flush() : Result<void>{};
+  if (!copied.has_value() || !flushed.has_value()) {
+    to.reset();
+    bool removed = fs::remove(path.view()).has_value();
+    base::format_to(
+        out, "{}: {}\n", path.view(),
+        removed ? "the unfinished copy is removed" : "an unfinished copy may be left there");
+  }
+  u64 bytes = TRY(copied);
+  TRY(flushed);
   base::format_to(out, "{} bytes in {} ms\n", bytes,
                   base::ratio(timing::now_ns() - start, 1'000'000, 1));
   return {};
@@ -147,18 +169,24 @@ Result<void> run_mkdir(const Arguments& arguments, base::Writer&) {
 constexpr Command kMkdir{"mkdir", "mkdir PATH", "makes a directory", run_mkdir};
 CONSOLE_COMMAND(kMkdir);
 
+const char* mode_of(const fs::Mount& mount) {
+  return mount.file_system->writable() ? "read/write" : "read only";
+}
+
 Result<void> run_df(const Arguments&, base::Writer& out) {
   wait_for_disks();
-  base::format_to(out, "{:<20} {:<10} {:>14} {:>14}\n", "mount", "kind", "MiB", "free MiB");
+  base::format_to(out, "{:<20} {:<10} {:<10} {:>14} {:>14}\n", "mount", "kind", "mode", "MiB",
+                  "free MiB");
   for (const fs::Mount& mount : fs::mounts()) {
     Result<fs::Space> space = mount.file_system->space();
+    char total[32] = "-", free[32] = "-";
     if (space.has_value()) {
-      base::format_to(out, "{:<20} {:<10} {:>14} {:>14}\n", mount.point, mount.file_system->kind(),
-                      base::ratio(space->total, kMiB, 1), base::ratio(space->free, kMiB, 1));
-    } else {
-      base::format_to(out, "{:<20} {:<10} {:>14} {:>14}\n", mount.point, mount.file_system->kind(),
-                      "-", "-");
+      base::format_into(total, "{}", base::ratio(space->total, kMiB, 1));
+      base::format_into(free, "{}", base::ratio(space->free, kMiB, 1));
     }
+    base::format_to(out, "{:<20} {:<10} {:<10} {:>14} {:>14}\n", mount.point,
+                    mount.file_system->kind(), mode_of(mount), std::string_view(total),
+                    std::string_view(free));
   }
   return {};
 }
@@ -169,11 +197,16 @@ Result<void> run_mount(const Arguments&, base::Writer& out) {
   wait_for_disks();
   fs::mount_new_disks();
   for (const fs::Mount& mount : fs::mounts())
-    base::format_to(out, "{:<20} {}\n", mount.point, mount.file_system->kind());
+    base::format_to(out, "{:<20} {:<10} {}\n", mount.point, mount.file_system->kind(),
+                    mode_of(mount));
+  for (const fs::Unmounted& volume : fs::unmounted())
+    base::format_to(out, "{:<20} {:<10} {}\n", volume.point, "-", volume.reason.what);
   return {};
 }
 constexpr Command kMount{"mount", "mount", "what is mounted where; disks are mounted by themselves",
-                         run_mount};
+                         run_mount,
+                         "A row without a kind says why a disk or a partition is not mounted.\n"
+                         "This kernel repairs no file system: run fsck on another machine."};
 CONSOLE_COMMAND(kMount);
 
 }  // namespace

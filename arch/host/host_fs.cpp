@@ -164,6 +164,7 @@ Result<void> HostFile::own() {
 class HostFileSystem final : public fs::FileSystem {
  public:
   const char* kind() const override { return "host"; }
+  bool writable() const override { return true; }
   Result<base::Owner<File>> open(std::string_view path) override;
   Result<base::Owner<File>> create(std::string_view path) override;
   Result<FileInfo> stat(std::string_view path) override;

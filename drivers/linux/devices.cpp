@@ -152,7 +152,7 @@ class Disk final : public BlockDevice {
 };
 
 constexpr usize kMaxCards = 8;
-constexpr usize kMaxDisks = 32;
+constexpr usize kMaxDisks = 128;  // a stick that comes back is another one
 constinit Card cards[kMaxCards];
 constinit Disk disks[kMaxDisks];
 constinit usize card_count = 0;

@@ -8,7 +8,7 @@
 namespace devices {
 namespace {
 
-constinit StaticVector<BlockDevice*, 32> block_devices;
+constinit StaticVector<BlockDevice*, 128> block_devices;
 constinit StaticVector<NetDevice*, 16> net_devices;
 constinit sched::WaitQueue block_event;
 constinit u32 searches = 0;
@@ -54,9 +54,10 @@ bool searching() {
 }
 
 BlockDevice* find_block(std::string_view name) {
+  BlockDevice* newest = nullptr;
   for (BlockDevice* d : block_devices)
-    if (d->name() == name) return d;
-  return nullptr;
+    if (d->name() == name) newest = d;
+  return newest;
 }
 NetDevice* find_net(std::string_view name) {
   for (NetDevice* d : net_devices)

@@ -14,7 +14,8 @@ Result<void> add_block(BlockDevice& device);
 Result<void> add_net(NetDevice& device);
 std::span<BlockDevice* const> blocks();
 std::span<NetDevice* const> nets();
-BlockDevice* find_block(std::string_view name);  // null = none
+// Null = none. A stick that was pulled out and put in again may have its old name: the newest.
+BlockDevice* find_block(std::string_view name);
 NetDevice* find_net(std::string_view name);
 
 sched::WaitQueue& block_added();  // woken by add_block

@@ -43,11 +43,6 @@ Result<void> write_blocks(BlockDevice& device, u64 first, std::span<const Byte> 
 
 }  // namespace
 
-u64 DiskMedium::size() const {
-  BlockGeometry g = device_.geometry();
-  return g.blocks * g.block_bytes;
-}
-
 Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
   u32 block = device_.geometry().block_bytes;
   while (!out.empty()) {

@@ -21,6 +21,18 @@ struct Disks {
 };
 constinit Disks disks;
 
+// Which disk has what is, or could not be, mounted.
+struct Volume {
+  BlockDevice* device;
+  std::string_view point;
+};
+constinit StaticVector<Volume, 64> volumes;
+constinit StaticVector<Unmounted, 64> failures;
+
+bool gone(BlockDevice& device) {
+  return device.geometry().blocks == 0;
+}
+
 template <class System>
 Result<FileSystem*> open_as(Medium& medium) {
   base::Owner<System> system = TRY(System::mount(medium));
@@ -33,31 +45,85 @@ using Opener = Result<FileSystem*> (*)(Medium& medium);
 constexpr Opener kOpeners[] = {open_as<Ext4>, open_as<Exfat>, open_as<Fat>, open_as<Iso9660>};
 
 // Names and media of mounts live for ever, like the disks themselves.
-Result<void> mount_volume(std::string_view name, u32 number, Medium& medium) {
-  FileSystem* system = TRY(open_volume(medium));
+Result<std::string_view> point_of(std::string_view name, u32 number) {
   bool digit = name.back() >= '0' && name.back() <= '9';
   char text[64];
   std::string_view point = number == 0 ? base::format_into(text, "/disk/{}", name)
                            : digit     ? base::format_into(text, "/disk/{}p{}", name, number)
                                        : base::format_into(text, "/disk/{}{}", name, number);
   auto kept = TRY(base::make<String>(TRY(String::from(point))));
-  TRY(mount(kept->view(), *system));
+  return kept.release()->view();
+}
+
+// What cannot be mounted is kept with its reason; of more than fit, the log alone tells.
+void note_failure(std::string_view point, const Error& reason) {
+  for (Unmounted& old : failures) {
+    if (old.point != point) continue;
+    old.reason = reason;
+    return;
+  }
+  static_cast<void>(failures.push_back({point, reason}));
+}
+void forget_failure(std::string_view point) {
+  for (usize i = 0; i < failures.size(); i++) {
+    if (failures[i].point != point) continue;
+    failures[i] = failures[failures.size() - 1];
+    failures.truncate(failures.size() - 1);
+    return;
+  }
+}
+
+Result<void> mount_volume(BlockDevice& device, std::string_view point, Medium& medium) {
+  FileSystem* system = TRY(open_volume(medium));
+  TRY(mount(point, *system));
+  forget_failure(point);
+  if (!volumes.push_back({&device, point}))
+    log::warn("fs", "{}: stays mounted when its disk goes: too many volumes", point);
   log::info("fs", "{}: {}, {} MiB", point, system->kind(), medium.size() / kMiB);
-  static_cast<void>(kept.release());
   return {};
+}
+
+Result<void> mount_partition(BlockDevice& device, DiskMedium& disk, const Partition& p) {
+  std::string_view point = TRY(point_of(device.name(), p.number));
+  auto part = TRY(base::make<MediumPart>(disk, p.offset, p.bytes));
+  Result<void> mounted = mount_volume(device, point, *part.release());
+  if (!mounted.has_value()) note_failure(point, mounted.error());
+  return mounted;
+}
+
+// Mounted no more: what lay on disks that are gone, so that one put in again may have the name.
+void forget_gone_disks() {
+  for (usize i = 0; i < volumes.size();) {
+    if (!gone(*volumes[i].device)) {
+      i++;
+      continue;
+    }
+    unmount(volumes[i].point);
+    note_failure(volumes[i].point, {Errc::kIo, "the device is gone"});
+    log::info("fs", "{}: unmounted, its disk is gone", volumes[i].point);
+    volumes[i] = volumes[volumes.size() - 1];
+    volumes.truncate(volumes.size() - 1);
+  }
 }
 
 Result<void> mount_disk(BlockDevice& device) {
   auto whole = TRY(base::make<DiskMedium>(device));
   DiskMedium& disk = *whole.release();
-  Result<void> plain = mount_volume(device.name(), 0, disk);
-  if (plain.has_value() || plain.error().code != Errc::kNotFound) return plain;
-  PartitionTable table = TRY(read_partitions(disk, device.geometry().block_bytes));
+  std::string_view point = TRY(point_of(device.name(), 0));
+  Result<void> plain = mount_volume(device, point, disk);
+  if (plain.has_value()) return plain;
+  if (plain.error().code != Errc::kNotFound) {
+    note_failure(point, plain.error());
+    return plain;
+  }
+  Result<PartitionTable> found = read_partitions(disk, device.geometry().block_bytes);
+  if (!found.has_value()) note_failure(point, found.error());
+  PartitionTable table = TRY(std::move(found));
+  if (table.partitions.empty()) note_failure(point, plain.error());
   if (table.kind == TableKind::kGptBackup)
     log::warn("fs", "{}: the first partition table is broken, its backup is used", device.name());
   for (const Partition& p : table.partitions) {
-    auto part = TRY(base::make<MediumPart>(disk, p.offset, p.bytes));
-    Result<void> mounted = mount_volume(device.name(), p.number, *part.release());
+    Result<void> mounted = mount_partition(device, disk, p);
     if (!mounted.has_value() && mounted.error().code != Errc::kNotFound)
       log::warn("fs", "{} partition {}: {}", device.name(), p.number, mounted.error());
   }
@@ -85,12 +151,18 @@ Result<FileSystem*> open_volume(Medium& medium) {
 void mount_new_disks() {
   if (disks.working) return;
   disks.working = true;
+  forget_gone_disks();
   while (disks.handled < devices::blocks().size()) {
     BlockDevice& device = *devices::blocks()[disks.handled++];
     Result<void> mounted = mount_disk(device);
-    if (!mounted.has_value()) log::warn("fs", "{}: {}", device.name(), mounted.error());
+    if (!mounted.has_value())
+      log::warn("fs", "{}: not mounted: {}", device.name(), mounted.error());
   }
   disks.working = false;
+}
+
+std::span<const Unmounted> unmounted() {
+  return failures.view();
 }
 
 Result<void> watch_disks() {
@@ -105,6 +177,7 @@ void wait_for_disks(u64 deadline_ns) {
   };
   constexpr u64 kLookNs = 10'000'000;
   while (disks.watching && busy() && timing::now_ns() < deadline_ns) sched::sleep_ns(kLookNs);
+  if (!disks.working) forget_gone_disks();
 }
 
 }  // namespace fs

@@ -12,8 +12,9 @@ namespace fs {
 // the device, many requests in flight; the unaligned ends go through one block each.
 class DiskMedium final : public Medium {
  public:
-  explicit DiskMedium(BlockDevice& device) : device_(device) {}
-  u64 size() const override;
+  explicit DiskMedium(BlockDevice& device)
+      : device_(device), size_(device.geometry().blocks * device.geometry().block_bytes) {}
+  u64 size() const override { return size_; }  // as it was: a disk that goes has no blocks
   bool writable() const override { return !device_.geometry().read_only; }
   Result<void> read(u64 offset, std::span<Byte> out) override;
   Result<void> write(u64 offset, std::span<const Byte> in) override;
@@ -21,6 +22,7 @@ class DiskMedium final : public Medium {
 
  private:
   BlockDevice& device_;
+  u64 size_;
 };
 
 // What a medium holds: the first of ext4, exFAT, FAT and ISO 9660 that recognizes it. kNotFound
@@ -28,8 +30,16 @@ class DiskMedium final : public Medium {
 Result<FileSystem*> open_volume(Medium& medium);
 
 // Mounts what is on the disks that have appeared since the last call: a disk without partitions as
-// /disk/vda, partitions as /disk/vda1 (/disk/nvme0n1p1). What cannot be read is logged.
+// /disk/vda, partitions as /disk/vda1 (/disk/nvme0n1p1). What cannot be read is logged. What lay on
+// disks that are gone is mounted no more.
 void mount_new_disks();
+
+// Disks and partitions that are not mounted, and why.
+struct Unmounted {
+  std::string_view point;  // where it would be
+  Error reason;
+};
+std::span<const Unmounted> unmounted();
 
 // Starts the thread that mounts disks as they are registered.
 Result<void> watch_disks();

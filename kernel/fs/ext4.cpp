@@ -76,8 +76,9 @@ Result<void> Ext4::read_super(Medium& medium) {
   inode_bytes_ = dynamic ? base::load<u16>(s + 88) : 128;
   descriptor_bytes_ = wide ? base::load<u16>(s + 254) : 32;
   first_meta_group_ = base::load<u32>(s + 0x104);
-  bool sane = blocks_ > first_data_block_ && blocks_ <= medium.size() / block_bytes_ &&
-              blocks_per_group_ > 0 && inodes_per_group_ > 0 &&
+  if (blocks_ > medium.size() / block_bytes_)
+    return fail(Errc::kCorrupt, "its ext4 is larger than the disk: the image was cut short");
+  bool sane = blocks_ > first_data_block_ && blocks_per_group_ > 0 && inodes_per_group_ > 0 &&
               base::is_power_of_two(inode_bytes_) && inode_bytes_ >= 128 &&
               inode_bytes_ <= block_bytes_ && base::is_power_of_two(descriptor_bytes_) &&
               descriptor_bytes_ >= 32 && descriptor_bytes_ <= 1024;

@@ -3,6 +3,7 @@
 #include "kernel/fs/crc.h"
 #include "kernel/fs/ext4.h"
 #include "kernel/fs/ext4_format.h"
+#include "kernel/log.h"
 
 namespace fs {
 
@@ -137,9 +138,15 @@ Result<FileInfo> Ext4::stat(std::string_view path) {
 
 Result<void> Ext4::list(std::string_view path, DirectoryVisitor& visitor) {
   Inode directory = TRY(walk(path, kRootInode));
-  return each(directory, [&](std::string_view name, u32 number) {
+  u32 unreadable = 0;
+  Error why{};
+  TRY(each(directory, [&](std::string_view name, u32 number) {
     if (name == "." || name == "..") return true;
     Result<Inode> entry = inode(number);
+    if (!entry.has_value()) {
+      unreadable++;
+      why = entry.error();
+    }
     if (entry.has_value() && entry->link()) entry = walk(name, directory.number);
     // Links to nowhere, devices and sockets are nothing to read here.
     if (!entry.has_value() || !(entry->regular() || entry->directory())) return true;
@@ -147,7 +154,10 @@ Result<void> Ext4::list(std::string_view path, DirectoryVisitor& visitor) {
     visitor.on_entry(name,
                      {folder ? FileKind::kDirectory : FileKind::kFile, folder ? 0 : entry->size});
     return true;
-  });
+  }));
+  if (unreadable > 0)
+    log::warn("fs", "a folder is shown without {} of its entries: {}", unreadable, why);
+  return {};
 }
 
 }  // namespace fs

@@ -41,6 +41,7 @@ class Fat final : public FileSystem {
   explicit Fat(Medium& medium) : medium_(medium) {}
 
   const char* kind() const override;
+  bool writable() const override { return need_writable().has_value(); }
   Result<base::Owner<File>> open(std::string_view path) override;
   Result<FileInfo> stat(std::string_view path) override;
   Result<void> list(std::string_view path, DirectoryVisitor& visitor) override;

@@ -70,6 +70,7 @@ class FileSystem {
   virtual Result<void> make_directory(std::string_view) {
     return fail(Errc::kUnsupported, "this file system is read-only");
   }
+  virtual bool writable() const { return false; }
   virtual Result<Space> space() { return fail(Errc::kUnsupported, "it does not know its size"); }
 
  protected:
@@ -78,6 +79,8 @@ class FileSystem {
 
 // `point` is "/boot", "/host", "/disk/vda1"; it must stay valid. At most 64 mounts.
 Result<void> mount(std::string_view point, FileSystem& file_system);
+// The medium is gone. What is open there stays valid and fails.
+void unmount(std::string_view point);
 
 struct Mount {
   std::string_view point;
@@ -91,6 +94,7 @@ Result<FileInfo> stat(std::string_view path);
 Result<void> list(std::string_view path, DirectoryVisitor& visitor);  // "/" lists the mounts
 Result<void> remove(std::string_view path);
 Result<void> make_directory(std::string_view path);
+Result<Space> space(std::string_view path);  // of the file system that has the path
 
 // A small text file, "" in the heap's terms: whole or an error; refuses more than `limit` bytes.
 Result<String> read_text(std::string_view path, usize limit = 1 << 20);

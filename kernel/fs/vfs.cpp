@@ -65,8 +65,10 @@ bool list_mounts(std::string_view folder, DirectoryVisitor& visitor) {
 
 // Says what failed and where; what is merely absent or refused is the caller's to say.
 void tell(std::string_view path, std::string_view what, u64 offset, const Error& error) {
-  if (error.code == Errc::kIo || error.code == Errc::kCorrupt || error.code == Errc::kTimeout)
-    log::warn("fs", "{}: {} at byte {}: {}", path, what, offset, error);
+  bool damaged = error.code == Errc::kCorrupt;
+  if (error.code == Errc::kIo || damaged || error.code == Errc::kTimeout)
+    log::warn("fs", "{}: {} at byte {}: {}{}", path, what, offset, error,
+              damaged ? "; fsck on another machine may mend it" : "");
 }
 
 // A file that knows its path, so that an error names it.
@@ -119,6 +121,15 @@ Result<void> mount(std::string_view point, FileSystem& file_system) {
   return {};
 }
 
+void unmount(std::string_view point) {
+  for (usize i = 0; i < table.size(); i++) {
+    if (table[i].point != point) continue;
+    for (usize k = i + 1; k < table.size(); k++) table[k - 1] = table[k];
+    table.truncate(table.size() - 1);
+    return;
+  }
+}
+
 std::span<const Mount> mounts() {
   return table.view();
 }
@@ -162,6 +173,11 @@ Result<void> remove(std::string_view path) {
 Result<void> make_directory(std::string_view path) {
   Place place = TRY(locate(path));
   return place.file_system->make_directory(place.path);
+}
+
+Result<Space> space(std::string_view path) {
+  Place place = TRY(locate(path));
+  return place.file_system->space();
 }
 
 Result<String> read_text(std::string_view path, usize limit) {

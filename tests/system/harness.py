@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import traceback
@@ -76,6 +77,26 @@ def in_pairs(function, rows) -> None:
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         wrong = [text for text in pool.map(one, rows) if text]
     check(not wrong, "\n".join(wrong))
+
+
+class Monitor:
+    """QEMU's human monitor on a socket."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def say(self, line: str) -> str:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(5)
+            link.connect(self.path)
+            said = b""
+            while not said.endswith(b"(qemu) "):
+                said += link.recv(4096)
+            link.sendall(line.encode() + b"\n")
+            said = b""
+            while not said.endswith(b"(qemu) "):
+                said += link.recv(4096)
+        return said.decode(errors="replace")
 
 
 def small_iso(name: str = "small", config: str = "", model: pathlib.Path | None = None) -> pathlib.Path:

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 
-from harness import KERNEL, PROMPT, Guest, case, check, main
+from harness import KERNEL, PROMPT, Guest, Monitor, case, check, main
 from wire import Peer
 
 MASK = (1 << 64) - 1
@@ -232,26 +232,6 @@ def loss_and_reordering():
             check(f" 5000 frames of 1514 bytes sent, {5000 - peer.dropped} back, {peer.dropped} lost, 0 wrong" in text,
                   f"{model}: peer dropped {peer.dropped} of {peer.seen}\n{text}")
             guest.healthy()
-
-
-class Monitor:
-    """QEMU's human monitor on a socket."""
-
-    def __init__(self, path: str):
-        self.path = path
-
-    def say(self, line: str) -> str:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(5)
-            link.connect(self.path)
-            said = b""
-            while not said.endswith(b"(qemu) "):
-                said += link.recv(4096)
-            link.sendall(line.encode() + b"\n")
-            said = b""
-            while not said.endswith(b"(qemu) "):
-                said += link.recv(4096)
-        return said.decode(errors="replace")
 
 
 def monitor(folder: str) -> tuple[Monitor, list[str]]:

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks in QEMU: file systems are mounted, listed and read, FAT32 is written, models are found."""
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
 
-from harness import MODEL, PROMPT, Guest, Skip, case, check, main, need
+from harness import MODEL, PROMPT, Guest, Monitor, Skip, case, check, main, need
 
 
 def tool(name: str) -> str:
@@ -73,6 +74,80 @@ def fat_on_nvme():
         check(back.read_bytes() == file.read_bytes(), "other bytes came back")
         verdict = subprocess.run([tool("fsck.vfat"), "-n", image], capture_output=True, text=True, check=False)
         check(verdict.returncode == 0, verdict.stdout)
+
+
+def damage(image: pathlib.Path, offset: int) -> None:
+    with open(image, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+@case
+def damaged_ext4():
+    """a wrong checksum in the superblock, an image cut short, an empty disk: mount says why each is not there"""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = pathlib.Path(folder) / "whole.img"
+        subprocess.run(["truncate", "-s", "16M", whole], check=True)
+        subprocess.run([tool("mkfs.ext4"), "-q", "-F", whole], check=True)
+        images = [pathlib.Path(folder) / f"{i}.img" for i in range(3)]
+        for image in images:
+            shutil.copy(whole, image)
+        damage(images[0], 1024 + 0x78)
+        os.truncate(images[1], 8 << 20)
+        images[2].write_bytes(bytes(8 << 20))
+        extra = [word for image in images for word in ("-drive", f"file={image},format=raw,if=virtio")]
+        with Guest(extra=extra) as guest:
+            guest.expect(PROMPT, 60)
+            text = guest.command_output("mount", 30)
+            for name, why in (("vda", "the checksum of the superblock is wrong"), ("vdb", "the image was cut short"),
+                              ("vdc", "no file system that can be read")):
+                check(re.search(rf"/disk/{name} +- +.*{why}", text) is not None, text)
+
+
+@case
+def stick_that_is_full_and_pulled_out():
+    """a copy that does not fit changes nothing; a stick pulled out is unmounted, put in again it is back"""
+    with tempfile.TemporaryDirectory() as folder:
+        stick, big = pathlib.Path(folder) / "stick.img", pathlib.Path(folder) / "big.img"
+        note, monitor = pathlib.Path(folder) / "note.txt", Monitor(f"{folder}/monitor")
+        note.write_text("kept\n")
+        for image, size, file in ((stick, "40M", note), (big, "80M", stick)):
+            subprocess.run(["truncate", "-s", size, image], check=True)
+            subprocess.run([tool("mkfs.vfat"), "-F", "32", "-s", "1", image], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([tool("mcopy"), "-i", image, file, "::/" + file.name], check=True)
+        drive = f"file={stick},format=raw,if=none,file.locking=off,id="
+        extra = disk(big, "virtio-blk-pci") + ["-device", "qemu-xhci,id=usb", "-drive", drive + "s1", "-device",
+                                               "usb-storage,bus=usb.0,drive=s1,id=stick", "-monitor",
+                                               f"unix:{folder}/monitor,server=on,wait=off"]
+        with Guest(extra=extra) as guest:
+            guest.expect(PROMPT, 60)
+            for target in ("note.txt", "new.img"):
+                text = guest.command_output(f"cp /disk/vda/stick.img /disk/sda/{target}", 60)
+                check("nothing was changed" in text and "the disk is full" in text, text)
+            text = guest.command_output("ls /disk/sda; cat /disk/sda/note.txt")
+            check("1 entry" in text and "kept" in text, text)
+            monitor.say("device_del stick")
+            wait_for(guest, "mount", r"/disk/sda +- +the device is gone")
+            monitor.say(f"drive_add 0 {drive}s2")
+            monitor.say("device_add usb-storage,bus=usb.0,drive=s2,id=again")
+            wait_for(guest, "mount", r"/disk/sda +fat32 +read/write")
+            text = guest.command_output("cat /disk/sda/note.txt; cp /disk/sda/note.txt /disk/sda/second.txt")
+            check("kept" in text and "5 bytes" in text, text)
+            guest.send("poweroff\r")
+            guest.wait_exit(20)
+        verdict = subprocess.run([tool("fsck.vfat"), "-n", stick], capture_output=True, text=True, check=False)
+        check(verdict.returncode == 0, verdict.stdout)
+
+
+def wait_for(guest: Guest, command: str, pattern: str) -> None:
+    for _ in range(60):
+        text = guest.command_output(command, 30)
+        if re.search(pattern, text):
+            return
+        guest.pump(0.5)
+    raise AssertionError(f"{command} never said {pattern!r}:\n{text}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 #include "drivers/linux/shim/shim.h"
 
 // A row stays when its disk goes; the gendisk then only answers that it is gone.
-enum { kMaxDisks = 32, kGoneWaitSeconds = 60 };
+enum { kMaxDisks = 128, kGoneWaitSeconds = 60 };
 static struct row {
   struct gendisk *disk;
   const char *driver;

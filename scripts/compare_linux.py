@@ -8,7 +8,8 @@ Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--times N] [--mib N] [-
   loss   the same through a wire that loses 5 % of the frames and lets 5 % overtake each other
   idle   CPU time that QEMU takes in 10 s of an idle guest, without a network and with one
 
-Each round boots both guests; each measures --times times. --alone leaves the Linux guest out.
+Each round boots both guests; each measures --times times; medians are shown, and how many times as
+good Marrow's is: as fast, or as short. --alone leaves the Linux guest out.
 The Linux guest is Debian's kernel with scripts/linux_peer.c as its only process. `loss` needs the
 right to make a network namespace and a tap device. Needs gcc and qemu-system-x86_64.
 """
@@ -170,6 +171,8 @@ class Marrow:
             if name in self.guest.command_output("lsblk"):
                 break
             self.guest.pump(0.2)
+        else:
+            raise Hang(f"no {name}:\n" + self.guest.command_output("dmesg"))
         return self.figure(f"disk bench {name} {mib}")
 
     def tcp(self, host: str, port: int, what: str, count: int) -> float:
@@ -258,7 +261,7 @@ def report(title: str, figures: dict[str, list[float]], unit: str, more_is_bette
     text = "  ".join(f"{name} {value:8.1f}" for name, value in medians.items())
     if len(medians) == 2:
         ratio = medians["marrow"] / medians["linux"]
-        every = f"ratio {ratio if more_is_better else 1 / ratio:5.2f}   ({every})"
+        every = f"{ratio if more_is_better else 1 / ratio:5.2f} x as good   ({every})"
     print(f"{title:<24} {text} {unit:<6} {every}", flush=True)
 
 

@@ -38,6 +38,7 @@ void write_error(const ApiError& error, ErrorForm form, base::Writer& out) {
   w.begin_object();
   if (form == ErrorForm::kAnthropic) {
     const char* type = error.status == 401   ? "authentication_error"
+                       : error.status == 403 ? "permission_error"
                        : error.status == 404 ? "not_found_error"
                        : error.status == 413 ? "request_too_large"
                        : error.status == 429 ? "rate_limit_error"

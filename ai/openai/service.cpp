@@ -182,6 +182,10 @@ Exchange* Service::handle(const Incoming& incoming, Reply& reply) {
   } else if (route == nullptr) {
     done = call.error.refuse(404, "invalid_request_error", "not_found", "no such endpoint: {} {}",
                              incoming.method, incoming.path);
+  } else if (route->access == Access::kAdmin && !authorized(incoming, Access::kAdmin) &&
+             keys_.size() + more_keys_.size() > 0 && authorized(incoming, Access::kKey)) {
+    done = call.error.refuse(403, "permission_error", "admin_key_required",
+                             "{} wants an admin key; this key is for requests", incoming.path);
   } else if (!authorized(incoming, route->access)) {
     reply.add_header("WWW-Authenticate", "Bearer");
     done = call.error.refuse(401, "invalid_request_error", "invalid_api_key",

@@ -34,7 +34,7 @@ TEST(openai, keys_of_a_file_and_hashed_keys) {
   EXPECT_EQ(status("later", "/v1/models", "GET"), 200);
   EXPECT_EQ(status("secret", "/v1/models", "GET"), 200);
   EXPECT_EQ(status("root", "/v1/models", "GET"), 200);
-  EXPECT_EQ(status("later", "/v1/models/unload", "POST"), 401);
+  EXPECT_EQ(status("later", "/v1/models/unload", "POST"), 403);
   EXPECT(status("root", "/v1/models/unload", "POST") != 401);
   service->set_keys({}, {});
   EXPECT_EQ(status("later", "/v1/models", "GET"), 401);

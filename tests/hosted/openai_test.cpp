@@ -328,7 +328,7 @@ TEST(openai, keys) {
   EXPECT_EQ(with("GET", "/v1/models", {"X-Api-Key", "secret"}), 200);
   EXPECT_EQ(with("GET", "/v1/models", {"Authorization", "Bearer secre"}), 401);
   EXPECT_EQ(with("GET", "/v1/models", {"Authorization", "Bearer secret2"}), 401);
-  EXPECT_EQ(with("POST", "/v1/models/load", {"Authorization", "Bearer secret"}), 401);
+  EXPECT_EQ(with("POST", "/v1/models/load", {"Authorization", "Bearer secret"}), 403);
   EXPECT_EQ(with("POST", "/v1/models/load", {"Authorization", "Bearer boss"}), 200);
 }
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -109,6 +110,31 @@ def over_tls(port: int, shown: str) -> None:
     old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_1", "-cipher",
                           "DEFAULT@SECLEVEL=0"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     check(b"Cipher is (NONE)" in old.stdout, f"TLS 1.1 was spoken:\n{old.stdout.decode()}")
+
+
+@case
+def certificate_on_a_disk():
+    """the certificate made at the first start lies on a disk that can be written and is the next boot's, too"""
+    mkfs = shutil.which("mkfs.vfat") or shutil.which("mkfs.vfat", path="/usr/sbin:/sbin")
+    need(pathlib.Path(mkfs or "/usr/sbin/mkfs.vfat"), "scripts/setup.sh test")
+    with tempfile.TemporaryDirectory() as folder:
+        image = pathlib.Path(folder) / "disk.img"
+        subprocess.run(["truncate", "-s", "64M", image], check=True)
+        subprocess.run([mkfs, "-F", "32", image], check=True, stdout=subprocess.DEVNULL)
+        disk = ("-drive", f"file={image},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0")
+        prints = []
+        for said in ("/disk/vda/marrow", "the one from before"):
+            port = free_port()
+            with Guest("log=info auth=none ntp=off", cpus=1, memory="512M", net=nic("virtio-net-pci", port),
+                       extra=list(disk)) as guest:
+                guest.expect(PROMPT, 30)
+                guest.expect(LEASE, 20)
+                text = guest.command_output("serve start", 30)
+                check(said in text, text)
+                prints.append(re.search(r"SHA-256 fingerprint ([0-9a-f:]{95})", text).group(1))
+                over_tls(port, prints[-1])
+                guest.command_output("serve stop")
+        check(prints[0] == prints[1], f"{prints[0]} became {prints[1]}")
 
 
 def serves(model: str) -> None:

@@ -1,8 +1,10 @@
 # Tests of the server that take minutes or need more than the CI has.
 NET_BASE := $(if $(BASE),--base $(BASE),--twin $(HOST_BIN) --model $(MODEL))
-.PHONY: test-net-long test-gigabyte test-clients test-page
+.PHONY: test-net-long test-rough-net test-gigabyte test-clients test-page
 test-net-long: $(HOST_BIN) $(MODEL)  ## abuse of the server: 10,000 requests, 1,000 aborts, slow clients; BASE=http://… for another
 	$(Q)python3 tests/system/http_abuse.py $(NET_BASE)
+test-rough-net: $(X86)/marrow.elf $(MODEL)  ## as root: answers by wires that lose, swap, repeat and cut, through both cards; GUEST_MODEL=tiny.gguf
+	$(Q)python3 tests/system/rough_net.py --model $(GUEST_MODEL)
 test-gigabyte: $(X86)/marrow.elf  ## 1 GiB each way through each card, every byte compared; then by a wire that loses 5 % and reorders 5 %
 	$(Q)python3 scripts/compare_linux.py net --alone --rounds 1
 	$(Q)python3 scripts/compare_linux.py loss --alone --rounds 1

@@ -2,27 +2,14 @@
 // Any frames into the whole TCP/IP stack of a machine that listens on a port.
 #include <cstring>
 
-#include "kernel/net/lwip/sockets.h"
 #include "tests/hosted/test_net.h"
 
 namespace {
 
 constexpr usize kEthernet = 14, kMostFrame = 1600;
 
-struct Machine {
-  test_net::Card card{1};
-  base::Owner<net::Listener> listener;
-};
-
-Machine& machine() {
-  static Machine& the = *[] {
-    auto* made = new Machine;
-    test_net::start();
-    net::Ipv4Settings settings = *net::parse_settings("10.0.0.1/24,10.0.0.2");
-    ASSERT(net::attach(made->card, settings).has_value());
-    made->listener = std::move(*net::lwip_network().listen("", 80));
-    return made;
-  }();
+test_net::Machine& machine() {
+  static auto& the = *new test_net::Machine("10.0.0.1/24,10.0.0.2", "", 80);
   return the;
 }
 
@@ -77,7 +64,7 @@ extern "C" int __lsan_is_turned_off() {  // NOLINT(bugprone-reserved-identifier)
 
 // A run of: a byte of flags, a byte of length / 4 + 1, the frame.
 extern "C" int LLVMFuzzerTestOneInput(const Byte* data, usize size) {
-  Machine& m = machine();
+  test_net::Machine& m = machine();
   std::span<const Byte> input(data, size);
   while (input.size() > 2) {
     Byte flags = input[0];

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "kernel/base/test.h"
-#include "kernel/net/lwip/sockets.h"
 #include "tests/hosted/test_net.h"
 
 namespace {
@@ -15,17 +14,11 @@ using Bytes = std::vector<Byte>;
 constexpr Byte kTcp = 6, kUdp = 17, kIcmp = 1;
 constexpr Byte kOwn[4] = {10, 88, 0, 1}, kPeer[4] = {10, 88, 0, 2};
 
-struct Machine {
-  test_net::Card card{1};
-  base::Owner<net::Listener> listener;
-};
+using test_net::Machine;
 
 Machine& machine() {
   static Machine& the = *[] {
-    auto* made = new Machine;
-    test_net::start();
-    ASSERT(net::attach(made->card, *net::parse_settings("10.88.0.1/24,10.88.0.2")).has_value());
-    made->listener = std::move(*net::lwip_network().listen("10.88.0.1", 8088));
+    auto* made = new Machine("10.88.0.1/24,10.88.0.2", "10.88.0.1", 8088);
     for (u32 i = 0; i < 20; i++) {  // until its IPv6 address is its own
       net::service(made->card);
       test_net::pass_ms(250);

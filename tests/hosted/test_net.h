@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/net/lwip/sockets.h"
 #include "kernel/net/stack.h"
 
 namespace test_net {
@@ -69,5 +70,17 @@ struct Udp {
   u16 source_port = 0, target_port = 0;
 };
 std::vector<Byte> udp_frame(const Udp& from, std::span<const Byte> body);
+
+// A machine with one card that listens on a port; for what arrives from nobody in particular.
+struct Machine {
+  Card card{1};
+  base::Owner<net::Listener> listener;
+
+  Machine(std::string_view settings, std::string_view address, u16 port) {
+    start();
+    ASSERT(net::attach(card, *net::parse_settings(settings)).has_value());
+    listener = std::move(*net::lwip_network().listen(address, port));
+  }
+};
 
 }  // namespace test_net

@@ -4,19 +4,22 @@
 
 Usage: http_abuse.py [--base URL] [--requests 10000] [--aborts 1000] [--key KEY] [--only NAME]
        http_abuse.py --twin build/host/marrow --model FILE.gguf   (starts and stops the twin)
+       http_abuse.py --guest virtio-net-pci|e1000e [--wire tap] --model FILE.gguf   (the booted kernel; tap needs root)
 Only the standard library.
 Prints TAP; exit status 1 on failure.
 """
 import argparse
+import contextlib
 import http.client
 import json
 import re
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
+
+import serving
 
 
 class Server:
@@ -231,18 +234,17 @@ def keys(server, _):
     return (status(), status(Authorization="Bearer x"), status(Authorization="Bearer " + server.key)) == (401, 401, 200)
 
 
-def start_twin(arguments):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    arguments.base = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([arguments.twin, f"model={arguments.model}", f"http.port={port}", "run=serve"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if '"event":"ready"' in line:
-            threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()
-            return process
-    raise SystemExit("the twin ended before it was ready")
+@contextlib.contextmanager
+def started(arguments):
+    """The server to ask, its process when it is the twin."""
+    if arguments.twin:
+        with serving.twin(arguments.twin, arguments.model, "") as (base, process):
+            yield base, process.pid
+    elif arguments.guest:
+        with serving.guest(arguments.guest, arguments.model, "auth=none", wire=arguments.wire) as (base, _):
+            yield base, 0
+    else:
+        yield arguments.base, 0
 
 
 def main():
@@ -253,22 +255,21 @@ def main():
     parser.add_argument("--aborts", type=int, default=1000)
     parser.add_argument("--only", default="")
     parser.add_argument("--twin")
+    parser.add_argument("--guest")
+    parser.add_argument("--wire", default="user", choices=serving.WIRES)
     parser.add_argument("--model")
     arguments = parser.parse_args()
-    process = start_twin(arguments) if arguments.twin else None
-    server, failed = Server(arguments.base, arguments.key), 0
-    server.twin = process.pid if process else 0
     tests = [short_requests, slow_clients, one_byte_writes, pipelined, deep_json, large_json, smuggling, half_open,
              aborts, memory_is_flat, keys]
     tests = [test for test in tests if arguments.only in test.__name__]
-    try:
+    failed = 0
+    with started(arguments) as (base, process):
+        server = Server(base, arguments.key)
+        server.twin = process
         for number, test in enumerate(tests, 1):
             good = test(server, arguments)
             failed += not good
             print(f"{'ok' if good else 'not ok'} {number} - http_abuse.{test.__name__}", flush=True)
-    finally:
-        if process:
-            process.kill()
     print(f"1..{len(tests)}\n{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

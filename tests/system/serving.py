@@ -60,14 +60,39 @@ def twin(program, model, options=OPTIONS, before=()):
 
 
 @contextlib.contextmanager
-def guest(card, model, options=OPTIONS, memory="1G"):
+def forwarded(card):
+    """QEMU's own little network with one port of this machine led into it: (arguments, URL, options, what it says)."""
+    port = free_port()
+    yield (("-nic", f"user,id=n0,model={card},hostfwd=tcp:127.0.0.1:{port}-:8080"), f"http://127.0.0.1:{port}", "",
+           r"net: eth0: .* by DHCP")
+
+
+@contextlib.contextmanager
+def tapped(card):
+    """A wire to this machine's own TCP/IP, made by root; nothing of QEMU's lies between. As forwarded()."""
+    name = f"marrow{free_port()}"
+    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "10.77.0.1/24", "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        nic = ("-netdev", f"tap,id=n0,ifname={name},script=no,downscript=no", "-device", f"{card},netdev=n0")
+        yield nic, "http://10.77.0.2:8080", "net=10.77.0.2/24,10.77.0.1", r"net: eth0: 10\.77\.0\.2/24"
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+WIRES = {"user": forwarded, "tap": tapped}
+
+
+@contextlib.contextmanager
+def guest(card, model, options=OPTIONS, memory="1G", wire="user"):
     """The booted kernel as a server behind `card` ("virtio-net-pci", "e1000e"): (base URL, guest)."""
     from harness import PROMPT, Guest
-    port = free_port()
-    nic = ("-nic", f"user,id=n0,model={card},hostfwd=tcp:127.0.0.1:{port}-:8080")
-    with Guest(f"log=info ntp=off model=/boot/module0 {options}", cpus=2, memory=memory, net=nic, model=model) as machine:
+    with WIRES[wire](card) as (nic, base, own, up), \
+            Guest(f"log=info ntp=off model=/boot/module0 {own} {options}", cpus=2, memory=memory, net=nic,
+                  model=model) as machine:
         machine.expect(PROMPT, 60)
-        machine.expect(r"net: eth0: .* by DHCP", 30)
+        machine.expect(up, 30)
         machine.send("serve start\r")
         machine.expect(r'"event":"ready"', 120)
         # Somebody has to take what the guest says, or it stops at a full pipe.
@@ -75,7 +100,7 @@ def guest(card, model, options=OPTIONS, memory="1G"):
         reader = threading.Thread(target=lambda: [machine.pump(0.2) for _ in iter(done.is_set, True)], daemon=True)
         reader.start()
         try:
-            yield f"http://127.0.0.1:{port}", machine
+            yield base, machine
         finally:
             done.set()
             reader.join()

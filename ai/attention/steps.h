@@ -15,7 +15,8 @@ struct AttendTile {
   u32 key_width, value_width, padded_width;  // padded: value_width rounded up to 16
   float scale, soft_cap;
   // Of the next page (or this one, at the end): asked for meanwhile, because pages of one head lie
-  // far apart and no prefetcher of a CPU finds them.
+  // far apart and no prefetcher of a CPU finds them. Into the second cache: the first has too few
+  // buffers for a page's 128 lines (Zen 4: a token at depth 2000 takes a fifth longer).
   const Byte *next_keys, *next_values;
   const float* query[kQueryTile];                // f16 keys
   const struct ActivationQ8x32* q8[kQueryTile];  // q8 keys: two blocks for 32 dimensions

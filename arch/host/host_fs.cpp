@@ -197,7 +197,9 @@ Result<base::Owner<File>> HostFileSystem::open(std::string_view path) {
 }
 
 Result<base::Owner<File>> HostFileSystem::create(std::string_view path) {
-  int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  // Keys and saved texts are among what is written: it is for its owner alone.
+  constexpr mode_t kOwnerOnly = 0600;
+  int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnly);
   if (fd < 0) return failure();
   return own(fd);
 }

@@ -2,6 +2,7 @@
 // Mounts, boot modules as files, the host's files, whole files in memory.
 #include "kernel/fs/file_system.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -107,6 +108,10 @@ TEST(fs, host_files_are_made_written_listed_and_removed) {
     EXPECT((*file)->flush().has_value());
     EXPECT((*file)->truncate(5).has_value());
   }
+  // A key may be in it: nobody but its owner reads it.
+  struct stat status{};
+  EXPECT_EQ(::stat(folder.in("a").substr(5).c_str(), &status), 0);  // without "/host"
+  EXPECT_EQ(status.st_mode & 0777u, 0600u);
   auto text = fs::read_text(folder.in("a"));
   REQUIRE(text.has_value());
   EXPECT_EQ(text->view(), std::string_view("\0\0\0he", 5));

@@ -20,6 +20,10 @@ void print_ready(base::Writer& out) {
     w.field("context", engine_service().engine().info().context);
     w.field("load_ms", engine_service().load_ns() / 1'000'000);
   }
+  char text[3 * 32];
+  base::BufferWriter print(text);
+  write_server_fingerprint(print);
+  if (!print.view().empty()) w.field("tls_sha256", print.view());
   w.end_object();
   out.write("\n");
 }

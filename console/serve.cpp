@@ -386,6 +386,10 @@ void describe_server(base::Writer& out) {
                   m.tokens_generated, m.last_ttft_ms, m.last_tok_s);
 }
 
+void write_server_fingerprint(base::Writer& out) {
+  if (server != nullptr && server->tls != nullptr) write_fingerprint(*server->tls, out);
+}
+
 u16 server_port() {
   return server == nullptr ? u16{0} : server->listener->port();
 }

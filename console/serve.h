@@ -12,6 +12,7 @@ Result<void> start_server();
 void stop_server();
 bool server_running();
 void describe_server(base::Writer& out);
-u16 server_port();  // 0 when it does not run
+void write_server_fingerprint(base::Writer& out);  // of its certificate; nothing without TLS
+u16 server_port();                                 // 0 when it does not run
 
 }  // namespace console

@@ -80,8 +80,7 @@ Result<base::Owner<net::tls::Server>> open(std::span<const std::string_view> add
   base::Owner<net::tls::Server> server = TRY(net::tls::Server::create(identity.pem.view()));
   char text[3 * 32];
   base::BufferWriter hex(text);
-  for (usize i = 0; i < 32; i++)
-    base::format_to(hex, "{}{:02x}", i == 0 ? "" : ":", static_cast<u32>(server->fingerprint()[i]));
+  write_fingerprint(*server, hex);
   log::info("https", "TLS 1.2 and 1.3; certificate: {}", identity.kept.view());
   log::info("https", "SHA-256 fingerprint {}", hex.view());
   return server;
@@ -95,6 +94,11 @@ base::Owner<net::tls::Server> open_tls(std::span<const std::string_view> address
   if (server.has_value()) return std::move(*server);
   log::error("https", "no TLS: {}", server.error());
   return {};
+}
+
+void write_fingerprint(const net::tls::Server& server, base::Writer& out) {
+  for (usize i = 0; i < 32; i++)
+    base::format_to(out, "{}{:02x}", i == 0 ? "" : ":", static_cast<u32>(server.fingerprint()[i]));
 }
 
 bool tls_required() {

@@ -14,18 +14,19 @@ namespace base {
 
 static_assert(std::endian::native == std::endian::little, "formats below are little-endian");
 
+// The built-in, because a freestanding compiler calls std::memcpy even for two bytes.
 template <class T>
   requires std::is_trivially_copyable_v<T>
 T load(const Byte* at) {
   T value;
-  std::memcpy(&value, at, sizeof value);
+  __builtin_memcpy(&value, at, sizeof value);
   return value;
 }
 
 template <class T>
   requires std::is_trivially_copyable_v<T>
 void store(Byte* at, T value) {
-  std::memcpy(at, &value, sizeof value);
+  __builtin_memcpy(at, &value, sizeof value);
 }
 
 inline u16 swap_be(u16 v) {

@@ -265,7 +265,8 @@ def suite_model(args, name):
 def measure_suite(args):
     for name, more in SUITE:
         row = argparse.Namespace(**vars(args) | more | {"model": suite_model(args, name)})
-        row.python = args.python or peer_python(row.kernels)
+        given = args.python if row.kernels != "avx2" or args.peer_lib else None  # its llama.cpp is this CPU's
+        row.python = given or peer_python(row.kernels)
         print(f"  BENCH    {group_of(row)}", file=sys.stderr, flush=True)
         measure(row)
     measure_quotes(args)
@@ -419,7 +420,7 @@ def main():
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
     parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
     parser.add_argument("--scaling", action="store_true", help="decode with one thread and with two")
-    parser.add_argument("--suite", action="store_true", help="every row of the page: hours")
+    parser.add_argument("--suite", action="store_true", help="every row of the page")
     parser.add_argument("--busy", action="store_true", help="another process keeps core 0 busy meanwhile")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--report-only", action="store_true")

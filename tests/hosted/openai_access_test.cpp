@@ -137,13 +137,7 @@ TEST(openai, a_prompt_goes_to_the_slot_that_begins_like_it) {
 TEST(openai, nobody_embeds_for_a_client_who_is_gone) {
   Server s;
   ApiTestReply reply;
-  auto* exchange = s.service->handle({.method = "POST",
-                                      .path = "/v1/embeddings",
-                                      .query = {},
-                                      .headers = {},
-                                      .body = R"({"input":["a","b","c"]})",
-                                      .peer = "test"},
-                                     reply);
+  auto* exchange = s.begin("/v1/embeddings", R"({"input":["a","b","c"]})", reply);
   REQUIRE(exchange != nullptr);
   EXPECT(s.service->work());
   EXPECT_EQ(s.backend.fake.embedded, 1u);

@@ -83,14 +83,9 @@ TEST(openai, echo_tells_how_probable_the_prompt_is) {
 TEST(openai, nobody_scores_for_a_client_who_is_gone) {
   Server s;
   ApiTestReply reply;
-  ai::openai::Exchange* exchange = s.service->handle(
-      {.method = "POST",
-       .path = "/v1/completions",
-       .query = {},
-       .headers = {},
-       .body = R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})",
-       .peer = "test"},
-      reply);
+  ai::openai::Exchange* exchange =
+      s.begin("/v1/completions",
+              R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})", reply);
   REQUIRE(exchange != nullptr);
   EXPECT(s.service->work());
   s.service->gone(exchange);

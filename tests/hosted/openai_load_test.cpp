@@ -62,13 +62,7 @@ TEST(openai_load, unloads_what_is_loaded) {
 TEST(openai_load, requests_meant_for_the_old_model_do_not_meet_the_new_one) {
   Server s;
   ApiTestReply r;
-  (void)s.service->handle({.method = "POST",
-                           .path = "/v1/embeddings",
-                           .query = "",
-                           .headers = {},
-                           .body = R"({"input":"B"})",
-                           .peer = "p:1"},
-                          r);
+  (void)s.begin("/v1/embeddings", R"({"input":"B"})", r);
   s.service->model_changed();
   EXPECT_EQ(r.status, 503);
   s.run();

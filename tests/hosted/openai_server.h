@@ -40,6 +40,12 @@ struct ApiTestServer {
   ApiTestReply post(std::string_view path, std::string_view body) {
     return call("POST", path, body);
   }
+  // Asks and leaves the rest to the test: the exchange, null when it is answered already.
+  ai::openai::Exchange* begin(std::string_view path, std::string_view body, ApiTestReply& reply) {
+    return service->handle(
+        {.method = "POST", .path = path, .query = {}, .headers = {}, .body = body, .peer = "test"},
+        reply);
+  }
   ApiTestReply chat(std::string_view fields) {
     String body;
     base::StringWriter out(body);

@@ -223,14 +223,8 @@ TEST(openai, context_overflow_is_an_error_with_both_numbers) {
 TEST(openai, disconnect_frees_the_slot) {
   Server s;
   ApiTestReply reply;
-  auto* exchange =
-      s.service->handle({.method = "POST",
-                         .path = "/v1/chat/completions",
-                         .query = {},
-                         .headers = {},
-                         .body = R"({"stream":true,"messages":[{"role":"user","content":"x"}]})",
-                         .peer = "test"},
-                        reply);
+  auto* exchange = s.begin("/v1/chat/completions",
+                           R"({"stream":true,"messages":[{"role":"user","content":"x"}]})", reply);
   REQUIRE(exchange != nullptr);
   EXPECT_EQ(s.backend.fake.running(), 1u);
   (void)s.backend.fake.step();
@@ -245,13 +239,7 @@ TEST(openai, nothing_is_called_inside_a_step) {
   Server s;
   s.backend.callable = false;
   ApiTestReply reply;
-  auto* exchange = s.service->handle({.method = "POST",
-                                      .path = "/v1/completions",
-                                      .query = {},
-                                      .headers = {},
-                                      .body = R"({"prompt":"x","stream":true})",
-                                      .peer = "test"},
-                                     reply);
+  auto* exchange = s.begin("/v1/completions", R"({"prompt":"x","stream":true})", reply);
   REQUIRE(exchange != nullptr);
   EXPECT(reply.streaming);
   EXPECT_EQ(s.backend.fake.running(), 0u);
@@ -269,13 +257,7 @@ TEST(openai, nothing_is_called_inside_a_step) {
 TEST(openai, silence_is_filled_with_comments) {
   Server s;
   ApiTestReply reply;
-  (void)s.service->handle({.method = "POST",
-                           .path = "/v1/completions",
-                           .query = {},
-                           .headers = {},
-                           .body = R"({"prompt":"x","stream":true})",
-                           .peer = "test"},
-                          reply);
+  (void)s.begin("/v1/completions", R"({"prompt":"x","stream":true})", reply);
   for (int i = 0; i < 10; i++) {
     s.backend.now += 1'000'000'000;
     s.service->tick();
@@ -290,13 +272,7 @@ TEST(openai, busy_and_not_ready_say_when_to_come_back) {
   options.max_requests = 1;
   Server s(std::move(options));
   ApiTestReply first;
-  (void)s.service->handle({.method = "POST",
-                           .path = "/v1/completions",
-                           .query = {},
-                           .headers = {},
-                           .body = R"({"prompt":"x"})",
-                           .peer = "test"},
-                          first);
+  (void)s.begin("/v1/completions", R"({"prompt":"x"})", first);
   ApiTestReply second = s.post("/v1/completions", R"({"prompt":"x"})");
   EXPECT_EQ(second.status, 429);
   EXPECT_HAS(second.headers, "retry-after-ms: 1000");

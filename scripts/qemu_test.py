@@ -104,6 +104,23 @@ class Guest:
         self.expect(r"\nmarrow> ", timeout, begin)
         return self.output[begin:].rsplit("\nmarrow> ", 1)[0]
 
+    def settle(self, seconds: float) -> None:
+        """Reads for a while: a prompt drawn again below a line of the log is not taken for a command's end."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.pump(0.05)
+
+    def until(self, command: str, pattern: str, seconds: float) -> str:
+        """Repeats a command until its output has the pattern."""
+        end = time.monotonic() + seconds
+        while True:
+            text = self.command_output(command)
+            if re.search(pattern, text):
+                return text
+            if time.monotonic() > end:
+                raise AssertionError(f"{command} never said {pattern!r}:\n{text}\n{self.command_output('dmesg')}")
+            self.settle(0.2)
+
     def wait_exit(self, timeout: float) -> int:
         """QEMU's exit status once the guest has powered off."""
         end = time.monotonic() + timeout * PATIENCE

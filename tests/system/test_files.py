@@ -129,25 +129,16 @@ def stick_that_is_full_and_pulled_out():
             text = guest.command_output("ls /disk/sda; cat /disk/sda/note.txt")
             check("1 entry" in text and "kept" in text, text)
             monitor.say("device_del stick")
-            wait_for(guest, "mount", r"/disk/sda +- +the device is gone")
+            guest.until("mount", r"/disk/sda +- +the device is gone", 60)
             monitor.say(f"drive_add 0 {drive}s2")
             monitor.say("device_add usb-storage,bus=usb.0,drive=s2,id=again")
-            wait_for(guest, "mount", r"/disk/sda +fat32 +read/write")
+            guest.until("mount", r"/disk/sda +fat32 +read/write", 60)
             text = guest.command_output("cat /disk/sda/note.txt; cp /disk/sda/note.txt /disk/sda/second.txt")
             check("kept" in text and "5 bytes" in text, text)
             guest.send("poweroff\r")
             guest.wait_exit(20)
         verdict = subprocess.run([tool("fsck.vfat"), "-n", stick], capture_output=True, text=True, check=False)
         check(verdict.returncode == 0, verdict.stdout)
-
-
-def wait_for(guest: Guest, command: str, pattern: str) -> None:
-    for _ in range(60):
-        text = guest.command_output(command, 30)
-        if re.search(pattern, text):
-            return
-        guest.pump(0.5)
-    raise AssertionError(f"{command} never said {pattern!r}:\n{text}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads of the server: "http" moves bytes whenever a socket has news, "http-engine" steps the
-// engine while anybody waits for an answer, "http-files" does what waits for a disk. All are
-// cooperative: the engine gives way in the middle of a step, so health checks and new requests
-// never wait for a long prompt.
+// Threads of the server: "http" moves bytes whenever a socket or the engine has news, "http-files"
+// does what waits for a disk. The engine's own thread (service/engine_host.h) makes the answers and
+// gives way in the middle of a step, so health checks and new requests never wait for a long prompt.
 #include "console/serve.h"
 
 #include <algorithm>
 
-#include "console/engine_service.h"
-#include "console/io.h"
 #include "console/serve_backend.h"
 #include "console/serve_client.h"
 #include "console/serve_keys.h"
@@ -94,8 +91,9 @@ constexpr u64 kTickNs = 100'000'000, kCalmNs = 500'000'000, kRestNs = 2'000'000'
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
 
-void wake_engine_thread();
 void wake_network_thread();
+void hear_engine();
+void wake_nobody() {}
 
 struct Server {
   base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
@@ -106,7 +104,7 @@ struct Server {
   net::NetworkList allowed;  // empty: everybody
   net::HttpLimits limits;
   net::HttpTimes times;
-  ServeBackend backend{wake_engine_thread, wake_network_thread};
+  ServeBackend backend{wake_nobody, wake_network_thread};
   bool stopping = false;
   u32 threads = 0;
   u64 last_tick_ns = 0;
@@ -114,13 +112,17 @@ struct Server {
 
 // One at a time; null when there is none.
 constinit Server* server = nullptr;
-constinit sched::WaitQueue network_news, engine_news, files_news, server_ended;
-
-void wake_engine_thread() {
-  engine_news.wake_all();
-}
+constinit sched::WaitQueue network_news, files_news, server_ended;
+// Why the thread "http" was woken: a socket or a load has news, the engine has made a step.
+constinit bool sockets_have_news = false, engine_has_news = false;
 
 void wake_network_thread() {
+  sockets_have_news = true;
+  network_news.wake_all();
+}
+
+void hear_engine() {
+  engine_has_news = true;
   network_news.wake_all();
 }
 
@@ -205,17 +207,29 @@ void notice_model(Server& s) {
   files_news.wake_all();
 }
 
+// What a step of the engine said goes out at once. Sockets are looked at when they have news, and
+// now and then for their time limits: not once a token for each of them.
 void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
+  u64 look_at_ns = 0;
   while (!s.stopping) {
     notice_model(s);
-    s.service->tick();  // what it says goes out at once
-    bool moved = pump_clients(s);
+    s.service->tick();
     u64 now = timing::now_ns();
-    if (moved)
+    bool moved = false;
+    engine_has_news = false;
+    if (std::exchange(sockets_have_news, false) || now >= look_at_ns) {
+      moved = pump_clients(s);
+      look_at_ns = now + pause(s);
+    } else {
+      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
+    }
+    if (moved) {
+      sockets_have_news = true;  // there may be more than one turn takes
       sched::yield();
-    else
-      network_news.wait(now + pause(s));
+    } else if (!sockets_have_news && !engine_has_news) {
+      network_news.wait(look_at_ns);
+    }
   }
   end_thread(s);
 }
@@ -227,33 +241,6 @@ void files_thread(void* argument) {
     if (Result<void> keys = s.key_file.refresh(*s.service); !keys.has_value())
       log::warn("http", "the keys stay as they were: {}", keys.error());
     files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
-  }
-  end_thread(s);
-}
-
-// What the engine does beside tokens: embeddings, slots.
-bool work_aside(Server& s) {
-  if (!engine_service().claim()) return false;
-  bool worked = s.service->work();
-  engine_service().release();
-  return worked;
-}
-
-// Steps while anybody waits; what the step said goes out at once.
-void engine_thread(void* argument) {
-  Server& s = *static_cast<Server*>(argument);
-  while (!s.stopping) {
-    notice_model(s);
-    bool worked = !s.service->idle() && work_aside(s);
-    worked |= !s.service->idle() && engine_service().step();
-    if (worked) {
-      u64 now = timing::now_ns();
-      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
-      s.service->tick();
-      sched::yield();
-    } else {
-      engine_news.wait(timing::now_ns() + (s.service->idle() ? kRestNs : kTickNs));
-    }
   }
   end_thread(s);
 }
@@ -314,18 +301,20 @@ Result<void> open_server(Server& s) {
   if (!has_keys() && address != "127.0.0.1" && address != "::1")
     log::warn("http", "anybody on the network may use this server: set api_key=");
   s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
-  network->on_activity([](void*) { network_news.wake_all(); }, nullptr);
+  network->on_activity([](void*) { wake_network_thread(); }, nullptr);
+  service::engine_host().on_news(hear_engine);
   return {};
 }
 
+// A job that runs ends between two of its chunks, as nobody waits for it any longer.
 void drop_server() {
   server->clients.clear();
   server->service->tick();
   while (!server->service->idle()) {
-    // Cancelled requests leave the engine at its next step.
-    if (!engine_service().step()) sched::yield();
+    service::engine_host().wait_news(timing::now_ns() + kTickNs);
     server->service->tick();
   }
+  service::engine_host().on_news(nullptr);
   base::Owner<Server> last(server);
   server = nullptr;
 }
@@ -341,8 +330,7 @@ Result<void> start_server() {
     const char* name;
     void (*entry)(void*);
   };
-  for (Row row : {Row{"http", network_thread}, Row{"http-engine", engine_thread},
-                  Row{"http-files", files_thread}}) {
+  for (Row row : {Row{"http", network_thread}, Row{"http-files", files_thread}}) {
     server->threads++;
     Result<sched::Thread*> thread = sched::spawn(row.name, row.entry, server, kStackBytes);
     if (thread.has_value()) continue;
@@ -362,7 +350,6 @@ void stop_server() {
   server->stopping = true;
   while (server->threads > 0) {
     network_news.wake_all();
-    engine_news.wake_all();
     files_news.wake_all();
     server_ended.wait(timing::now_ns() + kTickNs);
   }

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "ai/text/chat_encode.h"
-#include "console/engine_service.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
@@ -33,16 +32,16 @@ Loads& all_loads() {
 }
 
 Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
-  Result<ModelFile> file = find_model(name);
+  Result<service::ModelFile> file = service::find_model(name);
   end.found = file.has_value();
-  return engine_service().load(TRY(std::move(file)));
+  return service::engine_host().load(TRY(std::move(file)));
 }
 
 void load_in_background(void*) {
   Loads& loads = all_loads();
   ai::openai::LoadEnd end;
   bool unload = loads.name.empty();
-  end.result = unload ? engine_service().unload() : load_by_name(loads.name.view(), end);
+  end.result = unload ? service::engine_host().unload() : load_by_name(loads.name.view(), end);
   if (!end.result.has_value())
     log::error("models", "{}: {}", unload ? "unload" : loads.name.view(), end.result.error());
   loads.ends[loads.begun % Loads::kKept] = end;
@@ -53,14 +52,19 @@ void load_in_background(void*) {
 }  // namespace
 
 ai::Engine* ServeBackend::engine() {
-  return engine_service().loaded() ? &engine_service().engine() : nullptr;
+  service::EngineHost& host = service::engine_host();
+  if (lease_.load_number() != host.current_number()) {
+    lease_ = {};
+    Result<ai::Lease> lease = host.lease(service::kRequestHolder);
+    if (lease.has_value()) lease_ = std::move(*lease);
+  }
+  return lease_ ? &ai::EngineAccess::of(lease_) : nullptr;
 }
 
 ai::openai::LoadState ServeBackend::load_state() {
-  const EngineService::Loading& loading = engine_service().loading();
+  const service::LoadStage& loading = service::engine_host().loading();
   ai::openai::LoadState state;
-  if (engine_service().loaded()) state.stage = "ready";
-  state.replacing = engine_service().replacing();
+  if (service::engine_host().loaded()) state.stage = "ready";
   if (loading.stage == nullptr) return state;
   state.stage = loading.stage;
   state.bytes_done = loading.bytes_done;
@@ -75,9 +79,11 @@ ai::openai::LoadState ServeBackend::load_state() {
 }
 
 bool ServeBackend::model_changed() {
-  std::string_view name = engine_service().loaded() ? engine_service().file().name.view() : "";
-  if (name == name_.view() && load_ns_ == engine_service().load_ns()) return false;
-  load_ns_ = engine_service().load_ns();
+  const service::ModelFile* file = service::engine_host().current_file();
+  std::string_view name = file == nullptr ? "" : file->name.view();
+  u64 number = service::engine_host().current_number();
+  if (number == load_number_) return false;
+  load_number_ = number;
   // A name that finds no memory is shown as empty and compared again next time.
   if (!name_.assign(name).has_value()) name_.clear();
   fingerprint_size_ = 0;
@@ -94,7 +100,7 @@ void ServeBackend::drop_loaded_from_list() {
 // A list that finds no memory stays as it was.
 void ServeBackend::refresh_models() {
   if (!std::exchange(list_is_old_, false)) return;
-  Result<Vector<ModelFile>> found = find_models();
+  Result<Vector<service::ModelFile>> found = service::find_models();
   if (!found.has_value()) return;
   models_ = std::move(*found);
   drop_loaded_from_list();

@@ -3,7 +3,8 @@
 #pragma once
 
 #include "ai/openai/service.h"
-#include "console/model_store.h"
+#include "service/engine_host.h"
+#include "service/model_store.h"
 
 namespace console {
 
@@ -14,7 +15,7 @@ class ServeBackend final : public ai::openai::Backend {
   ServeBackend(void (*wake)(), void (*news)()) : wake_(wake), news_(news) {}
 
   ai::Engine* engine() override;
-  bool engine_callable() override { return true; }
+  bool engine_callable() override { return true; }  // INTERIM
   void work_waits() override { wake_(); }
   ai::openai::LoadState load_state() override;
   std::string_view model_id() override;
@@ -46,12 +47,13 @@ class ServeBackend final : public ai::openai::Backend {
  private:
   void drop_loaded_from_list();
 
+  ai::Lease lease_;
   void (*wake_)();
   void (*news_)();
   bool list_is_old_ = false;
-  Vector<ModelFile> models_;  // others than the loaded one
+  Vector<service::ModelFile> models_;  // others than the loaded one
   String name_;               // of the loaded one
-  u64 load_ns_ = 0;           // tells one load from another
+  u64 load_number_ = 0;       // tells one load from another
   char build_[64] = {};
   usize build_size_ = 0;
   char fingerprint_[64] = {};

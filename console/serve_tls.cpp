@@ -2,7 +2,7 @@
 // Where the certificate and its key come from, and the line that shows which it is.
 #include "console/serve_tls.h"
 
-#include "console/storage.h"
+#include "service/storage.h"
 #include "kernel/base/json.h"
 #include "kernel/crypto/wipe.h"
 #include "kernel/log.h"
@@ -34,7 +34,7 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   identity.pem = TRY(net::tls::make_identity({net::machine_name(), addresses}, now));
   std::string_view path = options::text(kIdentity);
   if (!path.empty()) {
-    identity.kept = TRY(store_text(kDrawer, path, identity.pem.view()));
+    identity.kept = TRY(service::store_text(kDrawer, path, identity.pem.view()));
     return {};
   }
   String text;
@@ -42,7 +42,7 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   json::Writer w(sink);
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
   TRY(sink.status());
-  identity.kept = TRY(store_text(kDrawer, kName, text.view()));
+  identity.kept = TRY(service::store_text(kDrawer, kName, text.view()));
   crypto::wipe(text.chars().data(), text.size());
   return {};
 }
@@ -50,7 +50,7 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
 // False: there is none, or it has run out.
 Result<bool> load_kept(Identity& identity) {
   constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
-  Result<String> text = load_text(kDrawer, kName);
+  Result<String> text = service::load_text(kDrawer, kName);
   if (!text.has_value()) return false;
   json::Document document = TRY(json::Document::parse(text->view()));
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
@@ -65,7 +65,7 @@ Result<base::Owner<net::tls::Server>> open(std::span<const std::string_view> add
   Identity identity;
   std::string_view path = options::text(kIdentity);
   if (!path.empty()) {
-    Result<String> given = load_text(kDrawer, path);
+    Result<String> given = service::load_text(kDrawer, path);
     if (given.has_value()) {
       identity.pem = std::move(*given);
       identity.kept = TRY(String::from(path));

@@ -100,6 +100,7 @@ struct TokenScore {
 class ScoreSink {
  public:
   virtual bool on_score(const TokenScore& score) = 0;  // false: enough
+  virtual bool on_chunk(u32 /*done*/, u32 /*total*/) { return true; }
 
  protected:
   ~ScoreSink() = default;

@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "ai/gguf/original.h"
-#include "console/model_check.h"
+#include "service/model_check.h"
 #include "kernel/base/test.h"
 #include "kernel/options.h"
 #include "kernel/profile.h"
@@ -65,9 +65,11 @@ TEST(console_models, verify_hashes_the_file_and_what_lies_in_memory) {
   ScriptedRun loaded = run_commands("model verify");
   EXPECT(loaded.says(line));
   EXPECT(loaded.says("unverified: no manifest"));
-  REQUIRE(console::engine_service().flip_weight_bit().has_value());
+  service::EngineHost& host = service::engine_host();
+  ai::Lease model = MUST(host.lease(service::kConsoleHolder));
+  REQUIRE(host.flip_weight_bit(model).has_value());
   EXPECT(!run_commands("model verify").says(line));
-  REQUIRE(console::engine_service().flip_weight_bit().has_value());
+  REQUIRE(host.flip_weight_bit(model).has_value());
   EXPECT(run_commands("model verify").says(line));
 }
 
@@ -96,7 +98,7 @@ TEST(console_models, a_switch_that_fails_leaves_the_old_model_at_work) {
   ScriptedRun done = run_commands("model switch " + broken.path() + "; llm ab 3");
   EXPECT_EQ(done.failed, 1u);
   EXPECT(done.says("llm: done"));
-  EXPECT_EQ(console::engine_service().file().name.view(), "tiny");
+  EXPECT_EQ(service::engine_host().current_file()->name.view(), "tiny");
 }
 
 TEST(console_models, profile_adds_up) {

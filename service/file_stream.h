@@ -8,7 +8,7 @@
 #include "ai/byte_stream.h"
 #include "kernel/fs/file_system.h"
 
-namespace console {
+namespace service {
 
 // Small pieces become large ones: a disk wants whole blocks. flush() writes what is left.
 class FileSink final : public ai::ByteSink {
@@ -59,4 +59,4 @@ class FileSource final : public ai::ByteSource {
   u64 at_ = 0;
 };
 
-}  // namespace console
+}  // namespace service

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The manifest, the hashing, and what came of it.
-#include "console/model_check.h"
+#include "service/model_check.h"
 
 #include "ai/gguf/pack.h"
-#include "console/engine_service.h"
-#include "console/model_image.h"
+#include "service/engine_host.h"
 #include "kernel/base/json.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
 
-namespace console {
+namespace service {
 namespace {
 
 constexpr std::string_view kManifest = "/boot/manifest.json";
@@ -52,16 +51,16 @@ Result<String> known_hash(std::string_view path) {
   return String();
 }
 
-// Bytes in, digest out; shows how far it is and looks for Ctrl-C.
+// Bytes in, digest out.
 class Hasher final : public ai::ByteSink {
  public:
-  Hasher(Io* io, Progress* progress, u64 total) : io_(io), progress_(progress), total_(total) {}
+  Hasher(ProgressSink* watcher, u64 total) : watcher_(watcher), total_(total) {}
   Result<void> write(std::span<const Byte> bytes) override {
     sha_.update(bytes);
     done_ += bytes.size();
-    if (progress_ != nullptr) progress_->update(done_, total_);
-    if (io_ != nullptr && io_->interrupted()) return fail(Errc::kCancelled, "stopped");
-    return {};
+    if (watcher_ == nullptr) return {};
+    watcher_->on_progress(done_, total_);
+    return watcher_->stopped() ? fail(Errc::kCancelled, "stopped") : Result<void>();
   }
   // Of what came since the last call.
   Result<String> take() {
@@ -75,8 +74,7 @@ class Hasher final : public ai::ByteSink {
   }
 
  private:
-  Io* io_;
-  Progress* progress_;
+  ProgressSink* watcher_;  // null: nobody watches
   u64 total_, done_ = 0;
   crypto::Sha256 sha_;
 };
@@ -119,16 +117,15 @@ Trust trust_of(const ModelFile& file) {
   return known.has_value() && !known->empty() ? Trust::kUnchecked : Trust::kNoHash;
 }
 
-Result<ModelDigest> verify_model(const ModelFile& file, Io& io) {
-  Progress progress(&io, "verifying", "MiB", kMiB);
-  Hasher hasher(&io, &progress, file.bytes);
+Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher) {
+  Result<ai::Lease> loaded = engine_host().lease_of(file, kVerifyHolder);
+  Hasher hasher(&watcher, file.bytes);
   ModelDigest digest;
   digest.trust = Trust::kRight;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    Result<void> done = engine_service().write_original(file, i, hasher);
-    if (!done.has_value() && done.error().code == Errc::kNotFound)
-      done = hash_file(path.view(), hasher);
+    Result<void> done = loaded.has_value() ? engine_host().write_original(*loaded, i, hasher)
+                                           : hash_file(path.view(), hasher);
     if (!done.has_value()) return std::unexpected(done.error());
     String hex = TRY(hasher.take());
     String known = TRY(known_hash(path.view()));
@@ -145,7 +142,7 @@ Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes) {
     log::warn("models", "{}: the manifest has no hash of it, loaded unverified", path);
     return {};
   }
-  Hasher hasher(nullptr, nullptr, bytes.size());
+  Hasher hasher(nullptr, bytes.size());
   for (usize at = 0; at < bytes.size(); at += kPieceBytes) {
     TRY(hasher.write(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at))));
     sched::yield();
@@ -157,4 +154,4 @@ Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes) {
   return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
 }
 
-}  // namespace console
+}  // namespace service

@@ -3,11 +3,11 @@
 // the loader brings as /boot/manifest.json (scripts/make_manifest.py).
 #pragma once
 
-#include "console/model_store.h"
-#include "console/progress.h"
 #include "kernel/crypto/sha256.h"
+#include "service/model_store.h"
+#include "service/progress_sink.h"
 
-namespace console {
+namespace service {
 
 enum class Trust : u8 {
   kNoHash,     // no manifest tells its hash
@@ -25,11 +25,11 @@ struct ModelDigest {
   Trust trust = Trust::kNoHash;
 };
 // Hashes every part: of a loaded model what lies in memory, in the order of its file, so that a
-// flipped bit shows. kCancelled on Ctrl-C.
-Result<ModelDigest> verify_model(const ModelFile& file, Io& io);
+// flipped bit shows. kCancelled when `watcher` stops it.
+Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher);
 
 // For the option verify=: the bytes as they were read. kCorrupt when they are not those of the
 // manifest; nothing happens when that does not know them.
 Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes);
 
-}  // namespace console
+}  // namespace service

@@ -4,10 +4,10 @@
 // the disk goes on.
 #pragma once
 
-#include "console/progress.h"
 #include "kernel/fs/file_system.h"
+#include "service/progress_sink.h"
 
-namespace console {
+namespace service {
 
 // Follows a file on its way into memory. Not asked where the file is in memory already.
 class Arrival {
@@ -21,11 +21,10 @@ class Arrival {
 
 class ModelImage {
  public:
-  // `before` bytes of the model have been read already, of `total`. kCancelled on Ctrl-C.
+  // `before` bytes of the model have been read already, of `total`. kCancelled when the watcher stops it.
   struct Place {
     u64 before, total;
-    Io* io;  // null: nobody to ask
-    Progress* progress;
+    ProgressSink* watcher;  // null: nobody watches
     Arrival* arrival = nullptr;
     u64* done = nullptr;  // kept up to date: how many bytes of the model have been read
   };
@@ -53,4 +52,4 @@ class ModelImage {
 // The first `limit` bytes of a file, or all of it when it is shorter.
 Result<Vector<Byte>> read_head(fs::File& file, usize limit);
 
-}  // namespace console
+}  // namespace service

@@ -4,7 +4,7 @@
 
 #include "kernel/fs/file_system.h"
 
-namespace console {
+namespace service {
 
 // Keeps `text` as NAME in the drawer `kind` ("conversations"). Returns where it is now: a path, or
 // a phrase that says it is in memory only. NAME may be a path ("/disk0/x.json").
@@ -21,4 +21,4 @@ constexpr std::string_view kConversations = "conversations";  // the drawer of /
 Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name);
 Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name);
 
-}  // namespace console
+}  // namespace service

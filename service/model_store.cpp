@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The search for model files.
-#include "console/model_store.h"
+#include "service/model_store.h"
 
 #include <charconv>
 
@@ -12,7 +12,7 @@
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
 
-namespace console {
+namespace service {
 namespace {
 
 constexpr Option kModel{"model", OptionKind::kText, "", "NAME|PATH",
@@ -306,4 +306,4 @@ void complete_model(std::string_view, void (*add)(void*, std::string_view), void
   for (const ModelFile& model : *models) add(context, model.name.view());
 }
 
-}  // namespace console
+}  // namespace service

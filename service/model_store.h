@@ -4,7 +4,7 @@
 
 #include "kernel/base/containers.h"
 
-namespace console {
+namespace service {
 
 struct ModelFile {
   String name;    // of the file, without ".gguf"
@@ -34,4 +34,4 @@ Result<String> part_path(const ModelFile& file, u32 index);
 // Calls add() for each model's name: completion of commands.
 void complete_model(std::string_view word, void (*add)(void*, std::string_view), void* context);
 
-}  // namespace console
+}  // namespace service

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Keeping of small texts on disks or in memory.
-#include "console/storage.h"
+#include "service/storage.h"
 
 #include "kernel/base/format.h"
 
-namespace console {
+namespace service {
 namespace {
 
 struct Kept {
@@ -158,4 +158,4 @@ Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_
   return kept_file(kind, name, [](std::string_view path) { return fs::open(path); });
 }
 
-}  // namespace console
+}  // namespace service

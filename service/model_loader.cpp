@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading, switching and stepping of the one engine.
-#include "console/engine_service.h"
+// Reading of model files into engines.
+#include "service/model_loader.h"
 
 #include <atomic>
 #include <optional>
 
 #include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
-#include "console/io.h"
-#include "console/model_check.h"
 #include "kernel/ai_platform.h"
 #include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "service/model_check.h"
 
-namespace console {
+namespace service {
 namespace {
 
 constexpr Option kContext{"context",
@@ -45,10 +44,6 @@ KERNEL_OPTION(kVerify);
 KERNEL_OPTION(kSpeculate);
 
 constexpr u64 kSpareBytes = 16 * kMiB;  // of free memory that an engine leaves to the others
-
-bool is_boot_module(const ModelFile& file) {
-  return file.path.view().starts_with("/boot/");
-}
 
 // options::text has no terminator and kernels= is read once a load.
 const char* kernels_option() {
@@ -123,15 +118,14 @@ class GroupOnArrival final : public Arrival {
   std::optional<ai::ArrivingGroups> groups_;
 };
 
-Result<Vector<ModelImage>> load_images(const ModelFile& file, Io* io, Arrival* arrival,
-                                       EngineService::Loading& loading) {
+Result<Vector<ModelImage>> load_images(const ModelFile& file, ProgressSink* watcher,
+                                       Arrival* arrival, LoadStage& loading) {
   Vector<ModelImage> images;
-  Progress progress(io, "loading", "MiB", kMiB);
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
     ModelImage image = TRY(ModelImage::load(
-        path.view(), {before, file.bytes, io, &progress, arrival, &loading.bytes_done}));
+        path.view(), {before, file.bytes, watcher, arrival, &loading.bytes_done}));
     before += image.bytes().size();
     if (options::flag(kVerify)) {
       loading.stage = "checking";
@@ -184,7 +178,7 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   constexpr u64 kMostBytes = 256 * kMiB;
   if (file.bytes > kMostBytes && !is_boot_module(file))
     return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
-  EngineService::Loading loading;
+  LoadStage loading;
   Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
   ai::ModelSummary summary;
@@ -211,9 +205,46 @@ Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOpt
   return inspect_heads(file, 64 * kMiB, options);
 }
 
-// Of a loaded model whose disk is gone.
-Result<EngineService::Summary> summary_of(const ai::Engine& engine) {
-  EngineService::Summary summary;
+}  // namespace
+
+bool is_boot_module(const ModelFile& file) {
+  return file.path.view().starts_with("/boot/");
+}
+
+Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink* watcher,
+                                            LoadStage& stage) {
+  auto loaded = TRY(base::make<LoadedModel>());
+  u64 start = timing::now_ns();
+  loaded->file = TRY(file.clone());
+  // What is compared with its checksum must be as the file has it; parts are only known together.
+  GroupOnArrival grouping;
+  bool early = file.parts == 1 && !options::flag(kVerify);
+  stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
+  loaded->images = TRY(load_images(file, watcher, early ? &grouping : nullptr, stage));
+  stage.stage = "preparing";
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
+  ai::EngineOptions chosen = engine_options();
+  chosen.grouped = grouping.complete();
+  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
+  for (ModelImage& image : loaded->images) image.settle();
+  loaded->load_ns = timing::now_ns() - start;
+  return loaded;
+}
+
+Result<ModelFacts> inspect_model(const ModelFile& file) {
+  ModelFacts facts;
+  facts.in_place = is_boot_module(file);
+  u64 read = facts.in_place ? 0 : file.bytes;
+  Result<ai::ModelSummary> model = inspect_file(file, engine_options(read));
+  if (!model.has_value()) return std::unexpected(model.error());
+  facts.model = std::move(*model);
+  const ai::MemoryPlan& plan = facts.model.plan;
+  facts.needed_bytes = plan.total() - (facts.in_place ? plan.weights_bytes : 0);
+  return facts;
+}
+
+Result<ModelFacts> facts_of(const ai::Engine& engine) {
+  ModelFacts summary;
   const ai::ModelInfo& from = engine.info();
   ai::ModelInfo& info = summary.model.info;
   TRY(info.name.assign(from.name.view()));
@@ -232,79 +263,18 @@ Result<EngineService::Summary> summary_of(const ai::Engine& engine) {
   return summary;
 }
 
-}  // namespace
-
-ai::Engine& EngineService::engine() {
-  ASSERT(active_ != nullptr);
-  return *active_->engine;
-}
-
-const ModelFile& EngineService::file() const {
-  ASSERT(active_ != nullptr);
-  return active_->file;
-}
-
-u64 EngineService::load_ns() const {
-  return active_ == nullptr ? 0 : active_->load_ns;
-}
-
-Result<base::Owner<EngineService::Loaded>> EngineService::open(const ModelFile& file, Io* io) {
-  auto loaded = TRY(base::make<Loaded>());
-  u64 start = timing::now_ns();
-  loaded->file = TRY(file.clone());
-  // What is compared with its checksum must be as the file has it; parts are only known together.
-  GroupOnArrival grouping;
-  bool early = file.parts == 1 && !options::flag(kVerify);
-  loading_ = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
-  loaded->images = TRY(load_images(file, io, early ? &grouping : nullptr, loading_));
-  loading_.stage = "preparing";
-  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
-  ai::EngineOptions chosen = engine_options();
-  chosen.grouped = grouping.complete();
-  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
-  for (ModelImage& image : loaded->images) image.settle();
-  loaded->load_ns = timing::now_ns() - start;
-  return loaded;
-}
-
-EngineService::Loaded* EngineService::find_loaded(const ModelFile& file) {
-  if (active_ != nullptr && active_->file.path.view() == file.path.view()) return active_.get();
-  for (base::Owner<Loaded>& kept : kept_)
-    if (kept->file.path.view() == file.path.view()) return kept.get();
-  return nullptr;
-}
-
-Result<EngineService::Summary> EngineService::inspect(const ModelFile& file) {
-  Summary summary;
-  Loaded* loaded = find_loaded(file);
-  if (loaded != nullptr && !fs::stat(file.path.view()).has_value())
-    return summary_of(*loaded->engine);
-  summary.in_place = is_boot_module(file);
-  u64 read = summary.in_place ? 0 : file.bytes;
-  Result<ai::ModelSummary> model = inspect_file(file, engine_options(read));
-  if (!model.has_value()) return std::unexpected(model.error());
-  summary.model = std::move(*model);
-  const ai::MemoryPlan& plan = summary.model.plan;
-  u64 file_bytes = summary.in_place ? plan.weights_bytes : 0;
-  if (loaded == nullptr) summary.needed_bytes = plan.total() - file_bytes;
-  return summary;
-}
-
-Result<void> EngineService::write_original(const ModelFile& file, u32 index, ai::ByteSink& out) {
-  Loaded* loaded = find_loaded(file);
-  if (loaded == nullptr || index >= loaded->images.size())
-    return fail(Errc::kNotFound, "this model is not loaded");
-  Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(loaded->images));
+Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out) {
+  if (index >= model.images.size()) return fail(Errc::kNotFound, "the model has no such part");
+  Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));
   if (!ai::GgufFile::has_magic(spans[0]))
     return fail(Errc::kUnsupported, "only GGUF models are compared once they are loaded");
   auto gguf = TRY(ai::GgufFile::parse(spans.view(), ai_platform()));
   return ai::write_original(*gguf, spans[index], index, ai_platform(), out);
 }
 
-u64 EngineService::weights_checksum() {
-  if (active_ == nullptr) return 0;
+u64 weights_checksum(const LoadedModel& model) {
   std::atomic<u64> sum{0};
-  for (const ModelImage& image : active_->images) {
+  for (const ModelImage& image : model.images) {
     std::span<const Byte> bytes = image.bytes();
     u32 pieces = static_cast<u32>((bytes.size() + kMiB - 1) / kMiB);
     ai::parallel_ranges(ai_platform(), pieces, 1, [&](u32 first, u32 last, u32) {
@@ -319,110 +289,12 @@ u64 EngineService::weights_checksum() {
   return sum.load();
 }
 
-Result<void> EngineService::flip_weight_bit() {
-  if (active_ == nullptr || active_->images.empty())
-    return fail(Errc::kNotFound, "no model file is in memory");
-  std::span<Byte> bytes = active_->images[0].bytes();
+Result<void> flip_weight_bit(LoadedModel& model) {
+  if (model.images.empty()) return fail(Errc::kNotFound, "no model file is in memory");
+  std::span<Byte> bytes = model.images[0].bytes();
   // In the middle lie matrices of a middle layer, the vocabulary and the norms elsewhere.
   bytes[bytes.size() / 2] ^= 0x10;
   return {};
 }
 
-// Serves what runs to its end. Who asks replacing() brings nothing new meanwhile, or this would
-// last as long as somebody asks.
-void EngineService::drain() {
-  replacing_ = true;
-  while (active_ != nullptr &&
-         (stepping_ || active_->engine->running() + active_->engine->queued() > 0))
-    if (!step()) sched::yield();
-  replacing_ = false;
-}
-
-void EngineService::retire() {
-  if (active_ == nullptr) return;
-  if (!is_boot_module(active_->file)) {
-    active_.reset();
-    return;
-  }
-  // Without room for one pointer the model cannot be kept; it is forgotten for good then.
-  if (!kept_.push_back(std::move(active_)).has_value())
-    log::error("models", "no memory to keep the replaced model: restart to use it again");
-  active_.reset();
-}
-
-void EngineService::activate(base::Owner<Loaded> loaded) {
-  drain();
-  retire();
-  active_ = std::move(loaded);
-}
-
-Result<void> EngineService::load(const ModelFile& file, Io* io) {
-  if (changing_) return fail(Errc::kBusy, "another model is being loaded");
-  if (active_ != nullptr && active_->file.path.view() == file.path.view()) return {};
-  for (usize i = 0; i < kept_.size(); i++) {
-    if (kept_[i]->file.path.view() != file.path.view()) continue;
-    base::Owner<Loaded> again = std::move(kept_[i]);
-    kept_.erase(i);
-    activate(std::move(again));
-    return {};
-  }
-  changing_ = true;
-  Result<base::Owner<Loaded>> loaded = open(file, io);
-  changing_ = false;
-  loading_ = {};
-  if (!loaded.has_value()) {
-    log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
-    return std::unexpected(loaded.error());
-  }
-  activate(std::move(*loaded));
-  return {};
-}
-
-Result<void> EngineService::unload() {
-  if (changing_) return fail(Errc::kBusy, "a model is being loaded");
-  if (active_ == nullptr) return fail(Errc::kNotFound, "no model is loaded");
-  drain();
-  retire();
-  return {};
-}
-
-Result<void> EngineService::load_default() {
-  if (active_ != nullptr) return {};
-  if (std::string_view wanted = default_model(); !wanted.empty()) {
-    Result<ModelFile> file = find_model(wanted);
-    if (!file.has_value()) log::error("model", "option model={}: {}", wanted, file.error().what);
-    return load(TRY(std::move(file)), &io());
-  }
-  Vector<ModelFile> models = TRY(find_models());
-  if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
-  return load(models[0], &io());
-}
-
-bool EngineService::step() {
-  if (active_ == nullptr || stepping_) return false;
-  stepping_ = true;
-  bool worked = active_->engine->step();
-  stepping_ = false;
-  return worked;
-}
-
-bool EngineService::claim() {
-  if (active_ == nullptr || stepping_) return false;
-  stepping_ = true;
-  return true;
-}
-
-void EngineService::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
-  Result<base::Owner<Loaded>> loaded = base::make<Loaded>();
-  if (!loaded.has_value()) return;
-  (*loaded)->file = std::move(file);
-  (*loaded)->engine = std::move(engine);
-  activate(std::move(*loaded));
-}
-
-EngineService& engine_service() {
-  static constinit EngineService service;
-  return service;
-}
-
-}  // namespace console
+}  // namespace service

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reading of model files.
-#include "console/model_image.h"
+#include "service/model_image.h"
 
 #include <utility>
 
 #include "ai/gguf/layout.h"
 #include "kernel/sched/thread.h"
 
-namespace console {
+namespace service {
 namespace {
 
 constexpr usize kPieceBytes = 4 * kMiB;  // tens of milliseconds of a slow disk
@@ -63,8 +63,10 @@ Result<void> follow(Reader& reader, std::span<Byte> out, const ModelImage::Place
   for (u64 at = 0; at < out.size();) {
     at = TRY(reader.wait(at));
     if (place.done != nullptr) *place.done = place.before + at;
-    if (place.progress != nullptr) place.progress->update(place.before + at, place.total);
-    if (place.io != nullptr && place.io->interrupted()) return fail(Errc::kCancelled, "stopped");
+    if (place.watcher != nullptr) {
+      place.watcher->on_progress(place.before + at, place.total);
+      if (place.watcher->stopped()) return fail(Errc::kCancelled, "stopped");
+    }
     if (place.arrival != nullptr) TRY(place.arrival->on_bytes(out, at));
   }
   return {};
@@ -131,4 +133,4 @@ Result<Vector<Byte>> read_head(fs::File& file, usize limit) {
   return head;
 }
 
-}  // namespace console
+}  // namespace service

@@ -7,11 +7,11 @@
 
 #include "console/command.h"
 #include "console/perf_log.h"
-#include "service/storage.h"
 #include "console/talk.h"
 #include "kernel/options.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
@@ -67,9 +67,8 @@ class Meter final : public ai::RequestSink {
 };
 
 Result<void> serve(Io& io, std::span<Meter> meters) {
-  TRY(wait_until(io, [&] {
-    return std::ranges::all_of(meters, [](const Meter& m) { return m.ended; });
-  }));
+  TRY(wait_until(
+      io, [&] { return std::ranges::all_of(meters, [](const Meter& m) { return m.ended; }); }));
   for (const Meter& meter : meters)
     if (meter.reason == ai::FinishReason::kError) return std::unexpected(meter.error);
   return {};
@@ -292,8 +291,8 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
   if (!csv)
     base::format_to(out, "{}, {}, kernels {}, {} threads; loaded in {} ms; an empty step {} ns\n",
                     model.info().name, model.info().quantization, model.kernels_name(),
-                    sched::worker_count(),
-                    milliseconds(service::engine_host().load_ns(model)), empty_step_ns());
+                    sched::worker_count(), milliseconds(service::engine_host().load_ns(model)),
+                    empty_step_ns());
   Result<String> previous = service::load_text("bench", "last");
   String kept;
   base::StringWriter heading(kept);
@@ -325,8 +324,8 @@ Result<void> run_perfline(const Arguments&, base::Writer& out) {
                   m.decoded + 1, base::ratio(m.prefill_ns + m.decode_ns, 1'000'000'000, 3), rate,
                   m.prompt, tokens_per_second(m.prompt, m.prefill_ns),
                   milliseconds(service::engine_host().load_ns(model)), milliseconds(m.gap_p50_ns),
-                  milliseconds(m.gap_p99_ns), sched::worker_count(),
-                  model.kernels_name(), enough ? "ok" : "TOO SLOW");
+                  milliseconds(m.gap_p99_ns), sched::worker_count(), model.kernels_name(),
+                  enough ? "ok" : "TOO SLOW");
   if (!enough) return fail(Errc::kOutOfRange, "slower than perf.min_tok_s");
   return {};
 }

@@ -134,15 +134,16 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   const ai::ModelInfo& info = model.info();
   Vector<ai::TokenId> prompt;
-  TRY(model.tokenizer().encode(
-      llm.prompt.view(), ai::AddSpecial::kYes,
-      llm.special ? ai::ParseSpecial::kYes : ai::ParseSpecial::kNo, prompt));
+  TRY(model.tokenizer().encode(llm.prompt.view(), ai::AddSpecial::kYes,
+                               llm.special ? ai::ParseSpecial::kYes : ai::ParseSpecial::kNo,
+                               prompt));
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = llm.tokens;
   if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, is at least 1");
   if (!llm.json) {
-    base::format_to(out, "llm: weights in memory from {}\n", service::engine_host().file(model).path);
+    base::format_to(out, "llm: weights in memory from {}\n",
+                    service::engine_host().file(model).path);
     base::format_to(out, "llm: {} dim={} layers={} heads={} vocab={}\n", info.name, info.width,
                     info.layers, info.heads, info.vocabulary);
     base::format_to(out, "llm: generating {} tokens (greedy)\n--- output ---\n", llm.tokens);

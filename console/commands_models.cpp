@@ -4,10 +4,10 @@
 
 #include "console/command.h"
 #include "console/model_use.h"
-#include "service/model_check.h"
 #include "console/perf_log.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
+#include "service/model_check.h"
 
 namespace console {
 namespace {
@@ -79,7 +79,8 @@ void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
                   plan.total());
 }
 
-void print_facts(const service::ModelFile& file, const service::ModelFacts& summary, base::Writer& out) {
+void print_facts(const service::ModelFile& file, const service::ModelFacts& summary,
+                 base::Writer& out) {
   const ai::ModelInfo& info = summary.model.info;
   base::format_to(out, "{} ({}, {} MiB)\n", info.name, file.path, mebibytes(file.bytes));
   base::format_to(out, "  architecture  {}, {} layers, {} wide, {} heads, {} of them for keys\n",

@@ -47,7 +47,7 @@ Result<void> run_tokenize(const Arguments& arguments, base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Vector<ai::TokenId> tokens;
   TRY(model.tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
-                                 ai::ParseSpecial::kYes, tokens));
+                               ai::ParseSpecial::kYes, tokens));
   for (ai::TokenId id : tokens) {
     base::format_to(out, "{:>8}  ", id);
     write_piece(out, model.tokenizer(), id);
@@ -94,7 +94,7 @@ Result<void> run_logits(const Arguments& arguments, base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Vector<ai::TokenId> tokens;
   TRY(model.tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
-                                 ai::ParseSpecial::kYes, tokens));
+                               ai::ParseSpecial::kYes, tokens));
   if (tokens.empty()) return fail(Errc::kInvalidArgument, "logits TEXT");
   constexpr u32 kShown = 10;
   Vector<ai::TokenLogprob> top;

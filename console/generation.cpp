@@ -13,7 +13,7 @@ namespace {
 
 constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt sooner
 
-constexpr u64 kLookNs = 10'000'000;    // between two looks for Ctrl-C
+constexpr u64 kLookNs = 10'000'000;  // between two looks for Ctrl-C
 
 // What the engine's thread leaves for the person's: text to show, how far the prompt is read, the
 // end. Nothing is written to the terminal from the engine's thread: a slow line holds up nobody.

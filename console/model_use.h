@@ -34,7 +34,8 @@ class KeyPatience final : public service::Patience {
 
 // Loads a model, with its progress on `io`.
 Result<void> load_shown(const service::ModelFile& file, Io& io);
-// Sleeps until `done()` is true, which is asked after each step of the engine. kCancelled on Ctrl-C.
+// Sleeps until `done()` is true, which is asked after each step of the engine. kCancelled on
+// Ctrl-C.
 template <class Done>
 Result<void> wait_until(Io& io, Done&& done) {
   constexpr u64 kLookNs = 10'000'000;

@@ -63,8 +63,8 @@ class PhaseSink final : public ai::RequestSink {
   u64 start_ns_ = 0, barrier_ns_ = 0;
 };
 
-Result<void> run_request(const ai::Lease& model, u32 prompt, u32 generate, u32 salt,
-                         Phase& reading, Phase& making) {
+Result<void> run_request(const ai::Lease& model, u32 prompt, u32 generate, u32 salt, Phase& reading,
+                         Phase& making) {
   Vector<ai::TokenId> tokens = TRY(make_prompt(model.tokenizer(), prompt, salt));
   ai::Request request;
   request.prompt = tokens.view();

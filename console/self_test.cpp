@@ -184,8 +184,8 @@ Result<void> check_model(base::Writer& out) {
   Run again = TRY(run_once(model, true));
   const Golden* golden = find_golden(model.info());
   base::format_to(
-      out, "  {}: {} tokens twice, logits {:016x}, {}\n", model.info().name,
-      first.tokens.size(), first.logits_hash,
+      out, "  {}: {} tokens twice, logits {:016x}, {}\n", model.info().name, first.tokens.size(),
+      first.logits_hash,
       golden != nullptr ? "compared with the known ones" : "no known answer of this model");
   bool same = std::ranges::equal(first.tokens.view(), again.tokens.view()) &&
               first.logits_hash == again.logits_hash;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Threads of the server: "http" moves bytes whenever a socket or the engine has news, "http-files"
 // does what waits for a disk. The engine's own thread (service/engine_host.h) makes the answers and
-// gives way in the middle of a step, so health checks and new requests never wait for a long prompt.
+// gives way in the middle of a step, so health checks and new requests never wait for a long
+// prompt.
 #include "console/serve.h"
 
 #include <algorithm>

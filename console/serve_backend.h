@@ -52,8 +52,8 @@ class ServeBackend final : public ai::openai::Backend {
   void (*news_)();
   bool list_is_old_ = false;
   Vector<service::ModelFile> models_;  // others than the loaded one
-  String name_;               // of the loaded one
-  u64 load_number_ = 0;       // tells one load from another
+  String name_;                        // of the loaded one
+  u64 load_number_ = 0;                // tells one load from another
   char build_[64] = {};
   usize build_size_ = 0;
   char fingerprint_[64] = {};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Texts with their KV pages as files: what /slots saves and restores.
 #include "ai/engine/kv_file.h"
-#include "service/file_stream.h"
 #include "console/serve_backend.h"
 #include "kernel/options.h"
+#include "service/file_stream.h"
 
 namespace console {
 namespace {

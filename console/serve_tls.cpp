@@ -2,13 +2,13 @@
 // Where the certificate and its key come from, and the line that shows which it is.
 #include "console/serve_tls.h"
 
-#include "service/storage.h"
 #include "kernel/base/json.h"
 #include "kernel/crypto/wipe.h"
 #include "kernel/log.h"
 #include "kernel/net/stack.h"
 #include "kernel/options.h"
 #include "kernel/time/wall_clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {

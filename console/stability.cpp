@@ -7,11 +7,11 @@
 #include "console/bench.h"
 #include "console/command.h"
 #include "console/perf_log.h"
-#include "service/storage.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
@@ -140,7 +140,8 @@ Result<void> Stability::add_subjects() {
   constexpr usize kMostModels = 3;
   Vector<service::ModelFile> files;
   TRY(files.push_back(TRY(host.file(model_).clone())));
-  for (const String& name : plan_.others) TRY(files.push_back(TRY(service::find_model(name.view()))));
+  for (const String& name : plan_.others)
+    TRY(files.push_back(TRY(service::find_model(name.view()))));
   Vector<service::ModelFile> found = TRY(service::find_models());
   for (service::ModelFile& file : found) {
     bool known = std::ranges::any_of(files.view(), [&](const service::ModelFile& other) {
@@ -330,8 +331,8 @@ Result<void> Stability::run() {
   model_ = TRY(use_model(service::kStabilityHolder, io_));
   TRY(add_subjects());
   base::format_to(out_, "stability: seed={} models={} threads={} kernels={} watchdog_ms={}\n",
-                  plan_.seed, subjects_.size(), sched::worker_count(),
-                  model_.kernels_name(), sched::stall_limit() / 1'000'000);
+                  plan_.seed, subjects_.size(), sched::worker_count(), model_.kernels_name(),
+                  sched::stall_limit() / 1'000'000);
   rounds_start_ns_ = timing::now_ns();
   Result<void> result;
   while (result.has_value() && work_left()) {

@@ -177,8 +177,8 @@ void Talk::show_context() {
   u32 total = 0;
   for (const Message& message : conversation_.messages()) {
     Vector<ai::TokenId> tokens;
-    Result<void> encoded = model.tokenizer().encode(
-        message.text.view(), ai::AddSpecial::kNo, ai::ParseSpecial::kNo, tokens);
+    Result<void> encoded = model.tokenizer().encode(message.text.view(), ai::AddSpecial::kNo,
+                                                    ai::ParseSpecial::kNo, tokens);
     if (!encoded.has_value()) return say(encoded.error());
     base::format_to(io_, "{:<10} {:>6} tokens\n", role_name(message.role), tokens.size());
     total += static_cast<u32>(tokens.size());

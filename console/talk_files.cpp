@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // /save and /load: the conversation as text, and what the model knows of it, so that it need not be
 // read again.
+#include "console/talk.h"
 #include "service/file_stream.h"
 #include "service/storage.h"
-#include "console/talk.h"
 
 namespace console {
 
@@ -34,11 +34,11 @@ Result<void> Talk::save_cache(std::string_view name) {
   auto file = TRY(service::create_kept_file(service::kConversations, name));
   auto sink = TRY(base::make<service::FileSink>(*file));
   u32 kept = 0;
-  TRY(service::engine_host().between_steps(
-      model, nullptr, [&](service::Turn& turn) -> Result<void> {
-        kept = TRY(turn.engine().save(tokens.view(), *sink));
-        return sink->flush();
-      }));
+  TRY(service::engine_host().between_steps(model, nullptr,
+                                           [&](service::Turn& turn) -> Result<void> {
+                                             kept = TRY(turn.engine().save(tokens.view(), *sink));
+                                             return sink->flush();
+                                           }));
   TRY(file->flush());
   base::format_to(io_, "{} of {} tokens need not be read again after /load\n", kept, tokens.size());
   return {};

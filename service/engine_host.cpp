@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine's thread: steps, jobs, leases and those who wait. Loading is in engine_host_models.cpp.
+// The engine's thread: steps, jobs, leases and those who wait. Loading is in
+// engine_host_models.cpp.
 #include "service/engine_host.h"
 
 #include "kernel/log.h"
@@ -8,7 +9,7 @@
 namespace service {
 namespace {
 
-constexpr usize kStackBytes = 256 * kKiB;   // a job may write a large answer or read a save file
+constexpr usize kStackBytes = 256 * kKiB;  // a job may write a large answer or read a save file
 constexpr u64 kLookNs = 10'000'000;  // between two looks at the patience of somebody who waits
 
 // The job behind between_steps(). It lives on the stack of the thread that waits for it.

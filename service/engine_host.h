@@ -102,17 +102,17 @@ class EngineHost final : public ai::LeaseKeeper {
     u64 kv_pages_total = 0, kv_pages_used = 0, kv_pages_cached = 0;
   };
   Figures figures(const ai::Lease& lease) const;
-  Figures figures() const;  // of the current model; zeros without one
+  Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
   u64 current_number() const;             // its load number; 0 without one
   u64 current_load_ns() const;            // what loading it took
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
-  u64 steps() const { return steps_; }                 // made since boot
-  u64 last_step_ns() const { return last_step_ns_; }   // what the last one took
-  u32 model_count() const;                             // that answer requests
-  std::string_view model_name(u32 index) const;        // 0 is the current one
-  u32 leases() const;                                  // in existence: for tests
+  u64 steps() const { return steps_; }                // made since boot
+  u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
+  u32 model_count() const;                            // that answer requests
+  std::string_view model_name(u32 index) const;       // 0 is the current one
+  u32 leases() const;                                 // in existence: for tests
 
   Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
   u64 weights_checksum(const ai::Lease& lease) const;

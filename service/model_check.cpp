@@ -3,10 +3,10 @@
 #include "service/model_check.h"
 
 #include "ai/gguf/pack.h"
-#include "service/engine_host.h"
 #include "kernel/base/json.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "service/engine_host.h"
 
 namespace service {
 namespace {

@@ -21,7 +21,8 @@ class Arrival {
 
 class ModelImage {
  public:
-  // `before` bytes of the model have been read already, of `total`. kCancelled when the watcher stops it.
+  // `before` bytes of the model have been read already, of `total`. kCancelled when the watcher
+  // stops it.
   struct Place {
     u64 before, total;
     ProgressSink* watcher;  // null: nobody watches

@@ -124,8 +124,8 @@ Result<Vector<ModelImage>> load_images(const ModelFile& file, ProgressSink* watc
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    ModelImage image = TRY(ModelImage::load(
-        path.view(), {before, file.bytes, watcher, arrival, &loading.bytes_done}));
+    ModelImage image = TRY(
+        ModelImage::load(path.view(), {before, file.bytes, watcher, arrival, &loading.bytes_done}));
     before += image.bytes().size();
     if (options::flag(kVerify)) {
       loading.stage = "checking";

@@ -3,10 +3,10 @@
 #include <fstream>
 
 #include "ai/gguf/original.h"
-#include "service/model_check.h"
 #include "kernel/base/test.h"
 #include "kernel/options.h"
 #include "kernel/profile.h"
+#include "service/model_check.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_files.h"

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "arch/host/host_fs.h"
-#include "service/engine_host.h"
 #include "kernel/base/test.h"
+#include "service/engine_host.h"
 #include "tests/hosted/fake_model.h"
 #include "tests/hosted/test_files.h"
 #include "tests/hosted/test_threads.h"
@@ -42,15 +42,16 @@ TEST(engine_store, a_checkpoint_of_llama2c_finds_its_tokenizer) {
     auto loaded = service::engine_host().load(*file);
     EXPECT_EQ(loaded.has_value(), *name != 0);
     if (!loaded.has_value()) continue;
-    ai::Lease model = MUST(service::engine_host().lease(service::kConsoleHolder));
-    const ai::TokenId begin = model.tokenizer().bos();
-    FakeSink sink;
-    ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
-    auto held = service::HeldRequest::submit(model, request, sink);
-    REQUIRE(held.has_value());
-    while (!sink.ended) service::engine_host().wait_news(~u64{0});
-    model = {};
-    EXPECT(sink.text.substr(sink.text.starts_with(' ') ? 1 : 0) == golden);
+    {
+      ai::Lease model = MUST(service::engine_host().lease(service::kConsoleHolder));
+      const ai::TokenId begin = model.tokenizer().bos();
+      FakeSink sink;
+      ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
+      auto held = service::HeldRequest::submit(model, request, sink);
+      REQUIRE(held.has_value());
+      while (!sink.ended) service::engine_host().wait_news(~u64{0});
+      EXPECT(sink.text.substr(sink.text.starts_with(' ') ? 1 : 0) == golden);
+    }
     REQUIRE(service::engine_host().unload().has_value());
   }
   files::remove_all(folder);

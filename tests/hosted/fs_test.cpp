@@ -10,9 +10,9 @@
 
 #include "arch/host/host_fs.h"
 #include "arch/host/memory.h"
-#include "service/model_image.h"
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
+#include "service/model_image.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_threads.h"
 

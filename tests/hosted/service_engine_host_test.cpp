@@ -97,7 +97,9 @@ TEST(engine_host, a_request_that_is_dropped_is_cancelled_once) {
   fake.engine->answers = {std::string(1000, 'x')};
   ai::Lease model = leased();
   Answer answer;
-  { service::HeldRequest held = MUST(ask(model, answer, 0)); }
+  {
+    service::HeldRequest held = MUST(ask(model, answer, 0));
+  }
   EXPECT_EQ(answer.ends, 1u);
   EXPECT(answer.reason == ai::FinishReason::kCancelled);
   {

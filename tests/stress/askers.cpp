@@ -33,7 +33,7 @@ namespace {
 constexpr u32 kAskers = 32;
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // of one action on a busy machine
-constexpr usize kMostGrowth = 64 * 1024;        // of the heap from one rest to the next: table sizes
+constexpr usize kMostGrowth = 64 * 1024;  // of the heap from one rest to the next: table sizes
 
 struct Run {
   u64 actions = 0, most_actions = 20'000, seconds = 0, seed = 1;
@@ -107,7 +107,8 @@ Ask choose(Random& random) {
       return {.path = "/v1/models/load",
               .body = R"({"model":")" + run.models[random.below(u32(run.models.size()))] + "\"}"};
     case 9:
-      if (run.models.empty() || random.below(4) != 0) return {.method = "GET", .path = "/health", .body = ""};
+      if (run.models.empty() || random.below(4) != 0)
+        return {.method = "GET", .path = "/health", .body = ""};
       return {.path = "/v1/models/unload", .body = "{}"};
     case 10:
       return {.method = "GET", .path = random.below(2) == 0 ? "/metrics" : "/slots", .body = ""};
@@ -146,7 +147,7 @@ const char* wrong_with(std::string_view text) {
   usize length = text.find("Content-Length: ");
   if (length > head) return "no length";
   return std::strtoul(text.data() + length + 16, nullptr, 10) == body.size() ? nullptr
-                                                                            : "another length";
+                                                                             : "another length";
 }
 
 class Client {
@@ -177,7 +178,8 @@ class Client {
     // A server that is being stopped closes connections without an answer.
     const char* wrong = answer.empty() ? nullptr : wrong_with(answer);
     bool whole = manner == Manner::kReads || manner == Manner::kLate;
-    if (wrong != nullptr && whole && !stopped_meanwhile_) fault(number_, wrong, ask.path + "\n" + answer);
+    if (wrong != nullptr && whole && !stopped_meanwhile_)
+      fault(number_, wrong, ask.path + "\n" + answer);
     (answer.empty() ? run.refusals : run.answers)++;
   }
 
@@ -226,7 +228,8 @@ class Client {
 // ---- the person at the console --------------------------------------------------------------
 
 void act_at_console(Random& random) {
-  const std::string model = run.models.empty() ? "" : run.models[random.below(u32(run.models.size()))];
+  const std::string model =
+      run.models.empty() ? "" : run.models[random.below(u32(run.models.size()))];
   const std::string lines[] = {
       "llm ab 6",
       "chat ab",
@@ -317,13 +320,13 @@ void go_on() {
 }
 
 void report(const char* title, const Held& held) {
-  std::printf("askers: %s actions=%llu answers=%llu refusals=%llu left=%llu heap=%zu threads=%zu "
-              "faults=%llu\n",
-              title, static_cast<unsigned long long>(run.actions),
-              static_cast<unsigned long long>(run.answers),
-              static_cast<unsigned long long>(run.refusals),
-              static_cast<unsigned long long>(run.left), held.heap, held.threads,
-              static_cast<unsigned long long>(run.faults));
+  std::printf(
+      "askers: %s actions=%llu answers=%llu refusals=%llu left=%llu heap=%zu threads=%zu "
+      "faults=%llu\n",
+      title, static_cast<unsigned long long>(run.actions),
+      static_cast<unsigned long long>(run.answers), static_cast<unsigned long long>(run.refusals),
+      static_cast<unsigned long long>(run.left), held.heap, held.threads,
+      static_cast<unsigned long long>(run.faults));
   std::fflush(stdout);
 }
 
@@ -393,7 +396,8 @@ int main(int count, char** words) {
   char folder[] = "/tmp/marrow_askers_XXXXXX";
   if (mkdtemp(folder) == nullptr) return 1;
   std::string options =
-      std::string("auth=none admin=open requests=4 context=96 http.queue=24 slots.path=/host") + folder;
+      std::string("auth=none admin=open requests=4 context=96 http.queue=24 slots.path=/host") +
+      folder;
   options::parse_command_line(options);
   std::string text = std::string(folder) + "/text.txt";
   std::ofstream(text) << "ab ba aab abb ba ab aab ba abab baba";

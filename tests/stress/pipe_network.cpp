@@ -67,7 +67,8 @@ Result<usize> PipeSocket::read(std::span<char> into) {
 
 Result<usize> PipeSocket::write(std::string_view bytes) {
   if (out_->reset) return fail(Errc::kIo, "connection reset");
-  usize n = std::min(bytes.size(), Pipe::kMostBytes - std::min(Pipe::kMostBytes, out_->bytes.size()));
+  usize n =
+      std::min(bytes.size(), Pipe::kMostBytes - std::min(Pipe::kMostBytes, out_->bytes.size()));
   if (n == 0) return fail(Errc::kBusy, "");
   out_->bytes.append(bytes.substr(0, n));
   tell();

@@ -333,7 +333,7 @@ Result<void> EngineService::flip_weight_bit() {
 void EngineService::drain() {
   replacing_ = true;
   while (active_ != nullptr &&
-         (stepping_ || active_->engine->running() + active_->engine->queued() > 0))
+         (stepping_ || holders_ > 0 || active_->engine->running() + active_->engine->queued() > 0))
     if (!step()) sched::yield();
   replacing_ = false;
 }
@@ -354,6 +354,7 @@ void EngineService::activate(base::Owner<Loaded> loaded) {
   drain();
   retire();
   active_ = std::move(loaded);
+  loads_++;
 }
 
 Result<void> EngineService::load(const ModelFile& file, Io* io) {

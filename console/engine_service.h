@@ -36,6 +36,10 @@ class EngineService {
   ai::Engine& engine();           // of the loaded model
   const ModelFile& file() const;  // the same
   u64 load_ns() const;            // what loading it took
+  u64 load_number() const { return active_ == nullptr ? 0 : loads_; }  // tells one from another
+  // Until as many ends, no other model takes this one's place.
+  void hold() { holders_++; }
+  void let_go() { holders_--; }
   const char* kernels() const { return kernels_; }
 
   // One step for all requests. False: there was nothing to do here.
@@ -86,6 +90,8 @@ class EngineService {
   bool stepping_ = false;
   bool changing_ = false;
   bool replacing_ = false;
+  u64 loads_ = 0;
+  u32 holders_ = 0;
   Loading loading_;
 };
 

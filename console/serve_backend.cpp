@@ -52,15 +52,52 @@ void load_in_background(void*) {
 
 }  // namespace
 
-ai::Engine* ServeBackend::engine() {
-  return engine_service().loaded() ? &engine_service().engine() : nullptr;
+Result<ai::Lease> ServeBackend::lease(std::string_view, const char*) {
+  EngineService& service = engine_service();
+  if (!service.loaded() || service.replacing()) return fail(Errc::kNotFound, "no model is loaded");
+  service.hold();
+  return ai::Lease(*this, 0, service.engine(), service.load_number(), service.file().name.view());
+}
+
+void ServeBackend::lease_ended(u32) {
+  engine_service().let_go();
+}
+
+Result<ai::RequestId> ServeBackend::submit(const ai::Lease& lease, const ai::Request& request,
+                                           ai::RequestSink& sink) {
+  Result<ai::RequestId> id = ai::EngineAccess::of(lease).submit(request, sink);
+  wake_();
+  return id;
+}
+
+void ServeBackend::cancel(const ai::Lease& lease, ai::RequestId id) {
+  ai::EngineAccess::of(lease).cancel(id);
+}
+
+void ServeBackend::ask(const ai::Lease&, ai::EngineJob& job) {
+  jobs_.add(job);
+  wake_();
+}
+
+bool ServeBackend::run_job() {
+  return jobs_.run_one(engine_service().engine());
+}
+
+bool ServeBackend::is_loaded(u64 load_number) {
+  return load_number == engine_service().load_number();
+}
+
+ai::openai::EngineFigures ServeBackend::figures() {
+  if (!engine_service().loaded()) return {};
+  const ai::Engine& engine = engine_service().engine();
+  return {engine.running(), engine.queued(), engine.kv_pages_total(), engine.kv_pages_used(),
+          engine.kv_pages_cached()};
 }
 
 ai::openai::LoadState ServeBackend::load_state() {
   const EngineService::Loading& loading = engine_service().loading();
   ai::openai::LoadState state;
   if (engine_service().loaded()) state.stage = "ready";
-  state.replacing = engine_service().replacing();
   if (loading.stage == nullptr) return state;
   state.stage = loading.stage;
   state.bytes_done = loading.bytes_done;
@@ -80,7 +117,6 @@ bool ServeBackend::model_changed() {
   load_ns_ = engine_service().load_ns();
   // A name that finds no memory is shown as empty and compared again next time.
   if (!name_.assign(name).has_value()) name_.clear();
-  fingerprint_size_ = 0;
   drop_loaded_from_list();
   list_is_old_ = true;
   return true;
@@ -142,24 +178,6 @@ std::string_view ServeBackend::build() {
   return {build_, build_size_};
 }
 
-std::string_view ServeBackend::fingerprint() {
-  ai::Engine* loaded = engine();
-  if (loaded == nullptr) return "fp_none";
-  if (fingerprint_size_ == 0) {
-    char facts[256];
-    // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
-    std::string_view text =
-        base::format_into(facts, "{} {:016x} {} {}", build(), loaded->info().fingerprint,
-                          loaded->plan().kv_bytes, loaded->info().context);
-    crypto::Sha256Digest digest = crypto::sha256(text);
-    base::BufferWriter out(fingerprint_);
-    out.write("fp_");
-    for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
-    fingerprint_size_ = out.view().size();
-  }
-  return {fingerprint_, fingerprint_size_};
-}
-
 u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
@@ -198,14 +216,12 @@ void ServeBackend::log(std::string_view line) {
 
 // ---- chat -----------------------------------------------------------------------------------
 
-bool ServeBackend::template_knows_tools() {
-  ai::Engine* loaded = engine();
-  return loaded != nullptr && loaded->chat_template() != nullptr &&
-         loaded->chat_template()->knows_tools();
+bool ServeBackend::template_knows_tools(const ai::Lease& lease) {
+  return lease.chat_template() != nullptr && lease.chat_template()->knows_tools();
 }
 
-Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
-                                  String* text, base::Writer& problem) {
+Result<void> ServeBackend::render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
+                                  Vector<ai::TokenId>& out, String* text, base::Writer& problem) {
   Vector<ai::ChatMessage> views;
   for (json::Value message : prompt.messages.elements()) {
     ai::ChatMessage view;
@@ -224,9 +240,8 @@ Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<a
   input.add_generation_prompt = prompt.add_generation_prompt;
   input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
   ai::TemplateError error;
-  const ai::Engine& loaded = *engine();
   Result<void> done =
-      ai::encode_chat(loaded.chat_template(), loaded.tokenizer(), input, text, &out, &error);
+      ai::encode_chat(lease.chat_template(), lease.tokenizer(), input, text, &out, &error);
   if (done.has_value() || error.message().empty()) return done;
   if (error.raised)
     base::format_to(problem, "{}", error.message());

@@ -29,26 +29,30 @@ class Keeps final : public ScoreSink {
   Result<void> kept_;
 };
 
-class ScoreWork final : public Work {
+// A prompt at a time; the choices follow when all are scored.
+class ScoreWork final : public EngineWork {
  public:
-  // A prompt at a time; the choices follow when all are scored.
-  Result<bool> run(Exchange& exchange, base::Writer&) override {
-    Engine& engine = *exchange.service().backend().engine();
-    const Vector<TokenId>& prompt = exchange.prompts[exchange.scores.size()];
+  using EngineWork::EngineWork;
+
+ private:
+  Result<bool> piece(Engine& engine) override {
+    Exchange& e = exchange();
+    const Vector<TokenId>& prompt = e.prompts[e.scores.size()];
     Exchange::Scores scores;
     TRY(scores.entries.push_back({prompt[0], 0, 0, 0}));
-    Keeps keeps(exchange, scores);
-    TRY(engine.score(prompt.view(), exchange.parameters.logprobs, keeps));
+    Keeps keeps(e, scores);
+    TRY(engine.score(prompt.view(), e.parameters.logprobs, keeps));
     TRY(keeps.kept());
-    TRY(exchange.scores.push_back(std::move(scores)));
-    return exchange.scores.size() == exchange.prompts.size();
+    TRY(e.scores.push_back(std::move(scores)));
+    return e.scores.size() == e.prompts.size();
   }
+  void write(base::Writer&) override {}
 };
 
 }  // namespace
 
 Result<void> Service::score_prompts(Exchange& exchange) {
-  exchange.work = TRY(base::make<ScoreWork>());
+  exchange.work = TRY(base::make<ScoreWork>(exchange));
   return {};
 }
 

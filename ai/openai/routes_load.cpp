@@ -13,14 +13,13 @@ class LoadWork final : public Work {
  public:
   String name;  // "": unloads
 
-  bool needs_engine() const override { return false; }
-
-  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
+  Result<bool> look(Exchange& exchange, base::Writer& answer) override {
     Backend& backend = exchange.service().backend();
     if (number_ == 0) number_ = TRY(backend.load_model(name.view()));
     const LoadEnd* end = backend.load_end(number_);
     if (end == nullptr) return false;
     found_ = end->found;
+    problem_ = base::format_into(problem_text_, "{}", end->problem());
     if (!end->result.has_value()) return std::unexpected(end->result.error());
     json::Writer w(answer);
     w.begin_object().field("success", true).field("model", name);
@@ -29,21 +28,26 @@ class LoadWork final : public Work {
     return true;
   }
 
+  // What the backend has said of it, or the error itself.
+  std::string_view problem(const Error& error) const {
+    return problem_.empty() ? std::string_view(error.what) : problem_;
+  }
+
   // The file is what it is: clients repeat what ends with 5xx, and this would end the same way.
   void refuse(const Error& error, ApiError& out) const override {
     constexpr const char* kWrong = "invalid_request_error";
     if (!found_) {
       (void)out.refuse(error.code == Errc::kNotFound ? 404 : 400, kWrong, "model_not_found",
-                       "the model '{}' cannot be loaded: {}", name, error.what);
+                       "the model '{}' cannot be loaded: {}", name, problem(error));
     } else if (error.code == Errc::kBusy) {
-      (void)out.refuse(409, kWrong, "model_loading", "{}", error.what);
+      (void)out.refuse(409, kWrong, "model_loading", "{}", problem(error));
       out.retry_after_ms = 1000;
     } else if (error.code == Errc::kIo || error.code == Errc::kTimeout) {
       (void)out.refuse(500, "server_error", "model_load_failed", "'{}' cannot be read: {}", name,
-                       error.what);
+                       problem(error));
     } else {
       (void)out.refuse(422, kWrong, "model_load_failed", "'{}' was not loaded: {}", name,
-                       error.what);
+                       problem(error));
     }
     if (!name.empty() && out.status != 409) out.param = "model";
   }
@@ -51,13 +55,15 @@ class LoadWork final : public Work {
  private:
   u32 number_ = 0;  // of the backend; 0 = not begun
   bool found_ = true;
+  char problem_text_[sizeof(LoadEnd::text)] = {};
+  std::string_view problem_;
 };
 
 }  // namespace
 
 // With "wait": false the answer comes at once and /health tells the rest.
 Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
   auto work = TRY(base::make<LoadWork>());
   TRY(work->name.assign(name));
   if (wait) {
@@ -69,7 +75,7 @@ Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
     work->refuse(number.error(), call.error);
     return std::unexpected(number.error());
   }
-  respond_json(call.reply, 202, R"({"success":true,"status":"loading"})");
+  respond_json(call.to(), 202, R"({"success":true,"status":"loading"})");
   return {};
 }
 
@@ -87,7 +93,7 @@ Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));
   std::string_view name = TRY(text_field(body.root(), "model", call.error));
-  if (backend_.engine() == nullptr || (!name.empty() && name != backend_.model_id())) {
+  if (backend_.model_id().empty() || (!name.empty() && name != backend_.model_id())) {
     call.error.param = "model";
     return call.error.refuse(404, "invalid_request_error", "model_not_found", "{} is not loaded",
                              name.empty() ? "a model" : name);

@@ -14,6 +14,7 @@
 #include "console/serve_tls.h"
 #include "kernel/log.h"
 #include "kernel/net/network_list.h"
+#include "kernel/net/stack.h"
 #include "kernel/net/tls/secure_socket.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -26,10 +27,14 @@ constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
                        "port of the API server; 0 = any free one"};
 constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
                        "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
+                        "names this machine goes by, for a server without a key"};
 constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
                        "keys that requests must have; kept hashed"};
 constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
-                            "keys for loading and unloading models"};
+                            "keys for loading and unloading models, and for slots"};
+constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
+                        "who may do that: who has a key, whoever may ask, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
                        "none: serve the network without a key"};
 constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
@@ -40,6 +45,8 @@ constexpr Option kHeadKb{"http.head_kb", OptionKind::kNumber, "16", "1..256",
                          "largest head of a request in KiB"};
 constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
                          "largest body of a request in MiB"};
+constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
+                           "memory for the bodies of all requests in MiB; 0 = four of the largest"};
 constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
                        "seconds a connection may rest between requests"};
 constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
@@ -66,13 +73,16 @@ constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..100
                             "tokens of an answer when the request names none; 0 = no limit"};
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kBind);
+KERNEL_OPTION(kHosts);
 KERNEL_OPTION(kKeys);
 KERNEL_OPTION(kAdminKeys);
+KERNEL_OPTION(kAdmin);
 KERNEL_OPTION(kAuth);
 KERNEL_OPTION(kCors);
 KERNEL_OPTION(kConnections);
 KERNEL_OPTION(kHeadKb);
 KERNEL_OPTION(kBodyMb);
+KERNEL_OPTION(kBodiesMb);
 KERNEL_OPTION(kIdle);
 KERNEL_OPTION(kHeadTime);
 KERNEL_OPTION(kBodyTime);
@@ -94,18 +104,18 @@ constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, wit
 
 void wake_network_thread();
 void hear_engine();
-void wake_nobody() {}
 
 struct Server {
   base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
   base::Owner<net::Listener> listener;
+  base::Budget bodies;  // outlives whoever keeps one
+  ServeBackend backend{wake_network_thread};
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
   KeyFile key_file;
   net::NetworkList allowed;  // empty: everybody
   net::HttpLimits limits;
   net::HttpTimes times;
-  ServeBackend backend{wake_nobody, wake_network_thread};
   bool stopping = false;
   u32 threads = 0;
   u64 last_tick_ns = 0;
@@ -156,7 +166,8 @@ Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
     socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
                                                     now + s.times.head_ns));
   return s.clients.push_back(TRY(base::make<ServeClient>(std::move(socket), *s.service, s.limits,
-                                                         s.times, now, tls_required())));
+                                                         s.times, s.bodies, now,
+                                                         tls_required())));
 }
 
 void accept_clients(Server& s, u64 now) {
@@ -201,11 +212,8 @@ u64 pause(const Server& s) {
   return s.clients.empty() ? kRestNs : kCalmNs;
 }
 
-// Before anything is done for a request: it may have been meant for the model before.
 void notice_model(Server& s) {
-  if (!s.backend.model_changed()) return;
-  s.service->model_changed();
-  files_news.wake_all();
+  if (s.backend.model_changed()) files_news.wake_all();
 }
 
 // What a step of the engine said goes out at once. Sockets are looked at when they have news, and
@@ -239,27 +247,57 @@ void files_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
     s.backend.refresh_models();
-    if (Result<void> keys = s.key_file.refresh(*s.service); !keys.has_value())
-      log::warn("http", "the keys stay as they were: {}", keys.error());
+    s.key_file.watch(*s.service);
     files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
   }
   end_thread(s);
 }
 
-Result<void> split_list(std::string_view text, Vector<String>& out) {
-  while (!text.empty()) {
     std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), one.size() + 1));
-    if (!one.empty()) TRY(out.push_back(TRY(String::from(one))));
+    more = one.size() < text.size();
+    text.remove_prefix(one.size() + (more ? 1 : 0));
+    if (one.empty()) {
+      log::error("http", "{}={}: a key is empty", option.key, text.empty() ? "" : "…");
+      return fail(Errc::kInvalidArgument, "a key of api_key= or admin_key= is empty");
+    }
+    TRY(out.push_back(TRY(String::from(one))));
   }
   return {};
 }
 
+bool has_keys() {
+  return options::given(kKeys) || options::given(kAdminKeys) || KeyFile::chosen();
+}
+
+bool chose_open() {
+  return options::text(kAuth) == "none";
+}
+
+// By which names a browser may reach a server without a key.
+Result<String> own_names() {
+  String names;
+  base::StringWriter out(names);
+  base::format_to(out, "{}.local {}", net::machine_name(), options::text(kHosts));
+  TRY(out.status());
+  return names;
+}
+
+ai::openai::AdminRoutes admin_routes() {
+  using ai::openai::AdminRoutes;
+  std::string_view chosen = options::text(kAdmin);
+  if (chosen == "open") return AdminRoutes::kOpen;
+  return chosen == "closed" ? AdminRoutes::kClosed : AdminRoutes::kKey;
+}
+
 Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   ai::openai::ServiceOptions chosen;
-  TRY(split_list(options::text(kKeys), chosen.api_keys));
-  TRY(split_list(options::text(kAdminKeys), chosen.admin_keys));
+  TRY(read_keys(kKeys, chosen.api_keys));
+  TRY(read_keys(kAdminKeys, chosen.admin_keys));
+  chosen.open = !has_keys();
+  chosen.admin = admin_routes();
   chosen.cors = options::text(kCors);
+  chosen.hosts = TRY(own_names());
+  chosen.bodies = &s.bodies;
   chosen.max_requests = static_cast<u32>(options::number(kQueue));
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
@@ -271,35 +309,48 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   return ai::openai::Service::create(std::move(chosen), s.backend);
 }
 
-bool has_keys() {
-  return options::given(kKeys) || KeyFile::chosen();
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
 }
 
 // Without a key the network is not served, unless that was asked for.
-std::string_view bind_address() {
-  if (options::given(kBind)) return options::text(kBind);
-  bool open = has_keys() || options::text(kAuth) == "none";
-  return open ? "" : "127.0.0.1";
+Result<std::string_view> bind_address() {
+  bool open = has_keys() || chose_open();
+  if (!options::given(kBind)) return open ? std::string_view() : "127.0.0.1";
+  std::string_view address = options::text(kBind);
+  if (!open && !is_loopback(address))
+    return fail(Errc::kPermission, "http.bind= to the network wants api_key= or auth=none");
+  return address;
+}
+
+// A body is held twice for a moment: as it came, and as the request keeps it.
+Result<void> set_limits(Server& s) {
+  u64 body = options::number(kBodyMb) * kMiB, bodies = options::number(kBodiesMb) * kMiB;
+  if (bodies == 0) bodies = 4 * body;
+  if (bodies < 2 * body)
+    return fail(Errc::kInvalidArgument, "http.bodies_mb= must be twice http.body_mb= or more");
+  s.bodies.set_limit(bodies);
+  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB), .body_bytes = body};
+  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
+  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
+  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  return {};
 }
 
 Result<void> open_server(Server& s) {
   net::Network* network = net::network();
   if (network == nullptr) return fail(Errc::kNotFound, "this machine has no network");
-  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB),
-              .body_bytes = options::number(kBodyMb) * kMiB};
-  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
-  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
-  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  TRY(set_limits(s));
   s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
-  TRY(s.key_file.refresh(*s.service));
+  TRY(s.key_file.read(*s.service));
   StaticVector<std::string_view, 1> addresses;  // a network says one at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());
   if (s.tls == nullptr && tls_required())
     return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
-  std::string_view address = bind_address();
-  if (!has_keys() && address != "127.0.0.1" && address != "::1")
+  std::string_view address = TRY(bind_address());
+  if (!has_keys() && !is_loopback(address))
     log::warn("http", "anybody on the network may use this server: set api_key=");
   s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
   network->on_activity([](void*) { wake_network_thread(); }, nullptr);

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 
-#include "ai/text/chat_encode.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
+#include "service/chat_text.h"
 
 namespace console {
 namespace {
@@ -51,14 +51,30 @@ void load_in_background(void*) {
 
 }  // namespace
 
-ai::Engine* ServeBackend::engine() {
-  service::EngineHost& host = service::engine_host();
-  if (lease_.load_number() != host.current_number()) {
-    lease_ = {};
-    Result<ai::Lease> lease = host.lease(service::kRequestHolder);
-    if (lease.has_value()) lease_ = std::move(*lease);
-  }
-  return lease_ ? &ai::EngineAccess::of(lease_) : nullptr;
+Result<ai::Lease> ServeBackend::lease(std::string_view model, const char*) {
+  return service::engine_host().lease(service::kRequestHolder, model);
+}
+
+Result<ai::RequestId> ServeBackend::submit(const ai::Lease& lease, const ai::Request& request,
+                                           ai::RequestSink& sink) {
+  return service::engine_host().submit(lease, request, sink);
+}
+
+void ServeBackend::cancel(const ai::Lease& lease, ai::RequestId id) {
+  service::engine_host().cancel(lease, id);
+}
+
+void ServeBackend::ask(const ai::Lease& lease, ai::EngineJob& job) {
+  service::engine_host().ask(lease, job);
+}
+
+bool ServeBackend::is_loaded(u64 load_number) {
+  return service::engine_host().is_loaded(load_number);
+}
+
+ai::openai::EngineFigures ServeBackend::figures() {
+  service::EngineHost::Figures f = service::engine_host().figures();
+  return {f.running, f.queued, f.kv_pages_total, f.kv_pages_used, f.kv_pages_cached};
 }
 
 ai::openai::LoadState ServeBackend::load_state() {
@@ -79,14 +95,13 @@ ai::openai::LoadState ServeBackend::load_state() {
 }
 
 bool ServeBackend::model_changed() {
-  const service::ModelFile* file = service::engine_host().current_file();
-  std::string_view name = file == nullptr ? "" : file->name.view();
   u64 number = service::engine_host().current_number();
   if (number == load_number_) return false;
   load_number_ = number;
+  const service::ModelFile* file = service::engine_host().current_file();
+  std::string_view name = file == nullptr ? "" : file->name.view();
   // A name that finds no memory is shown as empty and compared again next time.
   if (!name_.assign(name).has_value()) name_.clear();
-  fingerprint_size_ = 0;
   drop_loaded_from_list();
   list_is_old_ = true;
   return true;
@@ -148,24 +163,6 @@ std::string_view ServeBackend::build() {
   return {build_, build_size_};
 }
 
-std::string_view ServeBackend::fingerprint() {
-  ai::Engine* loaded = engine();
-  if (loaded == nullptr) return "fp_none";
-  if (fingerprint_size_ == 0) {
-    char facts[256];
-    // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
-    std::string_view text =
-        base::format_into(facts, "{} {:016x} {} {}", build(), loaded->info().fingerprint,
-                          loaded->plan().kv_bytes, loaded->info().context);
-    crypto::Sha256Digest digest = crypto::sha256(text);
-    base::BufferWriter out(fingerprint_);
-    out.write("fp_");
-    for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
-    fingerprint_size_ = out.view().size();
-  }
-  return {fingerprint_, fingerprint_size_};
-}
-
 u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
@@ -204,14 +201,12 @@ void ServeBackend::log(std::string_view line) {
 
 // ---- chat -----------------------------------------------------------------------------------
 
-bool ServeBackend::template_knows_tools() {
-  ai::Engine* loaded = engine();
-  return loaded != nullptr && loaded->chat_template() != nullptr &&
-         loaded->chat_template()->knows_tools();
+bool ServeBackend::template_knows_tools(const ai::Lease& lease) {
+  return lease.chat_template() != nullptr && lease.chat_template()->knows_tools();
 }
 
-Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
-                                  String* text, base::Writer& problem) {
+Result<void> ServeBackend::render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
+                                  Vector<ai::TokenId>& out, String* text, base::Writer& problem) {
   Vector<ai::ChatMessage> views;
   for (json::Value message : prompt.messages.elements()) {
     ai::ChatMessage view;
@@ -228,17 +223,7 @@ Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<a
   input.tools = prompt.tools;
   input.extra = prompt.extra;
   input.add_generation_prompt = prompt.add_generation_prompt;
-  input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
-  ai::TemplateError error;
-  const ai::Engine& loaded = *engine();
-  Result<void> done =
-      ai::encode_chat(loaded.chat_template(), loaded.tokenizer(), input, text, &out, &error);
-  if (done.has_value() || error.message().empty()) return done;
-  if (error.raised)
-    base::format_to(problem, "{}", error.message());
-  else
-    base::format_to(problem, "line {}, column {}: {}", error.line, error.column, error.message());
-  return done;
+  return service::encode_chat(lease, input, text, &out, problem);
 }
 
 }  // namespace console

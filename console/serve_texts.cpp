@@ -32,12 +32,12 @@ auto in_each_place(std::string_view name, Use&& use) -> decltype(use(name)) {
 
 }  // namespace
 
-Result<u32> ServeBackend::save_text(std::string_view name, std::span<const ai::TokenId> tokens,
-                                    u64& bytes) {
+Result<u32> ServeBackend::save_text(ai::Engine& engine, std::string_view name,
+                                    std::span<const ai::TokenId> tokens, u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<u32> {
     base::Owner<fs::File> file = TRY(fs::create(path));
     auto sink = TRY(base::make<service::FileSink>(*file));
-    u32 saved = TRY(engine()->save(tokens, *sink));
+    u32 saved = TRY(engine.save(tokens, *sink));
     TRY(sink->flush());
     TRY(file->flush());
     bytes = sink->written();
@@ -45,11 +45,12 @@ Result<u32> ServeBackend::save_text(std::string_view name, std::span<const ai::T
   });
 }
 
-Result<Vector<ai::TokenId>> ServeBackend::restore_text(std::string_view name, u64& bytes) {
+Result<Vector<ai::TokenId>> ServeBackend::restore_text(ai::Engine& engine, std::string_view name,
+                                                        u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<Vector<ai::TokenId>> {
     base::Owner<fs::File> file = TRY(fs::open(path));
     service::FileSource source(*file);
-    Vector<ai::TokenId> tokens = TRY(engine()->restore(source));
+    Vector<ai::TokenId> tokens = TRY(engine.restore(source));
     bytes = source.taken();
     return tokens;
   });

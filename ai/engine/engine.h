@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one engine behind the console, the benchmarks and the HTTP server.
+// The engine behind the console, the benchmarks and the HTTP server.
 //
 // Load a model, submit requests, call step() until idle: each step is one iteration of the
-// scheduler over every running request (continuous batching). All calls come from one thread;
-// events reach the sink from inside step().
+// scheduler over every running request (continuous batching). submit() and cancel() come from any
+// thread of CPU 0, also inside a sink and inside Platform::breathe(); step() and the work without
+// tokens (score, embed, save, restore, forget_prompts) come from one thread, one at a time. Events
+// reach the sink from inside step(), on_end(kCancelled) from inside cancel().
 #pragma once
 
 #include "ai/attention/kv_type.h"

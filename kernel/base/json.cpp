@@ -4,6 +4,7 @@
 
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
+#include "kernel/base/wipe.h"
 
 namespace json {
 
@@ -205,6 +206,17 @@ class Parser {
   u32 depth_ = 0;
   u32 open_[kMaxDepth] = {};
 };
+
+Document& Document::operator=(Document&& other) noexcept {
+  Document old(std::move(*this));
+  nodes_ = std::move(other.nodes_);
+  decoded_ = std::move(other.decoded_);
+  return *this;
+}
+
+Document::~Document() {
+  for (base::Owner<String>& text : decoded_) base::wipe(*text);
+}
 
 Result<Document> Document::parse(std::string_view text, const Limits& limits, usize* error_at) {
   Document document;

@@ -126,6 +126,11 @@ class Document {
                                 usize* error_at = nullptr);
   Value root() const { return nodes_.empty() ? Value() : Value(nodes_.data(), 0); }
 
+  Document() = default;
+  Document(Document&&) noexcept = default;
+  Document& operator=(Document&&) noexcept;
+  ~Document();  // what people wrote is zeroed
+
  private:
   friend class Parser;
   Vector<Node> nodes_;

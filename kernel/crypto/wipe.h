@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Secrets leave memory when they are no longer needed.
+// base::wipe under the name that code about secrets uses.
 #pragma once
 
-#include <cstring>
-#include <span>
-
-#include "kernel/base/types.h"
+#include "kernel/base/wipe.h"
 
 namespace crypto {
 
-// Zeros that the compiler may not leave out although nobody reads them.
-inline void wipe(void* memory, usize bytes) {
-  std::memset(memory, 0, bytes);
-  asm("" : : "r"(memory) : "memory");
-}
-inline void wipe(std::span<char> text) {
-  wipe(text.data(), text.size());
-}
+using base::wipe;
 
 }  // namespace crypto

@@ -32,6 +32,7 @@
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_EXTENDED_MASTER
 #define HAVE_SERVER_RENEGOTIATION_INFO
+#define WOLFSSL_EXTRA_ALERTS  // a client that is refused is told so
 #define NO_SESSION_CACHE
 #define NO_PSK
 #define WOLFSSL_NO_CLIENT_AUTH

@@ -2,7 +2,7 @@
 // The key file: read, hashed, handed over, wiped.
 #include "console/serve_keys.h"
 
-#include "kernel/crypto/wipe.h"
+#include "kernel/base/wipe.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
@@ -56,7 +56,7 @@ Result<void> KeyFile::refresh(ai::openai::Service& service) {
   if (read_ && digest == seen_) return {};
   seen_ = digest;
   Result<Keys> keys = parse(text.view());
-  crypto::wipe(text.chars().data(), text.size());
+  base::wipe(text.chars().data(), text.size());
   if (!keys.has_value()) return std::unexpected(keys.error());
   log::info("http", "{}: {} keys, {} admin keys", options::text(kFile), keys->users.size(),
             keys->admins.size());

@@ -4,7 +4,7 @@
 
 #include "console/storage.h"
 #include "kernel/base/json.h"
-#include "kernel/crypto/wipe.h"
+#include "kernel/base/wipe.h"
 #include "kernel/log.h"
 #include "kernel/net/stack.h"
 #include "kernel/options.h"
@@ -26,7 +26,7 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 struct Identity {
   String pem;
   String kept;  // where
-  ~Identity() { crypto::wipe(pem.chars().data(), pem.size()); }
+  ~Identity() { base::wipe(pem.chars().data(), pem.size()); }
 };
 
 Result<void> make(Identity& identity, std::span<const std::string_view> addresses) {
@@ -43,7 +43,7 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
   TRY(sink.status());
   identity.kept = TRY(store_text(kDrawer, kName, text.view()));
-  crypto::wipe(text.chars().data(), text.size());
+  base::wipe(text.chars().data(), text.size());
   return {};
 }
 
@@ -57,7 +57,7 @@ Result<bool> load_kept(Identity& identity) {
   if (made != 0 && timing::unix_ns() / kNsPerSecond > made + kSeconds) return false;
   identity.pem = TRY(String::from(document.root().find("pem").text()));
   identity.kept = TRY(String::from("the one from before"));
-  crypto::wipe(text->chars().data(), text->size());
+  base::wipe(text->chars().data(), text->size());
   return true;
 }
 

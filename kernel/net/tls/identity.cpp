@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernel/crypto/wipe.h"
+#include "kernel/base/wipe.h"
 #include "kernel/net/settings.h"
 #include "kernel/net/tls/tls.h"
 #include "kernel/time/wall_clock.h"
@@ -122,7 +122,7 @@ Result<void> append_pem(String& out, std::span<const Byte> der, int type) {
                          sizeof pem, type);
   if (size <= 0) return fail(Errc::kFull, "the certificate is too long");
   Result<void> done = out.append({pem, static_cast<usize>(size)});
-  crypto::wipe(pem);
+  base::wipe(pem);
   return done;
 }
 
@@ -158,7 +158,7 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now) {
   size = wc_EccKeyToDer(&tools.key, key, sizeof key);
   if (size <= 0) return fail(Errc::kUnsupported, "the key cannot be written");
   Result<void> done = append_pem(pem, {key, static_cast<usize>(size)}, ECC_PRIVATEKEY_TYPE);
-  crypto::wipe(key, sizeof key);
+  base::wipe(key, sizeof key);
   TRY(done);
   return pem;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What of wolfSSL is built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD ciphers, all of
-// it in constant time; no files, sockets, threads or clock of its own. AES is ours (aes.cpp).
+// it in constant time; no files, sockets, threads or clock of its own. AES is BearSSL's
+// (aes.cpp).
 #pragma once
 
 #include "kernel/net/tls/shim.h"

@@ -7,15 +7,18 @@
 
 #include "kernel/base/types.h"
 
-namespace crypto {
+namespace base {
 
-// Zeros that the compiler may not leave out although nobody reads them.
+// Zeros that the compiler may not leave out although nobody reads them. Any context.
 inline void wipe(void* memory, usize bytes) {
-  std::memset(memory, 0, bytes);
+  if (bytes != 0) std::memset(memory, 0, bytes);
   asm("" : : "r"(memory) : "memory");
+}
+inline void wipe(std::span<Byte> bytes) {
+  wipe(bytes.data(), bytes.size());
 }
 inline void wipe(std::span<char> text) {
   wipe(text.data(), text.size());
 }
 
-}  // namespace crypto
+}  // namespace base

@@ -42,15 +42,16 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   json::Writer w(sink);
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
   TRY(sink.status());
-  identity.kept = TRY(store_text(kDrawer, kName, text.view()));
-  base::wipe(text.chars().data(), text.size());
+  Result<String> kept = store_text(kDrawer, kName, text.view(), Trust::kFixedDisk);
+  base::wipe(text.chars().view());
+  identity.kept = TRY(std::move(kept));
   return {};
 }
 
 // False: there is none, or it has run out.
 Result<bool> load_kept(Identity& identity) {
   constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
-  Result<String> text = load_text(kDrawer, kName);
+  Result<String> text = load_text(kDrawer, kName, Trust::kFixedDisk);
   if (!text.has_value()) return false;
   json::Document document = TRY(json::Document::parse(text->view()));
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));

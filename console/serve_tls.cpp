@@ -29,8 +29,14 @@ struct Identity {
   ~Identity() { base::wipe(pem.chars().data(), pem.size()); }
 };
 
+// 0 while nobody has confirmed the time: one false reply must neither date a certificate nor make
+// an old one run out, which would change what clients have pinned.
+u64 confirmed_seconds() {
+  return timing::unix_time_confirmed() ? timing::unix_ns() / kNsPerSecond : 0;
+}
+
 Result<void> make(Identity& identity, std::span<const std::string_view> addresses) {
-  u64 now = timing::unix_time_known() ? timing::unix_ns() / kNsPerSecond : 0;
+  u64 now = confirmed_seconds();
   identity.pem = TRY(net::tls::make_identity({net::machine_name(), addresses}, now));
   std::string_view path = options::text(kIdentity);
   if (!path.empty()) {
@@ -55,7 +61,7 @@ Result<bool> load_kept(Identity& identity) {
   if (!text.has_value()) return false;
   json::Document document = TRY(json::Document::parse(text->view()));
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
-  if (made != 0 && timing::unix_ns() / kNsPerSecond > made + kSeconds) return false;
+  if (made != 0 && confirmed_seconds() > made + kSeconds) return false;
   identity.pem = TRY(String::from(document.root().find("pem").text()));
   identity.kept = TRY(String::from("the one from before"));
   base::wipe(text->chars().data(), text->size());

@@ -21,12 +21,19 @@ KERNEL_OPTION(kTls);
 KERNEL_OPTION(kIdentity);
 
 constexpr std::string_view kDrawer = "tls", kName = "identity";
+constexpr usize kAroundPem = 64;
 constexpr u64 kNsPerSecond = 1'000'000'000;
+
+// Wiped when it is dropped.
+struct Secret {
+  String text;
+  ~Secret() { base::wipe(text.chars().view()); }
+};
 
 struct Identity {
   String pem;
   String kept;  // where
-  ~Identity() { base::wipe(pem.chars().data(), pem.size()); }
+  ~Identity() { base::wipe(pem.chars().view()); }
 };
 
 // 0 while nobody has confirmed the time: one false reply must neither date a certificate nor make
@@ -43,14 +50,14 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
     identity.kept = TRY(store_text(kDrawer, path, identity.pem.view()));
     return {};
   }
-  String text;
-  base::StringWriter sink(text);
+  Secret text;
+  TRY(text.text.reserve(2 * identity.pem.size() +
+                        kAroundPem));  // or it would move and leave a copy
+  base::StringWriter sink(text.text);
   json::Writer w(sink);
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
   TRY(sink.status());
-  Result<String> kept = store_text(kDrawer, kName, text.view(), Trust::kFixedDisk);
-  base::wipe(text.chars().view());
-  identity.kept = TRY(std::move(kept));
+  identity.kept = TRY(store_text(kDrawer, kName, text.text.view(), Trust::kFixedDisk));
   return {};
 }
 
@@ -59,12 +66,12 @@ Result<bool> load_kept(Identity& identity) {
   constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
   Result<String> text = load_text(kDrawer, kName, Trust::kFixedDisk);
   if (!text.has_value()) return false;
-  json::Document document = TRY(json::Document::parse(text->view()));
+  Secret kept{std::move(*text)};
+  json::Document document = TRY(json::Document::parse(kept.text.view()));
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
   if (made != 0 && confirmed_seconds() > made + kSeconds) return false;
   identity.pem = TRY(String::from(document.root().find("pem").text()));
   identity.kept = TRY(String::from("the one from before"));
-  base::wipe(text->chars().data(), text->size());
   return true;
 }
 

@@ -2,11 +2,13 @@
 // The generator behind ids and ports.
 #include "kernel/crypto/random.h"
 
+#include <algorithm>
 #include <bit>
 #include <set>
 #include <vector>
 
 #include "kernel/base/test.h"
+#include "kernel/crypto/aes_gcm.h"
 
 namespace {
 
@@ -62,4 +64,23 @@ TEST(crypto_random, numbers_of_the_machine_differ_in_all_their_bits) {
   EXPECT_EQ(ever_set & ever_clear, ~u64{0});
   EXPECT(ones > 31'000 && ones < 33'000);  // 32,000 and eight standard deviations
   EXPECT(crypto::random_is_secret());
+}
+
+// A key does not outlive its owner: the memory of both kinds holds zeros afterwards.
+TEST(crypto_random, keys_are_wiped_when_they_are_dropped) {
+  auto is_clear = [](const Bytes& memory) {
+    return std::all_of(memory.begin(), memory.end(), [](Byte b) { return b == 0; });
+  };
+  const Byte secret[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  alignas(16) Byte place[sizeof(crypto::AesKey) + sizeof(crypto::Generator)];
+  auto* key = ::new (place) crypto::AesKey;
+  ASSERT(key->expand(secret));
+  EXPECT(!is_clear(Bytes(place, place + sizeof key->schedule)));
+  key->~AesKey();
+  EXPECT(is_clear(Bytes(place, place + sizeof(crypto::AesKey::schedule))));
+  auto* generator = ::new (place) crypto::Generator;
+  generator->mix(secret);
+  EXPECT(!is_clear(Bytes(place, place + sizeof(crypto::Sha256Digest))));
+  generator->~Generator();
+  EXPECT(is_clear(Bytes(place, place + sizeof(crypto::Sha256Digest))));
 }

@@ -18,6 +18,7 @@ constexpr int kKeyBytes = 32;  // P-256
 constexpr u64 kDayNs = u64{86'400} * 1'000'000'000;
 constexpr u64 kValidDays = 825;  // the most that Apple's systems take
 constexpr u8 kDnsName = 0x82, kIpAddress = 0x87, kSequence = 0x30, kUtcTime = 0x17;
+constexpr usize kPemBytes = 8192;
 constexpr usize kDateDigits = 13;  // "YYMMDDhhmmssZ"
 
 // What wolfSSL takes, given back at the end of the scope.
@@ -32,6 +33,7 @@ struct Tools {
   ~Tools() {
     if (key_ready) wc_ecc_free(&key);
     if (random_ready) wc_FreeRng(&random);
+    base::wipe(&key, sizeof key);
     marrow_tls_free(certificate);
   }
 };
@@ -153,6 +155,7 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now) {
                        &tools.random);
   if (size <= 0) return fail(Errc::kUnsupported, "no certificate could be made");
   String pem;
+  TRY(pem.reserve(kPemBytes));  // it does not move once the key is in it
   TRY(append_pem(pem, {der, static_cast<usize>(size)}, CERT_TYPE));
   Byte key[256];
   size = wc_EccKeyToDer(&tools.key, key, sizeof key);

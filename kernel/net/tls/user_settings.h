@@ -69,6 +69,7 @@
 #define HAVE_ECC
 #define HAVE_ECC384
 #define HAVE_CURVE25519
+#define WOLFSSL_ECDHX_SHARED_NOT_ZERO  // RFC 8446, 7.4.2: or the peer chooses the secret
 #define ECC_TIMING_RESISTANT
 #define TFM_TIMING_RESISTANT
 #define WOLFSSL_HAVE_SP_ECC

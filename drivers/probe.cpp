@@ -43,8 +43,7 @@ void probe_all(const BootInfo& boot) {
   report("keyboard", ps2::init());
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
-  report("net", net::start_stack({arch::Cpu::random_seed(), arch::Cpu::random_seed(),
-                                  arch::Cpu::random_seed(), arch::Cpu::now_ticks()}));
+  report("net", net::start_stack());
 }
 
 }  // namespace devices

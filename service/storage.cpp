@@ -3,6 +3,7 @@
 #include "service/storage.h"
 
 #include "kernel/base/format.h"
+#include "kernel/base/wipe.h"
 
 namespace service {
 namespace {
@@ -31,34 +32,44 @@ Result<void> write_file(std::string_view path, std::string_view text) {
   return file->flush();
 }
 
-bool may_hold(const fs::Mount& mount) {
-  return mount.point != "/boot" && mount.point != "/host";
+// Marrow was started from it, or could be: such disks are copied and handed round.
+bool boots_marrow(const fs::Mount& mount) {
+  char path[256];
+  return fs::stat(base::format_into(path, "{}/boot/marrow.elf", mount.point)).has_value();
+}
+
+bool may_hold(const fs::Mount& mount, StoreOn where) {
+  if (mount.point == "/boot" || mount.point == "/host") return false;
+  return where == StoreOn::kAnyDisk || (mount.home == fs::Home::kFixedDisk && !boots_marrow(mount));
 }
 
 // `name` in words that say where it is and for how long.
-Result<String> memory_phrase(std::string_view name) {
+Result<String> memory_phrase(std::string_view name, StoreOn where) {
+  constexpr std::string_view kWhy[] = {
+      "no disk can be written",
+      "it is secret and no disk inside the machine can be written (sticks and the disk that Marrow "
+      "was started from get none)"};
   String phrase;
   base::StringWriter out(phrase);
-  base::format_to(out, "{}, in memory only and lost at power-off: no disk can be written", name);
+  base::format_to(out, "{}, in memory only and lost at power-off: {}", name,
+                  kWhy[static_cast<u8>(where)]);
   TRY(out.status());
   return phrase;
 }
 
-Result<String> keep_in_memory(std::string_view key, std::string_view text) {
-  std::string_view name = key.substr(key.find('/') + 1);
+Result<void> keep_in_memory(std::string_view key, std::string_view text) {
   for (Kept& kept : memory()) {
     if (kept.key.view() != key) continue;
-    TRY(kept.text.assign(text));
-    return memory_phrase(name);
+    base::wipe(kept.text.chars().view());
+    return kept.text.assign(text);
   }
-  Kept kept{TRY(String::from(key)), TRY(String::from(text))};
-  TRY(memory().push_back(std::move(kept)));
-  return memory_phrase(name);
+  return memory().push_back({TRY(String::from(key)), TRY(String::from(text))});
 }
 
 }  // namespace
 
-Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text) {
+Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text,
+                          StoreOn where) {
   if (name.starts_with('/')) {
     TRY(write_file(name, text));
     return String::from(name);
@@ -66,7 +77,7 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
   if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
   char buffer[256];
   for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount)) continue;
+    if (!may_hold(mount, where)) continue;
     std::string_view directory = base::format_into(buffer, "{}/marrow", mount.point);
     static_cast<void>(fs::make_directory(directory));  // it may be there already
     char file[320];
@@ -74,15 +85,16 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
     if (write_file(path, text).has_value()) return String::from(path);
   }
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
-  return keep_in_memory(key, text);
+  TRY(keep_in_memory(key, text));
+  return memory_phrase(name, where);
 }
 
-Result<String> load_text(std::string_view kind, std::string_view name) {
+Result<String> load_text(std::string_view kind, std::string_view name, StoreOn where) {
   if (name.starts_with('/')) return fs::read_text(name);
   if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
   char buffer[320];
   for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount)) continue;
+    if (!may_hold(mount, where)) continue;
     Result<String> text =
         fs::read_text(base::format_into(buffer, "{}/marrow/{}-{}.json", mount.point, kind, name));
     if (text.has_value()) return text;
@@ -122,7 +134,7 @@ void list_texts(std::string_view kind, void (*add)(void*, std::string_view), voi
   KeptNames names(kind, add, context);
   for (const fs::Mount& mount : fs::mounts()) {
     // A disk without the folder has none.
-    if (may_hold(mount))
+    if (may_hold(mount, StoreOn::kAnyDisk))
       static_cast<void>(fs::list(base::format_into(buffer, "{}/marrow", mount.point), names));
   }
   for (const Kept& kept : memory()) {
@@ -141,7 +153,7 @@ Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view 
   if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
   if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
   for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount)) continue;
+    if (!may_hold(mount, StoreOn::kAnyDisk)) continue;
     auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
     if (file.has_value()) return file;
   }

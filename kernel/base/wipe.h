@@ -9,11 +9,14 @@
 
 namespace base {
 
-// Zeros that the compiler may not leave out although nobody reads them.
+// Zeros that the compiler may not leave out although nobody reads them. Any context.
 inline void wipe(void* memory, usize bytes) {
   if (bytes == 0) return;
   std::memset(memory, 0, bytes);
   asm("" : : "r"(memory) : "memory");
+}
+inline void wipe(std::span<Byte> bytes) {
+  wipe(bytes.data(), bytes.size());
 }
 inline void wipe(std::span<char> text) {
   wipe(text.data(), text.size());

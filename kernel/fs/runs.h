@@ -29,6 +29,19 @@ class RunList {
   Vector<Run> runs_;
 };
 
+// Watches a walk along a chain of clusters, which its medium may have closed to a ring: by R. P.
+// Brent's method ("An improved Monte Carlo factorization algorithm", 1980) a ring is noticed within
+// a few times its length, whatever the volume's size. Gives way now and then.
+class ChainWatch {
+ public:
+  // The walk comes to `cluster`, which is not 0. kCorrupt: it has been there.
+  Result<void> visit(u32 cluster);
+
+ private:
+  u32 mark_ = 0;  // a cluster of before; 0 = none yet
+  u64 steps_ = 0, next_mark_ = 1;
+};
+
 class RunFile final : public File {
  public:
   RunFile(Medium& medium, RunList runs, u64 size)

@@ -112,12 +112,12 @@ Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view
 
 }  // namespace
 
-Result<void> mount(std::string_view point, FileSystem& file_system) {
+Result<void> mount(std::string_view point, FileSystem& file_system, Home home) {
   if (point.size() < 2 || point.front() != '/' || point.ends_with('/'))
     return fail(Errc::kInvalidArgument, "a mount point looks like /name");
   for (const Mount& m : table)
     if (m.point == point) return fail(Errc::kBusy, "something is mounted there already");
-  if (!table.push_back({point, &file_system})) return fail(Errc::kFull, "too many mounts");
+  if (!table.push_back({point, &file_system, home})) return fail(Errc::kFull, "too many mounts");
   return {};
 }
 

@@ -7,6 +7,11 @@
 
 namespace ai {
 
+// A float is a block of its own.
+using BlockF32 = float;
+using BlockF16 = u16;
+using BlockBF16 = u16;
+
 // 32-weight blocks. Nibble packing: low nibbles are weights 0..15, high nibbles 16..31.
 struct BlockQ4_0 {  // d * (q - 8)
   u16 d;            // f16

@@ -10,7 +10,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | $(BUILD)/.setup/
 .PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
-$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
+$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
 
 run: $(X86)/marrow.elf $(MODEL) | $(BUILD)/.setup/run  ## QEMU with the default model; A="boot options", MODEL=FILE

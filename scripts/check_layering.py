@@ -31,7 +31,7 @@ TABLE = {
     "console/machine": ["kernel", "boot", "arch", "console"],
     "arch": ["kernel", "boot"],
     "arch/host": ["kernel", "boot"],
-    "tests": ["kernel", "ai", "boot", "arch", "console", "drivers", "tests"],
+    "tests": ["kernel", "ai", "boot", "arch", "console", "drivers", "tools", "tests"],
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "ai/attention/reference.h"
-#include "ai/kernels/activations.h"
 #include "ai/kernels/table.h"
+#include "ai/math/activations.h"
 #include "ai/quant/quant.h"
 
 namespace ai {

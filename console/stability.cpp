@@ -8,7 +8,6 @@
 #include "console/command.h"
 #include "console/perf_log.h"
 #include "console/storage.h"
-#include "console/talk.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"

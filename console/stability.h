@@ -5,6 +5,7 @@
 
 #include "console/engine_service.h"
 #include "console/io.h"
+#include "kernel/base/hash.h"
 #include "kernel/mm/memory.h"
 
 namespace console {
@@ -119,7 +120,7 @@ class Checker final : public ai::RequestSink {
 
  private:
   bool record_ = false, recorded_ = true;
-  u64 hash_ = 0xcbf29ce484222325;
+  base::Fnv1a hash_;
 };
 
 // Breaks something. Everything is made whole again by restore().

@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-CONTRACT = "kernel/arch_contract"
+CONTRACT, MACHINE = "kernel/arch_contract", "kernel/arch_machine"
 # What services and commands may ask of the kernel: no interrupts, no PCI, no panic.
 KERNEL = [CONTRACT, "kernel/crypto", "kernel/dev", "kernel/fs", "kernel/log", "kernel/mm", "kernel/net",
           "kernel/options", "kernel/profile", "kernel/sched", "kernel/sync", "kernel/time", "kernel/trace"]
@@ -24,6 +24,7 @@ TABLE = {
     "boot": [],
     # ---- the kernel
     "kernel/arch_contract": ["arch"],
+    "kernel/arch_machine": [CONTRACT, "arch"],
     "kernel/sync": [CONTRACT],
     "kernel/time": [CONTRACT],
     "kernel/crypto": [CONTRACT],
@@ -40,10 +41,10 @@ TABLE = {
     "kernel/net": ["kernel/crypto", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h",
                    "kernel/options"],
     "kernel/acpi": [],
-    "kernel/irq": ["kernel/sync", "arch"],
-    "kernel/pci": ["kernel/irq", "kernel/log.h", "arch"],
-    "kernel/symbols": ["arch"],
-    "kernel/panic": ["kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h", "arch"],
+    "kernel/irq": [MACHINE, "kernel/sync"],
+    "kernel/pci": [MACHINE, "kernel/irq", "kernel/log.h"],
+    "kernel/symbols": [MACHINE],
+    "kernel/panic": [MACHINE, "kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h"],
     "kernel/ubsan": ["kernel/panic"],
     "kernel/ai_platform": ["ai/platform.h", CONTRACT, "kernel/log.h", "kernel/mm", "kernel/profile", "kernel/sched",
                            "kernel/time"],
@@ -74,6 +75,7 @@ TABLE = {
                     "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",
                   "kernel/options", "kernel/time", "boot", "arch"],
+    # Drivers of x86's own devices (ports) and those that map memory.
     "drivers/display": ["kernel/dev", "kernel/log.h", "kernel/options", "kernel/panic", "kernel/time", "boot", "arch"],
     "drivers/input": ["drivers/display", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h", "kernel/panic",
                       "kernel/time", "arch"],
@@ -86,12 +88,12 @@ TABLE = {
     # ---- what people and programs meet. `console` is one room until it is divided into the rows below
     # it: services, which know no person and no terminal, and the front ends on top of them.
     "console": ["ai", *KERNEL, "kernel/ai_platform", "kernel/panic"],
-    "console/machine": ["console", *KERNEL, "kernel/irq", "kernel/panic", "kernel/pci", "arch"],
+    "console/machine": ["console", *KERNEL, MACHINE, "kernel/irq", "kernel/panic", "kernel/pci"],
     "service": ["ai", *KERNEL, "kernel/ai_platform"],
     "console/terminal/": ["kernel/dev", "kernel/sched", "kernel/time"],
     "console/shell/": ["console/terminal/", "service", "ai", *KERNEL],
-    "console/shell/machine/": ["console/shell/", "console/terminal/", *KERNEL, "kernel/irq", "kernel/panic",
-                               "kernel/pci", "arch"],
+    "console/shell/machine/": ["console/shell/", "console/terminal/", *KERNEL, MACHINE, "kernel/irq", "kernel/panic",
+                               "kernel/pci"],
     "console/chat/": ["console/shell/", "console/terminal/", "service", "ai", *KERNEL],
     "console/check/": ["console/chat/", "console/shell/", "console/terminal/", "service", "ai", *KERNEL],
     "marrow": ["service", "console", "ai", "kernel", "boot"],
@@ -196,6 +198,7 @@ def self_test() -> None:
         ("console/shell/x.cpp", '#include "console/chat/talk.h"\n'),
         ("tools/x.cpp", '#include "tests/hosted/test_platform.h"\n'),
         ("console/x.cpp", "#include <arch/cpu.h>\n"),
+        ("kernel/pci/x.cpp", "#include <arch/pci_config.h>\n"),
         ("kernel/fs/x.cpp", "#include <arch/paging.h>\n"),
         ("console/x.cpp", "#ifdef __x86_64__\n#endif\n"),
         ("ai/kernels/x.cpp", "#include <immintrin.h>\n"),
@@ -207,7 +210,7 @@ def self_test() -> None:
     clean = [("ai/engine/x.cpp", '#include "kernel/base/result.h"\n'),
              ("ai/quant/x.cpp", '#include "ai/quant/types.h"\n'),
              ("kernel/log.cpp", '#include "kernel/dev/terminal.h"\n'),
-             ("kernel/pci/x.cpp", "#include <arch/pci_config.h>\n"),
+             ("kernel/arch_machine.h", "#include <arch/pci_config.h>\n"),
              ("kernel/main.cpp", '#include "console/shell.h"\n')]
     wrong = [c for c in clean if faults_of(*c)]
     for case in missed:

@@ -33,6 +33,10 @@ test-locks: | $(BUILD)/.setup/run  ## the drivers' tests on a kernel that checks
 test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
 	$(Q)python3 scripts/run_tests.py fuzz
 
+.PHONY: timing
+timing: $(UNIT_TESTS) $(X86)/marrow.elf | $(BUILD)/.setup/run  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+	$(Q)python3 scripts/run_tests.py timing
+
 .PHONY: test-images
 test-images: $(UNIT_TESTS) | $(BUILD)/.setup/test  ## file-system images with 10,000 files each (some minutes)
 	$(Q)MARROW_IMAGE_FILES=10000 $(UNIT_TESTS) fs_images

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The truth: products, norms and activations in the order of operations that every SIMD table
-// repeats bit for bit (numerics.md). Complete and portable; speed is not its business.
+// repeats bit for bit (wiki/Numerics). Complete and portable; speed is not its business.
 #include <algorithm>
 
 #include "ai/attention/reference.h"

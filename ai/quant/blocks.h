@@ -92,7 +92,7 @@ constexpr i8 kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
 // E2M1 doubled, so that they are integers: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
 constexpr i8 kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// Activations: x is about scale * q, q in [-127, 127] (numerics.md, rule 3).
+// Activations: x is about scale * q, q in [-127, 127] (wiki/Numerics, rule 3).
 struct ActivationQ8x32 {
   i8 q[32];
   float scale;

@@ -42,7 +42,7 @@ TABLE = {
                    "kernel/options"],
     "kernel/acpi": [],
     "kernel/irq": [MACHINE, "kernel/sync"],
-    "kernel/pci": [MACHINE, "kernel/irq", "kernel/log.h"],
+    "kernel/pci": [MACHINE, "kernel/irq", "kernel/time", "kernel/log.h"],
     "kernel/symbols": [MACHINE],
     "kernel/panic": [MACHINE, "kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h"],
     "kernel/ubsan": ["kernel/panic"],

@@ -9,7 +9,7 @@ TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC) $(TIDY_GCC_ONLY),$(MACHINE_SRC))
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
 TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
 
-.PHONY: quick check check-fast format compile-commands tidy analyze
+.PHONY: check check-fast format compile-commands tidy analyze
 check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_layering.py --self-test
 	$(Q)python3 scripts/check_layering.py
@@ -21,6 +21,7 @@ check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	@echo "format: no fault"
 	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
+.PHONY: quick
 quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (about three minutes on a built tree)
 
 # The tools that are run by hand are linked too, or nobody notices that they no longer are.

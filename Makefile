@@ -70,7 +70,7 @@ ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)
 SAN_DIR := $(BUILD)/host-san
-SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC)
+SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC) tools/host_platform.cpp
 SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN_DIR)/%.o)
 SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN_DIR)/%.o)
 

@@ -6,6 +6,7 @@
 #include "console/generation.h"
 #include "console/perf_log.h"
 #include "console/talk.h"
+#include "kernel/base/text.h"
 #include "kernel/time/clock.h"
 
 namespace console {
@@ -72,10 +73,6 @@ Result<void> ask_many(const ai::Lease& model, std::string_view question, std::sp
   return serve(io, choices);
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -110,8 +107,9 @@ std::string_view essence(std::string_view text, String& room) {
   room.clear();
   if (std::string_view number = last_number(text); !number.empty()) return number;
   for (char c : last_line(text)) {
-    bool kept = is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || static_cast<u8>(c) >= 0x80;
-    if (kept && !room.push_back(lower(c)).has_value()) break;
+    bool kept = is_digit(c) || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
+                static_cast<u8>(c) >= 0x80;
+    if (kept && !room.push_back(base::lower(c)).has_value()) break;
   }
   return room.view();
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "console/model_use.h"
+#include "kernel/base/hash.h"
 #include "kernel/mm/memory.h"
 
 namespace console {
@@ -117,7 +118,7 @@ class Checker final : public ai::RequestSink {
 
  private:
   bool record_ = false, recorded_ = true;
-  u64 hash_ = 0xcbf29ce484222325;
+  base::Fnv1a hash_;
 
  public:
   service::HeldRequest held;  // last: it is cancelled while the rest still stands

@@ -4,6 +4,7 @@
 
 #include "ai/gguf/pack.h"
 #include "kernel/base/json.h"
+#include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
 #include "service/engine_host.h"
@@ -14,10 +15,6 @@ namespace {
 constexpr std::string_view kManifest = "/boot/manifest.json";
 constexpr usize kPieceBytes = kMiB;
 constexpr const char* kTrustNames[] = {"no hash", "unverified", "verified", "WRONG HASH"};
-
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
-}
 
 // What checks have found, by path.
 struct Finding {
@@ -46,7 +43,7 @@ Result<String> known_hash(std::string_view path) {
   if (!text.has_value()) return String();
   json::Document document = TRY(json::Document::parse(text->view()));
   for (json::Value model : document.root().find("models").elements())
-    if (base_name(model.find("file").text()) == base_name(path))
+    if (base::base_name(model.find("file").text()) == base::base_name(path))
       return String::from(model.find("sha256").text());
   return String();
 }

@@ -7,6 +7,7 @@
 #include "kernel/base/bytes.h"
 #include "kernel/base/format.h"
 #include "kernel/base/nearest.h"
+#include "kernel/base/text.h"
 #include "kernel/fs/disks.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
@@ -21,11 +22,6 @@ KERNEL_OPTION(kModel);
 constexpr std::string_view kExtension = ".gguf";
 constexpr std::string_view kBootMount = "/boot", kHostMount = "/host";
 constexpr u32 kMostParts = 99999;
-
-std::string_view base_name(std::string_view path) {
-  usize slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
 
 // "name-00002-of-00005.gguf": which part, of how many. {1, 1} for any other name.
 struct Part {
@@ -77,7 +73,7 @@ Result<void> add_tokenizer(ModelFile& file) {
   u32 vocabulary = TRY(checkpoint_vocabulary(file.path.view()));
   if (vocabulary == 0) return {};
   std::string_view path = file.path.view();
-  std::string_view directory = path.substr(0, path.size() - base_name(path).size());
+  std::string_view directory = path.substr(0, path.size() - base::base_name(path).size());
   char own[512], common[512];
   for (std::string_view beside : {base::format_into(own, "{}tok{}.bin", directory, vocabulary),
                                   base::format_into(common, "{}tokenizer.bin", directory)}) {
@@ -105,7 +101,7 @@ Result<ModelFile> describe(std::string_view path) {
   fs::FileInfo info = TRY(fs::stat(path));
   if (info.kind != fs::FileKind::kFile) return fail(Errc::kNotFound, "no such model file");
   ModelFile file;
-  std::string_view name = base_name(path);
+  std::string_view name = base::base_name(path);
   Part part = part_of(name);
   if (name.ends_with(kExtension)) name.remove_suffix(kExtension.size());
   if (part.of > 1) name = name.substr(0, part.digits_at - 1);
@@ -157,15 +153,6 @@ class Finder final : public fs::DirectoryVisitor {
   std::string_view directory_;
   usize first_ = 0;
 };
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-bool contains_ignoring_case(std::string_view text, std::string_view part) {
-  auto same = [](char a, char b) { return lower(a) == lower(b); };
-  return std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
-}
 
 // A path as given, or seen from the process that the twin is.
 Result<ModelFile> by_path(std::string_view path) {
@@ -273,7 +260,7 @@ Result<ModelFile> find_model(std::string_view wanted) {
   u32 matches = 0;
   for (const ModelFile& model : models) {
     if (model.name.view() == wanted || model.path.view() == wanted) return model.clone();
-    if (!contains_ignoring_case(model.name.view(), wanted)) continue;
+    if (!base::contains_ignoring_case(model.name.view(), wanted)) continue;
     match = &model;
     matches++;
   }
@@ -292,8 +279,8 @@ Result<String> part_path(const ModelFile& file, u32 index) {
   if (index == 0) return path;
   if (!file.tokenizer.empty()) return file.tokenizer.clone();
   if (index >= kMostParts) return fail(Errc::kOutOfRange, "too many parts");
-  usize name_at = path.size() - base_name(path.view()).size();
-  usize digits = name_at + part_of(base_name(path.view())).digits_at;
+  usize name_at = path.size() - base::base_name(path.view()).size();
+  usize digits = name_at + part_of(base::base_name(path.view())).digits_at;
   u32 number = index + 1;
   for (usize i = 5; i > 0; i--, number /= 10)
     path.chars()[digits + i - 1] = static_cast<char>('0' + number % 10);

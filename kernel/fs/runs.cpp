@@ -78,12 +78,6 @@ std::string_view next_name(std::string_view& path) {
   return name;
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 Result<void> append_utf16(String& out, std::span<const u16> units) {
   for (usize i = 0; i < units.size() && units[i] != 0; i++) {
     u32 c = units[i];

@@ -2,6 +2,7 @@
 // Where a file's bytes lie on its medium, and the read-only File that every file system gives out.
 #pragma once
 
+#include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/fs/medium.h"
 
@@ -69,7 +70,7 @@ class SmallFile final : public File {
 // Takes the next name off a path: "a/b//c" gives "a" and leaves "b//c"; "" at its end.
 std::string_view next_name(std::string_view& path);
 // ASCII only, as FAT compares; other characters must be equal.
-bool equal_ignoring_case(std::string_view a, std::string_view b);
+using base::equal_ignoring_case;
 // Appends UTF-16 (little-endian, ended by 0 or the span) as UTF-8; a broken pair becomes U+FFFD.
 Result<void> append_utf16(String& out, std::span<const u16> units);
 

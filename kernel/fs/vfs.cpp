@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The tree of mounts: the longest mount point that begins a path has it.
 #include "kernel/base/containers.h"
+#include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 
@@ -45,7 +46,7 @@ std::string_view name_towards(const Mount& mount, std::string_view folder) {
   if (!rest.starts_with(folder) || rest.size() == folder.size() || rest[folder.size()] != '/')
     return {};
   rest.remove_prefix(folder.size() + 1);
-  return rest.substr(0, rest.find('/'));
+  return base::split_off(rest, '/');
 }
 
 // Lists a folder that only exists because mount points lie below it; false when it is none.

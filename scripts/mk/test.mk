@@ -10,7 +10,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | $(BUILD)/.setup/
 .PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
-$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
+$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
 
 run: $(X86)/marrow.elf $(MODEL) | $(BUILD)/.setup/run  ## QEMU with the default model; A="boot options", MODEL=FILE
@@ -32,6 +32,10 @@ test-locks: | $(BUILD)/.setup/run  ## the drivers' tests on a kernel that checks
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/test_drivers.py $(F)
 test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
 	$(Q)python3 scripts/run_tests.py fuzz
+
+.PHONY: timing
+timing: $(UNIT_TESTS) $(X86)/marrow.elf | $(BUILD)/.setup/run  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+	$(Q)python3 scripts/run_tests.py timing
 
 .PHONY: test-images
 test-images: $(UNIT_TESTS) | $(BUILD)/.setup/test  ## file-system images with 10,000 files each (some minutes)

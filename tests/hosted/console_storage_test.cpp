@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Where the console keeps texts, and where it keeps and takes secrets.
-#include "console/storage.h"
+#include "service/storage.h"
 
 #include <map>
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace {
 
-using console::Trust;
+using service::StoreOn;
 
 // Files by path; folders are there as soon as somebody names them.
 class Files final : public fs::FileSystem {
@@ -72,22 +72,22 @@ TEST(console_storage, secrets_stay_in_the_machine) {
   boot.texts["boot/marrow.elf"] = "kernel";
   Mounted first("/disk/stick", stick, fs::Home::kElsewhere);
   Mounted second("/disk/boot", boot, fs::Home::kFixedDisk);
-  auto kept = console::store_text("tls", "secret", "key 1", Trust::kFixedDisk);
+  auto kept = service::store_text("tls", "secret", "key 1", StoreOn::kFixedDisk);
   REQUIRE(kept.has_value());
   EXPECT(kept->view().find("in memory only") != std::string_view::npos);
   EXPECT(kept->view().find("sticks") != std::string_view::npos);
   EXPECT(stick.texts.empty());
   EXPECT_EQ(boot.texts.size(), 1u);
-  EXPECT_EQ(MUST(console::load_text("tls", "secret", Trust::kFixedDisk)).view(), "key 1");
+  EXPECT_EQ(MUST(service::load_text("tls", "secret", StoreOn::kFixedDisk)).view(), "key 1");
   // What is no secret goes to the first disk, as ever.
-  EXPECT_EQ(MUST(console::store_text("tls", "open", "text")).view(),
+  EXPECT_EQ(MUST(service::store_text("tls", "open", "text")).view(),
             "/disk/stick/marrow/tls-open.json");
 
   Mounted third("/disk/inner", inner, fs::Home::kFixedDisk);
-  EXPECT_EQ(MUST(console::store_text("tls", "secret", "key 2", Trust::kFixedDisk)).view(),
+  EXPECT_EQ(MUST(service::store_text("tls", "secret", "key 2", StoreOn::kFixedDisk)).view(),
             "/disk/inner/marrow/tls-secret.json");
   EXPECT_EQ(inner.texts[kFile], "key 2");
-  EXPECT_EQ(MUST(console::load_text("tls", "secret", Trust::kFixedDisk)).view(), "key 2");
+  EXPECT_EQ(MUST(service::load_text("tls", "secret", StoreOn::kFixedDisk)).view(), "key 2");
 }
 
 TEST(console_storage, secrets_that_others_bring_are_not_taken) {
@@ -96,11 +96,11 @@ TEST(console_storage, secrets_that_others_bring_are_not_taken) {
   stick.texts["marrow/tls-brought.json"] = boot.texts["marrow/tls-brought.json"] = "their key";
   Mounted first("/disk/stick", stick, fs::Home::kElsewhere);
   Mounted second("/disk/boot", boot, fs::Home::kFixedDisk);
-  EXPECT(!console::load_text("tls", "brought", Trust::kFixedDisk).has_value());
+  EXPECT(!service::load_text("tls", "brought", StoreOn::kFixedDisk).has_value());
   // A place that somebody names is taken as it is.
   EXPECT_EQ(
-      MUST(console::load_text("tls", "/disk/stick/marrow/tls-brought.json", Trust::kFixedDisk))
+      MUST(service::load_text("tls", "/disk/stick/marrow/tls-brought.json", StoreOn::kFixedDisk))
           .view(),
       "their key");
-  EXPECT_EQ(MUST(console::load_text("tls", "brought")).view(), "their key");
+  EXPECT_EQ(MUST(service::load_text("tls", "brought")).view(), "their key");
 }

@@ -104,10 +104,8 @@ TEST(sched, a_wake_between_check_and_wait_is_not_lost) {
   test_threads::start();
   sched::WaitQueue queue;
   queue.wake_one();
-  u64 before = timing::now_ns();
-  EXPECT(queue.wait(before + 1'000'000'000));
-  EXPECT(timing::now_ns() - before < 500'000'000);
-  EXPECT(!queue.wait(timing::now_ns() + 1'000'000));  // and it counts once
+  EXPECT(queue.wait(timing::now_ns() + 1'000'000'000));  // false had the time run out
+  EXPECT(!queue.wait(timing::now_ns() + 1'000'000));     // and it counts once
 }
 
 TEST(sched, dead_threads_give_their_stacks_back) {

@@ -272,6 +272,24 @@ def unplug_during_reads():
                 guest.healthy()
 
 
+@case
+def behind_hot_plug_ports():
+    """what lies behind hot-plug ports at the start stays there (libvirt's way to write a machine): a disk and both cards"""
+    with Image(16) as image, Peer() as one, Peer() as two:
+        extra = [w for i in (1, 2, 3) for w in ("-device", f"pcie-root-port,id=rp{i},chassis={i},slot={i}")]
+        extra += disk(image, NVME + ",bus=rp1") + one.netdev("m") + ["-device", "e1000e,netdev=m,bus=rp2"]
+        extra += two.netdev("n") + ["-device", "virtio-net-pci,netdev=n,bus=rp3"]
+        with Machine(extra, "eth1 .*link up") as guest:
+            verify(guest, "nvme0n1", image, 3, 300)
+            for name in ("eth0", "eth1"):
+                guest.until("drivers", f"{name} .*link up", 15)
+                text = guest.command_output(f"nic bench {name} 500", 60)
+                check("500 back, 0 lost, 0 wrong" in text, text)
+            text = guest.command_output("drivers")
+            check("removed" not in text, text)
+            guest.healthy()
+
+
 def failing_disk(image: str, device: str, once: bool) -> list[str]:
     """A disk whose sector 2048 cannot be read."""
     return ["-blockdev", f"driver=file,filename={image},node-name=plain",

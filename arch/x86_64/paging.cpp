@@ -138,6 +138,16 @@ void map_memory(BootInfo& boot) {
   }
 }
 
+// What the loader brought, wherever it lies: QEMU with an option ROM puts the end of a file into
+// pages that it lists as reserved.
+void map_modules(BootInfo& boot) {
+  for (BootModule& module : boot.modules) {
+    u64 begin = base::round_down(module.base, kPageBytes);
+    u64 end = base::round_up(module.base + module.size, kPageBytes);
+    if (!map_identity(begin, end, {}).has_value()) module.size = 0;
+  }
+}
+
 Result<void> map_kernel() {
   auto at = [](const Byte* symbol) { return reinterpret_cast<u64>(symbol); };
   TRY(map_identity(at(__kernel_start), at(__text_end), {.access = Access::kExecute}));
@@ -198,6 +208,7 @@ void init(BootInfo& boot) {
   has_gib_pages = cpuid(0x80000000).a >= 0x80000001 && (cpuid(0x80000001).d >> 26 & 1) != 0;
   root = new_table();
   map_memory(boot);
+  map_modules(boot);
   MUST(map_kernel());
   write_msr(msr::kPat, kPat);
   write_cr3(reinterpret_cast<u64>(root));

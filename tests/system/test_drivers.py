@@ -380,6 +380,16 @@ def usb_stick_and_keyboard():
 
 
 @case
+def machines_short_of_memory():
+    """32 and 48 MiB: the drivers start with less memory than they were to have, and say so; lists end"""
+    for memory in ("32M", "48M"):
+        with Machine(XHCI, "1b36:000d +running", memory=memory) as guest:
+            check("MiB of memory for drivers instead of 32" in guest.command_output("dmesg"), guest.output)
+            guest.until("lsusb", "usbhid +480 0627:0001", 30)
+            guest.healthy()
+
+
+@case
 def random_numbers_and_console():
     """virtio-rng gives entropy; a virtio console shows the prompt and takes commands"""
     with tempfile.TemporaryDirectory() as folder:

@@ -290,6 +290,21 @@ def behind_hot_plug_ports():
             guest.healthy()
 
 
+@case
+def behind_other_host_bridges():
+    """a second host bridge (servers, large desktops): the disks behind it are found, their reads equal the image"""
+    with Image(16) as image:
+        extra = ["-device", "pxb-pcie,id=pxb,bus_nr=128,bus=pcie.0"]
+        for i, (name, device) in enumerate(DISKS.items()):
+            extra += ["-device", f"pcie-root-port,id=far{i},bus=pxb,chassis={i + 8},slot={i + 8}"]
+            extra += disk(image, f"{device},bus=far{i}", name, ",file.locking=off,readonly=on")
+        with Machine(extra, "nvme0n1 .*ready") as guest:
+            for name in DISKS:
+                verify(guest, name, image, 3, 300)
+            print("# " + re.search(r"\d+ functions in [\d.]+ ms", guest.command_output("dmesg"))[0])
+            guest.healthy()
+
+
 def failing_disk(image: str, device: str, once: bool) -> list[str]:
     """A disk whose sector 2048 cannot be read."""
     return ["-blockdev", f"driver=file,filename={image},node-name=plain",

@@ -5,7 +5,7 @@ import re
 import subprocess
 import tempfile
 
-from boot_matrix import REPRESENTATIVE, boot_all
+from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
 from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso
 from screen import ScreenGuest
 
@@ -66,6 +66,24 @@ def image_configuration():
         guest.expect(r"line 4 of marrow.cfg: unknown option 'treads': did you mean 'threads'", 60)
         prompt(guest)
         check("2 present, 1 working" in guest.command_output("cpu"), "threads=1 was not taken")
+
+
+@case
+def the_right_one_of_two_images():
+    """with a second Marrow image in the machine the one that was booted from gives kernel, options and models"""
+    other, wanted = small_iso("other", "threads=1\n"), small_iso("wanted", "threads=2\n")
+
+    def boots(firmware: str) -> None:
+        boot = [*FIRMWARE[firmware], "-boot", "order=d,menu=off"]
+        for i, iso in enumerate((other, wanted, other)):
+            boot += ["-drive", f"file={iso},format=raw,if=none,id=d{i}," + ("media=cdrom,readonly=on" if i else "snapshot=on")]
+            boot += ["-device", f"ide-{'cd' if i else 'hd'},bus=ide.{i},drive=d{i}" + (",bootindex=0" if i == 1 else "")]
+        with Guest(cpus=2, memory="512M", boot=boot) as guest:
+            prompt(guest, 120)
+            text = guest.command_output("cpu")
+            check("2 present, 2 working" in text, f"{firmware}: {text}")
+
+    in_pairs(boots, [("seabios",), ("ovmf",)])
 
 
 @case

@@ -17,8 +17,8 @@ constexpr u32 kNothing = ~u32{0};
 
 constexpr u64 kBusBytes = kMiB;
 
-// Configuration space in memory, mapped when it is first touched and as a whole: its buses are looked
-// at one by one. What overlaps RAM cannot be configuration space, whatever the table says.
+// Configuration space in memory, mapped when it is first touched and as a whole: its buses are
+// looked at one by one. What overlaps RAM cannot be configuration space, whatever the table says.
 struct Window {
   bool mapped = false;
   u32 buses = 0;  // from the first one on
@@ -35,7 +35,8 @@ void open(const acpi::PciSegment& s, Window& window) {
   u32 buses = 0;
   u32 most = u32{s.last_bus} - s.first_bus + 1;
   while (buses < most && !paging::is_mapped(first_page(s) + buses * kBusBytes)) buses++;
-  if (buses < most) log::warn("pci", "segment {}: {} of its {} buses lie in RAM", s.segment, most - buses, most);
+  if (buses < most)
+    log::warn("pci", "segment {}: {} of its {} buses lie in RAM", s.segment, most - buses, most);
   if (paging::map_device(first_page(s), buses * kBusBytes).has_value()) window.buses = buses;
 }
 

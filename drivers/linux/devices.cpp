@@ -37,7 +37,8 @@ Error from_errno(int error) {
   };
   static constexpr Row kRows[] = {
       {-16, {Errc::kBusy, "the device's queue is full"}},
-      {kNoMemory, {Errc::kOutOfMemory, "the drivers' memory is used up: drivers.memory= gives more"}},
+      {kNoMemory,
+       {Errc::kOutOfMemory, "the drivers' memory is used up: drivers.memory= gives more"}},
       {-19, {Errc::kIo, "the device is gone"}},
       {-22, {Errc::kOutOfRange, "outside the device"}},
       {-100, {Errc::kIo, "the network is down"}},

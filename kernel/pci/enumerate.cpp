@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Walks from each host bridge through the PCI-to-PCI bridges below it, and sizes the BARs. Where host
-// bridges are only the firmware's methods could tell: each bus that no bridge led to is looked at too.
+// Walks from each host bridge through the PCI-to-PCI bridges below it, and sizes the BARs. Where
+// host bridges are only the firmware's methods could tell: each bus that no bridge led to is looked
+// at too.
 #include "kernel/pci/pci.h"
 
 #include <bitset>
@@ -125,8 +126,8 @@ Result<void> scan_bus(u8 bus, Frontier& frontier) {
   return {};
 }
 
-// Some 10 ms on a machine of 256 buses; where each read takes a hypervisor's time it may be ten times
-// that. Past the limit only bridges lead on.
+// Some 10 ms on a machine of 256 buses; where each read takes a hypervisor's time it may be ten
+// times that. Past the limit only bridges lead on.
 constexpr u64 kMostNs = 200'000'000;
 
 Result<void> scan_range(const arch::pci_config::Range& range, u64 deadline_ns) {
@@ -136,8 +137,8 @@ Result<void> scan_range(const arch::pci_config::Range& range, u64 deadline_ns) {
   usize next = 0;
   for (u32 root = range.first_bus; root <= range.last_bus; root++) {
     if (timing::now_ns() > deadline_ns) {
-      log::warn("pci", "segment {}: buses from {:02x} on were not looked for: too slow", range.segment,
-                root);
+      log::warn("pci", "segment {}: buses from {:02x} on were not looked for: too slow",
+                range.segment, root);
       return {};
     }
     frontier.add(static_cast<u8>(root));

@@ -154,6 +154,29 @@ def panic_on_screen_and_keyboard():
 
 
 @case
+def refusals_are_on_the_screen():
+    """a CPU that does not do is told what is missing on the screen: pixels by GRUB, VGA text by -kernel"""
+    for cpu, sentence in (("max,-nx", r"^Execute-disable \(NX, XD\) is off: turn it on"), ("max,-lm", "needs a 64-bit CPU")):
+        with ScreenGuest(cpus=1, memory="256M", cpu=cpu, iso=small_iso(), serial="none") as guest:
+            guest.see(sentence, 60)
+        with ScreenGuest(cpus=1, memory="256M", cpu=cpu) as guest:
+            guest.see(sentence, 60, guest.text_mode)
+            guest.expect(sentence, 20)
+
+
+@case
+def panics_without_a_console_are_on_the_screen():
+    """a panic where no console has the screen is drawn as VGA text, or as pixels of the loader's framebuffer"""
+    for medium, look in (({}, "text_mode"), ({"iso": small_iso("dark", "display=off\n")}, "screen")):
+        with ScreenGuest(cpus=1, memory="256M", **medium) as guest:
+            prompt(guest, 90)
+            guest.send("fault null-call\r")
+            guest.expect("panic> ", 60)
+            lines = guest.see(r"^CPU 0 stopped: page fault: execution", 60, getattr(guest, look))
+            check(any("arch::fault_null_call" in line for line in lines), "\n".join(lines))
+
+
+@case
 def log_lines_spare_the_edited_line():
     """a log line that comes while a line is typed stands alone; the typed line is drawn again below it"""
     nic = ["-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,id=card"]

@@ -3,6 +3,7 @@
 #include "kernel/dev/probe.h"
 
 #include "boot/boot_info.h"
+#include "drivers/display/early_screen.h"
 #include "drivers/display/framebuffer.h"
 #include "drivers/input/ps2.h"
 #include "drivers/linux/devices.h"
@@ -30,6 +31,7 @@ void report(const char* what, const Result<void>& result) {
 void start_console(const BootInfo& boot) {
   serial::init();
   panic_add_device(serial::device());
+  display::start_early(boot.framebuffer);
   if (boot.problem != nullptr) panic("the loader's information is unreadable: {}", boot.problem);
   MUST(terminal::add(serial::device()));
 }

@@ -52,12 +52,18 @@ pathlib.Path(sys.argv[2]).write_text(text)
 PY
 python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}"
 
+# The name of a file by which the loader knows this very image among others in the machine. It is made
+# of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
+id=$(cd "$tree" && sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg | sha256sum | cut -c1-24)
+mkdir "$tree/boot/id"
+echo "$id" >"$tree/boot/id/$id"
+
 # BIOS: an El Torito core image that finds grub.cfg on the medium it came from.
-bios_modules=(biosdisk iso9660 part_msdos part_gpt multiboot2 normal configfile search search_label
+bios_modules=(biosdisk iso9660 part_msdos part_gpt multiboot2 normal configfile search search_fs_file
   all_video vbe vga gfxterm serial terminal halt reboot echo test sleep)
-efi_modules=(iso9660 part_msdos part_gpt fat multiboot2 normal configfile search search_label
+efi_modules=(iso9660 part_msdos part_gpt fat multiboot2 normal configfile search search_fs_file
   all_video efi_gop gfxterm serial terminal halt reboot echo test sleep)
-printf 'search --no-floppy --label --set=root MARROW\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n' >"$stage/early.cfg"
+printf 'search --no-floppy --file --set=root /boot/id/%s\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n' "$id" >"$stage/early.cfg"
 grub-mkimage -O i386-pc -p /boot/grub -c "$stage/early.cfg" -o "$stage/core.img" "${bios_modules[@]}"
 cat /usr/lib/grub/i386-pc/cdboot.img "$stage/core.img" >"$tree/boot/grub/eltorito.img"
 grub-mkimage -O x86_64-efi -p /boot/grub -c "$stage/early.cfg" -o "$stage/bootx64.efi" "${efi_modules[@]}"

@@ -87,14 +87,45 @@ Result<void> add_tokenizer(ModelFile& file) {
   return {};
 }
 
-// A GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic number.
-bool is_model(std::string_view path, std::string_view name) {
-  if (name.ends_with(".bin")) return true;
+// What downloads leave behind under a model's name, by how it begins.
+struct Mistaken {
+  std::string_view begins;
+  const char* fault;
+};
+constexpr Mistaken kMistaken[] = {
+    {"version https://git-lfs", "is a git-lfs pointer, not the model: `git lfs pull` fetches that"},
+    {"<!doctype", "is a web page, not a model: take the address of the file itself"},
+    {"<html", "is a web page, not a model: take the address of the file itself"},
+    {"{\"error", "is a server's error message, not a model: download it again"},
+    {"PK", "is a ZIP archive: unpack it"},
+    {"\x1f\x8b", "is a gzip archive: unpack it"},
+};
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool begins_ignoring_case(std::string_view text, std::string_view part) {
+  return text.size() >= part.size() &&
+         std::equal(part.begin(), part.end(), text.begin(),
+                    [](char a, char b) { return lower(a) == lower(b); });
+}
+
+// Null: a GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic
+// number.
+const char* fault_of(std::string_view path) {
+  if (path.ends_with(".bin")) return nullptr;
   Result<base::Owner<fs::File>> file = fs::open(path);
-  if (!file.has_value()) return false;
-  Byte magic[4] = {};
-  Result<usize> n = (*file)->read_at(0, magic);
-  return n.has_value() && *n == 4 && std::memcmp(magic, "GGUF", 4) == 0;
+  if (!file.has_value()) return "cannot be opened";
+  Byte head[32] = {};
+  Result<usize> n = (*file)->read_at(0, head);
+  if (!n.has_value()) return "cannot be read: its disk gives an error";
+  std::string_view text(reinterpret_cast<const char*>(head), *n);
+  if (text.empty()) return "is empty: copy it again";
+  if (text.starts_with("GGUF")) return nullptr;
+  for (const Mistaken& row : kMistaken)
+    if (begins_ignoring_case(text, row.begins)) return row.fault;
+  return "does not begin as a GGUF file: download or copy it again";
 }
 
 Result<ModelFile> describe(std::string_view path) {
@@ -120,7 +151,7 @@ Result<ModelFile> describe(std::string_view path) {
 
 class Finder final : public fs::DirectoryVisitor {
  public:
-  Finder(Vector<ModelFile>& out) : out_(out) {}
+  Finder(Vector<ModelFile>& out, Vector<BrokenModel>* broken) : out_(out), broken_(broken) {}
 
   void search(std::string_view mount, std::string_view directory) {
     char path[512];  // on_entry reads it while list() runs
@@ -137,10 +168,14 @@ class Finder final : public fs::DirectoryVisitor {
     if (is_tokenizer(name) || part_of(name).number > 1) return;
     char buffer[512];
     std::string_view path = base::format_into(buffer, "{}/{}", directory_, name);
-    if (!is_model(path, name)) return;
+    if (const char* fault = fault_of(path); fault != nullptr) {
+      if (named) note(path, fault);
+      return;
+    }
     Result<ModelFile> file = describe(path);
     if (!file.has_value()) {
       log::warn("models", "{}: {}", path, file.error());
+      note(path, "lacks parts: all of a split model's files lie in one folder");
       return;
     }
     bool default_one = name == "model.gguf";
@@ -149,7 +184,15 @@ class Finder final : public fs::DirectoryVisitor {
   }
 
  private:
+  void note(std::string_view path, const char* fault) {
+    if (broken_ == nullptr) return;
+    Result<String> copy = String::from(path);
+    // Without memory the list is shorter.
+    if (copy.has_value()) static_cast<void>(broken_->push_back({std::move(*copy), fault}));
+  }
+
   Vector<ModelFile>& out_;
+  Vector<BrokenModel>* broken_;
   std::string_view directory_;
   usize first_ = 0;
 };
@@ -189,6 +232,18 @@ class FolderNames final : public fs::DirectoryVisitor {
   Vector<String> names_;
   Result<void> status_;
 };
+
+// Copies of a model come right behind the first one; else all stay in their order.
+void join_copies(std::span<ModelFile> models) {
+  for (usize i = 0; i < models.size(); i++) {
+    usize next = i + 1;
+    for (usize k = next; k < models.size(); k++) {
+      if (!is_same_model(models[i], models[k])) continue;
+      std::rotate(models.begin() + next, models.begin() + k, models.begin() + k + 1);
+      next++;
+    }
+  }
+}
 
 u64 generation_of(std::string_view name) {
   u64 number = 0;
@@ -233,11 +288,15 @@ std::string_view default_model() {
   return options::text(kModel);
 }
 
-Result<Vector<ModelFile>> find_models() {
+bool is_same_model(const ModelFile& a, const ModelFile& b) {
+  return a.bytes == b.bytes && a.name.view() == b.name.view();
+}
+
+Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
   constexpr u64 kMostWaitNs = 10'000'000'000;
   fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
   Vector<ModelFile> models;
-  Finder finder(models);
+  Finder finder(models, broken);
   finder.search(kBootMount, "");
   for (const fs::Mount& mount : fs::mounts()) {
     if (mount.point == kBootMount || mount.point == kHostMount) continue;
@@ -251,23 +310,33 @@ Result<Vector<ModelFile>> find_models() {
         models.view(), [&](const ModelFile& m) { return m.path.view() == own->path.view(); });
     if (!known) TRY(models.push_back(std::move(*own)));
   }
+  join_copies(models.view());
   return models;
 }
 
 Result<ModelFile> find_model(std::string_view wanted) {
-  Vector<ModelFile> models = TRY(find_models());
+  Vector<BrokenModel> broken;
+  Vector<ModelFile> models = TRY(find_models(&broken));
   const ModelFile* match = nullptr;
   u32 matches = 0;
   for (const ModelFile& model : models) {
     if (model.name.view() == wanted || model.path.view() == wanted) return model.clone();
     if (!base::contains_ignoring_case(model.name.view(), wanted)) continue;
+    if (match != nullptr && is_same_model(*match, model)) continue;  // a CD's, in memory already
     match = &model;
     matches++;
   }
   if (matches == 1) return match->clone();
   if (matches > 1) return fail(Errc::kInvalidArgument, "several models are named like that");
   Result<ModelFile> file = by_path(wanted);
-  if (file.has_value()) return file;
+  if (file.has_value()) {
+    if (const char* fault = fault_of(file->path.view()); fault != nullptr)
+      return fail(Errc::kCorrupt, fault);
+    return file;
+  }
+  for (const BrokenModel& model : broken)
+    if (contains_ignoring_case(base_name(model.path.view()), wanted))
+      return fail(Errc::kCorrupt, model.fault);
   base::Nearest nearest(wanted);
   for (const ModelFile& model : models) nearest.consider(model.name.view());
   if (!nearest.best().empty()) log::warn("models", "did you mean {}?", nearest.best());

@@ -18,9 +18,18 @@ struct ModelFile {
 
 std::string_view default_model();  // the option model=: a name or a path, "" when it is not given
 
+// A file that is named like a model and is none.
+struct BrokenModel {
+  String path;
+  const char* fault;  // goes on after the path: "is empty: copy it again"
+};
+
 // Every model that can be found, and that of model=; a file named model.gguf comes first in its
-// directory.
-Result<Vector<ModelFile>> find_models();
+// directory, and copies of a model right behind the first one. `broken`: what was left out, too.
+Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken = nullptr);
+
+// Two files of one name and size: a CD has what the loader has put into memory from it.
+bool is_same_model(const ModelFile& a, const ModelFile& b);
 
 // By name (any unambiguous part of it will do) or by path. In the hosted twin a path that no mount
 // holds is the host's. Says what there is when nothing fits.

@@ -171,6 +171,7 @@ class HostFileSystem final : public fs::FileSystem {
   Result<void> list(std::string_view path, DirectoryVisitor& visitor) override;
   Result<void> remove(std::string_view path) override;
   Result<void> make_directory(std::string_view path) override;
+  bool resolves_parents() const override { return true; }
 
  private:
   static Result<base::Owner<File>> own(int fd);

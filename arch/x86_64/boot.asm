@@ -5,7 +5,7 @@
 ; `-kernel` at pvh_entry (Xen "x86/HVM direct boot ABI"). Both leave us in 32-bit protected mode,
 ; paging off, flat segments, interrupts off. What we do, in order:
 ;   1. note the cycle counter: this is time zero of the boot chart
-;   2. refuse a CPU without long mode or no-execute pages, in words, on the serial line
+;   2. refuse a CPU without long mode or no-execute pages, in words, on the serial line and the screen
 ;   3. identity-map the first 4 GiB with 2 MiB pages (paging.cpp builds the real tables later)
 ;   4. long mode, 64-bit code segment, SSE on (the engine's objects may use it from the start)
 ;   5. x86_entry(protocol, information, ticks) in entry.cpp, which never returns
@@ -14,8 +14,11 @@ bits 32
 
 MULTIBOOT2_MAGIC   equ 0xe85250d6
 MULTIBOOT2_I386    equ 0
+MULTIBOOT2_LOADER  equ 0x36d76289       ; what the loader puts into eax
 STACK_BYTES        equ 256 * 1024
 COM1               equ 0x3f8
+VGA_TEXT           equ 0xb8000          ; 80 columns, a character and its colours a cell
+VGA_LINE           equ 160
 
 ; ---- what loaders look for -----------------------------------------------------------------
 section .multiboot2 progbits alloc noexec nowrite align=8
@@ -62,13 +65,16 @@ entry:
 ; ---- 2. is this CPU enough? ----------------------------------------------------------------
     mov eax, 0x80000000
     cpuid
+    mov ebp, no_long_mode_text
     cmp eax, 0x80000001
-    jb too_old
+    jb refuse
     mov eax, 0x80000001
     cpuid
-    and edx, 1 << 29 | 1 << 20          ; long mode, no-execute (Intel SDM vol. 2, CPUID)
-    cmp edx, 1 << 29 | 1 << 20
-    jne too_old
+    test edx, 1 << 29                   ; long mode (Intel SDM vol. 2, CPUID)
+    jz refuse
+    mov ebp, no_execute_text
+    test edx, 1 << 20                   ; no-execute
+    jz refuse
 
 ; ---- 3. early page tables: 4 GiB, identity, 2 MiB pages ------------------------------------
     mov ecx, 4 * 512
@@ -114,25 +120,96 @@ enable_long_mode:
     mov cr0, eax
     jmp ebp
 
-too_old:
-    mov ebx, too_old_text
+; ---- the refusal: the text at ebp on COM1 and on the screen, then nothing more ---------------
+; esi and edi are still the loader's.
+refuse:
+    call find_screen
 .next:
-    mov al, [ebx]
+    movzx eax, byte [ebp]
     test al, al
     jz .stop
     mov dx, COM1
     out dx, al
     mov ecx, 100000                     ; no divisor, no status: wait out the slowest byte
     loop $
-    inc ebx
+    call draw
+    inc ebp
     jmp .next
 .stop:
     hlt
     jmp .stop
 
+; Where to draw: the third line of a framebuffer of 32-bit pixels below 4 GiB if multiboot2 names
+; one (3.6.12), else of VGA text, which is harmless where there is none.
+find_screen:
+    mov dword [screen_at], VGA_TEXT + 2 * VGA_LINE
+    cmp edi, MULTIBOOT2_LOADER
+    jne .done
+    lea edx, [esi + 8]
+.tag:
+    mov eax, [edx]
+    test eax, eax                       ; the end tag
+    jz .done
+    cmp eax, 8
+    je .found
+    mov eax, [edx + 4]
+    add eax, 7
+    and eax, ~7
+    add edx, eax
+    jmp .tag
+.found:
+    cmp dword [edx + 12], 0             ; the address's upper half
+    jne .done
+    cmp word [edx + 28], 1 << 8 | 32    ; direct colours, 32 bits
+    jne .done
+    mov eax, [edx + 16]
+    mov [screen_pitch], eax
+    shl eax, 5
+    add eax, [edx + 8]
+    mov [screen_at], eax
+.done:
+    ret
+
+; Draws the character al at screen_at and moves on. Clobbers all but ebp.
+draw:
+    sub al, ' '
+    jb .done                            ; line ends are for the serial line
+    cmp dword [screen_pitch], 0
+    jne .pixels
+    add al, ' '
+    mov ah, 0x0f                        ; white on black
+    mov edx, [screen_at]
+    mov [edx], ax
+    add dword [screen_at], 2
+    ret
+.pixels:
+    movzx eax, al
+    shl eax, 4                          ; 16 rows of 8 pixels
+    lea esi, [early_font + eax]
+    mov edi, [screen_at]
+    mov ch, 16
+.row:
+    mov ah, [esi]
+    mov edx, edi
+    mov cl, 8
+.pixel:
+    shl ah, 1
+    sbb ebx, ebx                        ; all ones where the pixel is lit
+    mov [edx], ebx
+    add edx, 4
+    dec cl
+    jnz .pixel
+    inc esi
+    add edi, [screen_pitch]
+    dec ch
+    jnz .row
+    add dword [screen_at], 8 * 4
+.done:
+    ret
+
 bits 64
 ; ---- 5. C++ --------------------------------------------------------------------------------
-extern x86_entry
+extern x86_entry, early_font            ; drivers/display/early_screen.cpp: from ' ' on
 entry64:
     mov ax, 0x10
     mov ds, ax
@@ -161,8 +238,11 @@ early_gdt_end:
 early_gdt_pointer:
     dw early_gdt_end - early_gdt - 1
     dq early_gdt                        ; in 32-bit mode the upper half is not read
-too_old_text:
-    db 13, 10, "Marrow needs a 64-bit CPU with no-execute pages.", 13, 10, 0
+; At most 79 columns.
+no_long_mode_text:
+    db 13, 10, "Marrow needs a 64-bit CPU; this one is not (or its virtual machine hides it).", 13, 10, 0
+no_execute_text:
+    db 13, 10, "Execute-disable (NX, XD) is off: turn it on in the firmware's CPU settings.", 13, 10, 0
 
 section .bss align=4096
 global early_root, boot_stack_guard, boot_stack_bottom, boot_stack_top
@@ -173,4 +253,6 @@ boot_stack_guard:  resb 4096            ; unmapped by paging.cpp
 boot_stack_bottom: resb STACK_BYTES
 boot_stack_top:
 entry_ticks:       resq 1
+screen_at:         resd 1
+screen_pitch:      resd 1               ; bytes a line of pixels; 0 = VGA text
 section .note.GNU-stack noalloc noexec nowrite progbits

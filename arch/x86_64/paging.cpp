@@ -138,6 +138,24 @@ void map_memory(BootInfo& boot) {
   }
 }
 
+// What the loader brought, wherever it lies: QEMU with an option ROM puts the end of a file into
+// pages that it lists as reserved.
+void map_modules(BootInfo& boot) {
+  for (BootModule& module : boot.modules) {
+    u64 begin = base::round_down(module.base, kPageBytes);
+    u64 end = base::round_up(module.base + module.size, kPageBytes);
+    if (!map_identity(begin, end, {}).has_value()) module.size = 0;
+  }
+}
+
+// Where a panic of the boot is shown. A framebuffer that cannot be mapped shows nothing.
+void map_screen(const Framebuffer& screen) {
+  constexpr u64 kVgaText = 0xb8000;
+  static_cast<void>(map_device(kVgaText, kPageBytes));
+  u64 bytes = u64{screen.pitch} * screen.height;
+  if (screen.base != 0) static_cast<void>(map_device(screen.base, bytes, Cache::kWriteCombining));
+}
+
 Result<void> map_kernel() {
   auto at = [](const Byte* symbol) { return reinterpret_cast<u64>(symbol); };
   TRY(map_identity(at(__kernel_start), at(__text_end), {.access = Access::kExecute}));
@@ -198,6 +216,8 @@ void init(BootInfo& boot) {
   has_gib_pages = cpuid(0x80000000).a >= 0x80000001 && (cpuid(0x80000001).d >> 26 & 1) != 0;
   root = new_table();
   map_memory(boot);
+  map_modules(boot);
+  map_screen(boot.framebuffer);
   MUST(map_kernel());
   write_msr(msr::kPat, kPat);
   write_cr3(reinterpret_cast<u64>(root));

@@ -7,6 +7,7 @@
 #include <arch/port_io.h>
 
 #include "arch/x86_64/platform.h"
+#include "kernel/log.h"
 
 namespace arch::pci_config {
 namespace {
@@ -14,14 +15,40 @@ namespace {
 constexpr u16 kAddressPort = 0xcf8, kDataPort = 0xcfc;
 constexpr u32 kNothing = ~u32{0};
 
+constexpr u64 kBusBytes = kMiB;
+
+// Configuration space in memory, mapped when it is first touched and as a whole: its buses are
+// looked at one by one. What overlaps RAM cannot be configuration space, whatever the table says.
+struct Window {
+  bool mapped = false;
+  u32 buses = 0;  // from the first one on
+};
+constinit std::array<Window, acpi::kMostPciSegments> windows{};
+
+// The base stands for bus 0, whatever the first bus is (PCI Firmware 3.3, table 4-3).
+u64 first_page(const acpi::PciSegment& s) {
+  return s.base + u64{s.first_bus} * kBusBytes;
+}
+
+void open(const acpi::PciSegment& s, Window& window) {
+  window.mapped = true;
+  u32 buses = 0;
+  u32 most = u32{s.last_bus} - s.first_bus + 1;
+  while (buses < most && !paging::is_mapped(first_page(s) + buses * kBusBytes)) buses++;
+  if (buses < most)
+    log::warn("pci", "segment {}: {} of its {} buses lie in RAM", s.segment, most - buses, most);
+  if (paging::map_device(first_page(s), buses * kBusBytes).has_value()) window.buses = buses;
+}
+
 // The function's page of configuration space, or 0 when no segment in memory holds its bus.
 u64 page_of(const Function& f) {
-  for (const acpi::PciSegment& s : firmware().pci_segments) {
+  const auto& segments = firmware().pci_segments;
+  for (u32 i = 0; i < segments.size(); i++) {
+    const acpi::PciSegment& s = segments[i];
     if (s.segment != f.segment || f.bus < s.first_bus || f.bus > s.last_bus) continue;
-    // The base stands for bus 0, whatever the first bus is (PCI Firmware 3.3, table 4-3).
-    u64 page = s.base + (u64{f.bus} << 20 | u64{f.device} << 15 | u64{f.function} << 12);
-    if (paging::is_mapped(page)) return page;
-    return paging::map_device(page, paging::kPageBytes).has_value() ? page : 0;
+    if (!windows[i].mapped) open(s, windows[i]);
+    if (f.bus - u32{s.first_bus} >= windows[i].buses) return 0;
+    return s.base + (u64{f.bus} << 20 | u64{f.device} << 15 | u64{f.function} << 12);
   }
   return 0;
 }
@@ -64,14 +91,14 @@ void write(const Function& f, u16 offset, u8 bytes, u32 value) {
   if (bytes == 4) out32(port, value);
 }
 
-u32 root_count() {
+u32 range_count() {
   return std::max<u32>(1, static_cast<u32>(firmware().pci_segments.size()));
 }
 
-Root root(u32 index) {
+Range range(u32 index) {
   const auto& segments = firmware().pci_segments;
-  if (index >= segments.size()) return {0, 0};
-  return {segments[index].segment, segments[index].first_bus};
+  if (index >= segments.size()) return {0, 0, 255};
+  return {segments[index].segment, segments[index].first_bus, segments[index].last_bus};
 }
 
 }  // namespace arch::pci_config

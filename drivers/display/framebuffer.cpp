@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "drivers/display/early_screen.h"
 #include "drivers/display/screen_text.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
@@ -171,6 +172,7 @@ Result<void> init(const Framebuffer& framebuffer) {
   static Console device;
   TRY(device.start(framebuffer));
   TRY(terminal::add(device));
+  end_early();
   panic_add_device(device);
   console = &device;
   log::info("screen", "{} x {} pixels, {} x {} characters", framebuffer.width, framebuffer.height,

@@ -23,7 +23,8 @@ constexpr Option kParameters{"drivers.parameters", OptionKind::kText, "", "",
                              "module.name=value words for the Linux drivers"};
 KERNEL_OPTION(kParameters);
 
-constexpr int kNoDevice = -19, kNoWay = -95;  // Linux's ENODEV and EOPNOTSUPP
+// Linux's ENOMEM, ENODEV and EOPNOTSUPP.
+constexpr int kNoMemory = -12, kNoDevice = -19, kNoWay = -95;
 
 constexpr u64 kSlotPollNs = 500'000'000;
 constexpr u64 kSearchPollNs = 5'000'000;
@@ -36,7 +37,8 @@ Error from_errno(int error) {
   };
   static constexpr Row kRows[] = {
       {-16, {Errc::kBusy, "the device's queue is full"}},
-      {-12, {Errc::kOutOfMemory, "the drivers' memory is used up (drivers.memory=)"}},
+      {kNoMemory,
+       {Errc::kOutOfMemory, "the drivers' memory is used up: drivers.memory= gives more"}},
       {-19, {Errc::kIo, "the device is gone"}},
       {-22, {Errc::kOutOfRange, "outside the device"}},
       {-100, {Errc::kIo, "the network is down"}},
@@ -159,6 +161,7 @@ constinit Disk disks[kMaxDisks];
 constinit usize card_count = 0;
 constinit usize disk_count = 0;
 constinit bool started = false;
+constinit int start_error = 0;  // why no driver runs, an errno
 constinit u64 entropy_bits = 0;
 constinit sched::WaitQueue start_event;   // for those who wait for the first disks
 constinit sched::WaitQueue change_event;  // for the thread that takes over new devices
@@ -197,7 +200,12 @@ void run_start(void*) {
   char parameters[256];
   base::format_into(parameters, "{}", options::text(kParameters));
   int error = shim_start(options::number(kMemory) * kMiB, parameters);
-  if (error != 0) log::error("drivers", "the Linux drivers did not start: {}", from_errno(error));
+  start_error = error;
+  if (error == kNoMemory)
+    log::error("drivers", "no disk, card or USB works: 8 MiB are not free for the drivers; {}",
+               "give the machine more memory, or a smaller model");
+  else if (error != 0)
+    log::error("drivers", "the Linux drivers did not start: {}", from_errno(error));
   u64 took = timing::now_ns() - begin;
   log::info("drivers", "started in {} ms", base::ratio(took, 1'000'000, 1));
   started = true;
@@ -212,9 +220,16 @@ void run_start(void*) {
   }
 }
 
+// A list of nothing has its reason.
+void say_not_started(base::Writer& out) {
+  if (!started) out.write("the drivers are still starting\n");
+  if (start_error != 0) out.write("the drivers did not start: dmesg says why\n");
+}
+
 void list(base::Writer& out) {
   base::format_to(out, "{:<14} {:<10} {:<12} {}\n", "driver", "device", "vendor:id", "state");
   struct shim_binding row{};
+  say_not_started(out);
   for (int i = 0; started && shim_binding(i, &row) == 0; i++)
     base::format_to(out, "{:<14} {:<10} {:04x}:{:04x}    {}\n", row.driver, row.device, row.vendor,
                     row.id, row.state);
@@ -245,6 +260,7 @@ void list_usb(base::Writer& out) {
   base::format_to(out, "{:<10} {:<12} {:>8} {:<11} {}\n", "device", "driver", "Mbit/s", "vendor:id",
                   "name");
   struct shim_usb_info row{};
+  say_not_started(out);
   for (int i = 0; started && shim_usb_info(i, &row) == 0; i++)
     base::format_to(out, "{:<10} {:<12} {:>8} {:04x}:{:04x}   {}\n", row.name, row.driver,
                     row.speed, row.vendor, row.id, row.text);

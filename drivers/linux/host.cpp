@@ -50,11 +50,15 @@ void on_interrupt(void* context) {
   interrupt_depth--;
 }
 
+u32 bus_of(const pci::Function& f) {
+  return u32{f.segment} << 8 | f.bus;
+}
+u32 devfn_of(const pci::Function& f) {
+  return u32{f.device} << 3 | f.function;
+}
 const pci::Device* device_at(u32 bus, u32 devfn) {
   for (const pci::Device& device : pci::devices())
-    if (device.function.bus == bus &&
-        u32{device.function.device} * 8 + device.function.function == devfn)
-      return &device;
+    if (bus_of(device.function) == bus && devfn_of(device.function) == devfn) return &device;
   return nullptr;
 }
 
@@ -205,5 +209,5 @@ void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offs
 void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
                         void* context) {
   for (const pci::Device& device : pci::devices())
-    found(device.function.bus, u32{device.function.device} * 8 + device.function.function, context);
+    found(bus_of(device.function), devfn_of(device.function), context);
 }

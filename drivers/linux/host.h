@@ -55,7 +55,8 @@ void shim_host_msi_message(int vector, unsigned long* address, unsigned int* dat
 int shim_host_route_line(unsigned int line, int vector);
 void shim_host_mask_line(unsigned int line);
 
-/* PCI configuration space; `width` is 1, 2 or 4 bytes. */
+/* PCI configuration space; `width` is 1, 2 or 4 bytes. `bus` is the bus with its segment above it:
+ * segment << 8 | bus. */
 unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned int offset,
                                 int width);
 void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offset, int width,

@@ -54,12 +54,14 @@ struct FixedHardware {
   u8 s5_a = 0, s5_b = 0;
 };
 
+constexpr u32 kMostPciSegments = 8;
+
 struct Tables {
   u64 local_apic = 0;           // 0 = not said
   StaticVector<u32, 256> cpus;  // APIC numbers, in the firmware's order
   StaticVector<IoApic, 8> io_apics;
   StaticVector<LineOverride, 16> overrides;
-  StaticVector<PciSegment, 8> pci_segments;
+  StaticVector<PciSegment, kMostPciSegments> pci_segments;
   u64 hpet = 0;  // 0 = none
   FixedHardware fixed;
   u32 bad_tables = 0;  // with a wrong sum or length: skipped

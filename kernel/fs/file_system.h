@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Files and the tree of mounted file systems. Paths are absolute, '/'-separated, UTF-8.
+// Files and the tree of mounted file systems. Paths are absolute, '/'-separated, UTF-8; "." and ".."
+// mean in them what they mean elsewhere, and above the root there is nothing.
 #pragma once
 
 #include <span>
@@ -71,6 +72,8 @@ class FileSystem {
     return fail(Errc::kUnsupported, "this file system is read-only");
   }
   virtual bool writable() const { return false; }
+  // Has it links, so that only it knows what ".." behind a name is? Then paths keep theirs.
+  virtual bool resolves_parents() const { return false; }
   virtual Result<Space> space() { return fail(Errc::kUnsupported, "it does not know its size"); }
 
  protected:

@@ -12,32 +12,47 @@ constinit StaticVector<Mount, 64> table;
 
 struct Place {
   FileSystem* file_system;
-  std::string_view path;  // within it
+  String path;  // within it
 };
 
-// "/boot//x/" gives the mount of /boot and "x". "." and ".." are not followed: refused.
-Result<Place> locate(std::string_view path) {
+// "/boot/./x//y/../" is "/boot/x"; the root is "".
+Result<String> plain(std::string_view path) {
   if (path.empty() || path.front() != '/')
     return fail(Errc::kInvalidArgument, "a path begins with '/'");
+  String out;
   for (usize at = 0; at < path.size();) {
     usize end = std::min(path.find('/', at), path.size());
     std::string_view part = path.substr(at, end - at);
-    if (part == "." || part == "..")
-      return fail(Errc::kInvalidArgument, "'.' and '..' are not allowed in a path");
     at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      out.truncate(std::min(out.view().rfind('/'), out.size()));
+      continue;
+    }
+    TRY(out.append("/"));
+    TRY(out.append(part));
   }
+  return out;
+}
+
+bool inside(std::string_view path, std::string_view point) {
+  return path.starts_with(point) && (path.size() == point.size() || path[point.size()] == '/');
+}
+
+// "/boot//x/" gives the mount of /boot and "x".
+Result<Place> locate(std::string_view path) {
+  String clean = TRY(plain(path));
   const Mount* best = nullptr;
-  for (const Mount& m : table) {
-    bool inside =
-        path.starts_with(m.point) && (path.size() == m.point.size() || path[m.point.size()] == '/');
-    if (inside && (best == nullptr || m.point.size() > best->point.size())) best = &m;
-  }
+  for (const Mount& m : table)
+    if (inside(clean.view(), m.point) && (best == nullptr || m.point.size() > best->point.size()))
+      best = &m;
   if (best == nullptr)
     return fail(Errc::kNotFound, "nothing is mounted there (`mount` lists what is)");
-  path.remove_prefix(best->point.size());
-  while (path.starts_with('/')) path.remove_prefix(1);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return Place{best->file_system, path};
+  bool as_given = best->file_system->resolves_parents() && inside(path, best->point);
+  std::string_view rest = (as_given ? path : clean.view()).substr(best->point.size());
+  while (rest.starts_with('/')) rest.remove_prefix(1);
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  return Place{best->file_system, TRY(String::from(rest))};
 }
 
 // The next name below `folder` ("" is the root) on the way to a mount; "" when it is none.
@@ -137,43 +152,41 @@ std::span<const Mount> mounts() {
 
 Result<base::Owner<File>> open(std::string_view path) {
   Place place = TRY(locate(path));
-  return named(place.file_system->open(place.path), path);
+  return named(place.file_system->open(place.path.view()), path);
 }
 
 Result<base::Owner<File>> create(std::string_view path) {
   Place place = TRY(locate(path));
-  return named(place.file_system->create(place.path), path);
+  return named(place.file_system->create(place.path.view()), path);
 }
 
 Result<FileInfo> stat(std::string_view path) {
   struct Ignore final : DirectoryVisitor {
     void on_entry(std::string_view, const FileInfo&) override {}
   } ignore;
-  std::string_view folder = path;
-  while (folder.ends_with('/')) folder.remove_suffix(1);
-  if (path.starts_with('/') && list_mounts(folder, ignore))
-    return FileInfo{FileKind::kDirectory, 0};
+  String folder = TRY(plain(path));
+  if (list_mounts(folder.view(), ignore)) return FileInfo{FileKind::kDirectory, 0};
   Place place = TRY(locate(path));
-  return place.file_system->stat(place.path);
+  return place.file_system->stat(place.path.view());
 }
 
 Result<void> list(std::string_view path, DirectoryVisitor& visitor) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  if (list_mounts(path, visitor)) return {};
+  String folder = TRY(plain(path));
+  if (list_mounts(folder.view(), visitor)) return {};
   Place place = TRY(locate(path));
-  Result<void> listed = place.file_system->list(place.path, visitor);
+  Result<void> listed = place.file_system->list(place.path.view(), visitor);
   if (!listed.has_value()) tell(path, "listing", 0, listed.error());
   return listed;
 }
 
 Result<void> remove(std::string_view path) {
   Place place = TRY(locate(path));
-  return place.file_system->remove(place.path);
+  return place.file_system->remove(place.path.view());
 }
 
 Result<void> make_directory(std::string_view path) {
   Place place = TRY(locate(path));
-  return place.file_system->make_directory(place.path);
+  return place.file_system->make_directory(place.path.view());
 }
 
 Result<Space> space(std::string_view path) {

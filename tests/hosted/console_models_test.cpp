@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // models, model info/verify/switch, the option verify, and the profile, with a small real model.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <initializer_list>
+#include <utility>
+#include <vector>
 
 #include "ai/gguf/original.h"
 #include "kernel/base/test.h"
+#include "kernel/fs/module_fs.h"
 #include "kernel/options.h"
 #include "kernel/profile.h"
 #include "service/model_check.h"
+#include "service/model_store.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_files.h"
@@ -32,7 +40,97 @@ class StringSink final : public ai::ByteSink {
   std::string text;
 };
 
+// A disk of small files, mounted as long as it lives.
+class FewFiles {
+ public:
+  FewFiles(const char* point, std::initializer_list<std::pair<const char*, std::string>> files)
+      : point_(point) {
+    for (const auto& [name, text] : files) texts_.emplace_back(name, text);
+    StaticVector<BootModule, 16> modules;
+    for (auto& [name, text] : texts_)
+      ASSERT(modules.push_back({reinterpret_cast<u64>(text.data()), text.size(), name}));
+    files_.init(modules.view());
+    MUST(fs::mount(point_, files_));
+  }
+  ~FewFiles() { fs::unmount(point_); }
+  FewFiles(const FewFiles&) = delete;
+  FewFiles& operator=(const FewFiles&) = delete;
+
+ private:
+  const char* point_;
+  std::vector<std::pair<std::string, std::string>> texts_;
+  fs::ModuleFileSystem files_;
+};
+
+std::string paths_of(const Vector<service::ModelFile>& models) {
+  std::string paths;
+  for (const service::ModelFile& model : models) paths += std::string(model.path.view()) + " ";
+  return paths;
+}
+
 }  // namespace
+
+TEST(console_models, one_model_seen_twice_is_one_model) {
+  std::string gguf = "GGUF and more";
+  FewFiles memory("/one", {{"alpha-7b.gguf", gguf}, {"beta.gguf", gguf}});
+  FewFiles disk("/two",
+                {{"gamma.gguf", gguf}, {"alpha-7b.gguf", gguf}, {"alpha-7b-new.gguf", gguf}});
+  auto models = service::find_models();
+  REQUIRE(models.has_value());
+  EXPECT_EQ(paths_of(*models),
+            "/one/alpha-7b.gguf /two/alpha-7b.gguf /one/beta.gguf /two/gamma.gguf "
+            "/two/alpha-7b-new.gguf ");
+  EXPECT_EQ(service::find_model("BETA")->path.view(), "/one/beta.gguf");
+  EXPECT_EQ(service::find_model("alpha-7b")->path.view(), "/one/alpha-7b.gguf");
+  EXPECT(!service::find_model("alpha").has_value());  // two of that name
+  FewFiles third("/three", {{"delta-x.gguf", gguf}});
+  FewFiles fourth("/four", {{"delta-x.gguf", gguf}});
+  auto twice = service::find_model("delta");
+  REQUIRE(twice.has_value());
+  EXPECT_EQ(twice->path.view(), "/three/delta-x.gguf");
+}
+
+TEST(console_models, a_path_may_have_dots) {
+  TinyModelFile tiny("dots.gguf");
+  if (!tiny.made()) return test.skip("no tiny model: run in the root of the repository");
+  std::string host = tiny.path().substr(5);
+  std::string folder = host.substr(0, host.rfind('/'));
+  char before[512];
+  REQUIRE(getcwd(before, sizeof before) != nullptr);
+  REQUIRE(mkdir((folder + "/sub").c_str(), 0700) == 0);
+  REQUIRE(chdir((folder + "/sub").c_str()) == 0);
+  for (const char* path : {"../dots.gguf", "./../dots.gguf", "../sub/.././dots.gguf"})
+    if (!service::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
+  REQUIRE(chdir(folder.c_str()) == 0);
+  for (const char* path : {"./dots.gguf", "dots.gguf", "sub/../dots.gguf"})
+    if (!service::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
+  EXPECT(!service::find_model("../dots.gguf").has_value());
+  REQUIRE(chdir(before) == 0);
+  rmdir((folder + "/sub").c_str());
+}
+
+TEST(console_models, files_that_are_no_models_say_why) {
+  FewFiles disk("/download", {{"good.gguf", "GGUF and more"},
+                              {"empty.gguf", ""},
+                              {"page.gguf", "<!DOCTYPE html><html>"},
+                              {"pointer.gguf", "version https://git-lfs.github.com/spec/v1\noid"},
+                              {"cut.gguf", "GG"},
+                              {"notes.txt", "no model, nor named like one"},
+                              {"part-00001-of-00002.gguf", "GGUF and more"}});
+  Vector<console::BrokenModel> broken;
+  auto models = service::find_models(&broken);
+  REQUIRE(models.has_value());
+  EXPECT_EQ(paths_of(*models), "/download/good.gguf ");
+  REQUIRE(broken.size() == 5);
+  for (const char* part : {"empty", "web page", "git-lfs", "does not begin", "lacks parts"}) {
+    bool told = false;
+    for (const console::BrokenModel& file : broken)
+      told = told || std::string_view(file.fault).find(part) != std::string_view::npos;
+    if (!told) test.report(__FILE__, __LINE__, part);
+  }
+  EXPECT(service::find_model("pointer").error().what == std::string_view(broken[2].fault));
+  EXPECT(service::find_model("/download/page.gguf").error().code == Errc::kCorrupt);
+}
 
 TEST(console_models, a_loaded_model_is_still_compared_with_its_file) {
   u32 checked = 0;

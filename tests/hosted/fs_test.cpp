@@ -85,8 +85,11 @@ TEST(fs, paths_find_their_mount) {
   EXPECT(!fs::stat("/hosttmp").has_value());
   EXPECT(!fs::stat("host/tmp").has_value());
   EXPECT(!fs::stat("").has_value());
-  EXPECT(!fs::open("/host/tmp/../etc/passwd").has_value());
-  EXPECT(!fs::open("/host/./tmp").has_value());
+  EXPECT(fs::open("/host/tmp/../etc/passwd").has_value());
+  EXPECT(fs::stat("/host/./tmp/.").has_value());
+  EXPECT(fs::stat("/nowhere/../host/tmp").has_value());
+  EXPECT(!fs::stat("/host/tmp/../../tmp").has_value());  // above the mount it is not the host's
+  EXPECT(fs::stat("/../..").has_value());
   EXPECT(!fs::open("/host/tmp").has_value());  // a directory
   EXPECT(!fs::mount("/host", host::file_system()).has_value());
   EXPECT(!fs::mount("host2", host::file_system()).has_value());

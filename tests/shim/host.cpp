@@ -33,6 +33,7 @@ void shim_test_failed(const char* text, int line) {
 }
 
 void* shim_host_arena(unsigned long bytes) {
+  if (bytes > 16u << 20) return nullptr;
   void* memory = std::aligned_alloc(1 << 21, bytes);
   std::memset(memory, 0xcc, bytes);
   return memory;

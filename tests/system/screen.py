@@ -69,14 +69,15 @@ class ScreenGuest(Guest):
         self.monitor.close()
         self.folder.cleanup()
 
-    def answer(self) -> None:
+    def answer(self) -> str:
         data = b""
         while not data.endswith(b"(qemu) "):
             data += self.monitor.recv(4096)
+        return data.decode(errors="replace")
 
-    def ask(self, line: str) -> None:
+    def ask(self, line: str) -> str:
         self.monitor.sendall(line.encode() + b"\n")
-        self.answer()
+        return self.answer()
 
     def type(self, text: str) -> None:
         """On the PS/2 keyboard, slowly enough for its 16-byte queue."""
@@ -97,12 +98,19 @@ class ScreenGuest(Guest):
     def screen(self) -> list[str]:
         return read_text(self.picture(), self.font)
 
-    def see(self, pattern: str, timeout: float) -> list[str]:
-        """Waits until the screen's text has a match; its lines."""
+    def text_mode(self) -> list[str]:
+        """The lines of VGA text."""
+        rows = re.findall(r"^[0-9a-f]{16}: (.*)$", self.ask("xp /2000hx 0xb8000").replace("\r", ""), re.M)
+        words = [word[2:] for row in rows for word in row.split()]
+        text = "".join(chr(int(word[2:], 16)) for word in words)
+        return [text[i:i + 80].rstrip("\0 ") for i in range(0, len(text), 80)]
+
+    def see(self, pattern: str, timeout: float, look=None) -> list[str]:
+        """Waits until the screen's text (or what look() gives) has a match; its lines."""
         end = time.monotonic() + timeout
         while True:
             self.pump(0.3)
-            lines = self.screen()
+            lines = (look or self.screen)()
             if re.search(pattern, "\n".join(lines), re.M):
                 return lines
             if time.monotonic() > end:

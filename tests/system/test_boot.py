@@ -5,7 +5,7 @@ import re
 import subprocess
 import tempfile
 
-from boot_matrix import REPRESENTATIVE, boot_all
+from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
 from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 
@@ -66,6 +66,24 @@ def image_configuration():
         guest.expect(r"line 4 of marrow.cfg: unknown option 'treads': did you mean 'threads'", 60)
         prompt(guest)
         check("2 present, 1 working" in guest.command_output("cpu"), "threads=1 was not taken")
+
+
+@case
+def the_right_one_of_two_images():
+    """with a second Marrow image in the machine the one that was booted from gives kernel, options and models"""
+    other, wanted = small_iso("other", "threads=1\n"), small_iso("wanted", "threads=2\n")
+
+    def boots(firmware: str) -> None:
+        boot = [*FIRMWARE[firmware], "-boot", "order=d,menu=off"]
+        for i, iso in enumerate((other, wanted, other)):
+            boot += ["-drive", f"file={iso},format=raw,if=none,id=d{i}," + ("media=cdrom,readonly=on" if i else "snapshot=on")]
+            boot += ["-device", f"ide-{'cd' if i else 'hd'},bus=ide.{i},drive=d{i}" + (",bootindex=0" if i == 1 else "")]
+        with Guest(cpus=2, memory="512M", boot=boot) as guest:
+            prompt(guest, 120)
+            text = guest.command_output("cpu")
+            check("2 present, 2 working" in text, f"{firmware}: {text}")
+
+    in_pairs(boots, [("seabios",), ("ovmf",)])
 
 
 @case
@@ -133,6 +151,29 @@ def panic_on_screen_and_keyboard():
         guest.see(r"^panic> bt\n(.*\n)*.*arch::fault_null_call(.*\n)+panic>$", 60)
         guest.type("poweroff\n")
         check(guest.wait_exit(60) in (0, 1), "power-off from the panic shell")
+
+
+@case
+def refusals_are_on_the_screen():
+    """a CPU that does not do is told what is missing on the screen: pixels by GRUB, VGA text by -kernel"""
+    for cpu, sentence in (("max,-nx", r"^Execute-disable \(NX, XD\) is off: turn it on"), ("max,-lm", "needs a 64-bit CPU")):
+        with ScreenGuest(cpus=1, memory="256M", cpu=cpu, iso=small_iso(), serial="none") as guest:
+            guest.see(sentence, 60)
+        with ScreenGuest(cpus=1, memory="256M", cpu=cpu) as guest:
+            guest.see(sentence, 60, guest.text_mode)
+            guest.expect(sentence, 20)
+
+
+@case
+def panics_without_a_console_are_on_the_screen():
+    """a panic where no console has the screen is drawn as VGA text, or as pixels of the loader's framebuffer"""
+    for medium, look in (({}, "text_mode"), ({"iso": small_iso("dark", "display=off\n")}, "screen")):
+        with ScreenGuest(cpus=1, memory="256M", **medium) as guest:
+            prompt(guest, 90)
+            guest.send("fault null-call\r")
+            guest.expect("panic> ", 60)
+            lines = guest.see(r"^CPU 0 stopped: page fault: execution", 60, getattr(guest, look))
+            check(any("arch::fault_null_call" in line for line in lines), "\n".join(lines))
 
 
 @case

@@ -282,6 +282,39 @@ def unplug_during_reads():
                 guest.healthy()
 
 
+@case
+def behind_hot_plug_ports():
+    """what lies behind hot-plug ports at the start stays there (libvirt's way to write a machine): a disk and both cards"""
+    with Image(16) as image, Peer() as one, Peer() as two:
+        extra = [w for i in (1, 2, 3) for w in ("-device", f"pcie-root-port,id=rp{i},chassis={i},slot={i}")]
+        extra += disk(image, NVME + ",bus=rp1") + one.netdev("m") + ["-device", "e1000e,netdev=m,bus=rp2"]
+        extra += two.netdev("n") + ["-device", "virtio-net-pci,netdev=n,bus=rp3"]
+        with Machine(extra, "eth1 .*link up") as guest:
+            verify(guest, "nvme0n1", image, 3, 300)
+            for name in ("eth0", "eth1"):
+                guest.until("drivers", f"{name} .*link up", 15)
+                text = guest.command_output(f"nic bench {name} 500", 60)
+                check("500 back, 0 lost, 0 wrong" in text, text)
+            text = guest.command_output("drivers")
+            check("removed" not in text, text)
+            guest.healthy()
+
+
+@case
+def behind_other_host_bridges():
+    """a second host bridge (servers, large desktops): the disks behind it are found, their reads equal the image"""
+    with Image(16) as image:
+        extra = ["-device", "pxb-pcie,id=pxb,bus_nr=128,bus=pcie.0"]
+        for i, (name, device) in enumerate(DISKS.items()):
+            extra += ["-device", f"pcie-root-port,id=far{i},bus=pxb,chassis={i + 8},slot={i + 8}"]
+            extra += disk(image, f"{device},bus=far{i}", name, ",file.locking=off,readonly=on")
+        with Machine(extra, "nvme0n1 .*ready") as guest:
+            for name in DISKS:
+                verify(guest, name, image, 3, 300)
+            print("# " + re.search(r"\d+ functions in [\d.]+ ms", guest.command_output("dmesg"))[0])
+            guest.healthy()
+
+
 def failing_disk(image: str, device: str, once: bool) -> list[str]:
     """A disk whose sector 2048 cannot be read."""
     return ["-blockdev", f"driver=file,filename={image},node-name=plain",
@@ -368,6 +401,16 @@ def usb_stick_and_keyboard():
             check(re.search("the device is gone|input/output error", guest.output[begin:]), guest.output[begin:])
             guest.until("drivers", "sda .*gone", 30)
             guest.until("lsusb", r"\A(?![\s\S]*usb-storage)", 30)  # the device goes after its disk
+            guest.healthy()
+
+
+@case
+def machines_short_of_memory():
+    """32 and 48 MiB: the drivers start with less memory than they were to have, and say so; lists end"""
+    for memory in ("32M", "48M"):
+        with Machine(XHCI, "1b36:000d +running", memory=memory) as guest:
+            check("MiB of memory for drivers instead of 32" in guest.command_output("dmesg"), guest.output)
+            guest.until("lsusb", "usbhid +480 0627:0001", 30)
             guest.healthy()
 
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Taking devices away: PCI Express slots with an attention button, or a card that is simply gone
-// (PCI Express Base 4.0, 6.7.1). Slots are polled; a card put in later is not looked at.
+// (PCI Express Base 4.0, 6.7.1). Slots are polled; a card put in later is not looked at. A slot whose
+// presence bit was never set says nothing by it: QEMU's do not set it for what was there at the start.
 #include "drivers/linux/shim/shim.h"
 
 enum { kMaxSlots = 32 };
 struct slot {
   unsigned int bus, devfn;  // the port's
   unsigned int capability;  // its PCI Express capability
-  unsigned int below;       // the bus behind it
+  unsigned int below, last; // the buses behind it
+  bool present;             // what its presence bit said last
 };
 static struct slot slots[kMaxSlots];
 static int slot_count = -1;  // not counted yet
@@ -27,7 +29,12 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   unsigned int at = express_of(bus, devfn);
   if (!at || !(port_read(bus, devfn, at + PCI_EXP_FLAGS, 2) & PCI_EXP_FLAGS_SLOT)) return;
   if (!(port_read(bus, devfn, at + PCI_EXP_SLTCAP, 4) & PCI_EXP_SLTCAP_HPC)) return;
-  slots[slot_count++] = (struct slot){bus, devfn, at, port_read(bus, devfn, PCI_SECONDARY_BUS, 1)};
+  unsigned int segment = bus & ~0xffu;
+  slots[slot_count++] = (struct slot){.bus = bus,
+                                      .devfn = devfn,
+                                      .capability = at,
+                                      .below = segment | port_read(bus, devfn, PCI_SECONDARY_BUS, 1),
+                                      .last = segment | port_read(bus, devfn, PCI_SUBORDINATE_BUS, 1)};
 }
 
 static void power_off(const struct slot *slot) {
@@ -36,22 +43,26 @@ static void power_off(const struct slot *slot) {
   shim_host_pci_write(slot->bus, slot->devfn, at, 2, control | PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
 }
 
+static void look_at(struct slot *slot) {
+  unsigned int at = slot->capability + PCI_EXP_SLTSTA;
+  unsigned int status = port_read(slot->bus, slot->devfn, at, 2);
+  bool present = status & PCI_EXP_SLTSTA_PDS, asked = status & PCI_EXP_SLTSTA_ABP;
+  bool gone = (slot->present && !present) || !shim_pci_answers(slot->below, slot->last);
+  slot->present = present;
+  // These bits are cleared by writing them back.
+  if (status & (PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PDC))
+    shim_host_pci_write(slot->bus, slot->devfn, at, 2, status & (PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PDC));
+  if (!gone && !asked) return;
+  int count = shim_pci_remove(slot->below, slot->last, !gone);
+  if (count > 0) pr_info("slot of bus %02x: its devices were taken away\n", slot->below);
+  if (!gone) power_off(slot);
+}
+
 int shim_hotplug_poll(void) {
   if (slot_count < 0) {
     slot_count = 0;
     shim_host_pci_each(found, NULL);
   }
-  for (int i = 0; i < slot_count; i++) {
-    const struct slot *slot = &slots[i];
-    unsigned int at = slot->capability + PCI_EXP_SLTSTA;
-    unsigned int status = port_read(slot->bus, slot->devfn, at, 2);
-    bool present = status & PCI_EXP_SLTSTA_PDS, asked = status & PCI_EXP_SLTSTA_ABP;
-    // These bits are cleared by writing them back.
-    if (status & (PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PDC))
-      shim_host_pci_write(slot->bus, slot->devfn, at, 2, status & (PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PDC));
-    if (present && !asked) continue;
-    if (shim_pci_remove_bus(slot->below, present) > 0) pr_info("slot of bus %02x: its devices were taken away\n", slot->below);
-    if (present) power_off(slot);
-  }
+  for (int i = 0; i < slot_count; i++) look_at(&slots[i]);
   return slot_count;
 }

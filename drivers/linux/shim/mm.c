@@ -37,9 +37,14 @@ static unsigned long *taken;  // a bit a page
 static struct page *page_array;
 static void *free_objects[kMaxSlabOrder + 1];
 
+// With less than was asked for, where the machine has no more: drivers of a few devices live on 8 MiB.
 int shim_mm_start(unsigned long arena_bytes) {
-  arena = shim_host_arena(arena_bytes);
+  enum { kLeastBytes = 8 << 20 };
+  unsigned long wanted = arena_bytes;
+  while (!(arena = shim_host_arena(arena_bytes)) && arena_bytes / 2 >= kLeastBytes) arena_bytes = arena_bytes / 2 & PAGE_MASK;
   if (!arena) return -ENOMEM;
+  if (arena_bytes < wanted)
+    pr_warn("%lu MiB of memory for drivers instead of %lu: the machine has no more\n", arena_bytes >> 20, wanted >> 20);
   arena_pages = arena_bytes >> PAGE_SHIFT;
   // The arena's first pages hold its own books: the page structs and the bitmap.
   unsigned long books = arena_pages * sizeof(struct page) + BITS_TO_LONGS(arena_pages) * 8;

@@ -11,11 +11,13 @@
 
 void devres_release_all(struct device *device);  // drivers/base/devres.c
 
-enum { kMaxDevices = 64, kMaxVectors = 16 };
+enum { kMaxDevices = 256, kMaxVectors = 16 };
 
 struct function {
   struct pci_dev device;
   struct pci_bus bus;
+  struct pci_sysdata system;  // the segment, for Linux code
+  unsigned int place;         // the bus with its segment, as host.h has it
   int vectors[kMaxVectors], vector_count;
   u16 entries[kMaxVectors];  // of the MSI-X table, one a vector
   char __iomem *table;
@@ -31,10 +33,10 @@ static int function_count;
 
 static struct function *of(const struct pci_dev *device) { return container_of((struct pci_dev *)device, struct function, device); }
 static u32 config(const struct pci_dev *device, int offset, int width) {
-  return shim_host_pci_read(device->bus->number, device->devfn, offset, width);
+  return shim_host_pci_read(of(device)->place, device->devfn, offset, width);
 }
 static void set_config(const struct pci_dev *device, int offset, int width, u32 value) {
-  shim_host_pci_write(device->bus->number, device->devfn, offset, width, value);
+  shim_host_pci_write(of(device)->place, device->devfn, offset, width, value);
 }
 
 // ---- configuration space ----
@@ -375,11 +377,17 @@ static int read_bar(struct pci_dev *device, int index) {
 }
 
 static void found(unsigned int bus, unsigned int devfn, void *context) {
-  if (function_count == kMaxDevices) return;
+  if (function_count == kMaxDevices) {
+    pr_warn_once("more than %d PCI functions: the rest gets no driver\n", kMaxDevices);
+    return;
+  }
   struct function *f = kzalloc(sizeof(*f), GFP_KERNEL);
   if (!f) return;
   struct pci_dev *device = &f->device;
-  f->bus.number = bus;
+  f->place = bus;
+  f->system.domain = bus >> 8;
+  f->bus.number = bus & 0xff;
+  f->bus.sysdata = &f->system;
   device->bus = &f->bus;
   device->devfn = devfn;
   if ((config(device, PCI_HEADER_TYPE, 1) & 0x7f) != PCI_HEADER_TYPE_NORMAL) return kfree(f);
@@ -400,7 +408,11 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   device->current_state = PCI_D0;
   device->dev.bus = &pci_bus_type;
   device_initialize(&device->dev);
-  dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
+  if (bus >> 8) {
+    dev_set_name(&device->dev, "%04x:%02x:%02x.%d", bus >> 8, bus & 0xff, PCI_SLOT(devfn), PCI_FUNC(devfn));
+  } else {
+    dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
+  }
   u16 command = config(device, PCI_COMMAND, 2);
   set_config(device, PCI_COMMAND, 2, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
   for (int i = 0; i < PCI_STD_NUM_BARS;) i += read_bar(device, i);
@@ -500,11 +512,20 @@ void pci_unregister_driver(struct pci_driver *driver) {
     if (functions[i]->device.driver == driver) unbind(functions[i], "unbound");
   }
 }
-int shim_pci_remove_bus(unsigned int bus, bool present) {
+static bool driven_on(const struct function *f, unsigned int first, unsigned int last) {
+  return f->device.driver && f->place >= first && f->place <= last;
+}
+bool shim_pci_answers(unsigned int first, unsigned int last) {
+  for (int i = 0; i < function_count; i++) {
+    if (driven_on(functions[i], first, last) && !pci_device_is_present(&functions[i]->device)) return false;
+  }
+  return true;
+}
+int shim_pci_remove(unsigned int first, unsigned int last, bool present) {
   int count = 0;
   for (int i = 0; i < function_count; i++) {
     struct function *f = functions[i];
-    if (f->bus.number != bus || !f->device.driver) continue;
+    if (!driven_on(f, first, last)) continue;
     if (!present) f->device.error_state = pci_channel_io_perm_failure;
     unbind(f, "removed");
     count++;

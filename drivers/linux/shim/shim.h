@@ -64,8 +64,10 @@ enum { kShimLineBase = 0x1000 }; /* irq numbers of INTx lines begin here */
 
 /* pci.c */
 int shim_pci_start(void);
-/* Unbinds every function on the bus; `present`: they still answer. How many had a driver. */
-int shim_pci_remove_bus(unsigned int bus, bool present);
+/* The functions with a driver on buses `first` to `last` (host.h's numbers). Do all of them answer? */
+bool shim_pci_answers(unsigned int first, unsigned int last);
+/* Unbinds them; `present`: they still answer. How many there were. */
+int shim_pci_remove(unsigned int first, unsigned int last, bool present);
 
 /* net.c: NAPI polls that interrupts asked for. True when one ran. */
 bool shim_run_napi(void);

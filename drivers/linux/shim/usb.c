@@ -70,5 +70,5 @@ static int describe(struct usb_device *device, void *data) {
 int shim_usb_info(int index, struct shim_usb_info *out) {
   struct usb_search search = {index, out};
   shim_enter();
-  return usb_for_each_dev(&search, describe) ? 0 : -ENODEV;
+  return usb_for_each_dev(&search, describe) == 1 ? 0 : -ENODEV;  // an error where the USB core did not start
 }

@@ -17,12 +17,13 @@ struct Function {
 u32 read(const Function& function, u16 offset, u8 bytes);
 void write(const Function& function, u16 offset, u8 bytes, u32 value);
 
-// The first bus of each host bridge that the firmware names; at least segment 0, bus 0.
-struct Root {
+// The buses that the firmware says can be reached; at least those of segment 0. Host bridges may head
+// any of them.
+struct Range {
   u16 segment;
-  u8 bus;
+  u8 first_bus, last_bus;
 };
-u32 root_count();
-Root root(u32 index);
+u32 range_count();
+Range range(u32 index);
 
 }  // namespace arch::pci_config

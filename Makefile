@@ -12,7 +12,9 @@ SETUP ?= 1
 SAN ?= 0
 BUILD := build
 Q := $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' "$(1)" "$(2)")
+# A line a step; a step that compiles one of many files also counts (scripts/mk/progress.mk).
+say = $(if $(filter 1,$(V)),,@printf '$(if $(3),%9s, %s) %-8s %s\n' "$(3)" "$(1)" "$(2)")
+compiling = $(call say,$(1),$(2),$(next_step))
 
 CCACHE := $(shell command -v ccache 2>/dev/null)
 CXX := $(CCACHE) g++
@@ -78,37 +80,34 @@ all: kernel host  ## the kernel and the hosted twin
 .PHONY: all kernel host
 
 # Tables made at build time (fonts, Unicode, version): rows of GENERATED, added by scripts/mk/*.mk.
-# Every object waits for them; -MMD then tracks the real dependencies.
+# Every object waits for them; -MMD then tracks the real dependencies. They wait for the set-up
+# (scripts/mk/setup.mk): whatever a rule runs, it is there.
 GENERATED :=
-SETUP_DONE := $(BUILD)/.setup/build
-$(BUILD)/.setup/%: scripts/setup.sh
-	@SETUP=$(SETUP) scripts/setup.sh $*
-	@mkdir -p $(@D) && touch $@
 .SECONDEXPANSION:
 
 # ---- compiling -----------------------------------------------------------------------------
-$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | $(SETUP_DONE) $$(GENERATED)
-	$(call say,ENGINE,$<)
+$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | setup $$(GENERATED)
+	$(call compiling,ENGINE,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
-	$(call say,KERNEL,$<)
+$(X86)/kernel/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,KERNEL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(KERNEL_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.asm.o: %.asm | $(SETUP_DONE) $$(GENERATED)
-	$(call say,ASM,$<)
+$(X86)/kernel/%.asm.o: %.asm | setup $$(GENERATED)
+	$(call compiling,ASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -w+error -MD $(@:.o=.d) -o $@ $<
 
-$(BUILD)/host/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
-	$(call say,HOST,$<)
+$(BUILD)/host/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,HOST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(HOST_FLAGS) -c $< -o $@
 
-$(SAN_DIR)/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
-	$(call say,SAN,$<)
+$(SAN_DIR)/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,SAN,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(if $(findstring /simd/,$<),$(SAN_SIMD_FLAGS),$(SAN_FLAGS)) -c $< -o $@
 

@@ -44,3 +44,7 @@ test-images: $(UNIT_TESTS) | setup  ## file-system images with 10,000 files each
 debug: $(X86)/marrow.elf | setup  ## QEMU stopped at the first instruction, and gdb on it; console in build/debug-serial.log
 	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
 	  gdb -q -x scripts/gdb_init.py $(X86)/marrow.elf
+
+.PHONY: test-fresh
+test-fresh: | setup  ## as root: README's two commands on bare Debian 12 and 13 systems (an hour each); F=12, COMMAND=run, PLANT=package
+	$(Q)python3 scripts/test_fresh.py $(if $(F),--release $(F)) $(if $(COMMAND),--command $(COMMAND)) $(if $(PLANT),--plant $(PLANT)) $(if $(KEEP),--keep)

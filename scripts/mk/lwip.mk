@@ -9,7 +9,7 @@ LWIP_SRC := $(addprefix core/,altcp.c altcp_alloc.c altcp_tcp.c def.c dns.c inet
   netif/ethernet.c apps/sntp/sntp.c apps/mdns/mdns.c
 LWIP_OPTIONS := kernel/net/lwip/lwipopts.h kernel/net/lwip/lwip_hooks.h kernel/net/lwip/arch/cc.h
 LWIP_INCLUDE := -Ikernel/net/lwip -isystem $(LWIP)/src/include
-LWIP_FLAGS := -std=gnu17 -w -g -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
+LWIP_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   $(LWIP_INCLUDE)
 LWIP_KERNEL_FLAGS := -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables -mgeneral-regs-only \
   -fstack-protector-strong -mstack-protector-guard=global -ftrivial-auto-var-init=zero -fno-optimize-sibling-calls

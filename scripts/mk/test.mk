@@ -17,7 +17,7 @@ iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for anothe
 $(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
 
-run: $(X86)/marrow.elf $(MODEL) | setup  ## QEMU with the default model; A="boot options", MODEL=FILE
+run: $(MODEL) $(X86)/marrow.elf | setup  ## QEMU with the default model; A="boot options", MODEL=FILE
 	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 
 test: $(UNIT_TESTS) $(SHIM_TEST) $(A64_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
@@ -42,7 +42,7 @@ test-images: $(UNIT_TESTS) | setup  ## file-system images with 10,000 files each
 	$(Q)MARROW_IMAGE_FILES=10000 $(UNIT_TESTS) fs_images
 
 debug: $(X86)/marrow.elf | setup  ## QEMU stopped at the first instruction, and gdb on it; console in build/debug-serial.log
-	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
+	$(Q)scripts/run_qemu.sh --elf $(X86)/marrow.elf $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
 	  gdb -q -x scripts/gdb_init.py $(X86)/marrow.elf
 
 .PHONY: test-fresh

@@ -9,7 +9,7 @@ WOLFSSL_SRC := $(addprefix wolfcrypt/src/,asn.c chacha.c chacha20_poly1305.c cod
   $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c)
 WOLFSSL_OPTIONS := kernel/net/tls/user_settings.h kernel/net/tls/shim.h
 WOLFSSL_INCLUDE := -DWOLFSSL_USER_SETTINGS -Ikernel/net/tls -isystem $(WOLFSSL)
-WOLFSSL_FLAGS := -std=gnu17 -w -g -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
+WOLFSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
   -fdata-sections $(WOLFSSL_INCLUDE)
 WOLFSSL_KERNEL_FLAGS := $(LWIP_KERNEL_FLAGS)
 # Its arithmetic on words is unsigned where it must be; what it shifts and aligns is its own matter.

@@ -9,8 +9,8 @@ A64_SRC := $(filter-out ai/openai/%,$(call find,kernel/base ai arch/aarch64/simd
 A64_OBJ := $(A64_SRC:%.cpp=$(A64)/%.o)
 A64_TESTS := $(A64)/unit_tests
 
-$(A64)/%.o: %.cpp | $(BUILD)/.setup/test $$(GENERATED)
-	$(call say,A64,$<)
+$(A64)/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,A64,$<)
 	@mkdir -p $(@D)
 	$(Q)$(A64_CXX) $(COMMON) -Iarch/host/include -I$(BUILD)/generated -DMARROW_HOSTED=1 -c $< -o $@
 

@@ -117,14 +117,14 @@ TEST(console_models, files_that_are_no_models_say_why) {
                               {"cut.gguf", "GG"},
                               {"notes.txt", "no model, nor named like one"},
                               {"part-00001-of-00002.gguf", "GGUF and more"}});
-  Vector<console::BrokenModel> broken;
+  Vector<service::BrokenModel> broken;
   auto models = service::find_models(&broken);
   REQUIRE(models.has_value());
   EXPECT_EQ(paths_of(*models), "/download/good.gguf ");
   REQUIRE(broken.size() == 5);
   for (const char* part : {"empty", "web page", "git-lfs", "does not begin", "lacks parts"}) {
     bool told = false;
-    for (const console::BrokenModel& file : broken)
+    for (const service::BrokenModel& file : broken)
       told = told || std::string_view(file.fault).find(part) != std::string_view::npos;
     if (!told) test.report(__FILE__, __LINE__, part);
   }

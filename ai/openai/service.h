@@ -28,7 +28,7 @@ struct ModelMemory {
   static constexpr u32 kSlots = 8;
 
   u64 load_number = 0;
-  base::Owner<TokenTrie> trie;  // made when a grammar first needs it
+  GrammarCache grammars;
   Slot slots[kSlots];
   char fingerprint[24] = {};  // names build, model and cache type
 
@@ -63,7 +63,8 @@ class Service {
   const ServiceOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   u32 next_number() { return ++number_; }
-  Result<base::Owner<Grammar>> make_grammar(Exchange& exchange, ApiError& error);
+  // The grammar that all choices of `exchange` share; none when it may say anything.
+  Result<GrammarRef> make_grammar(Exchange& exchange, ApiError& error);
   void respond(ReplyTo to, int status, std::string_view type, std::string_view body,
                std::span<const base::HttpHeader> more = {});
   void respond_json(ReplyTo to, int status, std::string_view body) {

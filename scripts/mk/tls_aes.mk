@@ -5,30 +5,30 @@ BEARSSL_READY := $(BEARSSL)/.extracted
 BEARSSL_SRC := $(addprefix symcipher/,aes_ct64.c aes_ct64_enc.c aes_ct64_ctr.c) hash/ghash_ctmul64.c codec/dec32le.c codec/enc32le.c
 BEARSSL_INCLUDE := -isystem $(BEARSSL)/inc
 # The machine has no clock or random numbers where BearSSL would look for them; AES asks for neither.
-BEARSSL_FLAGS := -std=gnu17 -w -g -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
+BEARSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   -DBR_USE_UNIX_TIME=0 -DBR_USE_GETENTROPY=0 -DBR_USE_URANDOM=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_RDRAND=0 $(BEARSSL_INCLUDE) -I$(BEARSSL)/src
 BEARSSL_SAN_FLAGS := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 BEARSSL_KERNEL_OBJ := $(BEARSSL_SRC:%.c=$(X86)/bearssl/%.o)
 BEARSSL_HOST_OBJ := $(BEARSSL_SRC:%.c=$(BUILD)/host/bearssl/%.o)
 BEARSSL_SAN_OBJ := $(BEARSSL_SRC:%.c=$(SAN_DIR)/bearssl/%.o)
 
-$(BEARSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py | $(SETUP_DONE)
+$(BEARSSL_READY): $(THIRD_PARTY) | setup
 	$(call say,EXTRACT,bearssl)
 	$(Q)rm -rf $(BEARSSL) && mkdir -p $(BEARSSL)
-	$(Q)archive=$$(python3 scripts/fetch_third_party.py bearssl) && tar xf "$$archive" -C $(BEARSSL) --strip-components=1
+	$(Q)archive=$$(python3 scripts/fetch_third_party.py --path bearssl) && tar xf "$$archive" -C $(BEARSSL) --strip-components=1
 	@touch $@
 $(BEARSSL_SRC:%=$(BEARSSL)/src/%): $(BEARSSL_READY) ;
 
 $(BEARSSL_KERNEL_OBJ): $(X86)/bearssl/%.o: $(BEARSSL)/src/%.c
-	$(call say,AES,$*.c)
+	$(call compiling,AES,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(BEARSSL_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
 $(BEARSSL_HOST_OBJ): $(BUILD)/host/bearssl/%.o: $(BEARSSL)/src/%.c
-	$(call say,AES,$*.c)
+	$(call compiling,AES,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(BEARSSL_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
-$(BEARSSL_SAN_OBJ): $(SAN_DIR)/bearssl/%.o: $(BEARSSL)/src/%.c | $(BUILD)/.setup/test
-	$(call say,AES,$*.c)
+$(BEARSSL_SAN_OBJ): $(SAN_DIR)/bearssl/%.o: $(BEARSSL)/src/%.c | setup
+	$(call compiling,AES,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(BEARSSL_FLAGS) $(BEARSSL_SAN_FLAGS) -c $< -o $@
 

@@ -253,6 +253,11 @@ void files_thread(void* argument) {
   end_thread(s);
 }
 
+// An entry that is empty is refused: it would be a key that everybody has.
+Result<void> read_keys(const Option& option, Vector<String>& out) {
+  if (!options::given(option)) return {};
+  std::string_view text = options::text(option);
+  for (bool more = true; more;) {
     std::string_view one = text.substr(0, text.find(','));
     more = one.size() < text.size();
     text.remove_prefix(one.size() + (more ? 1 : 0));

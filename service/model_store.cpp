@@ -335,7 +335,7 @@ Result<ModelFile> find_model(std::string_view wanted) {
     return file;
   }
   for (const BrokenModel& model : broken)
-    if (contains_ignoring_case(base_name(model.path.view()), wanted))
+    if (base::contains_ignoring_case(base::base_name(model.path.view()), wanted))
       return fail(Errc::kCorrupt, model.fault);
   base::Nearest nearest(wanted);
   for (const ModelFile& model : models) nearest.consider(model.name.view());

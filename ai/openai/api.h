@@ -47,11 +47,6 @@ struct LoadState {
 struct LoadEnd {
   bool found = true;  // there is such a model
   Result<void> result;
-};  // says more than the error, such as who holds the model; "" = nothing
-
-  std::string_view problem() const {
-    return text[0] != 0 || result.has_value() ? text : result.error().what;
-  }
 };
 
 struct ChatPrompt {

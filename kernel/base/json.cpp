@@ -283,7 +283,7 @@ Document& Document::operator=(Document&& other) noexcept {
 }
 
 Document::~Document() {
-  for (base::Owner<String>& text : decoded_) base::wipe(*text);
+  for (String& text : decoded_) base::wipe(text);
 }
 
 Result<Document> Document::parse(std::string_view text, const Limits& limits, usize* error_at) {

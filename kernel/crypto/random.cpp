@@ -17,19 +17,20 @@ struct Machine {
   Generator generator;
   bool started = false, secret = false;
 };
-constinit Machine machine;
-
-void mix_word(u64 word) {
-  machine.generator.mix({reinterpret_cast<const Byte*>(&word), sizeof word});
+void mix_word(Generator& generator, u64 word) {
+  generator.mix({reinterpret_cast<const Byte*>(&word), sizeof word});
 }
 
-void start() {
-  machine.started = true;
+Machine& machine() {
+  static constinit Machine the;
+  if (the.started) return the;
+  the.started = true;
   Byte seed[32];
-  machine.secret = entropy(seed).has_value();
-  if (machine.secret) machine.generator.mix(seed);
+  the.secret = entropy(seed).has_value();
+  if (the.secret) the.generator.mix(seed);
   base::wipe(seed, sizeof seed);
-  mix_word(arch::Cpu::random_seed());
+  mix_word(the.generator, arch::Cpu::random_seed());
+  return the;
 }
 
 }  // namespace
@@ -66,9 +67,9 @@ void Generator::fill(std::span<Byte> out) {
 }
 
 void random_fill(std::span<Byte> out) {
-  if (!machine.started) start();
-  mix_word(arch::Cpu::now_ticks());
-  machine.generator.fill(out);
+  Generator& generator = machine().generator;
+  mix_word(generator, arch::Cpu::now_ticks());
+  generator.fill(out);
 }
 
 u64 random_u64() {
@@ -78,8 +79,7 @@ u64 random_u64() {
 }
 
 bool random_is_secret() {
-  if (!machine.started) start();
-  return machine.secret;
+  return machine().secret;
 }
 
 }  // namespace crypto

@@ -365,6 +365,7 @@ Result<void> open_server(Server& s) {
 
 // A job that runs ends between two of its chunks, as nobody waits for it any longer.
 void drop_server() {
+  server->listener.reset();  // nobody new
   server->clients.clear();
   server->service->tick();
   while (!server->service->idle()) {
@@ -403,7 +404,7 @@ Result<void> start_server() {
 }
 
 void stop_server() {
-  if (server == nullptr) return;
+  if (!server_running()) return;
   server->stopping = true;
   while (server->threads > 0) {
     network_news.wake_all();
@@ -413,12 +414,13 @@ void stop_server() {
   drop_server();
 }
 
+// Not any more while it is being stopped.
 bool server_running() {
-  return server != nullptr;
+  return server != nullptr && !server->stopping;
 }
 
 void describe_server(base::Writer& out) {
-  if (server == nullptr) {
+  if (!server_running()) {
     base::format_to(out, "the server is not running (`serve` starts it)\n");
     return;
   }
@@ -431,11 +433,11 @@ void describe_server(base::Writer& out) {
 }
 
 void write_server_fingerprint(base::Writer& out) {
-  if (server != nullptr && server->tls != nullptr) write_fingerprint(*server->tls, out);
+  if (server_running() && server->tls != nullptr) write_fingerprint(*server->tls, out);
 }
 
 u16 server_port() {
-  return server == nullptr ? u16{0} : server->listener->port();
+  return server_running() ? server->listener->port() : u16{0};
 }
 
 }  // namespace console

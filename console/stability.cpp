@@ -233,7 +233,15 @@ void Stability::leaked(std::string_view what, u64 bytes) {
 
 // After a round nothing may be held: no page of the cache, and no more memory than before.
 void Stability::account() {
-  service::EngineHost::Figures engine = service::engine_host().figures(model_);
+  // Between two steps: inside one, an answer that has ended may still have its pages.
+  service::EngineHost& host = service::engine_host();
+  service::EngineHost::Figures engine;
+  Result<void> looked =
+      host.between_steps(model_, nullptr, [&](service::Turn&) -> Result<void> {
+        engine = host.figures(model_);
+        return {};
+      });
+  ASSERT(looked.has_value());  // nobody's patience can end
   bool others = engine.running + engine.queued > 0;  // a client of the server
   if (others) return;
   MemoryWatch::Leak leak = subject().memory.after_round();

@@ -5,7 +5,7 @@ ASKERS_OBJ := $(patsubst %.cpp,$(SAN_DIR)/%.o,$(wildcard tests/stress/*.cpp) tes
 test-askers: $(ASKERS)  ## 1,000,000 seeded actions of 32 askers: streams, cancels, resets, loads, stops (N=actions)
 	$(Q)$(ASKERS) engine=scripted actions=$(or $(N),1000000)
 	$(Q)$(ASKERS) engine=tiny seconds=60
-$(ASKERS): $(ASKERS_OBJ) $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ) $$(LWIP_SAN_OBJ) $$(WOLFSSL_SAN_OBJ)
+$(ASKERS): $(ASKERS_OBJ) $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ) $$(LWIP_SAN_OBJ) $$(WOLFSSL_SAN_OBJ) $$(BEARSSL_SAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
 -include $(ASKERS_OBJ:.o=.d)

@@ -185,7 +185,6 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     load_polls = 3;
     end.found = !name.starts_with('-');
     end.result = end.found ? load_result : Result<void>(fail(Errc::kNotFound, "no such model"));
-    (void)base::format_into(end.text, "{}", load_text);
     return 1;
   }
   const ai::openai::LoadEnd* load_end(u32) override {
@@ -193,7 +192,6 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   }
   u32 load_polls = 0;
   Result<void> load_result;
-  std::string_view load_text = "";
   ai::openai::LoadEnd end;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
                       Vector<ai::TokenId>& out, String* text, base::Writer& problem) override {

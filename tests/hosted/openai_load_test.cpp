@@ -62,8 +62,8 @@ TEST(openai_load, unloads_what_is_loaded) {
 
 TEST(openai_load, says_who_holds_the_model) {
   Server s;
-  s.backend.load_result = fail(Errc::kBusy, "the model is in use");
-  s.backend.load_text = "the model is in use by a conversation of the console: end it first";
+  s.backend.load_result =
+      fail(Errc::kBusy, "the model is in use by a conversation of the console: end it first");
   Answer r = s.post("/v1/models/load", R"({"model":"big"})");
   EXPECT_EQ(r.status, 409);
   EXPECT_HAS(r.body, "in use by a conversation of the console: end it first");

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <vector>
 
 #include "console/serve.h"
@@ -40,8 +41,9 @@ struct Run {
   bool scripted = false, trace = false;
   bool resting = false, over = false;
   u32 at_rest = 0;
-  u64 answers = 0, refusals = 0, left = 0, faults = 0;
-  std::vector<std::string> models;  // paths
+  u64 answers = 0, refusals = 0, left = 0, faults = 0, at_console = 0;
+  std::map<std::string, u64> by_status;  // "200": answers
+  std::vector<std::string> models;       // paths
   std::string folder, text_path;
 };
 Run run;
@@ -168,7 +170,9 @@ class Client {
     std::string rest = http(ask);
     if (manner == Manner::kLate) rest += http(ask).substr(0, random_.below(40));  // pipelined junk
     std::string answer;
+    u32 closed = pipe_network().times_closed();
     bool ended = talk(rest, answer, manner, leaves_after);
+    bool stopped_meanwhile = pipe_network().times_closed() != closed || !pipe_network().listening();
     if (run.trace) std::printf("%u %s %s\n", number_, ask.path.c_str(), ask.body.c_str());
     socket_.reset();
     if (!ended) {
@@ -178,18 +182,21 @@ class Client {
     // A server that is being stopped closes connections without an answer.
     const char* wrong = answer.empty() ? nullptr : wrong_with(answer);
     bool whole = manner == Manner::kReads || manner == Manner::kLate;
-    if (wrong != nullptr && whole && !stopped_meanwhile_)
+    if (wrong != nullptr && whole && !stopped_meanwhile)
       fault(number_, wrong, ask.path + "\n" + answer);
     (answer.empty() ? run.refusals : run.answers)++;
+    if (answer.size() <= 12) return;
+    std::string status = answer.substr(9, 3);
+    run.by_status[status]++;
+    // Those who are refused for now try again a little later, as clients do.
+    if (status == "429" || status == "503") sched::sleep_ns(5'000'000);
   }
 
  private:
   // True when the server has ended the connection.
   bool talk(std::string rest, std::string& answer, Manner manner, usize leaves_after) {
     u64 until = timing::now_ns() + kPatienceNs;
-    stopped_meanwhile_ = false;
     for (;;) {
-      stopped_meanwhile_ |= !pipe_network().listening();
       bool moved = false;
       if (!rest.empty()) {
         Result<usize> n = socket_->write(rest);
@@ -222,7 +229,6 @@ class Client {
   u32 number_;
   Random& random_;
   std::unique_ptr<PipeSocket> socket_;
-  bool stopped_meanwhile_ = false;
 };
 
 // ---- the person at the console --------------------------------------------------------------
@@ -276,6 +282,7 @@ void ask_on(void* argument) {
       continue;
     }
     asker.number == 0 ? act_at_console(asker.random) : client.act();
+    run.at_console += asker.number == 0 ? 1 : 0;
     run.actions++;
   }
   run.at_rest++;
@@ -327,6 +334,11 @@ void report(const char* title, const Held& held) {
       static_cast<unsigned long long>(run.answers), static_cast<unsigned long long>(run.refusals),
       static_cast<unsigned long long>(run.left), held.heap, held.threads,
       static_cast<unsigned long long>(run.faults));
+  std::printf("askers: %llu at the console; answers by status:",
+              static_cast<unsigned long long>(run.at_console));
+  for (const auto& [status, number] : run.by_status)
+    std::printf(" %s: %llu", status.c_str(), static_cast<unsigned long long>(number));
+  std::printf("\n");
   std::fflush(stdout);
 }
 
@@ -396,7 +408,7 @@ int main(int count, char** words) {
   char folder[] = "/tmp/marrow_askers_XXXXXX";
   if (mkdtemp(folder) == nullptr) return 1;
   std::string options =
-      std::string("auth=none admin=open requests=4 context=96 http.queue=24 slots.path=/host") +
+      std::string("auth=none admin=open requests=4 context=96 http.queue=28 slots.path=/host") +
       folder;
   options::parse_command_line(options);
   std::string text = std::string(folder) + "/text.txt";

@@ -17,6 +17,7 @@ class PipeNetwork::PipeListener final : public net::Listener {
   ~PipeListener() override {
     network_.waiting_.clear();
     network_.listening_ = false;
+    network_.times_closed_++;
   }
   Result<base::Owner<net::Socket>> accept() override {
     if (network_.waiting_.empty()) return fail(Errc::kBusy, "nobody waits");

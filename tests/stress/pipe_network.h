@@ -54,11 +54,13 @@ class PipeNetwork final : public net::Network {
     if (wake_ != nullptr) wake_(context_);
   }
   bool listening() const { return listening_; }
+  u32 times_closed() const { return times_closed_; }  // listeners that have gone
 
  private:
   class PipeListener;
   std::deque<base::Owner<net::Socket>> waiting_;
   bool listening_ = false;
+  u32 times_closed_ = 0;
   void (*wake_)(void*) = nullptr;
   void* context_ = nullptr;
 };

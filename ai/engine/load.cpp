@@ -10,6 +10,10 @@
 namespace ai {
 namespace {
 
+// No text of more bytes is encoded: it would not fit, and encoding does not give way. Words of a
+// language have 4 to 6 bytes a token, runs of blanks in programs more.
+constexpr usize kTextBytesPerToken = 16, kLeastText = 256 * kKiB;
+
 using Parts = std::span<const std::span<Byte>>;
 
 // All that is known before a weight is touched.
@@ -232,6 +236,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   ready->info.context = sizes.context;
   ready->info.fingerprint = TRY(fingerprint_of(opened, sizes.context));
   ready->tokenizer = std::move(opened.tokenizer);
+  ready->tokenizer->bound_text(std::max(kLeastText, sizes.context * kTextBytesPerToken));
   ready->chat_template = TRY(load_template(*opened.file, platform));
   // From here on the file is rewritten.
   ready->model = TRY(Model::load(

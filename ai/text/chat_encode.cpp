@@ -2,6 +2,8 @@
 // Rendering with guarded messages, then encoding what the guards leave.
 #include "ai/text/chat_encode.h"
 
+#include <algorithm>
+
 namespace ai {
 namespace {
 
@@ -29,6 +31,7 @@ Result<void> render(const ChatTemplate* chat, const Tokenizer& tokenizer, const 
   options.extra = input.extra;
   options.now_unix = input.now_unix;
   options.guard = &tokenizer;
+  options.max_output = std::min(options.max_output, tokenizer.longest_text());
   return chat->render(input.messages, options, out, error);
 }
 

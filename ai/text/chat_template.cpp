@@ -6,6 +6,7 @@
 
 #include "ai/text/jinja_interpreter.h"
 #include "ai/text/jinja_parser.h"
+#include "ai/text/name_index.h"
 #include "ai/tokenizer/tokenizer.h"
 
 namespace ai {
@@ -15,6 +16,8 @@ using namespace jinja;
 
 constexpr usize kMaxSource = kMiB;
 constexpr usize kMaxTree = 64 * kMiB;
+constexpr u32 kMaxVariables = 256;   // of a client: each is looked for among those before it
+constexpr u32 kIndexedMembers = 16;  // from then on names are not compared one by one
 
 // Hugging Face passes templates on as Python reads them: "\n" line ends, one final "\n" dropped.
 Result<String> normalized(std::string_view source) {
@@ -64,12 +67,7 @@ class Importer {
       }
       case json::Kind::kObject: {
         Dict* dict = TRY(in_.new_dict());
-        for (json::Member member : from.members()) {
-          Value value = TRY(import(member.value));
-          TRY(in_.spend(dict->size / 8));
-          Value name = TRY(text(member.name));
-          TRY(dict->set(in_.arena(), name.text(), value));
-        }
+        TRY(members(from, *dict));
         return dict_value(dict);
       }
     }
@@ -77,6 +75,22 @@ class Importer {
   }
 
  private:
+  // The last of a name holds, in the place of the first.
+  Result<void> members(json::Value from, Dict& into) {
+    NameIndex names;
+    bool indexed = from.size() > kIndexedMembers;
+    for (json::Member member : from.members()) {
+      Value value = TRY(import(member.value));
+      Value name = TRY(text(member.name));
+      u32 known = indexed ? TRY(names.add(name.text())) : into.size;
+      if (known < into.size)
+        into.entries[known].value = value;
+      else
+        TRY(indexed ? into.append(in_.arena(), name, value)
+                    : into.set(in_.arena(), name.text(), value));
+    }
+    return {};
+  }
   static Value number(std::string_view text) {
     i64 value = 0;
     auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -178,6 +192,9 @@ Result<void> define_variables(Interpreter& in, const TemplateOptions& options) {
   TRY(in.define("bos_token", string(options.bos)));
   TRY(in.define("eos_token", string(options.eos)));
   if (!options.extra.is_object()) return {};
+  if (options.extra.size() > kMaxVariables)
+    return in.fail(0, "the request has {} variables for the template; at most {} are taken",
+                   options.extra.size(), kMaxVariables);
   for (json::Member member : options.extra.members()) {
     Value value = TRY(importer.import(member.value));
     TRY(in.define(member.name, value));

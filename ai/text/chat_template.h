@@ -34,7 +34,7 @@ struct TemplateOptions {
   // Given: every text of messages, tools, documents and extra comes out as its guard() writes it,
   // so that encode_guarded() takes control tokens from the template alone.
   const Tokenizer* guard = nullptr;
-  u64 max_steps = 4'000'000;
+  u64 max_steps = 1'000'000;  // about 50 ms
   usize max_output = 16 * kMiB;
 };
 

@@ -72,7 +72,8 @@ class Grammar {
   u32 class_count() const { return class_count_; }
   const TokenTrie& tokens() const { return tokens_; }
   usize memory_bytes() const {
-    return sizeof *this + states_.capacity() * sizeof(State) + rule_starts_.capacity() * sizeof(u32);
+    return sizeof *this + states_.capacity() * sizeof(State) +
+           rule_starts_.capacity() * sizeof(u32);
   }
   // States looked at by the search for left recursion: at most one look a state.
   u64 compile_steps() const { return compile_steps_; }
@@ -165,8 +166,8 @@ class GrammarState {
   Vector<u64> seen_;             // open addressing: stamp in the top bits would not fit, so a pair
   Vector<u32> seen_stamp_;
   u32 stamp_ = 0;
-  u32 met_ = 0;      // pairs of the closure being computed
-  u64 pairs_ = 0;    // of all closures
+  u32 met_ = 0;    // pairs of the closure being computed
+  u64 pairs_ = 0;  // of all closures
   bool closure_accepts_ = false;
   bool truncated_ = false;  // a table was full during this walk
   Vector<u64> masks_;       // kMaskSlots of mask_words_

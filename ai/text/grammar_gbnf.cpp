@@ -172,8 +172,7 @@ Result<u32> GbnfCompiler::rule_index(std::string_view name) {
 }
 
 Result<void> GbnfCompiler::run() {
-  if (text_.size() > Grammar::kMaxText)
-    return too_much("bytes", text_.size(), Grammar::kMaxText);
+  if (text_.size() > Grammar::kMaxText) return too_much("bytes", text_.size(), Grammar::kMaxText);
   if (!utf8::valid(text_)) return error("text is not UTF-8");
   skip_space();
   while (more()) TRY(rule());
@@ -198,8 +197,7 @@ Result<void> GbnfCompiler::rule() {
   u32 index = TRY(rule_index(name()));
   skip_space();
   (void)take("::=");
-  if (rules_[index].start != Grammar::kNone)
-    return error("rule is defined twice:", names_[index]);
+  if (rules_[index].start != Grammar::kNone) return error("rule is defined twice:", names_[index]);
   Fragment body = TRY(alternates(0));
   out_.states_[body.exit] = {.kind = State::Kind::kReturn};
   rules_[index].start = body.start;

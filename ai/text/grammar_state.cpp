@@ -267,8 +267,7 @@ GrammarState::ConfigId GrammarState::walk(ConfigId from, std::string_view bytes)
 
 // ---- masks ----------------------------------------------------------------------------------
 
-Result<void> GrammarState::compute_mask(ConfigId config, std::span<u64> bits,
-                                        Platform& platform) {
+Result<void> GrammarState::compute_mask(ConfigId config, std::span<u64> bits, Platform& platform) {
   u64 last_pair = pairs_ + kMaskPairs, breath = kStepsPerBreath, passed = 0, first_pair = pairs_;
   std::fill(bits.begin(), bits.end(), u64{0});
   std::span<const TokenTrie::Node> nodes = grammar_.tokens().nodes();

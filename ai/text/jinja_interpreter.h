@@ -9,7 +9,7 @@
 namespace ai::jinja {
 
 struct Limits {
-  u64 steps = 4'000'000;     // nodes evaluated, items walked, 64 bytes copied
+  u64 steps = 1'000'000;     // nodes evaluated, items walked, 64 bytes copied
   usize memory = 64 * kMiB;  // values of one render
   usize output = 16 * kMiB;  // text of one render, captured blocks included
   // Expressions and blocks inside one another, macro calls too: up to 0.9 KiB of stack each.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Text as Python sees it (positions count code points), and values as text: str, repr, JSON.
+#include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "ai/text/jinja_interpreter.h"
@@ -205,25 +207,28 @@ Result<void> append_break(const JsonStyle& style, u32 depth, String& out) {
   return {};
 }
 
-// The first key in order after `last`; null when there is none. Dicts are small.
-const Entry* next_key(const Dict& dict, const Entry* last) {
-  const Entry* best = nullptr;
-  for (const Entry& entry : dict.view()) {
-    if (last != nullptr && entry.key.text() <= last->key.text()) continue;
-    if (best == nullptr || entry.key.text() < best->key.text()) best = &entry;
-  }
-  return best;
+// In the order of the keys; of equal ones as they came.
+Result<Vector<const Entry*>> sorted_entries(Interpreter& in, const Dict& dict) {
+  TRY(in.spend(u64{dict.size} * std::bit_width(dict.size) / 4));  // comparisons are short
+  Vector<const Entry*> entries;
+  TRY(entries.reserve(dict.size));
+  for (const Entry& entry : dict.view()) TRY(entries.push_back(&entry));
+  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
+    int order = a->key.text().compare(b->key.text());
+    return order != 0 ? order < 0 : a < b;
+  });
+  return entries;
 }
 
 Result<void> append_json_dict(Interpreter& in, u32 offset, const Dict& dict, const JsonStyle& style,
                               String& out, u32 depth) {
   if (dict.size == 0) return out.append("{}");
   TRY(out.push_back('{'));
-  const Entry* entry = nullptr;
+  Vector<const Entry*> sorted;
+  if (style.sort_keys) sorted = TRY(sorted_entries(in, dict));
   for (u32 i = 0; i < dict.size; i++) {
-    TRY(in.spend(style.sort_keys ? 1 + dict.size / 4 : 1));
-    entry = style.sort_keys ? next_key(dict, entry) : &dict.entries[i];
-    if (entry == nullptr) break;
+    TRY(in.spend(1));
+    const Entry* entry = style.sort_keys ? sorted[i] : &dict.entries[i];
     if (i > 0) TRY(out.append(style.item_separator));
     TRY(append_break(style, depth + 1, out));
     if (entry->key.is(Kind::kString)) {

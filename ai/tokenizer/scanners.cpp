@@ -51,6 +51,17 @@ u64 Run::numbers_left(usize position) const {
   return numbers_left_;
 }
 
+usize Run::breaks_end(usize position) const {
+  if (position < spaces_begin_ || position >= spaces_end_) {
+    spaces_begin_ = spaces_end_ = breaks_end_ = position;
+    for (Char c = at(spaces_end_); c.is(kWhiteSpace); c = at(spaces_end_)) {
+      spaces_end_ += c.bytes;
+      if (c.is('\r') || c.is('\n')) breaks_end_ = spaces_end_;
+    }
+  }
+  return std::max(position, breaks_end_);
+}
+
 namespace scan {
 namespace {
 
@@ -279,12 +290,7 @@ usize right_aligned_numbers(const Run& run, usize at) {
 
 // \s*[\r\n]+
 usize lines(const Run& run, usize at) {
-  usize end = at;
-  for (Char c = run.at(at); c.is(kWhiteSpace); c = run.at(at)) {
-    at += c.bytes;
-    if (is_newline(c)) end = at;
-  }
-  return end;
+  return run.breaks_end(at);
 }
 // "\s+(?!\S)": all but the last of the spaces before a word
 usize spaces_before_last(const Run& run, usize at) {

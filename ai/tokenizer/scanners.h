@@ -34,6 +34,9 @@ class Run {
   usize digits_end(usize position) const;
   // How many characters of \p{N} there are from `position` on. Remembered likewise.
   u64 numbers_left(usize position) const;
+  // End of the last line break among the white space from `position` on; `position` when there is
+  // none. Remembered likewise.
+  usize breaks_end(usize position) const;
 
  private:
   std::string_view text_;
@@ -41,6 +44,7 @@ class Run {
   mutable usize digits_begin_ = 0, digits_end_ = 0;
   mutable usize numbers_at_ = 0, numbers_end_ = 0;
   mutable u64 numbers_left_ = 0;
+  mutable usize spaces_begin_ = 0, spaces_end_ = 0, breaks_end_ = 0;
 };
 
 // One alternative of a pattern: the end of its match that begins at `at`, or `at` for none.

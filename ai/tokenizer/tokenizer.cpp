@@ -110,6 +110,8 @@ Result<void> VocabularyTokenizer::encode_guarded(std::string_view text, AddSpeci
 Result<void> VocabularyTokenizer::encode_around(std::string_view text, AddSpecial add,
                                                 ParseSpecial parse, bool guarded,
                                                 Vector<TokenId>& out) const {
+  if (text.size() > longest_text())
+    return fail(Errc::kContextFull, "the text is longer than a context of tokens can be");
   if (add == AddSpecial::kYes && vocabulary_.add_bos) TRY(out.push_back(vocabulary_.bos));
   bool after_special = true;
   String plain;

@@ -21,8 +21,13 @@ class Tokenizer {
   static Result<base::Owner<Tokenizer>> load(const GgufFile& file, Platform& platform);
   virtual ~Tokenizer() = default;
 
+  // Takes n log n time in the bytes of the text at most, whatever it says, and never gives way:
+  // about a microsecond for 4 bytes. kContextFull for a text longer than longest_text().
   virtual Result<void> encode(std::string_view text, AddSpecial, ParseSpecial,
                               Vector<TokenId>& out) const = 0;
+  // Bytes. As long as memory goes until an engine with its context has bounded it.
+  usize longest_text() const { return longest_text_; }
+  void bound_text(usize bytes) { longest_text_ = bytes; }
 
   // ---- text of templates, in which only the template itself may write control tokens
   // Stands where a guarded text is not what it looks like; never reaches a token.
@@ -49,6 +54,9 @@ class Tokenizer {
   virtual usize memory_bytes() const { return 0; }  // of its tables, for the byte plan
 
   static constexpr TokenId kNoToken = ~TokenId{0};
+
+ private:
+  usize longest_text_ = ~usize{0};
 };
 
 }  // namespace ai

@@ -140,7 +140,7 @@ class Document {
  private:
   friend class Parser;
   Vector<Node> nodes_;
-  Vector<String> decoded_;      // strings that had escapes, many in a piece that never grows
+  Vector<String> decoded_;       // strings that had escapes, many in a piece that never grows
   Vector<Vector<u64>> indices_;  // of large objects
 };
 

@@ -155,3 +155,65 @@ TEST(json, error_position_and_memory) {
   host::fail_allocation(0);
   EXPECT_EQ(host::live_allocations(), before);
 }
+
+// ---- large documents
+
+TEST(json, large_objects_are_indexed) {
+  String text;
+  base::StringWriter out(text);
+  out.write("{");
+  for (u32 i = 0; i < 5000; i++) base::format_to(out, "\"k{}\":{{\"v\":{}},", i, i);
+  out.write("\"k7\":true,\"\\u006b8\":\"\\n\"}");  // the last of a name holds
+  auto document = json::Document::parse(text.view());
+  REQUIRE(document.has_value());
+  json::Value root = document->root();
+  EXPECT_EQ(root.size(), 5002u);
+  EXPECT(root.text().empty() && root.node_count() == 1 + 5000 * 4 + 4);
+  for (u32 i = 0; i < 5000; i++) {
+    char name[16];
+    json::Value value = root.find(base::format_into(name, "k{}", i));
+    if (i == 7)
+      EXPECT(value.is_true());
+    else if (i == 8)
+      EXPECT_EQ(value.text(), "\n");
+    else
+      EXPECT_EQ(value.find("v").integer().value_or(-1), i64{i});
+  }
+  EXPECT(!root.find("k5000").present() && !root.find("").present());
+  String copy;
+  base::StringWriter sink(copy);
+  json::Writer(sink).value(root);
+  EXPECT(json::Document::parse(copy.view())->root().size() == 5002);
+}
+
+TEST(json, members_of_one_object_are_limited) {
+  auto object = [](u32 members) {
+    String text;
+    base::StringWriter out(text);
+    for (u32 i = 0; i < members; i++) base::format_to(out, "{}\"{}\":1", i > 0 ? "," : "{", i);
+    out.write("}");
+    auto document = json::Document::parse(text.view());
+    return document.has_value() ? std::string_view() : std::string_view(document.error().what);
+  };
+  EXPECT_EQ(object(1 << 16), "");
+  EXPECT_EQ(object((1 << 16) + 1), "an object in the JSON has too many members");
+}
+
+// Decoded strings share pieces that never move: the first views must still be good at the end.
+TEST(json, many_escaped_strings) {
+  String text;
+  base::StringWriter out(text);
+  out.write("[");
+  for (u32 i = 0; i < 20'000; i++) base::format_to(out, "\"a\\u00e9{}\\\"\",", i);
+  out.write("\"\\t\"]");
+  auto document = json::Document::parse(text.view());
+  REQUIRE(document.has_value());
+  u32 i = 0;
+  for (json::Value value : document->root().elements()) {
+    char wanted[32];
+    std::string_view expected = base::format_into(wanted, "a\xc3\xa9{}\"", i);
+    EXPECT_EQ(value.text(), i++ < 20'000 ? expected : std::string_view("\t"));
+  }
+  EXPECT(!json::Document::parse("\"\\").has_value() &&
+         !json::Document::parse("\"\\\"").has_value());
+}

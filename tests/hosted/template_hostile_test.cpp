@@ -156,3 +156,26 @@ TEST(template_hostile, exhaustion_is_an_error) {
   }
   EXPECT_EQ(host::live_allocations(), before);
 }
+
+// What a client sends: names of its objects are not compared one by one, and its variables, which
+// are, are few.
+TEST(template_hostile, objects_of_clients) {
+  std::string text = "{";
+  for (int i = 0; i < 60'000; i++)
+    text += "\"p" + std::to_string(i) + "\":" + std::to_string(i) + ",";
+  text += "\"p7\":70}";
+  auto document = json::Document::parse(text);
+  EXPECT(document.has_value());
+  ai::TemplateOptions options;
+  options.tools = document->root();
+  Outcome outcome = run("{{ tools['p59999'] }} {{ tools.p7 }} {{ tools | length }}", options);
+  EXPECT(outcome.done);
+  EXPECT_EQ(outcome.text, std::string("59999 70 60000"));
+  outcome = run("{{ (tools | tojson(sort_keys=true))[:40] }}", options);
+  EXPECT_EQ(outcome.text, std::string("{\"p0\": 0, \"p1\": 1, \"p10\": 10, \"p100\": 10"));
+  options.tools = {};
+  options.extra = document->root();
+  EXPECT(!run("x", options).done);
+  EXPECT_EQ(run("x", options).error.message(),
+            "the request has 60001 variables for the template; at most 256 are taken");
+}

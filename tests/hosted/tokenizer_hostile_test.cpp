@@ -190,6 +190,23 @@ TEST(tokenizer_hostile, a_megabyte_of_one_character) {
   }
 }
 
+TEST(tokenizer_hostile, no_text_longer_than_the_bound) {
+  for (auto* config : {+[] { return small_bpe(); }, +[] { return small_spm(); }}) {
+    auto tokenizer = made(test, config());
+    REQUIRE(tokenizer != nullptr);
+    tokenizer->bound_text(100);
+    Vector<TokenId> out;
+    EXPECT(tokenizer->encode(std::string(100, 'a'), AddSpecial::kNo, ParseSpecial::kNo, out)
+               .has_value());
+    usize size = out.size();
+    auto refused =
+        tokenizer->encode(std::string(101, 'a'), AddSpecial::kNo, ParseSpecial::kNo, out);
+    EXPECT(!refused.has_value() && refused.error().code == Errc::kContextFull);
+    refused = tokenizer->encode_guarded(std::string(101, 'a'), AddSpecial::kNo, out);
+    EXPECT(!refused.has_value() && out.size() == size);
+  }
+}
+
 TEST(tokenizer_hostile, exhaustion_is_an_error) {
   TestPlatform platform;
   TokenizerConfig config = small_bpe();

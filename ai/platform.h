@@ -29,6 +29,9 @@ class Platform {
   // What the engine computes from now on, a literal, for who wants to know where time goes; null:
   // nothing more. A few calls a layer.
   virtual void operation(const char* /*name*/) {}
+  // Which thread calls, for an engine that belongs to one; only compared. A platform of a single
+  // thread leaves it at that.
+  virtual const void* thread() { return nullptr; }
   virtual void log(LogLevel level, std::string_view text) = 0;
 
  protected:

@@ -47,6 +47,7 @@ class KernelPlatform final : public ai::Platform {
     for (u32 i = 1; i < kMostTurns && sched::others_runnable(); i++) sched::yield();
     last_breath_ns_ = timing::now_ns();
   }
+  const void* thread() override { return sched::current(); }
   void operation(const char* name) override { profile::enter(name); }
   void log(ai::LogLevel level, std::string_view text) override {
     constexpr log::Level kLevels[] = {log::Level::kError, log::Level::kWarn, log::Level::kInfo,

@@ -22,10 +22,18 @@ Result<base::Owner<EngineImpl>> EngineImpl::create(base::Owner<EngineParts> part
   return engine;
 }
 
-// Sessions go before the store that their pages belong to.
+// Sessions go before the store that their pages belong to, and the texts that it keeps are wiped.
+// Keys and values are not: they are no text, and pages are cleared when somebody gets them next.
 EngineImpl::~EngineImpl() {
+  assert_own_thread();
   ASSERT(!stepping_ && uses_ == 0);  // else the caller's caller is computing in here
   scheduler_.reset();
+  store_.clear();
+}
+
+void EngineImpl::assert_own_thread() const {
+  bool called_by_the_engine_s_own_thread = thread_ == nullptr || thread_ == platform_.thread();
+  ASSERT(called_by_the_engine_s_own_thread);
 }
 
 Result<void> EngineImpl::create_buffers() {
@@ -101,6 +109,7 @@ void EngineImpl::end(Session& session, FinishReason reason, const Error* error) 
 }
 
 bool EngineImpl::step() {
+  assert_own_thread();
   if (stepping_) return false;
   if (running() + queued() == 0) return false;
   Exclusive exclusive(*this);
@@ -270,6 +279,7 @@ void EngineImpl::slide(Session& session) {
 }
 
 Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> tokens) {
+  assert_own_thread();
   if (stepping_) return fail(Errc::kBusy, "a step is being made");
   TRY(check_tokens(tokens, 0));
   u32 count = static_cast<u32>(tokens.size());
@@ -314,6 +324,7 @@ Result<void> EngineImpl::score_chunk(Reading& reading, std::span<const TokenId> 
 }
 
 Result<KvFileKey> EngineImpl::file_key() const {
+  assert_own_thread();
   if (stepping_) return fail(Errc::kBusy, "a step is being made");
   if (parts_->model->state_bytes() > 0)
     return fail(Errc::kUnsupported, "a recurrent model keeps no text that could be saved");

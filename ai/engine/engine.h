@@ -180,6 +180,11 @@ class Engine {
   // kContextFull (both numbers in the log) when the prompt does not fit; kFull when the queue is;
   // kInvalidArgument for what the sampler or the tokenizer does not know. Later errors reach the
   // sink.
+  // From now on only the calling thread may call step(), score(), embed(), save(), restore(),
+  // forget_prompts() and the destructor: that is asserted. submit(), cancel() and what only reads
+  // are for every thread of CPU 0.
+  virtual void bind_to_this_thread() {}
+
   virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
   virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
   // One iteration. False: nothing to do, or all who wait need pages that a score(), embed() or

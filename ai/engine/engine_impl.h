@@ -54,6 +54,7 @@ class EngineImpl final : public Engine {
   const ChatTemplate* chat_template() const override { return parts_->chat_template.get(); }
   const char* kernels_name() const override { return parts_->kernels.name; }
 
+  void bind_to_this_thread() override { thread_ = platform_.thread(); }
   Result<RequestId> submit(const Request& request, RequestSink& sink) override;
   void cancel(RequestId id) override;
   bool step() override;
@@ -68,7 +69,10 @@ class EngineImpl final : public Engine {
   u64 kv_pages_total() const override { return store_.pool().total(); }
   u64 kv_pages_used() const override { return store_.pool().held(); }
   u64 kv_pages_cached() const override { return store_.pool().idle(); }
-  void forget_prompts() override { store_.clear(); }
+  void forget_prompts() override {
+    assert_own_thread();
+    store_.clear();
+  }
   bool consistent() const { return store_.consistent(); }            // for tests
   u32 state_slots_used() const { return scheduler_->slots_used(); }  // for tests
 
@@ -95,6 +99,7 @@ class EngineImpl final : public Engine {
   bool remembers(const Session& session) const {
     return session.cache_prompt && parts_->model->state_bytes() == 0;
   }
+  void assert_own_thread() const;
   Result<KvFileKey> file_key() const;
 
   // A text that is read beside the requests, with what it holds from its first chunk to its last.
@@ -154,9 +159,10 @@ class EngineImpl final : public Engine {
   Vector<BatchRow> score_rows_;  // of score() and embed()
   StepCosts costs_;
   RequestId last_id_ = 0;
-  u32 uses_ = 0;            // calls of score(), embed(), save() and restore() under way
-  bool stepping_ = false;   // sessions that end stay in place
-  bool computing_ = false;  // and so do the pages of those that take part
+  const void* thread_ = nullptr;  // that the engine belongs to; null: any
+  u32 uses_ = 0;                  // calls of score(), embed(), save() and restore() under way
+  bool stepping_ = false;         // sessions that end stay in place
+  bool computing_ = false;        // and so do the pages of those that take part
 };
 
 }  // namespace ai

@@ -4,6 +4,8 @@
 
 #include <bit>
 
+#include "kernel/base/wipe.h"
+
 namespace ai {
 
 u64 PrefixCache::bytes(u32 pages, u32 page_positions) {
@@ -67,6 +69,8 @@ void PrefixCache::forget(PageId page) {
   PageId* link = &buckets_[entries_[page].bucket];
   while (*link != page) link = &entries_[*link].next;
   *link = entries_[page].next;
+  // The text itself must not outlive its being forgotten.
+  base::wipe(tokens_.data() + usize{page} * page_positions_, page_positions_ * sizeof(TokenId));
   entries_[page] = {};
   size_--;
 }

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "arch/host/memory.h"
+#include "kernel/arch_contract.h"
 #include "kernel/mm/memory.h"
 
 namespace mm {
@@ -48,6 +49,7 @@ u64 available_bytes() {
 void init(const BootInfo&) {}
 
 Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
+  ASSERT(arch::Cpu::cpu_index() == 0);
   if (!host::allocation_may_succeed()) return fail(Errc::kOutOfMemory, "out of pages");
   if (request.bytes > bytes_of_system(_SC_PHYS_PAGES))
     return fail(Errc::kOutOfMemory, "more than the machine has");
@@ -68,6 +70,7 @@ Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
 
 // A part of a run may be freed: what is left before and after it stays a run of its own.
 void free_pages(std::span<Byte> pages) {
+  ASSERT(arch::Cpu::cpu_index() == 0);
   auto at = runs().upper_bound(pages.data());
   ASSERT(at != runs().begin());
   --at;

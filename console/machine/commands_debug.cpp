@@ -5,6 +5,7 @@
 #include "kernel/base/memory.h"
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/sync/lock.h"
 #include "kernel/time/clock.h"
@@ -96,8 +97,24 @@ Result<void> run_heap_late_write(base::Writer&) {
   if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory");
   base::deallocate(memory);
   write_byte(static_cast<Byte*>(memory) + kBytes / 2);
-  base::deallocate(base::allocate(kBytes, 8));
+  // Freed memory is looked at again when so much was freed after it.
+  for (u32 i = 0; i < 10'000; i++) base::deallocate(base::allocate(kBytes, 8));
   return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds poison freed memory");
+}
+
+Result<void> run_heap_double_free(base::Writer&) {
+  void* memory = base::allocate(100, 8);
+  base::deallocate(memory);
+  base::deallocate(memory);
+  return fail(Errc::kUnsupported, "nothing happened: the heap did not notice");
+}
+
+Result<void> run_wait_without_interrupts(base::Writer&) {
+  {
+    locks::InterruptsOff off;
+    sched::sleep_ns(1'000'000);
+  }
+  return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds check who waits");
 }
 
 [[gnu::noinline]] i32 fault_signed_overflow(volatile i32& largest) {
@@ -117,11 +134,13 @@ struct Mistake {
   Result<void> (*run)(base::Writer& out);
 };
 constexpr Mistake kMistakes[] = {
+    {"heap-double-free", "frees a heap block twice", run_heap_double_free},
     {"heap-late-write", "writes to freed memory (DEBUG=1)", run_heap_late_write},
     {"heap-overrun", "writes past the end of a heap block (DEBUG=1)", run_heap_overrun},
     {"signed-overflow", "adds to the largest integer (SAN=1)", run_signed_overflow},
     {"stuck-cpu", "the boot cpu stays where it is, its interrupts off", run_stuck_cpu},
     {"stuck-worker", "a worker that does not return", run_stuck_worker},
+    {"wait-masked", "a thread sleeps with interrupts off (DEBUG=1)", run_wait_without_interrupts},
 };
 
 Result<void> run_fault(const Arguments& arguments, base::Writer& out) {

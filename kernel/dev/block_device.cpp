@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernel/sched/context.h"
 #include "kernel/time/clock.h"
 
 namespace block {
@@ -108,11 +109,13 @@ Result<void> check(BlockDevice& device, u64 first_block, usize bytes) {
 }  // namespace
 
 Result<void> read(BlockDevice& device, u64 first_block, std::span<Byte> out) {
+  sched::assert_thread();
   TRY(check(device, first_block, out.size()));
   return Transfer(device, BlockOperation::kRead, first_block, out).run();
 }
 
 Result<void> write(BlockDevice& device, u64 first_block, std::span<const Byte> in) {
+  sched::assert_thread();
   TRY(check(device, first_block, in.size()));
   if (device.geometry().read_only) return fail(Errc::kPermission, "the disk is read-only");
   // The device only reads from it; BlockRequest has one span for both directions.
@@ -130,6 +133,7 @@ struct Flush {
 }  // namespace
 
 Result<void> flush(BlockDevice& device) {
+  sched::assert_thread();
   Flush state;
   BlockRequest request{.operation = BlockOperation::kFlush,
                        .first_block = 0,

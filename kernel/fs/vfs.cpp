@@ -4,6 +4,7 @@
 #include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
+#include "kernel/sched/context.h"
 
 namespace fs {
 namespace {
@@ -151,16 +152,19 @@ std::span<const Mount> mounts() {
 }
 
 Result<base::Owner<File>> open(std::string_view path) {
+  sched::assert_thread();
   Place place = TRY(locate(path));
   return named(place.file_system->open(place.path.view()), path);
 }
 
 Result<base::Owner<File>> create(std::string_view path) {
+  sched::assert_thread();
   Place place = TRY(locate(path));
   return named(place.file_system->create(place.path.view()), path);
 }
 
 Result<FileInfo> stat(std::string_view path) {
+  sched::assert_thread();
   struct Ignore final : DirectoryVisitor {
     void on_entry(std::string_view, const FileInfo&) override {}
   } ignore;
@@ -171,6 +175,7 @@ Result<FileInfo> stat(std::string_view path) {
 }
 
 Result<void> list(std::string_view path, DirectoryVisitor& visitor) {
+  sched::assert_thread();
   String folder = TRY(plain(path));
   if (list_mounts(folder.view(), visitor)) return {};
   Place place = TRY(locate(path));
@@ -180,21 +185,25 @@ Result<void> list(std::string_view path, DirectoryVisitor& visitor) {
 }
 
 Result<void> remove(std::string_view path) {
+  sched::assert_thread();
   Place place = TRY(locate(path));
   return place.file_system->remove(place.path.view());
 }
 
 Result<void> make_directory(std::string_view path) {
+  sched::assert_thread();
   Place place = TRY(locate(path));
   return place.file_system->make_directory(place.path.view());
 }
 
 Result<Space> space(std::string_view path) {
+  sched::assert_thread();
   Place place = TRY(locate(path));
   return place.file_system->space();
 }
 
 Result<String> read_text(std::string_view path, usize limit) {
+  sched::assert_thread();
   auto file = TRY(open(path));
   if (file->size() > limit) return fail(Errc::kOutOfRange, "the file is too large for a text");
   String text;

@@ -14,7 +14,7 @@ struct Heap::Block {
   u64 size;       // a multiple of kGrain
   u64 before;     // size of the block in front; 0 = first of its arena
   u64 requested;  // what the caller asked for
-  u32 magic;      // kUsed, kFree or kLarge, mixed with the block's address
+  u32 magic;      // kUsed, kHeld, kFree or kLarge, mixed with the block's address
   u32 last;       // 1 = last of its arena
 
   Byte* payload() { return reinterpret_cast<Byte*>(this + 1); }
@@ -45,14 +45,22 @@ constexpr u64 kGrain = 32;  // every block's size and address
 constexpr u64 kSmallest = 64;
 constexpr u64 kArenaBytes = 512 * kKiB;
 constexpr u64 kLargeBytes = 128 * kKiB;  // from here on pages of its own
-constexpr u32 kUsed = 0x75736564, kFree = 0x66726565, kLarge = 0x6c617267;
+constexpr u32 kUsed = 0x75736564, kHeld = 0x68656c64, kFree = 0x66726565, kLarge = 0x6c617267;
+// Of freed blocks that are held back: some seconds of a busy console.
+constexpr u64 kHeldBytes = 4 * kMiB;
+constexpr usize kHeldBlocks = 8192;
 constexpr usize kRedZoneBytes = 32;
 constexpr Byte kRedZone = 0xfb, kPoison = 0xdd, kFresh = 0xcd;
 
+const Byte* first_other(const Byte* first, const Byte* end, Byte value) {
+  u64 word = u64{value} * 0x0101010101010101;
+  while (end - first >= 8 && base::load<u64>(first) == word) first += 8;
+  while (first != end && *first == value) first++;
+  return first;
+}
+
 bool all_are(const Byte* first, const Byte* end, Byte value) {
-  for (; first != end; first++)
-    if (*first != value) return false;
-  return true;
+  return first_other(first, end, value) == end;
 }
 
 }  // namespace
@@ -62,18 +70,32 @@ void Heap::init(const Source& source, RedZones red_zones) {
   static_assert(sizeof(Arena) == kGrain);
   source_ = source;
   red_zones_ = red_zones == RedZones::kYes;
+  if (!red_zones_) return;
+  std::span<Byte> ring = source_.take(source_.context, kHeldBlocks * sizeof(Held));
+  if (ring.empty()) return;  // then freed blocks are used again at once
+  arena_bytes_ += ring.size();
+  held_ = {reinterpret_cast<Held*>(ring.data()), kHeldBlocks};
 }
 
 void* Heap::allocate(usize bytes, usize align) {
   ASSERT(base::is_power_of_two(align));
   if (bytes >= u64{1} << 46) return nullptr;
   usize wanted = bytes + (red_zones_ ? kRedZoneBytes : 0);
-  if (wanted >= kLargeBytes || align >= kPageBytes) return allocate_large(bytes, align);
+  if (wanted >= kLargeBytes || align >= kPageBytes) {
+    void* large = allocate_large(bytes, align);
+    if (large != nullptr || held_count_ == 0) return large;
+    drain();
+    return allocate_large(bytes, align);
+  }
   usize size = std::max(base::round_up(wanted + sizeof(Block), kGrain), kSmallest);
   // A block of this size has an aligned payload somewhere and room to split off what is in front.
   usize search = align <= kGrain ? size : size + align + kSmallest;
   FreeBlock* free = find(search);
   if (free == nullptr && grow(search)) free = find(search);
+  if (free == nullptr && held_count_ > 0) {
+    drain();
+    free = find(search);
+  }
   if (free == nullptr) return nullptr;
   return finish(carve(free, size, align), bytes);
 }
@@ -220,7 +242,7 @@ Heap::Block* Heap::merge(Block* block) {
   return block;
 }
 
-void Heap::deallocate(void* memory) {
+void Heap::deallocate(void* memory, const void* freed_by) {
   if (memory == nullptr) return;
   Block* block = static_cast<Block*>(memory) - 1;
   bool large = block->is(kLarge);
@@ -239,10 +261,46 @@ void Heap::deallocate(void* memory) {
     source_.give_back(source_.context, pages);
     return;
   }
+  if (held_.empty())
+    free_block(block);
+  else
+    hold_back(block, freed_by);
+}
+
+void Heap::free_block(Block* block) {
   block = merge(block);
   if (red_zones_) std::memset(block->payload(), kPoison, block->room());
   insert(block);
   release_if_empty(block);
+}
+
+void Heap::hold_back(Block* block, const void* freed_by) {
+  if (held_count_ == held_.size()) let_go_oldest();
+  std::memset(block->payload(), kPoison, block->room());
+  block->become(kHeld);
+  held_[(oldest_held_ + held_count_++) % held_.size()] = {block, freed_by};
+  held_bytes_ += block->size;
+  while (held_bytes_ > kHeldBytes) let_go_oldest();
+}
+
+void Heap::let_go_oldest() {
+  Held held = held_[oldest_held_];
+  oldest_held_ = (oldest_held_ + 1) % held_.size();
+  held_count_--;
+  held_bytes_ -= held.block->size;
+  const Byte* begin = held.block->payload();
+  const Byte* end = begin + held.block->room();
+  const Byte* changed = first_other(begin, end, kPoison);
+  bool written_after_free = changed != end;
+  if (written_after_free && source_.report != nullptr)
+    source_.report(source_.context, {begin, held.block->requested,
+                                     static_cast<usize>(changed - begin), held.freed_by});
+  ASSERT(!written_after_free);
+  free_block(held.block);
+}
+
+void Heap::drain() {
+  while (held_count_ > 0) let_go_oldest();
 }
 
 // One arena is kept, so that a heap that breathes does not take and return pages each time.
@@ -258,14 +316,16 @@ void Heap::release_if_empty(Block* block) {
 }
 
 Result<void> Heap::check_block(const Block* block) const {
-  bool used = block->is(kUsed), free = block->is(kFree);
-  if (!used && !free) return fail(Errc::kCorrupt, "a heap block's header was overwritten");
+  bool used = block->is(kUsed), free = block->is(kFree), held = block->is(kHeld);
+  if (!used && !free && !held) return fail(Errc::kCorrupt, "a heap block's header was overwritten");
   const Byte* end = reinterpret_cast<const Byte*>(block) + block->size;
   if (used && block->requested > block->room())
     return fail(Errc::kCorrupt, "a heap block is larger than its place");
   if (!red_zones_) return {};
   if (used && !all_are(block->payload() + block->requested, end, kRedZone))
     return fail(Errc::kCorrupt, "a heap block was written past its end");
+  if (held && !all_are(block->payload(), end, kPoison))
+    return fail(Errc::kCorrupt, "freed memory was written to");
   if (free && !all_are(reinterpret_cast<const Byte*>(static_cast<const FreeBlock*>(block) + 1), end,
                        kPoison))
     return fail(Errc::kCorrupt, "freed memory was written to");

@@ -2,8 +2,9 @@
 // The kernel heap: blocks with headers in arenas, free blocks in bins by size (two-level
 // segregated fit: every operation takes bounded time), large blocks in page runs of their own.
 //
-// Damage is noticed: a bad or double free always, writes past a block's end and into freed memory
-// when red zones are on (debug builds).
+// Damage is noticed: a bad or double free always. With red zones (debug builds) also writes past a
+// block's end and into freed memory: a freed block is filled with a pattern and held back for a
+// while, so that whoever still uses it reads nonsense and is found when it writes.
 #pragma once
 
 #include <span>
@@ -12,6 +13,14 @@
 
 namespace mm {
 
+// Freed memory that was written to.
+struct LateWrite {
+  const void* memory;
+  usize bytes;           // as it was asked for
+  usize offset;          // of the first byte that was changed
+  const void* freed_by;  // where deallocate() was called; null: not known
+};
+
 class Heap {
  public:
   // Where arenas come from and go back to; `take` may return an empty span.
@@ -19,6 +28,8 @@ class Heap {
     std::span<Byte> (*take)(void* context, usize bytes);
     void (*give_back)(void* context, std::span<Byte> pages);
     void* context;
+    // Told of a late write before the assertion that follows; may be null.
+    void (*report)(void* context, const LateWrite& found) = nullptr;
   };
   enum class RedZones : u8 { kNo, kYes };
 
@@ -26,7 +37,9 @@ class Heap {
   void init(const Source& source, RedZones red_zones);
 
   void* allocate(usize bytes, usize align);  // nullptr when there is no memory
-  void deallocate(void* memory);
+  void deallocate(void* memory, const void* freed_by = nullptr);
+  // Checks all that is held back and lets it go.
+  void drain();
 
   const HeapUsage& usage() const { return usage_; }
   u64 arena_bytes() const { return arena_bytes_; }
@@ -40,6 +53,10 @@ class Heap {
   struct Bin {
     u32 row, column;
   };
+  struct Held {
+    Block* block;
+    const void* freed_by;
+  };
   static constexpr u32 kColumns = 8;  // each power of two is cut in eight
   static constexpr u32 kRows = 48;
 
@@ -51,6 +68,9 @@ class Heap {
   void release_if_empty(Block* block);
   Block* carve(FreeBlock* block, usize size, usize align);
   Block* merge(Block* block);
+  void hold_back(Block* block, const void* freed_by);
+  void let_go_oldest();
+  void free_block(Block* block);
   void* finish(Block* block, usize bytes);
   void* allocate_large(usize bytes, usize align);
   Result<void> check_block(const Block* block) const;
@@ -58,6 +78,9 @@ class Heap {
 
   Source source_{};
   bool red_zones_ = false;
+  std::span<Held> held_;  // a ring; empty without red zones
+  usize oldest_held_ = 0, held_count_ = 0;
+  u64 held_bytes_ = 0;
   u64 rows_used_ = 0;
   u8 columns_used_[kRows] = {};
   FreeBlock* bins_[kRows][kColumns] = {};

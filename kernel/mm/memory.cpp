@@ -4,11 +4,13 @@
 #include "kernel/mm/memory.h"
 
 #include "boot/boot_info.h"
+#include "kernel/arch_contract.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/memory.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page_map.h"
+#include "kernel/symbols.h"
 #include "kernel/sync/lock.h"
 
 // From the linker script.
@@ -84,6 +86,18 @@ void give_back_arena(void*, std::span<Byte> pages) {
   map.free(reinterpret_cast<u64>(pages.data()), pages.size() / kPageBytes);
 }
 
+void report_late_write(void*, const LateWrite& found) {
+  auto address = reinterpret_cast<u64>(found.freed_by);
+  const char* name = symbols::find(address).name;
+  log::error("heap", "{} bytes at {} were written to at offset {} after {} ({:#x}) freed them",
+             found.bytes, found.memory, found.offset, name == nullptr ? "somebody" : name, address);
+}
+
+// Freed pages are filled in a debug build, so that who still reads them reads nonsense. Longer runs
+// are model files and caches: to fill them would take longer than to load them.
+constexpr usize kMostPoisoned = 2 * kMiB;
+constexpr Byte kPagePoison = 0xdd;
+
 }  // namespace
 
 void init(const BootInfo& boot) {
@@ -96,7 +110,7 @@ void init(const BootInfo& boot) {
   map.take_ranges(boot.memory.view(), extent);
   for (const Reserved& r : reserved) map.mark(r.base, r.bytes, r.purpose);
   map.mark(place, bytes, Purpose::kPageMap);
-  heap.init({take_arena, give_back_arena, nullptr},
+  heap.init({take_arena, give_back_arena, nullptr, report_late_write},
             MARROW_DEBUG != 0 ? Heap::RedZones::kYes : Heap::RedZones::kNo);
   log::info("memory", "{} MiB of RAM, {} MiB free", usage().total / kMiB,
             usage().of(Purpose::kFree) / kMiB);
@@ -113,6 +127,7 @@ void clear(std::span<Byte> run, void (*pause)()) {
 }  // namespace
 
 Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
+  ASSERT(arch::Cpu::cpu_index() == 0);
   usize pages = std::max<usize>(request.bytes / kPageBytes + (request.bytes % kPageBytes != 0), 1);
   u64 address = 0;
   {
@@ -126,6 +141,9 @@ Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
 }
 
 void free_pages(std::span<Byte> pages) {
+  ASSERT(arch::Cpu::cpu_index() == 0);
+  if (MARROW_DEBUG != 0 && pages.size() <= kMostPoisoned)
+    std::memset(pages.data(), kPagePoison, pages.size());
   locks::InterruptsOff off;
   map.free(reinterpret_cast<u64>(pages.data()), pages.size() / kPageBytes);
 }
@@ -178,8 +196,9 @@ void* allocate(usize bytes, usize align) {
 }
 
 void deallocate(void* memory) {
+  const void* freed_by = __builtin_return_address(0);
   locks::InterruptsOff off;
-  mm::heap.deallocate(memory);
+  mm::heap.deallocate(memory, freed_by);
 }
 
 }  // namespace base

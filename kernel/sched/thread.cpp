@@ -6,6 +6,7 @@
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
+#include "kernel/sched/context.h"
 #include "kernel/sync/lock.h"
 #include "kernel/time/clock.h"
 
@@ -55,6 +56,7 @@ class Scheduler {
   void list(base::Writer& out) const;
   const Thread* first() const { return all_; }
   Thread* current() const { return current_; }
+  bool in_thread() const { return current_ != nullptr && current_->state == State::kRunning; }
   bool others_runnable();
 
   std::atomic<u64> heartbeat{0};
@@ -332,11 +334,15 @@ bool others_runnable() {
   return scheduler.others_runnable();
 }
 void sleep_ns(u64 ns) {
+  assert_thread();
   u64 now = timing::now_ns();
   scheduler.sleep_until(ns > kNever - now ? kNever : now + ns);
 }
 Thread* current() {
   return scheduler.current();
+}
+bool in_thread() {
+  return scheduler.in_thread();
 }
 std::string_view name(const Thread* thread) {
   return {thread->name, thread->name_size};
@@ -350,6 +356,7 @@ void list(base::Writer& out) {
 }
 
 bool WaitQueue::wait(u64 deadline_ns) {
+  assert_thread();
   return scheduler.wait(*this, deadline_ns);
 }
 void WaitQueue::wake_one() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Cooperative threads of the boot CPU. They give way only in yield, sleep and wait, so data of
 // threads needs no lock; interrupt handlers only record and wake. Other CPUs run workers
-// (worker_pool.h), not threads.
+// (worker_pool.h), not threads. A thread with interrupts off must not sleep or wait: checked
+// (context.h), as the handler that would wake it could not run.
 #pragma once
 
 #include <span>
@@ -30,6 +31,8 @@ void yield();
 bool others_runnable();  // would yield() switch?
 void sleep_ns(u64 ns);
 Thread* current();
+// False in a handler that came while no thread ran.
+bool in_thread();
 std::string_view name(const Thread* thread);
 
 // Threads that wait for something. wake_* may be called from interrupt context.

@@ -10,6 +10,7 @@
 
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
+#include "kernel/sched/context.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "kernel/trace.h"
@@ -259,6 +260,7 @@ u32 worker_count() {
 }
 
 void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
+  assert_thread();
   pool.enter();
   steps.store(steps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (workers == 1) {

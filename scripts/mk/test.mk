@@ -11,7 +11,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
-.PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-locks test-fuzz debug model
+.PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
 $(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
@@ -31,6 +31,10 @@ test-matrix: $(X86)/marrow.elf | setup  ## the image in 32 machines: firmware, m
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
 	$(Q)python3 tests/system/checked_build.py
+test-debug: $(HOST_BIN) $(ISO) $(MODEL) | setup  ## the booted kernel's tests and the system tests on a DEBUG=1 kernel, and mistakes planted for it (an hour)
+	$(Q)$(MAKE) kernel DEBUG=1
+	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/checked_build.py
+	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 scripts/run_tests.py qemu system
 test-locks: | setup  ## the drivers' tests on a kernel that checks the order of their locks (DEBUG=1; some minutes)
 	$(Q)$(MAKE) kernel DEBUG=1
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/test_drivers.py $(F)

@@ -22,6 +22,7 @@ class TestPlatform final : public HostPlatform {
     breaths++;
     if (on_breathe) on_breathe();
   }
+  const void* thread() override { return calling_thread; }
   void log(ai::LogLevel level, std::string_view text) override;
 
   u64 live_page_bytes() const { return live_page_bytes_; }
@@ -33,9 +34,10 @@ class TestPlatform final : public HostPlatform {
   u64 fixed_step_ns = 0;                         // not 0: a clock that goes on by this much a call
   void pass_ns(u64 ns) { fixed_now_ns_ += ns; }  // on that clock
   u64 breaths = 0;
-  std::function<void()> on_breathe;  // what a console would do meanwhile
-  bool echo = false;                 // also to stderr
-  std::string log_text;              // "warn: …\n" lines
+  std::function<void()> on_breathe;   // what a console would do meanwhile
+  const void* calling_thread = this;  // a test may pretend to be another
+  bool echo = false;                  // also to stderr
+  std::string log_text;               // "warn: …\n" lines
 
  private:
   u64 live_page_bytes_ = 0, live_page_blocks_ = 0, fixed_now_ns_ = 0;

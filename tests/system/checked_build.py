@@ -1,14 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel that checks itself (SAN=1 DEBUG=1): boots, passes its tests, and notices planted mistakes (`make test-ubsan`)."""
+"""The kernel that checks itself: boots, passes its tests, and notices planted mistakes.
+
+`make test-ubsan` runs it on a SAN=1 DEBUG=1 kernel, `make test-debug` on a DEBUG=1 one (MARROW_KERNEL).
+"""
+import os
+
 from harness import MODEL, PROMPT, ROOT, Guest, case, check, main, need
 
-KERNEL = ROOT / "build/x86_64-san-debug/marrow.elf"
+KERNEL = os.environ.get("MARROW_KERNEL", str(ROOT / "build/x86_64-san-debug/marrow.elf"))
 PLANTED = {
     "signed-overflow": r"PANIC on CPU 0: undefined behaviour: a signed sum overflows, at "
                        r"console/machine/commands_debug.cpp:\d+:\d+",
     "heap-overrun": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: !written_past_its_end",
     "heap-late-write": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: !written_after_free",
+    "heap-double-free": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: large",
+    "wait-masked": r"PANIC on CPU 0: kernel/sched/thread.cpp:\d+: assertion failed: "
+                   r"expected a thread of cpu 0 that may wait, this is \w+ with interrupts off",
+}
+# What the log says of it before the panic.
+TOLD = {
+    "heap-late-write": r"1000 bytes at \S+ were written to at offset 500 after \S*run_heap_late_write\S* \(0x[0-9a-f]+\) "
+                       r"freed them",
 }
 
 
@@ -24,14 +37,17 @@ def built_in_tests_pass():
 
 @case
 def planted_mistakes_are_reported():
-    """a signed overflow, a write past a heap block and one after its end are told with their places"""
+    """undefined arithmetic, misuse of the heap and a sleep with interrupts off are told with their places"""
     for kind, report in PLANTED.items():
+        if kind == "signed-overflow" and "-san" not in KERNEL:
+            continue
         with Guest(cpus=2, memory="512M", kernel=KERNEL, append="panic=halt") as guest:
             guest.expect(PROMPT, 60)
             begin = len(guest.output)
             guest.send(f"fault {kind}\r")
             guest.expect(report, 60, begin)
             guest.expect("console::run_fault", 60, begin)
+            guest.expect(TOLD.get(kind, ""), 60, begin)
 
 
 @case

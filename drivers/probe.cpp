@@ -9,11 +9,14 @@
 #include "drivers/linux/devices.h"
 #include "drivers/serial/uart16550.h"
 #include "kernel/arch_contract.h"
+#include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
 #include "kernel/net/stack.h"
 #include "kernel/panic.h"
 #include "kernel/pci/pci.h"
+
+#include <arch/power_button.h>
 
 namespace devices {
 namespace {
@@ -43,6 +46,8 @@ void probe_all(const BootInfo& boot) {
   }
   report("screen", display::init(boot.framebuffer));
   report("keyboard", ps2::init());
+  report("power", power::start());
+  report("power", arch::watch_power_button([] { power::ask(power::Wish::kOff); }));
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
   report("net", net::start_stack({arch::Cpu::random_seed(), arch::Cpu::random_seed(),

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots the kernel the ways a person may, breaks it on purpose, and looks at what it then says."""
+import pathlib
 import re
+import struct
 import subprocess
 import tempfile
 
@@ -84,6 +86,24 @@ def the_right_one_of_two_images():
             check("2 present, 2 working" in text, f"{firmware}: {text}")
 
     in_pairs(boots, [("seabios",), ("ovmf",)])
+
+
+@case
+def damaged_models_make_no_image():
+    """a model that is cut off or has absurd lengths is refused by name, in one sentence"""
+    def text(value: bytes) -> bytes:
+        return struct.pack("<Q", len(value)) + value
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text(b"key") + struct.pack("<I", 8)
+    with tempfile.TemporaryDirectory() as folder:
+        model = pathlib.Path(folder, "damaged.gguf")
+        for content in (b"", b"<html>", head, head + struct.pack("<Q", 1 << 40) + b"x", head + struct.pack("<Q", 1 << 63),
+                        head[:-4] + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000):
+            model.write_bytes(content)
+            done = subprocess.run(["scripts/create_iso.sh", "-m", str(model), "-o", f"{folder}/x.iso"], check=False,
+                                  capture_output=True, text=True)
+            said = done.stdout + done.stderr
+            check(done.returncode != 0 and said.count("\n") == 1 and "damaged.gguf: " in said, said[-500:])
 
 
 @case

@@ -10,9 +10,14 @@ V ?= 0
 DEBUG ?= 0
 SETUP ?= 1
 SAN ?= 0
+# Debug information: 1 is what back traces want, functions and lines; 2 is all, for gdb, and takes a
+# quarter of the compilers' time on top.
+G ?= $(if $(filter debug,$(MAKECMDGOALS)),2,1)
 BUILD := build
 Q := $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' "$(1)" "$(2)")
+# A line a step; a step that compiles one of many files also counts (scripts/mk/progress.mk).
+say = $(if $(filter 1,$(V)),,@printf '$(if $(3),%9s, %s) %-8s %s\n' "$(3)" "$(1)" "$(2)")
+compiling = $(call say,$(1),$(2),$(next_step))
 
 CCACHE := $(shell command -v ccache 2>/dev/null)
 CXX := $(CCACHE) g++
@@ -20,9 +25,9 @@ CLANGXX := $(CCACHE) clang++-19
 NASM := nasm
 
 .DEFAULT_GOAL := all
-# As many jobs as processors, unless -j says otherwise.
+# One job more than processors, as some wait for the network; unless -j says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += -j$(shell expr $$(nproc) + 1)
 endif
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -31,7 +36,7 @@ endif
 WARN := -Wall -Wextra -Werror
 LANGUAGE := -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffp-contract=off \
   -fno-math-errno
-COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP
+COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g$(G) -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP
 # The engine's objects run in ring 0 and in a process: no red zone, no PIC, no TLS canary.
 FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables \
   -ffunction-sections -fdata-sections -fstack-protector-strong -mstack-protector-guard=global
@@ -39,7 +44,7 @@ ENGINE_FLAGS := $(COMMON) $(FREESTANDING) -I$(BUILD)/generated
 KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var-init=zero \
   -Iarch/x86_64/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
 HOST_FLAGS := $(COMMON) -fno-builtin-log -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
-SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
+SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g$(G) -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
   -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1 \
   -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 
@@ -56,7 +61,7 @@ MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/seria
 MACHINE_ONLY := mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
-SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel console))
+SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel service console))
 KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
 KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
@@ -64,13 +69,13 @@ TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call
 # Pure parts of the machine side that unit tests and fuzzers reach.
 TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
-X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)
+X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)$(if $(filter-out 1,$(G)),-g$(G))
 LINUX_OBJ := $(BUILD)/x86_64/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
 ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)
 SAN_DIR := $(BUILD)/host-san
-SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC)
+SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC) tools/host_platform.cpp
 SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN_DIR)/%.o)
 SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN_DIR)/%.o)
 
@@ -78,37 +83,34 @@ all: kernel host  ## the kernel and the hosted twin
 .PHONY: all kernel host
 
 # Tables made at build time (fonts, Unicode, version): rows of GENERATED, added by scripts/mk/*.mk.
-# Every object waits for them; -MMD then tracks the real dependencies.
+# Every object waits for them; -MMD then tracks the real dependencies. They wait for the set-up
+# (scripts/mk/setup.mk): whatever a rule runs, it is there.
 GENERATED :=
-SETUP_DONE := $(BUILD)/.setup/build
-$(BUILD)/.setup/%: scripts/setup.sh
-	@SETUP=$(SETUP) scripts/setup.sh $*
-	@mkdir -p $(@D) && touch $@
 .SECONDEXPANSION:
 
 # ---- compiling -----------------------------------------------------------------------------
-$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | $(SETUP_DONE) $$(GENERATED)
-	$(call say,ENGINE,$<)
+$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | setup $$(GENERATED)
+	$(call compiling,ENGINE,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
-	$(call say,KERNEL,$<)
+$(X86)/kernel/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,KERNEL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(KERNEL_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.asm.o: %.asm | $(SETUP_DONE) $$(GENERATED)
-	$(call say,ASM,$<)
+$(X86)/kernel/%.asm.o: %.asm | setup $$(GENERATED)
+	$(call compiling,ASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -w+error -MD $(@:.o=.d) -o $@ $<
 
-$(BUILD)/host/%.o: %.cpp | $(SETUP_DONE) $$(GENERATED)
-	$(call say,HOST,$<)
+$(BUILD)/host/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,HOST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(HOST_FLAGS) -c $< -o $@
 
-$(SAN_DIR)/%.o: %.cpp | $(SETUP_DONE) $(BUILD)/.setup/test $$(GENERATED)
-	$(call say,SAN,$<)
+$(SAN_DIR)/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,SAN,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(if $(findstring /simd/,$<),$(SAN_SIMD_FLAGS),$(SAN_FLAGS)) -c $< -o $@
 

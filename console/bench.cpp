@@ -7,12 +7,11 @@
 
 #include "console/command.h"
 #include "console/perf_log.h"
-#include "console/storage.h"
 #include "console/talk.h"
 #include "kernel/options.h"
-#include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
@@ -64,21 +63,12 @@ class Meter final : public ai::RequestSink {
   ai::FinishReason reason = ai::FinishReason::kError;
   ai::Timings timings;
   Error error{Errc::kIo, "the request failed"};
-  ai::RequestId id = 0;
+  service::HeldRequest held;  // last: it is cancelled while the rest still stands
 };
 
 Result<void> serve(Io& io, std::span<Meter> meters) {
-  EngineService& service = engine_service();
-  auto all_ended = [&] {
-    return std::ranges::all_of(meters, [](const Meter& m) { return m.ended; });
-  };
-  while (!all_ended()) {
-    if (!service.step()) sched::yield();
-    if (!io.interrupted()) continue;
-    for (Meter& meter : meters)
-      if (!meter.ended) service.engine().cancel(meter.id);
-    return fail(Errc::kCancelled, "stopped");
-  }
+  TRY(wait_until(
+      io, [&] { return std::ranges::all_of(meters, [](const Meter& m) { return m.ended; }); }));
   for (const Meter& meter : meters)
     if (meter.reason == ai::FinishReason::kError) return std::unexpected(meter.error);
   return {};
@@ -99,33 +89,20 @@ Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 toke
   return prompt;
 }
 
-Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch) {
-  ai::Engine& engine = engine_service().engine();
+Result<Measurement> measure(const ai::Lease& model, Io& io, u32 prompt, u32 generate, u32 batch) {
+  Together together{.waiting = batch};
   Vector<Meter> meters;
   TRY(meters.resize(batch));
-  Together together{.waiting = batch};
   for (Meter& meter : meters) meter.together = &together;
   u64 start = timing::now_ns();
-  Result<void> submitted;
-  for (u32 i = 0; i < batch && submitted.has_value(); i++) {
-    Vector<ai::TokenId> tokens = TRY(make_prompt(engine.tokenizer(), prompt, i));
+  for (u32 i = 0; i < batch; i++) {
+    Vector<ai::TokenId> tokens = TRY(make_prompt(model.tokenizer(), prompt, i));
     ai::Request request;
     request.prompt = tokens.view();
     request.max_tokens = generate;
     request.ignore_end = true;
     request.cache_prompt = false;
-    Result<ai::RequestId> id = engine.submit(request, meters[i]);
-    if (id.has_value()) {
-      meters[i].id = *id;
-    } else {
-      meters[i].ended = true;
-      submitted = std::unexpected(id.error());
-    }
-  }
-  if (!submitted.has_value()) {
-    for (Meter& meter : meters)
-      if (meter.id != 0 && !meter.ended) engine.cancel(meter.id);
-    return std::unexpected(submitted.error());
+    meters[i].held = TRY(service::HeldRequest::submit(model, request, meters[i]));
   }
   TRY(serve(io, meters.view()));
   Measurement m{prompt, generate, batch};
@@ -174,14 +151,15 @@ void print_row(const Measurement& m, bool csv, base::Writer& out) {
                   milliseconds(m.gap_max_ns));
 }
 
-Result<void> run_matrix(std::span<const Case> cases, bool csv, base::Writer& out, String& kept) {
+Result<void> run_matrix(const ai::Lease& model, std::span<const Case> cases, bool csv,
+                        base::Writer& out, String& kept) {
   base::StringWriter copy(kept);
   print_header(csv, out);
   print_header(true, copy);
-  u32 context = engine_service().engine().info().context;
+  u32 context = model.info().context;
   for (const Case& row : cases) {
     if (row.prompt + row.generate > context) continue;
-    Result<Measurement> m = measure(io(), row.prompt, row.generate, row.batch);
+    Result<Measurement> m = measure(model, io(), row.prompt, row.generate, row.batch);
     bool too_many = !m.has_value() && m.error().code == Errc::kFull;
     if (too_many) continue;  // fewer requests at once than this row wants
     if (!m.has_value()) return std::unexpected(m.error());
@@ -305,28 +283,26 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
     own = TRY(parse_cases(arguments.words[++i]));
   }
   if (before) {
-    String last = TRY(load_text("bench", "last"));
+    String last = TRY(service::load_text("bench", "last"));
     out.write(last.view());
     return {};
   }
-  EngineService& service = engine_service();
-  TRY(service.load_default());
+  ai::Lease model = TRY(use_model(service::kBenchHolder, io()));
   if (!csv)
     base::format_to(out, "{}, {}, kernels {}, {} threads; loaded in {} ms; an empty step {} ns\n",
-                    service.engine().info().name, service.engine().info().quantization,
-                    service.engine().kernels_name(), sched::worker_count(),
-                    milliseconds(service.load_ns()), empty_step_ns());
-  Result<String> previous = load_text("bench", "last");
+                    model.info().name, model.info().quantization, model.kernels_name(),
+                    sched::worker_count(), milliseconds(service::engine_host().load_ns(model)),
+                    empty_step_ns());
+  Result<String> previous = service::load_text("bench", "last");
   String kept;
   base::StringWriter heading(kept);
-  base::format_to(heading, "# {}, {}, kernels {}, {} threads\n", service.engine().info().name,
-                  service.engine().info().quantization, service.engine().kernels_name(),
-                  sched::worker_count());
+  base::format_to(heading, "# {}, {}, kernels {}, {} threads\n", model.info().name,
+                  model.info().quantization, model.kernels_name(), sched::worker_count());
   TRY(heading.status());
   std::span<const Case> cases = quick ? std::span<const Case>(kQuickMatrix) : kMatrix;
   if (!own.empty()) cases = own.view();
-  TRY(run_matrix(cases, csv, out, kept));
-  String where = TRY(store_text("bench", "last", kept.view()));
+  TRY(run_matrix(model, cases, csv, out, kept));
+  String where = TRY(service::store_text("bench", "last", kept.view()));
   if (csv) return {};
   if (previous.has_value()) print_changes(kept.view(), previous->view(), out);
   base::format_to(out, "kept as {}; bench --last shows it again\n", where);
@@ -335,12 +311,11 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
 
 // One line for machines: what the boot option perf=1 prints.
 Result<void> run_perfline(const Arguments&, base::Writer& out) {
-  EngineService& service = engine_service();
-  TRY(service.load_default());
+  ai::Lease model = TRY(use_model(service::kBenchHolder, io()));
   i32 minimum = TRY(parse_milli(options::text(kPerfMinimum), 1'000'000'000));
   constexpr u32 kPrompt = 32;
   u32 tokens = static_cast<u32>(options::number(kPerfTokens));
-  Measurement m = TRY(measure(io(), kPrompt, tokens, 1));
+  Measurement m = TRY(measure(model, io(), kPrompt, tokens, 1));
   base::Decimal rate = base::ratio(m.decoded * 1'000'000'000, m.decode_ns, 3);
   bool enough = rate.scaled >= minimum;
   base::format_to(out,
@@ -348,9 +323,9 @@ Result<void> run_perfline(const Arguments&, base::Writer& out) {
                   "load_ms={} p50_ms={} p99_ms={} threads={} kernels={} {}\n",
                   m.decoded + 1, base::ratio(m.prefill_ns + m.decode_ns, 1'000'000'000, 3), rate,
                   m.prompt, tokens_per_second(m.prompt, m.prefill_ns),
-                  milliseconds(service.load_ns()), milliseconds(m.gap_p50_ns),
-                  milliseconds(m.gap_p99_ns), sched::worker_count(),
-                  service.engine().kernels_name(), enough ? "ok" : "TOO SLOW");
+                  milliseconds(service::engine_host().load_ns(model)), milliseconds(m.gap_p50_ns),
+                  milliseconds(m.gap_p99_ns), sched::worker_count(), model.kernels_name(),
+                  enough ? "ok" : "TOO SLOW");
   if (!enough) return fail(Errc::kOutOfRange, "slower than perf.min_tok_s");
   return {};
 }

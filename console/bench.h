@@ -2,8 +2,7 @@
 // Measuring the engine: prefill, decode and batches of requests, on prompts of its own.
 #pragma once
 
-#include "console/engine_service.h"
-#include "console/io.h"
+#include "console/model_use.h"
 
 namespace console {
 
@@ -18,7 +17,7 @@ struct Measurement {
 
 // `depth` tokens of prompt, then `generate` tokens each by `batch` requests at once. Nothing comes
 // from the prompt cache; end tokens do not end it. kCancelled on Ctrl-C.
-Result<Measurement> measure(Io& io, u32 prompt, u32 generate, u32 batch);
+Result<Measurement> measure(const ai::Lease& model, Io& io, u32 prompt, u32 generate, u32 batch);
 
 // Varied, plain tokens: the same for every run, different for each `salt`.
 Result<Vector<ai::TokenId>> make_prompt(const ai::Tokenizer& tokenizer, u32 tokens, u32 salt);

@@ -5,7 +5,6 @@
 
 #include "console/bench.h"
 #include "console/command.h"
-#include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 
 namespace console {
@@ -22,6 +21,7 @@ struct Place final : ai::RequestSink {
   }
   bool idle = true, failed = false;
   u64 tokens = 0;
+  service::HeldRequest held;  // last: it is cancelled while the rest still stands
 };
 
 struct Load {
@@ -38,35 +38,34 @@ Result<void> fill_prompt(u32 vocabulary, u32 number, std::span<ai::TokenId> out)
   return {};
 }
 
-Result<void> ask(Place& place, const Load& load, u32 number) {
-  ai::Engine& engine = engine_service().engine();
+Result<void> ask(const ai::Lease& model, Place& place, const Load& load, u32 number) {
   Vector<ai::TokenId> tokens;
   TRY(tokens.resize(load.prompt));
-  TRY(fill_prompt(engine.tokenizer().size(), number, tokens.view()));
+  TRY(fill_prompt(model.tokenizer().size(), number, tokens.view()));
   ai::Request request;
   request.prompt = tokens.view();
   request.max_tokens = load.generate;
   request.ignore_end = true;
   request.cache_prompt = false;
+  place.held = TRY(service::HeldRequest::submit(model, request, place));
   place.idle = false;
-  Result<ai::RequestId> id = engine.submit(request, place);
-  if (!id.has_value()) place.idle = true;
-  return id.has_value() ? Result<void>() : std::unexpected(id.error());
+  return {};
 }
 
-Result<void> run(const Load& load, std::span<Place> places) {
+Result<void> run(const ai::Lease& model, const Load& load, std::span<Place> places) {
   u32 asked = 0;
-  for (;;) {
+  Result<void> result;
+  TRY(wait_until(io(), [&] {
     bool all_idle = true;
     for (Place& place : places) {
-      if (place.failed) return fail(Errc::kIo, "a request failed");
-      if (place.idle && asked < load.requests) TRY(ask(place, load, asked++));
+      if (place.failed) result = fail(Errc::kIo, "a request failed");
+      if (!result.has_value()) return true;
+      if (place.idle && asked < load.requests) result = ask(model, place, load, asked++);
       all_idle = all_idle && place.idle;
     }
-    if (all_idle) return {};
-    if (!engine_service().step()) sched::yield();
-    if (io().interrupted()) return fail(Errc::kCancelled, "stopped");
-  }
+    return all_idle;
+  }));
+  return result;
 }
 
 Result<void> run_load(const Arguments& arguments, base::Writer& out) {
@@ -75,15 +74,11 @@ Result<void> run_load(const Arguments& arguments, base::Writer& out) {
     numbers[i] = std::clamp<u64>(TRY(number_at(arguments, i + 1, numbers[i])), 1, 1'000'000);
   const Load load{static_cast<u32>(numbers[0]), static_cast<u32>(numbers[1]),
                   static_cast<u32>(numbers[2]), static_cast<u32>(numbers[3])};
-  TRY(engine_service().load_default());
+  ai::Lease model = TRY(use_model(service::kBenchHolder, io()));
   Vector<Place> places;
   TRY(places.resize(load.together));
   u64 start = timing::now_ns();
-  Result<void> done = run(load, places.view());
-  // Requests still at work point to their places.
-  while (!std::ranges::all_of(places, &Place::idle))
-    if (!engine_service().step()) sched::yield();
-  TRY(done);
+  TRY(run(model, load, places.view()));
   u64 taken = timing::now_ns() - start, tokens = 0;
   for (const Place& place : places) tokens += place.tokens;
   constexpr u64 kNsPerSecond = 1'000'000'000;

@@ -2,16 +2,16 @@
 // Conversations: their editing, their file form, and their way through the template.
 #include "console/chat_prompt.h"
 
-#include "ai/text/chat_encode.h"
 #include "kernel/base/json.h"
 #include "kernel/log.h"
-#include "kernel/time/wall_clock.h"
+#include "service/chat_text.h"
 
 namespace console {
 namespace {
 
 constexpr std::string_view kRoleNames[] = {"system", "user", "assistant"};
-Result<void> encode(const ai::Engine& engine, std::span<const Message> messages,
+
+Result<void> encode(const ai::Lease& model, std::span<const Message> messages,
                     Continue continuation, String* text, Vector<ai::TokenId>* tokens) {
   Vector<ai::ChatMessage> views;
   for (const Message& message : messages) {
@@ -23,16 +23,11 @@ Result<void> encode(const ai::Engine& engine, std::span<const Message> messages,
   ai::ChatInput input;
   input.messages = views.view();
   input.add_generation_prompt = continuation == Continue::kAssistant;
-  input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
-  ai::TemplateError error;
-  Result<void> done =
-      ai::encode_chat(engine.chat_template(), engine.tokenizer(), input, text, tokens, &error);
-  if (done.has_value() || error.message().empty()) return done;
-  if (error.raised) {
-    log::warn("template", "the model's template refuses: {}", error.message());
-  } else {
-    log::warn("template", "line {}, column {}: {}", error.line, error.column, error.message());
-  }
+  char problem[256];
+  base::BufferWriter why(problem);
+  Result<void> done = service::encode_chat(model, input, text, tokens, why);
+  if (!done.has_value() && !why.view().empty())
+    log::warn("template", "the model's template refuses: {}", why.view());
   return done;
 }
 
@@ -121,19 +116,19 @@ Result<Conversation> Conversation::parse_json(std::string_view text) {
   return conversation;
 }
 
-Result<void> render_chat(const ai::Engine& engine, std::span<const Message> messages,
+Result<void> render_chat(const ai::Lease& model, std::span<const Message> messages,
                          Continue continuation, String& out) {
-  return encode(engine, messages, continuation, &out, nullptr);
+  return encode(model, messages, continuation, &out, nullptr);
 }
 
-Result<void> encode_chat(const ai::Engine& engine, std::span<const Message> messages,
+Result<void> encode_chat(const ai::Lease& model, std::span<const Message> messages,
                          Vector<ai::TokenId>& out) {
   out.clear();
-  return encode(engine, messages, Continue::kAssistant, nullptr, &out);
+  return encode(model, messages, Continue::kAssistant, nullptr, &out);
 }
 
-std::span<const std::string_view> chat_stops(const ai::Engine& engine) {
-  return ai::chat_stops(engine.chat_template());
+std::span<const std::string_view> chat_stops(const ai::Lease& model) {
+  return ai::chat_stops(model.chat_template());
 }
 
 }  // namespace console

@@ -2,7 +2,7 @@
 // A conversation, and the tokens that the model's own template makes of it.
 #pragma once
 
-#include "ai/engine/engine.h"
+#include "ai/engine/lease.h"
 
 namespace console {
 
@@ -39,12 +39,12 @@ class Conversation {
 enum class Continue : u8 { kNo, kAssistant };  // whether the answer's opening stands at the end
 
 // What the template makes of the messages. A model without one gets plain "User:" lines.
-Result<void> render_chat(const ai::Engine& engine, std::span<const Message> messages,
+Result<void> render_chat(const ai::Lease& model, std::span<const Message> messages,
                          Continue continuation, String& out);
 // The same as tokens, ready to be answered.
-Result<void> encode_chat(const ai::Engine& engine, std::span<const Message> messages,
+Result<void> encode_chat(const ai::Lease& model, std::span<const Message> messages,
                          Vector<ai::TokenId>& out);
 // Where an answer ends besides the model's own end tokens.
-std::span<const std::string_view> chat_stops(const ai::Engine& engine);
+std::span<const std::string_view> chat_stops(const ai::Lease& model);
 
 }  // namespace console

@@ -17,8 +17,8 @@ constexpr std::string_view kDefaultPrompt = "Once upon a time";
 
 Result<void> run_talk(const Arguments& arguments, base::Writer&) {
   if (!arguments.raw.empty()) {
-    ModelFile file = TRY(find_model(arguments.words[1]));
-    TRY(engine_service().load(file, &io()));
+    service::ModelFile file = TRY(service::find_model(arguments.words[1]));
+    TRY(load_shown(file, io()));
   }
   auto talk = TRY(base::make<Talk>(io(), conversation()));
   return talk->run();
@@ -27,19 +27,18 @@ Result<void> run_talk(const Arguments& arguments, base::Writer&) {
 // One question to a new conversation: for scripts. Nothing but the answer is printed.
 Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "chat TEXT");
-  EngineService& service = engine_service();
-  TRY(service.load_default());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Conversation single;
   bool quoted = arguments.words.size() == 2;
   TRY(single.add(Role::kUser, quoted ? arguments.words[1] : arguments.raw));
   Vector<ai::TokenId> prompt;
-  TRY(encode_chat(service.engine(), single.messages(), prompt));
+  TRY(encode_chat(model, single.messages(), prompt));
   ai::Request request;
   request.prompt = prompt.view();
   request.sampling = default_sampling(Use::kScript);
   request.max_tokens = default_max_tokens();
-  request.stop = chat_stops(service.engine());
-  Answer answer = TRY(generate(request, io(), Show::kText));
+  request.stop = chat_stops(model);
+  Answer answer = TRY(generate(model, request, io(), Show::kText));
   out.write("\n");
   if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
   if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");
@@ -47,10 +46,9 @@ Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
 }
 
 Result<void> run_template(const Arguments&, base::Writer& out) {
-  TRY(engine_service().load_default());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   String text;
-  TRY(render_chat(engine_service().engine(), conversation().messages(), Continue::kAssistant,
-                  text));
+  TRY(render_chat(model, conversation().messages(), Continue::kAssistant, text));
   write_clean(out, text.view());
   out.write("\n");
   return {};
@@ -106,12 +104,13 @@ Result<LlmArguments> parse_llm(const Arguments& arguments) {
   return parsed;
 }
 
-void write_llm_json(const LlmArguments& llm, const Answer& answer, base::Writer& out) {
+void write_llm_json(const ai::Lease& model, const LlmArguments& llm, const Answer& answer,
+                    base::Writer& out) {
   constexpr std::string_view kReasons[] = {"stop", "length", "context_full", "cancelled", "error"};
   json::Writer writer(out);
   const ai::Timings& t = answer.timings;
   writer.begin_object();
-  writer.key("model").value(engine_service().engine().info().name);
+  writer.key("model").value(model.info().name);
   writer.key("prompt_bytes").value(llm.prompt.size());
   writer.key("ids").begin_array();
   for (ai::TokenId id : answer.tokens) writer.value(id);
@@ -132,27 +131,27 @@ void write_llm_json(const LlmArguments& llm, const Answer& answer, base::Writer&
 
 Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
   LlmArguments llm = TRY(parse_llm(arguments));
-  EngineService& service = engine_service();
-  TRY(service.load_default());
-  const ai::ModelInfo& info = service.engine().info();
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  const ai::ModelInfo& info = model.info();
   Vector<ai::TokenId> prompt;
-  TRY(service.engine().tokenizer().encode(
-      llm.prompt.view(), ai::AddSpecial::kYes,
-      llm.special ? ai::ParseSpecial::kYes : ai::ParseSpecial::kNo, prompt));
+  TRY(model.tokenizer().encode(llm.prompt.view(), ai::AddSpecial::kYes,
+                               llm.special ? ai::ParseSpecial::kYes : ai::ParseSpecial::kNo,
+                               prompt));
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = llm.tokens;
   if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, is at least 1");
   if (!llm.json) {
-    base::format_to(out, "llm: weights in memory from {}\n", service.file().path);
+    base::format_to(out, "llm: weights in memory from {}\n",
+                    service::engine_host().file(model).path);
     base::format_to(out, "llm: {} dim={} layers={} heads={} vocab={}\n", info.name, info.width,
                     info.layers, info.heads, info.vocabulary);
     base::format_to(out, "llm: generating {} tokens (greedy)\n--- output ---\n", llm.tokens);
     write_clean(out, llm.prompt.view());
   }
-  Answer answer = TRY(generate(request, io(), llm.json ? Show::kNothing : Show::kText));
+  Answer answer = TRY(generate(model, request, io(), llm.json ? Show::kNothing : Show::kText));
   if (llm.json) {
-    write_llm_json(llm, answer, out);
+    write_llm_json(model, llm, answer, out);
   } else {
     u64 ns = answer.timings.prefill_ns + answer.timings.decode_ns;
     base::format_to(out, "\n--- end ---\nllm: {} tokens in {} ms ({} tok/s)\nllm: done\n",
@@ -175,7 +174,7 @@ constexpr Command kTalk{"talk",
                         run_talk,
                         "/help inside tells what there is. Ctrl-C stops an answer, twice leaves.",
                         false,
-                        complete_model};
+                        service::complete_model};
 constexpr Command kChat{
     "chat", "chat TEXT", "answers one question, for scripts", run_chat,
     "A new conversation each time, through the model's template. The boot option talk.max=\n"

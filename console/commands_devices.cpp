@@ -6,6 +6,7 @@
 #include "console/command.h"
 #include "console/io.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/hash.h"
 #include "kernel/crypto/sha256.h"
 #include "kernel/dev/registry.h"
 #include "kernel/log.h"
@@ -160,14 +161,14 @@ Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer&
   u32 bytes = disk.geometry().block_bytes;
   constexpr usize kChunk = 4 * kMiB;
   Buffer buffer = TRY(Buffer::create(kChunk));
-  u64 hash = 0xcbf29ce484222325;
+  base::Fnv1a hash;
   for (u64 done = 0; done < count && !io().interrupted();) {
     u64 part = std::min<u64>(count - done, kChunk / bytes);
     TRY(block::read(disk, first + done, buffer.pages.first(part * bytes)));
-    for (Byte b : buffer.pages.first(part * bytes)) hash = (hash ^ b) * 0x100000001b3;
+    hash.add(buffer.pages.first(part * bytes));
     done += part;
   }
-  base::format_to(out, "{} blocks from {}: {:016x}\n", count, first, hash);
+  base::format_to(out, "{} blocks from {}: {:016x}\n", count, first, hash.value());
   return {};
 }
 

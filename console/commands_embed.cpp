@@ -5,9 +5,8 @@
 #include <cstring>
 
 #include "console/command.h"
-#include "console/engine_service.h"
 #include "console/fixed_point.h"
-#include "console/io.h"
+#include "console/model_use.h"
 #include "kernel/base/json.h"
 
 namespace console {
@@ -15,22 +14,29 @@ namespace {
 
 constexpr i64 kOne = 1'000'000;
 
-class Impatience final : public ai::EmbedSink {
+// Lets others have their steps between two chunks of a long text.
+class Between final : public ai::EmbedSink {
  public:
-  bool on_read(u32, u32) override { return !io().interrupted(); }
+  explicit Between(service::Turn& turn) : turn_(turn) {}
+  bool on_read(u32, u32) override { return turn_.go_on(); }
+
+ private:
+  service::Turn& turn_;
 };
 
 // The vector of one text, each number in millionths.
-Result<Vector<i64>> vector_of(std::string_view text, u32& token_count) {
-  ai::Engine& engine = engine_service().engine();
-  const ai::ModelInfo& info = engine.info();
+Result<Vector<i64>> vector_of(const ai::Lease& model, std::string_view text, u32& token_count) {
+  const ai::ModelInfo& info = model.info();
   Vector<ai::TokenId> tokens;
-  TRY(engine.tokenizer().encode(text, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, tokens));
+  TRY(model.tokenizer().encode(text, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, tokens));
   token_count = static_cast<u32>(tokens.size());
   Vector<float> numbers;
   TRY(numbers.resize(info.width));
-  Impatience sink;
-  TRY(engine.embed(tokens.view(), info.pooling, numbers.view(), &sink));
+  KeyPatience patience(io());
+  TRY(service::engine_host().between_steps(model, &patience, [&](service::Turn& turn) {
+    Between sink(turn);
+    return turn.engine().embed(tokens.view(), info.pooling, numbers.view(), &sink);
+  }));
   Vector<i64> micro;
   TRY(micro.resize(numbers.size()));
   for (usize i = 0; i < micro.size(); i++) {
@@ -48,11 +54,11 @@ i64 cosine(std::span<const i64> a, std::span<const i64> b) {
   return sum / kOne;
 }
 
-void write_json(std::string_view text, u32 tokens, std::span<const i64> numbers,
-                base::Writer& out) {
+void write_json(const ai::Lease& model, std::string_view text, u32 tokens,
+                std::span<const i64> numbers, base::Writer& out) {
   json::Writer writer(out);
   writer.begin_object();
-  writer.key("model").value(engine_service().engine().info().name);
+  writer.key("model").value(model.info().name);
   writer.key("text").value(text);
   writer.key("tokens").value(tokens);
   writer.key("embedding_millionths").begin_array();
@@ -74,13 +80,13 @@ Result<void> run_embed(const Arguments& arguments, base::Writer& out) {
   bool json = !texts.empty() && texts[0] == "--json";
   if (json) texts = texts.subspan(1);
   if (texts.empty()) return fail(Errc::kInvalidArgument, "embed [--json] TEXT [TEXT ...]");
-  TRY(engine_service().load_default());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Vector<Vector<i64>> vectors;
   for (std::string_view text : texts) {
     u32 tokens = 0;
-    TRY(vectors.push_back(TRY(vector_of(text, tokens))));
+    TRY(vectors.push_back(TRY(vector_of(model, text, tokens))));
     if (json) {
-      write_json(text, tokens, vectors.back().view(), out);
+      write_json(model, text, tokens, vectors.back().view(), out);
     } else {
       print_first(vectors.back().view(), tokens, out);
     }

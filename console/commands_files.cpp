@@ -2,6 +2,7 @@
 // Commands about files: ls, cat, cp, rm, mkdir, df, mount.
 #include "console/command.h"
 #include "console/io.h"
+#include "kernel/base/text.h"
 #include "kernel/fs/disks.h"
 #include "kernel/mm/memory.h"
 #include "kernel/time/clock.h"
@@ -88,9 +89,8 @@ Result<String> target_of(std::string_view from, std::string_view to) {
   String path = TRY(String::from(to));
   Result<fs::FileInfo> info = fs::stat(to);
   if (!info.has_value() || info->kind != fs::FileKind::kDirectory) return path;
-  usize slash = from.rfind('/');
   if (!to.ends_with('/')) TRY(path.push_back('/'));
-  TRY(path.append(slash == std::string_view::npos ? from : from.substr(slash + 1)));
+  TRY(path.append(base::base_name(from)));
   return path;
 }
 

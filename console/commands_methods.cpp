@@ -6,7 +6,7 @@
 #include "console/generation.h"
 #include "console/perf_log.h"
 #include "console/talk.h"
-#include "kernel/sched/thread.h"
+#include "kernel/base/text.h"
 #include "kernel/time/clock.h"
 
 namespace console {
@@ -34,7 +34,6 @@ class Choice final : public ai::RequestSink {
   }
   i64 mean_micro() const { return tokens == 0 ? -1'000'000'000 : logprob_sum / tokens; }
 
-  ai::RequestId id = 0;
   String text;
   i64 tokens = 0;
   i64 logprob_sum = 0;
@@ -42,59 +41,36 @@ class Choice final : public ai::RequestSink {
   ai::Timings timings;
   Error error{Errc::kIo, "the answer failed"};
   bool ended = false;
+  service::HeldRequest held;  // last: it is cancelled while the rest still stands
 };
 
 Result<void> serve(Io& io, std::span<Choice> choices) {
-  EngineService& service = engine_service();
   auto ended = [](const Choice& c) { return c.ended; };
-  while (!std::ranges::all_of(choices, ended)) {
-    if (!service.step()) sched::yield();
-    if (!io.interrupted()) continue;
-    for (Choice& c : choices)
-      if (!c.ended) service.engine().cancel(c.id);
-    return fail(Errc::kCancelled, "stopped");
-  }
+  TRY(wait_until(io, [&] { return std::ranges::all_of(choices, ended); }));
   for (const Choice& c : choices)
     if (c.reason == ai::FinishReason::kError) return std::unexpected(c.error);
   return {};
 }
 
-Result<void> ask_many(std::string_view question, std::span<Choice> choices, Io& io) {
-  EngineService& service = engine_service();
-  TRY(service.load_default());
-  ai::Engine& engine = service.engine();
+Result<void> ask_many(const ai::Lease& model, std::string_view question, std::span<Choice> choices,
+                      Io& io) {
   Conversation single;
   TRY(single.add(Role::kUser, question));
   Vector<ai::TokenId> prompt;
-  TRY(encode_chat(engine, single.messages(), prompt));
+  TRY(encode_chat(model, single.messages(), prompt));
   ai::Request request;
   request.prompt = prompt.view();
   request.sampling = default_sampling(Use::kScript);
   if (request.sampling.temperature_milli == 0)
     request.sampling.temperature_milli = kChoiceTemperature;
-  request.stop = chat_stops(engine);
+  request.stop = chat_stops(model);
   request.logprobs = 1;
-  Result<void> submitted;
   for (Choice& choice : choices) {
-    Result<ai::RequestId> id = engine.submit(request, choice);
-    if (!id.has_value()) {
-      submitted = std::unexpected(id.error());
-      break;
-    }
-    choice.id = *id;
-    if (request.fork_of == 0) request.fork_of = *id;
+    choice.held = TRY(service::HeldRequest::submit(model, request, choice));
+    if (request.fork_of == 0) request.fork_of = choice.held.id();
     request.sampling.seed++;
   }
-  if (!submitted.has_value()) {
-    for (Choice& choice : choices)
-      if (choice.id != 0 && !choice.ended) engine.cancel(choice.id);
-    return submitted;
-  }
   return serve(io, choices);
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
 bool is_digit(char c) {
@@ -131,8 +107,9 @@ std::string_view essence(std::string_view text, String& room) {
   room.clear();
   if (std::string_view number = last_number(text); !number.empty()) return number;
   for (char c : last_line(text)) {
-    bool kept = is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || static_cast<u8>(c) >= 0x80;
-    if (kept && !room.push_back(lower(c)).has_value()) break;
+    bool kept = is_digit(c) || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
+                static_cast<u8>(c) >= 0x80;
+    if (kept && !room.push_back(base::lower(c)).has_value()) break;
   }
   return room.view();
 }
@@ -169,10 +146,12 @@ Result<Question> parse_question(const Arguments& arguments, u64 most, const char
 
 Result<Vector<Choice>> choices_for(const Arguments& arguments, u64& ns) {
   Question question = TRY(parse_question(arguments, kMostChoices, "1 to 16 answers"));
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Vector<Choice> choices;
   TRY(choices.resize(question.count));
   u64 start = timing::now_ns();
-  TRY(ask_many(question.text, choices.view(), io()));
+  TRY(ask_many(model, question.text, choices.view(), io()));
+  for (Choice& choice : choices) choice.held = {};  // all have ended; the lease ends here
   ns = timing::now_ns() - start;
   return choices;
 }
@@ -216,21 +195,20 @@ Result<void> run_best(const Arguments& arguments, base::Writer& out) {
 Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
   constexpr u64 kMostRounds = 10;
   Question question = TRY(parse_question(arguments, kMostRounds, "1 to 10 rounds"));
-  EngineService& service = engine_service();
-  TRY(service.load_default());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Conversation talk;
   TRY(talk.add(Role::kUser, question.text));
   String last;
   u64 made = 0, start = timing::now_ns();
   for (u32 round = 0; round <= question.count; round++) {
     Vector<ai::TokenId> prompt;
-    TRY(encode_chat(service.engine(), talk.messages(), prompt));
+    TRY(encode_chat(model, talk.messages(), prompt));
     ai::Request request;
     request.prompt = prompt.view();
     request.sampling = default_sampling(Use::kScript);
-    request.stop = chat_stops(service.engine());
+    request.stop = chat_stops(model);
     base::format_to(out, "--- {} {} ---\n", round == 0 ? "answer" : "round", round);
-    Answer answer = TRY(generate(request, io(), Show::kText));
+    Answer answer = TRY(generate(model, request, io(), Show::kText));
     out.write("\n");
     if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
     if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");

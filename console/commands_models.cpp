@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "console/command.h"
-#include "console/engine_service.h"
-#include "console/io.h"
-#include "console/model_check.h"
+#include "console/model_use.h"
 #include "console/perf_log.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
+#include "service/model_check.h"
 
 namespace console {
 namespace {
@@ -18,7 +17,7 @@ base::Decimal mebibytes(u64 bytes) {
 }
 
 // "no: 812.0 MiB more are needed": of what is free now.
-void print_fit(const EngineService::Summary& summary, base::Writer& out) {
+void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   u64 free = mm::usage().of(mm::Purpose::kFree);
   if (summary.needed_bytes == 0) return out.write("loaded");
   if (summary.model.fits && summary.needed_bytes <= free) return out.write("fits");
@@ -27,15 +26,15 @@ void print_fit(const EngineService::Summary& summary, base::Writer& out) {
 }
 
 // One line of facts, one that tells where it lies: 80 columns do.
-void print_row(const ModelFile& file, bool active, base::Writer& out) {
-  Result<EngineService::Summary> summary = engine_service().inspect(file);
+void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
+  Result<service::ModelFacts> summary = service::engine_host().inspect(file);
   base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
   if (summary.has_value()) {
     const ai::ModelInfo& info = summary->model.info;
     base::format_to(out, "{}, {} million parameters, {}, {} MiB, context {}, {}, ",
                     info.architecture, base::ratio(info.parameters, 1'000'000, 1),
                     info.quantization, mebibytes(file.bytes), info.context,
-                    trust_name(trust_of(file)));
+                    service::trust_name(service::trust_of(file)));
     print_fit(*summary, out);
   } else {
     base::format_to(out, "{} MiB, cannot be used: {}", mebibytes(file.bytes), summary.error());
@@ -46,14 +45,17 @@ void print_row(const ModelFile& file, bool active, base::Writer& out) {
 }
 
 Result<void> run_models(const Arguments&, base::Writer& out) {
-  Vector<ModelFile> models = TRY(find_models());
-  EngineService& service = engine_service();
+  Vector<service::ModelFile> models = TRY(service::find_models());
+  // A lease, as a row waits for a disk, and the model might go meanwhile.
+  Result<ai::Lease> lease = service::engine_host().lease(service::kConsoleHolder);
+  const service::ModelFile* current =
+      lease.has_value() ? &service::engine_host().file(*lease) : nullptr;
   bool listed = false;
-  for (const ModelFile& file : models) {
-    bool active = service.loaded() && service.file().path.view() == file.path.view();
+  for (const service::ModelFile& file : models) {
+    bool active = current != nullptr && current->path.view() == file.path.view();
     listed = listed || active;
     // A CD has what the loader has put into memory from it.
-    auto same = [&](const ModelFile& other) {
+    auto same = [&](const service::ModelFile& other) {
       return other.name.view() == file.name.view() && other.bytes == file.bytes;
     };
     if (&*std::ranges::find_if(models.view(), same) != &file && !active)
@@ -61,8 +63,8 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
     else
       print_row(file, active, out);
   }
-  if (service.loaded() && !listed) print_row(service.file(), true, out);
-  if (models.empty() && !service.loaded())
+  if (current != nullptr && !listed) print_row(*current, true, out);
+  if (models.empty() && current == nullptr)
     out.write("no model was found; help models tells where\n");
   return {};
 }
@@ -77,7 +79,8 @@ void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
                   plan.total());
 }
 
-void print_facts(const ModelFile& file, const EngineService::Summary& summary, base::Writer& out) {
+void print_facts(const service::ModelFile& file, const service::ModelFacts& summary,
+                 base::Writer& out) {
   const ai::ModelInfo& info = summary.model.info;
   base::format_to(out, "{} ({}, {} MiB)\n", info.name, file.path, mebibytes(file.bytes));
   base::format_to(out, "  architecture  {}, {} layers, {} wide, {} heads, {} of them for keys\n",
@@ -90,36 +93,38 @@ void print_facts(const ModelFile& file, const EngineService::Summary& summary, b
   base::format_to(out, "  trained for   a context of {} tokens\n", info.trained_context);
   base::format_to(out, "  licence       {}\n",
                   info.licence.empty() ? "not stated" : info.licence.view());
-  base::format_to(out, "  hash          {}\n", trust_name(trust_of(file)));
+  base::format_to(out, "  hash          {}\n", service::trust_name(service::trust_of(file)));
 }
 
-void print_loaded(const EngineService& service, const ai::Engine& engine, base::Writer& out) {
-  base::format_to(out, "  kernels       {}, {} threads\n", engine.kernels_name(),
+void print_loaded(const ai::Lease& model, base::Writer& out) {
+  base::format_to(out, "  kernels       {}, {} threads\n", model.kernels_name(),
                   sched::worker_count());
+  service::EngineHost::Figures figures = service::engine_host().figures(model);
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
-                  engine.kv_pages_used(), engine.kv_pages_cached(), engine.kv_pages_total());
-  base::format_to(out, "  loaded in     {} ms\n", milliseconds(service.load_ns()));
+                  figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);
+  base::format_to(out, "  loaded in     {} ms\n",
+                  milliseconds(service::engine_host().load_ns(model)));
 }
 
 // The model of that name; without one the loaded one, or what would be loaded.
-Result<ModelFile> wanted_model(std::string_view name) {
-  EngineService& service = engine_service();
+Result<service::ModelFile> wanted_model(std::string_view name) {
   if (!name.empty()) {
-    bool loaded = service.loaded() && service.file().name.view() == name;
-    return loaded ? service.file().clone() : find_model(name);
+    const service::ModelFile* current = service::engine_host().current_file();
+    bool loaded = current != nullptr && current->name.view() == name;
+    return loaded ? current->clone() : service::find_model(name);
   }
-  TRY(service.load_default());
-  return service.file().clone();
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  return service::engine_host().file(model).clone();
 }
 
 Result<void> info_of(std::string_view name, base::Writer& out) {
-  EngineService& service = engine_service();
-  ModelFile file = TRY(wanted_model(name));
-  EngineService::Summary summary = TRY(service.inspect(file));
+  service::ModelFile file = TRY(wanted_model(name));
+  service::ModelFacts summary = TRY(service::engine_host().inspect(file));
   print_facts(file, summary, out);
-  if (service.loaded() && service.file().path.view() == file.path.view()) {
-    print_loaded(service, service.engine(), out);
-    print_plan(service.engine().plan(), out);
+  Result<ai::Lease> model = service::engine_host().lease_of(file, service::kConsoleHolder);
+  if (model.has_value()) {
+    print_loaded(*model, out);
+    print_plan(model->plan(), out);
     return {};
   }
   out.write("  not loaded: ");
@@ -131,41 +136,44 @@ Result<void> info_of(std::string_view name, base::Writer& out) {
 }
 
 Result<void> verify(std::string_view name, base::Writer& out) {
-  ModelFile file = TRY(wanted_model(name));
-  ModelDigest digest = TRY(verify_model(file, io()));
+  service::ModelFile file = TRY(wanted_model(name));
+  ShownProgress progress(io(), "verifying");
+  service::ModelDigest digest = TRY(service::verify_model(file, progress));
   base::format_to(out, "{}  {}\n", digest.hex, file.path);
   if (file.parts > 1) base::format_to(out, "(part 1 of {}; all were compared)\n", file.parts);
-  if (digest.trust == Trust::kNoHash) {
+  if (digest.trust == service::Trust::kNoHash) {
     out.write("unverified: no manifest has the hash of this model\n");
     return {};
   }
   base::format_to(out, "{}\n",
-                  digest.trust == Trust::kRight
+                  digest.trust == service::Trust::kRight
                       ? "verified: these are the bytes of the image's manifest"
                       : "NOT the bytes of the image's manifest");
-  if (digest.trust == Trust::kWrong)
+  if (digest.trust == service::Trust::kWrong)
     return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
   return {};
 }
 
 Result<void> load(std::string_view name, base::Writer& out) {
-  EngineService& service = engine_service();
-  if (name.empty()) {
-    TRY(service.load_default());
-  } else {
-    ModelFile file = TRY(find_model(name));
+  if (!name.empty()) {
+    service::ModelFile file = TRY(service::find_model(name));
     base::format_to(out, "loading {}, {} MiB\n", file.name, mebibytes(file.bytes));
-    TRY(service.load(file, &io()));
+    TRY(load_shown(file, io()));
   }
-  base::format_to(out, "{} is ready: {} ms, context {}, kernels {}\n", service.engine().info().name,
-                  milliseconds(service.load_ns()), service.engine().info().context,
-                  service.engine().kernels_name());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  base::format_to(out, "{} is ready: {} ms, context {}, kernels {}\n", model.info().name,
+                  milliseconds(service::engine_host().load_ns(model)), model.info().context,
+                  model.kernels_name());
   return {};
 }
 
-Result<void> unload(std::string_view, base::Writer& out) {
-  TRY(engine_service().unload());
-  out.write("no model is loaded now\n");
+Result<void> unload(std::string_view name, base::Writer& out) {
+  TRY(service::engine_host().unload(name));
+  const service::ModelFile* current = service::engine_host().current_file();
+  if (current == nullptr)
+    out.write("no model is loaded now\n");
+  else
+    base::format_to(out, "{} answers now\n", current->name);
   return {};
 }
 
@@ -186,7 +194,7 @@ Result<void> run_model(const Arguments& arguments, base::Writer& out) {
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
   for (const Verb& row : kVerbs) add(context, row.name);
-  complete_model(word, add, context);
+  service::complete_model(word, add, context);
 }
 
 constexpr Command kModels{

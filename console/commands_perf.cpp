@@ -3,7 +3,7 @@
 #include <version.h>
 
 #include "console/command.h"
-#include "console/engine_service.h"
+#include "console/model_use.h"
 #include "console/perf_log.h"
 #include "console/profile_command.h"
 #include "console/talk.h"
@@ -45,13 +45,13 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
   }
   if (!what.empty()) return fail(Errc::kInvalidArgument, kPerfUsage);
   perf_log().print(out);
-  EngineService& service = engine_service();
-  if (!service.loaded()) return {};
-  ai::Engine& engine = service.engine();
-  base::format_to(out, "engine\n  kernels       {}, {} threads\n", engine.kernels_name(),
+  Result<ai::Lease> model = service::engine_host().lease(service::kConsoleHolder);
+  if (!model.has_value()) return {};
+  service::EngineHost::Figures figures = service::engine_host().figures(*model);
+  base::format_to(out, "engine\n  kernels       {}, {} threads\n", model->kernels_name(),
                   sched::worker_count());
   base::format_to(out, "  kv cache      {} of {} pages in use, {} kept for prompts\n",
-                  engine.kv_pages_used(), engine.kv_pages_total(), engine.kv_pages_cached());
+                  figures.kv_pages_used, figures.kv_pages_total, figures.kv_pages_cached);
   return {};
 }
 
@@ -72,16 +72,16 @@ Result<void> run_status(const Arguments&, base::Writer& out) {
   base::format_to(out, "boot      {} ms to the prompt\n", milliseconds(trace::boot_ns()));
   base::format_to(out, "cpus      {} present, {} compute\n", arch::Cpu::cpu_count(),
                   sched::worker_count());
-  EngineService& service = engine_service();
-  if (!service.loaded()) {
+  Result<ai::Lease> model = service::engine_host().lease(service::kConsoleHolder);
+  if (!model.has_value()) {
     out.write("model     none is loaded\n");
     return {};
   }
-  ai::Engine& engine = service.engine();
-  base::format_to(out, "model     {}, {}, context {}\n", engine.info().name,
-                  engine.info().quantization, engine.info().context);
-  base::format_to(out, "requests  {} running, {} waiting, {} answered\n", engine.running(),
-                  engine.queued(), perf_log().answers());
+  service::EngineHost::Figures figures = service::engine_host().figures(*model);
+  base::format_to(out, "model     {}, {}, context {}\n", model->info().name,
+                  model->info().quantization, model->info().context);
+  base::format_to(out, "requests  {} running, {} waiting, {} answered\n", figures.running,
+                  figures.queued, perf_log().answers());
   return {};
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The command `serve`: the API server in the foreground or behind the prompt.
 #include "console/command.h"
-#include "console/engine_service.h"
-#include "console/io.h"
+#include "console/model_use.h"
 #include "console/serve.h"
 
 #include "kernel/base/json.h"
@@ -15,10 +14,10 @@ namespace {
 void print_ready(base::Writer& out) {
   json::Writer w(out);
   w.begin_object().field("event", "ready").field("port", server_port());
-  if (engine_service().loaded()) {
-    w.field("model", engine_service().file().name);
-    w.field("context", engine_service().engine().info().context);
-    w.field("load_ms", engine_service().load_ns() / 1'000'000);
+  if (auto model = service::engine_host().lease(service::kConsoleHolder); model.has_value()) {
+    w.field("model", model->model());
+    w.field("context", model->info().context);
+    w.field("load_ms", service::engine_host().load_ns(*model) / 1'000'000);
   }
   char text[3 * 32];
   base::BufferWriter print(text);
@@ -41,7 +40,8 @@ Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
   if (!verb.empty() && verb != "start")
     return fail(Errc::kInvalidArgument, "serve [start|stop|status]");
   TRY(start_server());  // listens first: /health answers while the model loads
-  Result<void> loaded = engine_service().load_default();
+  ShownProgress progress(io(), "loading");
+  Result<void> loaded = service::engine_host().load_default(&progress);
   if (!loaded.has_value())
     base::format_to(out, "no model: {}; requests get 503 until one is loaded\n", loaded.error());
   print_ready(out);

@@ -8,10 +8,15 @@
 namespace console {
 namespace {
 
-Result<ai::Engine*> loaded_engine() {
-  TRY(engine_service().load_default());
-  return &engine_service().engine();
-}
+// Scores a text between the steps of everybody else; what comes of it is kept until it is done.
+class Scores : public ai::ScoreSink {
+ public:
+  explicit Scores(service::Turn& turn) : turn_(turn) {}
+  bool on_chunk(u32, u32) override { return turn_.go_on(); }
+
+ private:
+  service::Turn& turn_;
+};
 
 // A token's bytes as text that a terminal can take.
 void write_piece(base::Writer& out, const ai::Tokenizer& tokenizer, ai::TokenId id) {
@@ -39,13 +44,13 @@ std::string_view text_argument(const Arguments& arguments) {
 
 Result<void> run_tokenize(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "tokenize TEXT");
-  ai::Engine* engine = TRY(loaded_engine());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Vector<ai::TokenId> tokens;
-  TRY(engine->tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
-                                 ai::ParseSpecial::kYes, tokens));
+  TRY(model.tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
+                               ai::ParseSpecial::kYes, tokens));
   for (ai::TokenId id : tokens) {
     base::format_to(out, "{:>8}  ", id);
-    write_piece(out, engine->tokenizer(), id);
+    write_piece(out, model.tokenizer(), id);
     out.write("\n");
   }
   base::format_to(out, "{} tokens\n", tokens.size());
@@ -54,92 +59,113 @@ Result<void> run_tokenize(const Arguments& arguments, base::Writer& out) {
 
 Result<void> run_detokenize(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "detokenize ID ...");
-  ai::Engine* engine = TRY(loaded_engine());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   String text;
   for (std::string_view word : arguments.words.subspan(1)) {
     u64 id = TRY(parse_number(word));
-    if (id >= engine->tokenizer().size()) {
-      base::format_to(out, "the model's tokens are 0 to {}\n", engine->tokenizer().size() - 1);
+    if (id >= model.tokenizer().size()) {
+      base::format_to(out, "the model's tokens are 0 to {}\n", model.tokenizer().size() - 1);
       return fail(Errc::kOutOfRange, "no such token");
     }
-    TRY(text.append(engine->tokenizer().piece(static_cast<ai::TokenId>(id))));
+    TRY(text.append(model.tokenizer().piece(static_cast<ai::TokenId>(id))));
   }
   write_clean(out, text.view());
   out.write("\n");
   return {};
 }
 
-class LogitsSink final : public ai::ScoreSink {
+// Keeps the likeliest tokens behind the last one.
+class LogitsSink final : public Scores {
  public:
-  LogitsSink(base::Writer& out, const ai::Tokenizer& tokenizer)
-      : out_(out), tokenizer_(tokenizer) {}
+  LogitsSink(service::Turn& turn, Vector<ai::TokenLogprob>& top) : Scores(turn), top_(top) {}
   bool on_score(const ai::TokenScore& score) override {
     if (score.id != ai::Tokenizer::kNoToken) return true;
-    for (const ai::TokenLogprob& t : score.top) {
-      base::format_to(out_, "{:>8}  {:>12}  ", t.id, base::Decimal{t.logprob_micro, 6});
-      write_piece(out_, tokenizer_, t.id);
-      out_.write("\n");
-    }
+    kept_ = top_.append(score.top);
+    return kept_.has_value();
+  }
+  Result<void> kept() const { return kept_; }
+
+ private:
+  Vector<ai::TokenLogprob>& top_;
+  Result<void> kept_;
+};
+
+Result<void> run_logits(const Arguments& arguments, base::Writer& out) {
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  Vector<ai::TokenId> tokens;
+  TRY(model.tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
+                               ai::ParseSpecial::kYes, tokens));
+  if (tokens.empty()) return fail(Errc::kInvalidArgument, "logits TEXT");
+  constexpr u32 kShown = 10;
+  Vector<ai::TokenLogprob> top;
+  KeyPatience patience(io());
+  auto score = [&](service::Turn& turn) -> Result<void> {
+    LogitsSink sink(turn, top);
+    TRY(turn.engine().score(tokens.view(), kShown, sink));
+    return sink.kept();
+  };
+  TRY(service::engine_host().between_steps(model, &patience, score));
+  out.write("   token       logprob\n");
+  for (const ai::TokenLogprob& t : top) {
+    base::format_to(out, "{:>8}  {:>12}  ", t.id, base::Decimal{t.logprob_micro, 6});
+    write_piece(out, model.tokenizer(), t.id);
+    out.write("\n");
+  }
+  return {};
+}
+
+struct Sum {
+  i64 micro = 0;
+  u64 count = 0;
+};
+
+class SumSink final : public Scores {
+ public:
+  SumSink(service::Turn& turn, Sum& sum) : Scores(turn), sum_(sum) {}
+  bool on_score(const ai::TokenScore& score) override {
+    if (score.id == ai::Tokenizer::kNoToken) return true;
+    sum_.micro += score.logprob_micro;
+    sum_.count++;
     return true;
   }
 
  private:
-  base::Writer& out_;
-  const ai::Tokenizer& tokenizer_;
+  Sum& sum_;
 };
 
-Result<void> run_logits(const Arguments& arguments, base::Writer& out) {
-  ai::Engine* engine = TRY(loaded_engine());
-  Vector<ai::TokenId> tokens;
-  TRY(engine->tokenizer().encode(text_argument(arguments), ai::AddSpecial::kYes,
-                                 ai::ParseSpecial::kYes, tokens));
-  if (tokens.empty()) return fail(Errc::kInvalidArgument, "logits TEXT");
-  out.write("   token       logprob\n");
-  LogitsSink sink(out, engine->tokenizer());
-  constexpr u32 kShown = 10;
-  return engine->score(tokens.view(), kShown, sink);
+// A window is one turn: requests of the server make their steps between two chunks of it.
+Result<void> score_window(const ai::Lease& model, std::span<const ai::TokenId> tokens, Sum& sum) {
+  KeyPatience patience(io());
+  return service::engine_host().between_steps(model, &patience, [&](service::Turn& turn) {
+    SumSink sink(turn, sum);
+    return turn.engine().score(tokens, 0, sink);
+  });
 }
-
-class SumSink final : public ai::ScoreSink {
- public:
-  explicit SumSink(Io& io) : io_(io) {}
-  bool on_score(const ai::TokenScore& score) override {
-    if (score.id != ai::Tokenizer::kNoToken) {
-      sum_micro += score.logprob_micro;
-      count++;
-    }
-    stopped = stopped || io_.interrupted();
-    return !stopped;
-  }
-  i64 sum_micro = 0;
-  u64 count = 0;
-  bool stopped = false;
-
- private:
-  Io& io_;
-};
 
 Result<void> run_perplexity(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "perplexity FILE");
-  ai::Engine* engine = TRY(loaded_engine());
+  ai::Lease model = TRY(use_model(service::kPerplexityHolder, io()));
   String text = TRY(fs::read_text(arguments.words[1], 16 * kMiB));
   Vector<ai::TokenId> tokens;
-  TRY(engine->tokenizer().encode(text.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kNo, tokens));
-  usize window = std::min<usize>(engine->info().context, 512);
-  SumSink sink(io());
-  for (usize at = 0; at + 1 < tokens.size() && !sink.stopped; at += window) {
+  TRY(model.tokenizer().encode(text.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kNo, tokens));
+  usize window = std::min<usize>(model.info().context, 512);
+  Sum sum;
+  Result<void> scored;
+  for (usize at = 0; at + 1 < tokens.size() && scored.has_value(); at += window) {
     usize n = std::min(window, tokens.size() - at);
     if (n < 2) break;
-    TRY(engine->score(tokens.view().subspan(at, n), 0, sink));
+    scored = score_window(model, tokens.view().subspan(at, n), sum);
     base::format_to(out, "\r{} of {} tokens\x1b[K", at + n, tokens.size());
   }
   out.write("\r\x1b[K");
-  if (sink.count == 0) return fail(Errc::kInvalidArgument, "the text is too short");
-  u64 mean_micro = static_cast<u64>(-sink.sum_micro) / sink.count;
+  if (!scored.has_value() && scored.error().code != Errc::kCancelled) return scored;
+  if (sum.count == 0)
+    return scored.has_value() ? fail(Errc::kInvalidArgument, "the text is too short") : scored;
+  u64 mean_micro = static_cast<u64>(-sum.micro) / sum.count;
   base::format_to(out, "perplexity {} over {} tokens in windows of {} ({} nats a token)\n",
-                  base::Decimal{static_cast<i64>(exp_milli(mean_micro)), 3}, sink.count, window,
+                  base::Decimal{static_cast<i64>(exp_milli(mean_micro)), 3}, sum.count, window,
                   base::Decimal{static_cast<i64>(mean_micro), 6});
-  if (sink.stopped) return fail(Errc::kCancelled, "stopped before the end");
+  if (!scored.has_value()) return fail(Errc::kCancelled, "stopped before the end");
   return {};
 }
 

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The sink of a request: streaming, progress of the prompt, and the figures for `perf`.
+// The sink of a request: text for the terminal, progress of the prompt, the figures for `perf`.
 #include "console/generation.h"
 
 #include <algorithm>
 
 #include "console/perf_log.h"
 #include "console/progress.h"
-#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
 
 namespace console {
 namespace {
 
 constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt sooner
 
+constexpr u64 kLookNs = 10'000'000;  // between two looks for Ctrl-C
+
+// What the engine's thread leaves for the person's: text to show, how far the prompt is read, the
+// end. Nothing is written to the terminal from the engine's thread: a slow line holds up nobody.
 class Listener final : public ai::RequestSink {
  public:
   Listener(Io& io, Show show, Answer& answer, u32 prompt_tokens)
@@ -24,14 +28,18 @@ class Listener final : public ai::RequestSink {
         read_ns_(io.now_ns()),
         token_read_ns_(perf_log().prompt_token_ns()) {}
 
+  // ---- the engine's thread
   void on_prefill(u32 done, u32 total) override;
-  // Between two reports of the engine, which come a chunk of the prompt at a time.
-  void tick();
   void on_token(const ai::TokenEvent& event) override;
   void on_end(ai::FinishReason reason, const ai::Timings& timings, const Error* error) override;
+
+  // ---- the person's thread
+  void show();
   bool ended() const { return ended_; }
 
  private:
+  void show_reading();
+
   Io& io_;
   Show show_;
   Answer& answer_;
@@ -40,6 +48,7 @@ class Listener final : public ai::RequestSink {
   u64 read_ns_;        // when read_ was reported
   u64 token_read_ns_;  // a token of a prompt takes; 0 = not known yet
   u64 token_ns_ = 0;
+  usize shown_ = 0;  // bytes of the text
   bool ended_ = false;
 };
 
@@ -55,17 +64,9 @@ void Listener::on_prefill(u32 done, u32 total) {
   read_ = done;
   total_ = total;
   read_ns_ = now;
-  progress_.update(done, total);
-}
-
-void Listener::tick() {
-  if (ended_ || token_ns_ != 0 || total_ == 0) return;
-  u64 more = token_read_ns_ == 0 ? 0 : (io_.now_ns() - read_ns_) / token_read_ns_;
-  progress_.update(std::min<u64>(read_ + more, total_ - 1), total_);
 }
 
 void Listener::on_token(const ai::TokenEvent& event) {
-  progress_.hide();
   u64 now = io_.now_ns();
   if (event.id != ai::Tokenizer::kNoToken) {
     if (token_ns_ != 0) perf_log().add_gap(now - token_ns_);
@@ -76,53 +77,38 @@ void Listener::on_token(const ai::TokenEvent& event) {
     answer_.logits_hash = (answer_.logits_hash ^ event.logits_hash) * 0x100000001b3;
   }
   static_cast<void>(answer_.text.append(event.text));
-  if (show_ == Show::kText) write_clean(io_, event.text);
 }
 
 void Listener::on_end(ai::FinishReason reason, const ai::Timings& timings, const Error* error) {
-  progress_.hide();
   answer_.reason = reason;
   answer_.timings = timings;
   if (error != nullptr) answer_.error = *error;
   ended_ = true;
 }
 
-// Looks for Ctrl-C and shows how far it is while a step is under way: a long prompt is read in
-// steps of seconds, and the engine gives way to other threads between its operations. One thread
-// for all answers.
-class Watch {
- public:
-  void begin(Io& io, ai::Engine& engine, ai::RequestId id, Listener& listener) {
-    // A script's terminal needs none, and without room for the thread Ctrl-C works between steps.
-    if (&io != &terminal_io()) return;
-    if (thread_ == nullptr)
-      thread_ = sched::spawn(
-                    "ctrl-c", [](void* self) { static_cast<Watch*>(self)->run(); }, this)
-                    .value_or(nullptr);
-    io_ = &io, engine_ = &engine, id_ = id, listener_ = &listener;
-    begun_.wake_all();
-  }
-  void end() { listener_ = nullptr; }
+// The engine reports a chunk of the prompt at a time, which may be seconds: between two reports the
+// reading is shown as fast as it has been.
+void Listener::show_reading() {
+  if (ended_ || token_ns_ != 0 || total_ == 0) return;
+  u64 more = token_read_ns_ == 0 ? 0 : (io_.now_ns() - read_ns_) / token_read_ns_;
+  progress_.update(read_ == total_ ? total_ : std::min<u64>(read_ + more, total_ - 1), total_);
+}
 
- private:
-  [[noreturn]] void run() {
-    for (;;) {
-      while (listener_ == nullptr) begun_.wait();
-      listener_->tick();
-      if (!listener_->ended() && io_->interrupted()) engine_->cancel(id_);
-      sched::sleep_ns(kWatchNs);
-    }
+void Listener::show() {
+  show_reading();
+  if (token_ns_ != 0 || ended_) progress_.hide();
+  if (show_ != Show::kText) return;
+  // Writing may give way to the engine's thread, whose next token moves the text: a copy is shown.
+  char piece[256];
+  while (shown_ < answer_.text.size()) {
+    std::string_view fresh = answer_.text.view().substr(shown_);
+    usize size = std::min(fresh.size(), sizeof piece);
+    while (size < fresh.size() && size > 1 && (static_cast<u8>(fresh[size]) & 0xc0) == 0x80) size--;
+    std::copy_n(fresh.data(), size, piece);
+    shown_ += size;
+    write_clean(io_, {piece, size});
   }
-  static constexpr u64 kWatchNs = 10'000'000;
-
-  sched::Thread* thread_ = nullptr;
-  sched::WaitQueue begun_;
-  Io* io_ = nullptr;
-  ai::Engine* engine_ = nullptr;
-  ai::RequestId id_ = 0;
-  Listener* listener_ = nullptr;  // null: nothing to watch
-};
-constinit Watch watch;
+}
 
 }  // namespace
 
@@ -156,20 +142,17 @@ const char* describe_end(ai::FinishReason reason) {
   return "";
 }
 
-Result<Answer> generate(const ai::Request& request, Io& io, Show show) {
-  EngineService& service = engine_service();
-  if (!service.loaded()) return fail(Errc::kNotFound, "no model is loaded (`model load NAME`)");
+Result<Answer> generate(const ai::Lease& lease, const ai::Request& request, Io& io, Show show) {
   Answer answer;
   perf_log().begin_answer();
   Listener listener(io, show, answer, static_cast<u32>(request.prompt.size()));
-  ai::Engine& engine = service.engine();
-  ai::RequestId id = TRY(engine.submit(request, listener));
-  watch.begin(io, engine, id, listener);
+  service::HeldRequest held = TRY(service::HeldRequest::submit(lease, request, listener));
   while (!listener.ended()) {
-    if (!service.step()) sched::yield();
-    if (!listener.ended() && io.interrupted()) engine.cancel(id);
+    service::engine_host().wait_news(timing::now_ns() + kLookNs);
+    listener.show();
+    if (!listener.ended() && io.interrupted()) held.cancel();
   }
-  watch.end();
+  listener.show();
   perf_log().end_answer(answer.timings, answer.reason);
   answer.timings = perf_log().last();
   return answer;

@@ -2,9 +2,7 @@
 // One answer from the engine, streamed to the person and measured.
 #pragma once
 
-#include "ai/engine/engine.h"
-#include "console/engine_service.h"
-#include "console/io.h"
+#include "console/model_use.h"
 
 namespace console {
 
@@ -20,9 +18,10 @@ struct Answer {
 
 enum class Show : u8 { kNothing, kText };
 
-// Submits, steps until the end, shows text as it comes and the reading of a long prompt; Ctrl-C
-// cancels at the next token. A Result error: the request was refused; else see Answer::reason.
-Result<Answer> generate(const ai::Request& request, Io& io, Show show);
+// Asks the engine and sleeps until the answer is there; shows the text as it comes and the reading
+// of a long prompt. Ctrl-C cancels within some hundredths of a second. A Result error: the request
+// was refused; else see Answer::reason. The shell's thread only.
+Result<Answer> generate(const ai::Lease& lease, const ai::Request& request, Io& io, Show show);
 
 // What a terminal may get of a model's text: no control characters but line ends and tabs.
 void write_clean(base::Writer& out, std::string_view text);

@@ -5,7 +5,6 @@
 #include "console/bench.h"
 #include "console/perf_log.h"
 #include "kernel/profile.h"
-#include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
 
@@ -64,26 +63,21 @@ class PhaseSink final : public ai::RequestSink {
   u64 start_ns_ = 0, barrier_ns_ = 0;
 };
 
-Result<void> run_request(u32 prompt, u32 generate, u32 salt, Phase& reading, Phase& making) {
-  EngineService& service = engine_service();
-  Vector<ai::TokenId> tokens = TRY(make_prompt(service.engine().tokenizer(), prompt, salt));
+Result<void> run_request(const ai::Lease& model, u32 prompt, u32 generate, u32 salt, Phase& reading,
+                         Phase& making) {
+  Vector<ai::TokenId> tokens = TRY(make_prompt(model.tokenizer(), prompt, salt));
   ai::Request request;
   request.prompt = tokens.view();
   request.max_tokens = generate;
   request.ignore_end = true;
   request.cache_prompt = false;
   PhaseSink sink(reading, making);
-  Result<ai::RequestId> id = service.engine().submit(request, sink);
-  if (!id.has_value()) {
+  Result<service::HeldRequest> held = service::HeldRequest::submit(model, request, sink);
+  if (!held.has_value()) {
     profile::record_into(nullptr);
-    return std::unexpected(id.error());
+    return std::unexpected(held.error());
   }
-  while (!sink.ended) {
-    if (!service.step()) sched::yield();
-    if (sink.ended || !io().interrupted()) continue;
-    service.engine().cancel(*id);
-    return fail(Errc::kCancelled, "stopped");
-  }
+  TRY(wait_until(io(), [&] { return sink.ended; }));
   return sink.failed;
 }
 
@@ -106,20 +100,18 @@ void print_phase(const char* title, Phase& phase, base::Writer& out) {
 }  // namespace
 
 Result<void> profile_engine(u64 seconds, base::Writer& out) {
-  EngineService& service = engine_service();
-  TRY(service.load_default());
-  u32 context = service.engine().info().context;
+  ai::Lease model = TRY(use_model(service::kProfileHolder, io()));
+  u32 context = model.info().context;
   u32 prompt = std::min(kPromptTokens, context / 2);
   u32 generate = std::min(kAnswerTokens, context - prompt - 1);
   base::format_to(out, "{}, kernels {}, {} threads; prompts of {} tokens, answers of {}\n",
-                  service.engine().info().name, service.engine().kernels_name(),
-                  sched::worker_count(), prompt, generate);
+                  model.info().name, model.kernels_name(), sched::worker_count(), prompt, generate);
   auto reading = TRY(base::make<Phase>());
   auto making = TRY(base::make<Phase>());
   u64 end = timing::now_ns() + seconds * kNsPerSecond;
   Result<void> done;
   u32 salt = 0;
-  do done = run_request(prompt, generate, salt++, *reading, *making);
+  do done = run_request(model, prompt, generate, salt++, *reading, *making);
   while (done.has_value() && timing::now_ns() < end);
   print_phase("reading the prompt", *reading, out);
   print_phase("making tokens", *making, out);

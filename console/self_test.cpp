@@ -161,17 +161,16 @@ struct Run {
   u64 logits_hash;
 };
 
-Result<Run> run_once(bool cache) {
-  ai::Engine& engine = engine_service().engine();
+Result<Run> run_once(const ai::Lease& model, bool cache) {
   Vector<ai::TokenId> prompt;
-  TRY(engine.tokenizer().encode(kQuestion, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, prompt));
+  TRY(model.tokenizer().encode(kQuestion, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, prompt));
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = kAnswerTokens;
   request.ignore_end = true;
   request.cache_prompt = cache;
   request.hash_logits = true;
-  Answer answer = TRY(generate(request, io(), Show::kNothing));
+  Answer answer = TRY(generate(model, request, io(), Show::kNothing));
   if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
   if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");
   return Run{std::move(answer.tokens), answer.logits_hash};
@@ -180,14 +179,13 @@ Result<Run> run_once(bool cache) {
 // A known model gives the known tokens. Any model gives the same bits for the same question,
 // whether the prompt is read anew or taken from the cache.
 Result<void> check_model(base::Writer& out) {
-  EngineService& service = engine_service();
-  TRY(service.load_default());
-  Run first = TRY(run_once(false));
-  Run again = TRY(run_once(true));
-  const Golden* golden = find_golden(service.engine().info());
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  Run first = TRY(run_once(model, false));
+  Run again = TRY(run_once(model, true));
+  const Golden* golden = find_golden(model.info());
   base::format_to(
-      out, "  {}: {} tokens twice, logits {:016x}, {}\n", service.engine().info().name,
-      first.tokens.size(), first.logits_hash,
+      out, "  {}: {} tokens twice, logits {:016x}, {}\n", model.info().name, first.tokens.size(),
+      first.logits_hash,
       golden != nullptr ? "compared with the known ones" : "no known answer of this model");
   bool same = std::ranges::equal(first.tokens.view(), again.tokens.view()) &&
               first.logits_hash == again.logits_hash;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads of the server: "http" moves bytes whenever a socket has news, "http-engine" steps the
-// engine while anybody waits for an answer, "http-files" does what waits for a disk. All are
-// cooperative: the engine gives way in the middle of a step, so health checks and new requests
-// never wait for a long prompt.
+// Threads of the server: "http" moves bytes whenever a socket or the engine has news, "http-files"
+// does what waits for a disk. The engine's own thread (service/engine_host.h) makes the answers and
+// gives way in the middle of a step, so health checks and new requests never wait for a long
+// prompt.
 #include "console/serve.h"
 
 #include <algorithm>
 
-#include "console/engine_service.h"
-#include "console/io.h"
 #include "console/serve_backend.h"
 #include "console/serve_client.h"
 #include "console/serve_keys.h"
@@ -16,6 +14,7 @@
 #include "console/serve_tls.h"
 #include "kernel/log.h"
 #include "kernel/net/network_list.h"
+#include "kernel/net/stack.h"
 #include "kernel/net/tls/secure_socket.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -28,10 +27,14 @@ constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
                        "port of the API server; 0 = any free one"};
 constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
                        "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
+                        "names this machine goes by, for a server without a key"};
 constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
                        "keys that requests must have; kept hashed"};
 constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
-                            "keys for loading and unloading models"};
+                            "keys for loading and unloading models, and for slots"};
+constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
+                        "who may do that: who has a key, whoever may ask, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
                        "none: serve the network without a key"};
 constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
@@ -42,6 +45,8 @@ constexpr Option kHeadKb{"http.head_kb", OptionKind::kNumber, "16", "1..256",
                          "largest head of a request in KiB"};
 constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
                          "largest body of a request in MiB"};
+constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
+                           "memory for the bodies of all requests in MiB; 0 = four of the largest"};
 constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
                        "seconds a connection may rest between requests"};
 constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
@@ -68,13 +73,16 @@ constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..100
                             "tokens of an answer when the request names none; 0 = no limit"};
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kBind);
+KERNEL_OPTION(kHosts);
 KERNEL_OPTION(kKeys);
 KERNEL_OPTION(kAdminKeys);
+KERNEL_OPTION(kAdmin);
 KERNEL_OPTION(kAuth);
 KERNEL_OPTION(kCors);
 KERNEL_OPTION(kConnections);
 KERNEL_OPTION(kHeadKb);
 KERNEL_OPTION(kBodyMb);
+KERNEL_OPTION(kBodiesMb);
 KERNEL_OPTION(kIdle);
 KERNEL_OPTION(kHeadTime);
 KERNEL_OPTION(kBodyTime);
@@ -94,19 +102,20 @@ constexpr u64 kTickNs = 100'000'000, kCalmNs = 500'000'000, kRestNs = 2'000'000'
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
 
-void wake_engine_thread();
 void wake_network_thread();
+void hear_engine();
 
 struct Server {
   base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
   base::Owner<net::Listener> listener;
+  base::Budget bodies;  // outlives whoever keeps one
+  ServeBackend backend{wake_network_thread};
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
   KeyFile key_file;
   net::NetworkList allowed;  // empty: everybody
   net::HttpLimits limits;
   net::HttpTimes times;
-  ServeBackend backend{wake_engine_thread, wake_network_thread};
   bool stopping = false;
   u32 threads = 0;
   u64 last_tick_ns = 0;
@@ -114,13 +123,17 @@ struct Server {
 
 // One at a time; null when there is none.
 constinit Server* server = nullptr;
-constinit sched::WaitQueue network_news, engine_news, files_news, server_ended;
-
-void wake_engine_thread() {
-  engine_news.wake_all();
-}
+constinit sched::WaitQueue network_news, files_news, server_ended;
+// Why the thread "http" was woken: a socket or a load has news, the engine has made a step.
+constinit bool sockets_have_news = false, engine_has_news = false;
 
 void wake_network_thread() {
+  sockets_have_news = true;
+  network_news.wake_all();
+}
+
+void hear_engine() {
+  engine_has_news = true;
   network_news.wake_all();
 }
 
@@ -153,7 +166,8 @@ Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
     socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
                                                     now + s.times.head_ns));
   return s.clients.push_back(TRY(base::make<ServeClient>(std::move(socket), *s.service, s.limits,
-                                                         s.times, now, tls_required())));
+                                                         s.times, s.bodies, now,
+                                                         tls_required())));
 }
 
 void accept_clients(Server& s, u64 now) {
@@ -198,24 +212,33 @@ u64 pause(const Server& s) {
   return s.clients.empty() ? kRestNs : kCalmNs;
 }
 
-// Before anything is done for a request: it may have been meant for the model before.
 void notice_model(Server& s) {
-  if (!s.backend.model_changed()) return;
-  s.service->model_changed();
-  files_news.wake_all();
+  if (s.backend.model_changed()) files_news.wake_all();
 }
 
+// What a step of the engine said goes out at once. Sockets are looked at when they have news, and
+// now and then for their time limits: not once a token for each of them.
 void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
+  u64 look_at_ns = 0;
   while (!s.stopping) {
     notice_model(s);
-    s.service->tick();  // what it says goes out at once
-    bool moved = pump_clients(s);
+    s.service->tick();
     u64 now = timing::now_ns();
-    if (moved)
+    bool moved = false;
+    engine_has_news = false;
+    if (std::exchange(sockets_have_news, false) || now >= look_at_ns) {
+      moved = pump_clients(s);
+      look_at_ns = now + pause(s);
+    } else {
+      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
+    }
+    if (moved) {
+      sockets_have_news = true;  // there may be more than one turn takes
       sched::yield();
-    else
-      network_news.wait(now + pause(s));
+    } else if (!sockets_have_news && !engine_has_news) {
+      network_news.wait(look_at_ns);
+    }
   }
   end_thread(s);
 }
@@ -224,54 +247,62 @@ void files_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
     s.backend.refresh_models();
-    if (Result<void> keys = s.key_file.refresh(*s.service); !keys.has_value())
-      log::warn("http", "the keys stay as they were: {}", keys.error());
+    s.key_file.watch(*s.service);
     files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
   }
   end_thread(s);
 }
 
-// What the engine does beside tokens: embeddings, slots.
-bool work_aside(Server& s) {
-  if (!engine_service().claim()) return false;
-  bool worked = s.service->work();
-  engine_service().release();
-  return worked;
-}
-
-// Steps while anybody waits; what the step said goes out at once.
-void engine_thread(void* argument) {
-  Server& s = *static_cast<Server*>(argument);
-  while (!s.stopping) {
-    notice_model(s);
-    bool worked = !s.service->idle() && work_aside(s);
-    worked |= !s.service->idle() && engine_service().step();
-    if (worked) {
-      u64 now = timing::now_ns();
-      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
-      s.service->tick();
-      sched::yield();
-    } else {
-      engine_news.wait(timing::now_ns() + (s.service->idle() ? kRestNs : kTickNs));
-    }
-  }
-  end_thread(s);
-}
-
-Result<void> split_list(std::string_view text, Vector<String>& out) {
-  while (!text.empty()) {
+// An entry that is empty is refused: it would be a key that everybody has.
+Result<void> read_keys(const Option& option, Vector<String>& out) {
+  if (!options::given(option)) return {};
+  std::string_view text = options::text(option);
+  for (bool more = true; more;) {
     std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), one.size() + 1));
-    if (!one.empty()) TRY(out.push_back(TRY(String::from(one))));
+    more = one.size() < text.size();
+    text.remove_prefix(one.size() + (more ? 1 : 0));
+    if (one.empty()) {
+      log::error("http", "{}={}: a key is empty", option.key, text.empty() ? "" : "…");
+      return fail(Errc::kInvalidArgument, "a key of api_key= or admin_key= is empty");
+    }
+    TRY(out.push_back(TRY(String::from(one))));
   }
   return {};
 }
 
+bool has_keys() {
+  return options::given(kKeys) || options::given(kAdminKeys) || KeyFile::chosen();
+}
+
+bool chose_open() {
+  return options::text(kAuth) == "none";
+}
+
+// By which names a browser may reach a server without a key.
+Result<String> own_names() {
+  String names;
+  base::StringWriter out(names);
+  base::format_to(out, "{}.local {}", net::machine_name(), options::text(kHosts));
+  TRY(out.status());
+  return names;
+}
+
+ai::openai::AdminRoutes admin_routes() {
+  using ai::openai::AdminRoutes;
+  std::string_view chosen = options::text(kAdmin);
+  if (chosen == "open") return AdminRoutes::kOpen;
+  return chosen == "closed" ? AdminRoutes::kClosed : AdminRoutes::kKey;
+}
+
 Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   ai::openai::ServiceOptions chosen;
-  TRY(split_list(options::text(kKeys), chosen.api_keys));
-  TRY(split_list(options::text(kAdminKeys), chosen.admin_keys));
+  TRY(read_keys(kKeys, chosen.api_keys));
+  TRY(read_keys(kAdminKeys, chosen.admin_keys));
+  chosen.open = !has_keys();
+  chosen.admin = admin_routes();
   chosen.cors = options::text(kCors);
+  chosen.hosts = TRY(own_names());
+  chosen.bodies = &s.bodies;
   chosen.max_requests = static_cast<u32>(options::number(kQueue));
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
@@ -283,49 +314,64 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   return ai::openai::Service::create(std::move(chosen), s.backend);
 }
 
-bool has_keys() {
-  return options::given(kKeys) || KeyFile::chosen();
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
 }
 
 // Without a key the network is not served, unless that was asked for.
-std::string_view bind_address() {
-  if (options::given(kBind)) return options::text(kBind);
-  bool open = has_keys() || options::text(kAuth) == "none";
-  return open ? "" : "127.0.0.1";
+Result<std::string_view> bind_address() {
+  bool open = has_keys() || chose_open();
+  if (!options::given(kBind)) return open ? std::string_view() : "127.0.0.1";
+  std::string_view address = options::text(kBind);
+  if (!open && !is_loopback(address))
+    return fail(Errc::kPermission, "http.bind= to the network wants api_key= or auth=none");
+  return address;
+}
+
+// A body is held twice for a moment: as it came, and as the request keeps it.
+Result<void> set_limits(Server& s) {
+  u64 body = options::number(kBodyMb) * kMiB, bodies = options::number(kBodiesMb) * kMiB;
+  if (bodies == 0) bodies = 4 * body;
+  if (bodies < 2 * body)
+    return fail(Errc::kInvalidArgument, "http.bodies_mb= must be twice http.body_mb= or more");
+  s.bodies.set_limit(bodies);
+  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB), .body_bytes = body};
+  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
+  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
+  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  return {};
 }
 
 Result<void> open_server(Server& s) {
   net::Network* network = net::network();
   if (network == nullptr) return fail(Errc::kNotFound, "this machine has no network");
-  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB),
-              .body_bytes = options::number(kBodyMb) * kMiB};
-  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
-  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
-  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  TRY(set_limits(s));
   s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
-  TRY(s.key_file.refresh(*s.service));
+  TRY(s.key_file.read(*s.service));
   StaticVector<std::string_view, 1> addresses;  // a network says one at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());
   if (s.tls == nullptr && tls_required())
     return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
-  std::string_view address = bind_address();
-  if (!has_keys() && address != "127.0.0.1" && address != "::1")
+  std::string_view address = TRY(bind_address());
+  if (!has_keys() && !is_loopback(address))
     log::warn("http", "anybody on the network may use this server: set api_key=");
   s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
-  network->on_activity([](void*) { network_news.wake_all(); }, nullptr);
+  network->on_activity([](void*) { wake_network_thread(); }, nullptr);
+  service::engine_host().on_news(hear_engine);
   return {};
 }
 
+// A job that runs ends between two of its chunks, as nobody waits for it any longer.
 void drop_server() {
   server->clients.clear();
   server->service->tick();
   while (!server->service->idle()) {
-    // Cancelled requests leave the engine at its next step.
-    if (!engine_service().step()) sched::yield();
+    service::engine_host().wait_news(timing::now_ns() + kTickNs);
     server->service->tick();
   }
+  service::engine_host().on_news(nullptr);
   base::Owner<Server> last(server);
   server = nullptr;
 }
@@ -341,8 +387,7 @@ Result<void> start_server() {
     const char* name;
     void (*entry)(void*);
   };
-  for (Row row : {Row{"http", network_thread}, Row{"http-engine", engine_thread},
-                  Row{"http-files", files_thread}}) {
+  for (Row row : {Row{"http", network_thread}, Row{"http-files", files_thread}}) {
     server->threads++;
     Result<sched::Thread*> thread = sched::spawn(row.name, row.entry, server, kStackBytes);
     if (thread.has_value()) continue;
@@ -362,7 +407,6 @@ void stop_server() {
   server->stopping = true;
   while (server->threads > 0) {
     network_news.wake_all();
-    engine_news.wake_all();
     files_news.wake_all();
     server_ended.wait(timing::now_ns() + kTickNs);
   }

@@ -6,14 +6,13 @@
 
 #include <algorithm>
 
-#include "ai/text/chat_encode.h"
-#include "console/engine_service.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
+#include "service/chat_text.h"
 
 namespace console {
 namespace {
@@ -33,16 +32,16 @@ Loads& all_loads() {
 }
 
 Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
-  Result<ModelFile> file = find_model(name);
+  Result<service::ModelFile> file = service::find_model(name);
   end.found = file.has_value();
-  return engine_service().load(TRY(std::move(file)));
+  return service::engine_host().load(TRY(std::move(file)));
 }
 
 void load_in_background(void*) {
   Loads& loads = all_loads();
   ai::openai::LoadEnd end;
   bool unload = loads.name.empty();
-  end.result = unload ? engine_service().unload() : load_by_name(loads.name.view(), end);
+  end.result = unload ? service::engine_host().unload() : load_by_name(loads.name.view(), end);
   if (!end.result.has_value())
     log::error("models", "{}: {}", unload ? "unload" : loads.name.view(), end.result.error());
   loads.ends[loads.begun % Loads::kKept] = end;
@@ -52,15 +51,36 @@ void load_in_background(void*) {
 
 }  // namespace
 
-ai::Engine* ServeBackend::engine() {
-  return engine_service().loaded() ? &engine_service().engine() : nullptr;
+Result<ai::Lease> ServeBackend::lease(std::string_view model, const char*) {
+  return service::engine_host().lease(service::kRequestHolder, model);
+}
+
+Result<ai::RequestId> ServeBackend::submit(const ai::Lease& lease, const ai::Request& request,
+                                           ai::RequestSink& sink) {
+  return service::engine_host().submit(lease, request, sink);
+}
+
+void ServeBackend::cancel(const ai::Lease& lease, ai::RequestId id) {
+  service::engine_host().cancel(lease, id);
+}
+
+void ServeBackend::ask(const ai::Lease& lease, ai::EngineJob& job) {
+  service::engine_host().ask(lease, job);
+}
+
+bool ServeBackend::is_loaded(u64 load_number) {
+  return service::engine_host().is_loaded(load_number);
+}
+
+ai::openai::EngineFigures ServeBackend::figures() {
+  service::EngineHost::Figures f = service::engine_host().figures();
+  return {f.running, f.queued, f.kv_pages_total, f.kv_pages_used, f.kv_pages_cached};
 }
 
 ai::openai::LoadState ServeBackend::load_state() {
-  const EngineService::Loading& loading = engine_service().loading();
+  const service::LoadStage& loading = service::engine_host().loading();
   ai::openai::LoadState state;
-  if (engine_service().loaded()) state.stage = "ready";
-  state.replacing = engine_service().replacing();
+  if (service::engine_host().loaded()) state.stage = "ready";
   if (loading.stage == nullptr) return state;
   state.stage = loading.stage;
   state.bytes_done = loading.bytes_done;
@@ -75,12 +95,13 @@ ai::openai::LoadState ServeBackend::load_state() {
 }
 
 bool ServeBackend::model_changed() {
-  std::string_view name = engine_service().loaded() ? engine_service().file().name.view() : "";
-  if (name == name_.view() && load_ns_ == engine_service().load_ns()) return false;
-  load_ns_ = engine_service().load_ns();
+  u64 number = service::engine_host().current_number();
+  if (number == load_number_) return false;
+  load_number_ = number;
+  const service::ModelFile* file = service::engine_host().current_file();
+  std::string_view name = file == nullptr ? "" : file->name.view();
   // A name that finds no memory is shown as empty and compared again next time.
   if (!name_.assign(name).has_value()) name_.clear();
-  fingerprint_size_ = 0;
   drop_loaded_from_list();
   list_is_old_ = true;
   return true;
@@ -94,7 +115,7 @@ void ServeBackend::drop_loaded_from_list() {
 // A list that finds no memory stays as it was.
 void ServeBackend::refresh_models() {
   if (!std::exchange(list_is_old_, false)) return;
-  Result<Vector<ModelFile>> found = find_models();
+  Result<Vector<service::ModelFile>> found = service::find_models();
   if (!found.has_value()) return;
   models_ = std::move(*found);
   drop_loaded_from_list();
@@ -142,24 +163,6 @@ std::string_view ServeBackend::build() {
   return {build_, build_size_};
 }
 
-std::string_view ServeBackend::fingerprint() {
-  ai::Engine* loaded = engine();
-  if (loaded == nullptr) return "fp_none";
-  if (fingerprint_size_ == 0) {
-    char facts[256];
-    // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
-    std::string_view text =
-        base::format_into(facts, "{} {:016x} {} {}", build(), loaded->info().fingerprint,
-                          loaded->plan().kv_bytes, loaded->info().context);
-    crypto::Sha256Digest digest = crypto::sha256(text);
-    base::BufferWriter out(fingerprint_);
-    out.write("fp_");
-    for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
-    fingerprint_size_ = out.view().size();
-  }
-  return {fingerprint_, fingerprint_size_};
-}
-
 u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
@@ -198,14 +201,12 @@ void ServeBackend::log(std::string_view line) {
 
 // ---- chat -----------------------------------------------------------------------------------
 
-bool ServeBackend::template_knows_tools() {
-  ai::Engine* loaded = engine();
-  return loaded != nullptr && loaded->chat_template() != nullptr &&
-         loaded->chat_template()->knows_tools();
+bool ServeBackend::template_knows_tools(const ai::Lease& lease) {
+  return lease.chat_template() != nullptr && lease.chat_template()->knows_tools();
 }
 
-Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out,
-                                  String* text, base::Writer& problem) {
+Result<void> ServeBackend::render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
+                                  Vector<ai::TokenId>& out, String* text, base::Writer& problem) {
   Vector<ai::ChatMessage> views;
   for (json::Value message : prompt.messages.elements()) {
     ai::ChatMessage view;
@@ -222,17 +223,7 @@ Result<void> ServeBackend::render(const ai::openai::ChatPrompt& prompt, Vector<a
   input.tools = prompt.tools;
   input.extra = prompt.extra;
   input.add_generation_prompt = prompt.add_generation_prompt;
-  input.now_unix = static_cast<i64>(timing::unix_ns() / 1'000'000'000);
-  ai::TemplateError error;
-  const ai::Engine& loaded = *engine();
-  Result<void> done =
-      ai::encode_chat(loaded.chat_template(), loaded.tokenizer(), input, text, &out, &error);
-  if (done.has_value() || error.message().empty()) return done;
-  if (error.raised)
-    base::format_to(problem, "{}", error.message());
-  else
-    base::format_to(problem, "line {}, column {}: {}", error.line, error.column, error.message());
-  return done;
+  return service::encode_chat(lease, input, text, &out, problem);
 }
 
 }  // namespace console

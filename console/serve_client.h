@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One client of the API server: a socket, its HTTP connection, and the answer under way.
+// One client of the API server: a socket and its HTTP connection. The answer under way is the
+// service's; the two are tied (ai::openai::Reply), so either may go first.
+//
+// pump() and flush() are for the threads that move bytes, one call at a time; nothing that the
+// service says to a client leads back into the service, so a client may be dropped whenever none of
+// these two is on the stack.
 #pragma once
 
 #include "ai/openai/service.h"
@@ -10,48 +15,47 @@ namespace console {
 
 class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
  public:
-  // `only_secure`: requests that come in plain text are refused.
+  // `only_secure`: requests that come in plain text are refused. The references outlive it.
   ServeClient(base::Owner<net::Socket> socket, ai::openai::Service& service,
-              const net::HttpLimits& limits, const net::HttpTimes& times, u64 now_ns,
-              bool only_secure)
+              const net::HttpLimits& limits, const net::HttpTimes& times, base::Budget& bodies,
+              u64 now_ns, bool only_secure)
       : socket_(std::move(socket)),
         service_(service),
-        connection_(limits, times, *this, now_ns),
+        connection_(limits, times, bodies, *this, now_ns),
         only_secure_(only_secure) {}
 
   // Reads and writes what the socket allows now. False: nothing moved.
   bool pump(u64 now_ns);
-  void flush(u64 now_ns);  // writes only
+  // Writes, and goes on with what waited for an answer to end.
+  void flush(u64 now_ns);
   bool finished() const { return connection_.finished(); }
   std::string_view peer() const { return socket_->peer(); }
   u64 waiting_since() const { return connection_.waiting_since(); }
 
   // ---- ai::openai::Reply
-  void add_header(std::string_view name, std::string_view value) override;
-  void respond(int status, std::string_view type, std::string_view body) override;
-  void begin_stream(int status, std::string_view type) override;
+  void respond(int status, std::string_view type, std::string_view body,
+               std::span<const base::HttpHeader> headers) override {
+    connection_.respond(status, type, body, headers);
+  }
+  void begin_stream(int status, std::string_view type,
+                    std::span<const base::HttpHeader> headers) override {
+    connection_.begin_stream(status, type, headers);
+  }
   void send(std::string_view text) override { connection_.send(text); }
-  void end() override;
+  void end() override { connection_.end_stream(); }
 
   // ---- net::HttpHandler
+  void on_head(net::HttpConnection& connection, const net::HttpRequest& head) override;
   void on_request(net::HttpConnection& connection, const net::HttpRequest& request) override;
   void on_bad_request(net::HttpConnection& connection, int status, const char* problem) override;
   void on_gone(net::HttpConnection& connection) override;
 
  private:
-  Result<void> keep_header(std::string_view name, std::string_view value);
-  std::span<const net::HttpHeader> headers();
+  bool write_some(u64 now_ns);
 
   base::Owner<net::Socket> socket_;
   ai::openai::Service& service_;
   net::HttpConnection connection_;
-  ai::openai::Exchange* exchange_ = nullptr;  // answers later
-  struct HeaderPlace {
-    u32 name_at, name_size, value_size;  // the value follows the name
-  };
-  String header_text_;
-  StaticVector<HeaderPlace, 16> header_places_;
-  StaticVector<net::HttpHeader, 16> header_views_;
   bool shut_down_ = false;
   bool only_secure_;
 };

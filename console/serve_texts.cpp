@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Texts with their KV pages as files: what /slots saves and restores.
 #include "ai/engine/kv_file.h"
-#include "console/engine_service.h"
-#include "console/file_stream.h"
 #include "console/serve_backend.h"
 #include "kernel/options.h"
+#include "service/file_stream.h"
 
 namespace console {
 namespace {
@@ -33,12 +32,12 @@ auto in_each_place(std::string_view name, Use&& use) -> decltype(use(name)) {
 
 }  // namespace
 
-Result<u32> ServeBackend::save_text(std::string_view name, std::span<const ai::TokenId> tokens,
-                                    u64& bytes) {
+Result<u32> ServeBackend::save_text(ai::Engine& engine, std::string_view name,
+                                    std::span<const ai::TokenId> tokens, u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<u32> {
     base::Owner<fs::File> file = TRY(fs::create(path));
-    auto sink = TRY(base::make<FileSink>(*file));
-    u32 saved = TRY(engine()->save(tokens, *sink));
+    auto sink = TRY(base::make<service::FileSink>(*file));
+    u32 saved = TRY(engine.save(tokens, *sink));
     TRY(sink->flush());
     TRY(file->flush());
     bytes = sink->written();
@@ -46,11 +45,12 @@ Result<u32> ServeBackend::save_text(std::string_view name, std::span<const ai::T
   });
 }
 
-Result<Vector<ai::TokenId>> ServeBackend::restore_text(std::string_view name, u64& bytes) {
+Result<Vector<ai::TokenId>> ServeBackend::restore_text(ai::Engine& engine, std::string_view name,
+                                                        u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<Vector<ai::TokenId>> {
     base::Owner<fs::File> file = TRY(fs::open(path));
-    FileSource source(*file);
-    Vector<ai::TokenId> tokens = TRY(engine()->restore(source));
+    service::FileSource source(*file);
+    Vector<ai::TokenId> tokens = TRY(engine.restore(source));
     bytes = source.taken();
     return tokens;
   });

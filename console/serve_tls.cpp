@@ -2,13 +2,13 @@
 // Where the certificate and its key come from, and the line that shows which it is.
 #include "console/serve_tls.h"
 
-#include "console/storage.h"
 #include "kernel/base/json.h"
-#include "kernel/crypto/wipe.h"
+#include "kernel/base/wipe.h"
 #include "kernel/log.h"
 #include "kernel/net/stack.h"
 #include "kernel/options.h"
 #include "kernel/time/wall_clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
@@ -21,43 +21,57 @@ KERNEL_OPTION(kTls);
 KERNEL_OPTION(kIdentity);
 
 constexpr std::string_view kDrawer = "tls", kName = "identity";
+constexpr usize kAroundPem = 64;
 constexpr u64 kNsPerSecond = 1'000'000'000;
+
+// Wiped when it is dropped.
+struct Secret {
+  String text;
+  ~Secret() { base::wipe(text.chars().view()); }
+};
 
 struct Identity {
   String pem;
   String kept;  // where
-  ~Identity() { crypto::wipe(pem.chars().data(), pem.size()); }
+  ~Identity() { base::wipe(pem.chars().view()); }
 };
 
+// 0 while nobody has confirmed the time: one false reply must neither date a certificate nor make
+// an old one run out, which would change what clients have pinned.
+u64 confirmed_seconds() {
+  return timing::unix_time_confirmed() ? timing::unix_ns() / kNsPerSecond : 0;
+}
+
 Result<void> make(Identity& identity, std::span<const std::string_view> addresses) {
-  u64 now = timing::unix_time_known() ? timing::unix_ns() / kNsPerSecond : 0;
+  u64 now = confirmed_seconds();
   identity.pem = TRY(net::tls::make_identity({net::machine_name(), addresses}, now));
   std::string_view path = options::text(kIdentity);
   if (!path.empty()) {
-    identity.kept = TRY(store_text(kDrawer, path, identity.pem.view()));
+    identity.kept = TRY(service::store_text(kDrawer, path, identity.pem.view()));
     return {};
   }
-  String text;
-  base::StringWriter sink(text);
+  Secret text;
+  TRY(text.text.reserve(2 * identity.pem.size() +
+                        kAroundPem));  // or it would move and leave a copy
+  base::StringWriter sink(text.text);
   json::Writer w(sink);
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
   TRY(sink.status());
-  identity.kept = TRY(store_text(kDrawer, kName, text.view()));
-  crypto::wipe(text.chars().data(), text.size());
+  identity.kept = TRY(service::store_text(kDrawer, kName, text.text.view(), service::StoreOn::kFixedDisk));
   return {};
 }
 
 // False: there is none, or it has run out.
 Result<bool> load_kept(Identity& identity) {
   constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
-  Result<String> text = load_text(kDrawer, kName);
+  Result<String> text = service::load_text(kDrawer, kName, service::StoreOn::kFixedDisk);
   if (!text.has_value()) return false;
-  json::Document document = TRY(json::Document::parse(text->view()));
+  Secret kept{std::move(*text)};
+  json::Document document = TRY(json::Document::parse(kept.text.view()));
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
-  if (made != 0 && timing::unix_ns() / kNsPerSecond > made + kSeconds) return false;
+  if (made != 0 && confirmed_seconds() > made + kSeconds) return false;
   identity.pem = TRY(String::from(document.root().find("pem").text()));
   identity.kept = TRY(String::from("the one from before"));
-  crypto::wipe(text->chars().data(), text->size());
   return true;
 }
 
@@ -65,7 +79,7 @@ Result<base::Owner<net::tls::Server>> open(std::span<const std::string_view> add
   Identity identity;
   std::string_view path = options::text(kIdentity);
   if (!path.empty()) {
-    Result<String> given = load_text(kDrawer, path);
+    Result<String> given = service::load_text(kDrawer, path);
     if (given.has_value()) {
       identity.pem = std::move(*given);
       identity.kept = TRY(String::from(path));

@@ -2,10 +2,9 @@
 // Finding and running commands, reading lines, completing words.
 #include "console/shell.h"
 
-#include <algorithm>
-
 #include "console/command_line.h"
 #include "kernel/base/nearest.h"
+#include "kernel/base/text.h"
 #include "kernel/trace.h"
 
 namespace console {
@@ -13,14 +12,6 @@ namespace {
 
 constinit Verdict verdict;
 constinit History* shell_history = nullptr;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 void say_unknown(std::string_view name, base::Writer& out) {
   base::Nearest nearest(name);
@@ -68,7 +59,7 @@ class Running {
 const Command* find_command(std::string_view name) {
   if (name.size() > 1 && name.front() == '/') name.remove_prefix(1);
   for (const Command* row : console_commands_rows())
-    if (same_name(name, row->name)) return row;
+    if (base::equal_ignoring_case(name, row->name)) return row;
   return nullptr;
 }
 

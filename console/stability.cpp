@@ -7,18 +7,17 @@
 #include "console/bench.h"
 #include "console/command.h"
 #include "console/perf_log.h"
-#include "console/storage.h"
-#include "console/talk.h"
 #include "kernel/arch_contract.h"
 #include "kernel/log.h"
-#include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr u64 kLookNs = 10'000'000;
 constexpr u32 kParallel = 3;
 constexpr u32 kPromptTokens[kStabilityPrompts] = {4, 9, 17, 40, 96, 200};
 constexpr u32 kSwitchEvery = 24, kRequestEvery = 16;  // rounds, on average
@@ -35,6 +34,7 @@ class Stability {
   Result<void> ask(u32 prompt, Checker& checker, bool record, bool cache);
   Result<void> serve(std::span<Checker> checkers);
   Result<void> round();
+  Result<void> work_on(usize subject_index);
   Result<void> switch_model();
   Result<void> ask_server();
   Result<void> plant_when_due();
@@ -67,6 +67,7 @@ class Stability {
   u64 start_ns_ = 0, reported_ns_ = 0, figures_before_ = 0, tokens_before_ = 0;
   u64 stalls_before_ = 0;
   u64 rounds_start_ns_ = 0;
+  ai::Lease model_;  // of the subject at work
   String server_text_, leak_;
   arch::CpuHealth health_;
 };
@@ -81,27 +82,28 @@ Result<void> Stability::ask(u32 prompt, Checker& checker, bool record, bool cach
   request.ignore_end = true;
   request.cache_prompt = cache;
   request.hash_logits = true;
-  checker.id = TRY(engine_service().engine().submit(request, checker));
+  checker.held = TRY(service::HeldRequest::submit(model_, request, checker));
   return {};
 }
 
 Result<void> Stability::serve(std::span<Checker> checkers) {
-  EngineService& service = engine_service();
+  service::EngineHost& host = service::engine_host();
   bool stop = false;
   for (;;) {
     bool running = false;
     for (Checker& c : checkers) {
       if (c.ended) continue;
-      if (stop || c.tokens >= c.cancel_after) service.engine().cancel(c.id);
+      if (stop || c.tokens >= c.cancel_after) c.held.cancel();
       running = running || !c.ended;
     }
     if (!running) break;
     u32 made = checkers[0].tokens;
-    u64 begin = timing::now_ns();
-    if (!service.step()) sched::yield();
+    u64 steps = host.steps();
+    host.wait_news(timing::now_ns() + kLookNs);
     // The first token's step has read a part of the prompt too; one with good guesses makes more.
-    if (checkers.size() == 1 && made > 0 && checkers[0].tokens == made + 1)
-      subject().drift.add_step(timing::now_ns() - begin);
+    if (checkers.size() == 1 && made > 0 && checkers[0].tokens == made + 1 &&
+        host.steps() == steps + 1)
+      subject().drift.add_step(host.last_step_ns());
     stop = stop || io_.interrupted();
   }
   for (const Checker& c : checkers) {
@@ -117,8 +119,8 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
 
 // The first answers, each made alone and from nothing.
 Result<void> Stability::record(Subject& subject) {
-  const ai::Tokenizer& tokenizer = engine_service().engine().tokenizer();
-  u32 longest = engine_service().engine().info().context - kStabilityAnswerTokens - 1;
+  const ai::Tokenizer& tokenizer = model_.tokenizer();
+  u32 longest = model_.info().context - kStabilityAnswerTokens - 1;
   for (u32 i = 0; i < kStabilityPrompts; i++) {
     Oracle& oracle = subject.oracles[i];
     oracle.prompt = TRY(make_prompt(tokenizer, std::min(kPromptTokens[i], longest), i));
@@ -128,44 +130,52 @@ Result<void> Stability::record(Subject& subject) {
     TRY(serve({&checker, 1}));
     if (checker.failed) return fail(Errc::kIo, "a first answer failed");
   }
-  subject.checksum = engine_service().weights_checksum();
+  subject.checksum = service::engine_host().weights_checksum(model_);
   return {};
 }
 
 // The loaded model, and those to switch to: named ones, else all that fit.
 Result<void> Stability::add_subjects() {
-  EngineService& service = engine_service();
+  service::EngineHost& host = service::engine_host();
   constexpr usize kMostModels = 3;
-  Vector<ModelFile> files;
-  TRY(files.push_back(TRY(service.file().clone())));
-  for (const String& name : plan_.others) TRY(files.push_back(TRY(find_model(name.view()))));
-  Vector<ModelFile> found = TRY(find_models());
-  for (ModelFile& file : found) {
-    bool known = std::ranges::any_of(files.view(), [&](const ModelFile& other) {
+  Vector<service::ModelFile> files;
+  TRY(files.push_back(TRY(host.file(model_).clone())));
+  for (const String& name : plan_.others)
+    TRY(files.push_back(TRY(service::find_model(name.view()))));
+  Vector<service::ModelFile> found = TRY(service::find_models());
+  for (service::ModelFile& file : found) {
+    bool known = std::ranges::any_of(files.view(), [&](const service::ModelFile& other) {
       return other.path.view() == file.path.view();
     });
     if (known || files.size() >= kMostModels) continue;
-    Result<EngineService::Summary> summary = service.inspect(file);
+    Result<service::ModelFacts> summary = host.inspect(file);
     u64 free = mm::usage().of(mm::Purpose::kFree);
     bool fits = summary.has_value() && summary->model.fits && summary->needed_bytes < free;
     if (fits) TRY(files.push_back(std::move(file)));
   }
-  for (ModelFile& file : files) {
+  for (service::ModelFile& file : files) {
     TRY(subjects_.push_back(TRY(base::make<Subject>())));
     subjects_.back()->file = std::move(file);
   }
   for (usize i = subjects_.size(); i > 0; i--) {
-    current_ = i - 1;
-    TRY(service.load(subject().file, &io_));
+    TRY(work_on(i - 1));
     TRY(record(subject()));
   }
   return {};
 }
 
+// The lease of the model before ends first: while it lasts no other may take its place.
+Result<void> Stability::work_on(usize subject_index) {
+  current_ = subject_index;
+  model_ = {};
+  TRY(load_shown(subject().file, io_));
+  model_ = TRY(service::engine_host().lease_of(subject().file, service::kStabilityHolder));
+  return {};
+}
+
 // To another model and back: it must have the same bytes in memory as when it was first there.
 Result<void> Stability::switch_model() {
-  current_ = (current_ + 1) % subjects_.size();
-  TRY(engine_service().load(subject().file, &io_));
+  TRY(work_on((current_ + 1) % subjects_.size()));
   figures_.switches++;
   return {};
 }
@@ -211,7 +221,7 @@ Result<void> Stability::plant_when_due() {
   if (plan_.plant == Plant::kNothing) return {};
   bool half = plan_.tokens != 0 ? (figures_.tokens - tokens_before_) * 2 >= plan_.tokens
                                 : (timing::now_ns() - start_ns_) * 2 >= plan_.ns;
-  return half ? planter_.after_round() : Result<void>();
+  return half ? planter_.after_round(model_) : Result<void>();
 }
 
 void Stability::leaked(std::string_view what, u64 bytes) {
@@ -223,12 +233,12 @@ void Stability::leaked(std::string_view what, u64 bytes) {
 
 // After a round nothing may be held: no page of the cache, and no more memory than before.
 void Stability::account() {
-  ai::Engine& engine = engine_service().engine();
-  bool others = engine.running() + engine.queued() > 0;  // a client of the server
+  service::EngineHost::Figures engine = service::engine_host().figures(model_);
+  bool others = engine.running + engine.queued > 0;  // a client of the server
   if (others) return;
   MemoryWatch::Leak leak = subject().memory.after_round();
   if (leak.what != nullptr) leaked(leak.what, leak.bytes);
-  if (engine.kv_pages_used() != 0) leaked("KV pages in use", engine.kv_pages_used());
+  if (engine.kv_pages_used != 0) leaked("KV pages in use", engine.kv_pages_used);
   if (figures_.rounds % 64 == 0 && (!mm::verify().has_value() || !mm::verify_heap().has_value()))
     leaked("broken bookkeeping", 0);
 }
@@ -240,7 +250,7 @@ void Stability::report(const char* title) {
   const DriftWatch& drift = subject().drift;
   for (const auto& each : subjects_)
     figures_.worst_drift = std::max(figures_.worst_drift, each->drift.worst());
-  if (engine_service().weights_checksum() != subject().checksum) figures_.weights = 1;
+  if (service::engine_host().weights_checksum(model_) != subject().checksum) figures_.weights = 1;
   bool drifted = std::ranges::any_of(subjects_, [](auto& s) { return s->drift.found(); });
   if (drifted) figures_.drifts = 1;
   bool judged = std::ranges::all_of(
@@ -285,12 +295,12 @@ void Stability::keep() {
   for (const Field& field : kFields)
     base::format_to(writer, "{}={}\n", field.name, figures_.*field.value);
   if (!writer.status().has_value()) return;
-  Result<String> where = store_text("stability", "last", text.view());
+  Result<String> where = service::store_text("stability", "last", text.view());
   if (!where.has_value()) log::warn("stability", "figures not kept: {}", where.error());
 }
 
 void Stability::take_up() {
-  Result<String> text = load_text("stability", "last");
+  Result<String> text = service::load_text("stability", "last");
   if (!text.has_value()) return out_.write("stability: no figures of an earlier run, a new one\n");
   for (std::string_view rest = text->view(); !rest.empty();) {
     std::string_view line = rest.substr(0, rest.find('\n'));
@@ -318,10 +328,11 @@ Result<void> Stability::run() {
   if (plan_.resume) take_up();
   stalls_before_ = sched::worker_counters().stalls;
   start_ns_ = reported_ns_ = timing::now_ns();
+  model_ = TRY(use_model(service::kStabilityHolder, io_));
   TRY(add_subjects());
   base::format_to(out_, "stability: seed={} models={} threads={} kernels={} watchdog_ms={}\n",
-                  plan_.seed, subjects_.size(), sched::worker_count(),
-                  engine_service().engine().kernels_name(), sched::stall_limit() / 1'000'000);
+                  plan_.seed, subjects_.size(), sched::worker_count(), model_.kernels_name(),
+                  sched::stall_limit() / 1'000'000);
   rounds_start_ns_ = timing::now_ns();
   Result<void> result;
   while (result.has_value() && work_left()) {
@@ -330,8 +341,8 @@ Result<void> Stability::run() {
     report("minute");
     keep();
   }
-  report("end");
-  planter_.restore();
+  if (model_) report("end");
+  if (model_) planter_.restore(model_);
   keep();
   return verdict(result);
 }
@@ -440,7 +451,6 @@ Result<void> Stability::verdict(Result<void> result) {
 
 Result<void> run_stability(const Arguments& arguments, base::Writer& out) {
   StabilityPlan plan = TRY(parse_stability(arguments.words.subspan(1)));
-  TRY(engine_service().load_default());
   auto work = TRY(base::make<Stability>(io(), out, std::move(plan)));
   return work->run();
 }

@@ -3,8 +3,8 @@
 // question however it is asked, so the first answers are the oracle for all later ones.
 #pragma once
 
-#include "console/engine_service.h"
-#include "console/io.h"
+#include "console/model_use.h"
+#include "kernel/base/hash.h"
 #include "kernel/mm/memory.h"
 
 namespace console {
@@ -74,7 +74,7 @@ class MemoryWatch {
 
 // A model under test, and what it must give.
 struct Subject {
-  ModelFile file;
+  service::ModelFile file;
   Oracle oracles[kStabilityPrompts];
   u64 checksum = 0;  // of its weights in memory
   DriftWatch drift;
@@ -109,7 +109,6 @@ class Checker final : public ai::RequestSink {
   void on_token(const ai::TokenEvent& event) override;
   void on_end(ai::FinishReason why, const ai::Timings& timings, const Error* error) override;
 
-  ai::RequestId id = 0;
   u32 tokens = 0;
   u32 cancel_after = ~0u;
   u64 decode_ns = 0;
@@ -119,20 +118,25 @@ class Checker final : public ai::RequestSink {
 
  private:
   bool record_ = false, recorded_ = true;
-  u64 hash_ = 0xcbf29ce484222325;
+  base::Fnv1a hash_;
+
+ public:
+  service::HeldRequest held;  // last: it is cancelled while the rest still stands
 };
 
-// Breaks something. Everything is made whole again by restore().
+// Breaks something. Everything is made whole again by restore(), which must have been called when
+// this is destroyed.
 class Planter {
  public:
   explicit Planter(Plant kind) : kind_(kind) {}
-  ~Planter() { restore(); }
+  ~Planter() { ASSERT(!flipped_ && leaked_.empty()); }
   Planter(const Planter&) = delete;
   Planter& operator=(const Planter&) = delete;
 
-  Result<void> after_round();             // once a round, from the moment it is to be broken
+  // Once a round, from the moment it is to be broken.
+  Result<void> after_round(const ai::Lease& model);
   u64 rounds() const { return rounds_; }  // since then; 0: nothing was broken
-  void restore();
+  void restore(const ai::Lease& model);
   u64 slow_ns(u64 step_ns) const;  // of each token
 
  private:

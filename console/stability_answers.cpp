@@ -15,11 +15,11 @@ void Checker::begin(Oracle& wanted, bool record) {
 
 void Checker::on_token(const ai::TokenEvent& event) {
   if (event.id == ai::Tokenizer::kNoToken) return;
-  hash_ = (hash_ ^ event.id ^ event.logits_hash) * 0x100000001b3;
+  hash_.add(event.id ^ event.logits_hash);
   if (record_) {
-    recorded_ = oracle->hashes.push_back(hash_).has_value() && recorded_;
+    recorded_ = oracle->hashes.push_back(hash_.value()).has_value() && recorded_;
   } else {
-    bool same = tokens < oracle->hashes.size() && oracle->hashes[tokens] == hash_;
+    bool same = tokens < oracle->hashes.size() && oracle->hashes[tokens] == hash_.value();
     wrong = wrong || !same;
   }
   tokens++;

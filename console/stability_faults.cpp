@@ -13,12 +13,12 @@ constexpr u64 kStallLimitNs = 100 * kMs, kStallNs = 400 * kMs;
 
 }  // namespace
 
-Result<void> Planter::after_round() {
+Result<void> Planter::after_round(const ai::Lease& model) {
   rounds_++;
   switch (kind_) {
     case Plant::kBit:
       if (flipped_) return {};
-      TRY(engine_service().flip_weight_bit());
+      TRY(service::engine_host().flip_weight_bit(model));
       flipped_ = true;
       return {};
     case Plant::kPage: {
@@ -56,10 +56,17 @@ Result<void> Planter::stall_a_worker() {
   return {};
 }
 
-void Planter::restore() {
-  if (flipped_ && engine_service().flip_weight_bit().has_value()) {
-    flipped_ = false;
-    engine_service().engine().forget_prompts();  // computed with the wrong bit
+void Planter::restore(const ai::Lease& model) {
+  service::EngineHost& host = service::engine_host();
+  if (std::exchange(flipped_, false) && host.flip_weight_bit(model).has_value()) {
+    // What the cache has was computed with the wrong bit. Without a turn it stays: the job that
+    // forgets cannot fail.
+    Result<void> forgotten =
+        host.between_steps(model, nullptr, [](service::Turn& turn) -> Result<void> {
+          turn.engine().forget_prompts();
+          return {};
+        });
+    ASSERT(forgotten.has_value());
   }
   for (std::span<Byte> pages : leaked_) mm::free_pages(pages);
   leaked_.clear();

@@ -11,6 +11,7 @@ namespace console {
 namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr u64 kLookNs = 1'000'000;
 constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // an emulated machine that works for others too
 constexpr std::string_view kBody =
     R"({"prompt":"The capital of France is","max_tokens":8,"temperature":0})";
@@ -30,8 +31,7 @@ Result<String> exchange(net::Socket& socket, std::string_view request, Io& io) {
     if (n.has_value() && *n == 0) return answer;
     if (n.has_value()) TRY(answer.append({piece, *n}));
     if (!n.has_value() && n.error().code != Errc::kBusy) return std::unexpected(n.error());
-    engine_service().step();
-    sched::yield();
+    sched::sleep_ns(kLookNs);
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include "console/perf_log.h"
 #include "console/shell.h"
-#include "console/storage.h"
+#include "service/storage.h"
 
 namespace console {
 namespace {
@@ -31,11 +31,12 @@ Talk::Talk(Io& io, Conversation& conversation)
 }
 
 Result<void> Talk::run() {
-  EngineService& service = engine_service();
-  TRY(service.load_default());
-  io_.write(kMarkPastes);
-  base::format_to(io_, "Talking with {}. /help tells what there is, /exit leaves.\n",
-                  service.engine().info().name);
+  {
+    ai::Lease model = TRY(use_model(service::kConsoleHolder, io_));
+    io_.write(kMarkPastes);
+    base::format_to(io_, "Talking with {}. /help tells what there is, /exit leaves.\n",
+                    model.info().name);
+  }
   show_sampling();
   if (conversation_.turns() > 0)
     base::format_to(io_, "The conversation goes on after {} questions; /reset starts over.\n",
@@ -91,13 +92,12 @@ void Talk::ask(std::string_view question) {
 }
 
 // Sees to it that the prompt leaves room for an answer; false when it cannot.
-bool Talk::make_room(Vector<ai::TokenId>& prompt) {
-  ai::Engine& engine = engine_service().engine();
-  u32 context = engine.info().context;
+bool Talk::make_room(const ai::Lease& model, Vector<ai::TokenId>& prompt) {
+  u32 context = model.info().context;
   u32 dropped = 0;
   while (prompt.size() >= context && slide_ && conversation_.drop_oldest()) {
     dropped++;
-    Result<void> encoded = encode_chat(engine, conversation_.messages(), prompt);
+    Result<void> encoded = encode_chat(model, conversation_.messages(), prompt);
     if (!encoded.has_value()) {
       say(encoded.error());
       return false;
@@ -115,11 +115,12 @@ bool Talk::make_room(Vector<ai::TokenId>& prompt) {
 }
 
 void Talk::answer() {
-  EngineService& service = engine_service();
-  if (!service.loaded()) return io_.write("No model is loaded: /model NAME loads one.\n");
+  Result<ai::Lease> leased = service::engine_host().lease(service::kConsoleHolder);
+  if (!leased.has_value()) return io_.write("No model is loaded: /model NAME loads one.\n");
+  const ai::Lease& model = *leased;
   Vector<ai::TokenId> prompt;
-  Result<void> encoded = encode_chat(service.engine(), conversation_.messages(), prompt);
-  if (!encoded.has_value() || !make_room(prompt)) {
+  Result<void> encoded = encode_chat(model, conversation_.messages(), prompt);
+  if (!encoded.has_value() || !make_room(model, prompt)) {
     if (!encoded.has_value()) say(encoded.error());
     conversation_.undo();
     return;
@@ -130,15 +131,15 @@ void Talk::answer() {
   // "Always the likeliest" is to mean that.
   if (sampling_.temperature_milli == 0) request.sampling.repeat_penalty_milli = 1000;
   request.max_tokens = max_tokens_;
-  request.stop = chat_stops(service.engine());
-  Result<Answer> answer = generate(request, io_, Show::kText);
+  request.stop = chat_stops(model);
+  Result<Answer> answer = generate(model, request, io_, Show::kText);
   if (!answer.has_value()) {
     say(answer.error());
     conversation_.undo();
     return;
   }
   if (!answer->text.view().ends_with('\n')) io_.write("\n");
-  report(*answer, static_cast<u32>(prompt.size()));
+  report(*answer, static_cast<u32>(prompt.size()), model.info().context);
   if (answer->text.empty() && answer->reason != ai::FinishReason::kStop) {
     // Nothing was said: the question is not left standing without an answer.
     conversation_.undo();
@@ -148,8 +149,7 @@ void Talk::answer() {
   if (!kept.has_value()) say(kept.error());
 }
 
-void Talk::report(const Answer& answer, u32 prompt_tokens) {
-  u32 context = engine_service().engine().info().context;
+void Talk::report(const Answer& answer, u32 prompt_tokens, u32 context) {
   const ai::Timings& t = answer.timings;
   used_tokens_ = prompt_tokens + t.generated_tokens;
   u32 gaps = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
@@ -171,21 +171,22 @@ void Talk::report(const Answer& answer, u32 prompt_tokens) {
 }
 
 void Talk::show_context() {
-  EngineService& service = engine_service();
-  if (!service.loaded()) return io_.write("no model is loaded\n");
+  Result<ai::Lease> leased = service::engine_host().lease(service::kConsoleHolder);
+  if (!leased.has_value()) return io_.write("no model is loaded\n");
+  const ai::Lease& model = *leased;
   u32 total = 0;
   for (const Message& message : conversation_.messages()) {
     Vector<ai::TokenId> tokens;
-    Result<void> encoded = service.engine().tokenizer().encode(
-        message.text.view(), ai::AddSpecial::kNo, ai::ParseSpecial::kNo, tokens);
+    Result<void> encoded = model.tokenizer().encode(message.text.view(), ai::AddSpecial::kNo,
+                                                    ai::ParseSpecial::kNo, tokens);
     if (!encoded.has_value()) return say(encoded.error());
     base::format_to(io_, "{:<10} {:>6} tokens\n", role_name(message.role), tokens.size());
     total += static_cast<u32>(tokens.size());
   }
   Vector<ai::TokenId> prompt;
-  Result<void> encoded = encode_chat(service.engine(), conversation_.messages(), prompt);
+  Result<void> encoded = encode_chat(model, conversation_.messages(), prompt);
   if (!encoded.has_value()) return say(encoded.error());
-  u32 context = service.engine().info().context;
+  u32 context = model.info().context;
   base::format_to(io_, "{} tokens of text, {} with the template, of {} ({} %)\n", total,
                   prompt.size(), context, u64{prompt.size()} * 100 / std::max(context, u32{1}));
 }
@@ -201,9 +202,9 @@ void Talk::complete(std::string_view before, Candidates& out) {
     if (name.starts_with(f.part)) f.out->add(name);
   };
   if (before.contains(' ')) out.word_start = before.size() - filter.part.size();
-  if (before.starts_with("/model ")) return complete_model(filter.part, add, &filter);
+  if (before.starts_with("/model ")) return service::complete_model(filter.part, add, &filter);
   if (before.starts_with("/load ") || before.starts_with("/save "))
-    return list_texts(kConversations, add, &filter);
+    return service::list_texts(service::kConversations, add, &filter);
   for (const Row* row = kRows; row->name != nullptr; row++)
     if (std::string_view(row->name).starts_with(before)) out.add(row->name);
 }

@@ -35,8 +35,8 @@ class Talk final : public Completer {
   Next command(std::string_view line);
   void answer();
   void say(const Error& error);
-  bool make_room(Vector<ai::TokenId>& prompt);
-  void report(const Answer& answer, u32 prompt_tokens);
+  bool make_room(const ai::Lease& model, Vector<ai::TokenId>& prompt);
+  void report(const Answer& answer, u32 prompt_tokens, u32 context);
   Next set_decimal(std::string_view rest, i32& milli, i32 least, i32 most, const char* what);
   void save(std::string_view name);
   void load(std::string_view name);

@@ -174,14 +174,14 @@ const Talk::Row Talk::kRows[] = {
      }},
     {"/model", "/model [NAME]", "which model answers; NAME switches to another",
      [](Talk& t, std::string_view rest) {
-       EngineService& service = engine_service();
        if (!rest.empty()) {
-         Result<ModelFile> file = find_model(rest);
+         Result<service::ModelFile> file = service::find_model(rest);
          Result<void> done =
-             file.has_value() ? service.load(*file, &t.io_) : std::unexpected(file.error());
+             file.has_value() ? load_shown(*file, t.io_) : std::unexpected(file.error());
          if (!done.has_value()) t.say(done.error());
        }
-       if (service.loaded()) base::format_to(t.io_, "{} answers\n", service.engine().info().name);
+       Result<ai::Lease> model = service::engine_host().lease(service::kConsoleHolder);
+       if (model.has_value()) base::format_to(t.io_, "{} answers\n", model->info().name);
        return Next::kGoOn;
      }},
     {"/context", "/context", "tokens in use, message by message",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // /save and /load: the conversation as text, and what the model knows of it, so that it need not be
 // read again.
-#include "console/file_stream.h"
-#include "console/storage.h"
 #include "console/talk.h"
+#include "service/file_stream.h"
+#include "service/storage.h"
 
 namespace console {
 
@@ -14,7 +14,7 @@ void Talk::save(std::string_view name) {
   Result<void> done = conversation_.write_json(out);
   if (done.has_value()) done = out.status();
   if (!done.has_value()) return say(done.error());
-  Result<String> path = store_text(kConversations, name, text.view());
+  Result<String> path = service::store_text(service::kConversations, name, text.view());
   if (!path.has_value()) return say(path.error());
   base::format_to(io_, "saved as {}\n", *path);
   if (!path->view().starts_with('/'))
@@ -27,14 +27,18 @@ void Talk::save(std::string_view name) {
 }
 
 Result<void> Talk::save_cache(std::string_view name) {
-  EngineService& service = engine_service();
-  if (!service.loaded() || conversation_.turns() == 0) return {};
+  if (!service::engine_host().loaded() || conversation_.turns() == 0) return {};
+  ai::Lease model = TRY(service::engine_host().lease(service::kConsoleHolder));
   Vector<ai::TokenId> tokens;
-  TRY(encode_chat(service.engine(), conversation_.messages(), tokens));
-  auto file = TRY(create_kept_file(kConversations, name));
-  auto sink = TRY(base::make<FileSink>(*file));
-  u32 kept = TRY(service.engine().save(tokens.view(), *sink));
-  TRY(sink->flush());
+  TRY(encode_chat(model, conversation_.messages(), tokens));
+  auto file = TRY(service::create_kept_file(service::kConversations, name));
+  auto sink = TRY(base::make<service::FileSink>(*file));
+  u32 kept = 0;
+  TRY(service::engine_host().between_steps(model, nullptr,
+                                           [&](service::Turn& turn) -> Result<void> {
+                                             kept = TRY(turn.engine().save(tokens.view(), *sink));
+                                             return sink->flush();
+                                           }));
   TRY(file->flush());
   base::format_to(io_, "{} of {} tokens need not be read again after /load\n", kept, tokens.size());
   return {};
@@ -46,8 +50,8 @@ void Talk::load(std::string_view name) {
       Io& io;
       u32 count;
     } row{io_, 0};
-    list_texts(
-        kConversations,
+    service::list_texts(
+        service::kConversations,
         [](void* context, std::string_view kept) {
           Row& r = *static_cast<Row*>(context);
           base::format_to(r.io, "{}{}", r.count++ == 0 ? "kept: " : ", ", kept);
@@ -55,7 +59,7 @@ void Talk::load(std::string_view name) {
         &row);
     return io_.write(row.count == 0 ? "nothing is kept yet: /save NAME does\n" : "\n");
   }
-  Result<String> text = load_text(kConversations, name);
+  Result<String> text = service::load_text(service::kConversations, name);
   if (!text.has_value()) return say(text.error());
   Result<Conversation> loaded = Conversation::parse_json(text->view());
   if (!loaded.has_value()) return say(loaded.error());
@@ -66,17 +70,22 @@ void Talk::load(std::string_view name) {
 
 // What cannot be used (another model, no such file) is read again with the next question.
 void Talk::load_cache(std::string_view name) {
-  EngineService& service = engine_service();
-  if (!service.loaded()) return;
-  Result<base::Owner<fs::File>> file = open_kept_file(kConversations, name);
+  Result<ai::Lease> model = service::engine_host().lease(service::kConsoleHolder);
+  if (!model.has_value()) return;
+  Result<base::Owner<fs::File>> file = service::open_kept_file(service::kConversations, name);
   if (!file.has_value()) return;
-  FileSource source(**file);
-  Result<Vector<ai::TokenId>> tokens = service.engine().restore(source);
-  if (!tokens.has_value()) {
-    base::format_to(io_, "the conversation will be read again: {}\n", tokens.error());
+  service::FileSource source(**file);
+  Vector<ai::TokenId> tokens;
+  Result<void> restored = service::engine_host().between_steps(
+      *model, nullptr, [&](service::Turn& turn) -> Result<void> {
+        tokens = TRY(turn.engine().restore(source));
+        return {};
+      });
+  if (!restored.has_value()) {
+    base::format_to(io_, "the conversation will be read again: {}\n", restored.error());
     return;
   }
-  base::format_to(io_, "{} tokens of it are known already\n", tokens->size());
+  base::format_to(io_, "{} tokens of it are known already\n", tokens.size());
 }
 
 }  // namespace console

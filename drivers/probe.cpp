@@ -50,8 +50,7 @@ void probe_all(const BootInfo& boot) {
   report("power", arch::watch_power_button([] { power::ask(power::Wish::kOff); }));
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
-  report("net", net::start_stack({arch::Cpu::random_seed(), arch::Cpu::random_seed(),
-                                  arch::Cpu::random_seed(), arch::Cpu::now_ticks()}));
+  report("net", net::start_stack());
 }
 
 }  // namespace devices

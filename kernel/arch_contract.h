@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What generic code asks of a CPU architecture, checked by the compiler.
+// What generic code asks of a CPU architecture, checked by the compiler. kernel/arch_machine.h is
+// what it asks besides where there is a bare machine.
 //
 // arch/cpu.h comes by include path (-I arch/$(ARCH)/include) and defines struct arch::Cpu with
 // these static members, and struct arch::Context (a saved cooperative thread).
@@ -11,7 +12,10 @@
 #include <concepts>
 
 #include "kernel/base/cpu_features.h"
+#include "kernel/base/format.h"
 #include "kernel/base/result.h"
+
+struct BootInfo;
 
 using ThreadEntry = void (*)(void* argument);
 
@@ -64,4 +68,16 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   { A::random_seed() } -> std::same_as<u64>;  // hardware entropy, else time; for canaries and ids
 };
 
+// How the machine comes up, and what a person may ask of it. Boot is BootInfo.
+template <class Boot, class Health>
+concept StartContract = requires(Boot& boot, const Health& before, base::Writer& out) {
+  { arch::init_boot_cpu(boot) } -> std::same_as<void>;    // after it every fault is reported
+  { arch::init_platform(boot) } -> std::same_as<void>;    // interrupts and CPUs, no allocation
+  { arch::read_health(before) } -> std::same_as<Health>;  // of the calling CPU, since `before`
+  { before.celsius } -> std::convertible_to<u32>;         // 0 = not readable, as is
+  { before.megahertz } -> std::convertible_to<u32>;
+  { arch::describe_cpu(out) } -> std::same_as<void>;  // a row a property
+};
+
 static_assert(ArchContract<arch::Cpu, arch::Context>);
+static_assert(StartContract<BootInfo, arch::CpuHealth>);

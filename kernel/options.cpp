@@ -4,6 +4,7 @@
 
 #include "kernel/base/containers.h"
 #include "kernel/base/nearest.h"
+#include "kernel/base/text.h"
 #include "kernel/log.h"
 
 namespace options {
@@ -28,14 +29,14 @@ struct Store {
 };
 constinit Store store;
 
+constexpr std::string_view kSpaces{" \t\n\r\0", 5};  // a boot loader may end its line with a 0
+
 bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\0';
+  return kSpaces.contains(c);
 }
 
-std::string_view trim(std::string_view s) {
-  while (!s.empty() && is_space(s.front())) s.remove_prefix(1);
-  while (!s.empty() && is_space(s.back())) s.remove_suffix(1);
-  return s;
+std::string_view trim(std::string_view text) {
+  return base::trim(text, kSpaces);
 }
 
 // What a warning may repeat of foreign bytes: short, and printable.

@@ -2,11 +2,9 @@
 // Prints a panic and runs the panic shell. Nothing here allocates, locks or sleeps.
 #include "kernel/panic.h"
 
-#include <arch/cpu.h>
-#include <arch/trap_frame.h>
-
 #include <atomic>
 
+#include "kernel/arch_machine.h"
 #include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/options.h"

@@ -2,8 +2,7 @@
 // Looks code addresses up and walks frame pointers. The layout is scripts/gen_symbols.py's.
 #include "kernel/symbols.h"
 
-#include <arch/trap_frame.h>
-
+#include "kernel/arch_machine.h"
 #include "kernel/base/bytes.h"
 
 extern "C" const Byte __symbols_start[], __symbols_end[];

@@ -6,19 +6,14 @@
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "kernel/trace_ring.h"
 
 namespace trace {
 namespace {
 
-constexpr u32 kRingEvents = 2048;  // 64 KiB a CPU; a power of two
 constexpr u32 kMaxCpus = 256;
 constexpr u32 kMaxMarks = 32;
 
-// Written by its CPU only. An interrupt between the add and the store writes its own slot.
-struct Ring {
-  Event* events = nullptr;
-  std::atomic<u32> next{0};
-};
 constinit Ring rings[kMaxCpus];
 constinit std::atomic<bool> on{false};
 
@@ -40,21 +35,10 @@ u32 thread_id() {
 
 template <class Fn>
 void for_each_event(const Ring& ring, u32 count, Fn&& fn) {
-  if (ring.events == nullptr) return;
-  u32 end = ring.next.load(std::memory_order_acquire);
+  u32 end = ring.last();
   u32 have = std::min({end, kRingEvents, count});
-  for (u32 i = end - have; i != end; i++) {
-    const Event& e = ring.events[i % kRingEvents];
-    if (e.name != nullptr) fn(e);
-  }
-}
-
-// The event that is `back` before the newest one of its ring, or null.
-const Event* event_before_end(const Ring& ring, u32 back) {
-  u32 end = ring.next.load(std::memory_order_acquire);
-  if (ring.events == nullptr || back >= std::min(end, kRingEvents)) return nullptr;
-  const Event& e = ring.events[(end - 1 - back) % kRingEvents];
-  return e.name != nullptr ? &e : nullptr;
+  for (u32 i = end - have; i != end; i++)
+    if (Event e; ring.read(i, e)) fn(e);
 }
 
 void print_event(base::Writer& out, u32 cpu, const Event& e) {
@@ -74,7 +58,7 @@ void init() {
       log::warn("trace", "no memory for the ring of cpu {}", cpu);
       return;
     }
-    rings[cpu].events = reinterpret_cast<Event*>(pages->data());
+    rings[cpu].use(reinterpret_cast<Ring::Row*>(pages->data()));
   }
   on.store(true);
 }
@@ -90,9 +74,7 @@ bool enabled() {
 void record(Kind kind, const char* name, u64 value) {
   if (!enabled()) return;
   Ring& ring = rings[arch::Cpu::cpu_index()];
-  if (ring.events == nullptr) return;
-  u32 slot = ring.next.fetch_add(1, std::memory_order_relaxed);
-  ring.events[slot % kRingEvents] = {arch::Cpu::now_ticks(), name, value, thread_id(), kind, {}};
+  if (ring.ready()) ring.record({arch::Cpu::now_ticks(), name, value, thread_id(), kind, {}});
 }
 
 // ts is microseconds; the format wants a JSON number, so nanoseconds come as a fraction.
@@ -123,30 +105,27 @@ void print(base::Writer& out, u32 count) {
 void print_newest(base::Writer& out, u32 count) {
   struct Found {
     u32 cpu = 0;
-    const Event* event = nullptr;
+    Event event{};
   };
   StaticVector<Found, 32> newest;  // the newest first
-  std::array<u16, kMaxCpus> taken{};
+  std::array<u32, kMaxCpus> end{};
+  for (u32 cpu = 0; cpu < kMaxCpus; cpu++) end[cpu] = rings[cpu].last();
   while (newest.size() < std::min<usize>(count, newest.capacity())) {
     Found best;
     for (u32 cpu = 0; cpu < kMaxCpus; cpu++) {
-      const Event* e = event_before_end(rings[cpu], taken[cpu]);
-      if (e == nullptr) continue;
-      if (best.event == nullptr || e->ticks > best.event->ticks) best = {cpu, e};
+      Event e;
+      if (end[cpu] == 0 || !rings[cpu].read(end[cpu] - 1, e)) continue;
+      if (best.event.name == nullptr || e.ticks > best.event.ticks) best = {cpu, e};
     }
-    if (best.event == nullptr || !newest.push_back(best)) break;
-    taken[best.cpu]++;
+    if (best.event.name == nullptr || !newest.push_back(best)) break;
+    end[best.cpu]--;
   }
   for (usize i = newest.size(); i > 0; i--)
-    print_event(out, newest[i - 1].cpu, *newest[i - 1].event);
+    print_event(out, newest[i - 1].cpu, newest[i - 1].event);
 }
 
 void clear() {
-  for (Ring& ring : rings) {
-    ring.next.store(0);
-    if (ring.events != nullptr)
-      std::memset(static_cast<void*>(ring.events), 0, kRingEvents * sizeof(Event));
-  }
+  for (Ring& ring : rings) ring.clear();
 }
 
 void boot_mark(const char* what) {

@@ -45,7 +45,7 @@ extract() {
 }
 
 if [ ! -e "$work/extracted" ] || [ "$(cat "$work/extracted")" != "$targets" ]; then
-  extract "$(python3 scripts/fetch_third_party.py linux)"
+  extract "$(python3 scripts/fetch_third_party.py --path linux)"
   rm -f "$work/configured" "$work/compiled"
 fi
 

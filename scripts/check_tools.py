@@ -16,6 +16,7 @@ FORMAT = "int  main( ){return 0;}\n"
 TIDY = "int BadName(int x) { return x; }\n"
 WARNING = "int f() { int unused; return 0; }\n"
 FLOAT_IN_KERNEL = "double half(double x) { return x / 2; }\n"
+RESULT = '#include "kernel/base/result.h"\nResult<void> f();\nvoid g() { %s; }\n'
 ASAN = "#include <cstdlib>\nint main(int c, char**) { char* p = (char*)std::malloc(4); return p[c + 3]; }\n"
 UBSAN = "int main(int c, char**) { int big = 2147483647; return big + c > 0; }\n"
 INDEX = "#include <array>\nint main(int c, char**) { std::array<int, 2> a{}; return a[c + 1]; }\n"
@@ -41,6 +42,14 @@ def main() -> None:
                 sys.exit(f"check_tools: {name} does not even build")
             return runs([program])
 
+        def drops_result(compiler: str, *flags: str) -> bool:
+            """Whether a call compiles that drops its Result. One that says so on purpose must."""
+            on_purpose, dropped = (file(name, RESULT % call) for name, call in
+                                   (("kept.cpp", "static_cast<void>(f())"), ("dropped.cpp", "f()")))
+            if not runs([compiler, *flags, "-c", on_purpose, "-o", f"{folder}/r.o"]):
+                sys.exit(f"check_tools: {compiler} refuses a Result that is dropped on purpose")
+            return runs([compiler, *flags, "-c", dropped, "-o", f"{folder}/r.o"])
+
         config = f"--style=file:{ROOT / '.clang-format'}"
         results = {
             "clang-format": runs(["clang-format-19", config, "--dry-run", "-Werror", file("a.cpp", FORMAT)]),
@@ -49,6 +58,8 @@ def main() -> None:
             "g++ warnings": runs(["g++", *gcc, "-c", file("c.cpp", WARNING), "-o", f"{folder}/c.o"]),
             "clang warnings": runs(["clang++-19", *clang, "-c", file("d.cpp", WARNING), "-o", f"{folder}/d.o"]),
             "no float in the kernel": runs(["g++", *gcc, "-c", file("e.cpp", FLOAT_IN_KERNEL), "-o", f"{folder}/e.o"]),
+            "g++: a dropped Result": drops_result("g++", *gcc),
+            "clang: a dropped Result": drops_result("clang++-19", *clang),
             "AddressSanitizer": builds_and_runs("asan", ASAN),
             "UBSan": builds_and_runs("ubsan", UBSAN),
             "checked indices": builds_and_runs("index", INDEX),

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fetches a model named in scripts/models.toml and links it into build/models/.
 
-Usage: fetch_model.py [NAME]          (default: the default model)
-       fetch_model.py --path [NAME]   prints where it will lie, fetching nothing
+Usage: fetch_model.py [NAME]   (default: the default model)
 
 Downloads are kept in $MARROW_CACHE (default ~/.cache/marrow), so that clones share them.
 """
@@ -46,16 +45,12 @@ def download(model: dict, target: pathlib.Path) -> None:
 
 
 def main() -> None:
-    names = [a for a in sys.argv[1:] if not a.startswith("--")]
     table = tomllib.loads((ROOT / "scripts/models.toml").read_text())
-    name = names[0] if names else table["default"]
+    name = sys.argv[1] if len(sys.argv) > 1 else table["default"]
     model = table["model"].get(name)
     if model is None:
         sys.exit(f"fetch: no model {name!r}; known: {', '.join(table['model'])}")
     link = ROOT / "build/models" / model["file"]
-    if "--path" in sys.argv:
-        print(link.relative_to(ROOT))
-        return
     CACHE.mkdir(parents=True, exist_ok=True)
     target = CACHE / model["file"]
     if not target.exists() or target.stat().st_size != model["size"]:

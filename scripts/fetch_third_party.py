@@ -1,78 +1,105 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Fetches one source of scripts/third_party.lock into the cache: fetch_third_party.py NAME
+"""Fetches every source of scripts/third_party.lock into the cache; what is there is not fetched again.
 
-Prints the path of the archive that is ready to be unpacked. A cached file is not fetched again.
-Works through apt with lists and sources of its own, so /etc is never touched.
+Usage: fetch_third_party.py              fetches
+       fetch_third_party.py --path NAME  prints where the archive of NAME lies, fetching nothing
+
+Works through apt with lists and sources of its own, so /etc is never touched: the system's own
+mirrors, but the Debian release that the lock names, which need not be the system's.
 """
 import fnmatch
-import glob
 import hashlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import tempfile
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("MARROW_CACHE", pathlib.Path.home() / ".cache/marrow")) / "third_party"
+KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"  # of every release, in each of them
 
 
-def row_of(name: str) -> tuple[str, str, str, str]:
-    for line in (ROOT / "scripts/third_party.lock").read_text().splitlines():
-        fields = [field.strip() for field in line.split("|")]
-        if len(fields) == 5 and fields[0] == name:
-            return fields[1], fields[2], fields[3], fields[4]
-    sys.exit(f"fetch: {name!r} is not in scripts/third_party.lock")
+class Row(NamedTuple):
+    name: str
+    kind: str
+    release: str
+    package: str
+    version: str
+    digest: str
+
+
+def rows() -> list[Row]:
+    lines = (ROOT / "scripts/third_party.lock").read_text().splitlines()
+    return [Row(*(field.strip() for field in line.split("|"))) for line in lines if line and not line.startswith("#")]
+
+
+def cached(row: Row) -> pathlib.Path | None:
+    """The archive of an earlier fetch, unless the lock wants another version now."""
+    folder = CACHE / row.name
+    if not (folder / "archive").exists() or not fnmatch.fnmatch((folder / "version").read_text().strip(), row.version):
+        return None
+    archive = folder / (folder / "archive").read_text().strip()
+    return archive if archive.exists() else None
 
 
 def run(command: list[str], folder: pathlib.Path) -> None:
-    """apt shows its own progress on stderr; ours stays a path on stdout."""
-    result = subprocess.run(command, cwd=folder, stdout=sys.stderr, check=False)
+    result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
-        sys.exit(f"fetch: `{' '.join(command)}` failed: is the network there, is this Debian 12?")
+        sys.exit(f"{result.stdout}fetch: `{' '.join(command)}` failed. The lines above say why: "
+                 "is the network there? Then run make again.")
 
 
-def fetch_deb(package: str, version: str, folder: pathlib.Path) -> pathlib.Path:
-    run(["apt-get", "download", package], folder)
-    deb = newest(folder, f"{package}_*.deb")
-    got = deb.name.split("_")[1]
-    if not fnmatch.fnmatch(got, version):
-        sys.exit(f"fetch: {package} is {got}, the lock wants {version}")
-    subprocess.run(f"dpkg-deb --fsys-tarfile '{deb.name}' | tar x --strip-components=3 --wildcards './usr/src/*.tar.xz'",
-                   shell=True, cwd=folder, check=True)
-    deb.unlink()
-    (folder / "version").write_text(got + "\n")
-    return newest(folder, "*.tar.xz")
+def sources_of(release: str) -> list[str]:
+    """The system's Debian archives as lines of sources.list, with the release that is wanted."""
+    system = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    own = {system.get("VERSION_CODENAME", "").strip('"'), "stable", "oldstable"}
+    targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages"],
+                             capture_output=True, text=True, check=True).stdout
+    found = []
+    for uri, suite, component in (line.split() for line in targets.splitlines()):
+        base, mark, part = re.fullmatch(r"([^-/]+)([-/]?)(.*)", suite).groups()
+        if base in own and component == "main" and part in ("", "security", "updates"):
+            found += [f"{kind} [signed-by={KEYS}] {uri} {release}{mark}{part} main" for kind in ("deb", "deb-src")]
+    if not found:
+        sys.exit(f"fetch: /etc/apt names no archive of Debian {'/'.join(sorted(own))}, from which {release} could be read: "
+                 "add Debian's archive to it, or run this on Debian.")
+    return sorted(set(found))
 
 
-def fetch_dsc(package: str, version: str, folder: pathlib.Path) -> pathlib.Path:
-    """The .orig tarball through a private deb-src list made from the system's own sources.
+class Apt:
+    """apt-get with the lists of one release in a folder of its own."""
 
-    What else the package has (its .debian tarball) lies beside it, verified by apt.
-    """
-    apt = folder / "apt"
-    (apt / "lists/partial").mkdir(parents=True, exist_ok=True)
-    lines = []
-    for path in ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*.list")]:
-        if os.path.exists(path):
-            lines += [line.replace("deb ", "deb-src ", 1) for line in open(path, encoding="utf-8")
-                      if line.startswith("deb ")]
-    (apt / "sources.list").write_text("".join(lines))
-    parts = apt / "parts"
-    parts.mkdir(exist_ok=True)
-    for path in glob.glob("/etc/apt/sources.list.d/*.sources"):
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-        (parts / pathlib.Path(path).name).write_text(text.replace("Types: deb\n", "Types: deb-src\n"))
-    options = ["-o", f"Dir::Etc::sourcelist={apt}/sources.list", "-o", f"Dir::Etc::sourceparts={parts}",
-               "-o", f"Dir::State::lists={apt}/lists"]
-    run(["apt-get", *options, "update", "-q"], folder)
-    run(["apt-get", *options, "source", "--download-only", package], folder)
-    tar = newest(folder, f"{package}_*.orig.tar.*")
-    got = tar.name.split("_")[1].split(".orig")[0]
-    if not fnmatch.fnmatch(got, version):
-        sys.exit(f"fetch: {package} is {got}, the lock wants {version}")
-    (folder / "version").write_text(got + "\n")
-    return tar
+    def __init__(self, folder: pathlib.Path, release: str):
+        for part in ("lists/partial", "parts", "cache/archives/partial"):
+            (folder / part).mkdir(parents=True)
+        (folder / "sources.list").write_text("\n".join(sources_of(release)) + "\n")
+        self.command = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={folder}/sources.list", "-o", f"Dir::Etc::sourceparts={folder}/parts",
+                        "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache",
+                        "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3"]
+        if os.geteuid() == 0:  # the unprivileged user that apt would fetch as cannot write here
+            self.command += ["-o", "APT::Sandbox::User=root"]
+        print(f"fetch: the package lists of Debian {release}", flush=True)
+        run([*self.command, "update"], folder)
+
+    def deb(self, package: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
+        """The source archive inside a binary package, and the version."""
+        run([*self.command, "download", package], folder)
+        deb = newest(folder, f"{package}_*.deb")
+        subprocess.run(f"dpkg-deb --fsys-tarfile '{deb.name}' | tar x --strip-components=3 --wildcards './usr/src/*.tar.xz'",
+                       shell=True, cwd=folder, check=True)
+        version = deb.name.split("_")[1]
+        deb.unlink()
+        return newest(folder, "*.tar.xz"), version
+
+    def dsc(self, package: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
+        """The .orig archive; what else the source package has lies beside it, verified by apt."""
+        run([*self.command, "source", "--download-only", package], folder)
+        archive = newest(folder, f"{package}_*.orig.tar.*")
+        return archive, archive.name.split("_")[1].split(".orig")[0]
 
 
 def newest(folder: pathlib.Path, pattern: str) -> pathlib.Path:
@@ -82,25 +109,39 @@ def newest(folder: pathlib.Path, pattern: str) -> pathlib.Path:
     return found[-1]
 
 
-def main() -> None:
-    name = sys.argv[1]
-    kind, package, version, wanted = row_of(name)
-    folder = CACHE / name
-    archive_note = folder / "archive"
-    if archive_note.exists() and (folder / archive_note.read_text().strip()).exists():
-        print(folder / archive_note.read_text().strip())
-        return
+def fetch(row: Row, apt: Apt) -> None:
+    print(f"fetch: {row.package} {row.version}", flush=True)
+    folder = CACHE / row.name
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"fetch: {package} {version}", file=sys.stderr)
-    archive = (fetch_deb if kind == "deb" else fetch_dsc)(package, version, folder)
-    if wanted != "-":
+    archive, version = (apt.deb if row.kind == "deb" else apt.dsc)(row.package, folder)
+    if not fnmatch.fnmatch(version, row.version):
+        sys.exit(f"fetch: {row.package} is {version}, scripts/third_party.lock wants {row.version}")
+    if row.digest != "-":
         with archive.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != wanted:
+        if found != row.digest:
             archive.unlink()
-            sys.exit(f"fetch: {archive.name} has SHA-256 {found}, the lock says {wanted}: not kept")
-    archive_note.write_text(archive.name + "\n")
-    print(archive)
+            sys.exit(f"fetch: {archive.name} has SHA-256 {found}, the lock says {row.digest}: not kept")
+    (folder / "version").write_text(version + "\n")
+    (folder / "archive").write_text(archive.name + "\n")
+
+
+def main() -> None:
+    table = rows()
+    if sys.argv[1:2] == ["--path"]:
+        path = next((cached(row) for row in table if row.name == sys.argv[2]), None)
+        if path is None:
+            sys.exit(f"fetch: {sys.argv[2]} is not in the cache: scripts/fetch_third_party.py")
+        print(path)
+        return
+    missing = [row for row in table if cached(row) is None]
+    for release in sorted({row.release for row in missing}):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            apt = Apt(pathlib.Path(folder), release)
+            for row in missing:
+                if row.release == release:
+                    fetch(row, apt)
 
 
 if __name__ == "__main__":

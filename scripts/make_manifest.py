@@ -8,6 +8,7 @@ Models are validated as far as the manifest needs: a file that is no GGUF is ref
 import hashlib
 import json
 import pathlib
+import re
 import struct
 import sys
 
@@ -15,10 +16,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # GGUF metadata value types: number -> (struct format, bytes); 8 is string, 9 array.
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-# general.file_type numbers of the types that the engine runs.
-FILE_TYPES = {0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
-              11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
-              17: "Q5_K_M", 18: "Q6_K", 25: "IQ4_NL", 30: "IQ4_XS", 32: "BF16", 38: "MXFP4"}
+
+
+def file_types() -> dict[int, str]:
+    """general.file_type numbers of the types that the engine runs, from the rows of formats.def."""
+    types = {}
+    for line in (ROOT / "ai/quant/formats.def").read_text().splitlines():
+        if line.startswith(("FORMAT_FLOAT", "FORMAT_32", "FORMAT_256")):
+            row = re.match(r'\w+ *\(\w+, *\d+, "((?:\d+:\w+ ?)+)"', line)
+            if row is None:
+                sys.exit(f"manifest: a row of formats.def that has no file types: {line}")
+            types |= {int(number): name for number, name in (t.split(":") for t in row.group(1).split())}
+    return types
 
 
 class Gguf:
@@ -96,7 +105,7 @@ def describe(path: pathlib.Path) -> dict:
         "name": meta.get("general.name", path.stem),
         "format": "gguf",
         "architecture": meta.get("general.architecture", "unknown"),
-        "quantization": FILE_TYPES.get(meta.get("general.file_type"), "unknown"),
+        "quantization": file_types().get(meta.get("general.file_type"), "unknown"),
         "parameters": gguf.parameters,
         "size": path.stat().st_size,
         "sha256": digest(path),

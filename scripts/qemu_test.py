@@ -54,10 +54,13 @@ class Guest:
         self.start = time.monotonic()
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
+        self.watch()
+        return self
+
+    def watch(self) -> None:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
-        return self
 
     def __exit__(self, *_):
         if self.process.poll() is None:

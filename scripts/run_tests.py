@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of the tests and adds up: run_tests.py [STAGE...]
 
-Stages: hosted, aarch64, qemu, fuzz, system (each tests/system/test_*.py). A stage is programs that close
+Stages: hosted, aarch64, qemu, fuzz, system (each tests/system/test_*.py), and, only where it is named, timing:
+what the machine's speed decides, which gates nothing. A stage is programs that close
 with `N passed, N failed[, N skipped]` and exit non-zero on a failure; one that exits non-zero
 without counting a failure counts as one. Programs that use one processor run side by side, one a
 processor; then those that boot machines, alone. Closes with the total, alone on a line.
@@ -18,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERDICT = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 LOGS = ROOT / "build/test-logs"
-ALONE = {"qemu", "system"}  # a guest uses every processor
+ALONE = {"qemu", "system", "timing"}  # a guest uses every processor
 
 
 def stages() -> dict[str, list[tuple[str, list[str]]]]:
@@ -33,6 +34,9 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
         "fuzz": [(f"fuzz corpus {path.stem}", [sys.executable, str(ROOT / "scripts/fuzz_corpus.py"), path.stem])
                  for path in fuzz],
         "system": [(path.name, [sys.executable, str(path)]) for path in system],
+        "timing": [("unit tests that measure time", [str(ROOT / "build/host-san/unit_tests"), "timed_"]),
+                   *((f"{path.name} --timing", [sys.executable, str(path), "--timing"])
+                     for path in system if "\n@timed\n" in path.read_text())],
     }
 
 
@@ -65,7 +69,7 @@ def run(name: str, command: list[str]) -> tuple[int, int, int]:
 
 def main() -> None:
     table = stages()
-    wanted = sys.argv[1:] or list(table)
+    wanted = sys.argv[1:] or [stage for stage in table if stage != "timing"]
     if unknown := [w for w in wanted if w not in table]:
         sys.exit(f"run_tests: no stage {unknown[0]!r}; stages: {', '.join(table)}")
     totals = [0, 0, 0]

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what a target needs through apt, saying what and why. Usage: setup.sh GROUP...
+# Installs what the groups need in one apt transaction, and says what and why. Usage: setup.sh GROUP...
 # With SETUP=0 nothing is installed: the command is printed and the script fails.
+#
+# It runs on a machine that has only Debian's essential packages: bash and coreutils are all it uses.
 set -euo pipefail
 
 # group | a file or command that proves it is there | Debian package | why
@@ -11,6 +13,7 @@ build | flex                                  | flex                 | configure
 build | bison                                 | bison                | configures the Linux drivers
 build | bc                                    | bc                   | headers of the Linux drivers
 build | /usr/include/libelf.h                 | libelf-dev           | object tool of the Linux drivers
+build | xz                                    | xz-utils             | unpacks the third-party sources
 build | patch                                 | patch                | corrects wolfSSL as Debian does
 build | nasm                                  | nasm                 | assembles the boot code
 build | python3                               | python3              | generates tables and runs the tools
@@ -28,7 +31,7 @@ test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libc
 test  | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the engine for ARM64
 test  | qemu-aarch64                          | qemu-user            | runs the engine of ARM64
 test  | openssl                               | openssl              | asks the server for protocols it must refuse
-test  | /usr/share/OVMF/OVMF_CODE.fd          | ovmf                 | UEFI firmware for the boot tests
+test  | /usr/share/ovmf/OVMF.fd               | ovmf                 | UEFI firmware for the boot tests
 test  | /usr/sbin/mkfs.ext4                   | e2fsprogs            | images for the file system tests
 test  | /usr/sbin/mkfs.vfat                   | dosfstools           | images for the file system tests
 test  | mcopy                                 | mtools               | fills FAT images
@@ -36,7 +39,12 @@ test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images fo
 check | clang-format-19                       | clang-format-19      | formatting check
 check | clang-tidy-19                         | clang-tidy-19        | static analysis
 debug | gdb                                   | gdb                  | make debug
+fresh | debootstrap                           | debootstrap          | makes the bare systems of make test-fresh
 '
+
+# Another apt (a second make, unattended upgrades) may hold the locks for a while.
+lock_wait_s=900
+apt=(apt-get -o "DPkg::Lock::Timeout=$lock_wait_s" -o Acquire::Retries=3)
 
 present() {
   case "$1" in
@@ -45,32 +53,56 @@ present() {
   esac
 }
 
-trim() { sed -E 's/^ +| +$//g' <<<"$1"; }
+# What is missing: `packages`, each named once, and a line a package that says why.
+find_missing() {
+  local wanted=" $* " group proof package why
+  while IFS='|' read -r group proof package why; do
+    read -r group <<<"$group"; read -r proof <<<"$proof"; read -r package <<<"$package"
+    [ -n "$group" ] && [[ "$wanted" == *" $group "* ]] || continue
+    if present "$proof" || [[ " ${packages[*]} " == *" $package "* ]]; then continue; fi
+    packages+=("$package")
+    printf 'setup: %s is missing:%s\n' "$package" "$why"
+  done <<<"$TABLE"
+}
 
-wanted=" $* "
-packages=()
-while IFS='|' read -r group proof package why; do
-  group=$(trim "$group")
-  [ -n "$group" ] && [[ "$wanted" == *" $group "* ]] || continue
-  proof=$(trim "$proof") package=$(trim "$package")
-  present "$proof" && continue
-  packages+=("$package")
-  printf 'setup: %s is missing:%s\n' "$package" "$why"
-done <<<"$TABLE"
+fail() {
+  printf 'setup: %s\nsetup: when that is mended, run this, then try again:\n  %s\n' "$1" "${install[*]}" >&2
+  exit 1
+}
 
+# apt-get waits for dpkg's lock by itself, but not for the lock of the package lists.
+update_lists() {
+  local waited=0 said
+  until said=$("${root[@]}" env LC_ALL=C "${apt[@]}" update -qq 2>&1); do
+    if [[ "$said" != *"Could not get lock"* ]] || [ "$waited" -ge "$lock_wait_s" ]; then
+      printf '%s\n' "$said" >&2
+      return 1
+    fi
+    [ "$waited" != 0 ] || printf 'setup: another program updates the package lists: waiting for it\n'
+    sleep 2
+    waited=$((waited + 2))
+  done
+}
+
+packages=() root=()
+find_missing "$@"
 [ ${#packages[@]} -gt 0 ] || exit 0
 
-sudo=()
-[ "$(id -u)" = 0 ] || sudo=(sudo)
-install=("${sudo[@]}" apt-get install -y --no-install-recommends "${packages[@]}")
+[ "$(id -u)" = 0 ] || root=(sudo)
+install=("${root[@]}" apt-get install -y --no-install-recommends "${packages[@]}")
+present apt-get || fail "this is not a Debian system: install by hand what is called ${packages[*]} in Debian."
 if [ "${SETUP:-1}" = 0 ]; then
   printf 'setup: SETUP=0 forbids installing. Run this, then try again:\n  %s\n' "${install[*]}"
   exit 1
 fi
-if ! command -v apt-get >/dev/null 2>&1; then
-  printf 'setup: not a Debian or Ubuntu system. Install by hand: %s\n' "${packages[*]}"
-  exit 1
-fi
+[ ${#root[@]} = 0 ] || present sudo || fail "installing needs root, and sudo is missing: become root."
+printf 'setup: updating the package lists\n'
+update_lists || fail "the package lists could not be updated: is the network there, is /etc/apt right?"
 printf 'setup: %s\n' "${install[*]}"
-"${sudo[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${install[@]}"
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -q -y --no-install-recommends "${packages[@]}" ||
+  fail "apt-get could not install the packages; its own lines above say why."
+# A package that no longer brings what its row promises would be missed later, with a worse message.
+packages=()
+find_missing "$@"
+[ ${#packages[@]} = 0 ] || fail "apt-get succeeded, yet this is not there; scripts/setup.sh names the files: ${packages[*]}"
+printf 'setup: done\n'

@@ -8,7 +8,7 @@
 
 #include "ai/gguf/llama2c.h"
 #include "ai/gguf/pack.h"
-#include "tests/hosted/test_platform.h"
+#include "tools/host_platform.h"
 
 namespace {
 
@@ -30,7 +30,7 @@ class FileSink final : public ai::ByteSink {
   std::ofstream out_;
 };
 
-Result<void> run(std::vector<std::vector<Byte>>& files, FileSink& out, TestPlatform& platform) {
+Result<void> run(std::vector<std::vector<Byte>>& files, FileSink& out, HostPlatform& platform) {
   std::vector<std::span<Byte>> parts(files.begin(), files.end());
   std::vector<std::span<const Byte>> views(files.begin(), files.end());
   auto file = files.size() == 1 && ai::is_llama2c(files[0])
@@ -55,8 +55,7 @@ int main(int argc, char** argv) {
     }
     files.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
-  TestPlatform platform;
-  platform.echo = true;
+  HostPlatform platform;
   FileSink out(argv[argc - 1]);
   Result<void> done = run(files, out, platform);
   if (!done.has_value() || !out.close()) {

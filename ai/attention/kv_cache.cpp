@@ -115,4 +115,32 @@ bool PagePool::consistent() const {
          count(idle_list_, State::kIdle) == idle_;
 }
 
+Result<PageRun> PageRun::create(PagePool& pool, u32 most) {
+  PageRun run;
+  run.pool_ = &pool;
+  TRY(run.pages_.reserve(most));
+  return run;
+}
+
+PageRun& PageRun::operator=(PageRun&& other) noexcept {
+  if (this == &other) return *this;
+  clear();
+  pool_ = other.pool_;
+  pages_ = std::move(other.pages_);
+  return *this;
+}
+
+void PageRun::replace(usize index, PageId page) {
+  pool_->release(std::exchange(pages_[index], page));
+}
+
+void PageRun::pop_back() {
+  pool_->release(pages_.back());
+  pages_.pop_back();
+}
+
+void PageRun::clear() {
+  while (!pages_.empty()) pop_back();
+}
+
 }  // namespace ai

@@ -72,4 +72,30 @@ class PagePool {
   u32 free_ = 0, idle_ = 0;
 };
 
+// The pages of one text, a reference to each. Whatever ends the text, they go back with this.
+class PageRun {
+ public:
+  // `pool` outlives the run, which allocates nothing up to `most` pages.
+  static Result<PageRun> create(PagePool& pool, u32 most);
+  PageRun() = default;
+  PageRun(PageRun&& other) noexcept : pool_(other.pool_), pages_(std::move(other.pages_)) {}
+  PageRun& operator=(PageRun&& other) noexcept;
+  ~PageRun() { clear(); }
+
+  // Both take over the caller's reference; replace() gives the old page's back.
+  void push_back(PageId page) { MUST(pages_.push_back(page)); }
+  void replace(usize index, PageId page);
+  void pop_back();
+  void clear();  // the last page first, so that it is also the first to be reused
+
+  PageId operator[](usize index) const { return pages_[index]; }
+  usize size() const { return pages_.size(); }
+  bool empty() const { return pages_.empty(); }
+  std::span<const PageId> view() const { return pages_.view(); }
+
+ private:
+  PagePool* pool_ = nullptr;
+  Vector<PageId> pages_;
+};
+
 }  // namespace ai

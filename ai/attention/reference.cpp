@@ -3,7 +3,7 @@
 #include "ai/attention/reference.h"
 
 #include "ai/attention/steps.h"
-#include "ai/kernels/activations.h"
+#include "ai/math/activations.h"
 #include "ai/quant/blocks.h"
 #include "ai/quant/half.h"
 #include "kernel/base/bytes.h"

@@ -39,7 +39,7 @@ void begin_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& ti
   }
 }
 
-// Lanes 8+8, 4+4, 2+2, 1+1 (numerics.md, rule 4).
+// Lanes 8+8, 4+4, 2+2, 1+1 (wiki/Numerics, rule 4).
 float sum_lanes(const float (&lanes)[16]) {
   float eight[8], four[4];
   for (u32 i = 0; i < 8; i++) eight[i] = lanes[i] + lanes[i + 8];

@@ -20,28 +20,18 @@ Result<void> scale_to_length_one(std::span<float> vector) {
 
 Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
                                std::span<float> out, EmbedSink* sink) {
-  if (stepping_) return fail(Errc::kBusy, "a step is being made");
   if (parts_->info.ranks) return fail(Errc::kUnsupported, "the model ranks, it does not embed");
   if (out.size() != parts_->model->params().width)
     return fail(Errc::kInvalidArgument, "an embedding has the width of the model");
-  TRY(check_tokens(tokens, 0));
-  Sequence sequence;
-  TRY(sequence.pages.reserve(store_.pages_for(static_cast<u32>(tokens.size()))));
-  Vector<float> state;  // of a recurrent model
-  TRY(state.resize(parts_->model->state_bytes() / sizeof(float)));
+  Reading reading = TRY(begin_reading(tokens));
+  Use use(*this);
   std::ranges::fill(out, 0.0f);
-  stepping_ = true;
-  Result<void> done;
-  while (done.has_value() && sequence.length < tokens.size()) {
-    done = embed_chunk(sequence, state.view(), tokens, pooling, out);
-    u32 total = static_cast<u32>(tokens.size());
-    if (done.has_value() && sink != nullptr && !sink->on_read(sequence.length, total))
-      done = fail(Errc::kCancelled, "nobody waits for the vector any more");
+  u32 total = static_cast<u32>(tokens.size());
+  while (reading.sequence.length < total) {
+    TRY(embed_chunk(reading, tokens, pooling, out));
+    if (sink != nullptr && !sink->on_read(reading.sequence.length, total))
+      return fail(Errc::kCancelled, "nobody waits for the vector any more");
   }
-  store_.end(sequence, tokens, false);
-  stepping_ = false;
-  scheduler_->remove_ended();
-  TRY(std::move(done));
   if (pooling == Pooling::kMean) {
     float count = static_cast<float>(tokens.size());
     for (float& x : out) x = x / count;
@@ -50,14 +40,13 @@ Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
 }
 
 // Adds the rows that count to `sum`, in the order of the text: the cut into chunks leaves no trace.
-Result<void> EngineImpl::embed_chunk(Sequence& sequence, std::span<float> state,
-                                     std::span<const TokenId> tokens, Pooling pooling,
-                                     std::span<float> sum) {
-  u32 first = sequence.length, all = static_cast<u32>(tokens.size());
+Result<void> EngineImpl::embed_chunk(Reading& reading, std::span<const TokenId> tokens,
+                                     Pooling pooling, std::span<float> sum) {
+  Exclusive exclusive(*this);
+  u32 first = reading.sequence.length, all = static_cast<u32>(tokens.size());
   usize width = sum.size();
   usize most = std::min<usize>(score_rows_.capacity(), logits_.size() / width);
   u32 count = static_cast<u32>(std::min<usize>(all - first, most));
-  TRY(store_.extend(sequence, first + count));
   score_rows_.clear();
   u32 wanted = 0;
   for (u32 i = first; i < first + count; i++) {
@@ -65,9 +54,7 @@ Result<void> EngineImpl::embed_chunk(Sequence& sequence, std::span<float> state,
     wanted += wants ? 1 : 0;
     MUST(score_rows_.push_back({tokens[i], i, 0, wants}));
   }
-  KvView view{store_.memory(),
-              sequence.pages.view(),
-              {reinterpret_cast<Byte*>(state.data()), state.size_bytes()}};
+  KvView view = reading.view(store_);
   std::span<float> hidden = logits_.view().first(wanted * width);
   computing_ = true;
   workspace_->abandoned = false;
@@ -75,7 +62,7 @@ Result<void> EngineImpl::embed_chunk(Sequence& sequence, std::span<float> state,
       parts_->model->forward_hidden(score_rows_.view(), {&view, 1}, *workspace_, hidden);
   computing_ = false;
   TRY(std::move(done));
-  store_.commit(sequence, tokens, first + count, false);
+  store_.commit(reading.sequence, tokens, first + count, false);
   for (u32 row = 0; row < wanted; row++)
     for (usize i = 0; i < width; i++) sum[i] = sum[i] + hidden[row * width + i];
   return {};

@@ -24,6 +24,7 @@ Result<base::Owner<EngineImpl>> EngineImpl::create(base::Owner<EngineParts> part
 
 // Sessions go before the store that their pages belong to.
 EngineImpl::~EngineImpl() {
+  ASSERT(!stepping_ && uses_ == 0);  // else the caller's caller is computing in here
   scheduler_.reset();
 }
 
@@ -47,8 +48,8 @@ Result<void> EngineImpl::create_buffers() {
     // DRY's usual breakers: a run of text never matches across them.
     if (piece.find_first_of("\n:\"*") != piece.npos) sampler_workspace_->add_dry_breaker(id);
   }
-  session_context_ = TRY(base::make<SessionContext>(
-      SessionContext{tokens, sizes_.context, longest, store_.page_positions()}));
+  session_context_ =
+      TRY(base::make<SessionContext>(SessionContext{tokens, store_, sizes_.context, longest}));
   return {};
 }
 
@@ -91,29 +92,28 @@ void EngineImpl::cancel(RequestId id) {
 }
 
 void EngineImpl::end(Session& session, FinishReason reason, const Error* error) {
-  // A step may be writing to its pages: then they go back when it has returned.
-  if (!computing_) scheduler_->release(session, reason != FinishReason::kError);
+  // The step may be writing to its pages: then they go back when it has returned.
+  bool in_use = computing_ && scheduler_->takes_part(session);
+  if (!in_use) scheduler_->release(session, reason != FinishReason::kError);
   session.finish(reason, error);
   if (!stepping_) scheduler_->remove_ended();
-  if (computing_) workspace_->abandoned = scheduler_->nobody_waits();
+  if (in_use) workspace_->abandoned = scheduler_->nobody_waits();
 }
 
 bool EngineImpl::step() {
   if (stepping_) return false;
   if (running() + queued() == 0) return false;
-  stepping_ = true;
+  Exclusive exclusive(*this);
   scheduler_->plan(platform_.now_ns(), costs_);
-  if (!scheduler_->rows().empty()) {
-    tell_cached();
-    compute();
-    for (Session* session : scheduler_->taking_part())
-      if (session->alive())
-        take_results(*session);
-      else
-        scheduler_->release(*session, true);
-  }
-  stepping_ = false;
-  scheduler_->remove_ended();
+  // Without rows somebody ended, or all wait for pages that a text beside the requests holds.
+  if (scheduler_->rows().empty()) return scheduler_->count(SessionState::kEnded) > 0;
+  tell_cached();
+  compute();
+  for (Session* session : scheduler_->taking_part())
+    if (session->alive())
+      take_results(*session);
+    else
+      scheduler_->release(*session, true);
   return true;
 }
 
@@ -198,6 +198,7 @@ void EngineImpl::take_tokens(Session& session) {
   for (u32 i = 0;; i++) {
     TokenEvent event{};
     Result<TokenId> token = pick(session, logits_row(session.first_logits + i), event);
+    if (!session.alive()) return;
     if (!token.has_value()) {
       Error error = token.error();
       return end(session, FinishReason::kError, &error);
@@ -218,8 +219,10 @@ void EngineImpl::take_tokens(Session& session) {
 Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
   if (session.hash_logits) event.logits_hash = hash_of(logits);
   if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
-  if (session.grammar != nullptr && session.grammar->mask(logits) == 0)
+  if (session.grammar != nullptr && TRY(session.grammar->mask(logits, platform_)) == 0)
     return fail(Errc::kNotFound, "the grammar allows no token here");
+  // Others ran during the mask, and one of them may have cancelled it.
+  if (!session.alive()) return fail(Errc::kCancelled, "cancelled");
   platform_.operation("sampling");
   TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
   platform_.operation("engine");
@@ -266,39 +269,39 @@ void EngineImpl::slide(Session& session) {
       sizes_.context, before - session.tokens.size());
 }
 
-Result<void> EngineImpl::score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) {
+Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> tokens) {
   if (stepping_) return fail(Errc::kBusy, "a step is being made");
   TRY(check_tokens(tokens, 0));
-  Sequence sequence;
-  TRY(sequence.pages.reserve(store_.pages_for(static_cast<u32>(tokens.size()))));
-  Vector<float> state;  // of a recurrent model
-  TRY(state.resize(parts_->model->state_bytes() / sizeof(float)));
-  stepping_ = true;
-  bool wants_more = true;
-  Result<void> done;
-  while (done.has_value() && wants_more && sequence.length < tokens.size())
-    done = score_chunk(sequence, state.view(), tokens, top, sink, wants_more);
-  store_.end(sequence, tokens, false);
-  stepping_ = false;
-  scheduler_->remove_ended();
-  return done;
+  u32 count = static_cast<u32>(tokens.size());
+  Reading reading{.sequence = TRY(store_.make_sequence(count)), .state = {}};
+  TRY(reading.state.resize(parts_->model->state_bytes() / sizeof(float)));
+  TRY(store_.extend(reading.sequence, count));
+  return reading;
 }
 
-Result<void> EngineImpl::score_chunk(Sequence& sequence, std::span<float> state,
-                                     std::span<const TokenId> tokens, u32 top, ScoreSink& sink,
-                                     bool& wants_more) {
-  u32 first = sequence.length, count = static_cast<u32>(tokens.size()) - first;
+Result<void> EngineImpl::score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) {
+  Reading reading = TRY(begin_reading(tokens));
+  Use use(*this);
+  u32 total = static_cast<u32>(tokens.size());
+  for (bool wants_more = true; wants_more && reading.sequence.length < total;) {
+    TRY(score_chunk(reading, tokens, top, sink, wants_more));
+    wants_more = wants_more && sink.on_chunk(reading.sequence.length, total);
+  }
+  return {};
+}
+
+Result<void> EngineImpl::score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
+                                     ScoreSink& sink, bool& wants_more) {
+  Exclusive exclusive(*this);
+  u32 first = reading.sequence.length, count = static_cast<u32>(tokens.size()) - first;
   count = std::min(count, Scheduler::step_limits(sizes_.limits).logit_rows);
-  TRY(store_.extend(sequence, first + count));
   score_rows_.clear();
   for (u32 i = 0; i < count; i++)
     MUST(score_rows_.push_back({tokens[first + i], first + i, 0, true}));
-  KvView view{store_.memory(),
-              sequence.pages.view(),
-              {reinterpret_cast<Byte*>(state.data()), state.size_bytes()}};
+  KvView view = reading.view(store_);
   usize width = parts_->model->params().vocabulary;
   TRY(forward(score_rows_.view(), {&view, 1}, logits_.view().first(count * width)));
-  store_.commit(sequence, tokens, first + count, false);
+  store_.commit(reading.sequence, tokens, first + count, false);
   for (u32 i = 0; i < count && wants_more; i++) {
     log_probabilities_->take(logits_row(i), std::min(top, kMostLogprobs), *sampler_workspace_);
     u32 index = first + i + 1;
@@ -323,20 +326,14 @@ Result<KvFileKey> EngineImpl::file_key() const {
 Result<u32> EngineImpl::save(std::span<const TokenId> tokens, ByteSink& sink) {
   KvFileKey key = TRY(file_key());
   TRY(check_tokens(tokens, 0));
-  stepping_ = true;
-  Result<u32> saved = write_kv_file(store_, key, tokens, sink);
-  stepping_ = false;
-  scheduler_->remove_ended();
-  return saved;
+  Use use(*this);
+  return write_kv_file(store_, key, tokens, sink);
 }
 
 Result<Vector<TokenId>> EngineImpl::restore(ByteSource& source) {
   KvFileKey key = TRY(file_key());
-  stepping_ = true;
-  Result<Vector<TokenId>> tokens = read_kv_file(store_, key, source);
-  stepping_ = false;
-  scheduler_->remove_ended();
-  return tokens;
+  Use use(*this);
+  return read_kv_file(store_, key, source);
 }
 
 }  // namespace ai

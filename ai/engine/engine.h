@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one engine behind the console, the benchmarks and the HTTP server.
+// The engine behind the console, the benchmarks and the HTTP server.
 //
 // Load a model, submit requests, call step() until idle: each step is one iteration of the
-// scheduler over every running request (continuous batching). All calls come from one thread;
-// events reach the sink from inside step().
+// scheduler over every running request (continuous batching). submit() and cancel() come from any
+// thread of CPU 0, also inside a sink and inside Platform::breathe(); step() and the work without
+// tokens (score, embed, save, restore, forget_prompts) come from one thread, one at a time. Events
+// reach the sink from inside step(), on_end(kCancelled) from inside cancel().
 #pragma once
 
 #include "ai/attention/kv_type.h"
@@ -99,7 +101,9 @@ struct TokenScore {
 
 class ScoreSink {
  public:
-  virtual bool on_score(const TokenScore& score) = 0;  // false: enough
+  virtual bool on_score(const TokenScore& score) = 0;  // inside a chunk; false: enough
+  // Between two chunks, and after the last; false: enough.
+  virtual bool on_chunk(u32 /*done*/, u32 /*total*/) { return true; }
 
  protected:
   ~ScoreSink() = default;
@@ -108,7 +112,8 @@ class ScoreSink {
 // Who waits for the vector of a text.
 class EmbedSink {
  public:
-  virtual bool on_read(u32 done, u32 total) = 0;  // after each chunk; false: no longer wanted
+  // Between two chunks, and after the last; false: no longer wanted.
+  virtual bool on_read(u32 done, u32 total) = 0;
 
  protected:
   ~EmbedSink() = default;
@@ -177,19 +182,28 @@ class Engine {
   // sink.
   virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
   virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
-  // One iteration. False: nothing to do. Errors of one request reach its sink, not the caller.
+  // One iteration. False: nothing to do, or all who wait need pages that a score(), embed() or
+  // restore() under way still holds. Errors of one request reach its sink, not the caller.
   // submit() and cancel() may be called from a sink or from Platform::breathe(), step() may not.
   virtual bool step() = 0;
-  // How probable each token of a text is, from the second on, with up to `top` alternatives; runs
-  // to its end at once. kFull when running requests leave too few pages.
+
+  // score() and embed() read a text in chunks and return when it is read. A chunk is like a step:
+  // inside it (Platform::breathe(), on_score()) step() does nothing and score(), embed(), save()
+  // and restore() answer kBusy. Between two chunks (on_chunk(), on_read()) everything may be called
+  // but the destructor, so that the requests of others go on beside a long text. The results have
+  // the same bits whatever is called there. kFull when the pages that are free do not hold the
+  // whole text; kContextFull and kInvalidArgument as submit().
+  //
+  // How probable each token of a text is, from the second on, with up to `top` alternatives.
   virtual Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) = 0;
   // The meaning of a text as info().width floats of length 1: what the final norm gives of its
-  // tokens, pooled. The same bits whatever else runs. Runs to its end at once, in chunks;
-  // Platform::breathe() is called meanwhile. kContextFull, kFull and kInvalidArgument as submit();
-  // kCancelled when the sink, which may be null, wanted no more.
+  // tokens, pooled. kCancelled when the sink, which may be null, wanted no more.
   virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
                              EmbedSink* sink) = 0;
 
+  // save() and restore() use the pages of their text alone: from the sink and the source everything
+  // may be called but the destructor. kBusy inside a step or a chunk.
+  //
   // Writes what the prompt cache keeps of `tokens` (a text that was generated or read here), for
   // restore() of any engine with this model and type of cache. Returns the positions that need not
   // be read again. kUnsupported for a recurrent model.

@@ -69,7 +69,8 @@ class EngineImpl final : public Engine {
   u64 kv_pages_used() const override { return store_.pool().held(); }
   u64 kv_pages_cached() const override { return store_.pool().idle(); }
   void forget_prompts() override { store_.clear(); }
-  bool consistent() const { return store_.consistent(); }  // for tests
+  bool consistent() const { return store_.consistent(); }            // for tests
+  u32 state_slots_used() const { return scheduler_->slots_used(); }  // for tests
 
  private:
   Result<void> create_buffers();
@@ -94,13 +95,51 @@ class EngineImpl final : public Engine {
   bool remembers(const Session& session) const {
     return session.cache_prompt && parts_->model->state_bytes() == 0;
   }
-  Result<void> score_chunk(Sequence& sequence, std::span<float> state,
-                           std::span<const TokenId> tokens, u32 top, ScoreSink& sink,
-                           bool& wants_more);
-
   Result<KvFileKey> file_key() const;
-  Result<void> embed_chunk(Sequence& sequence, std::span<float> state,
-                           std::span<const TokenId> tokens, Pooling pooling, std::span<float> sum);
+
+  // A text that is read beside the requests, with what it holds from its first chunk to its last.
+  struct Reading {
+    Sequence sequence;
+    Vector<float> state;  // of a recurrent model
+    KvView view(KvStore& store) {
+      return {store.memory(),
+              sequence.pages.view(),
+              {reinterpret_cast<Byte*>(state.data()), state.size() * sizeof(float)}};
+    }
+  };
+  // kBusy inside a step or a chunk, kFull when too few pages are free for the whole text.
+  Result<Reading> begin_reading(std::span<const TokenId> tokens);
+  Result<void> score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
+                           ScoreSink& sink, bool& wants_more);
+  Result<void> embed_chunk(Reading& reading, std::span<const TokenId> tokens, Pooling pooling,
+                           std::span<float> sum);
+
+  // While a step or a chunk uses the buffers nobody else may: step() does nothing and the others
+  // answer kBusy. Sessions that end meanwhile stay in place until the end of it.
+  class Exclusive {
+   public:
+    explicit Exclusive(EngineImpl& engine) : engine_(engine) { engine.stepping_ = true; }
+    ~Exclusive() {
+      engine_.stepping_ = false;
+      engine_.scheduler_->remove_ended();
+    }
+    Exclusive(const Exclusive&) = delete;
+    Exclusive& operator=(const Exclusive&) = delete;
+
+   private:
+    EngineImpl& engine_;
+  };
+  // A call that lets others in between its parts: the engine must outlive it.
+  class Use {
+   public:
+    explicit Use(EngineImpl& engine) : engine_(engine) { engine.uses_++; }
+    ~Use() { engine_.uses_--; }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    EngineImpl& engine_;
+  };
 
   Platform& platform_;
   EngineSizes sizes_;
@@ -115,8 +154,9 @@ class EngineImpl final : public Engine {
   Vector<BatchRow> score_rows_;  // of score() and embed()
   StepCosts costs_;
   RequestId last_id_ = 0;
+  u32 uses_ = 0;            // calls of score(), embed(), save() and restore() under way
   bool stepping_ = false;   // sessions that end stay in place
-  bool computing_ = false;  // and so do their pages
+  bool computing_ = false;  // and so do the pages of those that take part
 };
 
 }  // namespace ai

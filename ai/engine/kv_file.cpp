@@ -135,8 +135,7 @@ Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const 
   if (tokens.empty() || tokens.size() > key.context)
     return fail(Errc::kInvalidArgument, "no text that could be saved");
   u32 positions = store.match(tokens), pages = store.pages_for(positions);
-  Sequence sequence;  // holds the pages while they are written
-  TRY(sequence.pages.reserve(pages));
+  Sequence sequence = TRY(store.make_sequence(positions));  // holds the pages meanwhile
   store.adopt(sequence, tokens, positions);
   Head head{.magic = {},
             .version = kVersion,
@@ -149,14 +148,10 @@ Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const 
             .zero = 0};
   std::memcpy(head.magic, kMagic, sizeof kMagic);
   Writer writer(sink);
-  Result<void> done = writer.put(bytes_of(head));
-  if (done.has_value())
-    done = writer.put({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()});
-  for (u32 page = 0; done.has_value() && page < pages; page++)
-    done = writer.put(store.page(sequence.pages[page]));
-  if (done.has_value()) done = writer.put_sum();
-  store.end(sequence, tokens, false);
-  TRY(std::move(done));
+  TRY(writer.put(bytes_of(head)));
+  TRY(writer.put({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
+  for (u32 page = 0; page < pages; page++) TRY(writer.put(store.page(sequence.pages[page])));
+  TRY(writer.put_sum());
   return positions;
 }
 
@@ -166,11 +161,8 @@ Result<Vector<TokenId>> read_kv_file(KvStore& store, const KvFileKey& key, ByteS
   TRY(reader.get({reinterpret_cast<Byte*>(&head), sizeof head}));
   TRY(check(head, store, key));
   Vector<TokenId> tokens = TRY(read_tokens(reader, head, key));
-  Sequence sequence;
-  TRY(sequence.pages.reserve(head.pages));
-  Result<void> done = read_pages(store, sequence, tokens.view(), head.pages, reader);
-  store.end(sequence, tokens.view(), done.has_value());
-  TRY(std::move(done));
+  Sequence sequence = TRY(store.make_sequence(head.pages * head.page_positions));
+  TRY(read_pages(store, sequence, tokens.view(), head.pages, reader));
   return tokens;
 }
 

@@ -32,13 +32,17 @@ u32 KvStore::match(std::span<const TokenId> tokens) const {
   return length;
 }
 
+Result<Sequence> KvStore::make_sequence(u32 positions) {
+  return Sequence{.pages = TRY(PageRun::create(pool_, pages_for(positions)))};
+}
+
 void KvStore::adopt(Sequence& sequence, std::span<const TokenId> tokens, u32 most) {
   ASSERT(sequence.pages.empty() && sequence.length == 0 && most <= tokens.size());
   while (sequence.length + page_positions_ <= most) {
     PageId page = cache_.find(sequence.serial, tokens.subspan(sequence.length, page_positions_));
     if (page == kNoPage) break;
     pool_.hold(page);
-    MUST(sequence.pages.push_back(page));
+    sequence.pages.push_back(page);
     sequence.length += page_positions_;
     sequence.known_pages++;
     sequence.serial = cache_.serial(page);
@@ -55,7 +59,7 @@ void KvStore::adopt_part(Sequence& sequence, std::span<const TokenId> rest) {
   Result<PageId> copy = take();
   if (copy.has_value()) {
     std::memcpy(pool_.data(*copy), pool_.data(part.page), pool_.page_bytes());
-    MUST(sequence.pages.push_back(*copy));
+    sequence.pages.push_back(*copy);
     sequence.length += part.common;
   }
   pool_.release(part.page);
@@ -70,15 +74,11 @@ Result<void> KvStore::extend(Sequence& sequence, u32 until) {
   usize more = (wanted > before ? wanted - before : 0) + (copy ? 1 : 0);
   if (more > available()) return fail(Errc::kFull, "every KV page is in use");
   if (copy) {
-    PageId old = sequence.pages[first], fresh = MUST(take());
-    std::memcpy(pool_.data(fresh), pool_.data(old), pool_.page_bytes());
-    sequence.pages[first] = fresh;
-    pool_.release(old);
-  }
-  while (sequence.pages.size() < wanted) {
     PageId fresh = MUST(take());
-    MUST(sequence.pages.push_back(fresh));
+    std::memcpy(pool_.data(fresh), pool_.data(sequence.pages[first]), pool_.page_bytes());
+    sequence.pages.replace(first, fresh);
   }
+  while (sequence.pages.size() < wanted) sequence.pages.push_back(MUST(take()));
   return {};
 }
 
@@ -88,34 +88,31 @@ void KvStore::commit(Sequence& sequence, std::span<const TokenId> tokens, u32 le
   sequence.length = length;
   // A sequence that stopped remembering (or never began) has no chain to continue.
   while (remember && (sequence.known_pages + 1) * page_positions_ <= length) {
-    PageId& page = sequence.pages[sequence.known_pages];
+    PageId page = sequence.pages[sequence.known_pages];
     auto part = tokens.subspan(usize{sequence.known_pages} * page_positions_, page_positions_);
     PageId twin = cache_.find(sequence.serial, part);
     if (twin != kNoPage) {  // the same tokens computed twice at once: the same bytes, so one goes
       pool_.hold(twin);
-      pool_.release(std::exchange(page, twin));
+      sequence.pages.replace(sequence.known_pages, twin);
     } else {
       cache_.insert(page, sequence.serial, part);
       pool_.set_keep(page, true);
     }
-    sequence.serial = cache_.serial(page);
+    sequence.serial = cache_.serial(twin != kNoPage ? twin : page);
     sequence.known_pages++;
   }
 }
 
 void KvStore::cut(Sequence& sequence) {
   ASSERT(sequence.known_pages * page_positions_ <= sequence.length);
-  while (sequence.pages.size() > pages_for(sequence.length)) {
-    pool_.release(sequence.pages.back());
-    sequence.pages.pop_back();
-  }
+  while (sequence.pages.size() > pages_for(sequence.length)) sequence.pages.pop_back();
 }
 
 void KvStore::fork(const Sequence& from, Sequence& to, u32 length) {
   ASSERT(to.pages.empty() && length <= from.length);
   for (u32 i = 0; i < pages_for(length); i++) {
     pool_.hold(from.pages[i]);
-    MUST(to.pages.push_back(from.pages[i]));
+    to.pages.push_back(from.pages[i]);
   }
   to.length = length;
   to.known_pages = std::min(from.known_pages, length / page_positions_);
@@ -133,10 +130,7 @@ void KvStore::end(Sequence& sequence, std::span<const TokenId> tokens, bool reme
       pool_.set_keep(page, true);
     }
   }
-  while (!sequence.pages.empty()) {
-    pool_.release(sequence.pages.back());
-    sequence.pages.pop_back();
-  }
+  sequence.pages.clear();
   sequence.length = sequence.known_pages = 0;
   sequence.serial = PrefixCache::kRoot;
 }

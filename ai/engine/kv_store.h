@@ -7,10 +7,10 @@
 
 namespace ai {
 
-// The computed part of one text. Its pages belong to the KvStore.
+// The computed part of one text, with the pages it is in.
 struct Sequence {
-  Vector<PageId> pages;  // reserved for the longest text at creation
-  u32 length = 0;        // positions whose keys and values are there
+  PageRun pages;
+  u32 length = 0;  // positions whose keys and values are there
   // Leading whole pages known to the prefix cache, and the serial number of the last of them.
   u32 known_pages = 0;
   PrefixCache::Serial serial = PrefixCache::kRoot;
@@ -22,6 +22,8 @@ class KvStore {
                                 u32 page_positions);
   static u64 book_bytes(u32 pages, u32 page_positions);  // beside the pages themselves
 
+  // An empty sequence of at most `positions`. It must not outlive the store.
+  Result<Sequence> make_sequence(u32 positions);
   // An empty sequence takes what an earlier text left of `tokens`, at most `most` positions.
   void adopt(Sequence& sequence, std::span<const TokenId> tokens, u32 most);
   // Positions that adopt() would find in whole pages.
@@ -34,8 +36,8 @@ class KvStore {
   void cut(Sequence& sequence);
   // `to`, which is empty, sees the first `length` positions of `from`.
   void fork(const Sequence& from, Sequence& to, u32 length);
-  // Every page goes back, the deepest first so that it is also the first to be reused. The last
-  // page's part is remembered with `remember`.
+  // Every page goes back and the sequence is empty. The last page's part is remembered with
+  // `remember`; a sequence that is merely destroyed leaves its whole pages as they are known.
   void end(Sequence& sequence, std::span<const TokenId> tokens, bool remember);
   // Forgets every idle page.
   void clear();

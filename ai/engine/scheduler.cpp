@@ -18,15 +18,8 @@ Result<base::Owner<Scheduler>> Scheduler::create(Platform& platform, KvStore& st
   TRY(s->rows_.reserve(step_limits(limits).rows));
   TRY(s->views_.reserve(limits.max_requests));
   TRY(s->taking_part_.reserve(limits.max_requests));
-  TRY(s->state_taken_.resize(limits.max_requests));
-  if (model.state_bytes() > 0)
-    s->states_ =
-        TRY(platform.allocate_pages(model.state_bytes() * limits.max_requests, "recurrent states"));
+  s->slots_ = TRY(StateSlots::create(platform, limits.max_requests, model.state_bytes()));
   return s;
-}
-
-Scheduler::~Scheduler() {
-  if (!states_.empty()) platform_.free_pages(states_);
 }
 
 bool Scheduler::queue_full() const {
@@ -66,8 +59,9 @@ void Scheduler::admit(u64 now_ns) {
     if (s.state != SessionState::kQueued || must_wait(s)) continue;
     // Its whole text must fit, or it would only push others out and be pushed out again.
     u32 whole = store_.pages_for(static_cast<u32>(s.tokens.size()) + 1);
-    if (running > 0 && whole > store_.available()) return;
-    start(s, now_ns);
+    bool shared = running > 0 || store_.pool().held() > 0;
+    if (shared && whole > store_.available()) return;
+    if (!start(s, now_ns).has_value()) return;
     running++;
   }
 }
@@ -90,7 +84,7 @@ bool Scheduler::must_wait(const Session& session) const {
   return false;
 }
 
-void Scheduler::start(Session& session, u64 now_ns) {
+Result<void> Scheduler::start(Session& session, u64 now_ns) {
   u32 most = static_cast<u32>(session.tokens.size()) - 1;  // the last one's logits are wanted
   if (shareable()) {
     Session* parent = session.fork_of == 0 || session.prompt_done ? nullptr : find(session.fork_of);
@@ -99,13 +93,12 @@ void Scheduler::start(Session& session, u64 now_ns) {
     else if (session.cache_prompt)
       store_.adopt(session.sequence, session.tokens.view(), most);
   } else {
-    while (state_taken_[session.state_slot]) session.state_slot++;
-    state_taken_[session.state_slot] = true;
+    session.slot = TRY(slots_.take());
   }
   if (!session.prompt_done) session.timings.cached_tokens = session.sequence.length;
   session.state = SessionState::kRunning;
-  session.holds = true;
   session.clock.work_begins(now_ns);
+  return {};
 }
 
 // Prompt tokens of this step.
@@ -167,7 +160,7 @@ bool Scheduler::make_room(Session& session) {
     put_back(*youngest);
     return true;
   }
-  if (count(SessionState::kRunning) > 1) {
+  if (count(SessionState::kRunning) > 1 || held_by_others(session)) {
     put_back(session);
     return false;
   }
@@ -179,6 +172,12 @@ bool Scheduler::make_room(Session& session) {
   session.rows = 0;
   session.finish(FinishReason::kError, &error);
   return false;
+}
+
+// The only request that runs: what is held beside its pages belongs to a text that score(), embed()
+// or restore() are at, and comes back.
+bool Scheduler::held_by_others(const Session& alone) const {
+  return store_.pool().held() > alone.sequence.pages.size();
 }
 
 void Scheduler::put_back(Session& session) {
@@ -205,10 +204,7 @@ void Scheduler::collect() {
           {s->tokens[first + i], first + i, sequence, last_read && i + 1 == s->rows}));
     for (u32 i = 0; i < s->drafts; i++)
       MUST(rows_.push_back({s->draft[i], first + s->rows + i, sequence, true}));
-    std::span<Byte> state;
-    if (!shareable())
-      state = states_.subspan(s->state_slot * model_.state_bytes(), model_.state_bytes());
-    MUST(views_.push_back({store_.memory(), s->sequence.pages.view(), state}));
+    MUST(views_.push_back({store_.memory(), s->sequence.pages.view(), s->slot.bytes()}));
     MUST(taking_part_.push_back(s.get()));
   }
 }
@@ -218,11 +214,14 @@ bool Scheduler::nobody_waits() const {
          std::ranges::none_of(taking_part_.view(), [](const Session* s) { return s->alive(); });
 }
 
+bool Scheduler::takes_part(const Session& session) const {
+  return std::ranges::find(taking_part_.view(), &session) != taking_part_.view().end();
+}
+
 void Scheduler::release(Session& session, bool remember) {
-  if (!std::exchange(session.holds, false)) return;
   store_.end(session.sequence, session.tokens.view(),
              remember && session.cache_prompt && shareable());
-  if (!shareable()) state_taken_[std::exchange(session.state_slot, 0)] = false;
+  session.slot = {};
 }
 
 void Scheduler::remove_ended() {

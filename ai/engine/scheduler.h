@@ -4,7 +4,8 @@
 // Requests are served in the order they came. Every running request that decodes gets its row in
 // every step; prompts share what is left of the step, so a long prompt never holds up an answer.
 // When pages run out the youngest running request is put back and later computed again: sampler,
-// text and clock are kept, so nobody can tell from its answer.
+// text and clock are kept, so nobody can tell from its answer. A request that is alone and still
+// finds too few pages waits while score(), embed() or restore() hold some, else it is an error.
 #pragma once
 
 #include "ai/engine/session.h"
@@ -35,13 +36,13 @@ class Scheduler {
       : platform_(platform), store_(store), model_(model), limits_(limits) {}
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
-  ~Scheduler();
 
   bool queue_full() const;
   // Takes ownership; there is room when queue_full() was false.
   void add(base::Owner<Session> session);
   Session* find(RequestId id);
   u32 count(SessionState state) const;
+  u32 slots_used() const { return slots_.used(); }
 
   // Fills rows(), views() and taking_part(). A request that cannot be served at all ends here.
   void plan(u64 now_ns, const StepCosts& costs);
@@ -52,14 +53,18 @@ class Scheduler {
   // Every request of the step has ended meanwhile.
   bool nobody_waits() const;
 
-  // The session's pages go back; with `remember` for whoever begins alike.
+  // Is the session one of those that the step computes?
+  bool takes_part(const Session& session) const;
+
+  // The session's pages and state go back; with `remember` for whoever begins alike. A session
+  // that has none is left as it is.
   void release(Session& session, bool remember);
   // The session begins anew with other tokens: `change` changes them.
   template <class Change>
   void restart(Session& session, Change&& change) {
     release(session, true);
     change();
-    start(session, 0);
+    if (!start(session, 0).has_value()) session.state = SessionState::kQueued;
   }
   // Removes what has ended; the step's list is of no use afterwards.
   void remove_ended();
@@ -67,13 +72,15 @@ class Scheduler {
  private:
   void admit(u64 now_ns);
   bool must_wait(const Session& session) const;
-  void start(Session& session, u64 now_ns);  // takes what is there of its pages
+  // Takes what is there of its pages. An error leaves it as it was: it can wait.
+  Result<void> start(Session& session, u64 now_ns);
   void share_rows(const StepCosts& costs);
   u32 chunk(const StepCosts& costs) const;
   void guess(const StepCosts& costs);
   void reserve_pages();
   bool make_room(Session& session);
   void put_back(Session& session);
+  bool held_by_others(const Session& alone) const;
   void collect();
   bool shareable() const { return model_.state_bytes() == 0; }
 
@@ -81,9 +88,8 @@ class Scheduler {
   KvStore& store_;
   const Model& model_;
   SchedulerLimits limits_;
+  StateSlots slots_;                       // of a recurrent model, one a running request
   Vector<base::Owner<Session>> sessions_;  // in the order they came
-  std::span<Byte> states_;                 // (max_requests, state_bytes)
-  Vector<bool> state_taken_;
   Vector<BatchRow> rows_;
   Vector<KvView> views_;
   Vector<Session*> taking_part_;

@@ -2,6 +2,8 @@
 // One request on its way: its tokens and pages, its sampler, its text, its clock.
 #include "ai/engine/session.h"
 
+#include "kernel/base/wipe.h"
+
 namespace ai {
 namespace {
 
@@ -25,6 +27,13 @@ Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Samp
       sampler(std::move(sampler_)),
       stop_(std::move(stop)) {}
 
+// What a person wrote and read does not stay in the heap for whoever gets this memory next.
+Session::~Session() {
+  base::wipe(tokens);
+  base::wipe(joined_);
+  base::wipe(text_);
+}
+
 Result<base::Owner<Session>> Session::create(RequestId id, const Request& request,
                                              RequestSink& sink, const SessionContext& context,
                                              u64 now_ns) {
@@ -39,8 +48,8 @@ Result<base::Owner<Session>> Session::create(RequestId id, const Request& reques
     room = std::min<usize>(room, request.prompt.size() + request.max_tokens);
   TRY(s.tokens.reserve(room));
   TRY(s.tokens.append(request.prompt));
-  // One page more than the text needs: guesses reach past its end.
-  TRY(s.sequence.pages.reserve((room + kMaxDraft) / context.page_positions + 1));
+  // Guesses reach past the end of the text.
+  s.sequence = TRY(context.store.make_sequence(static_cast<u32>(room) + kMaxDraft));
   TRY(s.joined_.reserve(Utf8Stream::most_out(context.longest_piece)));
   TRY(s.text_.reserve(longest_text + 3));  // and one U+FFFD at the end
   if (request.grammar != nullptr) s.grammar = TRY(GrammarState::create(*request.grammar));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One request on its way: its tokens and pages, its sampler, its text, its clock.
 //
-// Everything it will ever need is allocated by create().
+// Everything it will ever need is allocated by create(). It owns the pages and the state that it
+// computes in, so a session that is destroyed in any state gives them back.
 #pragma once
 
 #include "ai/engine/kv_store.h"
 #include "ai/engine/speculation.h"
+#include "ai/engine/state_slots.h"
 #include "ai/engine/timings.h"
 #include "ai/text/grammar.h"
 #include "ai/text/stop.h"
@@ -22,9 +24,9 @@ enum class SessionState : u8 {
 // What sessions share.
 struct SessionContext {
   const Tokenizer& tokenizer;
+  KvStore& store;
   u32 context;        // tokens
   u32 longest_piece;  // bytes
-  u32 page_positions;
 };
 
 class Session {
@@ -34,6 +36,9 @@ class Session {
                                              u64 now_ns);
   Session(RequestId id, const Request& request, RequestSink& sink, Sampler sampler,
           StopStrings stop);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
 
   // Tokens not computed yet: 1 = decoding, more = reading a prompt (or reading it again).
   u32 pending() const { return static_cast<u32>(tokens.size()) - sequence.length; }
@@ -61,11 +66,10 @@ class Session {
   u32 prompt_tokens = 0;
   bool prompt_done = false;
   Sequence sequence;
+  StateSlot slot;  // while it runs, of a recurrent model
   Sampler sampler;
   base::Owner<GrammarState> grammar;  // null = anything goes
   DraftPolicy draft_policy;
-  bool holds = false;  // pages, or a slot for the state of a recurrent model
-  u32 state_slot = 0;
   Timings timings;
   RequestClock clock;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The truth: products, norms and activations in the order of operations that every SIMD table
-// repeats bit for bit (numerics.md). Complete and portable; speed is not its business.
+// repeats bit for bit (wiki/Numerics). Complete and portable; speed is not its business.
 #include <algorithm>
 
 #include "ai/attention/reference.h"
-#include "ai/kernels/activations.h"
 #include "ai/kernels/table.h"
+#include "ai/math/activations.h"
 #include "ai/quant/quant.h"
 
 namespace ai {
@@ -127,33 +127,19 @@ void add(const float* a, const float* b, float* out, u32 n) {
   for (u32 i = 0; i < n; i++) out[i] = a[i] + b[i];
 }
 
-using enum QuantType;
-
 }  // namespace
 
-constinit const KernelTable kReferenceKernels = {
+constexpr KernelTable kReferenceKernels = {
     .name = "reference",
     .needs = {},
     .prefetch_bytes = 0,
     .prefetch_needs = {},
     .mat_mul =
         {
-            mat_mul_floats<kF32>,
-            mat_mul_floats<kF16>,
-            mat_mul_floats<kBF16>,
-            mat_mul_blocks<kQ4_0, ActivationQ8x32>,
-            mat_mul_blocks<kQ4_1, ActivationQ8x32>,
-            mat_mul_blocks<kQ5_0, ActivationQ8x32>,
-            mat_mul_blocks<kQ5_1, ActivationQ8x32>,
-            mat_mul_blocks<kQ8_0, ActivationQ8x32>,
-            mat_mul_blocks<kQ2_K, ActivationQ8x256>,
-            mat_mul_blocks<kQ3_K, ActivationQ8x256>,
-            mat_mul_blocks<kQ4_K, ActivationQ8x256>,
-            mat_mul_blocks<kQ5_K, ActivationQ8x256>,
-            mat_mul_blocks<kQ6_K, ActivationQ8x256>,
-            mat_mul_blocks<kIQ4_NL, ActivationQ8x32>,
-            mat_mul_blocks<kIQ4_XS, ActivationQ8x256>,
-            mat_mul_blocks<kMXFP4, ActivationQ8x32>,
+#define FORMAT_FLOAT(name, ...) mat_mul_floats<QuantType::k##name>,
+#define FORMAT_32(name, ...) mat_mul_blocks<QuantType::k##name, ActivationQ8x32>,
+#define FORMAT_256(name, ...) mat_mul_blocks<QuantType::k##name, ActivationQ8x256>,
+#include "ai/quant/formats.def"
         },
     .quantize = {quantize_f32, quantize_q8x32, quantize_q8x256},
     .rms_norm = rms_norm,
@@ -162,5 +148,6 @@ constinit const KernelTable kReferenceKernels = {
     .add = add,
     .attend = attend_reference,
 };
+static_assert(complete(kReferenceKernels));
 
 }  // namespace ai

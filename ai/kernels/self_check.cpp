@@ -35,8 +35,7 @@ void fill_rows(QuantType type, std::span<Byte> data, Random& random) {
     if (type == QuantType::kBF16)
       base::store(block, static_cast<u16>(std::bit_cast<u32>(random.next()) >> 16));
     for (const GroupField& field : group_fields(type)) {
-      bool scale = field.unit == 2 && (field.offset != 2 || type != QuantType::kIQ4_XS);
-      if (scale) base::store(block + field.offset, half());
+      if (field.is_half) base::store(block + field.offset, half());
       if (field.unit == 1) block[field.offset] = kE8M0;
     }
   }

@@ -37,7 +37,7 @@ struct KernelTable {
       {};              // chosen before the better ones where the CPU has these; empty: never
   u32 prefetch_bytes;  // for MatMul; 0 after selection where the CPU lacks prefetch_needs
   CpuFeatures prefetch_needs;
-  void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);  // null = not supplied by this table
+  void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);
   // Quantizes n values (a multiple of the activation's block); activation_bytes(type, n) in
   // ai/quant/quant.h.
   void (*quantize[usize(ActivationType::kCount)])(const float* in, void* out, u32 n);
@@ -51,12 +51,23 @@ struct KernelTable {
   void (*attend)(const struct AttendJob& job);
 };
 
-extern const KernelTable kReferenceKernels;  // complete, portable, the truth
+// True when the table has every function. Each table is asserted to be complete where it is
+// defined: a format without a kernel does not build, instead of running at the reference's speed.
+consteval bool complete(const KernelTable& table) {
+  for (auto* product : table.mat_mul)
+    if (product == nullptr) return false;
+  for (auto* quantize : table.quantize)
+    if (quantize == nullptr) return false;
+  return table.name != nullptr && table.rms_norm != nullptr && table.silu_mul != nullptr &&
+         table.gelu_mul != nullptr && table.add != nullptr && table.attend != nullptr;
+}
+
+extern const KernelTable kReferenceKernels;  // portable, the truth
 
 // arch/<arch>/simd/tables.cpp: best first, the reference not among them.
 std::span<const KernelTable* const> arch_kernel_tables();
 
-// The best table for `have`, holes filled from the next ones and at last the reference.
+// The best table for `have`; the reference where the CPU has none of them.
 KernelTable select_kernels(CpuFeatures have);
 // By name (option `kernels=`); kNotFound, or kUnsupported when the CPU lacks something.
 Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The exponential function of the token path: the same bits in scalar code and in every SIMD table
-// (numerics.md, rule 5). Multiply and add only, each rounded on its own.
+// (wiki/Numerics, rule 5). Multiply and add only, each rounded on its own.
 //
 // Relative error below 1.1e-7 on [-87, 88.37]. Below -87 the result is 0, above 88.37 it stays at
 // exp(88.37) = 2.39e38, so that it is always finite. NaN gives NaN.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sums over a vector in the one order of numerics.md, rule 4: element i to lane i mod 16,
+// Sums over a vector in the one order of wiki/Numerics, rule 4: element i to lane i mod 16,
 // ascending, then lanes 8 + 8, 4 + 4, 2 + 2, 1 + 1.
 #pragma once
 

@@ -59,7 +59,7 @@ struct StepWorkspace final : Workspace {
   u16 runs = 0;  // of products, for their shares
 };
 
-// How fast each pair of a head turns (numerics.md, rule 5: angles in double, once a step).
+// How fast each pair of a head turns (wiki/Numerics, rule 5: angles in double, once a step).
 struct RopeTable {
   Vector<double> frequencies;  // (dimensions / 2) radians a position
   double magnitude = 1;        // of cosine and sine

@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the API server needs of the world: requests in, replies out, and the machine behind it.
+// What the API server needs of the world: replies out, and the machine behind it.
 //
-// Nothing here knows a socket or a thread. All calls come from one thread.
+// Nothing here knows a socket. All calls come from cooperative threads of CPU 0.
 #pragma once
 
-#include "ai/engine/engine.h"
+#include "ai/engine/lease.h"
+#include "kernel/base/budget.h"
+#include "kernel/base/http_message.h"
 #include "kernel/base/json.h"
+#include "kernel/base/tie.h"
 
 namespace ai::openai {
 
-struct Header {
-  std::string_view name, value;
-};
+class Exchange;
 
-// One HTTP request, complete. Views are valid during Service::handle only.
-struct Incoming {
-  std::string_view method, path, query;  // path decoded, query still escaped
-  std::span<const Header> headers;
-  std::string_view body;
-  std::string_view peer;
-
-  std::string_view header(std::string_view name) const;
-};
-
-// Where one answer goes. The service drops it once it called respond() or end(), or gone() came.
+// Where the answer to one request goes. It is tied to the exchange that will answer, if not at
+// once; whichever of the two goes first, the other one sees it. None of these calls comes back into
+// the service: a peer that is gone is told by Service::gone(), from outside of them.
 class Reply {
  public:
-  // For the answer to come; copied. What does not fit is left out.
-  virtual void add_header(std::string_view name, std::string_view value) = 0;
-  virtual void respond(int status, std::string_view type, std::string_view body) = 0;
-  virtual void begin_stream(int status, std::string_view type) = 0;
+  // A whole answer. The headers are views for the time of the call.
+  virtual void respond(int status, std::string_view type, std::string_view body,
+                       std::span<const base::HttpHeader> headers) = 0;
+  // An answer in pieces: any number of send(), then end().
+  virtual void begin_stream(int status, std::string_view type,
+                            std::span<const base::HttpHeader> headers) = 0;
   virtual void send(std::string_view text) = 0;
   virtual void end() = 0;
 
  protected:
+  Reply() = default;
   ~Reply() = default;
+
+ private:
+  friend class Exchange;
+  friend class Service;
+  base::Tie<Reply, Exchange> exchange_{*this};
 };
 
 struct LoadState {
   const char* stage = "no model";  // "reading", "checking", "preparing", "ready"
   u64 bytes_done = 0, bytes_total = 0, eta_ms = 0;
-  // The model that serves answers what it has begun, and then another takes its place.
-  bool replacing = false;
 };
 
 // What became of a load or unload.
@@ -57,26 +56,47 @@ struct ChatPrompt {
   bool add_generation_prompt = true;
 };
 
-// The machine: engine, models, clock. Implemented by console/serve and by tests.
+// Of the model that serves whoever names none; zeros without one.
+struct EngineFigures {
+  u32 running = 0, queued = 0;
+  u64 kv_pages_total = 0, kv_pages_used = 0, kv_pages_cached = 0;
+};
+
+// The machine: engines, models, clock. Implemented by console/serve and by tests. Any thread of
+// CPU 0 unless a call says more.
 class Backend {
  public:
-  virtual Engine* engine() = 0;        // null while there is no model
-  virtual bool engine_callable() = 0;  // false inside Engine::step: submit and cancel must wait
-  virtual void work_waits() = 0;       // a request was submitted: somebody should call step()
+  // The model of that name where it is loaded; for "" and names it does not know, the current one.
+  // kNotFound while none is loaded. `holder`, a literal, is told to who wants to unload it.
+  virtual Result<Lease> lease(std::string_view model, const char* holder) = 0;
+  // As Engine::submit(). The sink is called on the engine's thread, and by cancel().
+  virtual Result<RequestId> submit(const Lease& lease, const Request& request,
+                                   RequestSink& sink) = 0;
+  virtual void cancel(const Lease& lease, RequestId id) = 0;  // on_end(kCancelled) before it returns
+  // Queues the job; its lease and the job stay until it is neither waiting nor running.
+  virtual void ask(const Lease& lease, EngineJob& job) = 0;
+  // A waiting job leaves the queue. One that runs gets no other turn, no more: its owner tells it by
+  // a flag of its own, and keeps it until run() has returned.
+  virtual void withdraw(EngineJob& job) = 0;
+  // For a job, on the engine's thread between two chunks of a long text: the requests of everybody
+  // else make one step.
+  virtual void let_others_step() = 0;
+  virtual bool is_loaded(u64 load_number) = 0;
+  virtual EngineFigures figures() = 0;
   virtual LoadState load_state() = 0;
-  virtual std::string_view model_id() = 0;
+  virtual std::string_view model_id() = 0;             // of the current model, "" without one
   virtual u32 model_count() = 0;                       // loaded or loadable
-  virtual std::string_view model_name(u32 index) = 0;  // 0 is the loaded one
+  virtual std::string_view model_name(u32 index) = 0;  // 0 is the current one
   // Begins to load by name, or to unload with "": a number for load_end(). kBusy while another load
   // goes on, kUnsupported when this machine cannot.
   virtual Result<u32> load_model(std::string_view name) = 0;
   virtual const LoadEnd* load_end(u32 number) = 0;  // null: it goes on
   // The model's chat template. `problem` gets a sentence when it refuses.
-  virtual Result<void> render(const ChatPrompt& prompt, Vector<TokenId>& out, String* text,
-                              base::Writer& problem) = 0;
-  virtual bool template_knows_tools() = 0;     // otherwise we describe them in a system message
-  virtual std::string_view build() = 0;        // "marrow 0.1 (abc123)"
-  virtual std::string_view fingerprint() = 0;  // names build, model and cache type
+  virtual Result<void> render(const Lease& lease, const ChatPrompt& prompt, Vector<TokenId>& out,
+                              String* text, base::Writer& problem) = 0;
+  // Otherwise tools are described in a system message.
+  virtual bool template_knows_tools(const Lease& lease) = 0;
+  virtual std::string_view build() = 0;  // "marrow 0.1 (abc123)"
   virtual u64 now_ns() = 0;
   virtual u64 unix_seconds() = 0;  // 0 when the machine does not know the date
   virtual u64 random() = 0;
@@ -84,18 +104,32 @@ class Backend {
   virtual u64 memory_total() = 0;
   virtual u64 heap_bytes() = 0;
   virtual void log(std::string_view line) = 0;
-  // Texts with their KV pages under a name, for another day. `bytes` says how long they are.
-  virtual Result<u32> save_text(std::string_view name, std::span<const TokenId> tokens,
-                                u64& bytes) = 0;
-  virtual Result<Vector<TokenId>> restore_text(std::string_view name, u64& bytes) = 0;
+  // Texts with their KV pages under a name, for another day. `bytes` says how long they are. On the
+  // engine's thread, from a job.
+  virtual Result<u32> save_text(Engine& engine, std::string_view name,
+                                std::span<const TokenId> tokens, u64& bytes) = 0;
+  virtual Result<Vector<TokenId>> restore_text(Engine& engine, std::string_view name,
+                                               u64& bytes) = 0;
 
  protected:
   ~Backend() = default;
 };
 
+// Who may load and unload models and write slots.
+enum class AdminRoutes : u8 {
+  kKey,     // who shows an admin key, or a request key where there is no admin key
+  kOpen,    // whoever may make requests
+  kClosed,  // nobody
+};
+
 struct ServiceOptions {
-  Vector<String> api_keys, admin_keys;  // plain here, kept hashed
-  std::string_view cors;                // origins with blanks between, "*", or ""
+  Vector<String> api_keys, admin_keys;  // plain or sha256:HEX here, kept hashed
+  // Requests need no key as long as there is none. Without this and without a key nobody gets in.
+  bool open = false;
+  AdminRoutes admin = AdminRoutes::kKey;
+  std::string_view cors;   // origins with blanks or commas between, "*", or ""
+  String hosts;            // names this machine goes by, the same way; addresses are known as such
+  base::Budget* bodies = nullptr;  // what requests in work may take of memory; null = no limit
   u32 max_requests = 64;                // running and waiting; more get 429
   u32 default_max_tokens = 0;           // 0 = until the context is full
   u64 heartbeat_ns = 4'000'000'000;     // of silence in a stream before a comment is sent

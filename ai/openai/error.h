@@ -12,6 +12,8 @@ struct ApiError {
   const char* code = nullptr;
   u64 prompt_tokens = 0, context = 0;  // of context_length_exceeded
   u32 retry_after_ms = 0;
+  bool wants_key = false;      // the answer says how keys are shown
+  std::string_view allow = {}; // the methods, of 405
   char param_text[96] = {};
   char message_text[320] = {};
   std::string_view param, message;
@@ -41,6 +43,7 @@ struct ApiError {
 
 // OpenAI's form, or Anthropic's for its endpoints.
 enum class ErrorForm : u8 { kOpenAi, kAnthropic };
+constexpr usize kMaxErrorText = 3072;  // what write_error() makes at most
 void write_error(const ApiError& error, ErrorForm form, base::Writer& out);
 
 }  // namespace ai::openai

@@ -92,7 +92,7 @@ std::string_view Choice::stopped_by() const {
 bool Choice::truncated() const {
   u32 size = timings_.prompt_tokens + timings_.generated_tokens;
   return exchange_.truncated ||
-         (exchange_.parameters.slide && size > exchange_.service().context());
+         (exchange_.parameters.slide && size > exchange_.context());
 }
 
 Timings Choice::running_timings() const {
@@ -103,19 +103,63 @@ Timings Choice::running_timings() const {
   return t;
 }
 
+// ---- work of the engine ---------------------------------------------------------------------
+
+bool EngineWork::wanted() const {
+  return exchange_.has_reply();
+}
+
+bool EngineWork::run(Engine& engine) {
+  if (!wanted()) return false;
+  Result<bool> last = piece(engine);
+  if (last.has_value() && !*last) return true;
+  if (!last.has_value()) result_ = std::unexpected(last.error());
+  over_ = true;
+  return false;
+}
+
+Result<bool> EngineWork::look(Exchange&, base::Writer& answer) {
+  if (!over_ || running()) return false;
+  TRY(result_);
+  write(answer);
+  return true;
+}
+
 // ---- exchange -------------------------------------------------------------------------------
+
+Exchange::Exchange(Service& service, Reply& reply, const Form& form, base::Budget& bodies)
+    : service_(service), form_(form), body_share_(bodies) {
+  reply_.join(reply.exchange_);
+}
+
+// Whatever is still in the engine leaves it first. What the peer has said is zeroed.
+Exchange::~Exchange() {
+  if (ending_ == Ending::kNone) ending_ = Ending::kGone;  // it never began: nothing is counted
+  stop();
+  base::wipe(body_text);
+  base::wipe(prompt_text);
+  base::wipe(scratch_);
+  for (Vector<TokenId>& prompt : prompts) base::wipe(prompt);
+  for (String& text : prompt_texts) base::wipe(text);
+}
+
+Result<void> Exchange::count_body(usize bytes) {
+  if (body_share_.take(bytes)) return {};
+  return fail(Errc::kFull, "the memory for requests is in use");
+}
 
 Result<void> Exchange::make_choices(ApiError& error) {
   u64 random = service_.backend().random();
   id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
   created_ = service_.backend().unix_seconds();
   if (!parameters.seed_given) parameters.sampling.seed = random;
+  GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)
     for (u32 i = 0; i < parameters.n; i++) {
       base::Owner<Choice> choice =
           TRY(base::make<Choice>(*this, static_cast<u32>(choices_.size())));
       choice->prompt = p;
-      choice->grammar = TRY(service_.make_grammar(*this, error));
+      choice->grammar = grammar.share();
       if (tools.mode != ToolChoice::Mode::kNone)
         choice->reader =
             TRY(base::make<ToolCallReader>(tools.mode == ToolChoice::Mode::kRequired, *choice));
@@ -124,148 +168,167 @@ Result<void> Exchange::make_choices(ApiError& error) {
   return {};
 }
 
+void Exchange::start() {
+  if (parameters.stream) start_stream();
+  if (ending_ != Ending::kNone) return;
+  if (work == nullptr) return submit_all();
+  if (EngineJob* job = work->job(); job != nullptr)
+    service_.backend().ask(lease, *job);
+  else
+    look_at_work();
+}
+
 void Exchange::start_stream() {
-  if (!parameters.stream || reply_ == nullptr) return;
-  reply_->begin_stream(200, form_.stream_type());
+  Reply* reply = reply_.get();
+  if (reply == nullptr) return;
+  ReplyHeaders headers(service_.backend(), origin);
+  reply->begin_stream(200, form_.stream_type(), headers.view());
   stream_open_ = true;
   last_send_ns_ = service_.backend().now_ns();
   form_.begin(*this);
 }
 
 void Exchange::submit_all() {
-  submitted = true;
-  Engine* engine = service_.backend().engine();
   for (base::Owner<Choice>& choice : choices_) {
-    if (closed_ || failed_) return;
+    if (ending_ != Ending::kNone) return;
     if (parameters.says_nothing && !scores.empty()) {  // the prompt has been read
       Timings t;
       t.prompt_tokens = static_cast<u32>(prompts[choice->prompt].size());
       choice->on_end(FinishReason::kLength, t, nullptr);
       continue;
     }
-    Request request;
-    request.prompt = prompts[choice->prompt].view();
-    request.sampling = parameters.sampling;
-    // Choices differ, and the first is what n = 1 would have said.
-    request.sampling.seed += choice->index();
-    request.bias = parameters.bias.view();
-    request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
-    request.stop = parameters.stop.view();
-    request.ignore_end = parameters.ignore_end;
-    request.logprobs = parameters.want_logprobs ? std::max(parameters.logprobs, 1u) : 0;
-    request.grammar = choice->grammar.get();
-    request.slide = parameters.slide;
-    request.cache_prompt = parameters.cache_prompt;
-    // The other choices of a prompt share what the first one has read.
-    const Choice& first = *choices_[choice->index() / parameters.n * parameters.n];
-    if (&first != choice.get() && !first.done()) request.fork_of = first.id;
-    Result<RequestId> id = engine == nullptr
-                               ? Result<RequestId>(fail(Errc::kBusy, "the model was unloaded"))
-                               : engine->submit(request, *choice);
-    if (!id.has_value()) {
-      choice->submitted = false;
-      return fail_with(id.error());
-    }
-    choice->id = *id;
-    choice->submitted = true;
+    Result<void> taken = submit(*choice);
+    if (!taken.has_value()) return fail_with(taken.error());
   }
-  service_.backend().work_waits();
 }
 
-void Exchange::cancel_all() {
-  Engine* engine = service_.backend().engine();
+Result<void> Exchange::submit(Choice& choice) {
+  Request request;
+  request.prompt = prompts[choice.prompt].view();
+  request.sampling = parameters.sampling;
+  // Choices differ, and the first is what n = 1 would have said.
+  request.sampling.seed += choice.index();
+  request.bias = parameters.bias.view();
+  request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
+  request.stop = parameters.stop.view();
+  request.ignore_end = parameters.ignore_end;
+  request.logprobs = parameters.want_logprobs ? std::max(parameters.logprobs, 1u) : 0;
+  request.grammar = choice.grammar.get();
+  request.slide = parameters.slide;
+  request.cache_prompt = parameters.cache_prompt;
+  // The other choices of a prompt share what the first one has read.
+  const Choice& first = *choices_[choice.index() / parameters.n * parameters.n];
+  if (&first != &choice && !first.done()) request.fork_of = first.id;
+  choice.id = TRY(service_.backend().submit(lease, request, choice));
+  choice.submitted = true;
+  return {};
+}
+
+void Exchange::gone() {
+  reply_.part();
+  if (settle(Ending::kGone)) stop();
+}
+
+// What is left of it in the engine: the peer has gone, or the answer has failed.
+void Exchange::stop() {
+  Backend& backend = service_.backend();
   for (base::Owner<Choice>& choice : choices_)
-    if (choice->submitted && !choice->done() && engine != nullptr) engine->cancel(choice->id);
+    if (choice->submitted && !choice->done()) backend.cancel(lease, choice->id);
+  if (work != nullptr && work->job() != nullptr) backend.withdraw(*work->job());
 }
 
-bool Exchange::run_work() {
-  if (work == nullptr || at_work_ || closed_ || failed_ || reply_ == nullptr) return false;
-  if (work->needs_engine() && service_.backend().engine() == nullptr) {
-    fail_with(Error{Errc::kBusy, "the model was unloaded"});
-    return true;
-  }
-  at_work_ = true;  // the peer may go meanwhile; this object stays
-  scratch_.clear();
-  base::StringWriter answer(scratch_);
-  Result<bool> done = work->run(*this, answer);
-  at_work_ = false;
-  if (done.has_value() && !answer.status().has_value())
-    done = std::unexpected(answer.status().error());
-  if (!done.has_value()) {
-    fail_with(done.error());
-  } else if (*done && scratch_.empty()) {
-    work.reset();  // the service's next tick submits the choices
-  } else if (*done && reply_ != nullptr) {
-    service_.respond_json(*reply_, 200, scratch_.view());
-    closed_ = true;
-    reply_ = nullptr;
-  }
+// The only way to an ending, and the only place that counts it. False: it has one.
+bool Exchange::settle(Ending ending) {
+  if (ending_ != Ending::kNone) return false;
+  ending_ = ending;
+  service_.count(ending);
   return true;
-}
-
-void Exchange::model_changed() {
-  if (work != nullptr && work->needs_engine() && !closed_ && !failed_)
-    fail_with(Error{Errc::kBusy, "the model was replaced"});
 }
 
 bool Exchange::finished() const {
-  if (at_work_) return false;
-  if (!closed_ && reply_ != nullptr) return false;
+  if (ending_ == Ending::kNone) return false;
   for (const base::Owner<Choice>& choice : choices_)
     if (choice->submitted && !choice->done()) return false;
-  return true;
+  const EngineJob* job = work == nullptr ? nullptr : work->job();
+  return job == nullptr || (!job->waiting() && !job->running());
+}
+
+void Exchange::look_at_work() {
+  scratch_.clear();
+  base::StringWriter sink(scratch_);
+  Result<bool> done = work->look(*this, sink);
+  if (done.has_value() && !sink.status().has_value())
+    done = std::unexpected(sink.status().error());
+  if (!done.has_value()) return fail_with(done.error());
+  if (!*done) return;
+  if (!scratch_.empty()) return answer(scratch_.view());
+  work.reset();
+  submit_all();
 }
 
 void Exchange::choice_ended(Choice& choice, const Error* error) {
-  if (closed_ || failed_) return;
+  if (ending_ != Ending::kNone) return;
   if (error != nullptr) return fail_with(*error);
   if (!choice.done()) return;
-  if (reply_ != nullptr && streaming()) form_.end_choice(*this, choice);
-  if (++ended_ < choices_.size()) return;
-  service_.log_done(*this);
-  if (reply_ != nullptr && streaming())
-    form_.end(*this);
-  else if (reply_ != nullptr)
-    answer_whole();
-  close();
+  if (streaming()) form_.end_choice(*this, choice);
+  if (++ended_ < choices_.size() || ending_ != Ending::kNone) return;
+  finish();
 }
 
-void Exchange::answer_whole() {
-  scratch_.clear();
-  base::StringWriter sink(scratch_);
-  json::Writer w(sink);
-  form_.whole(*this, w);
-  service_.respond_json(*reply_, 200, sink.status().has_value() ? scratch_.view() : "{}");
-  closed_ = true;
+void Exchange::finish() {
+  if (!has_reply()) return gone();
+  if (streaming()) {
+    form_.end(*this);
+  } else {
+    scratch_.clear();
+    base::StringWriter sink(scratch_);
+    json::Writer w(sink);
+    form_.whole(*this, w);
+    if (!sink.status().has_value()) return fail_with(sink.status().error());
+  }
+  if (ending_ != Ending::kNone) return;
+  service_.log_done(*this);
+  answer(scratch_.view());
+}
+
+// The end of a stream, or all of an answer.
+void Exchange::answer(std::string_view json_text) {
+  Reply* reply = reply_.get();
+  if (reply == nullptr) return gone();
+  settle(Ending::kAnswered);
+  reply_.part();
+  if (stream_open_)
+    reply->end();
+  else
+    service_.respond_json({*reply, origin}, 200, json_text);
+}
+
+void Exchange::describe_failure(const Error& error, ApiError& out) {
+  bool generating = work == nullptr || !choices_.empty();
+  if (generating && error.code == Errc::kContextFull)
+    service_.context_error(*this, static_cast<u32>(prompts[0].size()), out);
+  else if (generating && (error.code == Errc::kCorrupt || error.code == Errc::kNotFound))
+    (void)out.refuse(500, "server_error", "generation_failed", "{}", error.what);
+  else if (work != nullptr)
+    work->refuse(error, out);
+  else
+    out.take(error);
 }
 
 // The other choices are cancelled by the service's next tick: this may be inside the engine.
 void Exchange::fail_with(const Error& error) {
-  failed_ = true;
+  if (!settle(Ending::kFailed)) return;
   ApiError api;
-  bool generating = work == nullptr || !choices_.empty();
-  if (generating && error.code == Errc::kContextFull)
-    service_.context_error(static_cast<u32>(prompts[0].size()), api);
-  else if (generating && (error.code == Errc::kCorrupt || error.code == Errc::kNotFound))
-    (void)api.refuse(500, "server_error", "generation_failed", "{}", error.what);
-  else if (work != nullptr)
-    work->refuse(error, api);
-  else
-    api.take(error);
+  describe_failure(error, api);
   service_.log_failed(*this, error);
-  if (reply_ == nullptr) return close();
+  Reply* reply = reply_.get();
+  if (reply == nullptr) return;
+  if (stream_open_) form_.error(*this, api);
+  reply_.part();
   if (stream_open_)
-    form_.error(*this, api);
+    reply->end();
   else
-    service_.respond_error(*reply_, api, form_.error_form());
-  if (!stream_open_) closed_ = true;
-  close();
-}
-
-void Exchange::close() {
-  if (!closed_ && reply_ != nullptr && stream_open_) reply_->end();
-  closed_ = true;
-  reply_ = nullptr;
+    service_.respond_error({*reply, origin}, api, form_.error_form());
 }
 
 void Exchange::prefill(Choice& choice, u32 done, u32 total) {
@@ -276,7 +339,10 @@ void Exchange::prefill(Choice& choice, u32 done, u32 total) {
 }
 
 void Exchange::tick(u64 now_ns) {
-  if (!stream_open_ || closed_ || reply_ == nullptr || !form_.sse()) return;
+  if (ending_ == Ending::kNone && !has_reply()) return gone();
+  if (ending_ != Ending::kNone) return stop();
+  if (work != nullptr) return look_at_work();
+  if (!stream_open_ || !form_.sse()) return;
   if (now_ns - last_send_ns_ < service_.options().heartbeat_ns) return;
   char line[64];
   // Comments (a leading colon) are ignored by every client; other events are not.
@@ -284,21 +350,22 @@ void Exchange::tick(u64 now_ns) {
 }
 
 void Exchange::send_text(std::string_view text) {
-  if (reply_ == nullptr || closed_) return;
+  Reply* reply = reply_.get();
+  if (reply == nullptr) return;
   last_send_ns_ = service_.backend().now_ns();
-  reply_->send(text);
+  reply->send(text);
 }
 
-void Exchange::begin_event(std::string_view event) {
-  scratch_.clear();
-  base::StringWriter sink(scratch_);
-  if (!event.empty()) base::format_to(sink, "event: {}\n", event);
-  sink.write("data: ");
+// Half an event is none: who reads the stream gets the error instead.
+void Exchange::end_event(const Result<void>& written) {
+  if (written.has_value())
+    send_text(scratch_.view());
+  else
+    fail_with(written.error());
 }
 
-void Exchange::end_event() {
-  if (!scratch_.append("\n\n").has_value()) return;
-  send_text(scratch_.view());
+std::string_view Exchange::fingerprint() const {
+  return memory == nullptr ? std::string_view("fp_none") : memory->fingerprint_text();
 }
 
 u32 Exchange::total_generated() const {
@@ -324,12 +391,12 @@ u32 Exchange::cached_tokens() const {
 // ---- shared parts of answers ----------------------------------------------------------------
 
 void Form::error(Exchange& exchange, const ApiError& error) const {
-  String text;
-  base::StringWriter sink(text);
+  char text[kMaxErrorText];  // there may be no memory for more
+  base::BufferWriter sink(text);
+  sink.write("data: ");
   write_error(error, error_form(), sink);
-  exchange.send_text("data: ");
-  exchange.send_text(text.view());
-  exchange.send_text("\n\n");
+  sink.write("\n\n");
+  exchange.send_text(sink.view());
 }
 
 void write_usage(Exchange& exchange, json::Writer& w) {
@@ -406,7 +473,7 @@ void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Wri
 namespace {
 
 void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {
-  std::string_view piece = exchange.service().token_text(id);
+  std::string_view piece = exchange.token_text(id);
   w.field("token", piece).field("logprob", base::Decimal{micro, 6});
   w.key("bytes").begin_array();
   for (char c : piece) w.value(static_cast<u32>(static_cast<u8>(c)));

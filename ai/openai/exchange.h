@@ -2,13 +2,17 @@
 // One request being answered: its choices in the engine, and the form its answer has.
 #pragma once
 
+#include "ai/openai/grammar_cache.h"
 #include "ai/openai/parameters.h"
+#include "ai/openai/reply_headers.h"
 #include "ai/openai/tool_calls.h"
+#include "kernel/base/wipe.h"
 
 namespace ai::openai {
 
 class Exchange;
 class Service;
+struct ModelMemory;  // service.h
 
 struct ToolCall {
   String name, arguments;
@@ -16,7 +20,8 @@ struct ToolCall {
   std::string_view id_text() const { return id; }
 };
 
-// One choice: a request in the engine and what it has said so far.
+// One choice: a request in the engine and what it has said so far. The sink's calls come on the
+// engine's thread, on_end(kCancelled) also inside Exchange::stop(); none of them waits.
 class Choice final : public RequestSink, public ToolCallSink {
  public:
   Choice(Exchange& exchange, u32 index) : exchange_(exchange), index_(index) {}
@@ -59,8 +64,8 @@ class Choice final : public RequestSink, public ToolCallSink {
   u32 prompt = 0;         // which of the exchange's prompts
   u32 logprobs_sent = 0;  // for streams
   u32 tokens_sent = 0;
-  bool opened = false;           // the form's first chunk of this choice has gone out
-  base::Owner<Grammar> grammar;  // not shared: each choice counts on its own
+  bool opened = false;  // the form's first chunk of this choice has gone out
+  GrammarRef grammar;   // the same for all choices: where each stands is in the engine
   base::Owner<ToolCallReader> reader;
 
  private:
@@ -110,23 +115,48 @@ class Form {
 class Work {
  public:
   virtual ~Work() = default;
-  // One piece of it. True: all is done and `answer` is the JSON to send, or empty when choices are
-  // to follow.
-  virtual Result<bool> run(Exchange& exchange, base::Writer& answer) = 0;
-  // Whether run() uses the engine, and so has its turn between steps. Otherwise it only looks how
-  // far something is, in each tick.
-  virtual bool needs_engine() const { return true; }
+  // What the engine is asked first; null: nothing, it only waits for something.
+  virtual EngineJob* job() { return nullptr; }
+  // Looks how far it is, with each of the service's ticks. True: all is done, and `answer` is the
+  // JSON to send, or empty when choices are to follow.
+  virtual Result<bool> look(Exchange& exchange, base::Writer& answer) = 0;
   virtual void refuse(const Error& error, ApiError& out) const { out.take(error); }
 };
 
+// Work of the engine, in pieces on its thread.
+class EngineWork : public Work, public EngineJob {
+ public:
+  explicit EngineWork(Exchange& exchange) : exchange_(exchange) {}
+  EngineJob* job() final { return this; }
+  bool run(Engine& engine) final;
+  Result<bool> look(Exchange& exchange, base::Writer& answer) final;
+
+ protected:
+  virtual Result<bool> piece(Engine& engine) = 0;  // true: it was the last one
+  virtual void write(base::Writer& answer) = 0;    // on the service's thread; nothing: choices follow
+  Exchange& exchange() const { return exchange_; }
+  bool wanted() const;  // somebody waits for it
+
+ private:
+  Exchange& exchange_;
+  Result<void> result_;
+  bool over_ = false;
+};
+
+// Held by the service from before its first output until nothing of it is in the engine. All calls
+// come from CPU 0; those of choices come on the engine's thread.
 class Exchange {
  public:
-  Exchange(Service& service, Reply& reply, const Form& form)
-      : service_(service), reply_(&reply), form_(form) {}
+  Exchange(Service& service, Reply& reply, const Form& form, base::Budget& bodies);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   // ---- set up by the route
-  String body_text;     // what `body` points into, when it was translated
-  json::Document body;  // the request
+  Lease lease;                    // outlives the choices, their grammars and the work
+  ModelMemory* memory = nullptr;  // of that model; there as long as the lease
+  String body_text;               // what `body` points into
+  json::Document body;            // the request
   Parameters parameters;
   Vector<Vector<TokenId>> prompts;
   String prompt_text;  // for llama-server's answers
@@ -139,31 +169,40 @@ class Exchange {
     Vector<TokenLogprob> tops;
   };
   Vector<Scores> scores;
-  bool truncated = false;  // the beginning of a prompt was dropped, as the request allowed
-  base::Owner<Work> work;  // before the choices, or instead of them
-  u64 client = 0;          // client_hash of its address
-  std::string_view path;   // of the route
-  u32 slot = ~u32{0};      // which remembers this text once it is complete
+  bool truncated = false;   // the beginning of a prompt was dropped, as the request allowed
+  base::Owner<Work> work;   // before the choices, or instead of them
+  u64 client = 0;           // client_hash of its address
+  std::string_view path;    // of the route
+  std::string_view origin;  // that may read the answer
+  u32 slot = ~u32{0};       // which remembers this text once it is complete
   const char* id_prefix = "chatcmpl-";
-  std::string_view model;  // as it was asked for
 
   // ---- life
+  // Each request has exactly one of these.
+  enum class Ending : u8 {
+    kNone,
+    kAnswered,
+    kFailed,
+    kGone,  // its peer, before the answer was complete
+  };
+  Result<void> count_body(usize bytes);  // kFull: there is no memory for it now
   Result<void> make_choices(ApiError& error);
-  void start_stream();
-  void submit_all();  // engine_callable() only
-  void cancel_all();  // engine_callable() only
-  void gone() { reply_ = nullptr; }
-  bool finished() const;  // nothing in the engine any more and the answer is out
+  void start();            // the first output, and what there is to do
+  void gone();             // its peer; the work stops
   void tick(u64 now_ns);
-  bool run_work();  // in the engine's thread; false: there is none to do
   void choice_ended(Choice& choice, const Error* error);
-  void model_changed();  // what was prepared for the old model cannot go on
+  Ending ending() const { return ending_; }
+  bool finished() const;  // it has ended, and nothing of it is in the engine any more
 
   // ---- for forms and choices
   Service& service() { return service_; }
   const Form& form() const { return form_; }
   bool streaming() const { return parameters.stream; }
-  bool has_reply() const { return reply_ != nullptr; }
+  // Somebody waits for the answer, and it is not complete.
+  bool has_reply() const { return reply_.get() != nullptr; }
+  u32 context() const { return lease.info().context; }
+  std::string_view token_text(TokenId id) const { return lease.tokenizer().piece(id); }
+  std::string_view fingerprint() const;
   std::string_view id() const { return id_; }
   u64 created() const { return created_; }
   std::span<base::Owner<Choice>> choices() { return choices_.view(); }
@@ -171,11 +210,14 @@ class Exchange {
   // One SSE event around the JSON that `write(json::Writer&)` makes.
   template <class Write>
   void send_event(std::string_view event, Write&& write) {
-    begin_event(event);
+    scratch_.clear();
     base::StringWriter sink(scratch_);
+    if (!event.empty()) base::format_to(sink, "event: {}\n", event);
+    sink.write("data: ");
     json::Writer w(sink);
     write(w);
-    end_event();
+    sink.write("\n\n");
+    end_event(sink.status());
   }
   void prefill(Choice& choice, u32 done, u32 total);
   u32 next_sequence() { return sequence_++; }
@@ -185,31 +227,36 @@ class Exchange {
   u32 cached_tokens() const;
   u64 accepted_ns = 0;
   u64 first_token_ns = 0;  // since accepted_ns; 0 = none yet
-  bool submitted = false;
   u32 block = 0;  // Anthropic's streams: the content block that is open, and its kind
   bool block_is_text = false;
 
  private:
-  friend class Service;
-  void begin_event(std::string_view event);
-  void end_event();
-  void answer_whole();
+  void start_stream();
+  void submit_all();
+  Result<void> submit(Choice& choice);
+  void look_at_work();
+  void stop();
+  void end_event(const Result<void>& written);
+  void finish();
+  void answer(std::string_view json_text);
   void fail_with(const Error& error);
-  void close();
+  void describe_failure(const Error& error, ApiError& out);
+  bool settle(Ending ending);
 
   Service& service_;
-  Reply* reply_;
+  base::Tie<Exchange, Reply> reply_{*this};
   const Form& form_;
+  base::BudgetShare body_share_;
   Vector<base::Owner<Choice>> choices_;
   char id_store_[48] = {};
   std::string_view id_;
   u64 created_ = 0;
   u64 last_send_ns_ = 0;
-  u32 prefill_done_ = 0, prefill_total_ = 0, prefill_shown_ = 0;
+  u32 prefill_done_ = 0, prefill_total_ = 0;
   u32 ended_ = 0;
   u32 sequence_ = 0;
-  bool at_work_ = false;
-  bool stream_open_ = false, closed_ = false, failed_ = false;
+  Ending ending_ = Ending::kNone;
+  bool stream_open_ = false;
   String scratch_;
 };
 

@@ -81,7 +81,7 @@ class AnthropicForm final : public Form {
  private:
   static void head(Exchange& exchange, json::Writer& w) {
     w.field("id", exchange.id()).field("type", "message").field("role", "assistant");
-    w.field("model", exchange.service().backend().model_id());
+    w.field("model", exchange.lease.model());
   }
   static void stop_fields(Choice& choice, json::Writer& w) {
     std::string_view reason = choice.finish_reason(), word = choice.stopped_by();

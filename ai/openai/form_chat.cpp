@@ -8,8 +8,8 @@ namespace {
 
 void write_head(Exchange& exchange, const char* object, json::Writer& w) {
   w.field("id", exchange.id()).field("object", object).field("created", exchange.created());
-  w.field("model", exchange.service().backend().model_id());
-  w.field("system_fingerprint", exchange.service().backend().fingerprint());
+  w.field("model", exchange.lease.model());
+  w.field("system_fingerprint", exchange.fingerprint());
 }
 
 class ChatForm final : public Form {

@@ -102,7 +102,7 @@ class ResponsesForm final : public Form {
     const SamplerParams& s = exchange.parameters.sampling;
     w.begin_object().field("id", exchange.id()).field("object", "response");
     w.field("created_at", exchange.created()).field("status", status);
-    w.field("model", exchange.service().backend().model_id()).field_null("error");
+    w.field("model", exchange.lease.model()).field_null("error");
     if (status == "incomplete")
       w.key("incomplete_details").begin_object().field("reason", "max_output_tokens").end_object();
     else

@@ -70,8 +70,8 @@ class CompletionForm final : public Form {
   static void head(Exchange& exchange, json::Writer& w) {
     w.field("id", exchange.id()).field("object", "text_completion");
     w.field("created", exchange.created());
-    w.field("model", exchange.service().backend().model_id());
-    w.field("system_fingerprint", exchange.service().backend().fingerprint());
+    w.field("model", exchange.lease.model());
+    w.field("system_fingerprint", exchange.fingerprint());
   }
 
   static void chunk(Exchange& exchange, Choice& choice, std::string_view text, const char* finish) {
@@ -112,10 +112,9 @@ class CompletionForm final : public Form {
       w.null();
       return;
     }
-    Service& service = exchange.service();
     w.begin_object().key("tokens").begin_array();
     for_each_shown(exchange, choice, from,
-                   [&](const Shown& s) { w.value(service.token_text(s.entry.id)); });
+                   [&](const Shown& s) { w.value(exchange.token_text(s.entry.id)); });
     w.end_array().key("token_logprobs").begin_array();
     for_each_shown(exchange, choice, from, [&](const Shown& s) {
       if (s.unknown)
@@ -131,17 +130,17 @@ class CompletionForm final : public Form {
       }
       w.begin_object();
       for (const TokenLogprob& top : s.top)
-        w.field(service.token_text(top.id), base::Decimal{top.logprob_micro, 6});
+        w.field(exchange.token_text(top.id), base::Decimal{top.logprob_micro, 6});
       w.end_object();
     });
     w.end_array().key("text_offset").begin_array();
     bool behind = exchange.echo && exchange.scores.empty();
     usize offset = behind ? exchange.prompt_texts[choice.prompt].size() : 0;
     for (const Choice::LogprobEntry& e : choice.logprobs(0).first(from))
-      offset += service.token_text(e.id).size();
+      offset += exchange.token_text(e.id).size();
     for_each_shown(exchange, choice, from, [&](const Shown& s) {
       w.value(offset);
-      offset += service.token_text(s.entry.id).size();
+      offset += exchange.token_text(s.entry.id).size();
     });
     w.end_array().end_object();
   }
@@ -186,7 +185,7 @@ class LlamaForm final : public Form {
  private:
   // More requests than slots: the rest have none.
   static i32 slot(Exchange& exchange) {
-    return exchange.slot < Service::kSlots ? static_cast<i32>(exchange.slot) : -1;
+    return exchange.slot < ModelMemory::kSlots ? static_cast<i32>(exchange.slot) : -1;
   }
   static void tokens(Exchange& exchange, Choice& choice, json::Writer& w) {
     w.key("tokens").begin_array();
@@ -201,12 +200,12 @@ class LlamaForm final : public Form {
     json::Writer& list = w.begin_array();
     for (const Choice::LogprobEntry& e : choice.logprobs(choice.logprobs_sent)) {
       list.begin_object().field("id", e.id);
-      list.field("token", exchange.service().token_text(e.id));
+      list.field("token", exchange.token_text(e.id));
       list.field("logprob", base::Decimal{e.micro, 6}).key("top_logprobs").begin_array();
       u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
       for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted)) {
         list.begin_object().field("id", top.id);
-        list.field("token", exchange.service().token_text(top.id));
+        list.field("token", exchange.token_text(top.id));
         list.field("logprob", base::Decimal{top.logprob_micro, 6}).end_object();
       }
       list.end_array().end_object();
@@ -221,7 +220,7 @@ class LlamaForm final : public Form {
     w.begin_object().field("index", choice.index()).field("content", content);
     tokens(exchange, choice, w);
     w.field("id_slot", slot(exchange)).field("stop", true);
-    w.field("model", exchange.service().backend().model_id());
+    w.field("model", exchange.lease.model());
     w.field("tokens_predicted", t.generated_tokens).field("tokens_evaluated", t.prompt_tokens);
     w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated());
     std::string_view word = choice.stopped_by();
@@ -236,7 +235,7 @@ class LlamaForm final : public Form {
     w.field("seed", s.seed).field("temperature", base::Decimal{s.temperature_milli, 3});
     w.field("top_k", s.top_k).field("top_p", base::Decimal{s.top_p_milli, 3});
     w.field("min_p", base::Decimal{s.min_p_milli, 3});
-    w.field("n_ctx", exchange.service().context()).end_object();
+    w.field("n_ctx", exchange.context()).end_object();
     w.key("timings");
     write_timings(t, w);
     w.end_object();

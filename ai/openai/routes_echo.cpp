@@ -9,7 +9,7 @@ namespace {
 // One prompt's scores as they come.
 class Keeps final : public ScoreSink {
  public:
-  Keeps(const Exchange& exchange, Exchange::Scores& scores)
+  Keeps(Exchange& exchange, Exchange::Scores& scores)
       : exchange_(exchange), scores_(scores) {}
 
   bool on_score(const TokenScore& score) override {
@@ -19,36 +19,44 @@ class Keeps final : public ScoreSink {
     if (kept_.has_value())
       kept_ = scores_.entries.push_back(
           {score.id, score.logprob_micro, first, static_cast<u32>(score.top.size())});
-    return kept_.has_value() && exchange_.has_reply();
+    return kept_.has_value();
+  }
+  bool on_chunk(u32, u32) override {
+    exchange_.service().backend().let_others_step();
+    return exchange_.has_reply();
   }
   Result<void> kept() { return kept_; }
 
  private:
-  const Exchange& exchange_;
+  Exchange& exchange_;
   Exchange::Scores& scores_;
   Result<void> kept_;
 };
 
-class ScoreWork final : public Work {
+// A prompt at a time; the choices follow when all are scored.
+class ScoreWork final : public EngineWork {
  public:
-  // A prompt at a time; the choices follow when all are scored.
-  Result<bool> run(Exchange& exchange, base::Writer&) override {
-    Engine& engine = *exchange.service().backend().engine();
-    const Vector<TokenId>& prompt = exchange.prompts[exchange.scores.size()];
+  using EngineWork::EngineWork;
+
+ private:
+  Result<bool> piece(Engine& engine) override {
+    Exchange& e = exchange();
+    const Vector<TokenId>& prompt = e.prompts[e.scores.size()];
     Exchange::Scores scores;
     TRY(scores.entries.push_back({prompt[0], 0, 0, 0}));
-    Keeps keeps(exchange, scores);
-    TRY(engine.score(prompt.view(), exchange.parameters.logprobs, keeps));
+    Keeps keeps(e, scores);
+    TRY(engine.score(prompt.view(), e.parameters.logprobs, keeps));
     TRY(keeps.kept());
-    TRY(exchange.scores.push_back(std::move(scores)));
-    return exchange.scores.size() == exchange.prompts.size();
+    TRY(e.scores.push_back(std::move(scores)));
+    return e.scores.size() == e.prompts.size();
   }
+  void write(base::Writer&) override {}
 };
 
 }  // namespace
 
 Result<void> Service::score_prompts(Exchange& exchange) {
-  exchange.work = TRY(base::make<ScoreWork>());
+  exchange.work = TRY(base::make<ScoreWork>(exchange));
   return {};
 }
 

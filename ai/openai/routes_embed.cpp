@@ -27,40 +27,40 @@ base::Decimal decimal(float value) {
 // Goes on as long as the client is there.
 class Waits final : public EmbedSink {
  public:
-  explicit Waits(const Exchange& exchange) : exchange_(exchange) {}
-  bool on_read(u32, u32) override { return exchange_.has_reply(); }
-
- private:
-  const Exchange& exchange_;
-};
-
-class EmbeddingWork final : public Work {
- public:
-  bool base64 = false;
-  u32 dimensions = 0;  // the first of each vector, again of length 1
-  std::string_view model;
-
-  // A text at a time: those who wait for tokens wait no longer than for one.
-  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
-    Service& service = exchange.service();
-    Engine& engine = *service.backend().engine();
-    u32 width = engine.info().width;
-    TRY(vectors_.resize((done_ + 1) * width));
-    Waits waits(exchange);
-    TRY(engine.embed(exchange.prompts[done_].view(), engine.info().pooling,
-                     vectors_.view().subspan(done_ * width, width), &waits));
-    if (++done_ < exchange.prompts.size()) return false;
-    write(exchange, width, answer);
-    u64 ms = (service.backend().now_ns() - exchange.accepted_ns) / 1'000'000;
-    char line[120];
-    service.backend().log(base::format_into(line, "embedded {} texts of {} tokens in {} ms", done_,
-                                            exchange.prompt_tokens(), ms));
-    service.metrics().answered++;
-    return true;
+  explicit Waits(Exchange& exchange) : exchange_(exchange) {}
+  bool on_read(u32, u32) override {
+    exchange_.service().backend().let_others_step();
+    return exchange_.has_reply();
   }
 
  private:
-  void write(Exchange& exchange, u32 width, base::Writer& answer) {
+  Exchange& exchange_;
+};
+
+class EmbeddingWork final : public EngineWork {
+ public:
+  using EngineWork::EngineWork;
+  bool base64 = false;
+  u32 dimensions = 0;  // the first of each vector, again of length 1
+
+ private:
+  // A text at a time: those who wait for tokens wait no longer than for one.
+  Result<bool> piece(Engine& engine) override {
+    u32 width = engine.info().width;
+    TRY(vectors_.resize((done_ + 1) * width));
+    Waits waits(exchange());
+    TRY(engine.embed(exchange().prompts[done_].view(), engine.info().pooling,
+                     vectors_.view().subspan(done_ * width, width), &waits));
+    return ++done_ == exchange().prompts.size();
+  }
+
+  void write(base::Writer& answer) override {
+    Backend& backend = exchange().service().backend();
+    u64 ms = (backend.now_ns() - exchange().accepted_ns) / 1'000'000;
+    char line[120];
+    backend.log(base::format_into(line, "embedded {} texts of {} tokens in {} ms", done_,
+                                  exchange().prompt_tokens(), ms));
+    u32 width = exchange().lease.info().width;
     json::Writer w(answer);
     w.begin_object().field("object", "list").key("data").begin_array();
     for (u32 i = 0; i < done_; i++) {
@@ -79,8 +79,8 @@ class EmbeddingWork final : public Work {
       }
       w.end_object();
     }
-    u32 tokens = exchange.prompt_tokens();
-    w.end_array().field("model", model).key("usage").begin_object();
+    u32 tokens = exchange().prompt_tokens();
+    w.end_array().field("model", exchange().lease.model()).key("usage").begin_object();
     w.field("prompt_tokens", tokens).field("total_tokens", tokens).end_object().end_object();
   }
   std::span<float> shortened(std::span<float> vector) const {
@@ -100,20 +100,19 @@ class EmbeddingWork final : public Work {
 
 Result<void> Service::embeddings(Call& call) {
   ApiError& error = call.error;
-  TRY(check_load(error));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  TRY(check_model(body, error));
-  auto work = TRY(base::make<EmbeddingWork>());
+  Lease lease = TRY(lease_for(body, error));
+  TRY(lend(*exchange, std::move(lease)));
+  auto work = TRY(base::make<EmbeddingWork>(*exchange));
   std::string_view format = TRY(text_field(body, "encoding_format", error));
   if (!format.empty() && format != "float" && format != "base64")
     return error.bad("encoding_format", "'encoding_format' must be float or base64");
   work->base64 = format == "base64";
-  u32 width = backend_.engine()->info().width;
+  u32 width = exchange->lease.info().width;
   work->dimensions = static_cast<u32>(TRY(int_field(body, "dimensions", 1, width, width, error)));
-  work->model = backend_.model_id();
   exchange->work = std::move(work);
   Result<void> read = prepare_prompts(*exchange, body.find("input"), error);
   if (read.has_value() && exchange->prompts.empty())

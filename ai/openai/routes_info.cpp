@@ -10,7 +10,7 @@ namespace {
 constexpr u64 kNsPerSecond = 1'000'000'000;
 
 // A text client: it asks for plain text, or for no particular thing at /healthz.
-bool wants_text(const Incoming& in) {
+bool wants_text(const base::HttpRequest& in) {
   return in.path == "/healthz" || in.header("accept").starts_with("text/plain");
 }
 
@@ -35,77 +35,82 @@ void write_piece(std::string_view piece, json::Writer& w) {
 Result<void> Service::page(Call& call) {
   if (options_.page.empty())
     return call.error.refuse(404, "invalid_request_error", "not_found", "no page was built in");
-  call.reply.add_header("Content-Security-Policy",
-                        "default-src 'none'; style-src 'unsafe-inline'; script-src "
-                        "'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
-                        "form-action 'none'; frame-ancestors 'none'");
-  call.reply.add_header("X-Frame-Options", "DENY");
-  call.reply.respond(200, "text/html; charset=utf-8", options_.page);
+  constexpr base::HttpHeader kHeaders[] = {
+      {"Content-Security-Policy",
+       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
+       "'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+      {"X-Frame-Options", "DENY"}};
+  respond(call.to(), 200, "text/html; charset=utf-8", options_.page, kHeaders);
   return {};
 }
 
 Result<void> Service::live(Call& call) {
-  respond_json(call.reply, 200, "{\"status\":\"live\"}");
+  respond_json(call.to(), 200, "{\"status\":\"live\"}");
   return {};
 }
 
 Result<void> Service::health(Call& call) {
-  Engine* engine = backend_.engine();
-  LoadState load = backend_.load_state();
+  Result<Lease> taken = backend_.lease({}, "a look at the health");
+  const Lease* lease = taken.has_value() ? &*taken : nullptr;
   String body;
   base::StringWriter sink(body);
-  if (wants_text(call.in)) {
-    if (engine != nullptr)
-      base::format_to(sink, "ok model dim={} layers={} vocab={}\n", engine->info().width,
-                      engine->info().layers, engine->info().vocabulary);
-    else
-      base::format_to(sink, "{}\n", load.stage);
-    call.reply.respond(engine != nullptr ? 200 : 503, "text/plain", body.view());
-    return {};
-  }
-  json::Writer w(sink);
+  bool text = wants_text(call.in);
+  if (!text)
+    write_health(lease, sink);
+  else if (lease != nullptr)
+    base::format_to(sink, "ok model dim={} layers={} vocab={}\n", lease->info().width,
+                    lease->info().layers, lease->info().vocabulary);
+  else
+    base::format_to(sink, "{}\n", backend_.load_state().stage);
+  TRY(sink.status());
+  constexpr base::HttpHeader kRetry[] = {{"Retry-After", "1"}};
+  respond(call.to(), lease != nullptr ? 200 : 503, text ? "text/plain" : "application/json",
+          body.view(), std::span(kRetry).first(lease != nullptr ? 0 : 1));
+  return {};
+}
+
+void Service::write_health(const Lease* lease, base::Writer& out) {
+  LoadState load = backend_.load_state();
+  json::Writer w(out);
   bool loading = load.bytes_total > 0;  // beside a model that serves, or before the first one
   w.begin_object();
-  w.field("status", engine != nullptr ? "ok" : loading ? "loading" : "no model");
+  w.field("status", lease != nullptr ? "ok" : loading ? "loading" : "no model");
   w.field("model", backend_.model_id()).field("build", backend_.build());
   w.field("stage", load.stage);
   if (loading) {
     w.field("bytes_done", load.bytes_done);
     w.field("bytes_total", load.bytes_total).field("eta_ms", load.eta_ms);
   }
-  if (engine == nullptr) {
+  if (lease == nullptr) {
     w.key("error").begin_object().field("code", 503);
     w.field("message", loading ? "Loading model" : "No model is loaded");
     w.field("type", "unavailable_error").end_object();
   } else {
-    const MemoryPlan& plan = engine->plan();
-    w.field("context", engine->info().context).field("kernels", engine->kernels_name());
+    const MemoryPlan& plan = lease->plan();
+    EngineFigures now = backend_.figures();
+    w.field("context", lease->info().context).field("kernels", lease->kernels_name());
     w.key("memory").begin_object().field("used_bytes", backend_.memory_used());
     w.field("total_bytes", backend_.memory_total()).field("weights_bytes", plan.weights_bytes);
     w.field("kv_bytes", plan.kv_bytes).field("workspace_bytes", plan.workspace_bytes).end_object();
     w.key("stats").begin_object().field("requests_total", metrics_.requests);
-    w.field("requests_active", engine->running()).field("requests_queued", engine->queued());
+    w.field("requests_active", now.running).field("requests_queued", now.queued);
     w.field("tokens_generated", metrics_.tokens_generated);
     w.field("avg_tokens_per_sec",
             base::ratio(metrics_.decoded_tokens * kNsPerSecond, metrics_.decode_ns, 2));
     w.end_object();
   }
   w.field("uptime_ms", backend_.now_ns() / 1'000'000).end_object();
-  if (engine == nullptr) call.reply.add_header("Retry-After", "1");
-  respond_json(call.reply, engine != nullptr ? 200 : 503, body.view());
-  return {};
 }
 
 // ---- models ---------------------------------------------------------------------------------
 
-void Service::write_model(std::string_view name, bool loaded, json::Writer& w) {
+void Service::write_model(std::string_view name, const Lease* loaded, json::Writer& w) {
   w.begin_object().field("id", name).field("object", "model");
   if (models_known_ == 0) models_known_ = backend_.unix_seconds();
   w.field("created", models_known_).field("owned_by", "marrow");
-  w.field("status", loaded ? "loaded" : "available");
-  Engine* engine = backend_.engine();
-  if (loaded && engine != nullptr) {
-    const ModelInfo& info = engine->info();
+  w.field("status", loaded != nullptr ? "loaded" : "available");
+  if (loaded != nullptr) {
+    const ModelInfo& info = loaded->info();
     w.key("meta").begin_object().field("architecture", info.architecture);
     w.field("quantization", info.quantization).field("n_params", info.parameters);
     w.field("size", info.file_bytes).field("n_vocab", info.vocabulary);
@@ -116,15 +121,16 @@ void Service::write_model(std::string_view name, bool loaded, json::Writer& w) {
 }
 
 Result<void> Service::models(Call& call) {
+  Result<Lease> current = backend_.lease({}, "a list of the models");
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_object().field("object", "list").key("data").begin_array();
   for (u32 i = 0; i < backend_.model_count(); i++)
-    write_model(backend_.model_name(i), i == 0 && backend_.engine() != nullptr, w);
+    write_model(backend_.model_name(i), i == 0 && current.has_value() ? &*current : nullptr, w);
   w.end_array().end_object();
   TRY(sink.status());
-  respond_json(call.reply, 200, body.view());
+  respond_json(call.to(), 200, body.view());
   return {};
 }
 
@@ -132,59 +138,61 @@ Result<void> Service::one_model(Call& call) {
   std::string_view wanted = call.in.path.substr(std::string_view("/v1/models/").size());
   for (u32 i = 0; i < backend_.model_count(); i++) {
     if (backend_.model_name(i) != wanted) continue;
+    Result<Lease> current = backend_.lease(wanted, "a look at a model");
+    bool loaded = current.has_value() && current->model() == wanted;
     String body;
     base::StringWriter sink(body);
     json::Writer w(sink);
-    write_model(wanted, i == 0 && backend_.engine() != nullptr, w);
+    write_model(wanted, loaded ? &*current : nullptr, w);
     TRY(sink.status());
-    respond_json(call.reply, 200, body.view());
+    respond_json(call.to(), 200, body.view());
     return {};
   }
   return call.error.refuse(404, "invalid_request_error", "model_not_found",
-                           "the model '{}' does not exist", wanted);
+                           "the model '{}' does not exist", wanted.substr(0, 200));
 }
 
 // ---- llama-server's -------------------------------------------------------------------------
 
 Result<void> Service::props(Call& call) {
-  TRY(check_load(call.error));
+  Lease lease = TRY(take_lease({}, call.error));
+  const ModelMemory& memory = *TRY(memory_of(lease));
   const SamplerParams d = default_parameters().sampling;
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_object().key("default_generation_settings").begin_object();
-  w.field("n_ctx", context()).key("params").begin_object();
+  w.field("n_ctx", lease.info().context).key("params").begin_object();
   w.field("temperature", base::Decimal{d.temperature_milli, 3}).field("top_k", d.top_k);
   w.field("top_p", base::Decimal{d.top_p_milli, 3});
   w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
-  w.field("total_slots", options_.max_requests).field("model_path", backend_.model_id());
-  w.field("model_alias", backend_.model_id());
-  const ChatTemplate* chat = backend_.engine()->chat_template();
+  w.field("total_slots", options_.max_requests).field("model_path", lease.model());
+  w.field("model_alias", lease.model());
+  const ChatTemplate* chat = lease.chat_template();
   w.field("chat_template", chat == nullptr ? std::string_view() : chat->source());
-  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
+  const Tokenizer& tokenizer = lease.tokenizer();
   w.field("bos_token", tokenizer.spelling(tokenizer.bos()));
   w.field("eos_token", tokenizer.spelling(tokenizer.eos()));
   w.field("build_info", backend_.build());
-  w.field("system_fingerprint", backend_.fingerprint()).end_object();
+  w.field("system_fingerprint", memory.fingerprint_text()).end_object();
   TRY(sink.status());
-  respond_json(call.reply, 200, body.view());
+  respond_json(call.to(), 200, body.view());
   return {};
 }
 
 // Prompts and answers stay out of it.
 Result<void> Service::tokenize(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
+  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
   json::Value root = body.root();
   std::string_view content = TRY(text_field(root, "content", call.error));
   bool special = TRY(bool_field(root, "add_special", false, call.error));
   bool parse = TRY(bool_field(root, "parse_special", true, call.error));
   bool pieces = TRY(bool_field(root, "with_pieces", false, call.error));
-  Vector<TokenId> tokens;
-  TRY(backend_.engine()->tokenizer().encode(content, special ? AddSpecial::kYes : AddSpecial::kNo,
-                                            parse ? ParseSpecial::kYes : ParseSpecial::kNo,
-                                            tokens));
+  base::Wiped<Vector<TokenId>> tokens;
+  TRY(lease.tokenizer().encode(content, special ? AddSpecial::kYes : AddSpecial::kNo,
+                               parse ? ParseSpecial::kYes : ParseSpecial::kNo, tokens));
   String text;
   base::StringWriter sink(text);
   json::Writer w(sink);
@@ -195,46 +203,46 @@ Result<void> Service::tokenize(Call& call) {
       continue;
     }
     w.begin_object().field("id", id).key("piece");
-    write_piece(token_as_text(backend_.engine()->tokenizer(), id), w);
+    write_piece(token_as_text(lease.tokenizer(), id), w);
     w.end_object();
   }
   w.end_array().end_object();
   TRY(sink.status());
-  respond_json(call.reply, 200, text.view());
+  respond_json(call.to(), 200, text.view());
   return {};
 }
 
 Result<void> Service::detokenize(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Vector<TokenId> tokens;
+  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
+  base::Wiped<Vector<TokenId>> tokens;
   json::Value list = body.root().find("tokens");
   if (!list.is_array()) return call.error.bad("tokens", "'tokens' must be a list of token ids");
-  TRY(read_tokens(list, "tokens", tokens, call.error));
+  TRY(read_tokens(lease.tokenizer(), list, "tokens", tokens, call.error));
   String content;
-  for (TokenId id : tokens) TRY(content.append(token_as_text(backend_.engine()->tokenizer(), id)));
+  for (TokenId id : tokens) TRY(content.append(token_as_text(lease.tokenizer(), id)));
   String text;
   base::StringWriter sink(text);
   json::Writer(sink).begin_object().field("content", content).end_object();
   TRY(sink.status());
-  respond_json(call.reply, 200, text.view());
+  respond_json(call.to(), 200, text.view());
   return {};
 }
 
 Result<void> Service::apply_template(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Vector<TokenId> tokens;
-  String prompt;
-  TRY(render_messages(body.root(), tokens, &prompt, call.error));
+  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
+  base::Wiped<Vector<TokenId>> tokens;
+  base::Wiped<String> prompt;
+  TRY(render_messages(lease, body.root(), tokens, &prompt, call.error));
   String text;
   base::StringWriter sink(text);
   json::Writer w(sink);
   w.begin_object().field("prompt", prompt).field("n_tokens", tokens.size()).end_object();
   TRY(sink.status());
-  respond_json(call.reply, 200, text.view());
+  respond_json(call.to(), 200, text.view());
   return {};
 }
 

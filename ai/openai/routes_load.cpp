@@ -13,9 +13,7 @@ class LoadWork final : public Work {
  public:
   String name;  // "": unloads
 
-  bool needs_engine() const override { return false; }
-
-  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
+  Result<bool> look(Exchange& exchange, base::Writer& answer) override {
     Backend& backend = exchange.service().backend();
     if (number_ == 0) number_ = TRY(backend.load_model(name.view()));
     const LoadEnd* end = backend.load_end(number_);
@@ -57,7 +55,7 @@ class LoadWork final : public Work {
 
 // With "wait": false the answer comes at once and /health tells the rest.
 Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
   auto work = TRY(base::make<LoadWork>());
   TRY(work->name.assign(name));
   if (wait) {
@@ -69,7 +67,7 @@ Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
     work->refuse(number.error(), call.error);
     return std::unexpected(number.error());
   }
-  respond_json(call.reply, 202, R"({"success":true,"status":"loading"})");
+  respond_json(call.to(), 202, R"({"success":true,"status":"loading"})");
   return {};
 }
 
@@ -87,7 +85,7 @@ Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));
   std::string_view name = TRY(text_field(body.root(), "model", call.error));
-  if (backend_.engine() == nullptr || (!name.empty() && name != backend_.model_id())) {
+  if (backend_.model_id().empty() || (!name.empty() && name != backend_.model_id())) {
     call.error.param = "model";
     return call.error.refuse(404, "invalid_request_error", "model_not_found", "{} is not loaded",
                              name.empty() ? "a model" : name);

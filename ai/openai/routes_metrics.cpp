@@ -61,11 +61,9 @@ void Histogram::write(base::Writer& out, std::string_view name, std::string_view
 
 Result<void> Service::metrics_page(Call& call) {
   const Metrics& m = metrics_;
-  Engine* engine = backend_.engine();
-  u64 running = engine == nullptr ? 0 : engine->running();
-  u64 queued = engine == nullptr ? 0 : engine->queued();
-  u64 pages = engine == nullptr ? 0 : engine->kv_pages_total();
-  u64 used = engine == nullptr ? 0 : engine->kv_pages_used();
+  EngineFigures now = backend_.figures();
+  u64 running = now.running, queued = now.queued;
+  u64 pages = now.kv_pages_total, used = now.kv_pages_used;
   Rows rows;
   rows.counter("marrow_requests_total", m.requests);
   rows.counter("marrow_requests_answered_total", m.answered);
@@ -101,8 +99,8 @@ Result<void> Service::metrics_page(Call& call) {
   else
     write_prometheus(m, rows, out);
   TRY(out.status());
-  call.reply.respond(200, as_json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
-                     body.view());
+  respond(call.to(), 200,
+          as_json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8", body.view());
   return {};
 }
 

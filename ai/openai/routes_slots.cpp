@@ -10,47 +10,56 @@ namespace {
 
 constexpr u64 kNsPerMs = 1'000'000;
 
-class SlotWork final : public Work {
+class SlotWork final : public EngineWork {
  public:
   enum class Action : u8 { kSave, kRestore, kErase };
+  using EngineWork::EngineWork;
   Action action = Action::kErase;
   u32 slot = 0;
   String name;
 
-  Result<bool> run(Exchange& exchange, base::Writer& answer) override {
-    Service& service = exchange.service();
-    Vector<TokenId>& tokens = service.slot(slot).tokens;
-    json::Writer w(answer);
-    w.begin_object().field("id_slot", slot);
+ private:
+  Result<bool> piece(Engine& engine) override {
+    Backend& backend = exchange().service().backend();
+    u64 begin = backend.now_ns();
+    Vector<TokenId>& tokens = exchange().memory->slots[slot].tokens;
     if (action == Action::kErase) {
-      w.field("n_erased", tokens.size()).end_object();
-      tokens.clear();
-      forget_if_last(service);
-      return true;
-    }
-    u64 bytes = 0, begin = service.backend().now_ns();
-    bool saves = action == Action::kSave;
-    if (saves) {
-      u32 saved = TRY(service.backend().save_text(name.view(), tokens.view(), bytes));
-      w.field("filename", name).field("n_saved", saved).field("n_written", bytes);
+      count_ = tokens.size();
+      base::wipe(tokens);
+      forget_if_last(engine);
+    } else if (action == Action::kSave) {
+      count_ = TRY(backend.save_text(engine, name.view(), tokens.view(), bytes_));
     } else {
-      tokens = TRY(service.backend().restore_text(name.view(), bytes));
-      w.field("filename", name).field("n_restored", tokens.size()).field("n_read", bytes);
+      tokens = TRY(backend.restore_text(engine, name.view(), bytes_));
+      count_ = tokens.size();
     }
-    u64 ns = service.backend().now_ns() - begin;
-    w.key("timings").begin_object();
-    w.field(saves ? "save_ms" : "restore_ms", base::ratio(ns, kNsPerMs, 3));
-    w.end_object().end_object();
+    ns_ = backend.now_ns() - begin;
     return true;
   }
 
- private:
-  // The engine keeps pages by what they say: it forgets them once no slot remembers a text.
-  static void forget_if_last(Service& service) {
-    for (u32 i = 0; i < Service::kSlots; i++)
-      if (!service.slot(i).tokens.empty()) return;
-    service.backend().engine()->forget_prompts();
+  void write(base::Writer& answer) override {
+    json::Writer w(answer);
+    w.begin_object().field("id_slot", slot);
+    if (action == Action::kErase) {
+      w.field("n_erased", count_).end_object();
+      return;
+    }
+    bool saves = action == Action::kSave;
+    w.field("filename", name).field(saves ? "n_saved" : "n_restored", count_);
+    w.field(saves ? "n_written" : "n_read", bytes_).key("timings").begin_object();
+    w.field(saves ? "save_ms" : "restore_ms", base::ratio(ns_, kNsPerMs, 3));
+    w.end_object().end_object();
   }
+
+  // The engine keeps pages by what they say: it forgets them once no slot remembers a text.
+  void forget_if_last(Engine& engine) {
+    for (const ModelMemory::Slot& other : exchange().memory->slots)
+      if (!other.tokens.empty()) return;
+    engine.forget_prompts();
+  }
+
+  usize count_ = 0;  // tokens
+  u64 bytes_ = 0, ns_ = 0;
 };
 
 // "action=save" of "a=b&action=save".
@@ -80,26 +89,29 @@ usize common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
 
 }  // namespace
 
-Exchange* Service::user_of(u32 slot) {
+Exchange* Service::user_of(u64 load_number, u32 slot) {
   for (base::Owner<Exchange>& e : exchanges_)
-    if (e->slot == slot && e->work == nullptr && !e->finished()) return e.get();
+    if (e->slot == slot && e->lease.load_number() == load_number && e->work == nullptr &&
+        !e->finished())
+      return e.get();
   return nullptr;
 }
 
 // The one asked for; else the free one whose text begins most like this prompt, the oldest of
 // equals. More requests than slots: the rest are not remembered.
 Result<void> Service::choose_slot(Exchange& exchange, ApiError& error) {
-  i64 wanted = TRY(int_field(exchange.body.root(), "id_slot", -1, kSlots - 1, -1, error));
+  i64 wanted = TRY(int_field(exchange.body.root(), "id_slot", -1, ModelMemory::kSlots - 1, -1, error));
   if (wanted >= 0) {
     exchange.slot = static_cast<u32>(wanted);
     return {};
   }
+  const ModelMemory::Slot* slots = exchange.memory->slots;
   usize best = 0;
-  for (u32 i = 0; i < kSlots; i++) {
-    if (user_of(i) != nullptr) continue;
-    usize same = common_prefix(slots_[i].tokens.view(), exchange.prompts[0].view());
-    bool better = exchange.slot >= kSlots || same > best ||
-                  (same == best && slots_[i].used_ns < slots_[exchange.slot].used_ns);
+  for (u32 i = 0; i < ModelMemory::kSlots; i++) {
+    if (user_of(exchange.lease.load_number(), i) != nullptr) continue;
+    usize same = common_prefix(slots[i].tokens.view(), exchange.prompts[0].view());
+    bool better = exchange.slot >= ModelMemory::kSlots || same > best ||
+                  (same == best && slots[i].used_ns < slots[exchange.slot].used_ns);
     if (!better) continue;
     exchange.slot = i;
     best = same;
@@ -109,24 +121,26 @@ Result<void> Service::choose_slot(Exchange& exchange, ApiError& error) {
 
 // A text that finds no memory is forgotten: it can be read again.
 void Service::remember(Exchange& exchange) {
-  if (exchange.slot >= kSlots || exchange.prompts.empty()) return;
-  Slot& slot = slots_[exchange.slot];
+  if (exchange.slot >= ModelMemory::kSlots || exchange.prompts.empty()) return;
+  ModelMemory::Slot& slot = exchange.memory->slots[exchange.slot];
   slot.used_ns = backend_.now_ns();
-  slot.tokens.clear();
+  slot.forget();
   if (!slot.tokens.append(exchange.prompts[0].view()).has_value() ||
       !slot.tokens.append(exchange.choices()[0]->tokens()).has_value())
-    slot.tokens.clear();
+    slot.forget();
 }
 
 Result<void> Service::slots(Call& call) {
+  Lease lease = TRY(take_lease({}, call.error));
+  const ModelMemory& memory = *TRY(memory_of(lease));
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_array();
-  for (u32 i = 0; i < kSlots; i++) {
-    Exchange* user = user_of(i);
-    w.begin_object().field("id", i).field("n_ctx", context());
-    w.field("is_processing", user != nullptr).field("n_past", slots_[i].tokens.size());
+  for (u32 i = 0; i < ModelMemory::kSlots; i++) {
+    Exchange* user = user_of(lease.load_number(), i);
+    w.begin_object().field("id", i).field("n_ctx", lease.info().context);
+    w.field("is_processing", user != nullptr).field("n_past", memory.slots[i].tokens.size());
     if (user != nullptr) {
       w.field("id_task", user->choices()[0]->id);
       w.field("n_prompt_tokens", user->prompt_tokens());
@@ -136,20 +150,21 @@ Result<void> Service::slots(Call& call) {
   }
   w.end_array();
   TRY(sink.status());
-  respond_json(call.reply, 200, body.view());
+  respond_json(call.to(), 200, body.view());
   return {};
 }
 
 Result<void> Service::slot_action(Call& call) {
   ApiError& error = call.error;
-  TRY(check_load(error));
   std::string_view digits = call.in.path.substr(std::string_view("/slots/").size());
-  u32 index = kSlots;
+  u32 index = ModelMemory::kSlots;
   auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-  if (bad != std::errc{} || end != digits.data() + digits.size() || index >= kSlots)
-    return error.bad("id_slot", "slots have the numbers 0 to {}", kSlots - 1);
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
-  auto work = TRY(base::make<SlotWork>());
+  if (bad != std::errc{} || end != digits.data() + digits.size() || index >= ModelMemory::kSlots)
+    return error.bad("id_slot", "slots have the numbers 0 to {}", ModelMemory::kSlots - 1);
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
+  Lease lease = TRY(take_lease({}, error));
+  TRY(lend(*exchange, std::move(lease)));
+  auto work = TRY(base::make<SlotWork>(*exchange));
   work->slot = index;
   std::string_view action = query_value(call.in.query, "action");
   if (action == "save" || action == "restore") {
@@ -160,12 +175,12 @@ Result<void> Service::slot_action(Call& call) {
     if (!good_name(name))
       return error.bad("filename", "a name of up to 64 letters, digits, '.', '-' and '_'");
     TRY(work->name.append(name));
-    if (action == "save" && slots_[index].tokens.empty())
+    if (action == "save" && exchange->memory->slots[index].tokens.empty())
       return error.bad("id_slot", "slot {} remembers no text", index);
   } else if (action != "erase") {
     return error.bad("action", "'action' must be save, restore or erase");
   }
-  if (user_of(index) != nullptr) {
+  if (user_of(exchange->lease.load_number(), index) != nullptr) {
     error.retry_after_ms = 1000;
     return error.refuse(429, "rate_limit_error", "slot_busy", "slot {} is at work", index);
   }

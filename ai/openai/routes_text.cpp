@@ -80,29 +80,15 @@ Result<void> Service::parse_body(Call& call, std::string_view text, json::Docume
   return {};
 }
 
-// With one model every name means it; with several a wrong name is an error.
-Result<void> Service::check_model(json::Value body, ApiError& error) {
-  std::string_view name = TRY(text_field(body, "model", error));
-  if (name.empty() || backend_.model_count() <= 1 || name == backend_.model_id()) return {};
-  for (u32 i = 0; i < backend_.model_count(); i++)
-    if (backend_.model_name(i) == name) {
-      return error.refuse(400, "invalid_request_error", "model_not_loaded",
-                          "model '{}' is on disk but not loaded; load it with /v1/models/load",
-                          name);
-    }
-  return error.refuse(404, "invalid_request_error", "model_not_found",
-                      "the model '{}' does not exist", name);
-}
-
 Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
   for (Vector<TokenId>& prompt : exchange.prompts) {
     if (prompt.empty()) return error.bad("prompt", "the prompt is empty");
-    if (prompt.size() < context()) continue;
+    if (prompt.size() < exchange.context()) continue;
     if (!exchange.parameters.slide) {
-      context_error(static_cast<u32>(prompt.size()), error);
+      context_error(exchange, static_cast<u32>(prompt.size()), error);
       return fail(Errc::kContextFull, "too long");
     }
-    truncate(prompt);
+    truncate(exchange, prompt);
     exchange.truncated = true;
   }
   return {};
@@ -110,8 +96,9 @@ Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
 
 // As "truncation": "auto" asks: the oldest tokens go, as many as an answer needs room, and the one
 // that every text begins with stays.
-void Service::truncate(Vector<TokenId>& prompt) {
-  usize kept = context() / 2, first = prompt[0] == backend_.engine()->tokenizer().bos() ? 1 : 0;
+void Service::truncate(const Exchange& exchange, Vector<TokenId>& prompt) {
+  usize kept = exchange.context() / 2;
+  usize first = prompt[0] == exchange.lease.tokenizer().bos() ? 1 : 0;
   char line[120];
   backend_.log(base::format_into(line, "a prompt of {} tokens was cut to its last {} as asked",
                                  prompt.size(), kept));
@@ -121,16 +108,16 @@ void Service::truncate(Vector<TokenId>& prompt) {
 
 // ---- chat -----------------------------------------------------------------------------------
 
-Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, String* text,
-                                      ApiError& error) {
-  String plain, described;
+Result<void> Service::render_messages(const Lease& lease, json::Value body, Vector<TokenId>& out,
+                                      String* text, ApiError& error) {
+  base::Wiped<String> plain, described;
   TRY(normalize_messages(body.find("messages"), plain, error));
   json::Document messages = TRY(json::Document::parse(plain.view(), kBodyLimits));
   ChatPrompt prompt{.messages = messages.root(), .tools = {}, .extra = {}};
   json::Document with_tools;
   json::Value tools = body.find("tools");
   if (tools.size() > 0 && body.find("tool_choice").text() != "none") {
-    if (backend_.template_knows_tools()) {
+    if (backend_.template_knows_tools(lease)) {
       prompt.tools = tools;
     } else {
       TRY(add_tool_description(messages.root(), tools, described));
@@ -145,7 +132,7 @@ Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, St
   prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
   char problem[256];
   base::BufferWriter why(problem);
-  Result<void> done = backend_.render(prompt, out, text, why);
+  Result<void> done = backend_.render(lease, prompt, out, text, why);
   if (done.has_value() || done.error().code == Errc::kOutOfMemory) return done;
   error.code = "template_error";
   return error.bad("messages", "the chat template refuses: {}",
@@ -153,21 +140,21 @@ Result<void> Service::render_messages(json::Value body, Vector<TokenId>& out, St
 }
 
 Result<void> Service::prepare_chat(Exchange& exchange, json::Value body, ApiError& error) {
-  TRY(check_model(body, error));
+  Lease lease = TRY(lease_for(body, error));
+  TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
-  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange.parameters, error));
+  TRY(read_parameters(body, exchange.lease.tokenizer(), exchange.parameters, error));
   exchange.tools = TRY(read_tool_choice(body, error));
   if (exchange.tools.mode == ToolChoice::Mode::kRequired &&
       (exchange.parameters.schema.present() || exchange.parameters.json_object))
     return error.bad("response_format", "'response_format' excludes a required tool call");
   TRY(exchange.prompts.push_back({}));
-  return render_messages(body, exchange.prompts[0], nullptr, error);
+  return render_messages(exchange.lease, body, exchange.prompts[0], nullptr, error);
 }
 
 Result<void> Service::chat(Call& call) {
-  TRY(check_load(call.error));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kChatForm));
+  auto exchange = TRY(new_exchange(call, *kChatForm));
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
@@ -176,10 +163,9 @@ Result<void> Service::chat(Call& call) {
 
 // The other chat APIs are translated to this one's body; their fields keep their meaning.
 Result<void> Service::responses(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kResponsesForm));
+  auto exchange = TRY(new_exchange(call, *kResponsesForm));
   exchange->id_prefix = "resp_";
   TRY(chat_from_responses(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
@@ -189,13 +175,12 @@ Result<void> Service::responses(Call& call) {
 }
 
 Result<void> Service::anthropic(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
   TRY(int_field(body.root(), "max_tokens", 1, 100'000'000, 0, call.error));
   if (body.root().find("max_tokens").is_null())
     return call.error.bad("max_tokens", "max_tokens: field required");
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kAnthropicForm));
+  auto exchange = TRY(new_exchange(call, *kAnthropicForm));
   exchange->id_prefix = "msg_";
   TRY(chat_from_anthropic(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
@@ -204,25 +189,24 @@ Result<void> Service::anthropic(Call& call) {
 }
 
 Result<void> Service::anthropic_count(Call& call) {
-  TRY(check_load(call.error));
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  String chat_text;
+  base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Vector<TokenId> tokens;
-  TRY(render_messages(chat.root(), tokens, nullptr, call.error));
+  Lease lease = TRY(lease_for(body.root(), call.error));
+  base::Wiped<Vector<TokenId>> tokens;
+  TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
   char text[48];
-  respond_json(call.reply, 200, base::format_into(text, "{{\"input_tokens\":{}}", tokens.size()));
+  respond_json(call.to(), 200, base::format_into(text, "{{\"input_tokens\":{}}", tokens.size()));
   return {};
 }
 
 // ---- completions ----------------------------------------------------------------------------
 
 // Ids, and texts between them as llama-server has it.
-Result<void> Service::read_tokens(json::Value list, std::string_view param, Vector<TokenId>& out,
-                                  ApiError& error) {
-  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
+Result<void> Service::read_tokens(const Tokenizer& tokenizer, json::Value list,
+                                  std::string_view param, Vector<TokenId>& out, ApiError& error) {
   for (json::Value one : list.elements()) {
     if (one.is_string() && list.at(0).is_number()) {
       TRY(tokenizer.encode(one.text(), AddSpecial::kNo, ParseSpecial::kYes, out));
@@ -239,13 +223,13 @@ Result<void> Service::read_tokens(json::Value list, std::string_view param, Vect
 Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiError& error) {
   u32 most = exchange.work == nullptr ? kMaxPrompts : kMaxEmbedded;
   if (exchange.prompts.size() == most) return error.bad("prompt", "at most {} prompts", most);
+  const Tokenizer& tokenizer = exchange.lease.tokenizer();
   Vector<TokenId> tokens;
   if (value.is_string()) {
     if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));
-    TRY(backend_.engine()->tokenizer().encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes,
-                                              tokens));
+    TRY(tokenizer.encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
   } else if (value.is_array()) {
-    TRY(read_tokens(value, "prompt", tokens, error));
+    TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {
     return error.bad("prompt", "'prompt' must be text, token ids, or a list of these");
   }
@@ -258,7 +242,7 @@ Result<void> Service::keep_text(Exchange& exchange, json::Value value,
   String text;
   if (value.is_string()) TRY(text.append(value.text()));
   if (value.is_array())
-    for (TokenId id : tokens) TRY(text.append(token_text(id)));
+    for (TokenId id : tokens) TRY(text.append(exchange.token_text(id)));
   return exchange.prompt_texts.push_back(std::move(text));
 }
 
@@ -270,19 +254,19 @@ Result<void> Service::prepare_prompts(Exchange& exchange, json::Value prompt, Ap
 }
 
 Result<void> Service::completions(Call& call) {
-  TRY(check_load(call.error));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kCompletionForm));
+  auto exchange = TRY(new_exchange(call, *kCompletionForm));
   exchange->id_prefix = "cmpl-";
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   ApiError& error = call.error;
-  TRY(check_model(body, error));
+  Lease lease = TRY(lease_for(body, error));
+  TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
       options_.default_max_tokens != 0 ? options_.default_max_tokens : 16;
   exchange->parameters.may_say_nothing = true;
-  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange->parameters, error));
+  TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   if (!body.find("suffix").is_null() && !body.find("suffix").text().empty())
     return error.bad("suffix", "'suffix' is not supported: this model does not fill in");
   i64 best_of = TRY(int_field(body, "best_of", 1, kMaxChoices, exchange->parameters.n, error));
@@ -304,16 +288,17 @@ Result<void> Service::llama_completion(Call& call) {
   bool looks_json = type.find("json") != std::string_view::npos ||
                     (type.find("text/") == std::string_view::npos && call.in.body.starts_with('{'));
   if (!looks_json) return text_completion(call);
-  TRY(check_load(call.error));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kLlamaForm));
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
   exchange->id_prefix = "cmpl-";
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
+  Lease lease = TRY(take_lease(body.find("model").text(), call.error));
+  TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
   exchange->parameters.may_say_nothing = true;
-  TRY(read_parameters(body, backend_.engine()->tokenizer(), exchange->parameters, call.error));
+  TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
   TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
   if (exchange->prompts.size() != 1)
@@ -341,11 +326,12 @@ Result<void> Service::query_parameters(Call& call, Parameters& out) {
 }
 
 Result<void> Service::text_completion(Call& call) {
-  TRY(check_load(call.error));
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kTextForm));
+  auto exchange = TRY(new_exchange(call, *kTextForm));
+  Lease lease = TRY(take_lease({}, call.error));
+  TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
-  TRY(backend_.engine()->tokenizer().encode(call.in.body, AddSpecial::kYes, ParseSpecial::kNo,
+  TRY(exchange->lease.tokenizer().encode(call.in.body, AddSpecial::kYes, ParseSpecial::kNo,
                                             exchange->prompts[0]));
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   return begin(call, std::move(exchange));
@@ -354,9 +340,10 @@ Result<void> Service::text_completion(Call& call) {
 // One user message through the model's template; ?n= &temp= &top_k= &top_p= &seed=.
 Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
-  TRY(check_load(call.error));
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
-  auto exchange = TRY(base::make<Exchange>(*this, call.reply, *kTextForm));
+  auto exchange = TRY(new_exchange(call, *kTextForm));
+  Lease lease = TRY(take_lease({}, call.error));
+  TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   base::StringWriter sink(exchange->body_text);
   json::Writer w(sink);
@@ -365,7 +352,7 @@ Result<void> Service::text_chat(Call& call) {
   TRY(sink.status());
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
   TRY(exchange->prompts.push_back({}));
-  TRY(render_messages(exchange->body.root(), exchange->prompts[0], nullptr, call.error));
+  TRY(render_messages(exchange->lease, exchange->body.root(), exchange->prompts[0], nullptr, call.error));
   return begin(call, std::move(exchange));
 }
 

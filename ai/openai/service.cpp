@@ -2,8 +2,9 @@
 // The server's spine: routes, access, errors, the life of exchanges.
 #include "ai/openai/service.h"
 
+#include "ai/text/grammar_schema.h"
+
 #include <algorithm>
-#include <charconv>
 
 namespace ai::openai {
 
@@ -11,238 +12,168 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000, kNsPerMs = 1'000'000;
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool path_matches(std::string_view pattern, std::string_view path) {
   if (pattern.ends_with('*')) return path.starts_with(pattern.substr(0, pattern.size() - 1));
   return pattern == path;
 }
 
-// One of a list with blanks or commas between.
-bool list_has(std::string_view list, std::string_view word) {
-  while (!list.empty()) {
-    usize end = list.find_first_of(" ,");
-    if (list.substr(0, end) == word) return true;
-    if (end == std::string_view::npos) return false;
-    list.remove_prefix(end + 1);
-  }
-  return false;
-}
-
 }  // namespace
 
-std::string_view Incoming::header(std::string_view name) const {
-  for (const Header& h : headers)
-    if (equal_ignoring_case(h.name, name)) return h.value;
-  return {};
-}
-
 constinit const Service::Route Service::kRoutes[] = {
-    {"POST", "/v1/chat/completions", Access::kKey, &Service::chat},
-    {"POST", "/chat/completions", Access::kKey, &Service::chat},
-    {"POST", "/v1/completions", Access::kKey, &Service::completions},
-    {"POST", "/completions", Access::kKey, &Service::completions},
-    {"POST", "/v1/responses", Access::kKey, &Service::responses},
-    {"POST", "/responses", Access::kKey, &Service::responses},
-    {"POST", "/v1/messages", Access::kKey, &Service::anthropic},
-    {"POST", "/v1/messages/count_tokens", Access::kKey, &Service::anthropic_count},
-    {"POST", "/v1/embeddings", Access::kKey, &Service::embeddings},
-    {"POST", "/embeddings", Access::kKey, &Service::embeddings},
-    {"GET", "/v1/models", Access::kKey, &Service::models},
-    {"GET", "/models", Access::kKey, &Service::models},
-    {"POST", "/v1/models/load", Access::kAdmin, &Service::load_model},
-    {"POST", "/v1/models/unload", Access::kAdmin, &Service::unload_model},
-    {"POST", "/models/load", Access::kAdmin, &Service::load_model},
-    {"POST", "/models/unload", Access::kAdmin, &Service::unload_model},
-    {"GET", "/v1/models/*", Access::kKey, &Service::one_model},
-    {"POST", "/completion", Access::kKey, &Service::llama_completion},
-    {"POST", "/chat", Access::kKey, &Service::text_chat},
-    {"POST", "/tokenize", Access::kKey, &Service::tokenize},
-    {"POST", "/detokenize", Access::kKey, &Service::detokenize},
-    {"POST", "/apply-template", Access::kKey, &Service::apply_template},
-    {"GET", "/props", Access::kKey, &Service::props},
-    {"GET", "/slots", Access::kKey, &Service::slots},
-    {"POST", "/slots/*", Access::kAdmin, &Service::slot_action},
-    {"GET", "/health", Access::kPublic, &Service::health},
-    {"GET", "/v1/health", Access::kPublic, &Service::health},
-    {"GET", "/healthz", Access::kPublic, &Service::health},
-    {"GET", "/health/live", Access::kPublic, &Service::live},
-    {"GET", "/metrics", Access::kPublic, &Service::metrics_page},
-    {"GET", "/", Access::kPublic, &Service::page},
-    {"GET", "/index.html", Access::kPublic, &Service::page},
+    {"POST", "/v1/chat/completions", Access::kKey, BodyKind::kJson, &Service::chat},
+    {"POST", "/chat/completions", Access::kKey, BodyKind::kJson, &Service::chat},
+    {"POST", "/v1/completions", Access::kKey, BodyKind::kJson, &Service::completions},
+    {"POST", "/completions", Access::kKey, BodyKind::kJson, &Service::completions},
+    {"POST", "/v1/responses", Access::kKey, BodyKind::kJson, &Service::responses},
+    {"POST", "/responses", Access::kKey, BodyKind::kJson, &Service::responses},
+    {"POST", "/v1/messages", Access::kKey, BodyKind::kJson, &Service::anthropic},
+    {"POST", "/v1/messages/count_tokens", Access::kKey, BodyKind::kJson, &Service::anthropic_count},
+    {"POST", "/v1/embeddings", Access::kKey, BodyKind::kJson, &Service::embeddings},
+    {"POST", "/embeddings", Access::kKey, BodyKind::kJson, &Service::embeddings},
+    {"GET", "/v1/models", Access::kKey, BodyKind::kNone, &Service::models},
+    {"GET", "/models", Access::kKey, BodyKind::kNone, &Service::models},
+    {"POST", "/v1/models/load", Access::kAdmin, BodyKind::kJson, &Service::load_model},
+    {"POST", "/v1/models/unload", Access::kAdmin, BodyKind::kJson, &Service::unload_model},
+    {"POST", "/models/load", Access::kAdmin, BodyKind::kJson, &Service::load_model},
+    {"POST", "/models/unload", Access::kAdmin, BodyKind::kJson, &Service::unload_model},
+    {"GET", "/v1/models/*", Access::kKey, BodyKind::kNone, &Service::one_model},
+    {"POST", "/completion", Access::kKey, BodyKind::kText, &Service::llama_completion},
+    {"POST", "/chat", Access::kKey, BodyKind::kText, &Service::text_chat},
+    {"POST", "/tokenize", Access::kKey, BodyKind::kJson, &Service::tokenize},
+    {"POST", "/detokenize", Access::kKey, BodyKind::kJson, &Service::detokenize},
+    {"POST", "/apply-template", Access::kKey, BodyKind::kJson, &Service::apply_template},
+    {"GET", "/props", Access::kKey, BodyKind::kNone, &Service::props},
+    {"GET", "/slots", Access::kKey, BodyKind::kNone, &Service::slots},
+    {"POST", "/slots/*", Access::kAdmin, BodyKind::kJson, &Service::slot_action},
+    {"GET", "/health", Access::kPublic, BodyKind::kNone, &Service::health},
+    {"GET", "/v1/health", Access::kPublic, BodyKind::kNone, &Service::health},
+    {"GET", "/healthz", Access::kPublic, BodyKind::kNone, &Service::health},
+    {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
+    {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
+    {"GET", "/", Access::kPublic, BodyKind::kNone, &Service::page},
+    {"GET", "/index.html", Access::kPublic, BodyKind::kNone, &Service::page},
 };
 
 Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& backend) {
   base::Owner<Service> service = TRY(base::make<Service>(std::move(options), backend));
-  // Only hashes stay: a dump of memory shows no key.
-  auto keep_hashes = [](Vector<String>& plain, Vector<crypto::Sha256Digest>& out) -> Result<void> {
-    for (String& key : plain) {
-      TRY(out.push_back(key_digest(key.view())));
-      std::fill(key.chars().begin(), key.chars().end(), '\0');
-    }
-    plain.clear();
-    return {};
-  };
-  TRY(keep_hashes(service->options_.api_keys, service->keys_));
-  TRY(keep_hashes(service->options_.admin_keys, service->admin_keys_));
+  TRY(service->guard_.take_keys(service->options_));
   return service;
 }
 
-crypto::Sha256Digest Service::key_digest(std::string_view text) {
-  constexpr std::string_view kHashed = "sha256:";
-  crypto::Sha256Digest digest{};
-  if (!text.starts_with(kHashed) || text.size() != kHashed.size() + 2 * digest.size())
-    return crypto::sha256(text);
-  text.remove_prefix(kHashed.size());
-  for (usize i = 0; i < digest.size(); i++) {
-    const char* at = text.data() + 2 * i;
-    auto [end, error] = std::from_chars(at, at + 2, digest[i], 16);
-    if (error != std::errc{} || end != at + 2) return crypto::sha256(text);
-  }
-  return digest;
-}
+// ---- requests -------------------------------------------------------------------------------
 
-void Service::set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys) {
-  more_keys_ = std::move(keys);
-  more_admin_keys_ = std::move(admin_keys);
-}
-
-const Service::Route* Service::find_route(const Incoming& incoming, bool& path_known) {
-  path_known = false;
-  std::string_view method = incoming.method == "HEAD" ? "GET" : incoming.method;
-  for (const Route& route : kRoutes) {
-    if (!path_matches(route.path, incoming.path)) continue;
-    path_known = true;
-    if (route.method == method) return &route;
-  }
-  return nullptr;
-}
-
-// Every stored key is compared, and each comparison takes the same time.
-bool Service::authorized(const Incoming& incoming, Access access) {
-  bool keyless = keys_.empty() && more_keys_.empty();
-  bool adminless = admin_keys_.empty() && more_admin_keys_.empty();
-  if (access == Access::kPublic || (keyless && adminless)) return true;
-  std::string_view key = incoming.header("authorization");
-  if (key.size() > 7 && equal_ignoring_case(key.substr(0, 7), "bearer ")) key.remove_prefix(7);
-  if (key.empty()) key = incoming.header("x-api-key");
-  crypto::Sha256Digest digest = crypto::sha256(key);
-  auto among = [&](const Vector<crypto::Sha256Digest>& keys) {
-    bool found = false;
-    for (const auto& k : keys) found |= crypto::equal_constant_time(k, digest);
-    return found;
-  };
-  bool user = among(keys_), more_user = among(more_keys_);
-  bool admin = among(admin_keys_), more_admin = among(more_admin_keys_);
-  user |= more_user || keyless;
-  admin |= more_admin;
-  if (access == Access::kAdmin && !adminless) return admin;
-  return user || admin;
-}
-
-void Service::add_common_headers(const Incoming& incoming, Reply& reply) {
-  char id[40];
-  reply.add_header("X-Request-ID", base::format_into(id, "req_{:016x}", backend_.random()));
-  reply.add_header("Cache-Control", "no-store");
-  std::string_view origin = incoming.header("origin");
-  bool any = list_has(options_.cors, "*");
-  if (origin.empty() || !(any || list_has(options_.cors, origin))) return;
-  reply.add_header("Access-Control-Allow-Origin", any ? "*" : origin);
-  reply.add_header("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, retry-after-ms");
-  reply.add_header("Vary", "Origin");
-  if (incoming.method != "OPTIONS") return;
-  reply.add_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-  // Browsers' clients send a dozen x-stainless-* headers: allow what they ask for.
-  std::string_view wanted = incoming.header("access-control-request-headers");
-  reply.add_header("Access-Control-Allow-Headers",
-                   wanted.empty() ? "Authorization, Content-Type, X-Api-Key" : wanted);
-  reply.add_header("Access-Control-Max-Age", "86400");
-}
-
-Exchange* Service::handle(const Incoming& incoming, Reply& reply) {
-  Call call{incoming, reply, {}};
-  if (incoming.path.starts_with("/v1/messages")) call.form = ErrorForm::kAnthropic;
-  add_common_headers(incoming, reply);
-  if (incoming.method == "OPTIONS") {
-    reply.add_header("Allow", "GET, HEAD, POST, OPTIONS");
-    reply.respond(204, {}, {});
-    return nullptr;
-  }
+Result<void> Service::find_route(Call& call) {
+  const base::HttpRequest& in = call.in;
+  std::string_view method = in.method == "HEAD" ? "GET" : in.method;
   bool path_known = false;
-  const Route* route = find_route(incoming, path_known);
-  Result<void> done;
-  if (route == nullptr && path_known) {
-    reply.add_header("Allow", incoming.method == "POST" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
-    done = call.error.refuse(405, "invalid_request_error", "method_not_allowed",
-                             "{} is not allowed for {}", incoming.method, incoming.path);
-  } else if (route == nullptr) {
-    done = call.error.refuse(404, "invalid_request_error", "not_found", "no such endpoint: {} {}",
-                             incoming.method, incoming.path);
-  } else if (route->access == Access::kAdmin && !authorized(incoming, Access::kAdmin) &&
-             keys_.size() + more_keys_.size() > 0 && authorized(incoming, Access::kKey)) {
-    done = call.error.refuse(403, "permission_error", "admin_key_required",
-                             "{} wants an admin key; this key is for requests", incoming.path);
-  } else if (!authorized(incoming, route->access)) {
-    reply.add_header("WWW-Authenticate", "Bearer");
-    done = call.error.refuse(401, "invalid_request_error", "invalid_api_key",
-                             "missing or wrong API key");
-  } else {
-    call.route = route;
-    done = (this->*route->run)(call);
+  for (const Route& route : kRoutes) {
+    if (!path_matches(route.path, in.path)) continue;
+    path_known = true;
+    if (route.method != method) continue;
+    call.route = &route;
+    return {};
   }
-  if (done.has_value()) return call.pending;
-  call.error.take(done.error());
+  if (!path_known)
+    return call.error.refuse(404, "invalid_request_error", "not_found", "no such endpoint: {} {}",
+                             in.method, in.path.substr(0, 200));
+  call.error.allow = in.method == "POST" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+  return call.error.refuse(405, "invalid_request_error", "method_not_allowed",
+                           "{} is not allowed for {}", in.method, in.path.substr(0, 200));
+}
+
+// All that the head of a request decides.
+Result<void> Service::decide(Call& call) {
+  if (call.in.path.starts_with("/v1/messages")) call.form = ErrorForm::kAnthropic;
+  call.origin = guard_.allowed_origin(call.in);
+  if (call.in.method == "OPTIONS") return {};
+  TRY(guard_.check_source(call.in, call.error));
+  TRY(find_route(call));
+  TRY(guard_.check_key(call.in, call.route->access, call.error));
+  return guard_.check_body(call.in, call.route->body, call.error);
+}
+
+void Service::refuse(Call& call, const Error& error) {
+  call.error.take(error);
   metrics_.refused++;
-  respond_error(reply, call.error, call.form);
-  return nullptr;
+  respond_error(call.to(), call.error, call.form);
 }
 
-void Service::respond_json(Reply& reply, int status, std::string_view body) {
-  reply.respond(status, "application/json", body);
+bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply& reply) {
+  Call call{head, peer, reply, {}, {}};
+  Result<void> done = decide(call);
+  if (!done.has_value()) refuse(call, done.error());
+  return done.has_value();
 }
 
-void Service::respond_error(Reply& reply, const ApiError& error, ErrorForm form) {
-  if (error.retry_after_ms > 0) {
-    char text[24];
-    reply.add_header("retry-after-ms", base::format_into(text, "{}", error.retry_after_ms));
-    reply.add_header("Retry-After",
-                     base::format_into(text, "{}", (error.retry_after_ms + 999) / 1000));
+// Decides again: keys may have changed since the head came.
+void Service::handle(const base::HttpRequest& request, std::string_view peer, Reply& reply) {
+  Call call{request, peer, reply, {}, {}};
+  Result<void> done = decide(call);
+  if (done.has_value() && call.route == nullptr) return answer_options(call);
+  if (done.has_value()) done = (this->*call.route->run)(call);
+  if (!done.has_value()) refuse(call, done.error());
+}
+
+void Service::answer_options(Call& call) {
+  constexpr std::string_view kMethods = "GET, HEAD, POST, OPTIONS";
+  if (call.origin.empty()) {
+    const base::HttpHeader allow[] = {{"Allow", kMethods}};
+    return respond(call.to(), 204, {}, {}, allow);
   }
-  String body;
-  base::StringWriter sink(body);
+  // Browsers' clients send a dozen x-stainless-* headers: allow what they ask for.
+  std::string_view wanted = call.in.header("access-control-request-headers");
+  if (wanted.empty()) wanted = "Authorization, Content-Type, X-Api-Key";
+  const base::HttpHeader allow[] = {{"Allow", kMethods},
+                                    {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                                    {"Access-Control-Allow-Headers", wanted},
+                                    {"Access-Control-Max-Age", "86400"}};
+  respond(call.to(), 204, {}, {}, allow);
+}
+
+void Service::respond(ReplyTo to, int status, std::string_view type, std::string_view body,
+                      std::span<const base::HttpHeader> more) {
+  ReplyHeaders headers(backend_, to.origin);
+  headers.add(more);
+  to.reply.respond(status, type, body, headers.view());
+}
+
+void Service::respond_error(ReplyTo to, const ApiError& error, ErrorForm form) {
+  ReplyHeaders headers(backend_, to.origin);
+  if (error.retry_after_ms > 0) headers.add_retry(error.retry_after_ms);
+  if (error.wants_key) headers.add("WWW-Authenticate", "Bearer");
+  if (!error.allow.empty()) headers.add("Allow", error.allow);
+  char body[kMaxErrorText];  // there may be no memory for more
+  base::BufferWriter sink(body);
   write_error(error, form, sink);
-  respond_json(reply, error.status, body.view());
+  to.reply.respond(error.status, "application/json", sink.view(), headers.view());
 }
 
 void Service::respond_bad_http(Reply& reply, int status, const char* problem) {
+  constexpr u32 kSecondMs = 1000;
   ApiError error;
   (void)error.refuse(status, "invalid_request_error", "bad_http_request", "{}", problem);
+  if (status == 503) error.retry_after_ms = kSecondMs;
   metrics_.refused++;
-  respond_error(reply, error, ErrorForm::kOpenAi);
+  respond_error({reply, {}}, error, ErrorForm::kOpenAi);
 }
 
-void Service::context_error(u32 prompt_tokens, ApiError& error) {
+void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error) {
   error.prompt_tokens = prompt_tokens;
-  error.context = context();
+  error.context = exchange.context();
   (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
                      "the request has {} tokens, which exceeds the available context size of {} "
                      "tokens",
-                     prompt_tokens, context());
+                     prompt_tokens, error.context);
   error.param = "messages";
 }
 
-// ---- exchanges ------------------------------------------------------------------------------
+// ---- models ---------------------------------------------------------------------------------
 
-Result<void> Service::check_load(ApiError& error) {
+Result<Lease> Service::take_lease(std::string_view model, ApiError& error) {
+  Result<Lease> lease = backend_.lease(model, "a request of the API");
+  if (lease.has_value() || lease.error().code != Errc::kNotFound) return lease;
   LoadState state = backend_.load_state();
-  if (backend_.engine() != nullptr && !state.replacing) return {};
   error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
-  if (state.replacing)
-    return error.refuse(503, "unavailable_error", "model_not_ready", "the model is being replaced");
   if (state.bytes_total == 0)
     return error.refuse(503, "unavailable_error", "model_not_ready",
                         "no model is loaded: GET /v1/models lists those that there are, POST "
@@ -250,6 +181,83 @@ Result<void> Service::check_load(ApiError& error) {
   return error.refuse(503, "unavailable_error", "model_not_ready",
                       "no model is ready ({}: {} of {} bytes)", state.stage, state.bytes_done,
                       state.bytes_total);
+}
+
+// With one model every name means it; with several a wrong name is an error.
+Result<void> Service::name_model(const Lease& lease, std::string_view wanted, ApiError& error) {
+  if (wanted.empty() || wanted == lease.model() || backend_.model_count() <= 1) return {};
+  for (u32 i = 0; i < backend_.model_count(); i++)
+    if (backend_.model_name(i) == wanted)
+      return error.refuse(400, "invalid_request_error", "model_not_loaded",
+                          "model '{}' is on disk but not loaded; load it with /v1/models/load",
+                          wanted);
+  return error.refuse(404, "invalid_request_error", "model_not_found",
+                      "the model '{}' does not exist", wanted.substr(0, 200));
+}
+
+Result<Lease> Service::lease_for(json::Value body, ApiError& error) {
+  std::string_view wanted = TRY(text_field(body, "model", error));
+  Lease lease = TRY(take_lease(wanted, error));
+  TRY(name_model(lease, wanted, error));
+  return lease;
+}
+
+Result<ModelMemory*> Service::memory_of(const Lease& lease) {
+  for (base::Owner<ModelMemory>& memory : memories_)
+    if (memory->load_number == lease.load_number()) return memory.get();
+  base::Owner<ModelMemory> made = TRY(base::make<ModelMemory>());
+  made->load_number = lease.load_number();
+  write_fingerprint(lease, *made);
+  TRY(memories_.push_back(std::move(made)));
+  return memories_.back().get();
+}
+
+void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
+  char facts[256];
+  // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
+  std::string_view text =
+      base::format_into(facts, "{} {:016x} {} {}", backend_.build(), lease.info().fingerprint,
+                        lease.plan().kv_bytes, lease.info().context);
+  crypto::Sha256Digest digest = crypto::sha256(text);
+  base::BufferWriter out({memory.fingerprint, sizeof memory.fingerprint - 1});
+  out.write("fp_");
+  for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
+}
+
+void Service::drop_unloaded() {
+  for (usize i = memories_.size(); i-- > 0;) {
+    u64 load = memories_[i]->load_number;
+    bool used = std::any_of(exchanges_.begin(), exchanges_.end(),
+                            [&](const auto& e) { return e->memory == memories_[i].get(); });
+    if (!used && !backend_.is_loaded(load)) memories_.erase(i);
+  }
+}
+
+// ---- exchanges ------------------------------------------------------------------------------
+
+Result<base::Owner<Exchange>> Service::new_exchange(Call& call, const Form& form) {
+  base::Budget& bodies = options_.bodies == nullptr ? unlimited_ : *options_.bodies;
+  auto exchange = TRY(base::make<Exchange>(*this, call.reply, form, bodies));
+  exchange->origin = call.origin;
+  TRY(exchange->count_body(call.in.body.size()));
+  return exchange;
+}
+
+Result<void> Service::lend(Exchange& exchange, Lease lease) {
+  exchange.lease = std::move(lease);
+  exchange.memory = TRY(memory_of(exchange.lease));
+  return {};
+}
+
+// From here on the exchange is known: whatever it says, its peer may go.
+Result<void> Service::enroll(base::Owner<Exchange> exchange) {
+  exchange->accepted_ns = backend_.now_ns();
+  TRY(exchanges_.push_back(std::move(exchange)));
+  Exchange& kept = *exchanges_.back();
+  metrics_.requests++;
+  metrics_.prompt_tokens += kept.prompt_tokens();
+  kept.start();
+  return {};
 }
 
 Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
@@ -261,38 +269,18 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   TRY(check_queue(call, *exchange));
   TRY(choose_slot(*exchange, error));
   TRY(exchange->make_choices(error));
-  exchange->accepted_ns = backend_.now_ns();
-  metrics_.requests++;
-  for (const Vector<TokenId>& p : exchange->prompts) metrics_.prompt_tokens += p.size();
-  TRY(exchanges_.push_back(std::move(exchange)));
-  Exchange& kept = *exchanges_.back();
-  kept.start_stream();
-  call.pending = &kept;
-  if (kept.work != nullptr)
-    backend_.work_waits();
-  else if (backend_.engine_callable() && !kept.closed_)
-    kept.submit_all();
-  // Answered already: nobody may tell us later that its peer has gone.
-  if (kept.closed_ || kept.reply_ == nullptr) call.pending = nullptr;
-  return {};
+  return enroll(std::move(exchange));
 }
 
 Result<void> Service::begin_work(Call& call, base::Owner<Exchange> exchange) {
   TRY(check_queue(call, *exchange));
-  exchange->accepted_ns = backend_.now_ns();
-  metrics_.requests++;
-  for (const Vector<TokenId>& p : exchange->prompts) metrics_.prompt_tokens += p.size();
-  exchange->submitted = true;
-  TRY(exchanges_.push_back(std::move(exchange)));
-  call.pending = exchanges_.back().get();
-  backend_.work_waits();
-  return {};
+  return enroll(std::move(exchange));
 }
 
 // Room for one more request, and not too many a second.
 Result<void> Service::check_queue(Call& call, Exchange& exchange) {
   u32 busy = 0, of_client = 0;
-  exchange.client = client_hash(call.in.peer.substr(0, call.in.peer.rfind(':')));
+  exchange.client = client_hash(call.peer.substr(0, call.peer.rfind(':')));
   exchange.path = call.route->path;
   for (const base::Owner<Exchange>& e : exchanges_) {
     busy += e->finished() ? 0 : 1;
@@ -315,75 +303,82 @@ Result<void> Service::check_queue(Call& call, Exchange& exchange) {
                       busy);
 }
 
-bool Service::work() {
-  for (base::Owner<Exchange>& exchange : exchanges_)
-    if (exchange->work != nullptr && exchange->work->needs_engine() && exchange->run_work())
-      return true;  // the list may have grown meanwhile
-  return false;
-}
-
-void Service::gone(Exchange* exchange) {
-  metrics_.gone++;
-  exchange->gone();
-  if (backend_.engine_callable()) exchange->cancel_all();
+void Service::gone(Reply& reply) {
+  if (Exchange* exchange = reply.exchange_.get(); exchange != nullptr) exchange->gone();
 }
 
 void Service::tick() {
+  if (ticking_) return;
+  ticking_ = true;
   u64 now = backend_.now_ns();
-  bool callable = backend_.engine_callable();
-  for (usize i = 0; i < exchanges_.size(); i++) {
-    Exchange& exchange = *exchanges_[i];
-    bool over = exchange.reply_ == nullptr || exchange.closed_ || exchange.failed_;
-    if (callable && over) exchange.cancel_all();
-    if (callable && !over && !exchange.submitted && exchange.work == nullptr) exchange.submit_all();
-    if (!over) exchange.tick(now);
-    if (exchange.work != nullptr && !exchange.work->needs_engine()) exchange.run_work();
-  }
-  // A choice may be inside its callback while the engine runs: only then nothing is dropped.
-  if (!callable) return;
+  for (usize i = 0; i < exchanges_.size(); i++) exchanges_[i]->tick(now);
   for (usize i = exchanges_.size(); i-- > 0;)
     if (exchanges_[i]->finished()) exchanges_.erase(i);
+  drop_unloaded();
+  ticking_ = false;
 }
 
-void Service::model_changed() {
-  for (base::Owner<Exchange>& exchange : exchanges_) exchange->model_changed();
-  for (Slot& slot : slots_) slot.tokens.clear();
-  trie_.reset();
-  trie_of_ = nullptr;
-  models_known_ = 0;
+void Service::count(Exchange::Ending ending) {
+  metrics_.answered += ending == Exchange::Ending::kAnswered;
+  metrics_.failed += ending == Exchange::Ending::kFailed;
+  metrics_.gone += ending == Exchange::Ending::kGone;
 }
 
-Result<base::Owner<Grammar>> Service::make_grammar(Exchange& exchange, ApiError& error) {
+namespace {
+
+// Before anything is done with a schema: what it costs to look at all of it.
+Result<void> check_schema(json::Value schema, const char* param, ApiError& error) {
+  usize bytes = 0;
+  if (schema.node_count() > kMaxSchemaValues)
+    return error.bad(param, "'{}' has {} values; at most {} are taken", param, schema.node_count(),
+                     kMaxSchemaValues);
+  for (const json::Node& node : schema.nodes()) bytes += node.text.size();
+  if (bytes > Grammar::kMaxText)
+    return error.bad(param, "'{}' has {} bytes of names and texts; at most {} are taken", param,
+                     bytes, Grammar::kMaxText);
+  return {};
+}
+
+}  // namespace
+
+Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
+  using Kind = GrammarCache::Kind;
   const Parameters& p = exchange.parameters;
   bool forced = exchange.tools.mode == ToolChoice::Mode::kRequired;
-  if (!forced && !p.schema.present() && !p.json_object && p.grammar.empty())
-    return base::Owner<Grammar>();
-  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
-  if (trie_ == nullptr || trie_of_ != &tokenizer) {
-    trie_ = TRY(TokenTrie::build(tokenizer));
-    trie_of_ = &tokenizer;
-  }
+  if (!forced && !p.schema.present() && !p.json_object && p.grammar.empty()) return GrammarRef();
   String text;
-  char problem[256];
-  base::BufferWriter why(problem);
-  const char* param = p.grammar.empty() ? "response_format" : "grammar";
-  Result<base::Owner<Grammar>> made = base::Owner<Grammar>();
+  Kind kind = Kind::kAnyObject;
+  const char* param = "response_format";
   if (forced) {
-    TRY(tool_grammar(exchange.body.root().find("tools"), exchange.tools, text, error));
+    kind = Kind::kTools;
     param = "tools";
-    made = Grammar::from_gbnf(text.view(), *trie_, why);
+    json::Value tools = exchange.body.root().find("tools");
+    TRY(check_schema(tools, param, error));
+    TRY(tool_grammar(tools, exchange.tools, text, error));
   } else if (!p.grammar.empty()) {
-    made = Grammar::from_gbnf(p.grammar, *trie_, why);
+    kind = Kind::kGbnf;
+    param = "grammar";
   } else if (p.schema.present()) {
-    made = Grammar::from_schema(p.schema, *trie_, why);
+    kind = Kind::kSchema;
+    TRY(check_schema(p.schema, param, error));
   } else {
     TRY(text.append(kJsonRules));
     TRY(text.append("root ::= json-object\n"));
-    made = Grammar::from_gbnf(text.view(), *trie_, why);
   }
+  GrammarCache& grammars = exchange.memory->grammars;
+  const TokenTrie& tokens = *TRY(grammars.tokens(exchange.lease.tokenizer()));
+  std::string_view source = kind == Kind::kGbnf ? p.grammar : text.view();
+  GrammarCache::Key key = kind == Kind::kSchema ? GrammarCache::key_of(kind, p.schema)
+                                                : GrammarCache::key_of(kind, source);
+  if (GrammarRef known = grammars.find(key); known.get() != nullptr) return known;
+  char problem[256];
+  base::BufferWriter why(problem);
+  Result<base::Owner<Grammar>> made = kind == Kind::kSchema
+                                          ? Grammar::from_schema(p.schema, tokens, why)
+                                          : Grammar::from_gbnf(source, tokens, why);
   if (!made.has_value() && made.error().code == Errc::kInvalidArgument)
     return error.bad(param, "{}", why.view());
-  return made;
+  return grammars.keep(key, TRY(std::move(made)));
 }
 
 void Service::log_done(Exchange& exchange) {
@@ -397,7 +392,6 @@ void Service::log_done(Exchange& exchange) {
     metrics_.prefill_ns += t.prefill_ns;
   }
   remember(exchange);
-  metrics_.answered++;
   metrics_.decode_ns += decode_ns;
   metrics_.decoded_tokens += decoded;
   metrics_.cached_tokens += exchange.cached_tokens();
@@ -424,7 +418,6 @@ void Service::log_done(Exchange& exchange) {
 }
 
 void Service::log_failed(Exchange& exchange, const Error& error) {
-  metrics_.failed++;
   char line[400];
   if (!options_.json_log) {
     backend_.log(base::format_into(line, "request failed after {} tokens: {}",

@@ -1,82 +1,114 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The API server without a network: a table of routes, the requests in work, keys and metrics.
+//
+// All calls come from cooperative threads of CPU 0 and none of them waits. The service calls
+// replies, and replies do not call back: a request that comes, or a peer that goes, is told from
+// outside of them (net::HttpConnection keeps to that). Sinks of the engine's thread may run while
+// the service is idle or between two of its calls, never inside one.
 #pragma once
 
+#include "ai/openai/access.h"
 #include "ai/openai/exchange.h"
 #include "ai/openai/metrics.h"
 #include "ai/openai/rate_limit.h"
-#include "kernel/crypto/sha256.h"
 
 namespace ai::openai {
 
-class Service {
- public:
-  static Result<base::Owner<Service>> create(ServiceOptions options, Backend& backend);
-
-  // Takes the place of the keys that came this way before; those of the options stay.
-  void set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys);
-  // "sha256:" and 64 hex digits, or the key itself.
-  static crypto::Sha256Digest key_digest(std::string_view text);
-
-  // Answers at once, or keeps `reply` and returns the exchange that will answer.
-  Exchange* handle(const Incoming& incoming, Reply& reply);
-  // For bytes that are no HTTP request: the error in the usual form.
-  void respond_bad_http(Reply& reply, int status, const char* problem);
-  // The peer of an exchange has gone; its work stops with the next tick().
-  void gone(Exchange* exchange);
-  // Submits, cancels, sends heartbeats, drops what is finished. Often: after each engine step.
-  void tick();
-  // Nothing is running any more: forget what belonged to the old model.
-  void model_changed();
-  bool idle() const { return exchanges_.empty(); }
-  // One piece of the work that makes no tokens. Only while no step of the engine is being made.
-  bool work();
-
-  Backend& backend() { return backend_; }
-  const ServiceOptions& options() const { return options_; }
-  Metrics& metrics() { return metrics_; }
-  u32 next_number() { return ++number_; }
-  u32 context() { return backend_.engine() == nullptr ? 0 : backend_.engine()->info().context; }
-  std::string_view token_text(TokenId id) { return backend_.engine()->tokenizer().piece(id); }
-  Result<base::Owner<Grammar>> make_grammar(Exchange& exchange, ApiError& error);
-  void respond_json(Reply& reply, int status, std::string_view body);
-  void respond_error(Reply& reply, const ApiError& error, ErrorForm form);
-  void context_error(u32 prompt_tokens, ApiError& error);
-  void log_done(Exchange& exchange);
-  void log_failed(Exchange& exchange, const Error& error);
-
+// What is remembered of one load of a model, as long as it is loaded.
+struct ModelMemory {
   // A place whose last text is remembered, so that it can be saved; llama-server's notion. The
   // engine itself knows texts by what they say.
   struct Slot {
     Vector<TokenId> tokens;
     u64 used_ns = 0;
+
+    void forget() { base::wipe(tokens); }
+    ~Slot() { forget(); }
   };
   static constexpr u32 kSlots = 8;
-  Slot& slot(u32 index) { return slots_[index]; }
-  // The running exchange that has it, or null.
-  Exchange* user_of(u32 slot);
+
+  u64 load_number = 0;
+  GrammarCache grammars;
+  Slot slots[kSlots];
+  char fingerprint[24] = {};  // names build, model and cache type
+
+  std::string_view fingerprint_text() const { return fingerprint; }
+};
+
+class Service {
+ public:
+  // kInvalidArgument for a key that is none. `backend`, and what the options point to, outlive it.
+  static Result<base::Owner<Service>> create(ServiceOptions options, Backend& backend);
+
+  // Takes the place of the keys that came this way before; those of the options stay.
+  void set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys) {
+    guard_.set_keys(std::move(keys), std::move(admin_keys));
+  }
+
+  // Before the body of a request is read. False: it was refused, and the answer says why.
+  bool admit(const base::HttpRequest& head, std::string_view peer, Reply& reply);
+  // Answers at once, or ties an exchange to `reply` that will. The request's views are not kept.
+  void handle(const base::HttpRequest& request, std::string_view peer, Reply& reply);
+  // For bytes that are no HTTP request: the error in the usual form.
+  void respond_bad_http(Reply& reply, int status, const char* problem);
+  // The peer has gone before its answer was complete; the work for it stops. Nothing happens when
+  // no exchange is tied to it.
+  void gone(Reply& reply);
+  // Looks at works and heartbeats, stops and drops what has ended. Often: after each step of the
+  // engine, after each job.
+  void tick();
+  bool idle() const { return exchanges_.empty(); }
+
+  Backend& backend() { return backend_; }
+  const ServiceOptions& options() const { return options_; }
+  Metrics& metrics() { return metrics_; }
+  u32 next_number() { return ++number_; }
+  // The grammar that all choices of `exchange` share; none when it may say anything.
+  Result<GrammarRef> make_grammar(Exchange& exchange, ApiError& error);
+  void respond(ReplyTo to, int status, std::string_view type, std::string_view body,
+               std::span<const base::HttpHeader> more = {});
+  void respond_json(ReplyTo to, int status, std::string_view body) {
+    respond(to, status, "application/json", body);
+  }
+  void respond_error(ReplyTo to, const ApiError& error, ErrorForm form);
+  void context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error);
+  void count(Exchange::Ending ending);  // by Exchange::settle() only
+  void log_done(Exchange& exchange);
+  void log_failed(Exchange& exchange, const Error& error);
+  // The running exchange that has this slot of the model, or null.
+  Exchange* user_of(u64 load_number, u32 slot);
   void remember(Exchange& exchange);
 
   Service(ServiceOptions options, Backend& backend)
       : options_(std::move(options)), backend_(backend) {}
 
  private:
-  enum class Access : u8 { kPublic, kKey, kAdmin };
   struct Call;  // one request on its way through a route
   struct Route {
     std::string_view method, path;  // a path that ends in '*' stands for all that begin so
     Access access;
+    BodyKind body;
     Result<void> (Service::*run)(Call& call);
   };
   static const Route kRoutes[];
 
-  const Route* find_route(const Incoming& incoming, bool& path_known);
-  bool authorized(const Incoming& incoming, Access access);
-  void add_common_headers(const Incoming& incoming, Reply& reply);
-  Result<void> check_load(ApiError& error);
-  Result<void> check_model(json::Value body, ApiError& error);
+  Result<void> find_route(Call& call);
+  Result<void> decide(Call& call);
+  void refuse(Call& call, const Error& error);
+  void answer_options(Call& call);
+  // Of the model of that name, else of the current one; 503 where there is none.
+  Result<Lease> take_lease(std::string_view model, ApiError& error);
+  // The same of the model that a body names; a name of another one is an error.
+  Result<Lease> lease_for(json::Value body, ApiError& error);
+  Result<void> name_model(const Lease& lease, std::string_view wanted, ApiError& error);
+  Result<ModelMemory*> memory_of(const Lease& lease);
+  void write_fingerprint(const Lease& lease, ModelMemory& memory);
+  void drop_unloaded();
+  Result<base::Owner<Exchange>> new_exchange(Call& call, const Form& form);
+  Result<void> lend(Exchange& exchange, Lease lease);
   // `text` must live as long as `out`.
   Result<void> parse_body(Call& call, std::string_view text, json::Document& out);
+  Result<void> enroll(base::Owner<Exchange> exchange);
   Result<void> begin(Call& call, base::Owner<Exchange> exchange);
   Result<void> begin_work(Call& call, base::Owner<Exchange> exchange);
   Result<void> check_queue(Call& call, Exchange& exchange);
@@ -85,13 +117,13 @@ class Service {
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
   Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
-  Result<void> read_tokens(json::Value list, std::string_view param, Vector<TokenId>& out,
+  Result<void> read_tokens(const Tokenizer& tokenizer, json::Value list, std::string_view param, Vector<TokenId>& out,
                            ApiError& error);
   Result<void> check_prompts(Exchange& exchange, ApiError& error);
-  void truncate(Vector<TokenId>& prompt);
+  void truncate(const Exchange& exchange, Vector<TokenId>& prompt);
   Result<void> score_prompts(Exchange& exchange);
-  Result<void> render_messages(json::Value body, Vector<TokenId>& out, String* text,
-                               ApiError& error);
+  Result<void> render_messages(const Lease& lease, json::Value body, Vector<TokenId>& out,
+                               String* text, ApiError& error);
   Result<void> query_parameters(Call& call, Parameters& out);
 
   // Routes: text.
@@ -120,30 +152,33 @@ class Service {
   Result<void> tokenize(Call& call);
   Result<void> detokenize(Call& call);
   Result<void> apply_template(Call& call);
-  void write_model(std::string_view name, bool loaded, json::Writer& w);
+  void write_health(const Lease* lease, base::Writer& out);
+  void write_model(std::string_view name, const Lease* loaded, json::Writer& w);
 
   ServiceOptions options_;
   Backend& backend_;
+  base::Budget unlimited_;
+  Guard guard_;
   Metrics metrics_;
-  Vector<crypto::Sha256Digest> keys_, admin_keys_;            // of the options
-  Vector<crypto::Sha256Digest> more_keys_, more_admin_keys_;  // of a file
+  Vector<base::Owner<ModelMemory>> memories_;  // outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
-  Slot slots_[kSlots];
-  base::Owner<TokenTrie> trie_;
-  const Tokenizer* trie_of_ = nullptr;
   u32 number_ = 0;
   u64 models_known_ = 0;  // when the list of models was first told: the same for all who ask
+  bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
 };
 
 // One request on its way through a route.
 struct Service::Call {
-  const Incoming& in;
+  const base::HttpRequest& in;
+  std::string_view peer;
   Reply& reply;
+  std::string_view origin;  // that may read the answer
   ApiError error;
   ErrorForm form = ErrorForm::kOpenAi;
-  Exchange* pending = nullptr;  // answers later
   const Route* route = nullptr;
+
+  ReplyTo to() { return {reply, origin}; }
 };
 
 }  // namespace ai::openai

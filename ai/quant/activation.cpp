@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Activations to int8: numerics.md, rule 3. One division a block, defined order, half to even.
+// Activations to int8: wiki/Numerics, rule 3. One division a block, defined order, half to even.
 #include <algorithm>
 #include <bit>
 #include <cstring>

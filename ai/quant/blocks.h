@@ -7,6 +7,11 @@
 
 namespace ai {
 
+// A float is a block of its own.
+using BlockF32 = float;
+using BlockF16 = u16;
+using BlockBF16 = u16;
+
 // 32-weight blocks. Nibble packing: low nibbles are weights 0..15, high nibbles 16..31.
 struct BlockQ4_0 {  // d * (q - 8)
   u16 d;            // f16
@@ -87,7 +92,7 @@ constexpr i8 kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
 // E2M1 doubled, so that they are integers: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
 constexpr i8 kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// Activations: x is about scale * q, q in [-127, 127] (numerics.md, rule 3).
+// Activations: x is about scale * q, q in [-127, 127] (wiki/Numerics, rule 3).
 struct ActivationQ8x32 {
   i8 q[32];
   float scale;

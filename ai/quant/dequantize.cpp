@@ -185,24 +185,10 @@ void split_at(const Byte* at, BlockIntegers& out) {
 
 using Split = void (*)(const Byte*, BlockIntegers&);
 constexpr Split kSplits[] = {
-    nullptr,  // F32, F16, BF16 have no blocks
-    nullptr,
-    nullptr,
-    split_at<BlockQ4_0>,
-    split_at<BlockQ4_1>,
-    split_at<BlockQ5_0>,
-    split_at<BlockQ5_1>,
-    split_at<BlockQ8_0>,
-    split_at<BlockQ2_K>,
-    split_at<BlockQ3_K>,
-    split_at<BlockQ4_K>,
-    split_at<BlockQ5_K>,
-    split_at<BlockQ6_K>,
-    split_at<BlockIQ4_NL>,
-    split_at<BlockIQ4_XS>,
-    split_at<BlockMXFP4>,
+#define FORMAT_FLOAT(...) nullptr,  // has no blocks
+#define FORMAT(name, ...) split_at<Block##name>,
+#include "ai/quant/formats.def"
 };
-static_assert(sizeof kSplits / sizeof kSplits[0] == static_cast<usize>(QuantType::kCount));
 
 float load_float(QuantType type, const Byte* at) {
   if (type == QuantType::kF32) return load_block<float>(at);

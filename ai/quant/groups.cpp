@@ -10,24 +10,45 @@
 namespace ai {
 namespace {
 
-constexpr GroupField kQ4_0[] = {{0, 2, 2}, {2, 16, 4}};
-constexpr GroupField kQ4_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 16, 4}};
-constexpr GroupField kQ5_0[] = {{0, 2, 2}, {2, 4, 4}, {6, 16, 4}};
-constexpr GroupField kQ5_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}};
-constexpr GroupField kQ8_0[] = {{0, 2, 2}, {2, 32, 4}};
-constexpr GroupField kQ2_K[] = {{80, 2, 2}, {82, 2, 2}, {0, 16, 4}, {16, 64, 4}};
-constexpr GroupField kQ3_K[] = {{108, 2, 2}, {96, 12, 4}, {0, 32, 4}, {32, 64, 4}};
-constexpr GroupField kQ4_K[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 4}, {16, 128, 4}};
-constexpr GroupField kQ5_K[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 4}, {16, 32, 4}, {48, 128, 4}};
-constexpr GroupField kQ6_K[] = {{208, 2, 2}, {192, 16, 4}, {0, 128, 4}, {128, 64, 4}};
-constexpr GroupField kIQ4_XS[] = {{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 128, 4}};
-constexpr GroupField kMXFP4[] = {{0, 1, 1}, {1, 16, 4}};
+// The words of formats.def.
+constexpr GroupField half(u8 at) {
+  return {.offset = at, .bytes = 2, .unit = 2, .is_half = true};
+}
+constexpr GroupField pair(u8 at) {
+  return {.offset = at, .bytes = 2, .unit = 2, .is_half = false};
+}
+constexpr GroupField byte(u8 at) {
+  return {.offset = at, .bytes = 1, .unit = 1, .is_half = false};
+}
+constexpr GroupField fours(u8 at, u8 bytes) {
+  return {.offset = at, .bytes = bytes, .unit = 4, .is_half = false};
+}
+
+// True when the fields cover each of a block's bytes once, and no others.
+constexpr bool cover(std::span<const GroupField> fields, usize block_bytes) {
+  bool covered[256] = {};
+  usize bytes = 0;
+  for (const GroupField& field : fields) {
+    if (field.bytes % field.unit != 0) return false;
+    for (u32 i = field.offset; i < u32{field.offset} + field.bytes; i++, bytes++) {
+      if (i >= block_bytes || covered[i]) return false;
+      covered[i] = true;
+    }
+  }
+  return bytes == block_bytes;
+}
+
+#define FORMAT_FLOAT(...)
+#define FORMAT(name, ggml, weights, activation, files, ...) \
+  constexpr GroupField k##name[] = {__VA_ARGS__};           \
+  static_assert(cover(k##name, sizeof(Block##name)), "the fields of " #name " miss its block");
+#include "ai/quant/formats.def"
 
 constexpr std::span<const GroupField> kFields[] = {
-    {},    {},    {},    kQ4_0, kQ4_1, kQ5_0, kQ5_1,   kQ8_0,
-    kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kQ4_0, kIQ4_XS, kMXFP4,
+#define FORMAT_FLOAT(...) {},
+#define FORMAT(name, ...) k##name,
+#include "ai/quant/formats.def"
 };
-static_assert(std::size(kFields) == static_cast<usize>(QuantType::kCount));
 
 // Moves block columns between 16 block streams and a group. kIn: rows to group.
 enum class Direction : u8 { kIn, kOut };

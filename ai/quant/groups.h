@@ -11,8 +11,8 @@
 // VPDPBUSD, SDOT and PMADDUBSW want. Only bytes change place; their contents stay those of the
 // file, and a row is got back by picking up its units (deinterleave_row).
 //
-// The order of fields and the size of units stand in group_fields(). Float types (F32, F16, BF16)
-// are left as they are: their products run along a row (numerics.md, rule 4).
+// The order of fields and the size of units stand in formats.def. Float types (F32, F16, BF16)
+// are left as they are: their products run along a row (wiki/Numerics, rule 4).
 //
 // rows % 16 rows at the end stay ordinary rows: kernels interleave a few of their blocks at a time
 // into a buffer of their own (gather_blocks), with zeros for the missing rows.
@@ -27,9 +27,10 @@ namespace ai {
 constexpr u32 kGroupRows = 16;  // rows interleaved together: one SIMD lane owns one row
 
 struct GroupField {
-  u8 offset;  // in the block of the file
-  u8 bytes;   // of the block
-  u8 unit;    // bytes of one row that lie together
+  u8 offset;     // in the block of the file
+  u8 bytes;      // of the block
+  u8 unit;       // bytes of one row that lie together
+  bool is_half;  // an f16
 };
 // In the order of the group. Empty for float types.
 std::span<const GroupField> group_fields(QuantType type);

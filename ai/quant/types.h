@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The weight types of GGUF as one table: a new quantization is a row here, a block in blocks.h,
-// a dequantizer and a kernel.
+// The weight types of GGUF: the rows of formats.def as an enumeration and a table.
 #pragma once
 
 #include <span>
@@ -10,27 +9,13 @@
 namespace ai {
 
 enum class QuantType : u8 {
-  kF32,
-  kF16,
-  kBF16,
-  kQ4_0,
-  kQ4_1,
-  kQ5_0,
-  kQ5_1,
-  kQ8_0,
-  kQ2_K,
-  kQ3_K,
-  kQ4_K,
-  kQ5_K,
-  kQ6_K,
-  kIQ4_NL,
-  kIQ4_XS,
-  kMXFP4,
+#define FORMAT(name, ...) k##name,
+#include "ai/quant/formats.def"
   kCount,
 };
 
 // How the other operand of a product is stored: int8 with a scale per 32 or per 256 values for
-// the quantized weights, plain f32 for the float weights (numerics.md, rules 2 to 4).
+// the quantized weights, plain f32 for the float weights (wiki/Numerics, rules 2 to 4).
 enum class ActivationType : u8 { kF32, kQ8x32, kQ8x256, kCount };
 
 struct QuantInfo {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a developer asks of the machine: the call chain and registers of a panic, faults on purpose.
-#include <arch/faults.h>
-
 #include "console/command.h"
-#include "kernel/arch_contract.h"
+#include "kernel/arch_machine.h"
 #include "kernel/base/memory.h"
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"

@@ -127,7 +127,8 @@ class Disk final : public BlockDevice {
     return {.blocks = info.sectors * 512 / block,
             .block_bytes = block,
             .max_transfer_bytes = info.max_bytes,
-            .read_only = info.read_only != 0};
+            .read_only = info.read_only != 0,
+            .fixed = info.fixed != 0};
   }
   u32 queue_depth() const override { return 32; }
   Result<void> submit(BlockRequest& request) override {

@@ -14,6 +14,7 @@
 #include "kernel/pci/pci.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "kernel/time/wall_clock.h"
 
 namespace {
 
@@ -98,9 +99,9 @@ void* shim_host_memmove(void* to, const void* from, unsigned long bytes) {
 unsigned long shim_host_ns() {
   return timing::now_ns();
 }
-unsigned long shim_host_unix_seconds() {
-  return 0;
-}  // no source of the date yet
+unsigned long shim_host_unix_ns() {
+  return timing::unix_ns();
+}
 void shim_host_delay_ns(unsigned long ns) {
   u64 end = timing::now_ns() + ns;
   while (timing::now_ns() < end) arch::Cpu::relax();

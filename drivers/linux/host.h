@@ -17,8 +17,8 @@ void* shim_host_memcpy(void* to, const void* from, unsigned long bytes);
 void* shim_host_memmove(void* to, const void* from, unsigned long bytes);
 
 /* Time. */
-unsigned long shim_host_ns(void);           /* monotonic */
-unsigned long shim_host_unix_seconds(void); /* 0 = the clock was never set */
+unsigned long shim_host_ns(void);      /* monotonic */
+unsigned long shim_host_unix_ns(void); /* since 1970; 0 = nobody has told the time yet */
 void shim_host_delay_ns(unsigned long ns);  /* spins */
 void shim_host_random(void* out, unsigned long bytes);
 
@@ -142,6 +142,7 @@ struct shim_disk_info {
   unsigned int block_bytes;
   unsigned int max_bytes; /* of one request */
   int read_only;
+  int fixed; /* neither its medium nor the disk itself is made to be taken out: no CD, no USB */
 };
 int shim_disk_count(void);
 void shim_disk_info(int index, struct shim_disk_info* out);

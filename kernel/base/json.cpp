@@ -2,10 +2,45 @@
 // JSON: an iterative parser into flat nodes, exact decimal numbers, and the writer.
 #include "kernel/base/json.h"
 
+#include <bit>
+
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
+#include "kernel/base/wipe.h"
 
 namespace json {
+namespace {
+
+// The index of a large object: a hash table, at most a quarter full, of a power of two of slots.
+// A slot has the name's hash in its upper half and, in the lower, how many nodes behind the
+// object's its name stands; 0 is free. Names made to collide are refused by the parser.
+constexpr u32 kIndexedMembers = 64;
+constexpr u64 kSlotsPerMember = 4;
+constexpr u32 kMaxProbes = 48;  // among names of chance never needed
+
+u32 hash_of(std::string_view name) {
+  u64 hash = 1469598103934665603u;  // FNV-1a, then its best bits
+  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
+  return static_cast<u32>(hash * 0x9e3779b97f4a7c15 >> 32);
+}
+
+u64 slot_count(const Node& object) {
+  return std::bit_ceil(object.count * kSlotsPerMember);
+}
+
+// Where `name` is in the index or may be put; null after kMaxProbes.
+const u64* find_slot(std::span<const u64> slots, const Node* object, std::string_view name) {
+  u32 hash = hash_of(name);
+  u64 mask = slots.size() - 1, at = hash & mask;
+  for (u32 probe = 0; probe < kMaxProbes; at = (at + 1) & mask, probe++) {
+    u64 slot = slots[at];
+    bool same = slot >> 32 == hash && object[static_cast<u32>(slot)].text == name;
+    if (static_cast<u32>(slot) == 0 || same) return &slots[at];
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 // One pass, no recursion: the open containers are a small stack of node indices.
 class Parser {
@@ -51,10 +86,12 @@ class Parser {
     if (take(object ? '}' : ']')) {
       out_.nodes_[container].end = static_cast<u32>(out_.nodes_.size());
       depth_--;
-      return {};
+      return object ? index_members(container) : Result<void>();
     }
     if (out_.nodes_[container].count > 0 && !take(','))
       return fail(Errc::kCorrupt, "expected a comma or the end of the list");
+    if (object && out_.nodes_[container].count >= limits_.members)
+      return fail(Errc::kFull, "an object in the JSON has too many members");
     out_.nodes_[container].count++;
     skip_space();
     if (object) {
@@ -65,6 +102,21 @@ class Parser {
       skip_space();
     }
     return value();
+  }
+
+  Result<void> index_members(u32 container) {
+    Node* object = &out_.nodes_[container];
+    if (object->count < kIndexedMembers) return {};
+    Vector<u64> slots;
+    TRY(slots.resize(slot_count(*object)));
+    for (Member m : Value(out_.nodes_.data(), container).members()) {
+      const u64* slot = find_slot(slots.view(), object, m.name);
+      if (slot == nullptr) return fail(Errc::kCorrupt, "member names are made to collide");
+      u64 place = static_cast<u64>(m.value.node() - 1 - object);
+      slots[static_cast<usize>(slot - slots.data())] = u64{hash_of(m.name)} << 32 | place;
+    }
+    object->text = {reinterpret_cast<const char*>(slots.data()), 0};
+    return out_.indices_.push_back(std::move(slots));
   }
 
   Result<void> value() {
@@ -149,23 +201,38 @@ class Parser {
     return {};
   }
 
+  // What it decodes to is no longer than it is: it has its place before it is decoded.
   Result<void> escaped_string(usize first) {
-    base::Owner<String> text = TRY(base::make<String>());
-    TRY(text->append(text_.substr(first, at_ - first)));
+    usize end = at_;
+    while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
+    String& text = *TRY(room(std::min(end, text_.size()) - first));
+    usize begin = text.size();
+    TRY(text.append(text_.substr(first, at_ - first)));
     while (more()) {
       if (take('"')) {
-        TRY(add(Kind::kString, text->view()));
-        return out_.decoded_.push_back(std::move(text));
+        TRY(add(Kind::kString, text.view().substr(begin)));
+        return {};
       }
       if (take('\\')) {
-        TRY(escape(*text));
+        TRY(escape(text));
         continue;
       }
       usize from = at_;
       while (more() && peek() != '"' && peek() != '\\') TRY(plain_character());
-      TRY(text->append(text_.substr(from, at_ - from)));
+      TRY(text.append(text_.substr(from, at_ - from)));
     }
     return fail(Errc::kCorrupt, "string without an end");
+  }
+
+  // A piece of decoded text with room for so many bytes more.
+  Result<String*> room(usize bytes) {
+    Vector<String>& pieces = out_.decoded_;
+    if (pieces.empty() || bytes > pieces.back().chars().capacity() - pieces.back().size()) {
+      String piece;
+      TRY(piece.reserve(std::max(bytes, std::min(kPieceBytes, text_.size()))));
+      TRY(pieces.push_back(std::move(piece)));
+    }
+    return &pieces.back();
   }
 
   Result<void> escape(String& text) {
@@ -198,6 +265,8 @@ class Parser {
     return unit;
   }
 
+  static constexpr usize kPieceBytes = 64 * kKiB;
+
   std::string_view text_;
   const Limits& limits_;
   Document& out_;
@@ -205,6 +274,17 @@ class Parser {
   u32 depth_ = 0;
   u32 open_[kMaxDepth] = {};
 };
+
+Document& Document::operator=(Document&& other) noexcept {
+  Document old(std::move(*this));
+  nodes_ = std::move(other.nodes_);
+  decoded_ = std::move(other.decoded_);
+  return *this;
+}
+
+Document::~Document() {
+  for (String& text : decoded_) base::wipe(text);
+}
 
 Result<Document> Document::parse(std::string_view text, const Limits& limits, usize* error_at) {
   Document document;
@@ -285,6 +365,12 @@ Result<i64> Value::integer() const {
 Value Value::find(std::string_view name) const {
   Value found;
   if (!is_object()) return found;
+  if (const char* index = text().data(); index != nullptr) {
+    std::span<const u64> slots(reinterpret_cast<const u64*>(index), slot_count(nodes_[index_]));
+    const u64* slot = find_slot(slots, node(), name);
+    bool known = slot != nullptr && static_cast<u32>(*slot) != 0;
+    return known ? Value(nodes_, index_ + static_cast<u32>(*slot) + 1) : found;
+  }
   for (Member m : members())
     if (m.name == name) found = m.value;
   return found;

@@ -2,7 +2,9 @@
 // The one JSON reader and writer (RFC 8259): bounded depth and size, no float, growth can fail.
 //
 // A Document is a flat run of nodes in document order. Strings without escapes and numbers point
-// into the parsed text, which must outlive the document; the others live in the document's arena.
+// into the parsed text, which must outlive the document; the others live in the document's pieces.
+// Parsing takes time proportional to the text, and finding a member about the same time in an
+// object of any size: a large one has an index.
 #pragma once
 
 #include <span>
@@ -21,13 +23,14 @@ struct Limits {
   u32 depth = 64;  // at most kMaxDepth
   usize bytes = 16 * kMiB;
   u32 nodes = 1 << 20;
+  u32 members = 1 << 16;  // of one object
 };
 
 struct Node {
   Kind kind = Kind::kNull;
   u32 count = 0;          // elements of an array, members of an object
   u32 end = 0;            // index of the first node after this one's children
-  std::string_view text;  // a number as written, a string decoded
+  std::string_view text;  // a number as written, a string decoded; an object's begins at its index
 };
 
 class Value;
@@ -54,6 +57,9 @@ class Value {
   // A string decoded to UTF-8 (may contain NUL), or a number as written; "" for the others.
   std::string_view text() const { return nodes_ == nullptr ? "" : nodes_[index_].text; }
   u32 size() const { return nodes_ == nullptr ? 0 : nodes_[index_].count; }
+  // This value and everything in it, members' names counted too.
+  u32 node_count() const { return nodes_ == nullptr ? 0 : nodes_[index_].end - index_; }
+  std::span<const Node> nodes() const { return {node(), node_count()}; }
 
   // A number without fraction (1, 1.0, 1e3) that fits; kInvalidArgument or kOutOfRange otherwise.
   Result<i64> integer() const;
@@ -62,7 +68,7 @@ class Value {
 
   // The last member of that name: like most readers, a repeated name replaces the earlier one.
   Value find(std::string_view name) const;
-  Value at(u32 element) const;  // absent past the end
+  Value at(u32 element) const;  // absent past the end; walks there: a loop wants elements()
 
   class Elements;
   class Members;
@@ -126,10 +132,16 @@ class Document {
                                 usize* error_at = nullptr);
   Value root() const { return nodes_.empty() ? Value() : Value(nodes_.data(), 0); }
 
+  Document() = default;
+  Document(Document&&) noexcept = default;
+  Document& operator=(Document&&) noexcept;
+  ~Document();  // what people wrote is zeroed
+
  private:
   friend class Parser;
   Vector<Node> nodes_;
-  Vector<base::Owner<String>> decoded_;  // strings that had escapes
+  Vector<String> decoded_;      // strings that had escapes, many in a piece that never grows
+  Vector<Vector<u64>> indices_;  // of large objects
 };
 
 // Writes JSON with its commas; calls must nest properly (an ASSERT checks). Output goes to any

@@ -29,8 +29,13 @@ struct Error {
   const char* what;
 };
 
+// A value, or the Error that says why there is none. A call that drops one does not compile: the
+// attribute stands on the class, so no function has to repeat it (`static_cast<void>` says "on purpose").
 template <class T>
-using Result = std::expected<T, Error>;
+class [[nodiscard]] Result : public std::expected<T, Error> {
+ public:
+  using std::expected<T, Error>::expected;
+};
 
 inline std::unexpected<Error> fail(Errc code, const char* what) {
   return std::unexpected(Error{code, what});

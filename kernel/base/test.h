@@ -2,7 +2,9 @@
 // Unit tests that compile hosted and in the kernel. TEST(suite, name) { EXPECT_EQ(a, b); }
 //
 // A failed EXPECT reports and goes on; REQUIRE reports and leaves the test.
-// Tests print TAP through TestContext; nothing here knows where it goes.
+// What the speed of the machine decides belongs in a suite named timed_*: it runs only where a
+// filter names it (`make timing`), so a busy machine fails nobody's change. Tests print TAP through
+// TestContext; nothing here knows where it goes.
 #pragma once
 
 #include "kernel/base/format.h"

@@ -27,6 +27,7 @@ struct BlockGeometry {
   u32 block_bytes = 512;
   u32 max_transfer_bytes = 128 * 1024;  // of one request
   bool read_only = false;
+  bool fixed = false;  // it stays in the machine; false where nobody knows
 };
 
 class BlockDevice {

@@ -75,7 +75,8 @@ void forget_failure(std::string_view point) {
 
 Result<void> mount_volume(BlockDevice& device, std::string_view point, Medium& medium) {
   FileSystem* system = TRY(open_volume(medium));
-  TRY(mount(point, *system));
+  Home home = device.geometry().fixed ? Home::kFixedDisk : Home::kElsewhere;
+  TRY(mount(point, *system, home));
   forget_failure(point);
   if (!volumes.push_back({&device, point}))
     log::warn("fs", "{}: stays mounted when its disk goes: too many volumes", point);

@@ -10,7 +10,6 @@ namespace fs {
 namespace {
 
 constexpr u32 kEndOfChain = 0xffffffff;
-constexpr u64 kMostDirectoryBytes = 256 * kMiB;  // section 7.4: no directory is larger
 constexpr u64 kMostUpcaseBytes = 2 * 65536;
 constexpr u8 kBitmap = 0x81, kUpcase = 0x82;
 constexpr u64 kBackupSector = 12;
@@ -111,10 +110,10 @@ Result<u32> Exfat::next(u32 cluster) {
 // The runs of at most `bytes` of the chain from `first`; fewer when it ends before.
 Result<RunList> Exfat::chain(u32 first, u64 bytes) {
   RunList list;
-  u32 steps = 0;
+  ChainWatch watch;
   for (u32 c = first; c != 0 && list.end() < bytes;) {
     if (!usable(c)) return fail(Errc::kCorrupt, "a cluster chain leaves the volume");
-    if (steps++ >= layout_.clusters) return fail(Errc::kCorrupt, "a cluster chain is a ring");
+    TRY(watch.visit(c));
     u64 part = std::min<u64>(layout_.cluster_bytes, bytes - list.end());
     TRY(list.add({list.end(), cluster_at(c), part}));
     if (list.end() < bytes) c = TRY(next(c));
@@ -141,7 +140,7 @@ Result<RunList> Exfat::runs(u32 first, u64 bytes, bool contiguous) {
 // The root directory has no entry that tells its length, and holds what the volume needs: bitmap
 // and up-case table (sections 7.1 and 7.2).
 Result<void> Exfat::read_root() {
-  RunList where = TRY(chain(layout_.root, kMostDirectoryBytes));
+  RunList where = TRY(chain(layout_.root, kExfatMostDirectory));
   root_ = {.name = {},
            .directory = true,
            .contiguous = false,

@@ -23,6 +23,7 @@ struct ExfatLayout {
 Result<ExfatLayout> read_exfat_layout(Medium& medium, u64 sector, u32 sector_bytes);
 
 constexpr usize kExfatSlotBytes = 32, kExfatMostName = 255;
+constexpr u64 kExfatMostDirectory = 256 * kMiB;  // section 7.4: none is larger
 
 // A file or directory as its entry set describes it.
 struct ExfatEntry {

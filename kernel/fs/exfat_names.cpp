@@ -77,6 +77,8 @@ Result<ExfatEntry> ExfatSetReader::finish() {
 template <class Visit>
 Result<void> Exfat::each(const ExfatEntry& directory, Visit visit) {
   if (!directory.directory) return fail(Errc::kNotFound, "this is no directory");
+  if (directory.bytes > kExfatMostDirectory)
+    return fail(Errc::kCorrupt, "a directory larger than exFAT allows");
   RunList where = TRY(runs(directory.first, directory.bytes, directory.contiguous));
   ExfatSetReader set;
   Byte slots[512];

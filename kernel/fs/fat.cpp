@@ -83,10 +83,10 @@ Result<u32> Fat::next(u32 cluster) {
 // The runs of at most `most_bytes` (rounded up to clusters) of the chain from `first`.
 Result<RunList> Fat::chain(u32 first, u64 most_bytes) {
   RunList runs;
-  u32 steps = 0;
+  ChainWatch watch;
   for (u32 c = first; c != kEnd && runs.end() < most_bytes;) {
     if (!usable(c)) return fail(Errc::kCorrupt, "a cluster chain leaves the volume");
-    if (steps++ >= layout_.clusters) return fail(Errc::kCorrupt, "a cluster chain is a ring");
+    TRY(watch.visit(c));
     TRY(runs.add({runs.end(), cluster_at(c), layout_.cluster_bytes}));
     if (runs.end() >= most_bytes) break;
     c = TRY(next(c));
@@ -162,10 +162,13 @@ Result<void> Fat::list(std::string_view path, DirectoryVisitor& visitor) {
 }
 
 Result<Space> Fat::space() {
+  constexpr u32 kEntriesATurn = 16384;
   if (free_ == ~0u) {
     u32 count = 0;
-    for (u32 c = 2; c - 2 < layout_.clusters; c++)
+    for (u32 c = 2; c - 2 < layout_.clusters; c++) {
       if (TRY(raw_entry(c)) == 0) count++;
+      if (c % kEntriesATurn == 0) sched::yield();
+    }
     free_ = count;
   }
   return Space{u64{layout_.clusters} * layout_.cluster_bytes, u64{free_} * layout_.cluster_bytes};

@@ -60,11 +60,12 @@ Result<Fat::Extent> Fat::allocate(u32 after, u32 most) {
 }
 
 Result<void> Fat::free_chain(u32 first) {
-  u32 steps = 0;
-  for (u32 c = first; c != kEnd && c != 0;) {
-    if (!usable(c) || steps++ >= layout_.clusters)
-      return fail(Errc::kCorrupt, "a cluster chain leaves the volume");
+  ChainWatch watch;
+  for (u32 c = first; c != kEnd;) {
+    if (!usable(c)) return fail(Errc::kCorrupt, "a cluster chain leaves the volume");
     u32 following = TRY(raw_entry(c));
+    if (following == 0) break;  // free already: the end of a ring
+    TRY(watch.visit(c));
     TRY(set_entry(c, 0));
     if (free_ != ~0u) free_++;
     c = following >= 0x0ffffff8 ? kEnd : following;
@@ -227,6 +228,8 @@ Result<void> FatFile::truncate(u64 bytes) {
 
 Result<base::Owner<File>> Fat::open_entry(const Directory& parent, const FatEntry& entry) {
   if (entry.directory()) return fail(Errc::kInvalidArgument, "this is a directory");
+  if (entry.size > u64{layout_.clusters} * layout_.cluster_bytes)
+    return fail(Errc::kCorrupt, "a file larger than its volume");
   RunList runs;
   if (entry.size > 0) runs = TRY(chain(entry.first_cluster, entry.size));
   if (runs.end() < entry.size) return fail(Errc::kCorrupt, "the file's cluster chain ends early");

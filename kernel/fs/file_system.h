@@ -80,14 +80,21 @@ class FileSystem {
   ~FileSystem() = default;  // mounted file systems live for ever
 };
 
+// What a file system lies on.
+enum class Home : u8 {
+  kElsewhere,  // no disk, or one that is carried away: a stick, a CD
+  kFixedDisk,  // a disk that stays in the machine
+};
+
 // `point` is "/boot", "/host", "/disk/vda1"; it must stay valid. At most 64 mounts.
-Result<void> mount(std::string_view point, FileSystem& file_system);
+Result<void> mount(std::string_view point, FileSystem& file_system, Home home = Home::kElsewhere);
 // The medium is gone. What is open there stays valid and fails.
 void unmount(std::string_view point);
 
 struct Mount {
   std::string_view point;
   FileSystem* file_system;
+  Home home;
 };
 std::span<const Mount> mounts();
 

@@ -2,6 +2,8 @@
 // Implementation of ISO 9660.
 #include "kernel/fs/iso9660.h"
 
+#include "kernel/base/text.h"
+
 namespace fs {
 namespace {
 
@@ -20,7 +22,7 @@ Result<String> plain_name(std::string_view text) {
   text = text.substr(0, text.find(';'));
   if (text.ends_with('.')) text.remove_suffix(1);
   String name;
-  for (char c : text) TRY(name.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c));
+  for (char c : text) TRY(name.push_back(base::lower(c)));
   return name;
 }
 

@@ -3,6 +3,7 @@
 #include "kernel/fs/module_fs.h"
 
 #include "kernel/base/format.h"
+#include "kernel/base/text.h"
 
 namespace fs {
 namespace {
@@ -23,12 +24,6 @@ class ModuleFile final : public File {
   std::span<Byte> bytes_;
 };
 
-std::string_view base_name(std::string_view command_line) {
-  std::string_view word = command_line.substr(0, command_line.find(' '));
-  usize slash = word.rfind('/');
-  return slash == std::string_view::npos ? word : word.substr(slash + 1);
-}
-
 constinit ModuleFileSystem instance;
 
 }  // namespace
@@ -45,7 +40,8 @@ void ModuleFileSystem::init(std::span<const BootModule> modules) {
   entries_.clear();
   names_used_ = 0;
   for (const BootModule& module : modules) {
-    std::string_view name = base_name(module.command_line);
+    std::string_view command_line = module.command_line;
+    std::string_view name = base::base_name(base::split_off(command_line, ' '));
     // The names' room must do for all: a long one is cut.
     name = name.substr(0, sizeof names_ / entries_.capacity() - 8);
     char text[64];

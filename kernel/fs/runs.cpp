@@ -44,6 +44,17 @@ Result<void> RunList::read(Medium& medium, u64 offset, std::span<Byte> out) cons
   return {};
 }
 
+Result<void> ChainWatch::visit(u32 cluster) {
+  constexpr u64 kStepsATurn = 4096;  // some 100 us where the table is in memory
+  if (cluster == mark_) return fail(Errc::kCorrupt, "a cluster chain is a ring");
+  if (++steps_ == next_mark_) {
+    mark_ = cluster;
+    next_mark_ *= 2;
+  }
+  if (steps_ % kStepsATurn == 0) sched::yield();
+  return {};
+}
+
 Result<usize> RunFile::read_at(u64 offset, std::span<Byte> out) {
   if (offset >= size_) return usize{0};
   usize part = static_cast<usize>(std::min<u64>(out.size(), size_ - offset));
@@ -65,12 +76,6 @@ std::string_view next_name(std::string_view& path) {
   path.remove_prefix(end);
   while (path.starts_with('/')) path.remove_prefix(1);
   return name;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 Result<void> append_utf16(String& out, std::span<const u16> units) {

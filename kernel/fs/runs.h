@@ -2,6 +2,7 @@
 // Where a file's bytes lie on its medium, and the read-only File that every file system gives out.
 #pragma once
 
+#include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/fs/medium.h"
 
@@ -27,6 +28,19 @@ class RunList {
 
  private:
   Vector<Run> runs_;
+};
+
+// Watches a walk along a chain of clusters, which its medium may have closed to a ring: by R. P.
+// Brent's method ("An improved Monte Carlo factorization algorithm", 1980) a ring is noticed within
+// a few times its length, whatever the volume's size. Gives way now and then.
+class ChainWatch {
+ public:
+  // The walk comes to `cluster`, which is not 0. kCorrupt: it has been there.
+  Result<void> visit(u32 cluster);
+
+ private:
+  u32 mark_ = 0;  // a cluster of before; 0 = none yet
+  u64 steps_ = 0, next_mark_ = 1;
 };
 
 class RunFile final : public File {
@@ -56,7 +70,7 @@ class SmallFile final : public File {
 // Takes the next name off a path: "a/b//c" gives "a" and leaves "b//c"; "" at its end.
 std::string_view next_name(std::string_view& path);
 // ASCII only, as FAT compares; other characters must be equal.
-bool equal_ignoring_case(std::string_view a, std::string_view b);
+using base::equal_ignoring_case;
 // Appends UTF-16 (little-endian, ended by 0 or the span) as UTF-8; a broken pair becomes U+FFFD.
 Result<void> append_utf16(String& out, std::span<const u16> units);
 

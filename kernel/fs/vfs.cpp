@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The tree of mounts: the longest mount point that begins a path has it.
 #include "kernel/base/containers.h"
+#include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 
@@ -60,7 +61,7 @@ std::string_view name_towards(const Mount& mount, std::string_view folder) {
   if (!rest.starts_with(folder) || rest.size() == folder.size() || rest[folder.size()] != '/')
     return {};
   rest.remove_prefix(folder.size() + 1);
-  return rest.substr(0, rest.find('/'));
+  return base::split_off(rest, '/');
 }
 
 // Lists a folder that only exists because mount points lie below it; false when it is none.
@@ -127,12 +128,12 @@ Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view
 
 }  // namespace
 
-Result<void> mount(std::string_view point, FileSystem& file_system) {
+Result<void> mount(std::string_view point, FileSystem& file_system, Home home) {
   if (point.size() < 2 || point.front() != '/' || point.ends_with('/'))
     return fail(Errc::kInvalidArgument, "a mount point looks like /name");
   for (const Mount& m : table)
     if (m.point == point) return fail(Errc::kBusy, "something is mounted there already");
-  if (!table.push_back({point, &file_system})) return fail(Errc::kFull, "too many mounts");
+  if (!table.push_back({point, &file_system, home})) return fail(Errc::kFull, "too many mounts");
   return {};
 }
 

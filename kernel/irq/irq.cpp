@@ -2,10 +2,9 @@
 // The table of vectors. Rows change with interrupts off, so a handler never meets a half row.
 #include "kernel/irq/irq.h"
 
-#include <arch/interrupts.h>
-
 #include <array>
 
+#include "kernel/arch_machine.h"
 #include "kernel/sync/lock.h"
 
 namespace irq {

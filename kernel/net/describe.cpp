@@ -96,8 +96,9 @@ void describe_counters(base::Writer& out) {
   base::format_to(out, "packets hold {} KiB\n", port::memory_taken() / kKiB);
   if (timing::unix_time_known()) {
     char text[32];
-    base::format_to(out, "time {} UTC, asked of {}\n", timing::format_utc(text, timing::unix_ns()),
-                    ntp_server());
+    base::format_to(out, "time {} UTC, asked of {}{}\n",
+                    timing::format_utc(text, timing::unix_ns()), ntp_server(),
+                    timing::unix_time_confirmed() ? "" : ", not confirmed yet");
   }
 }
 

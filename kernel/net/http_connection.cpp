@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel/base/format.h"
+#include "kernel/base/wipe.h"
 
 namespace net {
 namespace {
@@ -21,9 +22,11 @@ constexpr Reason kReasons[] = {{200, "OK"},
                                {404, "Not Found"},
                                {405, "Method Not Allowed"},
                                {408, "Request Timeout"},
+                               {409, "Conflict"},
                                {411, "Length Required"},
                                {413, "Content Too Large"},
                                {414, "URI Too Long"},
+                               {415, "Unsupported Media Type"},
                                {417, "Expectation Failed"},
                                {422, "Unprocessable Content"},
                                {429, "Too Many Requests"},
@@ -47,15 +50,30 @@ std::string_view http_reason(int status) {
   return "Status";
 }
 
+HttpConnection::~HttpConnection() {
+  base::wipe(waiting_);
+  base::wipe(out_);
+}
+
 // ---- from the peer --------------------------------------------------------------------------
 
 void HttpConnection::receive(std::string_view bytes, u64 now_ns) {
   now_ns_ = now_ns;
-  if (lingering_ || finished_ || closing_) return;
-  if (waiting_.empty() && phase_ == Phase::kReading && parser_.state() == HttpParser::State::kIdle)
-    since_ns_ = now_ns;  // the head's time starts with its first byte
-  if (!waiting_.append(std::span(bytes.data(), bytes.size())).has_value()) return fail_connection();
-  parse_more();
+  if (!lingering_ && !finished_ && !closing_) {
+    make_ready();
+    if (waiting_.empty() && phase_ == Phase::kReading &&
+        parser_.state() == HttpParser::State::kIdle)
+      since_ns_ = now_ns;  // the head's time starts with its first byte
+    if (!waiting_.append(std::span(bytes.data(), bytes.size())).has_value()) break_off();
+  }
+  static_cast<void>(proceed(now_ns));
+}
+
+bool HttpConnection::proceed(u64 now_ns) {
+  now_ns_ = now_ns;
+  if (parsing_) return false;
+  bool parsed = parse_more();
+  return tell_gone() || parsed;
 }
 
 bool HttpConnection::wants_bytes() const {
@@ -63,35 +81,62 @@ bool HttpConnection::wants_bytes() const {
   return lingering_ || waiting_.size() < kMaxPipelined;
 }
 
-void HttpConnection::parse_more() {
-  // The handler may answer at once, which comes back here: one loop serves both.
-  if (parsing_) return;
+// The handler may answer inside these calls; response_done() only changes what the loop sees next.
+bool HttpConnection::parse_more() {
   parsing_ = true;
   usize used = 0;
-  while (phase_ == Phase::kReading && used < waiting_.size() && !closing_) {
+  while (phase_ == Phase::kReading && used < waiting_.size() && !closing_ && !finished_) {
+    make_ready();
     used += parser_.feed({waiting_.data() + used, waiting_.size() - used});
     if (parser_.state() == HttpParser::State::kFailed) {
+      refuse(parser_.status(), parser_.problem());
+      break;
+    }
+    if (parser_.head_complete() && !head_told_) decide();
+    if (phase_ != Phase::kReading || closing_ || finished_ || !head_told_) continue;
+    if (parser_.state() == HttpParser::State::kComplete) {
       phase_ = Phase::kWaiting;
-      close_after_ = true;
-      http_1_0_ = head_only_ = false;
-      handler_.on_bad_request(*this, parser_.status(), parser_.problem());
-    } else if (parser_.state() == HttpParser::State::kComplete) {
-      HttpRequest request = parser_.request();
-      phase_ = Phase::kWaiting;
-      http_1_0_ = request.http_1_0;
-      head_only_ = request.method == "HEAD";
-      close_after_ = !request.keep_alive;
-      handler_.on_request(*this, request);
+      handler_.on_request(*this, parser_.request());
+      parser_.drop_body();
     } else if (parser_.awaits_continue() && !continue_sent_) {
       continue_sent_ = true;
       put("HTTP/1.1 100 Continue\r\n\r\n");
     }
   }
+  make_ready();
   usize left = waiting_.size() - used;
   if (left > 0 && used > 0) std::copy_n(waiting_.begin() + used, left, waiting_.begin());
+  base::wipe(waiting_.data() + left, used);
   waiting_.truncate(left);
   body_bytes_ += used;
   parsing_ = false;
+  return used > 0;
+}
+
+// For the next request, once nobody looks at the one before.
+void HttpConnection::make_ready() {
+  if (std::exchange(reset_due_, false)) parser_.reset();
+}
+
+// An answer in here leaves the body unread, so nothing after it could be understood.
+void HttpConnection::decide() {
+  head_told_ = true;
+  HttpRequest head = parser_.request();
+  http_1_0_ = head.http_1_0;
+  head_only_ = head.method == "HEAD";
+  close_after_ = !head.keep_alive || parser_.state() != HttpParser::State::kComplete;
+  phase_ = Phase::kDeciding;
+  handler_.on_head(*this, head);
+  if (phase_ != Phase::kDeciding) return;
+  phase_ = Phase::kReading;
+  close_after_ = !head.keep_alive;
+}
+
+void HttpConnection::refuse(int status, const char* problem) {
+  phase_ = Phase::kWaiting;
+  close_after_ = true;
+  http_1_0_ = head_only_ = false;
+  handler_.on_bad_request(*this, status, problem);
 }
 
 void HttpConnection::peer_closed() {
@@ -106,19 +151,31 @@ void HttpConnection::peer_closed() {
 }
 
 void HttpConnection::peer_lost() {
-  if (finished_) return;
-  finished_ = true;
-  if (phase_ == Phase::kReading) return;
-  phase_ = Phase::kReading;
-  handler_.on_gone(*this);
+  break_off();
+  static_cast<void>(tell_gone());
 }
 
-void HttpConnection::fail_connection() {
-  peer_lost();
+// No call of the handler: it may be the one that sends.
+void HttpConnection::break_off() {
+  if (finished_) return;
+  finished_ = true;
+  base::wipe(out_);
+  out_ = {};
+  out_sent_ = 0;
+  gone_due_ = phase_ != Phase::kReading;
+}
+
+bool HttpConnection::tell_gone() {
+  if (!gone_due_ || parsing_) return false;
+  gone_due_ = false;
+  phase_ = Phase::kReading;
+  handler_.on_gone(*this);
+  return true;
 }
 
 void HttpConnection::sent(usize bytes, u64 now_ns) {
   now_ns_ = write_since_ns_ = now_ns;
+  if (finished_) return;
   out_sent_ += bytes;
   if (out_sent_ == out_.size()) {
     out_sent_ = 0;
@@ -138,7 +195,7 @@ void HttpConnection::sent(usize bytes, u64 now_ns) {
 }
 
 void HttpConnection::tick(u64 now_ns) {
-  now_ns_ = now_ns;
+  static_cast<void>(proceed(now_ns));
   if (finished_) return;
   u64 waited = now_ns - std::min(now_ns, since_ns_);
   if (lingering_) {
@@ -160,17 +217,18 @@ void HttpConnection::tick(u64 now_ns) {
     return;
   }
   if (waited <= (state == HttpParser::State::kBody ? times_.body_ns : times_.head_ns)) return;
-  phase_ = Phase::kWaiting;
-  close_after_ = true;
-  http_1_0_ = head_only_ = false;
-  handler_.on_bad_request(*this, 408, "the request did not arrive in time");
+  parsing_ = true;
+  refuse(408, "the request did not arrive in time");
+  parsing_ = false;
+  static_cast<void>(tell_gone());
 }
 
 // ---- from the handler -----------------------------------------------------------------------
 
 void HttpConnection::put(std::string_view text) {
+  if (finished_) return;
   if (output().empty()) write_since_ns_ = now_ns_;
-  if (!out_.append(std::span(text.data(), text.size())).has_value()) fail_connection();
+  if (!out_.append(std::span(text.data(), text.size())).has_value()) break_off();
 }
 
 void HttpConnection::head(int status, std::string_view type, std::span<const HttpHeader> headers) {
@@ -195,7 +253,7 @@ void HttpConnection::head(int status, std::string_view type, std::span<const Htt
 
 void HttpConnection::respond(int status, std::string_view type, std::string_view body,
                              std::span<const HttpHeader> headers) {
-  if (phase_ != Phase::kWaiting) return;
+  if (phase_ != Phase::kWaiting && phase_ != Phase::kDeciding) return;
   head(status, type, headers);
   char line[64];
   if (status != 204) put(base::format_into(line, "Content-Length: {}\r\n", body.size()));
@@ -216,7 +274,7 @@ void HttpConnection::begin_stream(int status, std::string_view type,
 
 void HttpConnection::send(std::string_view text) {
   if (phase_ != Phase::kStreaming || text.empty() || !body_allowed_) return;
-  if (output().size() + text.size() > kMaxBacklog) return fail_connection();
+  if (output().size() + text.size() > backlog_bytes_) return break_off();
   char line[24];
   if (chunked_) put(base::format_into(line, "{:x}\r\n", text.size()));
   put(text);
@@ -229,18 +287,23 @@ void HttpConnection::end_stream() {
   response_done();
 }
 
+// A broken connection keeps its request until the handler has heard of it. What waits is looked at
+// by the transport's next call.
 void HttpConnection::response_done() {
-  if (finished_) return;
+  if (finished_) {
+    gone_due_ = false;  // nobody is left to tell: the handler has ended it
+    phase_ = Phase::kReading;
+    return;
+  }
   phase_ = Phase::kReading;
   since_ns_ = now_ns_;
   body_bytes_ = body_mark_ = 0;
-  continue_sent_ = false;
-  if (close_after_) {
+  continue_sent_ = head_told_ = false;
+  if (close_after_ || peer_closed_) {
     closing_ = true;
     return;
   }
-  parser_.reset();
-  parse_more();
+  reset_due_ = true;
 }
 
 }  // namespace net

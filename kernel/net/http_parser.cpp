@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel/base/hex.h"
+#include "kernel/base/wipe.h"
 
 namespace net {
 namespace {
@@ -12,19 +13,91 @@ namespace {
 constexpr usize kMaxChunkLine = 256;
 constexpr u32 kMaxBlankLines = 4;  // before a request (2.2)
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
 // A token's characters (RFC 9110, 5.6.2).
 bool is_token_char(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z') ||
          kMarks.find(c) != std::string_view::npos;
 }
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+}
+
+// What a quoted string may have between its marks, and behind a backslash (RFC 9110, 5.6.4).
+bool is_quotable(char c) {
+  return c == '\t' || (static_cast<u8>(c) >= 0x20 && c != 0x7f);
+}
+
+// Takes `"…"` from the front of `text`; false when it is none.
+bool take_quoted(std::string_view& text) {
+  for (usize i = 1; i < text.size(); i++) {
+    if (text[i] == '"') {
+      text.remove_prefix(i + 1);
+      return true;
+    }
+    if (text[i] == '\\' && ++i == text.size()) return false;
+    if (!is_quotable(text[i])) return false;
+  }
+  return false;
+}
+
+bool take_token(std::string_view& text) {
+  usize size = 0;
+  while (size < text.size() && is_token_char(text[size])) size++;
+  text.remove_prefix(size);
+  return size > 0;
+}
+
+// ";name", ";name=token" and ";name=\"quoted\"", any number of them (RFC 9112, 7.1.1). The blanks
+// that section tolerates are refused: nobody sends them, and two readers may differ about them.
+bool good_extensions(std::string_view text) {
+  while (!text.empty()) {
+    if (text.front() != ';') return false;
+    text.remove_prefix(1);
+    if (!take_token(text)) return false;
+    if (!text.starts_with('=')) continue;
+    text.remove_prefix(1);
+    bool value = text.starts_with('"') ? take_quoted(text) : take_token(text);
+    if (!value) return false;
+  }
+  return true;
+}
+
+bool is_port(std::string_view text) {
+  return text.size() <= 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// uri-host [":" port] (RFC 9110, 7.2): a name, an IPv4 address, or an IPv6 one in brackets.
+bool good_authority(std::string_view text) {
+  usize end = text.starts_with('[') ? text.find(']') : text.find(':');
+  if (text.starts_with('[')) {
+    if (end == std::string_view::npos) return false;
+    end++;
+  }
+  std::string_view host = text.substr(0, end);
+  std::string_view rest = end == std::string_view::npos ? "" : text.substr(end);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  constexpr std::string_view kMarks = "-._~!$&'()*+;=%:";  // no comma: two hosts in one header
+  bool bracketed = text.starts_with('[');
+  for (char c : host) {
+    bool letter = base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z';
+    if (c == ':' && !bracketed) return false;
+    if (!letter && !(c >= '0' && c <= '9') && kMarks.find(c) == std::string_view::npos)
+      return false;
+  }
+  return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
+}
+
+// What names the host in an absolute target, "" in any other (RFC 9112, 3.2.2).
+std::string_view authority_of(std::string_view target) {
+  for (std::string_view scheme : {"http://", "https://"})
+    if (target.starts_with(scheme)) {
+      target.remove_prefix(scheme.size());
+      return target.substr(0, target.find_first_of("/?#"));
+    }
+  return {};
 }
 
 std::string_view trim(std::string_view text) {
@@ -35,24 +108,13 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool list_has_token(std::string_view list, std::string_view token) {
   while (!list.empty()) {
     std::string_view one = list.substr(0, list.find(','));
     list.remove_prefix(std::min(list.size(), one.size() + 1));
-    if (equal_ignoring_case(trim(one), token)) return true;
+    if (base::equal_ignoring_case(trim(one), token)) return true;
   }
   return false;
-}
-
-std::string_view HttpRequest::header(std::string_view name) const {
-  for (const HttpHeader& h : headers)
-    if (equal_ignoring_case(h.name, name)) return h.value;
-  return {};
 }
 
 HttpRequest HttpParser::request() const {
@@ -67,11 +129,20 @@ HttpRequest HttpParser::request() const {
           .keep_alive = keep_alive_};
 }
 
+HttpParser::~HttpParser() {
+  base::wipe(head_);
+  drop_body();
+}
+
+void HttpParser::drop_body() {
+  base::wipe(body_);
+  body_ = {};
+  share_.give_back();
+}
+
 void HttpParser::reset() {
-  // A large body's memory is not kept for the next, small request.
-  if (body_.capacity() > 64 * 1024) body_ = {};
-  body_.clear();
-  head_.clear();
+  drop_body();
+  base::wipe(head_);  // it may have a key
   places_.clear();
   headers_.clear();
   path_.clear();
@@ -81,8 +152,9 @@ void HttpParser::reset() {
   problem_ = "";
   line_start_ = head_used_ = 0;
   blank_lines_ = 0;
-  left_ = 0;
-  http_1_0_ = expects_continue_ = false;
+  left_ = announced_ = 0;
+  chunk_extra_ = 0;
+  http_1_0_ = expects_continue_ = head_complete_ = false;
   keep_alive_ = true;
 }
 
@@ -95,8 +167,10 @@ bool HttpParser::refuse(int status, const char* problem) {
 
 usize HttpParser::feed(std::string_view bytes) {
   usize given = bytes.size();
-  while (!bytes.empty() && state_ != State::kComplete && state_ != State::kFailed)
-    if (!step(bytes)) break;
+  while (!bytes.empty() && state_ != State::kComplete && state_ != State::kFailed) {
+    bool in_head = !head_complete_;
+    if (!step(bytes) || (in_head && head_complete_)) break;
+  }
   if (state_ == State::kComplete) place_headers();
   return given - bytes.size();
 }
@@ -158,10 +232,7 @@ bool HttpParser::step(std::string_view& bytes) {
       part_ = Part::kChunkSize;
       return true;
     case Part::kTrailers:
-      if (!take_line(bytes, limits_.head_bytes, 431, line)) return false;
-      head_.truncate(line_start_);  // trailers say nothing we use
-      if (line.empty()) state_ = State::kComplete;
-      return true;
+      return take_line(bytes, limits_.head_bytes, 431, line) && trailer_line(line);
   }
   return false;
 }
@@ -185,10 +256,13 @@ bool HttpParser::request_line(std::string_view line) {
   for (char c : target)
     if (static_cast<u8>(c) <= 0x20 || static_cast<u8>(c) >= 0x7f)
       return refuse(400, "character in the target that must be escaped");
-  bool known_form = target.starts_with('/') || target.starts_with("http") || target == "*";
+  bool known_form = target.starts_with('/') || !authority_of(target).empty() ||
+                    (target == "*" && method == "OPTIONS");
   if (!known_form) return refuse(400, "broken target");
-  if (!percent_decode(split_target(target).path, PlusIsBlank::kNo, path_).has_value())
-    return refuse(400, "broken escape in the target");
+  Result<void> decoded = percent_decode(split_target(target).path, PlusIsBlank::kNo, path_);
+  if (!decoded.has_value() && decoded.error().code == Errc::kOutOfMemory)
+    return refuse(503, "out of memory");
+  if (!decoded.has_value()) return refuse(400, "broken escape in the target");
   auto place = [&](std::string_view part) {
     return Piece{static_cast<u32>(part.data() - head_.data()), static_cast<u32>(part.size())};
   };
@@ -201,21 +275,38 @@ bool HttpParser::request_line(std::string_view line) {
   return true;
 }
 
-bool HttpParser::header_line(std::string_view line) {
-  if (line.empty()) return end_of_head();
+// A header or a trailer (RFC 9112, 5).
+bool HttpParser::field(std::string_view line, std::string_view& name, std::string_view& value) {
   if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header line");
   usize colon = line.find(':');
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
     return refuse(400, "broken header name");
-  std::string_view value = trim(line.substr(colon + 1));
+  name = line.substr(0, colon);
+  value = trim(line.substr(colon + 1));
   for (char c : value)
     if ((static_cast<u8>(c) < 0x20 && c != '\t') || c == 0x7f)
       return refuse(400, "control character in a header");
+  return true;
+}
+
+// Trailers must be well formed and say nothing that is used.
+bool HttpParser::trailer_line(std::string_view line) {
+  std::string_view name, value;
+  if (!line.empty() && !field(line, name, value)) return false;
+  head_.truncate(line_start_);
+  if (line.empty()) state_ = State::kComplete;
+  return true;
+}
+
+bool HttpParser::header_line(std::string_view line) {
+  if (line.empty()) return end_of_head();
+  std::string_view name, value;
+  if (!field(line, name, value)) return false;
   if (places_.size() == limits_.headers) return refuse(431, "too many headers");
   auto place = [&](std::string_view part) {
     return Piece{static_cast<u32>(part.data() - head_.data()), static_cast<u32>(part.size())};
   };
-  if (!places_.push_back({place(line.substr(0, colon)), place(value)}).has_value())
+  if (!places_.push_back({place(name), place(value)}).has_value())
     return refuse(503, "out of memory");
   line_start_ = head_.size();
   return true;
@@ -225,7 +316,7 @@ bool HttpParser::header_line(std::string_view line) {
 bool HttpParser::one_header(std::string_view name, std::string_view& value, bool& found) {
   found = false;
   for (const HttpHeader& h : headers_) {
-    if (!equal_ignoring_case(h.name, name)) continue;
+    if (!base::equal_ignoring_case(h.name, name)) continue;
     if (found) return refuse(400, "a header that must be unique came twice");
     value = h.value;
     found = true;
@@ -237,18 +328,33 @@ bool HttpParser::end_of_head() {
   if (!place_headers()) return false;
   std::string_view value;
   bool found = false;
-  if (!one_header("host", value, found)) return false;
-  if (!found && !http_1_0_) return refuse(400, "no Host header");
+  if (!check_host()) return false;
   for (const HttpHeader& h : headers_) {
-    if (!equal_ignoring_case(h.name, "connection")) continue;
+    if (!base::equal_ignoring_case(h.name, "connection")) continue;
     if (list_has_token(h.value, "close")) keep_alive_ = false;
     if (http_1_0_ && list_has_token(h.value, "keep-alive")) keep_alive_ = true;
   }
   if (!one_header("expect", value, found)) return false;
-  if (found && !equal_ignoring_case(value, "100-continue"))
+  if (found && !base::equal_ignoring_case(value, "100-continue"))
     return refuse(417, "unknown expectation");
   expects_continue_ = found && !http_1_0_;
-  return framing();
+  head_complete_ = framing();
+  return head_complete_;
+}
+
+// One host, wherever it is said: an absolute target and the Host header must agree (7.2 of RFC 9110
+// lets a server refuse the others).
+bool HttpParser::check_host() {
+  std::string_view value;
+  bool found = false;
+  if (!one_header("host", value, found)) return false;
+  if (!found && !http_1_0_) return refuse(400, "no Host header");
+  if (!good_authority(value)) return refuse(400, "broken Host header");
+  std::string_view target(head_.data() + target_.at, target_.size);
+  std::string_view absolute = authority_of(target);
+  if (found && !absolute.empty() && !base::equal_ignoring_case(absolute, value))
+    return refuse(400, "the target and the Host header name two hosts");
+  return true;
 }
 
 // How long is the body? (RFC 9112, 6.3; stricter where the RFC lets a server choose.)
@@ -260,9 +366,10 @@ bool HttpParser::framing() {
   if (has_length && has_coding) return refuse(400, "both Content-Length and Transfer-Encoding");
   if (has_coding) {
     if (http_1_0_) return refuse(400, "Transfer-Encoding in HTTP/1.0");
-    if (!equal_ignoring_case(coding, "chunked")) return refuse(501, "unknown transfer coding");
+    if (!base::equal_ignoring_case(coding, "chunked")) return refuse(501, "unknown transfer coding");
     state_ = State::kBody;
     part_ = Part::kChunkSize;
+    announced_ = limits_.body_bytes;
     head_used_ = 0;
     line_start_ = head_.size();
     return true;
@@ -280,6 +387,7 @@ bool HttpParser::framing() {
   left_ = 0;
   for (char c : length) left_ = left_ * 10 + static_cast<u64>(c - '0');
   if (left_ > limits_.body_bytes) return refuse(413, "the body is too large");
+  announced_ = left_;
   part_ = Part::kLengthBody;
   state_ = left_ == 0 ? State::kComplete : State::kBody;
   return true;
@@ -287,6 +395,10 @@ bool HttpParser::framing() {
 
 bool HttpParser::chunk_size(std::string_view line) {
   std::string_view digits = line.substr(0, line.find(';'));
+  std::string_view extensions = line.substr(digits.size());
+  if (!good_extensions(extensions)) return refuse(400, "broken chunk extension");
+  chunk_extra_ += extensions.size();
+  if (chunk_extra_ > limits_.head_bytes) return refuse(400, "too many chunk extensions");
   if (digits.empty() || digits.size() > 8) return refuse(400, "broken chunk size");
   u64 size = 0;
   for (char c : digits) {
@@ -304,10 +416,30 @@ bool HttpParser::chunk_size(std::string_view line) {
 
 bool HttpParser::add_body(std::string_view& bytes) {
   usize part = static_cast<usize>(std::min<u64>(left_, bytes.size()));
-  if (!body_.append(std::span(bytes.data(), part)).has_value()) return refuse(503, "out of memory");
+  Result<void> kept = keep_body(bytes.substr(0, part));
+  if (!kept.has_value()) return refuse(503, kept.error().what);
   bytes.remove_prefix(part);
   left_ -= part;
   return true;
+}
+
+// The room doubles, up to what the head has announced: who announces much and sends little holds
+// little. The old room is zeroed before it is freed.
+Result<void> HttpParser::keep_body(std::string_view bytes) {
+  constexpr usize kLeastRoom = 4096;
+  usize needed = body_.size() + bytes.size();
+  if (needed > body_.capacity()) {
+    usize room = std::max({needed, 2 * body_.capacity(), kLeastRoom});
+    room = static_cast<usize>(std::min<u64>(room, announced_));
+    Vector<char> grown;
+    TRY(grown.reserve(room));
+    if (!share_.take(room - body_.capacity()))
+      return fail(Errc::kFull, "the memory for requests is in use: come back later");
+    TRY(grown.append(body_.view()));
+    base::wipe(body_);
+    body_ = std::move(grown);
+  }
+  return body_.append(std::span(bytes.data(), bytes.size()));
 }
 
 }  // namespace net

@@ -2,13 +2,16 @@
 // One HTTP/1.x request at a time from bytes as they come (RFC 9112), strict and bounded.
 //
 // Anything two readers could understand differently (bare line feeds, folded or repeated
-// framing headers, blanks before colons) is refused: that is what request smuggling lives on.
+// framing headers, blanks before colons or in chunk lines) is refused: that is what request
+// smuggling lives on.
 #pragma once
 
 #include <span>
 #include <string_view>
 
+#include "kernel/base/budget.h"
 #include "kernel/base/containers.h"
+#include "kernel/base/http_message.h"
 #include "kernel/net/url.h"
 
 namespace net {
@@ -18,27 +21,12 @@ struct HttpLimits {
   u32 head_bytes = 16 * 1024;
   u32 headers = 100;
   u64 body_bytes = 16 * kMiB;
+  usize backlog_bytes = 4 * kMiB;  // of a stream that its peer does not read
 };
 
-struct HttpHeader {
-  std::string_view name, value;
-};
+using HttpHeader = base::HttpHeader;
+using HttpRequest = base::HttpRequest;  // views into the parser; valid until the next reset()
 
-// Views into the parser; valid until the next reset().
-struct HttpRequest {
-  std::string_view method;
-  std::string_view path;   // decoded; "%2F" stays apart from '/' only in `target`
-  std::string_view query;  // escaped
-  std::span<const HttpHeader> headers;
-  std::string_view body;
-  bool http_1_0 = false;
-  bool keep_alive = true;
-
-  // The first header of that name, in any letter case; "" when there is none.
-  std::string_view header(std::string_view name) const;
-};
-
-bool equal_ignoring_case(std::string_view a, std::string_view b);
 // Is `token` one of a comma-separated list, in any letter case?
 bool list_has_token(std::string_view list, std::string_view token);
 
@@ -46,14 +34,23 @@ class HttpParser {
  public:
   enum class State : u8 { kIdle, kHead, kBody, kComplete, kFailed };
 
-  explicit HttpParser(const HttpLimits& limits) : limits_(limits) {}
+  // Bodies take their memory of `bodies`, which outlives the parser.
+  HttpParser(const HttpLimits& limits, base::Budget& bodies) : limits_(limits), share_(bodies) {}
+  ~HttpParser();
+  HttpParser(const HttpParser&) = delete;
+  HttpParser& operator=(const HttpParser&) = delete;
 
-  // Takes bytes up to the end of one request and returns how many it took.
+  // Takes bytes up to the end of one request and returns how many it took. It stops once at the
+  // end of the head, so that the body can be refused before a byte of it is kept.
   usize feed(std::string_view bytes);
   // For the next request on the same connection.
   void reset();
+  // Zeroes and frees the body; request() has none any more.
+  void drop_body();
 
   State state() const { return state_; }
+  // Method, target and headers are known and acceptable.
+  bool head_complete() const { return head_complete_; }
   bool awaits_continue() const {
     return expects_continue_ && state_ == State::kBody && body_.empty();
   }
@@ -77,10 +74,14 @@ class HttpParser {
   bool step(std::string_view& bytes);
   bool request_line(std::string_view line);
   bool header_line(std::string_view line);
+  bool field(std::string_view line, std::string_view& name, std::string_view& value);
+  Result<void> keep_body(std::string_view bytes);
   bool end_of_head();
   bool place_headers();
+  bool check_host();
   bool framing();
   bool one_header(std::string_view name, std::string_view& value, bool& found);
+  bool trailer_line(std::string_view line);
   bool chunk_size(std::string_view line);
   bool add_body(std::string_view& bytes);
 
@@ -104,7 +105,11 @@ class HttpParser {
   Vector<HttpHeader> headers_;
   String path_;
   Vector<char> body_;
-  u64 left_ = 0;  // of the body or the chunk
+  base::BudgetShare share_;  // the room of body_
+  u64 left_ = 0;             // of the body or the chunk
+  u64 announced_ = 0;        // the most that the body may have
+  usize chunk_extra_ = 0;    // bytes of chunk extensions
+  bool head_complete_ = false;
   bool http_1_0_ = false, keep_alive_ = true, expects_continue_ = false;
 };
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernel/base/text.h"
+
 namespace net {
 namespace {
 
@@ -88,8 +90,7 @@ Result<IpAddress> parse_address(std::string_view text) {
 Result<NetworkList> NetworkList::parse(std::string_view text) {
   NetworkList list;
   while (!text.empty()) {
-    std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), one.size() + 1));
+    std::string_view one = base::split_off(text, ',');
     std::string_view host = one.substr(0, one.find('/'));
     Network network{TRY(parse_address(host)), 0};
     u32 most = network.base.v6 ? 128 : 32;

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SNTP (RFC 4330) by lwIP: asks on start and every hour; the clock is kernel/time/wall_clock.
+// SNTP (RFC 4330) by lwIP: asks on start until replies agree, and then every hour. What is taken
+// of the replies ntp_judge decides; the clock is kernel/time/wall_clock.
 #include "kernel/net/ntp.h"
 
 #include <lwip/apps/sntp.h>
+#include <version.h>
 
 #include <algorithm>
 
 #include "kernel/log.h"
 #include "kernel/net/lwip/convert.h"
+#include "kernel/net/lwip/port.h"
+#include "kernel/net/ntp_judge.h"
 #include "kernel/options.h"
+#include "kernel/time/wall_clock.h"
 
 namespace net {
 namespace {
@@ -17,7 +22,47 @@ constexpr Option kNtp{"ntp", OptionKind::kText, "pool.ntp.org", "SERVER|off",
                       "server for the time of day, where DHCP names none"};
 KERNEL_OPTION(kNtp);
 
+constexpr u32 kSoonMs = 16'000, kHourMs = 3'600'000;  // RFC 4330, 10: never within 15 s
+constexpr u64 kDay = 24 * TimeJudge::kHour;           // clocks of builders may be a little wrong
+
 constinit char server_name[128] = "";
+constinit TimeJudge judge(kMarrowDate* TimeJudge::kSecond - kDay);
+
+void log_refusal(TimeJudge::Verdict verdict, u64 told) {
+  using enum TimeJudge::Verdict;
+  char text[32];
+  std::string_view date = timing::format_utc(text, told);
+  if (verdict == kImpossible)
+    log::warn("ntp", "{} UTC is not taken: earlier than this build or decades later", date);
+  if (verdict == kFar)
+    log::warn("ntp", "{} UTC is not taken yet: far from our clock, {} replies must agree", date,
+              TimeJudge::kAgreeing);
+  if (verdict == kBackwards)
+    log::warn("ntp", "{} UTC is not taken: our clock does not go back by hours", date);
+}
+
+void log_step(TimeJudge::Verdict verdict, u64 told, u64 before) {
+  char text[32], old[32];
+  bool confirmed = verdict == TimeJudge::Verdict::kConfirmed;
+  if (before == 0)
+    log::info("ntp", "the time is {} UTC", timing::format_utc(text, told));
+  else if (told > before + TimeJudge::kNear || before > told + TimeJudge::kNear)
+    log::warn("ntp", "the time goes from {} to {} UTC", timing::format_utc(old, before),
+              timing::format_utc(text, told));
+  if (confirmed && !timing::unix_time_confirmed())
+    log::info("ntp", "the time is confirmed: {} replies agree", TimeJudge::kAgreeing);
+}
+
+void on_time(u64 told) {
+  using enum TimeJudge::Verdict;
+  u64 before = timing::unix_ns();
+  TimeJudge::Verdict verdict = judge.judge(
+      told, port::now_ns(), {.unix_ns = before, .confirmed = timing::unix_time_confirmed()});
+  if (verdict != kTaken && verdict != kConfirmed) return log_refusal(verdict, told);
+  log_step(verdict, told, before);
+  timing::set_unix_ns(told, verdict == kConfirmed ? timing::Told::kConfirmed : timing::Told::kOnce);
+  marrow_lwip_time_delay_ms = verdict == kConfirmed ? kHourMs : kSoonMs;
+}
 
 }  // namespace
 
@@ -42,3 +87,13 @@ std::string_view ntp_server() {
 }
 
 }  // namespace net
+
+extern "C" {
+
+uint32_t marrow_lwip_time_delay_ms = net::kHourMs;
+
+void marrow_lwip_set_time(uint32_t unix_seconds, uint32_t microseconds) {
+  net::on_time(u64{unix_seconds} * 1'000'000'000 + u64{microseconds} * 1000);
+}
+
+}  // extern "C"

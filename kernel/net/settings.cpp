@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernel/base/text.h"
+
 namespace net {
 namespace {
 
@@ -16,20 +18,14 @@ Result<u32> number(std::string_view text, u32 most) {
   return value;
 }
 
-// The part before `separator`; `text` keeps what follows.
-std::string_view take(std::string_view& text, char separator) {
-  std::string_view part = text.substr(0, text.find(separator));
-  text.remove_prefix(std::min(text.size(), part.size() + 1));
-  return part;
-}
-
 }  // namespace
 
 Result<IpAddress> parse_ipv4(std::string_view text) {
   IpAddress out;
   if (std::ranges::count(text, '.') != 3)
     return fail(Errc::kInvalidArgument, "not an address of the form A.B.C.D");
-  for (usize i = 0; i < 4; i++) out.bytes[i] = static_cast<Byte>(TRY(number(take(text, '.'), 255)));
+  for (usize i = 0; i < 4; i++)
+    out.bytes[i] = static_cast<Byte>(TRY(number(base::split_off(text, '.'), 255)));
   return out;
 }
 
@@ -41,14 +37,14 @@ Result<Ipv4Settings> parse_settings(std::string_view text) {
     return out;
   }
   out.mode = Ipv4Settings::Mode::kStatic;
-  std::string_view own = take(text, ',');
+  std::string_view own = base::split_off(text, ',');
   if (own.find('/') == std::string_view::npos)
     return fail(Errc::kInvalidArgument, "an address needs its prefix length: A.B.C.D/24");
-  out.address = TRY(parse_ipv4(take(own, '/')));
+  out.address = TRY(parse_ipv4(base::split_off(own, '/')));
   out.prefix = TRY(number(own, 32));
-  if (!text.empty()) out.gateway = TRY(parse_ipv4(take(text, ',')));
+  if (!text.empty()) out.gateway = TRY(parse_ipv4(base::split_off(text, ',')));
   for (IpAddress& server : out.name_servers)
-    if (!text.empty()) server = TRY(parse_ipv4(take(text, ',')));
+    if (!text.empty()) server = TRY(parse_ipv4(base::split_off(text, ',')));
   if (!text.empty()) return fail(Errc::kInvalidArgument, "more than two name servers");
   return out;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "kernel/base/containers.h"
+#include "kernel/crypto/random.h"
 #include "kernel/dev/registry.h"
 #include "kernel/log.h"
 #include "kernel/net/lwip/convert.h"
@@ -108,12 +109,16 @@ void run_stack(void*) {
 
 }  // namespace
 
-Result<void> start_stack(const std::array<u64, 4>& seed) {
+Result<void> start_stack() {
   if (options::text(kNet) == "off") return fail(Errc::kNotFound, "switched off by net=off");
   std::string_view name = options::text(kHostName);
   usize size = std::min(name.size(), sizeof host_name - 1);
   std::copy_n(name.data(), size, host_name);
   host_name[size] = '\0';
+  if (!crypto::random_is_secret())
+    log::warn("net", "this machine has no random numbers: sequence numbers can be guessed");
+  std::array<u64, 4> seed{};
+  for (u64& word : seed) word = crypto::random_u64();
   TRY(init_stack({.seed = seed, .memory_bytes = options::number(kMemory) * kMiB}));
   on_earlier_timer([] { earlier_timer.wake_all(); });
   start_mdns(host_name);

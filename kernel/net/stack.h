@@ -14,14 +14,13 @@
 namespace net {
 
 // Reads the options net=, net.memory= and hostname=, starts the threads and returns at once.
-// `seed` is entropy of the hardware.
-Result<void> start_stack(const std::array<u64, 4>& seed);
+Result<void> start_stack();
 bool stack_running();
 std::string_view machine_name();  // the option hostname=
 
 // ---- the parts of it, for who brings threads, devices or time of his own (tests) -------------
 struct StackParts {
-  std::array<u64, 4> seed{};
+  std::array<u64, 4> seed{};  // what sequence numbers, ports and ids of packets come of
   u64 memory_bytes = 16 * kMiB;
   void* (*allocate)(usize bytes) = nullptr;  // null: network pages
   void (*free)(void* memory) = nullptr;

@@ -3,6 +3,7 @@
 #include "kernel/net/url.h"
 
 #include "kernel/base/hex.h"
+#include "kernel/base/text.h"
 
 namespace net {
 
@@ -37,8 +38,7 @@ Result<void> percent_decode(std::string_view text, PlusIsBlank plus, String& out
 
 Result<String> query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
-    std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    std::string_view pair = base::split_off(query, '&');
     usize equals = pair.find('=');
     String key;
     TRY(percent_decode(pair.substr(0, equals), PlusIsBlank::kYes, key));

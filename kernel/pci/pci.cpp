@@ -2,8 +2,6 @@
 // Using a PCI function: its command register, its BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.8).
 #include "kernel/pci/pci.h"
 
-#include <arch/paging.h>
-
 namespace pci {
 namespace {
 

@@ -3,8 +3,7 @@
 // PCI Local Bus 3.0 and PCI Express Base 4.0. Thread context of CPU 0.
 #pragma once
 
-#include <arch/pci_config.h>
-
+#include "kernel/arch_machine.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/containers.h"
 #include "kernel/base/format.h"

@@ -47,10 +47,47 @@ struct alignas(64) Step {
 constinit Step step;
 constinit Slot slots[kMaxWorkers];
 u32 workers = 1;
-bool running = false;
 std::atomic<u64> stall_ns{5'000'000'000};
 u64 barrier_ns = 0;
 std::atomic<u64> steps{0}, stalls{0};
+
+// Whose the pool is. Threads that find it taken draw a number and sleep, and each that leaves calls
+// the next number: nobody overtakes, and with N threads nobody waits for more than N - 1 tasks.
+// Only threads of CPU 0 come here, so plain words are enough.
+class PoolQueue {
+ public:
+  void enter() {
+    const Thread* self = current();
+    if (taken_) {
+      ASSERT(user_ != self);  // a task does not run another
+      wait();
+    }
+    taken_ = true;
+    user_ = self;
+  }
+  void leave() {
+    user_ = nullptr;
+    taken_ = last_drawn_ != called_;
+    if (taken_) call_next();
+  }
+
+ private:
+  void wait() {
+    u32 number = ++last_drawn_;
+    while (called_ != number) queue_.wait();  // wakes in the order of the numbers
+  }
+  // The pool stays taken until the thread that is called runs, so whoever asks meanwhile queues.
+  void call_next() {
+    called_++;
+    queue_.wake_one();
+  }
+
+  bool taken_ = false;
+  const Thread* user_ = nullptr;
+  u32 last_drawn_ = 0, called_ = 0;
+  WaitQueue queue_;
+};
+constinit PoolQueue pool;
 
 // Notices when CPU 0 is neither idle nor scheduling. Worker 1's work; without a second CPU that of
 // a timer which interrupts CPU 0 whatever it does.
@@ -222,8 +259,7 @@ u32 worker_count() {
 }
 
 void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
-  while (running) yield();  // a task may give way to a thread that has one too
-  running = true;
+  pool.enter();
   steps.store(steps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (workers == 1) {
     trace::Zone zone("step");
@@ -237,7 +273,7 @@ void run_on_workers(void (*task)(void* context, u32 worker), void* context) {
     for (u32 w = 1; w < workers; w++) wait_for_worker(w, generation, reported);
     barrier_ns += timing::ns_from_ticks(arch::Cpu::now_ticks() - done);
   }
-  running = false;
+  pool.leave();
 }
 
 void set_stall_limit(u64 ns) {

@@ -11,8 +11,9 @@ void start_workers(u32 limit);
 u32 worker_count();
 
 // Runs task(context, worker) on every worker at once and returns when all have finished.
-// Thread context of CPU 0 only. Worker 0 may give way to other threads within its task; a task of
-// theirs waits until this one is done. A task does not run another.
+// Thread context of CPU 0 only. Worker 0 may give way to other threads within its task; those of
+// them that call this sleep, and get the workers in the order in which they asked. A task does not
+// run another: that is asserted.
 // While it waits for a worker that has been away for longer than set_stall_limit's time, the
 // watchdog names the CPU in the log, once a step.
 void run_on_workers(void (*task)(void* context, u32 worker), void* context);

@@ -8,7 +8,8 @@
 namespace timing {
 namespace {
 constinit u64 boot_unix_ns = 0;  // the moment of monotonic 0
-}
+constinit bool confirmed = false;
+}  // namespace
 
 bool unix_time_known() {
   return boot_unix_ns != 0;
@@ -18,8 +19,18 @@ u64 unix_ns() {
   return boot_unix_ns == 0 ? 0 : boot_unix_ns + now_ns();
 }
 
-void set_unix_ns(u64 now) {
+bool unix_time_confirmed() {
+  return unix_time_known() && confirmed;
+}
+
+void set_unix_ns(u64 now, Told told) {
   boot_unix_ns = now - now_ns();
+  confirmed = told == Told::kConfirmed;
+}
+
+void forget_unix_time() {
+  boot_unix_ns = 0;
+  confirmed = false;
 }
 
 // Days are counted from 1 March of year 0, so that a leap day is the last of its year.

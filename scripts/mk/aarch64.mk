@@ -3,14 +3,14 @@
 A64 := $(BUILD)/aarch64
 A64_CXX := $(CCACHE) aarch64-linux-gnu-g++
 A64_SRC := $(filter-out ai/openai/%,$(call find,kernel/base ai arch/aarch64/simd)) \
-  arch/host/memory.cpp arch/host/cpu_features.cpp tests/hosted/main.cpp \
+  arch/host/memory.cpp arch/host/cpu_features.cpp tools/host_platform.cpp tests/hosted/main.cpp \
   $(addprefix tests/hosted/test_,files.cpp model_runner.cpp platform.cpp tiny_model.cpp) \
   $(wildcard tests/hosted/kernels_*.cpp tests/hosted/attend_*.cpp tests/hosted/models_bits_test.cpp)
 A64_OBJ := $(A64_SRC:%.cpp=$(A64)/%.o)
 A64_TESTS := $(A64)/unit_tests
 
-$(A64)/%.o: %.cpp | $(BUILD)/.setup/test $$(GENERATED)
-	$(call say,A64,$<)
+$(A64)/%.o: %.cpp | setup $$(GENERATED)
+	$(call compiling,A64,$<)
 	@mkdir -p $(@D)
 	$(Q)$(A64_CXX) $(COMMON) -Iarch/host/include -I$(BUILD)/generated -DMARROW_HOSTED=1 -c $< -o $@
 

@@ -10,7 +10,7 @@ TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -M
 TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
 
 .PHONY: check check-fast format compile-commands tidy analyze
-check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
+check-fast: | setup  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_layering.py --self-test
 	$(Q)python3 scripts/check_layering.py
 	$(Q)python3 scripts/check_style.py --self-test
@@ -21,15 +21,20 @@ check-fast: $(BUILD)/.setup/check  ## layering, style and formatting: seconds
 	@echo "format: no fault"
 	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
+.PHONY: quick
+quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (about three minutes on a built tree)
+
 # The tools that are run by hand are linked too, or nobody notices that they no longer are.
 check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
+	$(Q)python3 scripts/gen_wiki.py --check
+	@echo "wiki: no page is stale"
 	@echo "check: passed"
 
-format: $(BUILD)/.setup/check  ## clang-format on every file
+format: | setup  ## clang-format on every file
 	$(Q)clang-format-19 -i $(FORMAT_FILES)
 
 # The path-sensitive analyzer takes six times as long as the gated checks: run it now and then.
-analyze: $(BUILD)/.setup/check $(GENERATED)  ## clang's static analyzer on every file: half an hour
+analyze: $(GENERATED) | setup  ## clang's static analyzer on every file: half an hour
 	$(Q)for f in $(TIDY_HOSTED); do \
 	  clang-tidy-19 --quiet --checks='-*,clang-analyzer-*' $$f -- $(TIDY_FLAGS_HOSTED) 2>$(BUILD)/analyze.err || exit 1; done
 
@@ -40,12 +45,12 @@ compile_commands.json: FORCE | $$(GENERATED)
 # clang-tidy runs only on files that changed since they last passed (a stamp a file).
 tidy: $(TIDY_HOSTED:%=$(CHECK)/hosted/%.ok) $(TIDY_MACHINE:%=$(CHECK)/machine/%.ok)  ## clang-tidy
 	@echo "tidy: no fault"
-$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
+$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
-$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | $(BUILD)/.setup/check $$(GENERATED)
+$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }

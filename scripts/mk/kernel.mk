@@ -28,7 +28,8 @@ kernel: $(KERNEL_ELF)  ## the kernel, build/x86_64/marrow.elf
 
 # Pass 1 has an empty table; pass 2 the table of pass 1. Text lies before the table, so its symbols
 # must not have moved: check_image.py compares the table made from pass 2 with the one it carries.
-$(KERNEL_ELF): $(KERNEL_LINK_OBJ) $(KERNEL_LD) scripts/gen_symbols.py scripts/check_image.py
+# The drivers come first: their download and their one-job steps pass while others compile.
+$(KERNEL_ELF): $(LINUX_OBJ) $(KERNEL_LINK_OBJ) $(KERNEL_LD) scripts/gen_symbols.py scripts/check_image.py
 	$(call say,LINK,$@)
 	$(Q)ld $(KERNEL_LDFLAGS) -T $(KERNEL_LD) -o $@.pass1 $(KERNEL_LINK_OBJ)
 	$(Q)python3 scripts/gen_symbols.py $@.pass1 $(X86)/symbols.bin

@@ -1,6 +1,6 @@
 # The unmodified Linux drivers and their shim, one relocatable object (wiki/Drivers.md).
 $(LINUX_OBJ): drivers/linux/drivers.list drivers/linux/config drivers/linux/fatal.list drivers/linux/host.h \
-  $(wildcard drivers/linux/shim/*) scripts/build_linux.sh scripts/gen_linux_stubs.py scripts/third_party.lock | $(SETUP_DONE)
+  $(wildcard drivers/linux/shim/*) scripts/build_linux.sh scripts/gen_linux_stubs.py $(THIRD_PARTY) | setup
 	@MAKEFLAGS= MAKELEVEL= scripts/build_linux.sh $@
 
 # The shim in a process, under ASan and UBSan, with the check of lock order on.
@@ -8,6 +8,6 @@ SHIM_TEST := $(BUILD)/linux/test/run
 .PHONY: test-shim
 test-shim: $(SHIM_TEST)  ## the Linux shim's unit tests under ASan and UBSan
 	$(Q)$(SHIM_TEST)
-$(SHIM_TEST): $(LINUX_OBJ) $(wildcard tests/shim/*) scripts/build_shim_test.sh | $(BUILD)/.setup/test
+$(SHIM_TEST): $(LINUX_OBJ) $(wildcard tests/shim/*) scripts/build_shim_test.sh | setup
 	$(call say,SAN,$@)
 	$(Q)scripts/build_shim_test.sh $@

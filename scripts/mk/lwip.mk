@@ -9,7 +9,7 @@ LWIP_SRC := $(addprefix core/,altcp.c altcp_alloc.c altcp_tcp.c def.c dns.c inet
   netif/ethernet.c apps/sntp/sntp.c apps/mdns/mdns.c
 LWIP_OPTIONS := kernel/net/lwip/lwipopts.h kernel/net/lwip/lwip_hooks.h kernel/net/lwip/arch/cc.h
 LWIP_INCLUDE := -Ikernel/net/lwip -isystem $(LWIP)/src/include
-LWIP_FLAGS := -std=gnu17 -w -g -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
+LWIP_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   $(LWIP_INCLUDE)
 LWIP_KERNEL_FLAGS := -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables -mgeneral-regs-only \
   -fstack-protector-strong -mstack-protector-guard=global -ftrivial-auto-var-init=zero -fno-optimize-sibling-calls
@@ -21,25 +21,25 @@ LWIP_SAN_OBJ := $(LWIP_SRC:%.c=$(SAN_DIR)/lwip/%.o)
 
 # Some of its files have lines that end in CR LF, where no patch would fit.
 LWIP_PATCHES := $(sort $(wildcard scripts/patches/lwip-*.patch))
-$(LWIP_READY): scripts/third_party.lock scripts/fetch_third_party.py $(LWIP_PATCHES) | $(SETUP_DONE)
+$(LWIP_READY): $(THIRD_PARTY) $(LWIP_PATCHES) | setup
 	$(call say,EXTRACT,lwip)
 	$(Q)rm -rf $(LWIP) && mkdir -p $(LWIP)
-	$(Q)archive=$$(python3 scripts/fetch_third_party.py lwip) && tar xf "$$archive" -C $(LWIP) --strip-components=1
+	$(Q)archive=$$(python3 scripts/fetch_third_party.py --path lwip) && tar xf "$$archive" -C $(LWIP) --strip-components=1
 	$(Q)find $(LWIP)/src -name '*.[ch]' -exec sed -i 's/\r$$//' {} +
 	$(Q)for patch in $(LWIP_PATCHES); do patch -s -f -p1 -d $(LWIP) <$$patch || exit 1; done
 	@touch $@
 $(LWIP_SRC:%=$(LWIP)/src/%): $(LWIP_READY) ;
 
 $(LWIP_KERNEL_OBJ): $(X86)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
-	$(call say,LWIP,$*.c)
+	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
 $(LWIP_HOST_OBJ): $(BUILD)/host/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
-	$(call say,LWIP,$*.c)
+	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
-$(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | $(BUILD)/.setup/test
-	$(call say,LWIP,$*.c)
+$(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | setup
+	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(LWIP_FLAGS) $(LWIP_SAN_FLAGS) -c $< -o $@
 

@@ -1,9 +1,11 @@
 # build/host/model_check: the engine's optimized objects with the tests' platform.
 # The protocol (ai/openai) is left out: it wants crypto, which these tools do not have.
 MODEL_ENGINE_OBJ := $(filter-out $(X86)/engine/ai/openai/%,$(ENGINE_OBJ))
+# What a program links that gives the engine a process's platform (tools/host_platform.h).
+HOST_PLATFORM_SRC := tools/host_platform.cpp tools/guard.cpp arch/host/memory.cpp arch/host/cpu_features.cpp
 MODEL_CHECK := $(BUILD)/host/model_check
 MODEL_CHECK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tests/tools/model_check.cpp \
-  tests/hosted/test_model_runner.cpp tests/hosted/test_platform.cpp tests/tools/guard.cpp arch/host/memory.cpp)
+  tests/hosted/test_model_runner.cpp tests/hosted/test_platform.cpp $(HOST_PLATFORM_SRC))
 .PHONY: model-check
 model-check: $(MODEL_CHECK)  ## build/host/model_check: greedy texts, logits and speed of a model file
 $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)

@@ -1,8 +1,7 @@
 # build/host/pack: the packed form of a model, for images (ai/gguf/pack.h).
-# MODEL_ENGINE_OBJ is set in models.mk, which is read before.
+# MODEL_ENGINE_OBJ and HOST_PLATFORM_SRC are set in models.mk, which is read before.
 PACK := $(BUILD)/host/pack
-PACK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tools/pack.cpp tests/hosted/test_platform.cpp \
-  tests/tools/guard.cpp arch/host/memory.cpp)
+PACK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tools/pack.cpp $(HOST_PLATFORM_SRC))
 .PHONY: pack
 pack: $(PACK)  ## build/host/pack: IN.gguf OUT.gguf, rows interleaved ahead of time
 $(PACK): $(MODEL_ENGINE_OBJ) $(PACK_OBJ)

@@ -1,42 +1,54 @@
 # Running and testing. Every stage closes with `N passed, N failed`; `make test` adds them up.
-MODEL ?= $(shell python3 scripts/fetch_model.py --path 2>/dev/null)
+# The default model's file, read without Python: a bare machine has none before the set-up.
+ifeq ($(origin MODEL),undefined)
+MODEL := $(BUILD)/models/$(shell awk -F'"' '/^default/ { head = "[model." $$2 "]" } $$0 == head { here = 1 } \
+  here && /^file/ { print $$2; exit }' scripts/models.toml)
+endif
 ISO := $(BUILD)/marrow.iso
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp))
 
-$(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | $(BUILD)/.setup/model
+$(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
 .PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
-$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py
+$(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
 
-run: $(X86)/marrow.elf $(MODEL) | $(BUILD)/.setup/run  ## QEMU with the default model; A="boot options", MODEL=FILE
+run: $(MODEL) $(X86)/marrow.elf | setup  ## QEMU with the default model; A="boot options", MODEL=FILE
 	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 
-test: $(UNIT_TESTS) $(SHIM_TEST) $(A64_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | $(BUILD)/.setup/run $(BUILD)/.setup/test  ## everything; closes with N passed, N failed
+test: $(UNIT_TESTS) $(SHIM_TEST) $(A64_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
-test-qemu: $(X86)/marrow.elf | $(BUILD)/.setup/run  ## the in-kernel tests under QEMU
+test-qemu: $(X86)/marrow.elf | setup  ## the in-kernel tests under QEMU
 	$(Q)python3 scripts/qemu_test.py
-test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | $(BUILD)/.setup/run  ## end-to-end tests
+test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
-test-matrix: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/iso $(BUILD)/.setup/test  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring
+test-matrix: $(X86)/marrow.elf | setup  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring
 	$(Q)python3 tests/system/boot_matrix.py $(F)
-test-ubsan: $(MODEL) | $(BUILD)/.setup/run  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
+test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
 	$(Q)python3 tests/system/checked_build.py
-test-locks: | $(BUILD)/.setup/run  ## the drivers' tests on a kernel that checks the order of their locks (DEBUG=1; some minutes)
+test-locks: | setup  ## the drivers' tests on a kernel that checks the order of their locks (DEBUG=1; some minutes)
 	$(Q)$(MAKE) kernel DEBUG=1
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/test_drivers.py $(F)
 test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
 	$(Q)python3 scripts/run_tests.py fuzz
 
+.PHONY: timing
+timing: $(UNIT_TESTS) $(X86)/marrow.elf | setup  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+	$(Q)python3 scripts/run_tests.py timing
+
 .PHONY: test-images
-test-images: $(UNIT_TESTS) | $(BUILD)/.setup/test  ## file-system images with 10,000 files each (some minutes)
+test-images: $(UNIT_TESTS) | setup  ## file-system images with 10,000 files each (some minutes)
 	$(Q)MARROW_IMAGE_FILES=10000 $(UNIT_TESTS) fs_images
 
-debug: $(X86)/marrow.elf | $(BUILD)/.setup/run $(BUILD)/.setup/debug  ## QEMU stopped at the first instruction, and gdb on it; console in build/debug-serial.log
-	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
+debug: $(X86)/marrow.elf | setup  ## QEMU stopped at the first instruction, and gdb on it; console in build/debug-serial.log
+	$(Q)scripts/run_qemu.sh --elf $(X86)/marrow.elf $(if $(MODEL),--model $(MODEL)) --append "$(A)" --serial file:$(BUILD)/debug-serial.log -- -s -S & \
 	  gdb -q -x scripts/gdb_init.py $(X86)/marrow.elf
+
+.PHONY: test-fresh
+test-fresh: | setup  ## as root: README's two commands on bare Debian 12 and 13 systems (an hour each); F=12, COMMAND=run, PLANT=package
+	$(Q)python3 scripts/test_fresh.py $(if $(F),--release $(F)) $(if $(COMMAND),--command $(COMMAND)) $(if $(PLANT),--plant $(PLANT)) $(if $(KEEP),--keep)

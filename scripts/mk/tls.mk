@@ -9,7 +9,7 @@ WOLFSSL_SRC := $(addprefix wolfcrypt/src/,asn.c chacha.c chacha20_poly1305.c cod
   $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c)
 WOLFSSL_OPTIONS := kernel/net/tls/user_settings.h kernel/net/tls/shim.h
 WOLFSSL_INCLUDE := -DWOLFSSL_USER_SETTINGS -Ikernel/net/tls -isystem $(WOLFSSL)
-WOLFSSL_FLAGS := -std=gnu17 -w -g -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
+WOLFSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
   -fdata-sections $(WOLFSSL_INCLUDE)
 WOLFSSL_KERNEL_FLAGS := $(LWIP_KERNEL_FLAGS)
 # Its arithmetic on words is unsigned where it must be; what it shifts and aligns is its own matter.
@@ -20,10 +20,10 @@ WOLFSSL_SAN_OBJ := $(WOLFSSL_SRC:%.c=$(SAN_DIR)/wolfssl/%.o)
 
 # The release as it was published, with Debian's corrections of its security and ours.
 WOLFSSL_PATCHES := $(sort $(wildcard scripts/patches/wolfssl-*.patch))
-$(WOLFSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py $(WOLFSSL_PATCHES) | $(SETUP_DONE)
+$(WOLFSSL_READY): $(THIRD_PARTY) $(WOLFSSL_PATCHES) | setup
 	$(call say,EXTRACT,wolfssl)
 	$(Q)rm -rf $(WOLFSSL) && mkdir -p $(WOLFSSL)
-	$(Q)archive=$$(python3 scripts/fetch_third_party.py wolfssl) && \
+	$(Q)archive=$$(python3 scripts/fetch_third_party.py --path wolfssl) && \
 	  tar xf "$$archive" -C $(WOLFSSL) --strip-components=1 && \
 	  tar xf "$${archive%/*}"/wolfssl_*.debian.tar.* -C $(WOLFSSL)
 	$(Q)cd $(WOLFSSL) && while read -r name; do patch -s -f -p1 <debian/patches/$$name || exit 1; done <debian/patches/series
@@ -32,15 +32,15 @@ $(WOLFSSL_READY): scripts/third_party.lock scripts/fetch_third_party.py $(WOLFSS
 $(WOLFSSL_SRC:%=$(WOLFSSL)/%): $(WOLFSSL_READY) ;
 
 $(WOLFSSL_KERNEL_OBJ): $(X86)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
-	$(call say,TLS,$*.c)
+	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
 $(WOLFSSL_HOST_OBJ): $(BUILD)/host/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
-	$(call say,TLS,$*.c)
+	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
-$(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | $(BUILD)/.setup/test
-	$(call say,TLS,$*.c)
+$(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | setup
+	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(WOLFSSL_FLAGS) $(WOLFSSL_SAN_FLAGS) -c $< -o $@
 

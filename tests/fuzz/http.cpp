@@ -7,6 +7,12 @@ namespace {
 
 struct Handler final : net::HttpHandler {
   String seen;
+  void on_head(net::HttpConnection& c, const net::HttpRequest& r) override {
+    base::StringWriter out(seen);
+    base::format_to(out, "({})", r.path);
+    ASSERT(r.body.empty());
+    if (r.path == "/r") c.respond(401, "text/plain", "no");
+  }
   void on_request(net::HttpConnection& c, const net::HttpRequest& r) override {
     base::StringWriter out(seen);
     base::format_to(out, "{} {} {} {}\n", r.method, r.path, r.body, r.headers.size());
@@ -27,8 +33,9 @@ struct Handler final : net::HttpHandler {
 
 String run(std::string_view bytes, usize step) {
   net::HttpTimes times;
+  base::Budget bodies(2048);
   Handler handler;
-  net::HttpConnection connection({.body_bytes = 4096}, times, handler, 0);
+  net::HttpConnection connection({.body_bytes = 4096}, times, bodies, handler, 0);
   for (usize at = 0; at < bytes.size(); at += step) connection.receive(bytes.substr(at, step), 0);
   return std::move(handler.seen);
 }

@@ -18,22 +18,24 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
                                                 "/slots/1"};
   if (size < 2) return 0;
   ApiTestBackend backend;
-  auto service = std::move(*ai::openai::Service::create({}, backend));
+  ai::openai::ServiceOptions options;
+  options.open = true;
+  options.admin = ai::openai::AdminRoutes::kOpen;
+  auto service = std::move(*ai::openai::Service::create(std::move(options), backend));
   std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
   backend.fake.script = text.substr(0, 60);
-  const ai::openai::Header headers[] = {
+  const base::HttpHeader headers[] = {
+      {"Host", "localhost"},
       {"Content-Type", data[1] % 4 == 0 ? "text/plain" : "application/json"}};
   ApiTestReply reply;
-  (void)service->handle({.method = "POST",
-                         .path = kPaths[data[0] % std::size(kPaths)],
-                         .query = data[1] % 8 == 0 ? text : "",
-                         .headers = headers,
-                         .body = text,
-                         .peer = "fuzz"},
-                        reply);
+  service->handle({.method = "POST",
+                   .path = kPaths[data[0] % std::size(kPaths)],
+                   .query = data[1] % 8 == 0 ? text : "",
+                   .headers = headers,
+                   .body = text},
+                  "fuzz", reply);
   for (u32 i = 0; i < 300 && !service->idle(); i++) {
-    (void)backend.fake.step();
-    (void)service->work();
+    backend.step();
     service->tick();
   }
   ASSERT(reply.done || !service->idle());

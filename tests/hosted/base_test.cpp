@@ -3,7 +3,9 @@
 #include "arch/host/memory.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/cpu_features.h"
+#include "kernel/base/hash.h"
 #include "kernel/base/test.h"
+#include "kernel/base/text.h"
 
 namespace {
 
@@ -99,4 +101,36 @@ TEST(base_cpu, feature_names) {
   EXPECT(!f.has(CpuFeature::kNeon));
   EXPECT(!CpuFeatures{}.has_all(f));
   EXPECT_EQ(std::string_view(cpu_feature_name(CpuFeature::kAvx512Vnni)), "avx512-vnni");
+}
+
+TEST(text, letters_compare_without_case_in_ascii_only) {
+  EXPECT(base::equal_ignoring_case("Content-LENGTH", "content-length"));
+  EXPECT(!base::equal_ignoring_case("abc", "abcd"));
+  EXPECT(!base::equal_ignoring_case("[", "{"));  // 0x20 apart, but no letters
+  EXPECT(!base::equal_ignoring_case("\xc4", "\xe4"));
+  EXPECT(base::contains_ignoring_case("Qwen3-0.6B", "b"));
+  EXPECT(base::contains_ignoring_case("Qwen3", "WEN"));
+  EXPECT(base::contains_ignoring_case("", ""));
+  EXPECT(!base::contains_ignoring_case("Qwen3", "wen4"));
+}
+
+TEST(text, trims_and_splits) {
+  EXPECT(base::trim(" \t a b\r\n") == "a b");
+  EXPECT(base::trim(" \t ") == "");
+  EXPECT(base::trim("--a-", "-") == "a");
+  EXPECT(base::base_name("/models/a.gguf") == "a.gguf");
+  EXPECT(base::base_name("a.gguf") == "a.gguf");
+  EXPECT(base::base_name("/models/") == "");
+  std::string_view rest = "a,,b";
+  EXPECT(base::split_off(rest, ',') == "a" && rest == ",b");
+  EXPECT(base::split_off(rest, ',') == "" && rest == "b");
+  EXPECT(base::split_off(rest, ',') == "b" && rest.empty());
+  EXPECT(base::split_off(rest, ',') == "" && rest.empty());
+}
+
+// The test vectors of the FNV authors' page for 64 bits.
+TEST(hash, fnv1a_is_the_published_one) {
+  EXPECT_EQ(base::fnv1a(""), 0xcbf29ce484222325u);
+  EXPECT_EQ(base::fnv1a("a"), 0xaf63dc4c8601ec8cu);
+  EXPECT_EQ(base::fnv1a("foobar"), 0x85944171f73967e8u);
 }

@@ -11,7 +11,8 @@ TEST(console_bench, measures_one_request) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x')};
   ScriptedIo io;
-  Result<console::Measurement> m = console::measure(io, 20, 10, 1);
+  ai::Lease model = MUST(service::engine_host().lease(service::kBenchHolder));
+  Result<console::Measurement> m = console::measure(model, io, 20, 10, 1);
   REQUIRE(m.has_value());
   EXPECT_EQ(m->decoded, u64{9});
   EXPECT_EQ(m->prefill_ns, u64{1'000'000'000});
@@ -24,8 +25,9 @@ TEST(console_bench, control_c_stops_it) {
   WithScriptedEngine fake;
   fake.engine->answers = {std::string(100, 'x')};
   ScriptedIo io;
+  ai::Lease model = MUST(service::engine_host().lease(service::kBenchHolder));
   io.interrupt_at = 5;
-  Result<console::Measurement> m = console::measure(io, 20, 50, 1);
+  Result<console::Measurement> m = console::measure(model, io, 20, 50, 1);
   REQUIRE(!m.has_value());
   EXPECT_EQ(m.error().code, Errc::kCancelled);
   EXPECT_EQ(fake.engine->running(), 0u);
@@ -35,7 +37,8 @@ TEST(console_bench, refused_requests_are_an_error_that_leaves_nothing_behind) {
   WithScriptedEngine fake;
   fake.engine->refuse = {Errc::kFull, "full"};
   ScriptedIo io;
-  EXPECT(!console::measure(io, 20, 50, 2).has_value());
+  ai::Lease model = MUST(service::engine_host().lease(service::kBenchHolder));
+  EXPECT(!console::measure(model, io, 20, 50, 2).has_value());
 }
 
 TEST(console_bench, perfline_is_one_line) {

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "ai/gguf/original.h"
-#include "console/model_check.h"
-#include "console/model_store.h"
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
 #include "kernel/options.h"
 #include "kernel/profile.h"
+#include "service/model_check.h"
+#include "service/model_store.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_files.h"
@@ -62,9 +62,9 @@ class FewFiles {
   fs::ModuleFileSystem files_;
 };
 
-std::string paths_of(const Vector<console::ModelFile>& models) {
+std::string paths_of(const Vector<service::ModelFile>& models) {
   std::string paths;
-  for (const console::ModelFile& model : models) paths += std::string(model.path.view()) + " ";
+  for (const service::ModelFile& model : models) paths += std::string(model.path.view()) + " ";
   return paths;
 }
 
@@ -75,17 +75,17 @@ TEST(console_models, one_model_seen_twice_is_one_model) {
   FewFiles memory("/one", {{"alpha-7b.gguf", gguf}, {"beta.gguf", gguf}});
   FewFiles disk("/two",
                 {{"gamma.gguf", gguf}, {"alpha-7b.gguf", gguf}, {"alpha-7b-new.gguf", gguf}});
-  auto models = console::find_models();
+  auto models = service::find_models();
   REQUIRE(models.has_value());
   EXPECT_EQ(paths_of(*models),
             "/one/alpha-7b.gguf /two/alpha-7b.gguf /one/beta.gguf /two/gamma.gguf "
             "/two/alpha-7b-new.gguf ");
-  EXPECT_EQ(console::find_model("BETA")->path.view(), "/one/beta.gguf");
-  EXPECT_EQ(console::find_model("alpha-7b")->path.view(), "/one/alpha-7b.gguf");
-  EXPECT(!console::find_model("alpha").has_value());  // two of that name
+  EXPECT_EQ(service::find_model("BETA")->path.view(), "/one/beta.gguf");
+  EXPECT_EQ(service::find_model("alpha-7b")->path.view(), "/one/alpha-7b.gguf");
+  EXPECT(!service::find_model("alpha").has_value());  // two of that name
   FewFiles third("/three", {{"delta-x.gguf", gguf}});
   FewFiles fourth("/four", {{"delta-x.gguf", gguf}});
-  auto twice = console::find_model("delta");
+  auto twice = service::find_model("delta");
   REQUIRE(twice.has_value());
   EXPECT_EQ(twice->path.view(), "/three/delta-x.gguf");
 }
@@ -100,11 +100,11 @@ TEST(console_models, a_path_may_have_dots) {
   REQUIRE(mkdir((folder + "/sub").c_str(), 0700) == 0);
   REQUIRE(chdir((folder + "/sub").c_str()) == 0);
   for (const char* path : {"../dots.gguf", "./../dots.gguf", "../sub/.././dots.gguf"})
-    if (!console::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
+    if (!service::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
   REQUIRE(chdir(folder.c_str()) == 0);
   for (const char* path : {"./dots.gguf", "dots.gguf", "sub/../dots.gguf"})
-    if (!console::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
-  EXPECT(!console::find_model("../dots.gguf").has_value());
+    if (!service::find_model(path).has_value()) test.report(__FILE__, __LINE__, path);
+  EXPECT(!service::find_model("../dots.gguf").has_value());
   REQUIRE(chdir(before) == 0);
   rmdir((folder + "/sub").c_str());
 }
@@ -117,19 +117,19 @@ TEST(console_models, files_that_are_no_models_say_why) {
                               {"cut.gguf", "GG"},
                               {"notes.txt", "no model, nor named like one"},
                               {"part-00001-of-00002.gguf", "GGUF and more"}});
-  Vector<console::BrokenModel> broken;
-  auto models = console::find_models(&broken);
+  Vector<service::BrokenModel> broken;
+  auto models = service::find_models(&broken);
   REQUIRE(models.has_value());
   EXPECT_EQ(paths_of(*models), "/download/good.gguf ");
   REQUIRE(broken.size() == 5);
   for (const char* part : {"empty", "web page", "git-lfs", "does not begin", "lacks parts"}) {
     bool told = false;
-    for (const console::BrokenModel& file : broken)
+    for (const service::BrokenModel& file : broken)
       told = told || std::string_view(file.fault).find(part) != std::string_view::npos;
     if (!told) test.report(__FILE__, __LINE__, part);
   }
-  EXPECT(console::find_model("pointer").error().what == std::string_view(broken[2].fault));
-  EXPECT(console::find_model("/download/page.gguf").error().code == Errc::kCorrupt);
+  EXPECT(service::find_model("pointer").error().what == std::string_view(broken[2].fault));
+  EXPECT(service::find_model("/download/page.gguf").error().code == Errc::kCorrupt);
 }
 
 TEST(console_models, a_loaded_model_is_still_compared_with_its_file) {
@@ -163,9 +163,11 @@ TEST(console_models, verify_hashes_the_file_and_what_lies_in_memory) {
   ScriptedRun loaded = run_commands("model verify");
   EXPECT(loaded.says(line));
   EXPECT(loaded.says("unverified: no manifest"));
-  REQUIRE(console::engine_service().flip_weight_bit().has_value());
+  service::EngineHost& host = service::engine_host();
+  ai::Lease model = MUST(host.lease(service::kConsoleHolder));
+  REQUIRE(host.flip_weight_bit(model).has_value());
   EXPECT(!run_commands("model verify").says(line));
-  REQUIRE(console::engine_service().flip_weight_bit().has_value());
+  REQUIRE(host.flip_weight_bit(model).has_value());
   EXPECT(run_commands("model verify").says(line));
 }
 
@@ -194,7 +196,7 @@ TEST(console_models, a_switch_that_fails_leaves_the_old_model_at_work) {
   ScriptedRun done = run_commands("model switch " + broken.path() + "; llm ab 3");
   EXPECT_EQ(done.failed, 1u);
   EXPECT(done.says("llm: done"));
-  EXPECT_EQ(console::engine_service().file().name.view(), "tiny");
+  EXPECT_EQ(service::engine_host().current_file()->name.view(), "tiny");
 }
 
 TEST(console_models, profile_adds_up) {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "arch/host/host_fs.h"
+#include "tests/hosted/test_threads.h"
 #include "tests/hosted/test_tiny_model.h"
 
 namespace {
@@ -42,11 +43,12 @@ TinyModelFile::TinyModelFile(const char* name, u32 seed) {
 }
 
 TinyModelFile::~TinyModelFile() {
-  static_cast<void>(console::engine_service().unload());
+  static_cast<void>(service::engine_host().unload());
   unlink(path_.substr(5).c_str());
   rmdir(folder_.c_str());
 }
 
 Result<void> TinyModelFile::load() const {
-  return console::engine_service().load(TRY(console::find_model(path_)));
+  test_threads::start();
+  return service::engine_host().load(TRY(service::find_model(path_)));
 }

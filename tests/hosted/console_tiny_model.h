@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A small random model with a tokenizer as a file of the host, loaded by the machine's one engine.
+// A small random model with a tokenizer as a file of the host, loaded by the machine's engine host.
 #pragma once
 
 #include <string>
 
-#include "console/engine_service.h"
+#include "service/engine_host.h"
 
 // Mounts the host's files at /host once.
 void mount_host_files();

@@ -9,8 +9,7 @@
 
 namespace {
 
-using crypto::AesGcm;
-using crypto::AesRoundKeys;
+using crypto::AesKey;
 using Bytes = std::vector<Byte>;
 
 Bytes from_hex(std::string_view text) {
@@ -23,11 +22,11 @@ Bytes from_hex(std::string_view text) {
 
 // The tag follows the message.
 Bytes sealed(const Bytes& key, const Bytes& nonce, const Bytes& aad, const Bytes& message) {
-  AesRoundKeys keys;
-  ASSERT(keys.expand(key));
+  AesKey ready;
+  ASSERT(ready.expand(key));
   Bytes out(message.size() + crypto::kGcmTagBytes);
-  AesGcm(keys).seal(std::span(nonce).first<crypto::kGcmNonceBytes>(), aad, message, out.data(),
-                    std::span(out).last<crypto::kGcmTagBytes>());
+  crypto::gcm_seal(ready, std::span(nonce).first<crypto::kGcmNonceBytes>(), aad, message,
+                   out.data(), std::span(out).last<crypto::kGcmTagBytes>());
   return out;
 }
 
@@ -77,13 +76,13 @@ TEST(crypto_aes_gcm, every_length_as_openssl_does) {
 TEST(crypto_aes_gcm, a_changed_message_is_refused) {
   Bytes key = numbers(32, 1), nonce = numbers(12, 2), aad = numbers(5, 3), plain = numbers(70, 4);
   Bytes good = sealed(key, nonce, aad, plain);
-  AesRoundKeys keys;
-  REQUIRE(keys.expand(key) && !AesRoundKeys().expand(numbers(24, 1)));
-  AesGcm gcm(keys);
+  AesKey ready;
+  REQUIRE(ready.expand(key) && !AesKey().expand(numbers(24, 1)));
   auto open = [&](const Bytes& all, const Bytes& more, Bytes& out) {
     out.assign(plain.size(), 0);
-    return gcm.open(std::span(nonce).first<12>(), more, std::span(all).first(plain.size()),
-                    out.data(), std::span(all).subspan(plain.size()));
+    return crypto::gcm_open(ready, std::span(nonce).first<12>(), more,
+                            std::span(all).first(plain.size()), out.data(),
+                            std::span(all).subspan(plain.size()));
   };
   Bytes out;
   EXPECT(open(good, aad, out) && out == plain);

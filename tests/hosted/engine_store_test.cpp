@@ -3,10 +3,11 @@
 #include <filesystem>
 
 #include "arch/host/host_fs.h"
-#include "console/engine_service.h"
 #include "kernel/base/test.h"
+#include "service/engine_host.h"
 #include "tests/hosted/fake_model.h"
 #include "tests/hosted/test_files.h"
+#include "tests/hosted/test_threads.h"
 
 namespace {
 
@@ -27,6 +28,7 @@ TEST(engine_store, a_checkpoint_of_llama2c_finds_its_tokenizer) {
       !files::exists(checkpoint) || !files::exists(tokenizer))
     return test.skip("shared data are not here");
   while (golden.ends_with('\n')) golden.pop_back();
+  test_threads::start();
   mount_host();
   files::path folder = files::temp_directory_path() / "marrow-engine-store";
   for (const char* name : {"tok512.bin", "tokenizer.bin", ""}) {
@@ -34,21 +36,23 @@ TEST(engine_store, a_checkpoint_of_llama2c_finds_its_tokenizer) {
     files::create_directories(folder);
     files::copy_file(checkpoint, folder / "stories.bin");
     if (*name != 0) files::copy_file(tokenizer, folder / name);
-    auto file = console::find_model((folder / "stories.bin").string());
+    auto file = service::find_model((folder / "stories.bin").string());
     REQUIRE(file.has_value());
     EXPECT_EQ(file->parts, *name != 0 ? 2u : 1u);
-    auto loaded = console::engine_service().load(*file);
+    auto loaded = service::engine_host().load(*file);
     EXPECT_EQ(loaded.has_value(), *name != 0);
     if (!loaded.has_value()) continue;
-    ai::Engine& engine = console::engine_service().engine();
-    const ai::TokenId begin = engine.tokenizer().bos();
-    FakeSink sink;
-    ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
-    REQUIRE(engine.submit(request, sink).has_value());
-    while (engine.step()) {
+    {
+      ai::Lease model = MUST(service::engine_host().lease(service::kConsoleHolder));
+      const ai::TokenId begin = model.tokenizer().bos();
+      FakeSink sink;
+      ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
+      auto held = service::HeldRequest::submit(model, request, sink);
+      REQUIRE(held.has_value());
+      while (!sink.ended) service::engine_host().wait_news(~u64{0});
+      EXPECT(sink.text.substr(sink.text.starts_with(' ') ? 1 : 0) == golden);
     }
-    EXPECT(sink.text.substr(sink.text.starts_with(' ') ? 1 : 0) == golden);
-    REQUIRE(console::engine_service().unload().has_value());
+    REQUIRE(service::engine_host().unload().has_value());
   }
   files::remove_all(folder);
 }

@@ -10,9 +10,9 @@
 
 #include "arch/host/host_fs.h"
 #include "arch/host/memory.h"
-#include "console/model_image.h"
 #include "kernel/base/test.h"
 #include "kernel/fs/module_fs.h"
+#include "service/model_image.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_threads.h"
 
@@ -125,10 +125,9 @@ TEST(fs, host_files_are_made_written_listed_and_removed) {
   EXPECT(!fs::stat(folder.in("a")).has_value());
 }
 
-Result<console::ModelImage> load_image(std::string_view path) {
+Result<service::ModelImage> load_image(std::string_view path) {
   test_threads::start();
-  return console::ModelImage::load(path,
-                                   {.before = 0, .total = 0, .io = nullptr, .progress = nullptr});
+  return service::ModelImage::load(path, {.before = 0, .total = 0, .watcher = nullptr});
 }
 
 TEST(fs, a_whole_file_is_mapped_privately) {

@@ -44,9 +44,7 @@ inline void fill_rows(QuantType type, std::span<Byte> data, Kind kind, Random& r
       base::store(block, static_cast<u16>(std::bit_cast<u32>(random.next()) >> 16));
     if (type == QuantType::kF16) set_scale(block, kind, random);
     for (const GroupField& field : group_fields(type)) {
-      if (field.unit == 2 && field.offset != 2) set_scale(block + field.offset, kind, random);
-      if (field.unit == 2 && field.offset == 2 && type != QuantType::kIQ4_XS)
-        set_scale(block + 2, kind, random);
+      if (field.is_half) set_scale(block + field.offset, kind, random);
       if (field.unit == 1)
         block[field.offset] = static_cast<Byte>(kind == Kind::kExtreme ? block[0] : 120);
     }

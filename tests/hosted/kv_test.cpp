@@ -30,9 +30,8 @@ struct Text {
   Sequence sequence;
   bool remember = true;
 
-  explicit Text(std::vector<TokenId> t = {}) : tokens(std::move(t)) {
-    MUST(sequence.pages.reserve(64));
-  }
+  explicit Text(KvStore& store, std::vector<TokenId> t = {})
+      : tokens(std::move(t)), sequence(MUST(store.make_sequence(64 * kPositions))) {}
   u64* slot(KvStore& store, u32 position) {
     Byte* page = store.memory() + sequence.pages[position / kPositions] * kPageBytes;
     return reinterpret_cast<u64*>(page) + position % kPositions;
@@ -69,7 +68,7 @@ TEST(kv, a_second_text_takes_what_the_first_left) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text first(counted(11));
+  Text first(*store, counted(11));
   first.adopt(*store);
   EXPECT_EQ(first.sequence.length, 0u);
   REQUIRE(first.compute(*store, 11));
@@ -78,12 +77,12 @@ TEST(kv, a_second_text_takes_what_the_first_left) {
   EXPECT_EQ(store->pool().held(), 0u);
   EXPECT_EQ(store->pool().idle(), 3u);
 
-  Text same(counted(11));  // all but the last token, whose logits are wanted
+  Text same(*store, counted(11));  // all but the last token, whose logits are wanted
   same.adopt(*store);
   EXPECT_EQ(same.sequence.length, 10u);
   EXPECT(same.right(*store));
   EXPECT_EQ(store->pool().held(), 3u);  // two shared, one copied
-  Text other(counted(6));
+  Text other(*store, counted(6));
   other.tokens[5] = 99;
   other.tokens.push_back(7);
   other.adopt(*store);
@@ -102,7 +101,7 @@ TEST(kv, forks_share_and_copy_only_the_partial_page) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text parent(counted(10)), child(counted(10));
+  Text parent(*store, counted(10)), child(*store, counted(10));
   REQUIRE(parent.compute(*store, 10));
   store->fork(parent.sequence, child.sequence, 9);
   EXPECT_EQ(store->pool().held(), 3u);
@@ -125,7 +124,7 @@ TEST(kv, the_page_left_alone_longest_goes_first_and_the_deepest_before_its_chain
   TestPlatform platform;
   auto store = KvStore::create(platform, 4, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text a(counted(12)), b(counted(8, 50));
+  Text a(*store, counted(12)), b(*store, counted(8, 50));
   REQUIRE(a.compute(*store, 12));
   a.end(*store);
   REQUIRE(b.compute(*store, 8));  // one free page and the deepest of `a`
@@ -139,7 +138,7 @@ TEST(kv, a_full_pool_is_an_error_that_changes_nothing) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 3, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text a(counted(8)), b(counted(20, 100));
+  Text a(*store, counted(8)), b(*store, counted(20, 100));
   REQUIRE(a.compute(*store, 8));
   REQUIRE(b.compute(*store, 4));
   EXPECT(!b.compute(*store, 8));
@@ -158,7 +157,7 @@ TEST(kv, the_same_text_computed_twice_at_once_keeps_one_copy) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text a(counted(9)), b(counted(9));
+  Text a(*store, counted(9)), b(*store, counted(9));
   REQUIRE(a.compute(*store, 9));
   REQUIRE(b.compute(*store, 9));
   EXPECT_EQ(store->pool().held(), 4u);
@@ -172,7 +171,7 @@ TEST(kv, drafts_that_were_wrong_give_their_pages_back) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
   REQUIRE(store.has_value());
-  Text a(counted(12));
+  Text a(*store, counted(12));
   REQUIRE(a.compute(*store, 3));
   REQUIRE(store->extend(a.sequence, 10).has_value());
   EXPECT_EQ(store->pool().held(), 3u);
@@ -194,7 +193,7 @@ TEST(kv, random_texts_never_see_each_other) {
   for (u32 round = 0; round < 20000; round++) {
     u32 what = below(10);
     if (texts.size() < 5 && what < 3) {
-      Text t;
+      Text t(*store);
       for (u32 n = 1 + below(20); n > 0; n--) t.tokens.push_back(below(2));
       t.remember = below(8) != 0;
       if (t.remember) t.adopt(*store);
@@ -211,7 +210,7 @@ TEST(kv, random_texts_never_see_each_other) {
         if (below(4) == 0 && store->extend(t.sequence, t.sequence.length + below(6)).has_value())
           store->cut(t.sequence);
       } else if (what == 7 && texts.size() < 5 && t.sequence.length > 0) {
-        Text child(t.tokens);
+        Text child(*store, t.tokens);
         u32 length = 1 + below(t.sequence.length);
         store->fork(t.sequence, child.sequence, length);
         child.tokens.resize(length);
@@ -234,13 +233,36 @@ TEST(kv, random_texts_never_see_each_other) {
   EXPECT_EQ(store->pool().free(), 14u);
 }
 
+// What becomes of a text whose owner just goes: on an error, or with its session.
+TEST(kv, a_sequence_that_is_destroyed_gives_its_pages_back) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  {
+    Text known(*store, counted(11)), unknown(*store, counted(11, 50)), replaced(*store);
+    unknown.remember = false;
+    REQUIRE(known.compute(*store, 11));
+    REQUIRE(unknown.compute(*store, 11));
+    Text fork(*store, counted(11));
+    store->fork(known.sequence, fork.sequence, 9);
+    EXPECT_EQ(store->pool().held(), 6u);
+    replaced = std::move(unknown);
+    EXPECT_EQ(store->pool().held(), 6u);
+    replaced = Text(*store);
+    EXPECT_EQ(store->pool().held(), 3u);
+  }
+  EXPECT_EQ(store->pool().held(), 0u);
+  EXPECT_EQ(store->pool().idle(), 2u);  // the whole pages of the text that was remembered
+  EXPECT(store->consistent());
+}
+
 TEST(kv, nothing_is_allocated_after_creation_and_everything_given_back) {
   TestPlatform platform;
   i64 live = host::live_allocations();
   {
     auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
     REQUIRE(store.has_value());
-    Text a(counted(20)), b(counted(20));
+    Text a(*store, counted(20)), b(*store, counted(20));
     u64 before = host::allocation_count();
     REQUIRE(a.compute(*store, 20));
     b.adopt(*store);

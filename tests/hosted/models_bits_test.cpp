@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "kernel/base/hash.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/test_files.h"
 #include "tests/hosted/test_model_runner.h"
@@ -17,9 +18,9 @@ constexpr const char* kBits = "tests/goldens/models/bits.txt";  // lines of a na
 
 // FNV-1a over the floats' bits.
 u64 hash_of(const std::vector<float>& logits) {
-  u64 hash = 0xcbf29ce484222325;
-  for (float x : logits) hash = (hash ^ std::bit_cast<u32>(x)) * 0x100000001b3;
-  return hash;
+  base::Fnv1a hash;
+  for (float x : logits) hash.add(std::bit_cast<u32>(x));
+  return hash.value();
 }
 
 // The logits of the whole text in chunks of seven tokens, on the best kernels of this CPU (those

@@ -110,19 +110,55 @@ void answer_name(const Frame& asked) {
 
 constexpr u64 kThen = 1'893'456'000;  // 2030-01-01 00:00:00 UTC
 
-void answer_time(const Frame& asked) {
+Frame time_body(const Frame& asked) {
   Frame body(48);
   body[0] = 0x24, body[1] = 1;                                    // version 4, server; stratum 1
   std::copy_n(asked.begin() + kBody + 40, 8, body.begin() + 24);  // what the question said
   u32 seconds = static_cast<u32>(kThen + 2'208'988'800);          // since 1900 (RFC 4330, 3)
   for (usize at : {32uz, 40uz})
     for (u32 i = 0; i < 4; i++) body[at + i] = static_cast<Byte>(seconds >> (24 - 8 * i));
-  send_back(asked, body);
+  return body;
+}
+
+// What no server says that knows the time and saw the question (RFC 4330, 5).
+struct BadTime {
+  const char* what;
+  usize at;
+  Byte value;
+};
+constexpr BadTime kBadTimes[] = {
+    {"another question", 24, 0x5a}, {"a clock that is not set", 0, 0xe4},
+    {"a client's mode", 0, 0x23},   {"a broadcast", 0, 0x25},
+    {"version 0", 0, 0x04},         {"stratum 16", 1, 16},
+    {"a delay of 64 s", 5, 64},     {"a dispersion of 64 s", 9, 64},
+};
+
+bool told_the_time(test_net::Card& c) {
+  net::service(c);
+  return timing::unix_time_known();
+}
+
+void expect_bad_times_refused(TestContext& test, test_net::Card& c, const Frame& asked) {
+  for (const BadTime& bad : kBadTimes) {
+    Frame body = time_body(asked);
+    body[bad.at] = static_cast<Byte>(body[bad.at] ^ (bad.at == 24 ? bad.value : 0));
+    if (bad.at != 24) body[bad.at] = bad.value;
+    send_back(asked, body);
+    if (told_the_time(c)) test.report(__FILE__, __LINE__, bad.what);
+  }
+  Frame none = time_body(asked);
+  std::fill_n(none.begin() + 40, 8, Byte{0});  // no time at all
+  send_back(asked, none);
+  EXPECT(!told_the_time(c));
+  Frame kiss = time_body(asked);
+  kiss[1] = 0, kiss[30] ^= 1;  // of somebody who did not see the question
+  send_back(asked, kiss);
+  EXPECT(!told_the_time(c));
 }
 
 TEST(net_addresses, the_time_of_a_server_that_is_found_by_its_name) {
   test_net::Card& c = card();
-  u64 before = timing::unix_ns();
+  timing::forget_unix_time();
   net::start_ntp();
   u32 names = 0, times = 0;
   Frame seen;
@@ -135,13 +171,22 @@ TEST(net_addresses, the_time_of_a_server_that_is_found_by_its_name) {
     if (kind == 0x0806 && seen[21] == 1) answer_arp(seen);
     if (kind != 0x0800 || seen[kIp + 9] != 17) continue;
     if (port == 53) names++, answer_name(seen);
-    if (port == 123) times++, answer_time(seen);
+    if (port != 123) continue;
+    times++;
+    expect_bad_times_refused(test, c, seen);
+    send_back(seen, time_body(seen));
+    EXPECT(told_the_time(c));
+    timing::forget_unix_time();  // the same once more is no answer
+    send_back(seen, time_body(seen));
+    EXPECT(!told_the_time(c));
+    timing::set_unix_ns(kThen * 1'000'000'000, timing::Told::kOnce);
   }
   net::service(c);
   EXPECT(names > 0);
   EXPECT_EQ(times, 1u);
   EXPECT(timing::unix_ns() / 1'000'000'000 - kThen < 10);
-  timing::set_unix_ns(before);
+  EXPECT(!timing::unix_time_confirmed());
+  timing::forget_unix_time();
 }
 
 }  // namespace

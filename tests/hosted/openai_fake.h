@@ -120,30 +120,72 @@ class ApiTestEngine final : public FakeEngine {
   ai::RequestId last_id_ = 0;
 };
 
-class ApiTestBackend final : public ai::openai::Backend {
+// A machine with one model, "tiny", or two: the engine `other` is then loaded as "other/b".
+class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper {
  public:
-  ApiTestEngine fake;
-  bool ready = true, callable = true, replacing = false;
-  u32 models = 1;
+  ApiTestEngine fake, other;
+  bool ready = true, other_is_current = false;
+  u32 models = 1, loaded = 1;  // known; of them loaded
+  u64 load_number = 7;         // of `fake`; the other's is 100
+  u32 leases = 0;
+  String last_holder;
   u64 now = 1'000'000'000;
   String logged, last_variables;  // of the template, as JSON
   bool knows_tools = false;
 
-  ai::Engine* engine() override { return ready ? &fake : nullptr; }
-  bool engine_callable() override { return callable; }
-  void work_waits() override {}
-  ai::openai::LoadState load_state() override {
-    return {ready ? "ready" : "loading", 5, 10, 700, replacing};
+  ~ApiTestBackend() { ASSERT(leases == 0); }
+
+  Result<ai::Lease> lease(std::string_view model, const char* holder) override {
+    (void)last_holder.assign(holder);
+    if (!ready) return fail(Errc::kNotFound, "no model is loaded");
+    bool second = loaded > 1 && (model == "other/b" || (model != "tiny" && other_is_current));
+    leases++;
+    return second ? ai::Lease(*this, 1, other, 100, "other/b")
+                  : ai::Lease(*this, 0, fake, load_number, "tiny");
   }
-  std::string_view model_id() override { return "tiny"; }
+  void lease_ended(u32) override { leases--; }
+  Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
+                               ai::RequestSink& sink) override {
+    return ai::EngineAccess::of(lease).submit(request, sink);
+  }
+  void cancel(const ai::Lease& lease, ai::RequestId id) override {
+    ai::EngineAccess::of(lease).cancel(id);
+  }
+  void ask(const ai::Lease& lease, ai::EngineJob& job) override { jobs_[lease.slot()].add(job); }
+  void let_others_step() override { (void)fake.step(); }
+  void withdraw(ai::EngineJob& job) override { ai::EngineJobs::withdraw(job); }
+  bool is_loaded(u64 number) override {
+    return number == load_number || (number == 100 && loaded > 1);
+  }
+  ai::openai::EngineFigures figures() override {
+    if (!ready) return {};
+    return {fake.running(), fake.queued(), fake.kv_pages_total(), fake.kv_pages_used(), 0};
+  }
+  // What the engine's thread does in one turn: a step and a job of each model.
+  void step() {
+    for (u32 i = 0; i < 2; i++) {
+      ApiTestEngine& engine = i == 0 ? fake : other;
+      (void)engine.step();
+      (void)jobs_[i].run_one(engine);
+    }
+  }
+  bool run_job() { return jobs_[0].run_one(fake); }
+  ai::openai::LoadState load_state() override {
+    return {ready ? "ready" : "loading", 5, 10, 700};
+  }
+  std::string_view model_id() override { return model_name(0); }
   u32 model_count() override { return models; }
-  std::string_view model_name(u32 i) override { return i == 0 ? "tiny" : "other/b"; }
+  std::string_view model_name(u32 i) override {
+    if (!ready) return "";
+    return (i == 0) != other_is_current ? "tiny" : "other/b";
+  }
   // Names that begin with '-' are not there; the others end as the test has said, after a while.
   Result<u32> load_model(std::string_view name) override {
     if (load_polls > 0) return fail(Errc::kBusy, "another model is being loaded");
     load_polls = 3;
     end.found = !name.starts_with('-');
     end.result = end.found ? load_result : Result<void>(fail(Errc::kNotFound, "no such model"));
+    (void)base::format_into(end.text, "{}", load_text);
     return 1;
   }
   const ai::openai::LoadEnd* load_end(u32) override {
@@ -151,9 +193,10 @@ class ApiTestBackend final : public ai::openai::Backend {
   }
   u32 load_polls = 0;
   Result<void> load_result;
+  std::string_view load_text = "";
   ai::openai::LoadEnd end;
-  Result<void> render(const ai::openai::ChatPrompt& prompt, Vector<ai::TokenId>& out, String* text,
-                      base::Writer& problem) override {
+  Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
+                      Vector<ai::TokenId>& out, String* text, base::Writer& problem) override {
     String plain;
     base::StringWriter sink(plain);
     last_variables.clear();
@@ -167,11 +210,11 @@ class ApiTestBackend final : public ai::openai::Backend {
       base::format_to(sink, "{}:{}\n", m.find("role").text(), m.find("content").text());
     }
     if (text != nullptr) TRY(text->append(plain.view()));
-    return fake.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes, out);
+    return lease.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes,
+                                    out);
   }
-  bool template_knows_tools() override { return knows_tools; }
+  bool template_knows_tools(const ai::Lease&) override { return knows_tools; }
   std::string_view build() override { return "test"; }
-  std::string_view fingerprint() override { return "fp_test"; }
   u64 now_ns() override { return now; }
   u64 unix_seconds() override { return 1234; }
   u64 random() override { return ++random_; }
@@ -179,7 +222,7 @@ class ApiTestBackend final : public ai::openai::Backend {
   u64 memory_total() override { return 2; }
   u64 heap_bytes() override { return 3; }
   // A file: who saves and who restores share it.
-  Result<u32> save_text(std::string_view name, std::span<const ai::TokenId> tokens,
+  Result<u32> save_text(ai::Engine&, std::string_view name, std::span<const ai::TokenId> tokens,
                         u64& bytes) override {
     if (name == "full") return fail(Errc::kFull, "the disk is full");
     saved.clear();
@@ -187,7 +230,7 @@ class ApiTestBackend final : public ai::openai::Backend {
     bytes = tokens.size_bytes();
     return static_cast<u32>(tokens.size());
   }
-  Result<Vector<ai::TokenId>> restore_text(std::string_view name, u64& bytes) override {
+  Result<Vector<ai::TokenId>> restore_text(ai::Engine&, std::string_view name, u64& bytes) override {
     if (name == "none") return fail(Errc::kNotFound, "no such file");
     Vector<ai::TokenId> tokens;
     TRY(tokens.append(saved.view()));
@@ -202,6 +245,7 @@ class ApiTestBackend final : public ai::openai::Backend {
 
  private:
   u64 random_ = 0;
+  ai::EngineJobs jobs_[2];
 };
 
 class ApiTestReply final : public ai::openai::Reply {
@@ -210,21 +254,26 @@ class ApiTestReply final : public ai::openai::Reply {
   bool streaming = false, done = false;
   String type, headers, body;
 
-  void add_header(std::string_view name, std::string_view value) override {
-    base::StringWriter sink(headers);
-    base::format_to(sink, "{}: {}\n", name, value);
-  }
-  void respond(int code, std::string_view content_type, std::string_view text) override {
-    status = code;
-    (void)type.assign(content_type);
+  void respond(int code, std::string_view content_type, std::string_view text,
+               std::span<const base::HttpHeader> list) override {
+    begin(code, content_type, list);
     (void)body.append(text);
     done = true;
   }
-  void begin_stream(int code, std::string_view content_type) override {
-    status = code;
+  void begin_stream(int code, std::string_view content_type,
+                    std::span<const base::HttpHeader> list) override {
+    begin(code, content_type, list);
     streaming = true;
-    (void)type.assign(content_type);
   }
   void send(std::string_view text) override { (void)body.append(text); }
   void end() override { done = true; }
+
+ private:
+  void begin(int code, std::string_view content_type, std::span<const base::HttpHeader> list) {
+    ASSERT(status == 0);  // one answer a request
+    status = code;
+    (void)type.assign(content_type);
+    base::StringWriter sink(headers);
+    for (const base::HttpHeader& h : list) base::format_to(sink, "{}: {}\n", h.name, h.value);
+  }
 };

@@ -4,10 +4,11 @@
 #include "tests/hosted/openai_server.h"
 
 using Server = ApiTestServer;
+using Answer = ApiTestServer::Answer;
 
 TEST(openai, the_stop_string_is_named) {
   Server s;
-  ApiTestReply r = s.post("/completion", R"({"prompt":"x","stop":["zz"," w"]})");
+  Answer r = s.post("/completion", R"({"prompt":"x","stop":["zz"," w"]})");
   EXPECT_HAS(r.body, R"("content":"Hello")");
   EXPECT_HAS(r.body, R"("stop_type":"word","stopping_word":" w")");
   r = s.post("/completion", R"({"prompt":"x","stop":["zz"]})");
@@ -26,7 +27,7 @@ TEST(openai, the_stop_string_is_named) {
 
 TEST(openai, streams_tell_what_was_asked_of_them) {
   Server s;
-  ApiTestReply r = s.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
+  Answer r = s.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
   EXPECT_EQ(count(r.body, "\"usage\":null"), 13u);  // in each chunk but the last
   EXPECT_EQ(count(r.body, "\"timings\""), 2u);      // of the choice, of all
   r = s.chat(R"(,"stream":true,"timings_per_token":true)");
@@ -41,7 +42,7 @@ TEST(openai, streams_tell_what_was_asked_of_them) {
 
 TEST(openai, a_prompt_may_be_all_that_is_read) {
   Server s;
-  ApiTestReply r = s.post("/completion", R"({"prompt":"abc","n_predict":0})");
+  Answer r = s.post("/completion", R"({"prompt":"abc","n_predict":0})");
   EXPECT_EQ(r.status, 200);
   EXPECT_HAS(r.body, R"("content":"")");
   EXPECT_HAS(r.body, R"("tokens_predicted":0)");
@@ -57,7 +58,7 @@ TEST(openai, echo_tells_how_probable_the_prompt_is) {
     base::StringWriter out(body);
     base::format_to(out, R"({{"prompt":["AB",[67,68]],"echo":true,"logprobs":1,"max_tokens":{}}})",
                     most);
-    ApiTestReply r = s.post("/v1/completions", body.view());
+    Answer r = s.post("/v1/completions", body.view());
     EXPECT_EQ(r.status, 200);
     auto document = json::Document::parse(r.body.view());
     REQUIRE(document.has_value());
@@ -75,7 +76,7 @@ TEST(openai, echo_tells_how_probable_the_prompt_is) {
     EXPECT_EQ(choices.at(1).find("logprobs").find("tokens").at(0).text(), "C");
   }
   EXPECT_EQ(s.backend.fake.scored, 4u);
-  ApiTestReply r =
+  Answer r =
       s.post("/v1/completions", R"({"prompt":"AB","echo":true,"logprobs":1,"stream":true})");
   EXPECT_HAS(r.body, R"("param":"stream")");
 }
@@ -83,12 +84,10 @@ TEST(openai, echo_tells_how_probable_the_prompt_is) {
 TEST(openai, nobody_scores_for_a_client_who_is_gone) {
   Server s;
   ApiTestReply reply;
-  ai::openai::Exchange* exchange =
-      s.begin("/v1/completions",
-              R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})", reply);
-  REQUIRE(exchange != nullptr);
-  EXPECT(s.service->work());
-  s.service->gone(exchange);
+  s.begin("/v1/completions", R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})",
+          reply);
+  EXPECT(s.backend.run_job());
+  s.service->gone(reply);
   s.run();
   EXPECT(s.service->idle());
   EXPECT_EQ(s.backend.fake.scored, 1u);
@@ -114,7 +113,7 @@ TEST(openai, an_old_beginning_is_dropped_only_when_asked) {
   base::StringWriter(plain).write("}");
   EXPECT_HAS(s.post("/completion", plain.view()).body, "context_length_exceeded");
   out.write(R"(,"truncation":"auto"})");
-  ApiTestReply r = s.post("/completion", body.view());
+  Answer r = s.post("/completion", body.view());
   EXPECT_EQ(r.status, 200);
   EXPECT_HAS(r.body, R"("truncated":true)");
   EXPECT_EQ(s.backend.fake.last_prompt.size(), 100u);
@@ -144,8 +143,8 @@ TEST(openai, what_a_server_tells_of_itself) {
   Server s;
   EXPECT_HAS(s.call("GET", "/props", "").body, R"("chat_template":"")");
   EXPECT_HAS(s.call("GET", "/metrics", "").body, "llamacpp:kv_cache_tokens 0\n");
-  const ai::openai::Header json[] = {{"Accept", "application/json"}};
-  ApiTestReply r = s.call("GET", "/metrics", "", json);
+  const base::HttpHeader json[] = {{"Accept", "application/json"}};
+  Answer r = s.call("GET", "/metrics", "", json);
   EXPECT_EQ(r.type.view(), "application/json");
   auto document = json::Document::parse(r.body.view());
   REQUIRE(document.has_value());
@@ -153,7 +152,7 @@ TEST(openai, what_a_server_tells_of_itself) {
   EXPECT_HAS(s.post("/tokenize", "{\"content\":\"\xc3\xa9\",\"with_pieces\":true}").body,
              R"({"id":195,"piece":[195]})");
   EXPECT_HAS(s.post("/detokenize", R"({"tokens":"x"})").body, R"("param":"tokens")");
-  ApiTestReply one = s.call("GET", "/v1/models", "");
+  Answer one = s.call("GET", "/v1/models", "");
   s.backend.now += 5'000'000'000;
   EXPECT_EQ(one.body.view(), s.call("GET", "/v1/models", "").body.view());
   r = s.post("/v1/responses", R"({"input":"x","metadata":{"k":"v"},"instructions":"I",)"

@@ -3,10 +3,11 @@
 #include "tests/hosted/openai_server.h"
 
 using Server = ApiTestServer;
+using Answer = ApiTestServer::Answer;
 
 TEST(openai_load, answers_when_the_model_is_loaded) {
   Server s;
-  ApiTestReply r = s.post("/v1/models/load", R"({"model":"big"})");
+  Answer r = s.post("/v1/models/load", R"({"model":"big"})");
   EXPECT_EQ(r.status, 200);
   EXPECT_HAS(r.body, R"("success":true,"model":"big","status":"loaded")");
   EXPECT_EQ(s.backend.load_polls, 0u);
@@ -34,14 +35,14 @@ TEST(openai_load, says_why_a_model_was_not_loaded) {
   for (const Row& row : kRows) {
     Server s;
     s.backend.load_result = fail(row.code, "gguf: does not begin with GGUF");
-    ApiTestReply r = s.post("/v1/models/load", R"({"model":"big"})");
+    Answer r = s.post("/v1/models/load", R"({"model":"big"})");
     EXPECT_EQ(r.status, row.status);
     EXPECT_HAS(r.body, row.kind);
     EXPECT_HAS(r.body, "gguf: does not begin with GGUF");
     EXPECT_EQ(s.chat("").status, 200);  // the model before serves on
   }
   Server s;
-  ApiTestReply r = s.post("/v1/models/load", R"({"model":"-gone"})");
+  Answer r = s.post("/v1/models/load", R"({"model":"-gone"})");
   EXPECT_EQ(r.status, 404);
   EXPECT_HAS(r.body, R"("param":"model","code":"model_not_found")");
   EXPECT_EQ(s.post("/v1/models/load", "{}").status, 400);
@@ -51,7 +52,7 @@ TEST(openai_load, says_why_a_model_was_not_loaded) {
 TEST(openai_load, unloads_what_is_loaded) {
   Server s;
   EXPECT_EQ(s.post("/v1/models/unload", R"({"model":"elsewhere"})").status, 404);
-  ApiTestReply r = s.post("/v1/models/unload", R"({"model":"tiny"})");
+  Answer r = s.post("/v1/models/unload", R"({"model":"tiny"})");
   EXPECT_EQ(r.status, 200);
   EXPECT_HAS(r.body, R"("status":"unloaded")");
   EXPECT_EQ(s.post("/models/unload", "").status, 200);
@@ -59,17 +60,67 @@ TEST(openai_load, unloads_what_is_loaded) {
   EXPECT_EQ(s.post("/models/unload", "").status, 404);
 }
 
-TEST(openai_load, requests_meant_for_the_old_model_do_not_meet_the_new_one) {
+TEST(openai_load, says_who_holds_the_model) {
   Server s;
-  ApiTestReply r;
-  (void)s.begin("/v1/embeddings", R"({"input":"B"})", r);
-  s.service->model_changed();
-  EXPECT_EQ(r.status, 503);
+  s.backend.load_result = fail(Errc::kBusy, "the model is in use");
+  s.backend.load_text = "the model is in use by a conversation of the console: end it first";
+  Answer r = s.post("/v1/models/load", R"({"model":"big"})");
+  EXPECT_EQ(r.status, 409);
+  EXPECT_HAS(r.body, "in use by a conversation of the console: end it first");
+  EXPECT_HAS(r.headers, "retry-after-ms: 1000");
+}
+
+// The lease decides, not which model is the current one by the time of the answer.
+TEST(openai_load, a_request_is_answered_by_the_model_it_began_with) {
+  Server s;
+  s.backend.models = s.backend.loaded = 2;
+  s.backend.other.script = "Other";
+  ApiTestReply chat, vectors;
+  s.begin("/v1/completions", R"({"model":"tiny","prompt":"x","max_tokens":99})", chat);
+  s.begin("/v1/embeddings", R"({"model":"tiny","input":"B"})", vectors);
+  s.backend.other_is_current = true;
   s.run();
-  EXPECT(s.service->idle());
-  s.backend.replacing = true;
-  r = s.chat("");
-  EXPECT_EQ(r.status, 503);
-  EXPECT_HAS(r.body, "the model is being replaced");
-  EXPECT_HAS(r.headers, "retry-after-ms: 700");
+  EXPECT_HAS(chat.body, R"("text":"Hello world")");
+  EXPECT_HAS(chat.body, R"("model":"tiny")");
+  EXPECT_HAS(vectors.body, R"("model":"tiny")");
+  Answer r = s.post("/v1/completions", R"({"prompt":"x","max_tokens":99})");
+  EXPECT_HAS(r.body, R"("text":"Other")");
+  EXPECT_HAS(r.body, R"("model":"other/b")");
+  r = s.post("/v1/completions", R"({"model":"tiny","prompt":"x","max_tokens":99})");
+  EXPECT_HAS(r.body, R"("text":"Hello world")");
+  EXPECT_EQ(s.backend.leases, 0u);
+}
+
+// Texts that were said to one load are not shown as those of another, nor kept after it.
+TEST(openai_load, what_is_remembered_belongs_to_a_load) {
+  Server s;
+  s.backend.models = s.backend.loaded = 2;
+  (void)s.post("/completion", R"({"prompt":"abc","n_predict":2,"id_slot":1})");
+  std::string_view kept = R"({"id":1,"n_ctx":200,"is_processing":false,"n_past":5})";
+  EXPECT_HAS(s.call("GET", "/slots", "").body, kept);
+  s.backend.other_is_current = true;
+  EXPECT(!has(s.call("GET", "/slots", "").body, kept));
+  s.backend.other_is_current = false;
+  EXPECT_HAS(s.call("GET", "/slots", "").body, kept);
+  Answer r = s.chat(R"(,"model":"tiny","response_format":{"type":"json_object"},"max_tokens":4)");
+  s.backend.load_number = 8;  // unloaded and loaded again
+  s.service->tick();
+  EXPECT(!has(s.call("GET", "/slots", "").body, kept));
+  r = s.post("/v1/completions", R"({"model":"tiny","prompt":"x","grammar":"root ::= \"a\""})");
+  EXPECT_HAS(r.body, R"("text":"a")");  // by a token tree of the new load
+}
+
+TEST(openai_load, without_a_model_requests_wait) {
+  Server s;
+  s.backend.ready = false;
+  for (std::string_view path : {"/v1/completions", "/completion", "/v1/embeddings", "/tokenize",
+                                "/v1/chat/completions", "/slots/1", "/detokenize"}) {
+    Answer r = s.call("POST", path, R"({"messages":[{"role":"user","content":"x"}],"tokens":[]})",
+                      {}, "action=erase");
+    EXPECT_EQ(r.status, 503);
+    EXPECT_HAS(r.headers, "retry-after-ms: 700");
+  }
+  EXPECT_EQ(s.call("GET", "/props", "").status, 503);
+  EXPECT_EQ(s.call("GET", "/slots", "").status, 503);
+  EXPECT_EQ(s.call("GET", "/metrics", "").status, 200);
 }

@@ -2,6 +2,7 @@
 // Reference dequantization against the `gguf` Python package, halves against their definition.
 #include "ai/quant/half.h"
 #include "ai/quant/quant.h"
+#include "kernel/base/hash.h"
 #include "kernel/base/test.h"
 
 namespace {
@@ -38,13 +39,6 @@ constexpr Row kGoldens[] = {
      {-0x1.8000000000000p-122f, -0x1.0000000000000p-121f}},
 };
 
-u64 fnv1a(const void* data, usize bytes) {
-  u64 value = 0xcbf29ce484222325;
-  for (usize i = 0; i < bytes; i++)
-    value = (value ^ static_cast<const u8*>(data)[i]) * 0x100000001b3;
-  return value;
-}
-
 }  // namespace
 
 TEST(quant_dequantize, equals_the_gguf_package) {
@@ -64,7 +58,8 @@ TEST(quant_dequantize, equals_the_gguf_package) {
     dequantize(golden.type, data, values, count);
     EXPECT_EQ(std::bit_cast<u32>(values[1]), std::bit_cast<u32>(golden.picked[0]));
     EXPECT_EQ(std::bit_cast<u32>(values[count - 1]), std::bit_cast<u32>(golden.picked[1]));
-    EXPECT_EQ(fnv1a(values, count * sizeof(float)), golden.digest);
+    EXPECT_EQ(base::fnv1a({reinterpret_cast<const Byte*>(values), count * sizeof(float)}),
+              golden.digest);
   }
 }
 

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "ai/text/chat_template.h"
-#include "console/engine_service.h"
+#include "service/engine_host.h"
 #include "tests/hosted/fake_engine.h"
+#include "tests/hosted/test_threads.h"
 
 // Other tests have classes of the same names.
 inline namespace console_fakes {
@@ -144,12 +145,13 @@ class WithScriptedEngine {
   explicit WithScriptedEngine(u32 context = 1000) {
     auto made = base::make<ScriptedEngine>(context);
     engine = made->get();
-    console::ModelFile file;
+    service::ModelFile file;
     static_cast<void>(file.name.assign("fake"));
     static_cast<void>(file.path.assign("/fake/fake.gguf"));
-    console::engine_service().adopt(std::move(file), base::Owner<ai::Engine>(made->release()));
+    test_threads::start();
+    MUST(service::engine_host().adopt(std::move(file), base::Owner<ai::Engine>(made->release())));
   }
-  ~WithScriptedEngine() { static_cast<void>(console::engine_service().unload()); }
+  ~WithScriptedEngine() { static_cast<void>(service::engine_host().unload()); }
   ScriptedEngine* engine;
 };
 

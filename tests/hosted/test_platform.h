@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ai::Platform for unit tests: threads on demand, pages counted and refusable, the log kept.
+// ai::Platform for unit tests: the tools' platform with pages counted and refusable, the log kept.
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 
-#include "ai/platform.h"
+#include "tools/host_platform.h"
 
 // Page requests count as allocations of arch/host/memory.h, so host::fail_allocation(n) reaches
-// them and host::allocation_count() proves their absence. A page block has exactly the size asked
-// for: the address sanitizer sees the first byte beyond it.
-class TestPlatform final : public ai::Platform {
+// them and host::allocation_count() proves their absence.
+class TestPlatform final : public HostPlatform {
  public:
-  // One worker runs on the caller; more get a thread each, which sleeps between the steps.
-  explicit TestPlatform(u32 workers = 1);
-  ~TestPlatform();
-  TestPlatform(const TestPlatform&) = delete;
-  TestPlatform& operator=(const TestPlatform&) = delete;
+  explicit TestPlatform(u32 workers = 1)
+      : HostPlatform(workers), features(HostPlatform::cpu_features()) {}
 
   Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override;
   void free_pages(std::span<Byte> pages) override;
   u64 now_ns() override;
   CpuFeatures cpu_features() override { return features; }
-  u32 worker_count() override { return workers_; }
-  void run_on_workers(void (*task)(void* context, u32 worker), void* context) override;
   void breathe() override {
     breaths++;
     if (on_breathe) on_breathe();
@@ -45,10 +38,5 @@ class TestPlatform final : public ai::Platform {
   std::string log_text;              // "warn: …\n" lines
 
  private:
-  struct Threads;
-  std::unique_ptr<Threads> threads_;
-  u32 workers_;
   u64 live_page_bytes_ = 0, live_page_blocks_ = 0, fixed_now_ns_ = 0;
 };
-
-CpuFeatures host_cpu_features();

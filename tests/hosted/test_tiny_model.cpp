@@ -11,6 +11,7 @@
 #include "ai/gguf/writer.h"
 #include "ai/quant/half.h"
 #include "ai/quant/types.h"
+#include "kernel/base/hash.h"
 #include "tests/hosted/test_files.h"
 #include "tests/hosted/test_platform.h"
 
@@ -20,8 +21,7 @@ constexpr const char* kFolder = "tests/goldens/models";
 
 // splitmix64 over a counter, from the FNV-1a hash of the name.
 std::vector<Byte> stream(std::string_view name, usize count) {
-  u64 seed = 0xcbf29ce484222325;
-  for (char c : name) seed = (seed ^ static_cast<u8>(c)) * 0x100000001b3;
+  u64 seed = base::fnv1a(name);
   std::vector<Byte> out(count + 8);
   for (usize i = 0; i < count; i += 8) {
     u64 z = seed + (i / 8 + 1) * 0x9e3779b97f4a7c15;

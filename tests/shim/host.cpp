@@ -53,8 +53,8 @@ unsigned long shim_host_ns(void) {
   return static_cast<unsigned long>(now.tv_sec) * 1'000'000'000 +
          static_cast<unsigned long>(now.tv_nsec);
 }
-unsigned long shim_host_unix_seconds(void) {
-  return 0;
+unsigned long shim_host_unix_ns(void) {
+  return 1'800'000'000'123'456'789;
 }
 void shim_host_delay_ns(unsigned long ns) {
   for (unsigned long end = shim_host_ns() + ns; shim_host_ns() < end;) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The shim's own behaviour, in a process under sanitizers, against Linux's real headers: memory,
+// The shim's own behaviour, in a process under sanitizers, against Linux's real headers: memory, clocks,
 // timers, work queues, locks and their order, socket buffers, DMA.
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -388,6 +388,16 @@ static void test_dma(void) {
   dma_pool_destroy(pool);
 }
 
+// Linux's date is the host's (tests/shim/host.cpp), not the time since the start added to it.
+static void test_clocks(void) {
+  const u64 date = 1800000000123456789;
+  struct timespec64 now;
+  CHECK(ktime_get_real() == date);
+  ktime_get_real_ts64(&now);
+  CHECK(now.tv_sec == date / NSEC_PER_SEC && now.tv_nsec == date % NSEC_PER_SEC);
+  CHECK(ktime_get_boottime() < date / 2);
+}
+
 int shim_test_run(void) {
   static const struct {
     const char *name;
@@ -397,6 +407,7 @@ int shim_test_run(void) {
       {"work queues", test_workqueues}, {"delayed works", test_delayed_works}, {"locks", test_locks},
       {"lock order", test_lock_order}, {"skb", test_skb},         {"joined frames", test_joined_frames}, {"dma", test_dma},
       {"usb list", test_usb_list},
+      {"clocks", test_clocks},
   };
   int error = shim_mm_start(32 << 20);
   shim_tick();

@@ -18,6 +18,7 @@ MODEL = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 PROMPT = r"^marrow> "
 
 _cases = []
+_timed = []
 
 
 class Skip(Exception):
@@ -30,6 +31,12 @@ def case(function):
     return function
 
 
+def timed(function):
+    """Marks a case that the machine's speed decides. It runs with --timing only (`make timing`), where it gates nothing."""
+    _timed.append(function)
+    return function
+
+
 def check(condition, message: str) -> None:
     """assert that says what it saw, and stays under python -O."""
     if not condition:
@@ -38,9 +45,10 @@ def check(condition, message: str) -> None:
 
 def main() -> None:
     """Runs every case (or those whose name has one of the arguments in it); prints TAP and the closing verdict."""
-    wanted = sys.argv[1:] or [""]
+    cases = _timed if "--timing" in sys.argv else _cases
+    wanted = [word for word in sys.argv[1:] if word != "--timing"] or [""]
     passed = failed = skipped = 0
-    for number, function in enumerate((c for c in _cases if any(w in c.__name__ for w in wanted)), 1):
+    for number, function in enumerate((c for c in cases if any(w in c.__name__ for w in wanted)), 1):
         title = (function.__doc__ or function.__name__).strip().splitlines()[0]
         try:
             function()

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
-from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso
+from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 
 
@@ -30,7 +30,7 @@ def enters_as_pvh():
     in_pairs(boots, [(1, "256M"), (2, "1G"), (4, "8G")])
 
 
-@case
+@timed
 def prompt_within_300_ms():
     """from power-on to the prompt in under 0.3 s of guest time, without a model (best of 3)"""
     times = []

@@ -114,27 +114,32 @@ def over_tls(port: int, shown: str) -> None:
 
 @case
 def certificate_on_a_disk():
-    """the certificate made at the first start lies on a disk that can be written and is the next boot's, too"""
+    """the certificate made at the first start lies on a disk and is the next boot's, too; a stick has and gives none"""
     mkfs = shutil.which("mkfs.vfat") or shutil.which("mkfs.vfat", path="/usr/sbin:/sbin")
     need(pathlib.Path(mkfs or "/usr/sbin/mkfs.vfat"), "scripts/setup.sh test")
     with tempfile.TemporaryDirectory() as folder:
         image = pathlib.Path(folder) / "disk.img"
         subprocess.run(["truncate", "-s", "64M", image], check=True)
         subprocess.run([mkfs, "-F", "32", image], check=True, stdout=subprocess.DEVNULL)
-        disk = ("-drive", f"file={image},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0")
+        drive = ["-drive", f"file={image},format=raw,if=none,id=d0"]
+        inside = ["-device", "virtio-blk-pci,drive=d0"]
+        stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=d0"]
         prints = []
-        for said in ("/disk/vda/marrow", "the one from before"):
+        for said, device, name in (("/disk/vda/marrow", inside, "vda"), ("the one from before", inside, "vda"),
+                                   ("in memory only", stick, "sda")):
             port = free_port()
             with Guest("log=info auth=none ntp=off", cpus=1, memory="512M", net=nic("virtio-net-pci", port),
-                       extra=list(disk)) as guest:
+                       extra=drive + device) as guest:
                 guest.expect(PROMPT, 30)
                 guest.expect(LEASE, 20)
+                guest.until("mount", f"/disk/{name}", 30)
                 text = guest.command_output("serve start", 30)
                 check(said in text, text)
                 prints.append(re.search(r"SHA-256 fingerprint ([0-9a-f:]{95})", text).group(1))
                 over_tls(port, prints[-1])
                 guest.command_output("serve stop")
         check(prints[0] == prints[1], f"{prints[0]} became {prints[1]}")
+        check(prints[0] != prints[2], "the key of a stick was taken")
 
 
 def serves(model: str) -> None:

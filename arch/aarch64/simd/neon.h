@@ -6,8 +6,8 @@
 #include <arm_neon.h>
 
 #include "ai/attention/steps.h"
-#include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
+#include "ai/math/activations.h"
 #include "ai/quant/quant.h"
 
 #define LANES_ENTRY static

@@ -28,6 +28,8 @@ constexpr KernelTable kTable = {
 };
 }  // namespace neon
 
+static_assert(complete(neon_dotprod::kTable) && complete(neon::kTable));
+
 std::span<const KernelTable* const> arch_kernel_tables() {
   static constexpr const KernelTable* kTables[] = {&neon_dotprod::kTable, &neon::kTable};
   return kTables;

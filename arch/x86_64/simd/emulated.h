@@ -6,8 +6,13 @@
 
 namespace ai::emulated {
 
-void mat_mul_q4_0(const MatMul& job);
-void mat_mul_q4_1(const MatMul& job);
-void mat_mul_q8_0(const MatMul& job);
+template <QuantType type>
+void mat_mul(const MatMul& job);
+template <>
+void mat_mul<QuantType::kQ4_0>(const MatMul& job);
+template <>
+void mat_mul<QuantType::kQ4_1>(const MatMul& job);
+template <>
+void mat_mul<QuantType::kQ8_0>(const MatMul& job);
 
 }  // namespace ai::emulated

@@ -15,13 +15,16 @@ namespace {
 #include "arch/x86_64/simd/emulated_blocks32.inc"
 }  // namespace
 
-void mat_mul_q4_0(const MatMul& job) {
+template <>
+void mat_mul<QuantType::kQ4_0>(const MatMul& job) {
   mat_mul32<Q4_0, QuantType::kQ4_0>(job);
 }
-void mat_mul_q4_1(const MatMul& job) {
+template <>
+void mat_mul<QuantType::kQ4_1>(const MatMul& job) {
   mat_mul32<Q4_1, QuantType::kQ4_1>(job);
 }
-void mat_mul_q8_0(const MatMul& job) {
+template <>
+void mat_mul<QuantType::kQ8_0>(const MatMul& job) {
   mat_mul32<Q8_0, QuantType::kQ8_0>(job);
 }
 

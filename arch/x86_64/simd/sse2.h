@@ -14,8 +14,8 @@
 #include <emmintrin.h>
 
 #include "ai/attention/steps.h"
-#include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
+#include "ai/math/activations.h"
 #include "ai/quant/quant.h"
 #include "arch/x86_64/simd/pick.h"
 

@@ -7,8 +7,8 @@
 #include <smmintrin.h>
 
 #include "ai/attention/steps.h"
-#include "ai/kernels/activations.h"
 #include "ai/kernels/tiles.h"
+#include "ai/math/activations.h"
 #include "ai/quant/quant.h"
 #include "arch/x86_64/simd/pick.h"
 

@@ -71,18 +71,27 @@ void by_rows(const MatMul& job) {
   (job.batch <= 2 ? kFew : kMany)(job);
 }
 
-#define BY_ROWS(name) by_rows<sse2::name, sse41::name>
+using Product = void (*)(const MatMul&);
+template <QuantType type>
+constexpr Product kProduct = by_rows<sse2::mat_mul<type>, sse41::mat_mul<type>>;
+template <>
+constexpr Product kProduct<QuantType::kQ4_0> = mat_mul<QuantType::kQ4_0>;
+template <>
+constexpr Product kProduct<QuantType::kQ4_1> = mat_mul<QuantType::kQ4_1>;
+template <>
+constexpr Product kProduct<QuantType::kQ8_0> = mat_mul<QuantType::kQ8_0>;
+
 constexpr KernelTable kTable = {
     .name = "emulated",
     .needs = sse41::kTable.needs,
     .first_where = CpuFeatures{}.with(CpuFeature::kEmulated),
     .prefetch_bytes = 0,
     .prefetch_needs = {},
-    .mat_mul = {BY_ROWS(mat_mul_f32), BY_ROWS(mat_mul_f16), BY_ROWS(mat_mul_bf16), mat_mul_q4_0,
-                mat_mul_q4_1, BY_ROWS(mat_mul_q5_0), BY_ROWS(mat_mul_q5_1), mat_mul_q8_0,
-                BY_ROWS(mat_mul_q2_k), BY_ROWS(mat_mul_q3_k), BY_ROWS(mat_mul_q4_k),
-                BY_ROWS(mat_mul_q5_k), BY_ROWS(mat_mul_q6_k), BY_ROWS(mat_mul_iq4_nl),
-                BY_ROWS(mat_mul_iq4_xs), BY_ROWS(mat_mul_mxfp4)},
+    .mat_mul =
+        {
+#define FORMAT(name, ...) kProduct<QuantType::k##name>,
+#include "ai/quant/formats.def"
+        },
     .quantize = {quantize_f32, sse2::quantize_q8x32, sse2::quantize_q8x256},
     .rms_norm = sse2::rms_norm,
     .silu_mul = sse2::silu_mul,
@@ -90,8 +99,10 @@ constexpr KernelTable kTable = {
     .add = sse2::add,
     .attend = sse2::attend,
 };
-#undef BY_ROWS
 }  // namespace emulated
+
+static_assert(complete(avx512::kTable) && complete(avx_vnni::kTable) && complete(avx2::kTable) &&
+              complete(sse41::kTable) && complete(emulated::kTable) && complete(sse2::kTable));
 
 std::span<const KernelTable* const> arch_kernel_tables() {
   static constexpr const KernelTable* kTables[] = {&avx512::kTable,   &avx_vnni::kTable,

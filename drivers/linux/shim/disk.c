@@ -12,7 +12,7 @@ static struct row {
   struct gendisk *disk;
   const char *driver;
   char name[DISK_NAME_LEN];
-  bool gone;
+  bool gone, fixed;
 } disks[kMaxDisks];
 static int disk_count;
 
@@ -53,6 +53,11 @@ bool bdev_check_media_change(struct block_device *whole) {
   struct gendisk *disk = whole->bd_disk;
   return disk->fops->check_events && (disk->fops->check_events(disk, DISK_EVENT_MEDIA_CHANGE) & DISK_EVENT_MEDIA_CHANGE);
 }
+static bool behind_usb(struct device *device) {
+  for (; device; device = device->parent)
+    if (device->bus && !strcmp(device->bus->name, "usb")) return true;
+  return false;
+}
 int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups) {
   if (disk_count == kMaxDisks) return -ENOSPC;
   disk->part0->bd_device.parent = parent;
@@ -61,10 +66,11 @@ int device_add_disk(struct device *parent, struct gendisk *disk, const struct at
     pr_info("%s: no medium\n", disk->disk_name);  // one put in later is not looked at
     return 0;
   }
+  bool fixed = !(disk->flags & GENHD_FL_REMOVABLE) && !behind_usb(parent);
   // sd and sr drive what ahci or usb-storage reach: the latter is worth knowing.
   while (parent && (!parent->driver || (parent->bus && !strcmp(parent->bus->name, "scsi")))) parent = parent->parent;
   struct row *row = &disks[disk_count];
-  *row = (struct row){.disk = disk, .driver = parent ? parent->driver->name : "unknown"};
+  *row = (struct row){.disk = disk, .driver = parent ? parent->driver->name : "unknown", .fixed = fixed};
   strscpy(row->name, disk->disk_name, sizeof(row->name));
   set_bit(GD_ADDED, &disk->state);
   disk_count++;
@@ -168,6 +174,7 @@ void shim_disk_info(int index, struct shim_disk_info *out) {
                         (queue_max_segments(disk->queue) > 1 ? queue_max_segments(disk->queue) - 1 : 1u) * 8u)
                    << 9,
       .read_only = disk->part0->bd_read_only,
+      .fixed = disks[index].fixed,
   };
 }
 

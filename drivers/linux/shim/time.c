@@ -111,13 +111,13 @@ void usleep_range_state(unsigned long least, unsigned long most, unsigned int st
 }
 
 // ---- clocks ----
-ktime_t ktime_get_with_offset(enum tk_offsets offset) {
-  return shim_host_ns() + (offset == TK_OFFS_REAL ? shim_host_unix_seconds() * NSEC_PER_SEC : 0);
-}
+// The time since the start stands in for a date that nobody has told.
+static unsigned long real_ns(void) { return shim_host_unix_ns() ?: shim_host_ns(); }
+ktime_t ktime_get_with_offset(enum tk_offsets offset) { return offset == TK_OFFS_REAL ? real_ns() : shim_host_ns(); }
 ktime_t ktime_get(void) { return shim_host_ns(); }
 void ktime_get_real_ts64(struct timespec64 *out) {
-  unsigned long ns = shim_host_ns();
-  out->tv_sec = shim_host_unix_seconds() ?: ns / NSEC_PER_SEC;
+  unsigned long ns = real_ns();
+  out->tv_sec = ns / NSEC_PER_SEC;
   out->tv_nsec = ns % NSEC_PER_SEC;
 }
 unsigned long long sched_clock(void) { return shim_host_ns(); }

@@ -105,9 +105,10 @@
 #define MDNS_MAX_SERVICES 2
 #define SNTP_SERVER_DNS 1
 #define SNTP_MAX_SERVERS 2
-#define SNTP_CHECK_RESPONSE 2  // an answer must repeat what we sent
+#define SNTP_CHECK_RESPONSE 4  // an answer repeats what we sent, and its server knows the time
 #define SNTP_STARTUP_DELAY 0
-#define SNTP_UPDATE_DELAY 3600000  // ms
+#define SNTP_SUPPRESS_DELAY_CHECK  // it is a variable
+#define SNTP_UPDATE_DELAY marrow_lwip_time_delay_ms
 #define SNTP_SET_SYSTEM_TIME_US(seconds, microseconds) marrow_lwip_set_time(seconds, microseconds)
 #define SNTP_GET_SYSTEM_TIME(seconds, microseconds) \
   do {                                              \

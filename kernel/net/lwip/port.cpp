@@ -11,10 +11,8 @@
 
 #include "kernel/base/result.h"
 #include "kernel/crypto/sha256.h"
-#include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/time/clock.h"
-#include "kernel/time/wall_clock.h"
 
 namespace net::port {
 namespace {
@@ -134,14 +132,6 @@ void* marrow_lwip_allocate_cleared(usize count, usize bytes) {
 
 void marrow_lwip_free(void* memory) {
   config.memory.free(memory);
-}
-
-void marrow_lwip_set_time(u32_t unix_seconds, u32_t microseconds) {
-  u64 now = u64{unix_seconds} * 1'000'000'000 + u64{microseconds} * 1000;
-  char text[32];
-  if (!timing::unix_time_known())
-    log::info("net", "the time is {} UTC", timing::format_utc(text, now));
-  timing::set_unix_ns(now);
 }
 
 // What the time server sees of our clock only has to come back unchanged: it is a random number

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// wolfSSL's AES-GCM, as its wolfcrypt/aes.h declares it: its own looks up tables by secret bytes.
+// wolfSSL's AES-GCM, as its wolfcrypt/aes.h declares it, by BearSSL: its own looks up tables by
+// secret bytes.
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+#include "kernel/base/wipe.h"
 #include "kernel/crypto/aes_gcm.h"
-#include "kernel/crypto/wipe.h"
 
 namespace {
 
-using crypto::AesRoundKeys;
-static_assert(sizeof(Aes::key) == sizeof(AesRoundKeys::bytes));
+using crypto::AesKey;
+static_assert(sizeof(Aes::key) == sizeof(AesKey::schedule));
 
-AesRoundKeys keys_of(const Aes& aes) {
-  AesRoundKeys out;
-  std::memcpy(out.bytes, aes.key, sizeof out.bytes);
-  out.rounds = aes.rounds;
-  return out;
-}
+struct KeyOf : AesKey {
+  explicit KeyOf(const Aes& aes) {
+    std::memcpy(schedule, aes.key, sizeof schedule);
+    rounds = aes.rounds;
+  }
+};
 
 bool good_sizes(const Aes* aes, word32 nonce, word32 tag) {
   return aes != nullptr && aes->rounds != 0 && nonce == crypto::kGcmNonceBytes &&
@@ -38,16 +39,15 @@ int wc_AesInit(Aes* aes, void* heap, int) {
 }
 
 void wc_AesFree(Aes* aes) {
-  if (aes != nullptr) crypto::wipe(aes, sizeof *aes);
+  if (aes != nullptr) base::wipe(aes, sizeof *aes);
 }
 
 int wc_AesGcmSetKey(Aes* aes, const byte* key, word32 bytes) {
-  AesRoundKeys keys;
-  if (!keys.expand({key, bytes})) return BAD_FUNC_ARG;
-  std::memcpy(aes->key, keys.bytes, sizeof keys.bytes);
-  aes->rounds = keys.rounds;
+  AesKey made;
+  if (!made.expand({key, bytes})) return BAD_FUNC_ARG;
+  std::memcpy(aes->key, made.schedule, sizeof made.schedule);
+  aes->rounds = made.rounds;
   aes->keylen = static_cast<int>(bytes);
-  crypto::wipe(&keys, sizeof keys);
   return 0;
 }
 
@@ -71,10 +71,8 @@ int wc_AesGcmEncrypt(Aes* aes, byte* out, const byte* in, word32 bytes, const by
                      word32 nonce_bytes, byte* tag, word32 tag_bytes, const byte* aad,
                      word32 aad_bytes) {
   if (!good_sizes(aes, nonce_bytes, tag_bytes)) return BAD_FUNC_ARG;
-  AesRoundKeys keys = keys_of(*aes);
-  crypto::AesGcm(keys).seal(nonce_at(nonce), {aad, aad_bytes}, {in, bytes}, out,
-                            std::span<Byte, crypto::kGcmTagBytes>(tag, crypto::kGcmTagBytes));
-  crypto::wipe(&keys, sizeof keys);
+  crypto::gcm_seal(KeyOf(*aes), nonce_at(nonce), {aad, aad_bytes}, {in, bytes}, out,
+                   std::span<Byte, crypto::kGcmTagBytes>(tag, crypto::kGcmTagBytes));
   return 0;
 }
 
@@ -102,10 +100,8 @@ int wc_AesGcmDecrypt(Aes* aes, byte* out, const byte* in, word32 bytes, const by
                      word32 nonce_bytes, const byte* tag, word32 tag_bytes, const byte* aad,
                      word32 aad_bytes) {
   if (!good_sizes(aes, nonce_bytes, tag_bytes)) return AES_GCM_AUTH_E;
-  AesRoundKeys keys = keys_of(*aes);
-  bool good = crypto::AesGcm(keys).open(nonce_at(nonce), {aad, aad_bytes}, {in, bytes}, out,
-                                        {tag, tag_bytes});
-  crypto::wipe(&keys, sizeof keys);
+  bool good = crypto::gcm_open(KeyOf(*aes), nonce_at(nonce), {aad, aad_bytes}, {in, bytes}, out,
+                               {tag, tag_bytes});
   return good ? 0 : AES_GCM_AUTH_E;
 }
 

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernel/crypto/wipe.h"
+#include "kernel/base/wipe.h"
 #include "kernel/net/settings.h"
 #include "kernel/net/tls/tls.h"
 #include "kernel/time/wall_clock.h"
@@ -18,6 +18,7 @@ constexpr int kKeyBytes = 32;  // P-256
 constexpr u64 kDayNs = u64{86'400} * 1'000'000'000;
 constexpr u64 kValidDays = 825;  // the most that Apple's systems take
 constexpr u8 kDnsName = 0x82, kIpAddress = 0x87, kSequence = 0x30, kUtcTime = 0x17;
+constexpr usize kPemBytes = 8192;
 constexpr usize kDateDigits = 13;  // "YYMMDDhhmmssZ"
 
 // What wolfSSL takes, given back at the end of the scope.
@@ -32,6 +33,7 @@ struct Tools {
   ~Tools() {
     if (key_ready) wc_ecc_free(&key);
     if (random_ready) wc_FreeRng(&random);
+    base::wipe(&key, sizeof key);
     marrow_tls_free(certificate);
   }
 };
@@ -122,7 +124,7 @@ Result<void> append_pem(String& out, std::span<const Byte> der, int type) {
                          sizeof pem, type);
   if (size <= 0) return fail(Errc::kFull, "the certificate is too long");
   Result<void> done = out.append({pem, static_cast<usize>(size)});
-  crypto::wipe(pem);
+  base::wipe(pem);
   return done;
 }
 
@@ -153,12 +155,13 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now) {
                        &tools.random);
   if (size <= 0) return fail(Errc::kUnsupported, "no certificate could be made");
   String pem;
+  TRY(pem.reserve(kPemBytes));  // it does not move once the key is in it
   TRY(append_pem(pem, {der, static_cast<usize>(size)}, CERT_TYPE));
   Byte key[256];
   size = wc_EccKeyToDer(&tools.key, key, sizeof key);
   if (size <= 0) return fail(Errc::kUnsupported, "the key cannot be written");
   Result<void> done = append_pem(pem, {key, static_cast<usize>(size)}, ECC_PRIVATEKEY_TYPE);
-  crypto::wipe(key, sizeof key);
+  base::wipe(key, sizeof key);
   TRY(done);
   return pem;
 }

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "kernel/base/memory.h"
+#include "kernel/base/wipe.h"
 #include "kernel/crypto/entropy.h"
-#include "kernel/crypto/wipe.h"
 #include "kernel/net/tls/ledger.h"
 #include "kernel/time/wall_clock.h"
 
@@ -75,7 +75,7 @@ void marrow_tls_free(void* memory) {
   if (memory == nullptr) return;
   MemoryHeader* header = static_cast<MemoryHeader*>(memory) - 1;
   leave(*header);
-  crypto::wipe(memory, header->bytes);
+  base::wipe(memory, header->bytes);
   base::deallocate(header);
 }
 

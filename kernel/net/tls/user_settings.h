@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What of wolfSSL is built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD ciphers, all of
-// it in constant time; no files, sockets, threads or clock of its own. AES is ours (aes.cpp).
+// it in constant time; no files, sockets, threads or clock of its own. AES is BearSSL's
+// (aes.cpp).
 #pragma once
 
 #include "kernel/net/tls/shim.h"
@@ -32,6 +33,7 @@
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_EXTENDED_MASTER
 #define HAVE_SERVER_RENEGOTIATION_INFO
+#define WOLFSSL_EXTRA_ALERTS  // a client that is refused is told so
 #define NO_SESSION_CACHE
 #define NO_PSK
 #define WOLFSSL_NO_CLIENT_AUTH
@@ -67,6 +69,7 @@
 #define HAVE_ECC
 #define HAVE_ECC384
 #define HAVE_CURVE25519
+#define WOLFSSL_ECDHX_SHARED_NOT_ZERO  // RFC 8446, 7.4.2: or the peer chooses the secret
 #define ECC_TIMING_RESISTANT
 #define TFM_TIMING_RESISTANT
 #define WOLFSSL_HAVE_SP_ECC

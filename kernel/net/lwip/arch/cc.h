@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What lwIP asks of the compiler and of this kernel; the functions are in port.cpp.
+// What lwIP asks of the compiler and of this kernel; the functions are in port.cpp and ntp.cpp.
 #pragma once
 
 #include <limits.h>
@@ -18,6 +18,7 @@ void* marrow_lwip_allocate(size_t bytes);
 void* marrow_lwip_allocate_cleared(size_t count, size_t bytes);
 void marrow_lwip_free(void* memory);
 void marrow_lwip_set_time(uint32_t unix_seconds, uint32_t microseconds);
+extern uint32_t marrow_lwip_time_delay_ms;  // until the time server is asked again
 void marrow_lwip_get_time(uint32_t* unix_seconds, uint32_t* microseconds);
 #ifdef __cplusplus
 }

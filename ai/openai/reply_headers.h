@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The headers of one answer, put together where it is given.
+#pragma once
+
+#include "ai/openai/api.h"
+
+namespace ai::openai {
+
+// Where an answer goes, and which web page may read it: "" or what Guard::allowed_origin() said.
+struct ReplyTo {
+  Reply& reply;
+  std::string_view origin;
+};
+
+// Views, and room for the numbers among them. What does not fit is left out: no header that an
+// answer cannot do without comes that late.
+class ReplyHeaders {
+ public:
+  ReplyHeaders(Backend& backend, std::string_view origin) {
+    add("X-Request-ID", base::format_into(id_, "req_{:016x}", backend.random()));
+    add("Cache-Control", "no-store");
+    if (origin.empty()) return;
+    add("Access-Control-Allow-Origin", origin);
+    add("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, retry-after-ms");
+    add("Vary", "Origin");
+  }
+  ReplyHeaders(const ReplyHeaders&) = delete;
+  ReplyHeaders& operator=(const ReplyHeaders&) = delete;
+
+  void add(std::string_view name, std::string_view value) {
+    static_cast<void>(list_.push_back({name, value}));
+  }
+  void add(std::span<const base::HttpHeader> more) {
+    for (const base::HttpHeader& h : more) add(h.name, h.value);
+  }
+  void add_retry(u32 after_ms) {
+    add("retry-after-ms", base::format_into(retry_ms_, "{}", after_ms));
+    add("Retry-After", base::format_into(retry_, "{}", (after_ms + 999) / 1000));
+  }
+  std::span<const base::HttpHeader> view() const { return list_.view(); }
+
+ private:
+  StaticVector<base::HttpHeader, 16> list_;
+  char id_[40], retry_ms_[24], retry_[24];
+};
+
+}  // namespace ai::openai

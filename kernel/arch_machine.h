@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What generic code asks of a bare machine's architecture, checked by the compiler: the second
+// contract beside kernel/arch_contract.h, which the hosted twin satisfies too. This is the list
+// that a new architecture fills in: the headers <arch/...> below, with at least these names.
+//
+// An architecture may offer more to its own folder and to drivers of its own devices (x86_64:
+// ports, model-specific registers); nothing else may use that.
+#pragma once
+
+#include <arch/faults.h>
+#include <arch/interrupts.h>
+#include <arch/paging.h>
+#include <arch/pci_config.h>
+#include <arch/trap_frame.h>
+
+#include "kernel/arch_contract.h"
+
+// What a CPU was doing when a fault or an interrupt came. Panic context.
+template <class Frame>
+concept TrapContract = requires(const Frame& frame, base::Writer& out, u64 address) {
+  { frame.program_counter() } -> std::same_as<u64>;
+  { frame.frame_pointer() } -> std::same_as<u64>;  // of a chain {caller's frame, return address}
+  { frame.stack_pointer() } -> std::same_as<u64>;
+  { arch::print_registers(frame, out) } -> std::same_as<void>;
+  { arch::is_readable(address) } -> std::same_as<bool>;  // a word there can be read without a fault
+};
+
+// The end of a panic: every other CPU stops for good, then this one.
+template <class Cpu>
+concept StopContract = ArchContract<Cpu, arch::Context> && requires {
+  { arch::stop_other_cpus() } -> std::same_as<void>;
+  { arch::halt_forever() } -> std::same_as<void>;  // does not return
+};
+
+// The one address space, identity-mapped. Thread context of CPU 0; questions from any context.
+template <class Cache>
+concept PagingContract = requires(u64 address, u64 bytes, Cache cache) {
+  { Cache::kUncached } -> std::same_as<Cache>;        // registers
+  { Cache::kWriteCombining } -> std::same_as<Cache>;  // a frame buffer
+  { arch::paging::kPageBytes } -> std::convertible_to<u64>;
+  // Maps a device's memory at its own address, for data only.
+  { arch::paging::map_device(address, bytes, cache) } -> std::same_as<Result<void>>;
+  { arch::paging::is_mapped(address) } -> std::same_as<bool>;
+};
+
+// Vectors and the lines that lead to them (kernel/irq gives them out). Thread context of CPU 0.
+template <class Route>
+concept InterruptContract = requires(u32 line, Route route) {
+  { arch::interrupts::kFirstDeviceVector } -> std::convertible_to<u32>;
+  { arch::interrupts::kLastDeviceVector } -> std::convertible_to<u32>;
+  { route.vector } -> std::convertible_to<u32>;
+  { route.level } -> std::convertible_to<bool>;
+  { route.active_low } -> std::convertible_to<bool>;
+  { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
+  { arch::interrupts::mask_line(line) } -> std::same_as<void>;
+  // Where a device writes to raise a vector on CPU 0.
+  { arch::interrupts::message_address() } -> std::same_as<u64>;
+};
+
+// PCI configuration space. What does not exist reads as all ones. Thread context of CPU 0.
+template <class Function>
+concept PciConfigContract =
+    std::equality_comparable<Function> && requires(Function f, u16 offset, u8 bytes, u32 value) {
+      { f.segment } -> std::convertible_to<u16>;
+      { f.bus } -> std::convertible_to<u8>;
+      { f.device } -> std::convertible_to<u8>;
+      { f.function } -> std::convertible_to<u8>;
+      { arch::pci_config::read(f, offset, bytes) } -> std::same_as<u32>;
+      { arch::pci_config::write(f, offset, bytes, value) } -> std::same_as<void>;
+      { arch::pci_config::root_count() } -> std::same_as<u32>;  // host bridges, at least one
+      { arch::pci_config::root(value).segment } -> std::convertible_to<u16>;
+      { arch::pci_config::root(value).bus } -> std::convertible_to<u8>;
+    };
+
+// The faults that `fault KIND` provokes, so that tests see what each of them reports.
+template <class Fault>
+concept FaultContract = requires(const Fault& fault) {
+  { fault.name } -> std::convertible_to<const char*>;
+  { fault.what } -> std::convertible_to<const char*>;
+  { fault.trigger() } -> std::same_as<void>;
+  { arch::faults() } -> std::same_as<std::span<const Fault>>;
+};
+
+static_assert(TrapContract<arch::TrapFrame>);
+static_assert(StopContract<arch::Cpu>);
+static_assert(PagingContract<arch::paging::Cache>);
+static_assert(InterruptContract<arch::interrupts::Route>);
+static_assert(PciConfigContract<arch::pci_config::Function>);
+static_assert(FaultContract<arch::Fault>);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// FNV-1a, 64 bits: fingerprints of data that nobody forges. Secrets and foreign keys of tables
+// want kernel/crypto.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "kernel/base/types.h"
+
+namespace base {
+
+class Fnv1a {
+ public:
+  // One step: a byte, or a word of up to 64 bits where speed matters more than the standard's
+  // value.
+  constexpr void add(u64 value) { value_ = (value_ ^ value) * 0x100000001b3; }
+  constexpr void add(std::span<const Byte> bytes) {
+    for (Byte b : bytes) add(u64{b});
+  }
+  constexpr void add(std::string_view text) {
+    for (char c : text) add(u64{static_cast<u8>(c)});
+  }
+  constexpr u64 value() const { return value_; }
+
+ private:
+  u64 value_ = 0xcbf29ce484222325;
+};
+
+constexpr u64 fnv1a(std::span<const Byte> bytes) {
+  Fnv1a hash;
+  hash.add(bytes);
+  return hash.value();
+}
+constexpr u64 fnv1a(std::string_view text) {
+  Fnv1a hash;
+  hash.add(text);
+  return hash.value();
+}
+
+}  // namespace base

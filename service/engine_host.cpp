@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The engine's thread: steps, jobs, leases and those who wait. Loading is in
+// engine_host_models.cpp.
+#include "service/engine_host.h"
+
+#include "kernel/log.h"
+#include "kernel/time/clock.h"
+
+namespace service {
+namespace {
+
+constexpr usize kStackBytes = 256 * kKiB;  // a job may write a large answer or read a save file
+constexpr u64 kLookNs = 10'000'000;  // between two looks at the patience of somebody who waits
+
+// The job behind between_steps(). It lives on the stack of the thread that waits for it.
+class TurnJob final : public ai::EngineJob, public Turn {
+ public:
+  TurnJob(EngineHost& host, Result<void> (*work)(void*, Turn&), void* context)
+      : host_(host), work_(work), context_(context) {}
+
+  bool run(ai::Engine& engine) override {
+    engine_ = &engine;
+    result = wanted ? work_(context_, *this) : fail(Errc::kCancelled, "stopped");
+    done = true;
+    return false;
+  }
+  ai::Engine& engine() override { return *engine_; }
+  bool go_on() override {
+    if (wanted) host_.let_others_step();
+    return wanted;
+  }
+
+  bool wanted = true, done = false;
+  Result<void> result;
+
+ private:
+  EngineHost& host_;
+  Result<void> (*work_)(void*, Turn&);
+  void* context_;
+  ai::Engine* engine_ = nullptr;
+};
+
+}  // namespace
+
+EngineHost& engine_host() {
+  static constinit EngineHost host;
+  return host;
+}
+
+// ---- the engine's thread --------------------------------------------------------------------
+
+Result<void> EngineHost::start_thread() {
+  if (thread_ != nullptr) return {};
+  thread_ = TRY(sched::spawn(
+      "engine", [](void* self) { static_cast<EngineHost*>(self)->run(); }, this, kStackBytes));
+  return {};
+}
+
+// A job and a step take turns, so neither keeps the other waiting for longer than one of its own.
+void EngineHost::run() {
+  for (;;) {
+    destroy_retired();
+    bool worked = run_jobs();
+    worked |= make_steps();
+    if (worked) {
+      tell();
+      sched::yield();  // who was waiting for this step sees it before the next one
+    } else {
+      work_.wait();
+    }
+  }
+}
+
+// Others may add models meanwhile; only this thread takes some away, and not here.
+bool EngineHost::run_jobs() {
+  bool worked = false;
+  for (usize i = 0; i < models_.size(); i++) {
+    Model& model = *models_[i];
+    worked |= model.jobs.run_one(model.engine());
+  }
+  return worked;
+}
+
+bool EngineHost::make_steps() {
+  bool worked = false;
+  for (usize i = 0; i < models_.size(); i++) {
+    u64 begin = timing::now_ns();
+    if (!models_[i]->engine().step()) continue;
+    last_step_ns_ = timing::now_ns() - begin;
+    steps_++;
+    worked = true;
+  }
+  return worked;
+}
+
+void EngineHost::destroy_retired() {
+  for (usize i = models_.size(); i-- > 0;) {
+    if (!models_[i]->retired || models_[i]->leases > 0) continue;
+    models_.erase(i);
+    tell();
+  }
+}
+
+void EngineHost::tell() {
+  news_.wake_all();
+  if (told_ != nullptr) told_();
+}
+
+void EngineHost::let_others_step() {
+  ASSERT(sched::current() == thread_);
+  if (make_steps()) tell();
+  sched::yield();
+}
+
+// ---- requests and jobs ----------------------------------------------------------------------
+
+Result<ai::RequestId> EngineHost::submit(const ai::Lease& lease, const ai::Request& request,
+                                         ai::RequestSink& sink) {
+  ai::RequestId id = TRY(ai::EngineAccess::of(lease).submit(request, sink));
+  model_of(lease).used_ns = timing::now_ns();
+  work_.wake_all();
+  return id;
+}
+
+void EngineHost::cancel(const ai::Lease& lease, ai::RequestId id) {
+  ai::EngineAccess::of(lease).cancel(id);
+}
+
+void EngineHost::ask(const ai::Lease& lease, ai::EngineJob& job) {
+  model_of(lease).used_ns = timing::now_ns();
+  model_of(lease).jobs.add(job);
+  work_.wake_all();
+}
+
+Result<void> EngineHost::run_between_steps(const ai::Lease& lease, Patience* patience,
+                                           Result<void> (*work)(void*, Turn&), void* context) {
+  ASSERT(sched::current() != thread_);
+  TurnJob job(*this, work, context);
+  ask(lease, job);
+  while (!job.done) {
+    news_.wait(timing::now_ns() + kLookNs);
+    if (job.done || patience == nullptr || !patience->ended()) continue;
+    job.wanted = false;
+    patience = nullptr;
+    if (!job.waiting()) continue;
+    withdraw(job);
+    return fail(Errc::kCancelled, "stopped");
+  }
+  return job.result;
+}
+
+Result<HeldRequest> HeldRequest::submit(const ai::Lease& lease, const ai::Request& request,
+                                        ai::RequestSink& sink) {
+  return HeldRequest(lease, TRY(engine_host().submit(lease, request, sink)));
+}
+
+void HeldRequest::cancel() {
+  if (id_ != 0) engine_host().cancel(*std::exchange(lease_, nullptr), std::exchange(id_, 0));
+}
+
+// ---- leases ---------------------------------------------------------------------------------
+
+Result<ai::Lease> EngineHost::give(Model& model, const Holder& holder) {
+  usize slot = 0;
+  while (slot < rows_.size() && rows_[slot].model != nullptr) slot++;
+  if (slot == rows_.size()) TRY(rows_.push_back({}));
+  rows_[slot] = {&model, &holder};
+  model.leases++;
+  model.used_ns = timing::now_ns();
+  return ai::Lease(*this, static_cast<u32>(slot), model.engine(), model.number,
+                   model.file().name.view());
+}
+
+Result<ai::Lease> EngineHost::lease(const Holder& holder, std::string_view model) {
+  Model* named = model.empty() ? nullptr : find(model);
+  if (named == nullptr) named = current_;
+  if (named == nullptr)
+    return fail(Errc::kNotFound, "no model is loaded (`model load NAME` loads one)");
+  return give(*named, holder);
+}
+
+Result<ai::Lease> EngineHost::lease_of(const ModelFile& file, const Holder& holder) {
+  Model* model = find(file);
+  if (model == nullptr) return fail(Errc::kNotFound, "this model is not loaded");
+  return give(*model, holder);
+}
+
+void EngineHost::lease_ended(u32 slot) {
+  LeaseRow row = std::exchange(rows_[slot], {});
+  row.model->leases--;
+  if (row.model->leases == 0 && row.model->retired) work_.wake_all();
+}
+
+EngineHost::Model& EngineHost::model_of(const ai::Lease& lease) const {
+  ASSERT(lease.slot() < rows_.size() && rows_[lease.slot()].model != nullptr);
+  return *rows_[lease.slot()].model;
+}
+
+u32 EngineHost::leases() const {
+  u32 count = 0;
+  for (const LeaseRow& row : rows_) count += row.model != nullptr ? 1 : 0;
+  return count;
+}
+
+// ---- facts ----------------------------------------------------------------------------------
+
+namespace {
+
+EngineHost::Figures figures_of(const ai::Engine& engine) {
+  return {engine.running(), engine.queued(), engine.kv_pages_total(), engine.kv_pages_used(),
+          engine.kv_pages_cached()};
+}
+
+}  // namespace
+
+EngineHost::Figures EngineHost::figures(const ai::Lease& lease) const {
+  return figures_of(model_of(lease).engine());
+}
+
+EngineHost::Figures EngineHost::figures() const {
+  return current_ == nullptr ? Figures() : figures_of(current_->engine());
+}
+
+const ModelFile* EngineHost::current_file() const {
+  return current_ == nullptr ? nullptr : &current_->file();
+}
+
+u64 EngineHost::current_number() const {
+  return current_ == nullptr ? 0 : current_->number;
+}
+
+u64 EngineHost::current_load_ns() const {
+  return current_ == nullptr ? 0 : current_->loaded->load_ns;
+}
+
+const ModelFile& EngineHost::file(const ai::Lease& lease) const {
+  return model_of(lease).file();
+}
+
+u64 EngineHost::load_ns(const ai::Lease& lease) const {
+  return model_of(lease).loaded->load_ns;
+}
+
+Result<void> EngineHost::write_original(const ai::Lease& lease, u32 index,
+                                        ai::ByteSink& out) const {
+  return service::write_original(*model_of(lease).loaded, index, out);
+}
+
+u64 EngineHost::weights_checksum(const ai::Lease& lease) const {
+  return service::weights_checksum(*model_of(lease).loaded);
+}
+
+Result<void> EngineHost::flip_weight_bit(const ai::Lease& lease) {
+  return service::flip_weight_bit(*model_of(lease).loaded);
+}
+
+u32 EngineHost::model_count() const {
+  u32 count = 0;
+  for (const base::Owner<Model>& model : models_) count += model->answers() ? 1 : 0;
+  return count;
+}
+
+std::string_view EngineHost::model_name(u32 index) const {
+  if (current_ != nullptr && index-- == 0) return current_->file().name.view();
+  for (const base::Owner<Model>& model : models_)
+    if (model->answers() && model.get() != current_ && index-- == 0)
+      return model->file().name.view();
+  return {};
+}
+
+}  // namespace service

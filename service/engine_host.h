@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The owner of the loaded models. Its thread "engine" is the only one that makes steps, runs jobs
+// and destroys engines; everybody else asks here and sleeps until the answer is there.
+//
+// Several models may be loaded (options models.max, models.mb). One of them is the current one: it
+// answers whoever names no other. A lease keeps the model it was given for loaded.
+//
+// Every function is for threads of CPU 0. Sinks and jobs are called on the engine's thread, but
+// for on_end(kCancelled), which comes from cancel() on the caller's. Nobody else may call step(),
+// score(), embed(), save(), restore() or forget_prompts() of an ai::Engine.
+#pragma once
+
+#include "ai/engine/lease.h"
+#include "kernel/sched/thread.h"
+#include "service/holders.h"
+#include "service/model_loader.h"
+
+namespace service {
+
+// Tells whether the person who waits still does. Asked on the waiting thread, some hundred times a
+// second.
+class Patience {
+ public:
+  virtual bool ended() = 0;
+
+ protected:
+  ~Patience() = default;
+};
+
+// A turn between two steps, given to work that makes no tokens.
+class Turn {
+ public:
+  virtual ai::Engine& engine() = 0;
+  // Called by long work between two chunks: the requests of others make a step. False: nobody waits
+  // for this work any longer, and it should end with kCancelled.
+  virtual bool go_on() = 0;
+
+ protected:
+  ~Turn() = default;
+};
+
+class EngineHost final : public ai::LeaseKeeper {
+ public:
+  constexpr EngineHost() = default;
+  EngineHost(const EngineHost&) = delete;
+  EngineHost& operator=(const EngineHost&) = delete;
+
+  // ---- leases
+  // On the loaded model of that name; on the current one when `model` is "" or no loaded model has
+  // the name. kNotFound while no model is loaded. `holder` is one of holders.h.
+  Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
+  // On the model that was loaded from this file; kNotFound when it is not loaded.
+  Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
+  bool loaded() const { return current_ != nullptr; }
+  bool is_loaded(u64 load_number) const;
+
+  // ---- requests
+  Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
+                               ai::RequestSink& sink);
+  void cancel(const ai::Lease& lease, ai::RequestId id);
+  // Sleeps until a step was made or a job has ended, `deadline_ns` at the latest. Whoever waits
+  // for something looks for it in a loop around this.
+  void wait_news(u64 deadline_ns) { news_.wait(deadline_ns); }
+  // Called on the engine's thread after each step and job: it wakes somebody, and does no more.
+  // nullptr: nobody wants to know.
+  void on_news(void (*told)()) { told_ = told; }
+
+  // ---- jobs
+  void ask(const ai::Lease& lease, ai::EngineJob& job);
+  void withdraw(ai::EngineJob& job) { ai::EngineJobs::withdraw(job); }
+  // For a job that reads a long text, on the engine's thread between two of its chunks: the
+  // requests of everybody else make one step.
+  void let_others_step();
+  // Runs `work(Turn&)` between two steps and sleeps until it has ended. kCancelled when the
+  // patience ends before the work has begun, or as the work says.
+  template <class Work>
+  Result<void> between_steps(const ai::Lease& lease, Patience* patience, Work&& work) {
+    auto call = [](void* context, Turn& turn) -> Result<void> {
+      return (*static_cast<std::remove_reference_t<Work>*>(context))(turn);
+    };
+    return run_between_steps(lease, patience, call, &work);
+  }
+
+  // ---- models
+  // Loads and then replaces: the old model serves until the new one works, and stays when it does
+  // not. A loaded model becomes the current one at once. kBusy: a load is under way, or a model
+  // that would have to go is held by a command; the error's text names the holder.
+  Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr);
+  // Unloads the model of that name, or the current one. Waits until answers in the making are done.
+  Result<void> unload(std::string_view model = {});
+  // The model of the option model=, or the first one found; nothing when one is loaded.
+  Result<void> load_default(ProgressSink* watcher = nullptr);
+  const LoadStage& loading() const { return loading_; }
+  // What a model is and what loading it would take, without loading.
+  Result<ModelFacts> inspect(const ModelFile& file);
+  // Puts an engine in that something else made: tests.
+  Result<void> adopt(ModelFile file, base::Owner<ai::Engine> engine);
+
+  // ---- facts
+  struct Figures {
+    u32 running = 0, queued = 0;
+    u64 kv_pages_total = 0, kv_pages_used = 0, kv_pages_cached = 0;
+  };
+  Figures figures(const ai::Lease& lease) const;
+  Figures figures() const;                // of the current model; zeros without one
+  const ModelFile* current_file() const;  // null without a model; valid until the next yield
+  u64 current_number() const;             // its load number; 0 without one
+  u64 current_load_ns() const;            // what loading it took
+  const ModelFile& file(const ai::Lease& lease) const;
+  u64 load_ns(const ai::Lease& lease) const;
+  u64 steps() const { return steps_; }                // made since boot
+  u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
+  u32 model_count() const;                            // that answer requests
+  std::string_view model_name(u32 index) const;       // 0 is the current one
+  u32 leases() const;                                 // in existence: for tests
+
+  Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
+  u64 weights_checksum(const ai::Lease& lease) const;
+  Result<void> flip_weight_bit(const ai::Lease& lease);
+
+  // ---- ai::LeaseKeeper
+  void lease_ended(u32 slot) override;
+
+ private:
+  // A loaded model. It is destroyed on the engine's thread, once it is retired and nobody has a
+  // lease.
+  struct Model {
+    base::Owner<LoadedModel> loaded;
+    u64 number = 0, used_ns = 0;
+    u32 leases = 0;
+    ai::EngineJobs jobs;
+    bool retired = false;  // goes with its last lease
+    bool kept = false;     // a boot module that answers nobody, ready to be loaded again
+    bool answers() const { return !retired && !kept; }
+    ai::Engine& engine() const { return *loaded->engine; }
+    const ModelFile& file() const { return loaded->file; }
+  };
+  struct LeaseRow {
+    Model* model = nullptr;  // null: the row is free
+    const Holder* holder = nullptr;
+  };
+  class Change;
+
+  Result<void> start_thread();
+  [[noreturn]] void run();
+  bool run_jobs();
+  bool make_steps();
+  void destroy_retired();
+  void tell();
+  Result<void> run_between_steps(const ai::Lease& lease, Patience* patience,
+                                 Result<void> (*work)(void*, Turn&), void* context);
+
+  Result<ai::Lease> give(Model& model, const Holder& holder);
+  Model* find(const ModelFile& file) const;
+  Model* find(std::string_view name) const;
+  Model* find_number(u64 load_number) const;
+  Model& model_of(const ai::Lease& lease) const;
+  const Holder* long_holder(const Model& model) const;
+  Result<Vector<Model*>> models_to_retire(const ModelFile& file);
+  Result<void> free_memory_for(const ModelFile& file, std::span<Model* const> going);
+  void retire(Model& model);
+  void wait_until_gone(u64 load_number, bool wait_for_leases);
+  void make_current(Model& model);
+  Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going);
+
+  Vector<base::Owner<Model>> models_;
+  Vector<LeaseRow> rows_;
+  Model* current_ = nullptr;
+  sched::WaitQueue work_;  // the engine's thread sleeps here
+  sched::WaitQueue news_;  // everybody who waits for a step or a job
+  sched::Thread* thread_ = nullptr;
+  void (*told_)() = nullptr;
+  u64 steps_ = 0, last_step_ns_ = 0;
+  u64 last_number_ = 0;
+  bool changing_ = false;  // a load or unload is under way
+  LoadStage loading_;
+};
+
+// The machine's one host. It lives as long as the machine does.
+EngineHost& engine_host();
+
+// A request of somebody who waits for it. It is cancelled when this is dropped before its end, so
+// its sink may live on the same stack.
+class HeldRequest {
+ public:
+  static Result<HeldRequest> submit(const ai::Lease& lease, const ai::Request& request,
+                                    ai::RequestSink& sink);
+  HeldRequest() = default;
+  HeldRequest(HeldRequest&& other) noexcept
+      : lease_(std::exchange(other.lease_, nullptr)), id_(std::exchange(other.id_, 0)) {}
+  HeldRequest& operator=(HeldRequest&& other) noexcept {
+    cancel();
+    lease_ = std::exchange(other.lease_, nullptr);
+    id_ = std::exchange(other.id_, 0);
+    return *this;
+  }
+  ~HeldRequest() { cancel(); }
+  ai::RequestId id() const { return id_; }
+  // A request that has ended is not harmed by it.
+  void cancel();
+
+ private:
+  HeldRequest(const ai::Lease& lease, ai::RequestId id) : lease_(&lease), id_(id) {}
+  const ai::Lease* lease_ = nullptr;  // outlives this
+  ai::RequestId id_ = 0;
+};
+
+}  // namespace service

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which models are loaded: loading, replacing, and what goes when there are too many.
+#include <algorithm>
+
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/time/clock.h"
+#include "service/engine_host.h"
+
+namespace service {
+namespace {
+
+constexpr Option kMostModels{"models.max", OptionKind::kNumber, "1", "1..16",
+                             "models loaded at once; the one used longest ago goes first"};
+constexpr Option kModelsMb{"models.mb", OptionKind::kNumber, "0", "0..16777216",
+                           "MiB that all loaded models may take together; 0 = no limit"};
+KERNEL_OPTION(kMostModels);
+KERNEL_OPTION(kModelsMb);
+
+constexpr u64 kLookNs = 10'000'000;
+
+u64 bytes_of(const LoadedModel& model) {
+  const ai::MemoryPlan& plan = model.engine->plan();
+  return plan.total() - (is_boot_module(model.file) ? plan.weights_bytes : 0);
+}
+
+}  // namespace
+
+// One load or unload at a time.
+class EngineHost::Change {
+ public:
+  explicit Change(EngineHost& host) : host_(host) { host.changing_ = true; }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() {
+    host_.changing_ = false;
+    host_.loading_ = {};
+  }
+
+ private:
+  EngineHost& host_;
+};
+
+EngineHost::Model* EngineHost::find(const ModelFile& file) const {
+  for (const base::Owner<Model>& model : models_)
+    if (model->file().path.view() == file.path.view()) return model.get();
+  return nullptr;
+}
+
+EngineHost::Model* EngineHost::find(std::string_view name) const {
+  for (const base::Owner<Model>& model : models_)
+    if (model->answers() && model->file().name.view() == name) return model.get();
+  return nullptr;
+}
+
+EngineHost::Model* EngineHost::find_number(u64 load_number) const {
+  for (const base::Owner<Model>& model : models_)
+    if (model->number == load_number) return model.get();
+  return nullptr;
+}
+
+bool EngineHost::is_loaded(u64 load_number) const {
+  const Model* model = find_number(load_number);
+  return model != nullptr && !model->retired;
+}
+
+// The command that works on the model for long, or null.
+const Holder* EngineHost::long_holder(const Model& model) const {
+  for (const LeaseRow& row : rows_)
+    if (row.model == &model && row.holder->hold == Hold::kMeasure) return row.holder;
+  return nullptr;
+}
+
+// The models that have to go so that `file` may come: those used longest ago, and rather one that
+// no command works on.
+Result<Vector<EngineHost::Model*>> EngineHost::models_to_retire(const ModelFile& file) {
+  Vector<Model*> answering, going;
+  for (base::Owner<Model>& model : models_)
+    if (model->answers() && model->file().path.view() != file.path.view())
+      TRY(answering.push_back(model.get()));
+  std::ranges::sort(answering, [this](const Model* a, const Model* b) {
+    bool a_held = long_holder(*a) != nullptr, b_held = long_holder(*b) != nullptr;
+    return a_held != b_held ? b_held : a->used_ns < b->used_ns;
+  });
+  usize most = options::number(kMostModels);
+  for (usize i = 0; i + most <= answering.size(); i++) {
+    if (const Holder* holder = long_holder(*answering[i]); holder != nullptr)
+      return fail(Errc::kBusy, holder->busy);
+    TRY(going.push_back(answering[i]));
+  }
+  return going;
+}
+
+// With several models allowed, those that nobody uses give their memory up before it is short. The
+// models of `going` serve until the new one works, so their memory counts as taken.
+Result<void> EngineHost::free_memory_for(const ModelFile& file, std::span<Model* const> going) {
+  u64 budget = options::number(kModelsMb) * kMiB;
+  if (options::number(kMostModels) == 1 && budget == 0) return {};
+  u64 needed = TRY(inspect(file)).needed_bytes;
+  if (budget != 0 && needed > budget)
+    return fail(Errc::kOutOfMemory, "the model alone takes more than models.mb allows");
+  for (;;) {
+    u64 taken = 0;
+    Model* oldest = nullptr;
+    for (base::Owner<Model>& model : models_) {
+      bool goes = std::ranges::find(going, model.get()) != going.end();
+      if (model->answers() && !goes) taken += bytes_of(*model->loaded);
+      bool idle = model->answers() && !goes && model.get() != current_ && model->leases == 0 &&
+                  !is_boot_module(model->file());
+      if (idle && (oldest == nullptr || model->used_ns < oldest->used_ns)) oldest = model.get();
+    }
+    bool over = budget != 0 && taken + needed > budget;
+    bool short_of = mm::usage().of(mm::Purpose::kFree) < needed;
+    if (!over && !short_of) return {};
+    if (oldest == nullptr) {
+      if (over)
+        return fail(Errc::kOutOfMemory,
+                    "models.mb leaves no room for it: unload a model, or raise models.mb");
+      return {};  // loading says what is missing
+    }
+    log::info("models", "{} is unloaded: its memory is wanted", oldest->file().name);
+    u64 number = oldest->number;
+    retire(*oldest);
+    wait_until_gone(number, true);
+  }
+}
+
+// From now on it answers nobody new. It goes when its last lease ends; a boot module stays in
+// memory, as it could not be read again.
+void EngineHost::retire(Model& model) {
+  (is_boot_module(model.file()) ? model.kept : model.retired) = true;
+  if (current_ == &model) {
+    current_ = nullptr;
+    for (base::Owner<Model>& other : models_)
+      if (other->answers() && (current_ == nullptr || other->used_ns > current_->used_ns))
+        current_ = other.get();
+  }
+  work_.wake_all();
+}
+
+// Sleeps until the model has been destroyed. Unless `wait_for_leases`, one that somebody still
+// holds is left to its holder.
+void EngineHost::wait_until_gone(u64 load_number, bool wait_for_leases) {
+  ASSERT(sched::current() != thread_);
+  for (;;) {
+    const Model* model = find_number(load_number);
+    if (model == nullptr || (model->kept && (model->leases == 0 || !wait_for_leases))) return;
+    if (model->leases > 0 && !wait_for_leases) return;
+    news_.wait(timing::now_ns() + kLookNs);
+  }
+}
+
+void EngineHost::make_current(Model& model) {
+  model.kept = model.retired = false;
+  model.used_ns = timing::now_ns();
+  current_ = &model;
+}
+
+Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* const> going) {
+  auto model = TRY(base::make<Model>());
+  model->loaded = std::move(loaded);
+  model->number = ++last_number_;
+  TRY(models_.push_back(std::move(model)));
+  make_current(*models_.back());
+  for (Model* old : going) {
+    u64 number = old->number;
+    retire(*old);
+    wait_until_gone(number, false);
+  }
+  return {};
+}
+
+Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
+  if (changing_) return fail(Errc::kBusy, "another model is being loaded");
+  Change change(*this);
+  TRY(start_thread());
+  Model* there = find(file);
+  if (there != nullptr && there->answers()) {
+    make_current(*there);
+    return {};
+  }
+  Vector<Model*> going = TRY(models_to_retire(file));
+  if (there != nullptr) {  // a boot module, or one that was retired and still serves somebody
+    make_current(*there);
+    for (Model* old : going) {
+      u64 number = old->number;
+      retire(*old);
+      wait_until_gone(number, false);
+    }
+    return {};
+  }
+  TRY(free_memory_for(file, going.view()));
+  Result<base::Owner<LoadedModel>> loaded = open_model(file, watcher, loading_);
+  if (!loaded.has_value()) {
+    log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
+    return std::unexpected(loaded.error());
+  }
+  return take(std::move(*loaded), going.view());
+}
+
+Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
+  Change change(*this);
+  TRY(start_thread());
+  auto loaded = TRY(base::make<LoadedModel>());
+  loaded->file = std::move(file);
+  loaded->engine = std::move(engine);
+  Vector<Model*> going = TRY(models_to_retire(loaded->file));
+  return take(std::move(loaded), going.view());
+}
+
+Result<void> EngineHost::unload(std::string_view name) {
+  if (changing_) return fail(Errc::kBusy, "another model is being loaded");
+  Model* model = name.empty() ? current_ : find(name);
+  if (model == nullptr) return fail(Errc::kNotFound, "no model is loaded");
+  if (const Holder* holder = long_holder(*model); holder != nullptr)
+    return fail(Errc::kBusy, holder->busy);
+  Change change(*this);
+  u64 number = model->number;
+  retire(*model);
+  wait_until_gone(number, true);
+  return {};
+}
+
+Result<void> EngineHost::load_default(ProgressSink* watcher) {
+  if (current_ != nullptr) return {};
+  if (std::string_view wanted = default_model(); !wanted.empty()) {
+    Result<ModelFile> file = find_model(wanted);
+    if (!file.has_value()) log::error("model", "option model={}: {}", wanted, file.error().what);
+    return load(TRY(std::move(file)), watcher);
+  }
+  Vector<ModelFile> models = TRY(find_models());
+  if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
+  return load(models[0], watcher);
+}
+
+Result<ModelFacts> EngineHost::inspect(const ModelFile& file) {
+  Model* model = find(file);
+  if (model != nullptr && !fs::stat(file.path.view()).has_value()) return facts_of(model->engine());
+  ModelFacts facts = TRY(inspect_model(file));
+  if (model != nullptr) facts.needed_bytes = 0;
+  return facts;
+}
+
+}  // namespace service

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The manifest, the hashing, and what came of it.
+#include "service/model_check.h"
+
+#include "ai/gguf/pack.h"
+#include "kernel/base/json.h"
+#include "kernel/base/text.h"
+#include "kernel/log.h"
+#include "kernel/sched/thread.h"
+#include "service/engine_host.h"
+
+namespace service {
+namespace {
+
+constexpr std::string_view kManifest = "/boot/manifest.json";
+constexpr usize kPieceBytes = kMiB;
+constexpr const char* kTrustNames[] = {"no hash", "unverified", "verified", "WRONG HASH"};
+
+// What checks have found, by path.
+struct Finding {
+  String path;
+  Trust trust;
+};
+Vector<Finding>& findings() {
+  static constinit Vector<Finding> all;
+  return all;
+}
+
+void remember(std::string_view path, Trust trust) {
+  for (Finding& finding : findings())
+    if (finding.path.view() == path) {
+      finding.trust = trust;
+      return;
+    }
+  Result<String> copy = String::from(path);
+  // Without memory the model counts as not checked.
+  if (copy.has_value()) static_cast<void>(findings().push_back({std::move(*copy), trust}));
+}
+
+// The hash of the manifest's model with this file name, "" when there is none.
+Result<String> known_hash(std::string_view path) {
+  Result<String> text = fs::read_text(kManifest);
+  if (!text.has_value()) return String();
+  json::Document document = TRY(json::Document::parse(text->view()));
+  for (json::Value model : document.root().find("models").elements())
+    if (base::base_name(model.find("file").text()) == base::base_name(path))
+      return String::from(model.find("sha256").text());
+  return String();
+}
+
+// Bytes in, digest out.
+class Hasher final : public ai::ByteSink {
+ public:
+  Hasher(ProgressSink* watcher, u64 total) : watcher_(watcher), total_(total) {}
+  Result<void> write(std::span<const Byte> bytes) override {
+    sha_.update(bytes);
+    done_ += bytes.size();
+    if (watcher_ == nullptr) return {};
+    watcher_->on_progress(done_, total_);
+    return watcher_->stopped() ? fail(Errc::kCancelled, "stopped") : Result<void>();
+  }
+  // Of what came since the last call.
+  Result<String> take() {
+    crypto::Sha256Digest digest = sha_.finish();
+    sha_ = crypto::Sha256();
+    String hex;
+    base::StringWriter out(hex);
+    for (Byte byte : digest) base::format_to(out, "{:02x}", byte);
+    TRY(out.status());
+    return hex;
+  }
+
+ private:
+  ProgressSink* watcher_;  // null: nobody watches
+  u64 total_, done_ = 0;
+  crypto::Sha256 sha_;
+};
+
+Result<void> hash_file(std::string_view path, Hasher& hasher) {
+  auto file = TRY(fs::open(path));
+  Vector<Byte> piece;
+  TRY(piece.resize(kPieceBytes));
+  for (u64 at = 0; at < file->size();) {
+    usize read = TRY(file->read_at(at, piece.view()));
+    if (read == 0) return fail(Errc::kCorrupt, "the file ends before its size");
+    TRY(hasher.write(piece.view().first(read)));
+    at += read;
+    sched::yield();
+  }
+  return {};
+}
+
+Trust compare(std::string_view hex, std::string_view known) {
+  if (known.empty()) return Trust::kNoHash;
+  return hex == known ? Trust::kRight : Trust::kWrong;
+}
+
+// Of several parts the worst counts.
+Trust worse(Trust a, Trust b) {
+  if (a == Trust::kWrong || b == Trust::kWrong) return Trust::kWrong;
+  return std::min(a, b);
+}
+
+}  // namespace
+
+const char* trust_name(Trust trust) {
+  return kTrustNames[static_cast<usize>(trust)];
+}
+
+Trust trust_of(const ModelFile& file) {
+  for (const Finding& finding : findings())
+    if (finding.path.view() == file.path.view()) return finding.trust;
+  Result<String> known = known_hash(file.path.view());
+  return known.has_value() && !known->empty() ? Trust::kUnchecked : Trust::kNoHash;
+}
+
+Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher) {
+  Result<ai::Lease> loaded = engine_host().lease_of(file, kVerifyHolder);
+  Hasher hasher(&watcher, file.bytes);
+  ModelDigest digest;
+  digest.trust = Trust::kRight;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    Result<void> done = loaded.has_value() ? engine_host().write_original(*loaded, i, hasher)
+                                           : hash_file(path.view(), hasher);
+    if (!done.has_value()) return std::unexpected(done.error());
+    String hex = TRY(hasher.take());
+    String known = TRY(known_hash(path.view()));
+    digest.trust = worse(digest.trust, compare(hex.view(), known.view()));
+    if (i == 0) digest.hex = std::move(hex);
+  }
+  remember(file.path.view(), digest.trust);
+  return digest;
+}
+
+Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes) {
+  String known = TRY(known_hash(path));
+  if (known.empty()) {
+    log::warn("models", "{}: the manifest has no hash of it, loaded unverified", path);
+    return {};
+  }
+  Hasher hasher(nullptr, bytes.size());
+  for (usize at = 0; at < bytes.size(); at += kPieceBytes) {
+    TRY(hasher.write(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at))));
+    sched::yield();
+  }
+  String hex = TRY(hasher.take());
+  remember(path, compare(hex.view(), known.view()));
+  if (hex.view() == known.view()) return {};
+  log::error("models", "{}: SHA-256 is {}, expected {}", path, hex, known);
+  return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
+}
+
+}  // namespace service

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reading of model files into engines.
+#include "service/model_loader.h"
+
+#include <atomic>
+#include <optional>
+
+#include "ai/gguf/layout.h"
+#include "ai/gguf/original.h"
+#include "kernel/ai_platform.h"
+#include "kernel/base/bytes.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+#include "service/model_check.h"
+
+namespace service {
+namespace {
+
+constexpr Option kContext{"context",
+                          OptionKind::kNumber,
+                          "0",
+                          "0..1048576",
+                          "tokens a conversation may have; 0 = the model's, as memory allows",
+                          "ctx"};
+constexpr Option kRequests{"requests", OptionKind::kNumber, "8", "1..256",
+                           "answers in the making at once"};
+constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8", "precision of the KV cache"};
+constexpr Option kChunk{
+    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens read in one step", "batch"};
+constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
+                          "the table of compute kernels; 'reference' is the slow truth"};
+constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
+                         "compares a model's SHA-256 with the manifest's before it is loaded"};
+constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
+                            "guesses tokens from the text: the same bytes, sooner"};
+KERNEL_OPTION(kContext);
+KERNEL_OPTION(kRequests);
+KERNEL_OPTION(kKv);
+KERNEL_OPTION(kChunk);
+KERNEL_OPTION(kKernels);
+KERNEL_OPTION(kVerify);
+KERNEL_OPTION(kSpeculate);
+
+constexpr u64 kSpareBytes = 16 * kMiB;  // of free memory that an engine leaves to the others
+
+// options::text has no terminator and kernels= is read once a load.
+const char* kernels_option() {
+  static constinit char name[32];
+  std::string_view text = options::text(kKernels);
+  usize n = std::min(text.size(), sizeof name - 1);
+  std::copy_n(text.data(), n, name);
+  name[n] = 0;
+  return name;
+}
+
+// `taken` bytes of what is free now are for the model's file.
+ai::EngineOptions engine_options(u64 taken = 0) {
+  ai::EngineOptions chosen;
+  u64 free = mm::usage().of(mm::Purpose::kFree);
+  // 0 would mean no limit.
+  chosen.memory_bytes = free > taken + kSpareBytes ? free - taken - kSpareBytes : 1;
+  chosen.context = static_cast<u32>(options::number(kContext));
+  chosen.max_requests = static_cast<u32>(options::number(kRequests));
+  chosen.kv_type = options::text(kKv) == "q8" ? ai::KvType::kQ8 : ai::KvType::kF16;
+  chosen.prefill_chunk = static_cast<u32>(options::number(kChunk));
+  chosen.kernels = kernels_option();
+  chosen.speculate = options::flag(kSpeculate);
+  return chosen;
+}
+
+// The engine's platform without its log: for questions that may be asked again with more bytes.
+class QuietPlatform final : public ai::Platform {
+ public:
+  Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override {
+    return ai_platform().allocate_pages(bytes, purpose);
+  }
+  void free_pages(std::span<Byte> pages) override { ai_platform().free_pages(pages); }
+  u64 now_ns() override { return ai_platform().now_ns(); }
+  CpuFeatures cpu_features() override { return ai_platform().cpu_features(); }
+  u32 worker_count() override { return ai_platform().worker_count(); }
+  void run_on_workers(void (*task)(void* context, u32 worker), void* context) override {
+    ai_platform().run_on_workers(task, context);
+  }
+  void breathe() override { ai_platform().breathe(); }
+  void log(ai::LogLevel, std::string_view) override {}
+};
+
+// Interleaves matrices while the disk still reads: as soon as the header is there, by what it says.
+class GroupOnArrival final : public Arrival {
+ public:
+  bool complete() const { return groups_.has_value(); }
+  Result<void> on_bytes(std::span<Byte> whole, u64 bytes) override {
+    if (!looked_) TRY(look(whole, bytes));
+    if (groups_.has_value()) groups_->advance(bytes);
+    return {};
+  }
+
+ private:
+  static constexpr u64 kMostHeader = 64 * kMiB;
+
+  // A file that is not understood is left as it is: loading it says why.
+  Result<void> look(std::span<Byte> whole, u64 bytes) {
+    std::span<const Byte> head = whole.first(bytes);
+    u64 size = whole.size();
+    looked_ = bytes >= kMostHeader || bytes == size || !ai::GgufFile::has_magic(head);
+    auto file = ai::GgufFile::parse_heads({&head, 1}, {&size, 1}, quiet_);
+    if (!file.has_value()) return {};
+    looked_ = true;
+    if ((*file)->has(ai::kLayoutKey)) return {};
+    groups_ = TRY(ai::ArrivingGroups::create(**file, 0, whole, ai_platform()));
+    return {};
+  }
+
+  QuietPlatform quiet_;
+  bool looked_ = false;
+  std::optional<ai::ArrivingGroups> groups_;
+};
+
+Result<Vector<ModelImage>> load_images(const ModelFile& file, ProgressSink* watcher,
+                                       Arrival* arrival, LoadStage& loading) {
+  Vector<ModelImage> images;
+  u64 before = 0;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    ModelImage image = TRY(
+        ModelImage::load(path.view(), {before, file.bytes, watcher, arrival, &loading.bytes_done}));
+    before += image.bytes().size();
+    if (options::flag(kVerify)) {
+      loading.stage = "checking";
+      TRY(verify_bytes(path.view(), image.bytes()));
+      loading.stage = "reading";
+    }
+    TRY(images.push_back(std::move(image)));
+  }
+  return images;
+}
+
+template <class T>
+Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
+  Vector<std::span<T>> spans;
+  for (const ModelImage& image : images) TRY(spans.push_back(image.bytes()));
+  return spans;
+}
+
+// FNV-1a over words instead of bytes: a changed bit changes the product.
+u64 mix_words(std::span<const Byte> bytes, u64 seed) {
+  u64 hash = 0xcbf29ce484222325 ^ seed;
+  usize at = 0;
+  for (; at + sizeof(u64) <= bytes.size(); at += sizeof(u64))
+    hash = (hash ^ base::load<u64>(bytes.data() + at)) * 0x100000001b3;
+  for (; at < bytes.size(); at++) hash = (hash ^ bytes[at]) * 0x100000001b3;
+  return hash;
+}
+
+// From the first `limit` bytes of each part; kCorrupt when they are too few.
+Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
+                                       const ai::EngineOptions& options) {
+  Vector<Vector<Byte>> heads;
+  Vector<std::span<const Byte>> spans;
+  Vector<u64> sizes;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    auto part = TRY(fs::open(path.view()));
+    TRY(sizes.push_back(part->size()));
+    TRY(heads.push_back(TRY(read_head(*part, limit))));
+  }
+  for (const Vector<Byte>& head : heads) TRY(spans.push_back(head.view()));
+  QuietPlatform quiet;
+  return ai::Engine::inspect(spans.view(), sizes.view(), quiet, options);
+}
+
+// A checkpoint of llama2.c says little about itself, and nothing without its tokenizer: all of it
+// is read, small as they are.
+Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
+                                            const ai::EngineOptions& options) {
+  constexpr u64 kMostBytes = 256 * kMiB;
+  if (file.bytes > kMostBytes && !is_boot_module(file))
+    return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
+  LoadStage loading;
+  Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
+  ai::ModelSummary summary;
+  summary.plan = TRY(ai::Engine::plan_load(spans.view(), ai_platform(), options));
+  summary.fits = true;
+  summary.info.context = summary.plan.context;
+  summary.info.file_bytes = file.bytes;
+  TRY(summary.info.name.assign(file.name.view()));
+  TRY(summary.info.architecture.assign("llama2.c"));
+  TRY(summary.info.quantization.assign("F32"));
+  TRY(summary.tokenizer.assign("llama"));
+  return summary;
+}
+
+// A head of 1 MiB holds most vocabularies; the longest known takes 20.
+Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOptions& options) {
+  auto first = TRY(fs::open(file.path.view()));
+  Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
+  if (!ai::GgufFile::has_magic(magic.view())) return inspect_checkpoint(file, options);
+  for (usize limit : {kMiB, 8 * kMiB}) {
+    Result<ai::ModelSummary> model = inspect_heads(file, limit, options);
+    if (model.has_value() || limit >= file.bytes) return model;
+  }
+  return inspect_heads(file, 64 * kMiB, options);
+}
+
+}  // namespace
+
+bool is_boot_module(const ModelFile& file) {
+  return file.path.view().starts_with("/boot/");
+}
+
+Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink* watcher,
+                                            LoadStage& stage) {
+  auto loaded = TRY(base::make<LoadedModel>());
+  u64 start = timing::now_ns();
+  loaded->file = TRY(file.clone());
+  // What is compared with its checksum must be as the file has it; parts are only known together.
+  GroupOnArrival grouping;
+  bool early = file.parts == 1 && !options::flag(kVerify);
+  stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
+  loaded->images = TRY(load_images(file, watcher, early ? &grouping : nullptr, stage));
+  stage.stage = "preparing";
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
+  ai::EngineOptions chosen = engine_options();
+  chosen.grouped = grouping.complete();
+  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
+  for (ModelImage& image : loaded->images) image.settle();
+  loaded->load_ns = timing::now_ns() - start;
+  return loaded;
+}
+
+Result<ModelFacts> inspect_model(const ModelFile& file) {
+  ModelFacts facts;
+  facts.in_place = is_boot_module(file);
+  u64 read = facts.in_place ? 0 : file.bytes;
+  Result<ai::ModelSummary> model = inspect_file(file, engine_options(read));
+  if (!model.has_value()) return std::unexpected(model.error());
+  facts.model = std::move(*model);
+  const ai::MemoryPlan& plan = facts.model.plan;
+  facts.needed_bytes = plan.total() - (facts.in_place ? plan.weights_bytes : 0);
+  return facts;
+}
+
+Result<ModelFacts> facts_of(const ai::Engine& engine) {
+  ModelFacts summary;
+  const ai::ModelInfo& from = engine.info();
+  ai::ModelInfo& info = summary.model.info;
+  TRY(info.name.assign(from.name.view()));
+  TRY(info.architecture.assign(from.architecture.view()));
+  TRY(info.quantization.assign(from.quantization.view()));
+  TRY(info.licence.assign(from.licence.view()));
+  info.parameters = from.parameters, info.file_bytes = from.file_bytes;
+  info.layers = from.layers, info.width = from.width;
+  info.heads = from.heads, info.kv_heads = from.kv_heads;
+  info.vocabulary = from.vocabulary;
+  info.trained_context = from.trained_context, info.context = from.context;
+  summary.model.plan = engine.plan();
+  summary.model.has_template = engine.chat_template() != nullptr;
+  summary.model.fits = true;
+  TRY(summary.model.tokenizer.assign("its own"));
+  return summary;
+}
+
+Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out) {
+  if (index >= model.images.size()) return fail(Errc::kNotFound, "the model has no such part");
+  Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));
+  if (!ai::GgufFile::has_magic(spans[0]))
+    return fail(Errc::kUnsupported, "only GGUF models are compared once they are loaded");
+  auto gguf = TRY(ai::GgufFile::parse(spans.view(), ai_platform()));
+  return ai::write_original(*gguf, spans[index], index, ai_platform(), out);
+}
+
+u64 weights_checksum(const LoadedModel& model) {
+  std::atomic<u64> sum{0};
+  for (const ModelImage& image : model.images) {
+    std::span<const Byte> bytes = image.bytes();
+    u32 pieces = static_cast<u32>((bytes.size() + kMiB - 1) / kMiB);
+    ai::parallel_ranges(ai_platform(), pieces, 1, [&](u32 first, u32 last, u32) {
+      for (u32 i = first; i < last; i++) {
+        std::span<const Byte> piece = bytes.subspan(usize{i} * kMiB);
+        // Each piece by itself, its place mixed in: which worker takes it does not matter.
+        sum.fetch_add(mix_words(piece.first(std::min(piece.size(), kMiB)), i + 1),
+                      std::memory_order_relaxed);
+      }
+    });
+  }
+  return sum.load();
+}
+
+Result<void> flip_weight_bit(LoadedModel& model) {
+  if (model.images.empty()) return fail(Errc::kNotFound, "no model file is in memory");
+  std::span<Byte> bytes = model.images[0].bytes();
+  // In the middle lie matrices of a middle layer, the vocabulary and the norms elsewhere.
+  bytes[bytes.size() / 2] ^= 0x10;
+  return {};
+}
+
+}  // namespace service

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The search for model files.
+#include "service/model_store.h"
+
+#include <charconv>
+
+#include "kernel/base/bytes.h"
+#include "kernel/base/format.h"
+#include "kernel/base/nearest.h"
+#include "kernel/base/text.h"
+#include "kernel/fs/disks.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/time/clock.h"
+
+namespace service {
+namespace {
+
+constexpr Option kModel{"model", OptionKind::kText, "", "NAME|PATH",
+                        "the model to load; the first one found by default"};
+KERNEL_OPTION(kModel);
+constexpr std::string_view kExtension = ".gguf";
+constexpr std::string_view kBootMount = "/boot", kHostMount = "/host";
+constexpr u32 kMostParts = 99999;
+
+// "name-00002-of-00005.gguf": which part, of how many. {1, 1} for any other name.
+struct Part {
+  u32 number = 1, of = 1;
+  usize digits_at = 0;  // in the name
+};
+Part part_of(std::string_view name) {
+  constexpr std::string_view kPattern = "-00000-of-00000.gguf";
+  if (name.size() <= kPattern.size()) return {};
+  usize start = name.size() - kPattern.size();
+  Part part{0, 0, start + 1};
+  for (usize i = 0; i < kPattern.size(); i++) {
+    char c = name[start + i];
+    if (kPattern[i] != '0') {
+      if (c != kPattern[i]) return {};
+      continue;
+    }
+    if (c < '0' || c > '9') return {};
+    u32& number = i < 7 ? part.number : part.of;
+    number = number * 10 + static_cast<u32>(c - '0');
+  }
+  return part.number >= 1 && part.number <= part.of ? part : Part{};
+}
+
+// "tok512.bin" and "tokenizer.bin" belong to a checkpoint.
+bool is_tokenizer(std::string_view name) {
+  if (name == "tokenizer.bin") return true;
+  if (!name.starts_with("tok") || !name.ends_with(".bin")) return false;
+  std::string_view digits = name.substr(3, name.size() - 7);
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Of a llama2.c checkpoint: the sixth number of its header, negative when the output matrix is
+// apart. 0 for a GGUF, whatever its name.
+Result<u32> checkpoint_vocabulary(std::string_view path) {
+  constexpr i32 kMagic = 0x616b3432;  // "ak42"; a version and the header follow
+  base::Owner<fs::File> file = TRY(fs::open(path));
+  Byte head[32] = {};
+  usize n = TRY(file->read_at(0, head));
+  if (n < sizeof head || std::memcmp(head, "GGUF", 4) == 0) return 0;
+  bool marked = base::load<i32>(head) == kMagic;
+  i32 value = base::load<i32>(head + (marked ? 28 : 20));
+  return value < 0 ? 0 - static_cast<u32>(value) : static_cast<u32>(value);
+}
+
+// The tokenizer beside a checkpoint becomes its second part; without one it may lie behind the
+// weights, which the engine sees.
+Result<void> add_tokenizer(ModelFile& file) {
+  u32 vocabulary = TRY(checkpoint_vocabulary(file.path.view()));
+  if (vocabulary == 0) return {};
+  std::string_view path = file.path.view();
+  std::string_view directory = path.substr(0, path.size() - base::base_name(path).size());
+  char own[512], common[512];
+  for (std::string_view beside : {base::format_into(own, "{}tok{}.bin", directory, vocabulary),
+                                  base::format_into(common, "{}tokenizer.bin", directory)}) {
+    Result<fs::FileInfo> info = fs::stat(beside);
+    if (!info.has_value() || info->kind != fs::FileKind::kFile) continue;
+    file.tokenizer = TRY(String::from(beside));
+    file.bytes += info->size;
+    file.parts = 2;
+    break;
+  }
+  return {};
+}
+
+// What downloads leave behind under a model's name, by how it begins.
+struct Mistaken {
+  std::string_view begins;
+  const char* fault;
+};
+constexpr Mistaken kMistaken[] = {
+    {"version https://git-lfs", "is a git-lfs pointer, not the model: `git lfs pull` fetches that"},
+    {"<!doctype", "is a web page, not a model: take the address of the file itself"},
+    {"<html", "is a web page, not a model: take the address of the file itself"},
+    {"{\"error", "is a server's error message, not a model: download it again"},
+    {"PK", "is a ZIP archive: unpack it"},
+    {"\x1f\x8b", "is a gzip archive: unpack it"},
+};
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool begins_ignoring_case(std::string_view text, std::string_view part) {
+  return text.size() >= part.size() &&
+         std::equal(part.begin(), part.end(), text.begin(),
+                    [](char a, char b) { return lower(a) == lower(b); });
+}
+
+// Null: a GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic
+// number.
+const char* fault_of(std::string_view path) {
+  if (path.ends_with(".bin")) return nullptr;
+  Result<base::Owner<fs::File>> file = fs::open(path);
+  if (!file.has_value()) return "cannot be opened";
+  Byte head[32] = {};
+  Result<usize> n = (*file)->read_at(0, head);
+  if (!n.has_value()) return "cannot be read: its disk gives an error";
+  std::string_view text(reinterpret_cast<const char*>(head), *n);
+  if (text.empty()) return "is empty: copy it again";
+  if (text.starts_with("GGUF")) return nullptr;
+  for (const Mistaken& row : kMistaken)
+    if (begins_ignoring_case(text, row.begins)) return row.fault;
+  return "does not begin as a GGUF file: download or copy it again";
+}
+
+Result<ModelFile> describe(std::string_view path) {
+  fs::FileInfo info = TRY(fs::stat(path));
+  if (info.kind != fs::FileKind::kFile) return fail(Errc::kNotFound, "no such model file");
+  ModelFile file;
+  std::string_view name = base::base_name(path);
+  Part part = part_of(name);
+  if (name.ends_with(kExtension)) name.remove_suffix(kExtension.size());
+  if (part.of > 1) name = name.substr(0, part.digits_at - 1);
+  file.name = TRY(String::from(name));
+  file.path = TRY(String::from(path));
+  file.bytes = info.size;
+  file.parts = part.of;
+  for (u32 i = 1; i < part.of; i++) {
+    String other = TRY(part_path(file, i));
+    fs::FileInfo more = TRY(fs::stat(other.view()));
+    file.bytes += more.size;
+  }
+  if (name.ends_with(".bin")) TRY(add_tokenizer(file));
+  return file;
+}
+
+class Finder final : public fs::DirectoryVisitor {
+ public:
+  Finder(Vector<ModelFile>& out, Vector<BrokenModel>* broken) : out_(out), broken_(broken) {}
+
+  void search(std::string_view mount, std::string_view directory) {
+    char path[512];  // on_entry reads it while list() runs
+    directory_ = base::format_into(path, "{}{}", mount, directory);
+    first_ = out_.size();
+    // No such directory, or an unreadable disk: the log of the file system says so.
+    static_cast<void>(fs::list(directory_, *this));
+  }
+
+  void on_entry(std::string_view name, const fs::FileInfo& info) override {
+    bool named = name.ends_with(kExtension) || name.ends_with(".bin");
+    bool module = directory_ == kBootMount;  // a loader may drop its name
+    if (info.kind != fs::FileKind::kFile || !(named || module)) return;
+    if (is_tokenizer(name) || part_of(name).number > 1) return;
+    char buffer[512];
+    std::string_view path = base::format_into(buffer, "{}/{}", directory_, name);
+    if (const char* fault = fault_of(path); fault != nullptr) {
+      if (named) note(path, fault);
+      return;
+    }
+    Result<ModelFile> file = describe(path);
+    if (!file.has_value()) {
+      log::warn("models", "{}: {}", path, file.error());
+      note(path, "lacks parts: all of a split model's files lie in one folder");
+      return;
+    }
+    bool default_one = name == "model.gguf";
+    if (!out_.push_back(std::move(*file)).has_value()) return;
+    if (default_one) std::swap(out_[first_], out_.back());
+  }
+
+ private:
+  void note(std::string_view path, const char* fault) {
+    if (broken_ == nullptr) return;
+    Result<String> copy = String::from(path);
+    // Without memory the list is shorter.
+    if (copy.has_value()) static_cast<void>(broken_->push_back({std::move(*copy), fault}));
+  }
+
+  Vector<ModelFile>& out_;
+  Vector<BrokenModel>* broken_;
+  std::string_view directory_;
+  usize first_ = 0;
+};
+
+// A path as given, or seen from the process that the twin is.
+Result<ModelFile> by_path(std::string_view path) {
+  if (path.empty()) return fail(Errc::kNotFound, "no such model file");
+  if (path.starts_with('/')) {
+    Result<ModelFile> found = describe(path);
+    if (found.has_value()) return found;
+  }
+  char buffer[512];
+  std::string_view host = path.starts_with('/')
+                              ? base::format_into(buffer, "{}{}", kHostMount, path)
+                              : base::format_into(buffer, "{}/proc/self/cwd/{}", kHostMount, path);
+  return describe(host);
+}
+
+// The names of the folders in one folder.
+class FolderNames final : public fs::DirectoryVisitor {
+ public:
+  static Result<Vector<String>> of(std::string_view path) {
+    FolderNames collector;
+    // No such directory is no fault; others are in the log of the file system.
+    static_cast<void>(fs::list(path, collector));
+    TRY(collector.status_);
+    return std::move(collector.names_);
+  }
+  void on_entry(std::string_view name, const fs::FileInfo& info) override {
+    if (info.kind != fs::FileKind::kDirectory || !status_.has_value()) return;
+    Result<String> copy = String::from(name);
+    status_ = copy.has_value() ? names_.push_back(std::move(*copy))
+                               : Result<void>(std::unexpected(copy.error()));
+  }
+
+ private:
+  Vector<String> names_;
+  Result<void> status_;
+};
+
+// Copies of a model come right behind the first one; else all stay in their order.
+void join_copies(std::span<ModelFile> models) {
+  for (usize i = 0; i < models.size(); i++) {
+    usize next = i + 1;
+    for (usize k = next; k < models.size(); k++) {
+      if (!is_same_model(models[i], models[k])) continue;
+      std::rotate(models.begin() + next, models.begin() + k, models.begin() + k + 1);
+      next++;
+    }
+  }
+}
+
+u64 generation_of(std::string_view name) {
+  u64 number = 0;
+  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc{} && end == name.data() + name.size() ? number : 0;
+}
+
+// /models/NAME/GENERATION/: generations are numbers from 1, the newest comes first.
+Result<void> search_bundles(Finder& finder, std::string_view mount) {
+  char buffer[512];
+  std::string_view models = base::format_into(buffer, "{}/models", mount);
+  Vector<String> bundles = TRY(FolderNames::of(models));
+  for (const String& bundle : bundles) {
+    char folder[512];
+    std::string_view path = base::format_into(folder, "{}/{}", models, bundle);
+    Vector<String> generations = TRY(FolderNames::of(path));
+    std::sort(generations.begin(), generations.end(), [](const String& a, const String& b) {
+      return generation_of(a.view()) > generation_of(b.view());
+    });
+    for (const String& generation : generations)
+      if (generation_of(generation.view()) > 0) {
+        char place[512];
+        finder.search(path, base::format_into(place, "/{}", generation));
+      }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ModelFile> ModelFile::clone() const {
+  ModelFile copy;
+  copy.name = TRY(name.clone());
+  copy.path = TRY(path.clone());
+  copy.bytes = bytes;
+  copy.parts = parts;
+  copy.tokenizer = TRY(tokenizer.clone());
+  return copy;
+}
+
+std::string_view default_model() {
+  return options::text(kModel);
+}
+
+bool is_same_model(const ModelFile& a, const ModelFile& b) {
+  return a.bytes == b.bytes && a.name.view() == b.name.view();
+}
+
+Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
+  constexpr u64 kMostWaitNs = 10'000'000'000;
+  fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
+  Vector<ModelFile> models;
+  Finder finder(models, broken);
+  finder.search(kBootMount, "");
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (mount.point == kBootMount || mount.point == kHostMount) continue;
+    finder.search(mount.point, "/models");
+    TRY(search_bundles(finder, mount.point));
+    finder.search(mount.point, "");
+  }
+  // A path behind model= may be anywhere else.
+  if (Result<ModelFile> own = by_path(default_model()); own.has_value()) {
+    bool known = std::ranges::any_of(
+        models.view(), [&](const ModelFile& m) { return m.path.view() == own->path.view(); });
+    if (!known) TRY(models.push_back(std::move(*own)));
+  }
+  join_copies(models.view());
+  return models;
+}
+
+Result<ModelFile> find_model(std::string_view wanted) {
+  Vector<BrokenModel> broken;
+  Vector<ModelFile> models = TRY(find_models(&broken));
+  const ModelFile* match = nullptr;
+  u32 matches = 0;
+  for (const ModelFile& model : models) {
+    if (model.name.view() == wanted || model.path.view() == wanted) return model.clone();
+    if (!base::contains_ignoring_case(model.name.view(), wanted)) continue;
+    if (match != nullptr && is_same_model(*match, model)) continue;  // a CD's, in memory already
+    match = &model;
+    matches++;
+  }
+  if (matches == 1) return match->clone();
+  if (matches > 1) return fail(Errc::kInvalidArgument, "several models are named like that");
+  Result<ModelFile> file = by_path(wanted);
+  if (file.has_value()) {
+    if (const char* fault = fault_of(file->path.view()); fault != nullptr)
+      return fail(Errc::kCorrupt, fault);
+    return file;
+  }
+  for (const BrokenModel& model : broken)
+    if (base::contains_ignoring_case(base::base_name(model.path.view()), wanted))
+      return fail(Errc::kCorrupt, model.fault);
+  base::Nearest nearest(wanted);
+  for (const ModelFile& model : models) nearest.consider(model.name.view());
+  if (!nearest.best().empty()) log::warn("models", "did you mean {}?", nearest.best());
+  return fail(Errc::kNotFound, "no such model (`models` lists what there is)");
+}
+
+Result<String> part_path(const ModelFile& file, u32 index) {
+  String path = TRY(file.path.clone());
+  if (index == 0) return path;
+  if (!file.tokenizer.empty()) return file.tokenizer.clone();
+  if (index >= kMostParts) return fail(Errc::kOutOfRange, "too many parts");
+  usize name_at = path.size() - base::base_name(path.view()).size();
+  usize digits = name_at + part_of(base::base_name(path.view())).digits_at;
+  u32 number = index + 1;
+  for (usize i = 5; i > 0; i--, number /= 10)
+    path.chars()[digits + i - 1] = static_cast<char>('0' + number % 10);
+  return path;
+}
+
+void complete_model(std::string_view, void (*add)(void*, std::string_view), void* context) {
+  Result<Vector<ModelFile>> models = find_models();
+  if (!models.has_value()) return;
+  for (const ModelFile& model : *models) add(context, model.name.view());
+}
+
+}  // namespace service

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Keeping of small texts on disks or in memory.
+#include "service/storage.h"
+
+#include "kernel/base/format.h"
+#include "kernel/base/wipe.h"
+
+namespace service {
+namespace {
+
+struct Kept {
+  String key;  // "conversations/NAME"
+  String text;
+};
+Vector<Kept>& memory() {
+  static constinit Vector<Kept> kept;
+  return kept;
+}
+
+bool good_name(std::string_view name) {
+  if (name.empty() || name.size() > 64) return false;
+  for (char c : name)
+    if (static_cast<u8>(c) < 0x20 || c == '/' || c == '\\' || c == 0x7f) return false;
+  return name != "." && name != "..";
+}
+
+Result<void> write_file(std::string_view path, std::string_view text) {
+  base::Owner<fs::File> file = TRY(fs::create(path));
+  auto bytes = std::span(reinterpret_cast<const Byte*>(text.data()), text.size());
+  usize written = TRY(file->write_at(0, bytes));
+  if (written != text.size()) return fail(Errc::kFull, "the disk is full");
+  return file->flush();
+}
+
+// Marrow was started from it, or could be: such disks are copied and handed round.
+bool boots_marrow(const fs::Mount& mount) {
+  char path[256];
+  return fs::stat(base::format_into(path, "{}/boot/marrow.elf", mount.point)).has_value();
+}
+
+bool may_hold(const fs::Mount& mount, StoreOn where) {
+  if (mount.point == "/boot" || mount.point == "/host") return false;
+  return where == StoreOn::kAnyDisk || (mount.home == fs::Home::kFixedDisk && !boots_marrow(mount));
+}
+
+// `name` in words that say where it is and for how long.
+Result<String> memory_phrase(std::string_view name, StoreOn where) {
+  constexpr std::string_view kWhy[] = {
+      "no disk can be written",
+      "it is secret and no disk inside the machine can be written (sticks and the disk that Marrow "
+      "was started from get none)"};
+  String phrase;
+  base::StringWriter out(phrase);
+  base::format_to(out, "{}, in memory only and lost at power-off: {}", name,
+                  kWhy[static_cast<u8>(where)]);
+  TRY(out.status());
+  return phrase;
+}
+
+Result<void> keep_in_memory(std::string_view key, std::string_view text) {
+  for (Kept& kept : memory()) {
+    if (kept.key.view() != key) continue;
+    base::wipe(kept.text.chars().view());
+    return kept.text.assign(text);
+  }
+  return memory().push_back({TRY(String::from(key)), TRY(String::from(text))});
+}
+
+}  // namespace
+
+Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text,
+                          StoreOn where) {
+  if (name.starts_with('/')) {
+    TRY(write_file(name, text));
+    return String::from(name);
+  }
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  char buffer[256];
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount, where)) continue;
+    std::string_view directory = base::format_into(buffer, "{}/marrow", mount.point);
+    static_cast<void>(fs::make_directory(directory));  // it may be there already
+    char file[320];
+    std::string_view path = base::format_into(file, "{}/{}-{}.json", directory, kind, name);
+    if (write_file(path, text).has_value()) return String::from(path);
+  }
+  std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
+  TRY(keep_in_memory(key, text));
+  return memory_phrase(name, where);
+}
+
+Result<String> load_text(std::string_view kind, std::string_view name, StoreOn where) {
+  if (name.starts_with('/')) return fs::read_text(name);
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  char buffer[320];
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount, where)) continue;
+    Result<String> text =
+        fs::read_text(base::format_into(buffer, "{}/marrow/{}-{}.json", mount.point, kind, name));
+    if (text.has_value()) return text;
+  }
+  std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
+  for (const Kept& kept : memory())
+    if (kept.key.view() == key) return kept.text.clone();
+  return fail(Errc::kNotFound, "nothing is kept under this name");
+}
+
+namespace {
+
+// The names in a folder that are KIND-NAME.json.
+class KeptNames final : public fs::DirectoryVisitor {
+ public:
+  KeptNames(std::string_view kind, void (*add)(void*, std::string_view), void* context)
+      : kind_(kind), add_(add), context_(context) {}
+  void on_entry(std::string_view name, const fs::FileInfo&) override {
+    constexpr std::string_view kEnd = ".json";
+    if (!name.starts_with(kind_) || !name.ends_with(kEnd)) return;
+    if (name.size() <= kind_.size() + 1 + kEnd.size() || name[kind_.size()] != '-') return;
+    name.remove_prefix(kind_.size() + 1);
+    name.remove_suffix(kEnd.size());
+    add_(context_, name);
+  }
+
+ private:
+  std::string_view kind_;
+  void (*add_)(void*, std::string_view);
+  void* context_;
+};
+
+}  // namespace
+
+void list_texts(std::string_view kind, void (*add)(void*, std::string_view), void* context) {
+  char buffer[256];
+  KeptNames names(kind, add, context);
+  for (const fs::Mount& mount : fs::mounts()) {
+    // A disk without the folder has none.
+    if (may_hold(mount, StoreOn::kAnyDisk))
+      static_cast<void>(fs::list(base::format_into(buffer, "{}/marrow", mount.point), names));
+  }
+  for (const Kept& kept : memory()) {
+    std::string_view key = kept.key.view();
+    if (key.starts_with(kind) && key.size() > kind.size() && key[kind.size()] == '/')
+      add(context, key.substr(kind.size() + 1));
+  }
+}
+
+namespace {
+
+// Tries each place where the file may be; the first that `open` can have.
+template <class Open>
+Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view name, Open open) {
+  char buffer[320];
+  if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
+  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (!may_hold(mount, StoreOn::kAnyDisk)) continue;
+    auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
+    if (file.has_value()) return file;
+  }
+  return fail(Errc::kNotFound, "no disk for it");
+}
+
+}  // namespace
+
+Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name) {
+  return kept_file(kind, name, [](std::string_view path) { return fs::create(path); });
+}
+
+Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name) {
+  return kept_file(kind, name, [](std::string_view path) { return fs::open(path); });
+}
+
+}  // namespace service

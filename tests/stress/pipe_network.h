@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A network inside one process: connections are pairs of buffers. The server of the machine listens
+// on it as on any other; tests connect, write, close in the middle and reset as they like.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "kernel/net/socket.h"
+
+namespace stress {
+
+// One direction of a connection.
+struct Pipe {
+  static constexpr usize kMostBytes = 64 * 1024;
+  std::string bytes;
+  bool ended = false;  // the writer writes no more
+  bool reset = false;  // the connection is gone
+};
+
+// One end of a connection. Both ends share the two pipes.
+class PipeSocket final : public net::Socket {
+ public:
+  PipeSocket(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out, bool of_server)
+      : in_(std::move(in)), out_(std::move(out)), of_server_(of_server) {}
+  ~PipeSocket() override;
+  Result<usize> read(std::span<char> into) override;
+  Result<usize> write(std::string_view bytes) override;
+  void shutdown_write() override;
+  std::string_view peer() const override { return "127.0.0.1:1"; }
+  // Both directions at once, as a packet with RST does.
+  void reset();
+
+ private:
+  void tell() const;  // the other end has news
+
+  std::shared_ptr<Pipe> in_, out_;
+  bool of_server_;
+};
+
+class PipeNetwork final : public net::Network {
+ public:
+  Result<base::Owner<net::Listener>> listen(std::string_view address, u16 port) override;
+  void on_activity(void (*wake)(void*), void* context) override {
+    wake_ = wake;
+    context_ = context;
+  }
+  std::string_view address(u32) const override { return {}; }
+
+  // kNotFound when nobody listens; kFull when too many connections wait to be accepted.
+  Result<std::unique_ptr<PipeSocket>> connect();
+  void wake() const {
+    if (wake_ != nullptr) wake_(context_);
+  }
+  bool listening() const { return listening_; }
+
+ private:
+  class PipeListener;
+  std::deque<base::Owner<net::Socket>> waiting_;
+  bool listening_ = false;
+  void (*wake_)(void*) = nullptr;
+  void* context_ = nullptr;
+};
+
+PipeNetwork& pipe_network();
+
+}  // namespace stress

@@ -5,6 +5,7 @@
 #include "boot/boot_info.h"
 #include "drivers/display/early_screen.h"
 #include "drivers/display/framebuffer.h"
+#include "drivers/input/power_button.h"
 #include "drivers/input/ps2.h"
 #include "drivers/linux/devices.h"
 #include "drivers/serial/uart16550.h"
@@ -15,8 +16,6 @@
 #include "kernel/net/stack.h"
 #include "kernel/panic.h"
 #include "kernel/pci/pci.h"
-
-#include <arch/power_button.h>
 
 namespace devices {
 namespace {
@@ -47,7 +46,7 @@ void probe_all(const BootInfo& boot) {
   report("screen", display::init(boot.framebuffer));
   report("keyboard", ps2::init());
   report("power", power::start());
-  report("power", arch::watch_power_button([] { power::ask(power::Wish::kOff); }));
+  report("power", power_button::init());
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
   report("net", net::start_stack());

@@ -197,6 +197,39 @@ def panics_without_a_console_are_on_the_screen():
 
 
 @case
+def the_button_and_the_keys_end_the_machine():
+    """the power button switches off; Ctrl-Alt-Del restarts when it is pressed twice, and once only asks"""
+    with ScreenGuest(cpus=1, memory="256M") as guest:
+        prompt(guest)
+        guest.ask("system_powerdown")
+        guest.expect("power: off, when", 20)
+        check(guest.wait_exit(60) in (0, 1), "power-off by the button")
+    with ScreenGuest(cpus=1, memory="256M") as guest:
+        prompt(guest)
+        guest.ask("sendkey ctrl-alt-delete")
+        guest.expect("Ctrl-Alt-Del once more within 10 s", 20)
+        check("0" in guest.command_output("echo 0"), "it goes on")
+        for _ in range(2):  # the first may come later than 10 s after the one above
+            guest.ask("sendkey ctrl-alt-delete")
+            guest.settle(0.5)
+            if "power: a restart" in guest.output:
+                break
+        guest.expect("power: a restart", 20)
+        check(guest.wait_exit(60) == 0, "QEMU ends instead of restarting (-no-reboot)")
+
+
+@case
+def poor_machines_boot():
+    """no clock that runs: the times are guessed; CPUID that ends below the leaf of XSAVE: SSE does"""
+    with Guest(cpus=1, memory="256M", extra=["-machine", "pc,hpet=off,pit=off", "-no-acpi"]) as guest:
+        prompt(guest)
+        check("times are guessed" in guest.output + guest.command_output("dmesg"), guest.output)
+    with Guest(cpus=2, memory="256M", cpu=CPU_FAST + ",level=12") as guest:
+        prompt(guest)
+        check("2 present, 2 working" in guest.command_output("cpu"), guest.output)
+
+
+@case
 def log_lines_spare_the_edited_line():
     """a log line that comes while a line is typed stands alone; the typed line is drawn again below it"""
     nic = ["-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,id=card"]

@@ -86,6 +86,12 @@ constexpr Command kLsusb{"lsusb", "lsusb", "USB devices: place, driver, speed, i
                          run_lsusb};
 CONSOLE_COMMAND(kLsusb);
 
+// A list may be empty because nothing drives what there is.
+void advise(base::Writer& out) {
+  const devices::DriverService* service = devices::driver_service();
+  if (service != nullptr) service->advise(out);
+}
+
 Result<void> run_lsblk(const Arguments&, base::Writer& out) {
   base::format_to(out, "{:<12} {:<12} {:>12} {:>6} {:>6}\n", "disk", "driver", "MiB", "block",
                   "mode");
@@ -97,6 +103,7 @@ Result<void> run_lsblk(const Arguments&, base::Writer& out) {
                     : g.read_only ? "ro"
                                   : "rw");
   }
+  if (devices::blocks().empty()) advise(out);
   return {};
 }
 constexpr Command kLsblk{"lsblk", "lsblk", "disks, their drivers and sizes", run_lsblk};
@@ -114,6 +121,7 @@ Result<void> run_lsnet(const Arguments&, base::Writer& out) {
     base::format_to(out, "  out {:>12} frames {:>14} bytes {:>8} {:>7} {:>8} errors\n",
                     c.frames_out, c.bytes_out, "", "", c.errors_out);
   }
+  if (devices::nets().empty()) advise(out);
   return {};
 }
 constexpr Command kLsnet{"lsnet", "lsnet", "network cards, links and counters", run_lsnet};

@@ -61,7 +61,7 @@ void complete_test(std::string_view, void (*add)(void*, std::string_view), void*
 Result<void> run_reboot(const Arguments&, base::Writer& out) {
   out.write("rebooting\n");
   arch::Cpu::reboot();
-  return fail(Errc::kUnsupported, "this machine has no way to reboot that works");
+  return fail(Errc::kUnsupported, "this machine does not restart itself: use its button");
 }
 
 Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
@@ -76,13 +76,13 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
     for (char c : word) code = code * 10 + static_cast<u32>(c - '0');
   }
   if (verdict.failed > 0) {
-    base::format_to(out, "power off: failure, {} of {} commands failed (code {})\n", verdict.failed,
-                    verdict.commands - 1, code);
+    base::format_to(out, "failure, {} of {} commands failed (code {}): switching off\n",
+                    verdict.failed, verdict.commands - 1, code);
   } else {
-    base::format_to(out, "power off: {} (code {})\n", code == 0 ? "success" : "failure", code);
+    base::format_to(out, "{} (code {}): switching off\n", code == 0 ? "success" : "failure", code);
   }
   arch::Cpu::power_off(code);
-  return fail(Errc::kUnsupported, "this machine has no way to power off that works");
+  return fail(Errc::kUnsupported, "this machine does not switch itself off: use its button");
 }
 
 constexpr Command kVersion{"version",   "version", "version and commit of this kernel",

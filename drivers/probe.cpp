@@ -5,10 +5,12 @@
 #include "boot/boot_info.h"
 #include "drivers/display/early_screen.h"
 #include "drivers/display/framebuffer.h"
+#include "drivers/input/power_button.h"
 #include "drivers/input/ps2.h"
 #include "drivers/linux/devices.h"
 #include "drivers/serial/uart16550.h"
 #include "kernel/arch_contract.h"
+#include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
 #include "kernel/net/stack.h"
@@ -43,6 +45,8 @@ void probe_all(const BootInfo& boot) {
   }
   report("screen", display::init(boot.framebuffer));
   report("keyboard", ps2::init());
+  report("power", power::start());
+  report("power", power_button::init());
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
   report("net", net::start_stack());

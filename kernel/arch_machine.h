@@ -67,9 +67,10 @@ concept PciConfigContract =
       { f.function } -> std::convertible_to<u8>;
       { arch::pci_config::read(f, offset, bytes) } -> std::same_as<u32>;
       { arch::pci_config::write(f, offset, bytes, value) } -> std::same_as<void>;
-      { arch::pci_config::root_count() } -> std::same_as<u32>;  // host bridges, at least one
-      { arch::pci_config::root(value).segment } -> std::convertible_to<u16>;
-      { arch::pci_config::root(value).bus } -> std::convertible_to<u8>;
+      { arch::pci_config::range_count() } -> std::same_as<u32>;  // of buses, at least one
+      { arch::pci_config::range(value).segment } -> std::convertible_to<u16>;
+      { arch::pci_config::range(value).first_bus } -> std::convertible_to<u8>;
+      { arch::pci_config::range(value).last_bus } -> std::convertible_to<u8>;
     };
 
 // The faults that `fault KIND` provokes, so that tests see what each of them reports.

@@ -34,7 +34,7 @@ class Gguf:
     """Reads metadata and tensor shapes of a GGUF v2/v3 file, front to back."""
 
     def __init__(self, path: pathlib.Path):
-        self.file = path.open("rb")
+        self.file, self.left = path.open("rb"), path.stat().st_size
         magic, version, tensors, keys = struct.unpack("<4sIQQ", self.take(24))
         if magic != b"GGUF" or version not in (2, 3):
             raise ValueError("not a GGUF file of version 2 or 3")
@@ -53,11 +53,15 @@ class Gguf:
                 count *= dim
             self.parameters += count
 
+    def pass_by(self, count: int) -> None:
+        """What a count in the file asks for must be there: a damaged one may say anything."""
+        if count > self.left:
+            raise ValueError("ends early, or a length in it is wrong: download or copy it again")
+        self.left -= count
+
     def take(self, count: int) -> bytes:
-        data = self.file.read(count)
-        if len(data) != count:
-            raise ValueError("ends early")
-        return data
+        self.pass_by(count)
+        return self.file.read(count)
 
     def number(self, form: str):
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
@@ -71,7 +75,9 @@ class Gguf:
         if kind == 9:
             inner, count = self.number("<I"), self.number("<Q")
             if inner in SCALARS:
-                self.file.seek(count * struct.calcsize("<" + SCALARS[inner]), 1)
+                size = count * struct.calcsize("<" + SCALARS[inner])
+                self.pass_by(size)
+                self.file.seek(size, 1)
             else:
                 for _ in range(count):
                     self.value(inner)
@@ -89,6 +95,8 @@ def digest(path: pathlib.Path) -> str:
 def describe(path: pathlib.Path) -> dict:
     try:
         gguf = Gguf(path)
+    except RecursionError:
+        sys.exit(f"manifest: {path}: lists within lists without end: download or copy it again")
     except (ValueError, OSError, struct.error) as error:
         sys.exit(f"manifest: {path}: {error}")
     meta = gguf.metadata

@@ -32,9 +32,12 @@ CpuidResult structured(u32 subleaf) {
 void init_vector_state() {
   u32 mxcsr = kDefaultMxcsr;
   asm volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
-  if (!bit(cpuid(1).c, 26)) return;  // XSAVE
+  // Without the leaf that lists its components XSAVE is of no use: firmware may limit CPUID for old
+  // systems. The CPU then runs with SSE.
+  constexpr u32 kStateLeaf = 0xd;
+  if (!bit(cpuid(1).c, 26) || cpuid(0).a < kStateLeaf) return;
   write_cr4(read_cr4() | kCr4Xsave);
-  u64 offered = cpuid(0xd).a;
+  u64 offered = cpuid(kStateLeaf).a;
   u64 wanted = kX87 | kSse;
   if ((offered & kAvx) != 0) wanted |= kAvx;
   // The three AVX-512 components only go together, and only with AVX.

@@ -5,6 +5,7 @@
 #include <arch/port_io.h>
 
 #include "arch/x86_64/platform.h"
+#include "arch/x86_64/power.h"
 
 namespace arch {
 namespace {
@@ -40,13 +41,8 @@ void enter_s5(const acpi::FixedHardware& f) {
     constexpr u32 kSleepEnable = 1 << 5;
     return write(f.sleep_control, kSleepEnable | u32{f.s5_a} << 2);
   }
-  constexpr u16 kSleepEnable = 1 << 13, kAcpiMode = 1 << 0;
-  bool port = f.pm1a_control.space == acpi::Register::Space::kPort && f.pm1a_control.bytes != 0;
-  u16 control = port ? in16(static_cast<u16>(f.pm1a_control.address)) : u16{0};
-  if (port && (control & kAcpiMode) == 0 && f.smi_command != 0) {
-    out8(f.smi_command, f.acpi_enable);
-    wait_a_moment();
-  }
+  constexpr u16 kSleepEnable = 1 << 13;
+  enable_acpi();
   // The register is 16 bits wide whatever length the table gives.
   auto sleep = [&](acpi::Register r, u8 kind) {
     if (r.bytes == 0) return;
@@ -58,6 +54,19 @@ void enter_s5(const acpi::FixedHardware& f) {
 }
 
 }  // namespace
+
+// ACPI 6.5, 4.8.3.2.1: SCI_EN follows the command, on some boards after seconds.
+void enable_acpi() {
+  const acpi::FixedHardware& f = firmware().fixed;
+  if (f.pm1a_control.space != acpi::Register::Space::kPort || f.pm1a_control.bytes == 0) return;
+  auto is_on = [&f] {
+    constexpr u16 kAcpiMode = 1 << 0;
+    return (in16(static_cast<u16>(f.pm1a_control.address)) & kAcpiMode) != 0;
+  };
+  if (is_on() || f.smi_command == 0 || f.acpi_enable == 0) return;
+  out8(f.smi_command, f.acpi_enable);
+  for (u32 i = 0; i < 30 && !is_on(); i++) wait_a_moment();
+}
 
 void Cpu::power_off(u32 code) {
   disable_interrupts();

@@ -7,6 +7,7 @@
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/platform.h"
 #include "kernel/arch_contract.h"
+#include "kernel/log.h"
 
 namespace arch {
 namespace {
@@ -90,13 +91,20 @@ Moment moment(const Reference& clock) {
   return best;
 }
 
-// Runs the window; also compares the interrupt controller's timer with the cycle counter.
+// Many windows long on any CPU: past it the clock stands still.
+constexpr u64 kPatienceTicks = 1'000'000'000;
+
+// Runs the window; also compares the interrupt controller's timer with the cycle counter. 0: the
+// clock stands still.
 u64 measure(const Reference& clock) {
   u64 wanted = clock.hertz * kWindowMicroseconds / 1'000'000;
   apic::start_count();
   u64 apic_start = Cpu::now_ticks();
   Moment start = moment(clock);
-  while (((clock.read() - start.reference) & clock.mask) < wanted) Cpu::relax();
+  while (((clock.read() - start.reference) & clock.mask) < wanted) {
+    if (Cpu::now_ticks() - apic_start > kPatienceTicks) return 0;
+    Cpu::relax();
+  }
   Moment end = moment(clock);
   u64 counts = apic::count_elapsed();
   u64 apic_ticks = Cpu::now_ticks() - apic_start;
@@ -120,15 +128,31 @@ u64 rate_from_cpuid() {
   return 0;
 }
 
+// Where nothing tells the time: deadlines come, seconds are wrong. Leaf 16h has the base frequency.
+TickRate guess() {
+  constexpr u64 kHertz = 2'000'000'000, kWindowTicks = 16'000'000;
+  apic::start_count();
+  u64 start = Cpu::now_ticks();
+  while (Cpu::now_ticks() - start < kWindowTicks) Cpu::relax();
+  u64 counts = apic::count_elapsed();
+  apic::set_timer_rate((counts << 32) / (Cpu::now_ticks() - start));
+  u64 megahertz = cpuid(0).a >= 0x16 ? cpuid(0x16).a & 0xffff : 0;
+  log::warn("clock", "no HPET, ACPI timer or PIT runs: times are guessed and may be wrong");
+  return {megahertz != 0 ? megahertz * 1'000'000 : kHertz, "a guess"};
+}
+
 TickRate calibrate() {
   if (u64 hertz = rate_from_cpuid(); hertz != 0) {
     apic::set_timer_rate(0);
     return {hertz, "cpuid"};
   }
   Reference clock{};
-  for (auto open : {open_hpet, open_pm_timer, open_pit})
-    if (open(clock)) return {measure(clock), clock.name};
-  return {0, "none"};
+  for (auto open : {open_hpet, open_pm_timer, open_pit}) {
+    if (!open(clock)) continue;
+    if (u64 hertz = measure(clock); hertz != 0) return {hertz, clock.name};
+    log::warn("clock", "{} stands still", clock.name);
+  }
+  return guess();
 }
 
 }  // namespace

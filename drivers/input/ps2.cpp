@@ -5,6 +5,7 @@
 #include "drivers/display/framebuffer.h"
 #include "drivers/input/scancode.h"
 #include "kernel/arch_contract.h"
+#include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/irq/irq.h"
 #include "kernel/log.h"
@@ -80,6 +81,9 @@ void Keyboard::take_all() {
     input::KeyPress press = decoder_.feed(code);
     for (char c : press.bytes) put(c);
     scroll_ = static_cast<i8>(scroll_ + press.scroll);
+    if (!press.restart) continue;
+    if (panic_happened()) arch::Cpu::reboot();  // there is nothing left to finish
+    power::ask(power::Wish::kRestart);
   }
 }
 

@@ -8,7 +8,8 @@ namespace input {
 namespace {
 
 constexpr u8 kTab = 0x0f, kEnter = 0x1c, kControl = 0x1d, kShiftLeft = 0x2a, kShiftRight = 0x36,
-             kAlt = 0x38, kCaps = 0x3a, kNum = 0x45, kPageUp = 0x49, kPageDown = 0x51;
+             kAlt = 0x38, kCaps = 0x3a, kNum = 0x45, kPageUp = 0x49, kPageDown = 0x51,
+             kDelete = 0x53;
 
 // Set 1 codes 0x00 to 0x39; 0 = no character.
 constexpr std::string_view kPlain(
@@ -104,6 +105,10 @@ KeyPress ScancodeDecoder::key(u8 code, bool extended, bool released) {
   KeyPress out;
   modifier(code, extended, released);
   if (released) return out;
+  if (control_ && alt_ && code == kDelete) {
+    out.restart = true;
+    return out;
+  }
   bool shift = shift_left_ || shift_right_;
   if (shift && (extended || !num_) && (code == kPageUp || code == kPageDown)) {
     out.scroll = code == kPageUp ? 1 : -1;

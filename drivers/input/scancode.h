@@ -12,6 +12,7 @@ enum class ScancodeSet : u8 { kSet1, kSet2 };
 struct KeyPress {
   StaticVector<char, 8> bytes;  // for the terminal's input; often none
   i8 scroll = 0;                // Shift-PgUp: +1, Shift-PgDn: -1 half screens
+  bool restart = false;         // Ctrl-Alt-Del
 };
 
 class ScancodeDecoder {

@@ -6,6 +6,7 @@
 #include "drivers/input/scancode.h"
 #include "drivers/linux/host.h"
 #include "kernel/arch_contract.h"
+#include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
 
@@ -31,6 +32,7 @@ class Keyboard final : public CharDevice {
     for (char c : press.bytes)
       if (last_ - first_ < kRing) ring_[last_++ % kRing] = c;
     scroll_ = static_cast<i8>(scroll_ + press.scroll);
+    if (press.restart) power::ask(power::Wish::kRestart);
     arch::Cpu::restore_interrupts(on);
   }
 

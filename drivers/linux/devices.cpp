@@ -3,6 +3,7 @@
 // caller's own memory: no payload is copied here but a sent frame's, once.
 #include "drivers/linux/devices.h"
 
+#include "drivers/linux/advice.h"
 #include "drivers/linux/host.h"
 #include "kernel/dev/registry.h"
 #include "kernel/log.h"
@@ -195,6 +196,17 @@ void search(u64 begin) {
             base::ratio(timing::now_ns() - begin, 1'000'000, 1));
 }
 
+// Once a boot, so that nobody looks for a disk or card that cannot come.
+void warn_of_undriven() {
+  struct shim_binding row{};
+  for (int i = 0; shim_binding(i, &row) == 0; i++) {
+    char text[256];
+    base::BufferWriter line(text);
+    if (advise(row, line))
+      log::warn("drivers", "{}", line.view().substr(0, line.view().size() - 1));
+  }
+}
+
 void run_start(void*) {
   u64 begin = timing::now_ns();
   char parameters[256];
@@ -210,6 +222,7 @@ void run_start(void*) {
   log::info("drivers", "started in {} ms", base::ratio(took, 1'000'000, 1));
   started = true;
   start_event.wake_all();
+  if (error == 0) warn_of_undriven();
   if (error == 0) search(begin);
   devices::end_search();
   for (;;) {
@@ -256,6 +269,12 @@ void list(base::Writer& out) {
     base::format_to(out, "{} bits of entropy from random generators\n", entropy_bits);
 }
 
+void advise_all(base::Writer& out) {
+  struct shim_binding row{};
+  say_not_started(out);
+  for (int i = 0; started && shim_binding(i, &row) == 0; i++) advise(row, out);
+}
+
 void list_usb(base::Writer& out) {
   base::format_to(out, "{:<10} {:<12} {:>8} {:<11} {}\n", "device", "driver", "Mbit/s", "vendor:id",
                   "name");
@@ -282,7 +301,7 @@ void starve_dma(u64 count) {
   shim_starve_dma(count);
 }
 
-constexpr devices::DriverService kService{list, list_usb, reset, starve_dma};
+constexpr devices::DriverService kService{list, list_usb, advise_all, reset, starve_dma};
 
 }  // namespace
 

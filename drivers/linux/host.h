@@ -79,6 +79,7 @@ struct shim_binding {
   const char* device; /* "00:1f.2" */
   const char* driver; /* "-" when no driver knows it */
   unsigned int vendor, id;
+  unsigned int kind; /* class and subclass: 0x0200 is an Ethernet card */
   const char* state;
 };
 int shim_binding(int index, struct shim_binding* out);

@@ -176,7 +176,8 @@ void find_s5(Bytes dsdt, FixedHardware& out) {
 }
 
 void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
-  constexpr u32 kResetFlag = 1 << 10, kReducedFlag = 1 << 20, kTimer32Flag = 1 << 8;
+  constexpr u32 kResetFlag = 1 << 10, kReducedFlag = 1 << 20, kTimer32Flag = 1 << 8,
+                kButtonIsMethod = 1 << 4;
   constexpr u16 k8042Flag = 1 << 1;
   FixedHardware& f = out.fixed;
   u32 flags = field<u32>(table, 112);
@@ -185,6 +186,10 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   f.pm_timer_32_bits = (flags & kTimer32Flag) != 0;
   f.smi_command = static_cast<u16>(field<u32>(table, 48));
   f.acpi_enable = field<u8>(table, 52);
+  f.has_power_button = (flags & kButtonIsMethod) == 0;
+  f.sci_line = field<u16>(table, 46);
+  f.pm1a_event = preferred(table, 148, 56, 88);
+  f.pm1b_event = preferred(table, 160, 60, 88);
   f.pm1a_control = preferred(table, 172, 64, 89);
   f.pm1b_control = preferred(table, 184, 68, 89);
   f.pm_timer = preferred(table, 208, 76, 91);

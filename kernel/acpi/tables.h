@@ -43,6 +43,9 @@ struct FixedHardware {
   bool has_8042 = true;
   Register pm_timer;  // 3.579545 MHz
   bool pm_timer_32_bits = false;
+  bool has_power_button = false;    // as a bit of the event registers, not as a method
+  Register pm1a_event, pm1b_event;  // status, and enable in the second half
+  u16 sci_line = 0;                 // the interrupt of the event registers
   Register pm1a_control, pm1b_control;
   Register sleep_control;
   Register reset;

@@ -28,6 +28,7 @@ bool searching();
 struct DriverService {
   void (*list)(base::Writer& out);      // a row a device with its driver and state
   void (*list_usb)(base::Writer& out);  // a row a USB device
+  void (*advise)(base::Writer& out);    // a line a disk controller or card without a driver
   // Resets a PCI function ("00:04.0") through its driver.
   Result<void> (*reset)(std::string_view function);
   // For tests: the next `count` DMA mappings fail.

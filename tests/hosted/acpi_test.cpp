@@ -66,8 +66,11 @@ Firmware a_machine() {
 
   f.put(kFadt + 8, u8{3});
   f.put(kFadt + 40, static_cast<u32>(kDsdt));
+  f.put(kFadt + 46, u16{9});
+  f.put(kFadt + 56, u32{0x600});
   f.put(kFadt + 64, u32{0x604});
   f.put(kFadt + 76, u32{0x608});
+  f.put(kFadt + 88, u8{4});
   f.put(kFadt + 89, u8{2});
   f.put(kFadt + 91, u8{4});
   f.put(kFadt + 112, u32{1 << 10});
@@ -103,6 +106,16 @@ TEST(acpi_tables, reads_a_machine) {
   EXPECT_EQ(t.fixed.reset.address, 0xcf9u);
   EXPECT(t.fixed.has_s5);
   EXPECT_EQ(t.fixed.s5_a, 5);
+  EXPECT(t.fixed.has_power_button);
+  EXPECT_EQ(t.fixed.sci_line, 9);
+  EXPECT_EQ(t.fixed.pm1a_event.address, 0x600u);
+  EXPECT_EQ(t.fixed.pm1a_event.bytes, 4);
+  EXPECT_EQ(t.fixed.pm1b_event.bytes, 0);
+  f.put(kFadt + 112, u32{1 << 4});
+  f.table(kFadt, "FACP", 244);
+  acpi::Tables method;
+  REQUIRE(acpi::parse(memory, kRoot, method).has_value());
+  EXPECT(!method.fixed.has_power_button);
 }
 
 TEST(acpi_tables, skips_a_table_with_a_wrong_sum) {

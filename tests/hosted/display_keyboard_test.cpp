@@ -5,6 +5,7 @@
 
 #include "drivers/input/scancode.h"
 #include "kernel/base/test.h"
+#include "kernel/dev/power.h"
 
 namespace {
 
@@ -59,6 +60,29 @@ TEST(display_keyboard, shift_page_scrolls_the_screen) {
   decoder.feed(0xaa);
   decoder.feed(0xe0);
   EXPECT_EQ(decoder.feed(0x51).bytes.size(), usize{4});
+}
+
+TEST(display_keyboard, control_alt_delete_asks_for_a_restart) {
+  ScancodeDecoder decoder(ScancodeSet::kSet1);
+  decoder.feed(0x1d);
+  decoder.feed(0x38);
+  decoder.feed(0xe0);
+  input::KeyPress press = decoder.feed(0x53);
+  EXPECT(press.restart && press.bytes.empty());
+  decoder.feed(0xb8);
+  decoder.feed(0xe0);
+  press = decoder.feed(0x53);
+  EXPECT(!press.restart && !press.bytes.empty());
+}
+
+TEST(power, a_restart_is_asked_for_twice) {
+  constexpr u64 kSecond = 1'000'000'000;
+  power::Twice twice;
+  EXPECT(!twice.again(kSecond));
+  EXPECT(twice.again(3 * kSecond));
+  EXPECT(!twice.again(4 * kSecond));
+  EXPECT(!twice.again(30 * kSecond));  // too late: the first of a new pair
+  EXPECT(twice.again(31 * kSecond));
 }
 
 TEST(display_keyboard, set_two) {

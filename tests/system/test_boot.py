@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots the kernel the ways a person may, breaks it on purpose, and looks at what it then says."""
+import pathlib
 import re
+import struct
 import subprocess
 import tempfile
 
@@ -84,6 +86,24 @@ def the_right_one_of_two_images():
             check("2 present, 2 working" in text, f"{firmware}: {text}")
 
     in_pairs(boots, [("seabios",), ("ovmf",)])
+
+
+@case
+def damaged_models_make_no_image():
+    """a model that is cut off or has absurd lengths is refused by name, in one sentence"""
+    def text(value: bytes) -> bytes:
+        return struct.pack("<Q", len(value)) + value
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text(b"key") + struct.pack("<I", 8)
+    with tempfile.TemporaryDirectory() as folder:
+        model = pathlib.Path(folder, "damaged.gguf")
+        for content in (b"", b"<html>", head, head + struct.pack("<Q", 1 << 40) + b"x", head + struct.pack("<Q", 1 << 63),
+                        head[:-4] + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000):
+            model.write_bytes(content)
+            done = subprocess.run(["scripts/create_iso.sh", "-m", str(model), "-o", f"{folder}/x.iso"], check=False,
+                                  capture_output=True, text=True)
+            said = done.stdout + done.stderr
+            check(done.returncode != 0 and said.count("\n") == 1 and "damaged.gguf: " in said, said[-500:])
 
 
 @case
@@ -174,6 +194,39 @@ def panics_without_a_console_are_on_the_screen():
             guest.expect("panic> ", 60)
             lines = guest.see(r"^CPU 0 stopped: page fault: execution", 60, getattr(guest, look))
             check(any("arch::fault_null_call" in line for line in lines), "\n".join(lines))
+
+
+@case
+def the_button_and_the_keys_end_the_machine():
+    """the power button switches off; Ctrl-Alt-Del restarts when it is pressed twice, and once only asks"""
+    with ScreenGuest(cpus=1, memory="256M") as guest:
+        prompt(guest)
+        guest.ask("system_powerdown")
+        guest.expect("power: off, when", 20)
+        check(guest.wait_exit(60) in (0, 1), "power-off by the button")
+    with ScreenGuest(cpus=1, memory="256M") as guest:
+        prompt(guest)
+        guest.ask("sendkey ctrl-alt-delete")
+        guest.expect("Ctrl-Alt-Del once more within 10 s", 20)
+        check("0" in guest.command_output("echo 0"), "it goes on")
+        for _ in range(2):  # the first may come later than 10 s after the one above
+            guest.ask("sendkey ctrl-alt-delete")
+            guest.settle(0.5)
+            if "power: a restart" in guest.output:
+                break
+        guest.expect("power: a restart", 20)
+        check(guest.wait_exit(60) == 0, "QEMU ends instead of restarting (-no-reboot)")
+
+
+@case
+def poor_machines_boot():
+    """no clock that runs: the times are guessed; CPUID that ends below the leaf of XSAVE: SSE does"""
+    with Guest(cpus=1, memory="256M", extra=["-machine", "pc,hpet=off,pit=off", "-no-acpi"]) as guest:
+        prompt(guest)
+        check("times are guessed" in guest.output + guest.command_output("dmesg"), guest.output)
+    with Guest(cpus=2, memory="256M", cpu=CPU_FAST + ",level=12") as guest:
+        prompt(guest)
+        check("2 present, 2 working" in guest.command_output("cpu"), guest.output)
 
 
 @case

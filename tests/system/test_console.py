@@ -353,7 +353,7 @@ def abuse_on_a_terminal():
             twin.process.send_signal(signal.SIGWINCH)
             check("wide" * 40 in twin.line("echo " + "wide" * 40).replace("\n", ""), f"{columns} columns:\n{twin.output[-300:]}")
         twin.send("poweroff\r")
-        twin.expect("power off: success", 10)
+        twin.expect("success .*: switching off", 10)
 
 
 @case

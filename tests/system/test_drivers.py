@@ -64,7 +64,7 @@ def disk(path: str, device: str, name: str = "d", more: str = "") -> list[str]:
 
 NVME = "nvme,serial=marrow"
 DISKS = {"vda": "virtio-blk-pci", "nvme0n1": NVME}
-CARDS = ["e1000e", "virtio-net-pci"]
+CARDS = ["e1000e", "virtio-net-pci", "e1000", "vmxnet3"]
 
 
 class Machine(Guest):
@@ -412,6 +412,34 @@ def machines_short_of_memory():
             check("MiB of memory for drivers instead of 32" in guest.command_output("dmesg"), guest.output)
             guest.until("lsusb", "usbhid +480 0627:0001", 30)
             guest.healthy()
+
+
+@case
+def disks_of_virtual_machines():
+    """virtio-scsi and VMware's pvscsi: reads equal the image, writes are read back, a bad sector is an error"""
+    for controller in ("virtio-scsi-pci", "pvscsi"):
+        with Image(16) as image:
+            extra = ["-device", f"{controller},id=scsi"] + drive(image, "d") + ["-device", "scsi-hd,bus=scsi.0,drive=d"]
+            with Machine(extra, "sda .*ready") as guest:
+                verify(guest, "sda", image, 11, 1000)
+                text = guest.command_output("disk fill sda 100 2000 6", 60)
+                check("2000 blocks from 100 written, 0 words differ" in text, f"{controller}: {text}")
+                guest.healthy()
+        with Image(16) as image:
+            extra = ["-device", f"{controller},id=scsi"] + failing_disk(image, "scsi-hd,bus=scsi.0", False)
+            with Machine(extra, "sda .*ready") as guest:
+                text = guest.command_output("disk check sda 2048 1", 60)
+                check(re.search("input/output error|unreadable sector", text), f"{controller}: {text}")
+
+
+@case
+def devices_without_a_driver():
+    """a card that nothing drives is named at the start and by lsnet, with what to use; a driver's table may be too wide"""
+    extra = ["-device", "rtl8139", "-object", "memory-backend-ram,id=m,size=1M,share=on", "-device", "ivshmem-plain,memdev=m"]
+    with Machine(extra, r"(?m)^- +\S+ +1af4:1110 +no driver") as guest:
+        sentence = r"no driver for this network card of Realtek \(10ec:8139\): use one of Intel"
+        guest.expect(sentence, 20)
+        check(re.search(sentence, guest.command_output("lsnet")), guest.output)
 
 
 @case

@@ -24,14 +24,14 @@ def ends(options: str, pattern: str, status: tuple[int, ...]) -> None:
 def each_mode_ends_with_its_status():
     """ci, run=, selftest and their zosia spellings: verdict and power-off code; diag ends at the prompt"""
     in_pairs(ends, [
-        ("ci", r"^Marrow [\d.]+ \(\w+\)\npower off: success \(code 0\)", DONE),
-        ("zosia.ci=1", r"^power off: success \(code 0\)", DONE),
-        ('run="echo one; poweroff 5"', r"^one\npower off: failure \(code 5\)", (11,)),
-        ('run="nonsense; poweroff"', r"^power off: failure, 1 of 1 commands failed \(code 1\)", FAILED),
-        ('run="status; poweroff"', r"^version +Marrow(.*\n)+power off: success", DONE),
-        ("selftest", r"^ok +cpu (.*\n)+selftest: \d+ passed, 0 failed, (.*\n)+power off: success", DONE),
-        ("zosia.perf=1", r"^perfline: no model was found(.*\n)+power off: failure", FAILED),
-        ("stability=1m", r"^stability: no model was found(.*\n)+power off: failure", FAILED),
+        ("ci", r"^Marrow [\d.]+ \(\w+\)\nsuccess \(code 0\): switching off", DONE),
+        ("zosia.ci=1", r"^success \(code 0\): switching off", DONE),
+        ('run="echo one; poweroff 5"', r"^one\nfailure \(code 5\): switching off", (11,)),
+        ('run="nonsense; poweroff"', r"^failure, 1 of 1 commands failed \(code 1\): switching off", FAILED),
+        ('run="status; poweroff"', r"^version +Marrow(.*\n)+success .*: switching off", DONE),
+        ("selftest", r"^ok +cpu (.*\n)+selftest: \d+ passed, 0 failed, (.*\n)+success .*: switching off", DONE),
+        ("zosia.perf=1", r"^perfline: no model was found(.*\n)+failure, .*: switching off", FAILED),
+        ("stability=1m", r"^stability: no model was found(.*\n)+failure, .*: switching off", FAILED),
     ])
     for spelling in ("diag", "zosia.diag"):
         with Guest(append=spelling, cpus=1, memory="256M") as guest:

@@ -240,6 +240,9 @@ struct request *blk_mq_alloc_request_hctx(struct request_queue *q, blk_opf_t opf
                                           unsigned int index) {
   return blk_mq_alloc_request(q, opf, flags);
 }
+u32 blk_mq_unique_tag(struct request *rq) {
+  return rq->mq_hctx->queue_num << BLK_MQ_UNIQUE_TAG_BITS | (rq->tag & BLK_MQ_UNIQUE_TAG_MASK);
+}
 void blk_mq_free_request(struct request *rq) {
   struct queue *queue = of(rq->q);
   while (rq->bio) {

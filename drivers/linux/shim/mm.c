@@ -274,6 +274,8 @@ mempool_t *mempool_create_node(int min_nr, mempool_alloc_t *alloc, mempool_free_
 mempool_t *mempool_create(int min_nr, mempool_alloc_t *alloc, mempool_free_t *release, void *data) {
   return mempool_create_node(min_nr, alloc, release, data, GFP_KERNEL, 0);
 }
+void *mempool_alloc_slab(gfp_t flags, void *cache) { return kmem_cache_alloc(cache, flags); }
+void mempool_free_slab(void *element, void *cache) { kmem_cache_free(cache, element); }
 void *mempool_alloc_pages(gfp_t flags, void *order) { return alloc_pages(flags, (unsigned int)(unsigned long)order); }
 void mempool_free_pages(void *element, void *order) { __free_pages(element, (unsigned int)(unsigned long)order); }
 void *mempool_alloc(mempool_t *pool, gfp_t flags) {

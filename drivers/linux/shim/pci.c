@@ -155,6 +155,19 @@ int pci_set_mwi(struct pci_dev *device) {
   change_command(device, 0, PCI_COMMAND_INVALIDATE);
   return 0;
 }
+void pci_clear_mwi(struct pci_dev *device) { change_command(device, PCI_COMMAND_INVALIDATE, 0); }
+// PCI-X Addendum 2.0, 7.2.3: the most bytes of one read are 512 << the field.
+int pcix_get_mmrbc(struct pci_dev *device) {
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_PCIX);
+  return cap ? 512 << ((config(device, cap + PCI_X_CMD, 2) & PCI_X_CMD_MAX_READ) >> 2) : -EINVAL;
+}
+int pcix_set_mmrbc(struct pci_dev *device, int bytes) {
+  u8 cap = pci_find_capability(device, PCI_CAP_ID_PCIX);
+  if (!cap || bytes < 512 || bytes > 4096) return -EINVAL;
+  u16 command = config(device, cap + PCI_X_CMD, 2) & ~PCI_X_CMD_MAX_READ;
+  set_config(device, cap + PCI_X_CMD, 2, command | (ffs(bytes) - 10) << 2);
+  return 0;
+}
 void pci_intx(struct pci_dev *device, int enable) {
   change_command(device, enable ? PCI_COMMAND_INTX_DISABLE : 0, enable ? 0 : PCI_COMMAND_INTX_DISABLE);
 }
@@ -191,6 +204,8 @@ int pci_select_bars(struct pci_dev *device, unsigned long flags) {
 int pci_request_selected_regions(struct pci_dev *device, int bars, const char *name) { return 0; }
 int pci_request_selected_regions_exclusive(struct pci_dev *device, int bars, const char *name) { return 0; }
 void pci_release_selected_regions(struct pci_dev *device, int bars) {}
+int pci_request_regions(struct pci_dev *device, const char *name) { return 0; }
+void pci_release_regions(struct pci_dev *device) {}
 int pci_request_region(struct pci_dev *device, int bar, const char *name) { return 0; }
 void pci_release_region(struct pci_dev *device, int bar) {}
 void __iomem *pci_ioremap_bar(struct pci_dev *device, int bar) {
@@ -235,6 +250,7 @@ static void write_msix(struct pci_dev *device, u8 cap) {
 // What functions may interrupt with, for tests: 3 MSI-X, MSI and lines, 2 the last two, 1 lines alone.
 static unsigned int interrupts = 3;
 module_param(interrupts, uint, 0);
+int pci_msi_enabled(void) { return interrupts > 1; }
 
 static int enable_msix(struct pci_dev *device, const u16 *entries, int least, int most) {
   struct function *f = of(device);
@@ -475,6 +491,21 @@ static void fix(struct pci_dev *device) {
   }
 }
 
+// A probe failed. -ENODEV is how a driver with a wide table says that the device is not for it:
+// virtio_pci lists everything of its vendor.
+static void refused(struct function *f, int error) {
+  struct pci_dev *device = &f->device;
+  devres_release_all(&device->dev);
+  if (error == -ENODEV) {
+    dev_info(&device->dev, "%s does not take it\n", f->driver_name);
+    f->driver_name = f->state = NULL;
+  } else {
+    dev_err(&device->dev, "%s could not start the device: error %d\n", f->driver_name, -error);
+    f->state = "failed: dmesg says why";
+  }
+  device->driver = NULL;
+  device->dev.driver = NULL;
+}
 int __pci_register_driver(struct pci_driver *driver, struct module *owner, const char *name) {
   driver->driver.name = name;
   for (int i = 0; i < function_count; i++) {
@@ -487,13 +518,7 @@ int __pci_register_driver(struct pci_driver *driver, struct module *owner, const
     f->driver_name = name;
     f->state = "running";
     int error = driver->probe(device, row);
-    if (error) {
-      dev_err(&device->dev, "%s could not start the device: error %d\n", name, -error);
-      devres_release_all(&device->dev);
-      f->state = "failed: dmesg says why";
-      device->driver = NULL;
-      device->dev.driver = NULL;
-    }
+    if (error) refused(f, error);
   }
   return 0;
 }
@@ -575,6 +600,7 @@ int shim_binding(int index, struct shim_binding *out) {
       .driver = f->driver_name ?: "-",
       .vendor = f->device.vendor,
       .id = f->device.device,
+      .kind = f->device.class >> 8,
       .state = f->state ?: "no driver",
   };
   return 0;

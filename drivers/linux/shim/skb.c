@@ -53,6 +53,12 @@ struct sk_buff *build_skb(void *data, unsigned int frag_size) {
   return skb;
 }
 struct sk_buff *napi_build_skb(void *data, unsigned int frag_size) { return build_skb(data, frag_size); }
+// A part of a page is a page of its own here.
+void *__netdev_alloc_frag_align(unsigned int size, unsigned int align) {
+  struct page *page = alloc_pages(GFP_ATOMIC | __GFP_COMP, get_order(size));
+  return page ? page_address(page) : NULL;
+}
+void page_frag_free(void *at) { put_page(virt_to_head_page(at)); }
 void __page_frag_cache_drain(struct page *page, unsigned int count) {
   if (page_ref_sub_and_test(page, count)) __folio_put(page_folio(page));
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Each press of the button is a wish to switch off.
+#include "drivers/input/power_button.h"
+
+#include "kernel/dev/power.h"
+
+#include <arch/power_button.h>
+
+namespace power_button {
+
+Result<void> init() {
+  return arch::watch_power_button([] { power::ask(power::Wish::kOff); });
+}
+
+}  // namespace power_button

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What to say of a disk controller or a network card that has no driver.
+#pragma once
+
+#include "drivers/linux/host.h"
+#include "kernel/base/format.h"
+
+namespace linux_drivers {
+
+// Writes "00:03.0: no driver for this network card of Realtek (10ec:8139): use one of …" and a line
+// end. False, and nothing: it has a driver, or a machine does without one for it.
+bool advise(const struct shim_binding& row, base::Writer& out);
+
+}  // namespace linux_drivers

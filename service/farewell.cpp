@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Before the machine goes off by its button: the answers under way.
+#include "kernel/dev/power.h"
+#include "kernel/time/clock.h"
+#include "service/engine_host.h"
+
+namespace service {
+namespace {
+
+void finish_answers(u64 deadline_ns) {
+  EngineHost& host = engine_host();
+  auto busy = [&host] {
+    EngineHost::Figures figures = host.figures();
+    return figures.running + figures.queued > 0;
+  };
+  while (busy() && timing::now_ns() < deadline_ns) host.wait_news(deadline_ns);
+}
+
+constexpr power::Farewell kAnswers{finish_answers};
+POWER_FAREWELL(kAnswers);
+
+}  // namespace
+}  // namespace service

@@ -30,7 +30,7 @@ HOSTILE_MODELS := $(SAN_DIR)/hostile_models
 hostile-models: $(HOSTILE_MODELS)  ## N=20000 damaged models must be refused or work: never crash, hang or leak
 	$(Q)$(HOSTILE_MODELS) $(or $(N),20000)
 $(HOSTILE_MODELS): $(SAN_DIR)/tests/tools/hostile_models.o $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ) \
-  $$(LWIP_SAN_OBJ) $$(WOLFSSL_SAN_OBJ)
+  $$(LWIP_SAN_OBJ) $$(WOLFSSL_SAN_OBJ) $$(BEARSSL_SAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
 -include $(SAN_DIR)/tests/tools/hostile_models.d

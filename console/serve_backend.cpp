@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernel/arch_contract.h"
+#include "kernel/crypto/random.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
@@ -172,13 +172,8 @@ u64 ServeBackend::unix_seconds() {
   return (timing::unix_time_known() ? timing::unix_ns() : timing::now_ns()) / 1'000'000'000;
 }
 
-// splitmix64 over a seed of the hardware: ids and default seeds, nothing secret.
 u64 ServeBackend::random() {
-  if (random_state_ == 0) random_state_ = arch::Cpu::random_seed() ^ timing::now_ns();
-  u64 z = random_state_ += 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
+  return crypto::random_u64();
 }
 
 // Without what firmware, or the host of a hosted twin, holds for itself.

@@ -58,7 +58,6 @@ class ServeBackend final : public ai::openai::Backend {
   u64 load_number_ = 0;                // of the current one
   char build_[64] = {};
   usize build_size_ = 0;
-  u64 random_state_ = 0;
 };
 
 }  // namespace console

@@ -3,7 +3,7 @@
 // engine_host_models.cpp.
 #include "service/engine_host.h"
 
-#include "kernel/log.h"
+#include "kernel/sched/context.h"
 #include "kernel/time/clock.h"
 
 namespace service {
@@ -107,7 +107,7 @@ void EngineHost::tell() {
 }
 
 void EngineHost::let_others_step() {
-  ASSERT(sched::current() == thread_);
+  sched::assert_owner(thread_);
   if (make_steps()) tell();
   sched::yield();
 }

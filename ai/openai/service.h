@@ -63,6 +63,8 @@ class Service {
   const ServiceOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   u32 next_number() { return ++number_; }
+  // What is remembered of the model that the lease holds; made when it is first wanted.
+  Result<ModelMemory*> memory_of(const Lease& lease);
   // The grammar that all choices of `exchange` share; none when it may say anything.
   Result<GrammarRef> make_grammar(Exchange& exchange, ApiError& error);
   void respond(ReplyTo to, int status, std::string_view type, std::string_view body,
@@ -101,7 +103,6 @@ class Service {
   // The same of the model that a body names; a name of another one is an error.
   Result<Lease> lease_for(json::Value body, ApiError& error);
   Result<void> name_model(const Lease& lease, std::string_view wanted, ApiError& error);
-  Result<ModelMemory*> memory_of(const Lease& lease);
   void write_fingerprint(const Lease& lease, ModelMemory& memory);
   void drop_unloaded();
   Result<base::Owner<Exchange>> new_exchange(Call& call, const Form& form);

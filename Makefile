@@ -57,8 +57,8 @@ comma := ,
 find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
 # What only a machine has: the hosted twin leaves these out.
-MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/linux drivers/probe.cpp console/machine)
-MACHINE_ONLY := mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
+MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/linux drivers/probe.cpp console/shell/machine)
+MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel service console))

@@ -13,7 +13,6 @@
 #include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/log.h"
-#include "kernel/net/stack.h"
 #include "kernel/panic.h"
 #include "kernel/pci/pci.h"
 
@@ -49,7 +48,6 @@ void probe_all(const BootInfo& boot) {
   report("power", power_button::init());
   report("pci", pci::init());
   report("drivers", linux_drivers::start());
-  report("net", net::start_stack());
 }
 
 }  // namespace devices

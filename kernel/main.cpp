@@ -3,13 +3,14 @@
 // the machine and for its hosted twin.
 #include "kernel/main.h"
 
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/arch_contract.h"
 #include "kernel/dev/probe.h"
 #include "kernel/fs/disks.h"
 #include "kernel/fs/module_fs.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
+#include "kernel/net/start.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/worker_pool.h"
@@ -67,8 +68,9 @@ void kernel_main(BootInfo& boot) {
   sched::set_stall_limit(options::number(kWatchdog) * 1'000'000'000);
   sched::start_workers(static_cast<u32>(options::number(kThreads)));  // a worker a cpu
   trace::boot_mark("workers");
-  devices::probe_all(boot);  // screen, keyboard, buses, disks, network
+  devices::probe_all(boot);  // screen, keyboard, buses, disks, cards
   MUST(fs::watch_disks());   // mounts them under /disk as they appear
   trace::boot_mark("devices");
+  net::start();    // addresses, names, the time of day
   console::run();  // what the options ask for, then the prompt; never returns
 }

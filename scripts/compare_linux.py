@@ -205,7 +205,7 @@ def make_pattern() -> bytes:
 
 
 class Server(threading.Thread):
-    """What `net bench` and the Linux guest talk to; the protocol is in console/net_bench.cpp."""
+    """What `net bench` and the Linux guest talk to; the protocol is in console/shell/net_bench.cpp."""
 
     def __init__(self, listener: socket.socket):
         super().__init__(daemon=True)

@@ -29,7 +29,7 @@ static double now(void) {
   return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-// The same bytes as console/net_bench.cpp makes.
+// The same bytes as console/check/net_bench.cpp makes.
 static void make_pattern(void) {
   uint64_t state = 1;
   for (size_t at = 0; at < PERIOD; at += 8) {

@@ -7,12 +7,12 @@
 
 #include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
-#include "kernel/ai_platform.h"
 #include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "service/ai_platform.h"
 #include "service/model_check.h"
 
 namespace service {

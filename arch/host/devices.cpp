@@ -7,6 +7,7 @@
 #include "arch/host/sockets.h"
 #include "kernel/dev/probe.h"
 #include "kernel/dev/terminal.h"
+#include "kernel/net/start.h"
 #include "kernel/time/wall_clock.h"
 
 namespace devices {
@@ -17,10 +18,17 @@ void start_console(const BootInfo&) {
 
 void probe_all(const BootInfo&) {
   MUST(fs::mount("/host", host::file_system()));
-  net::set_network(&host::host_network());
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   timing::set_unix_ns(static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec));
 }
 
 }  // namespace devices
+
+namespace net {
+
+void start() {
+  set_network(&host::host_network());
+}
+
+}  // namespace net

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Boot command lines, configuration files and shell lines of any bytes.
-#include "console/command_line.h"
+#include "console/shell/command_line.h"
 
 #include <vector>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The line editor fed with anything a serial line can carry: it keeps valid UTF-8, stays inside
 // its row, and Enter always gets through.
-#include "console/line_editor.h"
+#include "console/terminal/line_editor.h"
 
 #include "kernel/base/utf8.h"
 #include "tests/hosted/console_script.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "arch/host/memory.h"
-#include "console/serve_client.h"
+#include "service/serve/client.h"
 #include "tests/hosted/openai_fake.h"
 
 namespace {
@@ -56,7 +56,8 @@ constexpr Asked kAsked[] = {
     {"POST", "/v1/completions",
      R"({"prompt":["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","bbbb)"
      R"(bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","c","d"],"echo":true,"stream":true})"},
-    {"POST", "/v1/completions", R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})"},
+    {"POST", "/v1/completions",
+     R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})"},
     {"POST", "/v1/chat/completions",
      R"({"messages":[{"role":"user","content":"x"}],"stream":true,"return_progress":true})"},
     {"POST", "/v1/chat/completions",
@@ -92,8 +93,8 @@ std::string request_of(const Asked& asked, u8 way) {
   char size[32];
   if (std::string_view(asked.method) == "GET") return head + "\r\n";
   if (!chunked)
-    return head + "Content-Length: " +
-           std::string(base::format_into(size, "{}", body.size())) + "\r\n\r\n" + body;
+    return head + "Content-Length: " + std::string(base::format_into(size, "{}", body.size())) +
+           "\r\n\r\n" + body;
   head += "Transfer-Encoding: chunked\r\n\r\n";
   if (!body.empty())
     head += std::string(base::format_into(size, "{:x};a=b\r\n", body.size())) + body + "\r\n";
@@ -136,21 +137,49 @@ class World {
     Wire& wire = *wire_of(who);
     switch (verb & 15) {
       case 0:
-      case 1: wire.in += request_of(kAsked[script.next() % std::size(kAsked)], script.next()); break;
-      case 2: cut(wire, request_of(kAsked[script.next() % std::size(kAsked)], script.next()), script); break;
-      case 3: wire.in += script.text(1 + script.next() % 64); break;
+      case 1:
+        wire.in += request_of(kAsked[script.next() % std::size(kAsked)], script.next());
+        break;
+      case 2:
+        cut(wire, request_of(kAsked[script.next() % std::size(kAsked)], script.next()), script);
+        break;
+      case 3:
+        wire.in += script.text(1 + script.next() % 64);
+        break;
       case 4:
-      case 5: pump(who); break;
-      case 6: backend_.step(); break;
-      case 7: step_and_flush(); break;
-      case 8: service_->tick(); break;
-      case 9: wire.ended = true; break;
-      case 10: wire.broken = true; break;
-      case 11: host::fail_allocation(1 + script.next() % 64); return;  // for what comes next
-      case 12: backend_.now += (1 + script.next()) * kSecond / 2; break;
-      case 13: wire.room = script.next() * 16u; break;
-      case 14: change(script.next()); break;
-      default: clients_[who].reset(); break;  // as make_room() does
+      case 5:
+        pump(who);
+        break;
+      case 6:
+        backend_.step();
+        break;
+      case 7:
+        step_and_flush();
+        break;
+      case 8:
+        service_->tick();
+        break;
+      case 9:
+        wire.ended = true;
+        break;
+      case 10:
+        wire.broken = true;
+        break;
+      case 11:
+        host::fail_allocation(1 + script.next() % 64);
+        return;  // for what comes next
+      case 12:
+        backend_.now += (1 + script.next()) * kSecond / 2;
+        break;
+      case 13:
+        wire.room = script.next() * 16u;
+        break;
+      case 14:
+        change(script.next());
+        break;
+      default:
+        clients_[who].reset();
+        break;  // as make_room() does
     }
     host::fail_allocation(0);
   }
@@ -181,7 +210,7 @@ class World {
     if (clients_[who] != nullptr && !wires_[who]->gone) return wires_[who];
     wires_[who] = std::make_shared<Wire>();
     auto socket = base::make<WireSocket>(wires_[who]);
-    clients_[who] = std::make_unique<console::ServeClient>(std::move(*socket), *service_, limits_,
+    clients_[who] = std::make_unique<service::ServeClient>(std::move(*socket), *service_, limits_,
                                                            times_, bodies_, backend_.now, false);
     return wires_[who];
   }
@@ -218,7 +247,7 @@ class World {
   net::HttpTimes times_;
   base::Owner<ai::openai::Service> service_;
   std::shared_ptr<Wire> wires_[kClients];
-  std::unique_ptr<console::ServeClient> clients_[kClients];
+  std::unique_ptr<service::ServeClient> clients_[kClients];
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bench, perfline and selftest over a scripted engine.
-#include "console/bench.h"
+#include "console/check/bench.h"
 
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/scripted_engine.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // e^x and floats in integers against libm.
-#include "console/fixed_point.h"
+#include "console/chat/fixed_point.h"
 
 #include <bit>
 #include <cmath>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The line editor as a person uses and abuses it.
-#include "console/line_editor.h"
+#include "console/terminal/line_editor.h"
 
 #include <string>
 #include <vector>
 
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/console_script.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vote, best and refine over a scripted engine.
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/scripted_engine.h"

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/base/text_width.h"
 
 class ScriptedIo : public console::Io {

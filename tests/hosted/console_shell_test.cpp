@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The shell: splitting of lines, running of commands, what it says when something is wrong.
-#include "console/shell.h"
+#include "console/shell/shell.h"
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "console/command_line.h"
+#include "console/shell/command_line.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/console_script.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The chat loop over a fake engine: what is sent to the model, what the person reads.
-#include "console/talk.h"
+#include "console/chat/talk.h"
 
-#include "console/perf_log.h"
-#include "console/shell.h"
+#include "console/shell/shell.h"
 #include "kernel/base/test.h"
+#include "service/perf_log.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/scripted_engine.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "console/model_use.h"
+#include "console/shell/model_use.h"
 #include "kernel/base/test.h"
 #include "kernel/options.h"
 #include "tests/hosted/console_script.h"

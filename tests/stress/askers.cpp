@@ -18,10 +18,10 @@
 #include <map>
 #include <vector>
 
-#include "console/serve.h"
 #include "kernel/mm/memory.h"
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
+#include "service/serve/server.h"
 #include "tests/hosted/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/scripted_engine.h"

@@ -11,7 +11,7 @@ from harness import MODEL, PROMPT, ROOT, Guest, case, check, main, need
 KERNEL = os.environ.get("MARROW_KERNEL", str(ROOT / "build/x86_64-san-debug/marrow.elf"))
 PLANTED = {
     "signed-overflow": r"PANIC on CPU 0: undefined behaviour: a signed sum overflows, at "
-                       r"console/machine/commands_debug.cpp:\d+:\d+",
+                       r"console/shell/machine/commands_debug.cpp:\d+:\d+",
     "heap-overrun": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: !written_past_its_end",
     "heap-late-write": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: !written_after_free",
     "heap-double-free": r"PANIC on CPU 0: kernel/mm/heap.cpp:\d+: assertion failed: large",

@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def numbers(seed: int):
-    """Splitmix64, as console/commands_devices.cpp has it."""
+    """Splitmix64, as console/shell/commands_devices.cpp has it."""
     state = seed
     while True:
         state = (state + 0x9e3779b97f4a7c15) & MASK

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `benchload`: what the API server's clients would ask, asked of the engine itself. The difference
+// between both is what HTTP, JSON and TCP cost.
+#include <algorithm>
+
+#include "console/check/bench.h"
+#include "console/shell/command.h"
+#include "kernel/time/clock.h"
+
+namespace console {
+namespace {
+
+// One of many places at which requests are made one after the other.
+struct Place final : ai::RequestSink {
+  void on_prefill(u32, u32) override {}
+  void on_token(const ai::TokenEvent&) override {}
+  void on_end(ai::FinishReason why, const ai::Timings& timings, const Error*) override {
+    failed = why == ai::FinishReason::kError;
+    tokens += timings.generated_tokens;
+    idle = true;
+  }
+  bool idle = true, failed = false;
+  u64 tokens = 0;
+  service::HeldRequest held;  // last: it is cancelled while the rest still stands
+};
+
+struct Load {
+  u32 requests, together, prompt, generate;
+};
+
+// Tokens that mean text: special ones are few and lie at the ends. tests/bench/http_load.cpp
+// writes the same.
+Result<void> fill_prompt(u32 vocabulary, u32 number, std::span<ai::TokenId> out) {
+  u32 half = vocabulary / 2;
+  if (half < 2) return fail(Errc::kUnsupported, "the vocabulary is too small");
+  for (u32 i = 0; i < out.size(); i++)
+    out[i] = static_cast<ai::TokenId>(half / 2 + (u64{number} * 7919 + u64{i} * 31) % half);
+  return {};
+}
+
+Result<void> ask(const ai::Lease& model, Place& place, const Load& load, u32 number) {
+  Vector<ai::TokenId> tokens;
+  TRY(tokens.resize(load.prompt));
+  TRY(fill_prompt(model.tokenizer().size(), number, tokens.view()));
+  ai::Request request;
+  request.prompt = tokens.view();
+  request.max_tokens = load.generate;
+  request.ignore_end = true;
+  request.cache_prompt = false;
+  place.held = TRY(service::HeldRequest::submit(model, request, place));
+  place.idle = false;
+  return {};
+}
+
+Result<void> run(const ai::Lease& model, const Load& load, std::span<Place> places) {
+  u32 asked = 0;
+  Result<void> result;
+  TRY(wait_until(io(), [&] {
+    bool all_idle = true;
+    for (Place& place : places) {
+      if (place.failed) result = fail(Errc::kIo, "a request failed");
+      if (!result.has_value()) return true;
+      if (place.idle && asked < load.requests) result = ask(model, place, load, asked++);
+      all_idle = all_idle && place.idle;
+    }
+    return all_idle;
+  }));
+  return result;
+}
+
+Result<void> run_load(const Arguments& arguments, base::Writer& out) {
+  u64 numbers[4] = {640, 64, 16, 16};
+  for (usize i = 0; i < std::size(numbers); i++)
+    numbers[i] = std::clamp<u64>(TRY(number_at(arguments, i + 1, numbers[i])), 1, 1'000'000);
+  const Load load{static_cast<u32>(numbers[0]), static_cast<u32>(numbers[1]),
+                  static_cast<u32>(numbers[2]), static_cast<u32>(numbers[3])};
+  ai::Lease model = TRY(use_model(service::kBenchHolder, io()));
+  Vector<Place> places;
+  TRY(places.resize(load.together));
+  u64 start = timing::now_ns();
+  TRY(run(model, load, places.view()));
+  u64 taken = timing::now_ns() - start, tokens = 0;
+  for (const Place& place : places) tokens += place.tokens;
+  constexpr u64 kNsPerSecond = 1'000'000'000;
+  base::format_to(
+      out, "load: {} requests, {} at once, {} + {} tokens: {} s, {} requests/s, {} tok/s\n",
+      load.requests, load.together, load.prompt, load.generate, base::ratio(taken, kNsPerSecond, 2),
+      base::ratio(load.requests * kNsPerSecond, taken, 2),
+      base::ratio(tokens * kNsPerSecond, taken, 1));
+  return {};
+}
+
+constexpr Command kLoad{
+    "benchload", "benchload [requests [at once [prompt [tokens]]]]",
+    "the engine alone under the load of a server", run_load,
+    "As many requests as are wanted, so many at once, each with a prompt of its own: what\n"
+    "tests/system/http_load.py asks over HTTP. 640 requests, 64 at once, 16 + 16 tokens by\n"
+    "default; the option requests= is how many of them share a step."};
+CONSOLE_COMMAND(kLoad);
+
+}  // namespace
+}  // namespace console

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commands about models: models, model info/load/switch/unload/verify.
+#include <algorithm>
+
+#include "console/shell/command.h"
+#include "console/shell/model_use.h"
+#include "kernel/sched/worker_pool.h"
+#include "kernel/trace.h"
+#include "service/model_check.h"
+#include "service/perf_log.h"
+
+namespace console {
+namespace {
+
+base::Decimal mebibytes(u64 bytes) {
+  return base::ratio(bytes, kMiB, 1);
+}
+
+// "no: 812.0 MiB more are needed": of what is free now.
+void print_fit(const service::ModelFacts& summary, base::Writer& out) {
+  u64 free = mm::usage().of(mm::Purpose::kFree);
+  if (summary.needed_bytes == 0) return out.write("loaded");
+  if (summary.model.fits && summary.needed_bytes <= free) return out.write("fits");
+  u64 missing = summary.needed_bytes - std::min(free, summary.needed_bytes);
+  base::format_to(out, "too large: {} MiB more needed", mebibytes(std::max(missing, u64{kMiB})));
+}
+
+// One line of facts, one that tells where it lies: 80 columns do.
+void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
+  Result<service::ModelFacts> summary = service::engine_host().inspect(file);
+  base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
+  if (summary.has_value()) {
+    const ai::ModelInfo& info = summary->model.info;
+    base::format_to(out, "{}, {} million parameters, {}, {} MiB, context {}, {}, ",
+                    info.architecture, base::ratio(info.parameters, 1'000'000, 1),
+                    info.quantization, mebibytes(file.bytes), info.context,
+                    service::trust_name(service::trust_of(file)));
+    print_fit(*summary, out);
+  } else {
+    base::format_to(out, "{} MiB, cannot be used: {}", mebibytes(file.bytes), summary.error());
+  }
+  base::format_to(out, "\n    {}", file.path);
+  if (file.parts > 1) base::format_to(out, " ({} parts)", file.parts);
+  out.write("\n");
+}
+
+Result<void> run_models(const Arguments&, base::Writer& out) {
+  Vector<service::ModelFile> models = TRY(service::find_models());
+  // A lease, as a row waits for a disk, and the model might go meanwhile.
+  Result<ai::Lease> lease = service::engine_host().lease(service::kConsoleHolder);
+  const service::ModelFile* current =
+      lease.has_value() ? &service::engine_host().file(*lease) : nullptr;
+  bool listed = false;
+  for (const service::ModelFile& file : models) {
+    bool active = current != nullptr && current->path.view() == file.path.view();
+    listed = listed || active;
+    // A CD has what the loader has put into memory from it.
+    auto same = [&](const service::ModelFile& other) {
+      return other.name.view() == file.name.view() && other.bytes == file.bytes;
+    };
+    if (&*std::ranges::find_if(models.view(), same) != &file && !active)
+      base::format_to(out, "    the same at {}\n", file.path);
+    else
+      print_row(file, active, out);
+  }
+  if (current != nullptr && !listed) print_row(*current, true, out);
+  if (models.empty() && current == nullptr)
+    out.write("no model was found; help models tells where\n");
+  return {};
+}
+
+void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
+  base::format_to(out, "  context       {} tokens\n", plan.context);
+  base::format_to(out, "  weights       {:>10} MiB\n", mebibytes(plan.weights_bytes));
+  base::format_to(out, "  kv cache      {:>10} MiB\n", mebibytes(plan.kv_bytes));
+  base::format_to(out, "  workspace     {:>10} MiB\n", mebibytes(plan.workspace_bytes));
+  base::format_to(out, "  tokenizer     {:>10} MiB\n", mebibytes(plan.tokenizer_bytes));
+  base::format_to(out, "  together      {:>10} MiB ({} bytes)\n", mebibytes(plan.total()),
+                  plan.total());
+}
+
+void print_facts(const service::ModelFile& file, const service::ModelFacts& summary,
+                 base::Writer& out) {
+  const ai::ModelInfo& info = summary.model.info;
+  base::format_to(out, "{} ({}, {} MiB)\n", info.name, file.path, mebibytes(file.bytes));
+  base::format_to(out, "  architecture  {}, {} layers, {} wide, {} heads, {} of them for keys\n",
+                  info.architecture, info.layers, info.width, info.heads, info.kv_heads);
+  base::format_to(out, "  parameters    {} million, {}\n",
+                  base::ratio(info.parameters, 1'000'000, 1), info.quantization);
+  base::format_to(out, "  tokenizer     {}, {} tokens\n", summary.model.tokenizer, info.vocabulary);
+  base::format_to(out, "  template      {}\n",
+                  summary.model.has_template ? "its own" : "none: plain lines");
+  base::format_to(out, "  trained for   a context of {} tokens\n", info.trained_context);
+  base::format_to(out, "  licence       {}\n",
+                  info.licence.empty() ? "not stated" : info.licence.view());
+  base::format_to(out, "  hash          {}\n", service::trust_name(service::trust_of(file)));
+}
+
+void print_loaded(const ai::Lease& model, base::Writer& out) {
+  base::format_to(out, "  kernels       {}, {} threads\n", model.kernels_name(),
+                  sched::worker_count());
+  service::EngineHost::Figures figures = service::engine_host().figures(model);
+  base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
+                  figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);
+  base::format_to(out, "  loaded in     {} ms\n",
+                  service::milliseconds(service::engine_host().load_ns(model)));
+}
+
+// The model of that name; without one the loaded one, or what would be loaded.
+Result<service::ModelFile> wanted_model(std::string_view name) {
+  if (!name.empty()) {
+    const service::ModelFile* current = service::engine_host().current_file();
+    bool loaded = current != nullptr && current->name.view() == name;
+    return loaded ? current->clone() : service::find_model(name);
+  }
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  return service::engine_host().file(model).clone();
+}
+
+Result<void> info_of(std::string_view name, base::Writer& out) {
+  service::ModelFile file = TRY(wanted_model(name));
+  service::ModelFacts summary = TRY(service::engine_host().inspect(file));
+  print_facts(file, summary, out);
+  Result<ai::Lease> model = service::engine_host().lease_of(file, service::kConsoleHolder);
+  if (model.has_value()) {
+    print_loaded(*model, out);
+    print_plan(model->plan(), out);
+    return {};
+  }
+  out.write("  not loaded: ");
+  print_fit(summary, out);
+  out.write(summary.in_place ? "; loading would take, the weights being there already\n"
+                             : "; loading would take\n");
+  print_plan(summary.model.plan, out);
+  return {};
+}
+
+Result<void> verify(std::string_view name, base::Writer& out) {
+  service::ModelFile file = TRY(wanted_model(name));
+  ShownProgress progress(io(), "verifying");
+  service::ModelDigest digest = TRY(service::verify_model(file, progress));
+  base::format_to(out, "{}  {}\n", digest.hex, file.path);
+  if (file.parts > 1) base::format_to(out, "(part 1 of {}; all were compared)\n", file.parts);
+  if (digest.trust == service::Trust::kNoHash) {
+    out.write("unverified: no manifest has the hash of this model\n");
+    return {};
+  }
+  base::format_to(out, "{}\n",
+                  digest.trust == service::Trust::kRight
+                      ? "verified: these are the bytes of the image's manifest"
+                      : "NOT the bytes of the image's manifest");
+  if (digest.trust == service::Trust::kWrong)
+    return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
+  return {};
+}
+
+Result<void> load(std::string_view name, base::Writer& out) {
+  if (!name.empty()) {
+    service::ModelFile file = TRY(service::find_model(name));
+    base::format_to(out, "loading {}, {} MiB\n", file.name, mebibytes(file.bytes));
+    TRY(load_shown(file, io()));
+  }
+  ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
+  base::format_to(out, "{} is ready: {} ms, context {}, kernels {}\n", model.info().name,
+                  service::milliseconds(service::engine_host().load_ns(model)),
+                  model.info().context, model.kernels_name());
+  return {};
+}
+
+Result<void> unload(std::string_view name, base::Writer& out) {
+  TRY(service::engine_host().unload(name));
+  const service::ModelFile* current = service::engine_host().current_file();
+  if (current == nullptr)
+    out.write("no model is loaded now\n");
+  else
+    base::format_to(out, "{} answers now\n", current->name);
+  return {};
+}
+
+struct Verb {
+  const char* name;
+  Result<void> (*run)(std::string_view name, base::Writer& out);
+};
+constexpr Verb kVerbs[] = {
+    {"info", info_of}, {"load", load}, {"switch", load}, {"unload", unload}, {"verify", verify}};
+
+Result<void> run_model(const Arguments& arguments, base::Writer& out) {
+  std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
+  std::string_view name = arguments.words.size() > 2 ? arguments.words[2] : "";
+  for (const Verb& row : kVerbs)
+    if (verb == row.name) return row.run(name, out);
+  return fail(Errc::kInvalidArgument, "model info|load|switch|unload|verify [NAME]");
+}
+
+void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
+  for (const Verb& row : kVerbs) add(context, row.name);
+  service::complete_model(word, add, context);
+}
+
+constexpr Command kModels{
+    "models", "models", "the models that can be used", run_models,
+    "Looks at the boot modules, then at /models and the root of every disk. * marks the one that\n"
+    "answers. Context: as it would be loaded. Hash: whether `model verify` has found the bytes of\n"
+    "the image's manifest. A model file also loads by its path: model load /disk0/x.gguf (in the\n"
+    "hosted twin any path of the host)."};
+constexpr Command kModel{
+    "model",
+    "model [info|load|switch|unload|verify] [NAME]",
+    "one model: what it is, loading, switching",
+    run_model,
+    "info tells what it is and the byte plan, of a model that is not loaded too. load and switch\n"
+    "serve running requests first; the old model stays until the new one works. verify compares\n"
+    "the SHA-256 with the manifest of the boot image, of a loaded model as it lies in memory.",
+    false,
+    complete_verb};
+CONSOLE_COMMAND(kModels);
+CONSOLE_COMMAND(kModel);
+
+}  // namespace
+}  // namespace console

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command `serve`: the API server in the foreground or behind the prompt.
+#include "console/shell/command.h"
+#include "console/shell/model_use.h"
+#include "service/serve/server.h"
+
+#include "kernel/base/json.h"
+#include "kernel/sched/thread.h"
+
+namespace console {
+namespace {
+
+// For supervisors: one line of JSON when requests will be answered.
+void print_ready(base::Writer& out) {
+  json::Writer w(out);
+  w.begin_object().field("event", "ready").field("port", service::server_port());
+  if (auto model = service::engine_host().lease(service::kConsoleHolder); model.has_value()) {
+    w.field("model", model->model());
+    w.field("context", model->info().context);
+    w.field("load_ms", service::engine_host().load_ns(*model) / 1'000'000);
+  }
+  char text[3 * 32];
+  base::BufferWriter print(text);
+  service::write_server_fingerprint(print);
+  if (!print.view().empty()) w.field("tls_sha256", print.view());
+  w.end_object();
+  out.write("\n");
+}
+
+Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
+  std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "";
+  if (verb == "status") {
+    service::describe_server(out);
+    return {};
+  }
+  if (verb == "stop") {
+    service::stop_server();
+    return {};
+  }
+  if (!verb.empty() && verb != "start")
+    return fail(Errc::kInvalidArgument, "serve [start|stop|status]");
+  TRY(service::start_server());  // listens first: /health answers while the model loads
+  ShownProgress progress(io(), "loading");
+  Result<void> loaded = service::engine_host().load_default(&progress);
+  if (!loaded.has_value())
+    base::format_to(out, "no model: {}; requests get 503 until one is loaded\n", loaded.error());
+  print_ready(out);
+  if (verb == "start") return {};
+  // Input that has ended (a service without a terminal) does not end the server.
+  while (!io().interrupted() && service::server_running()) {
+    constexpr u64 kLookNs = 200'000'000;
+    constexpr int kCtrlC = 3;
+    int c = io().read_until(io().now_ns() + kLookNs);
+    if (c == kCtrlC) break;
+    if (c >= 0) sched::sleep_ns(kLookNs);
+  }
+  service::stop_server();
+  return {};
+}
+
+constexpr Command kServe{
+    "serve", "serve [start|stop|status]", "the OpenAI-compatible API server", run_serve,
+    "serve alone runs until Ctrl-C; `serve start` leaves the prompt free.\n"
+    "Options: http.port= http.bind= api_key= cors= and others (`help boot`).\n"};
+CONSOLE_COMMAND(kServe);
+
+}  // namespace
+}  // namespace console

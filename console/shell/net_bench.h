@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `net bench`: bytes over one TCP connection to a peer that knows them, timed and compared.
+#pragma once
+
+#include "console/shell/command.h"
+
+namespace console {
+
+// net bench HOST PORT send|receive|echo [MIB|COUNT]
+Result<void> run_net_bench(const Arguments& arguments, base::Writer& out);
+
+}  // namespace console

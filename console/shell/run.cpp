@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The last step of the boot: what the boot options ask for, then the prompt.
+#include <version.h>
+
+#include "console/shell/shell.h"
+#include "kernel/options.h"
+#include "kernel/trace.h"
+
+namespace console {
+namespace {
+
+constexpr Option kRun{"run", OptionKind::kText, "", "\"COMMAND; COMMAND\"",
+                      "commands to run before the prompt; end with poweroff to leave"};
+constexpr Option kCi{"ci", OptionKind::kFlag, "", "", "boots, says so and powers off", "zosia.ci"};
+constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "tells all about the machine",
+                       "zosia.diag"};
+constexpr Option kSelftest{
+    "selftest", OptionKind::kFlag, "", "", "checks the machine and powers off", "zosia.selftest"};
+constexpr Option kPerf{
+    "perf", OptionKind::kFlag, "", "", "measures the model's speed and powers off", "zosia.perf"};
+constexpr Option kTalk{"talk",      OptionKind::kFlag, "", "", "a conversation before the prompt",
+                       "zosia.talk"};
+constexpr Option kStability{"stability", OptionKind::kText, "", "90s|10m|1h|3d|TOKENS",
+                            "long mixed work, every answer checked, then powers off"};
+KERNEL_OPTION(kStability);
+KERNEL_OPTION(kRun);
+KERNEL_OPTION(kCi);
+KERNEL_OPTION(kDiag);
+KERNEL_OPTION(kSelftest);
+KERNEL_OPTION(kPerf);
+KERNEL_OPTION(kTalk);
+
+// A boot option that stands for commands; they run in this order.
+struct Mode {
+  const Option* option;
+  const char* commands;
+};
+constexpr Mode kModes[] = {
+    {&kDiag, "status; cpu; mem; models; dmesg"},
+    {&kCi, "version; poweroff"},
+    {&kSelftest, "selftest; poweroff"},
+    {&kPerf, "perfline; poweroff"},
+};
+
+void run_and_report(Shell& shell, std::string_view commands) {
+  Verdict verdict = shell.run(commands);
+  if (verdict.failed == 0) {
+    base::format_to(io(), "run: {} commands, all succeeded\n", verdict.commands);
+  } else {
+    base::format_to(io(), "run: {} of {} commands failed\n", verdict.failed, verdict.commands);
+  }
+}
+
+}  // namespace
+
+void run() {
+  static Shell shell(io());
+  trace::boot_mark("prompt");
+  base::format_to(io(), "Marrow {} - type help\n", kMarrowVersion);
+  if (options::given(kRun)) run_and_report(shell, options::text(kRun));
+  for (const Mode& mode : kModes)
+    if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
+  if (options::flag(kTalk)) shell.run("talk");  // a person's: no verdict
+  if (options::given(kStability)) {
+    char line[512];
+    run_and_report(shell,
+                   base::format_into(line, "stability {}; poweroff", options::text(kStability)));
+  }
+  io().write(kMarkPastes);
+  for (;;) shell.prompt();
+}
+
+}  // namespace console

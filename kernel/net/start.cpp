@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// TCP/IP over the machine's own cards.
+#include "kernel/net/start.h"
+
+#include "kernel/log.h"
+#include "kernel/net/stack.h"
+
+namespace net {
+
+void start() {
+  Result<void> started = start_stack();
+  if (!started.has_value()) log::warn("net", "there is no network: {}", started.error());
+}
+
+}  // namespace net

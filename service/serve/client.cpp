@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Bytes between a socket, the HTTP state machine and the API service.
+#include "service/serve/client.h"
+
+#include "kernel/base/wipe.h"
+
+namespace service {
+namespace {
+
+constexpr usize kReadBytes = 16 * 1024;
+constexpr u32 kMostReads = 8;  // in one turn: one fast sender must not hold up the others
+char read_buffer[kReadBytes];  // threads give way only in known places, none while it is in use
+
+}  // namespace
+
+bool ServeClient::pump(u64 now_ns) {
+  bool moved = false;
+  for (u32 i = 0; i < kMostReads && connection_.wants_bytes(); i++) {
+    Result<usize> n = socket_->read(read_buffer);
+    if (!n.has_value()) {
+      if (n.error().code != Errc::kBusy) connection_.peer_lost();
+      break;
+    }
+    moved = true;
+    if (*n == 0) {
+      connection_.peer_closed();
+      break;
+    }
+    connection_.receive({read_buffer, *n}, now_ns);
+    base::wipe(read_buffer, *n);
+  }
+  usize before = connection_.output_backlog();
+  flush(now_ns);
+  connection_.tick(now_ns);
+  return moved || connection_.output_backlog() != before;
+}
+
+void ServeClient::flush(u64 now_ns) {
+  // What has been written may have ended an answer; the request behind it has its own.
+  while (write_some(now_ns) && connection_.proceed(now_ns)) {
+  }
+}
+
+// False: the socket takes no more.
+bool ServeClient::write_some(u64 now_ns) {
+  socket_->flush();
+  while (!connection_.finished() && !connection_.output().empty()) {
+    Result<usize> n = socket_->write(connection_.output());
+    if (!n.has_value()) {
+      if (n.error().code != Errc::kBusy) connection_.peer_lost();
+      return false;
+    }
+    connection_.sent(*n, now_ns);
+  }
+  if (connection_.wants_shutdown() && !shut_down_) {
+    shut_down_ = true;
+    socket_->shutdown_write();
+    connection_.sent(0, now_ns);
+  }
+  return true;
+}
+
+// ---- requests -------------------------------------------------------------------------------
+
+void ServeClient::on_head(net::HttpConnection&, const net::HttpRequest& head) {
+  if (only_secure_ && !socket_->secure()) {
+    connection_.close_after_response();
+    service_.respond_bad_http(*this, 400, "this server is reached by https:// only");
+    return;
+  }
+  static_cast<void>(service_.admit(head, socket_->peer(), *this));
+}
+
+void ServeClient::on_request(net::HttpConnection&, const net::HttpRequest& request) {
+  service_.handle(request, socket_->peer(), *this);
+}
+
+void ServeClient::on_bad_request(net::HttpConnection&, int status, const char* problem) {
+  service_.respond_bad_http(*this, status, problem);
+}
+
+void ServeClient::on_gone(net::HttpConnection&) {
+  service_.gone(*this);
+}
+
+}  // namespace service

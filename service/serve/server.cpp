@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Threads of the server: "http" moves bytes whenever a socket or the engine has news, "http-files"
+// does what waits for a disk. The engine's own thread (service/engine_host.h) makes the answers and
+// gives way in the middle of a step, so health checks and new requests never wait for a long
+// prompt.
+#include "service/serve/server.h"
+
+#include <algorithm>
+
+#include "kernel/log.h"
+#include "kernel/net/network_list.h"
+#include "kernel/net/stack.h"
+#include "kernel/net/tls/secure_socket.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+#include "service/serve/backend.h"
+#include "service/serve/client.h"
+#include "service/serve/keys.h"
+#include "service/serve/page.h"
+#include "service/serve/tls.h"
+
+namespace service {
+namespace {
+
+constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
+                       "port of the API server; 0 = any free one"};
+constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
+                       "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
+                        "names this machine goes by, for a server without a key"};
+constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
+                       "keys that requests must have; kept hashed"};
+constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
+                            "keys for loading and unloading models, and for slots"};
+constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
+                        "who may do that: who has a key, whoever may ask, nobody"};
+constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
+                       "none: serve the network without a key"};
+constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
+                       "web pages of other origins that may call the API"};
+constexpr Option kConnections{"http.connections", OptionKind::kNumber, "64", "1..1024",
+                              "connections at once"};
+constexpr Option kHeadKb{"http.head_kb", OptionKind::kNumber, "16", "1..256",
+                         "largest head of a request in KiB"};
+constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
+                         "largest body of a request in MiB"};
+constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
+                           "memory for the bodies of all requests in MiB; 0 = four of the largest"};
+constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
+                       "seconds a connection may rest between requests"};
+constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
+                           "seconds the head of a request may take"};
+constexpr Option kBodyTime{"http.body_time", OptionKind::kNumber, "20", "1..3600",
+                           "seconds 64 KiB of a body may take"};
+constexpr Option kHeartbeat{"http.heartbeat_ms", OptionKind::kNumber, "4000", "10..600000",
+                            "silence in a stream after which progress is sent"};
+constexpr Option kQueue{"http.queue", OptionKind::kNumber, "64", "1..4096",
+                        "requests running and waiting; more get 429"};
+constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
+                       "requests a second; 0 = no limit"};
+constexpr Option kClientRate{"http.client_rate", OptionKind::kNumber, "0", "0..100000",
+                             "requests a second from one address; 0 = no limit"};
+constexpr Option kClientRequests{"http.client_requests", OptionKind::kNumber, "0", "0..4096",
+                                 "requests of one address at once; 0 = no limit"};
+constexpr Option kClientConnections{"http.client_connections", OptionKind::kNumber, "0", "0..1024",
+                                    "connections of one address; 0 = no limit"};
+constexpr Option kAllow{"http.allow", OptionKind::kText, "", "NETWORK[,NETWORK]",
+                        "who may connect: 10.0.0.0/8,fe80::/10; everybody by default"};
+constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
+                          "the form of the line for each request"};
+constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
+                            "tokens of an answer when the request names none; 0 = no limit"};
+KERNEL_OPTION(kPort);
+KERNEL_OPTION(kBind);
+KERNEL_OPTION(kHosts);
+KERNEL_OPTION(kKeys);
+KERNEL_OPTION(kAdminKeys);
+KERNEL_OPTION(kAdmin);
+KERNEL_OPTION(kAuth);
+KERNEL_OPTION(kCors);
+KERNEL_OPTION(kConnections);
+KERNEL_OPTION(kHeadKb);
+KERNEL_OPTION(kBodyMb);
+KERNEL_OPTION(kBodiesMb);
+KERNEL_OPTION(kIdle);
+KERNEL_OPTION(kHeadTime);
+KERNEL_OPTION(kBodyTime);
+KERNEL_OPTION(kHeartbeat);
+KERNEL_OPTION(kQueue);
+KERNEL_OPTION(kRate);
+KERNEL_OPTION(kClientRate);
+KERNEL_OPTION(kClientRequests);
+KERNEL_OPTION(kClientConnections);
+KERNEL_OPTION(kAllow);
+KERNEL_OPTION(kLogForm);
+KERNEL_OPTION(kMaxTokens);
+
+// How often time limits, heartbeats and a changed model are looked at: while requests are being
+// answered, while clients are connected, and while there is nobody.
+constexpr u64 kTickNs = 100'000'000, kCalmNs = 500'000'000, kRestNs = 2'000'000'000;
+constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
+
+void wake_network_thread();
+void hear_engine();
+
+struct Server {
+  base::Owner<net::tls::Server> tls;  // null: plain text only; outlives the clients
+  base::Owner<net::Listener> listener;
+  base::Budget bodies;  // outlives whoever keeps one
+  ServeBackend backend{wake_network_thread};
+  base::Owner<ai::openai::Service> service;
+  Vector<base::Owner<ServeClient>> clients;
+  KeyFile key_file;
+  net::NetworkList allowed;  // empty: everybody
+  net::HttpLimits limits;
+  net::HttpTimes times;
+  bool stopping = false;
+  u32 threads = 0;
+  u64 last_tick_ns = 0;
+};
+
+// One at a time; null when there is none.
+constinit Server* server = nullptr;
+constinit sched::WaitQueue network_news, files_news, server_ended;
+// Why the thread "http" was woken: a socket or a load has news, the engine has made a step.
+constinit bool sockets_have_news = false, engine_has_news = false;
+
+void wake_network_thread() {
+  sockets_have_news = true;
+  network_news.wake_all();
+}
+
+void hear_engine() {
+  engine_has_news = true;
+  network_news.wake_all();
+}
+
+// The client that has kept us waiting longest makes room for a new one: connections that say
+// nothing, or say it slowly, cannot keep others out. False: all are being answered.
+bool make_room(Server& s) {
+  if (s.clients.size() < options::number(kConnections)) return true;
+  usize oldest = 0;
+  for (usize i = 1; i < s.clients.size(); i++)
+    if (s.clients[i]->waiting_since() < s.clients[oldest]->waiting_since()) oldest = i;
+  if (s.clients[oldest]->waiting_since() == ~u64{0}) return false;
+  s.clients.erase(oldest);
+  return true;
+}
+
+// Whether this address may have one more connection. Nobody is told why not.
+bool may_connect(const Server& s, std::string_view peer) {
+  std::string_view host = net::host_of(peer);
+  if (!s.allowed.empty()) {
+    Result<net::IpAddress> address = net::parse_address(host);
+    if (!address.has_value() || !s.allowed.contains(*address)) return false;
+  }
+  u64 most = options::number(kClientConnections), have = 0;
+  for (const base::Owner<ServeClient>& c : s.clients) have += net::host_of(c->peer()) == host;
+  return most == 0 || have < most;
+}
+
+Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
+  if (s.tls != nullptr)
+    socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
+                                                    now + s.times.head_ns));
+  return s.clients.push_back(TRY(base::make<ServeClient>(std::move(socket), *s.service, s.limits,
+                                                         s.times, s.bodies, now, tls_required())));
+}
+
+void accept_clients(Server& s, u64 now) {
+  for (;;) {
+    // Room is made only for somebody who is there: one more than allowed, for a moment.
+    bool full = s.clients.size() >= options::number(kConnections);
+    if (full && std::all_of(s.clients.begin(), s.clients.end(),
+                            [](const auto& client) { return client->waiting_since() == ~u64{0}; }))
+      return;
+    Result<base::Owner<net::Socket>> socket = s.listener->accept();
+    if (!socket.has_value()) {
+      if (socket.error().code != Errc::kBusy) log::warn("http", "accept: {}", socket.error());
+      return;
+    }
+    if (!may_connect(s, (*socket)->peer())) continue;
+    if (!make_room(s)) return;
+    Result<void> kept = add_client(s, std::move(*socket), now);
+    if (!kept.has_value()) log::warn("http", "a client was turned away: {}", kept.error());
+  }
+}
+
+// Everything a socket may want. True while something still moves.
+bool pump_clients(Server& s) {
+  u64 now = timing::now_ns();
+  accept_clients(s, now);
+  bool moved = false;
+  for (usize i = s.clients.size(); i-- > 0;) {
+    moved |= s.clients[i]->pump(now);
+    if (s.clients[i]->finished()) s.clients.erase(i);
+  }
+  return moved;
+}
+
+void end_thread(Server& s) {
+  s.threads--;
+  server_ended.wake_all();
+}
+
+// How long nobody needs to look at time limits and heartbeats, should nothing happen.
+u64 pause(const Server& s) {
+  if (!s.service->idle()) return kTickNs;
+  return s.clients.empty() ? kRestNs : kCalmNs;
+}
+
+void notice_model(Server& s) {
+  if (s.backend.model_changed()) files_news.wake_all();
+}
+
+// What a step of the engine said goes out at once. Sockets are looked at when they have news, and
+// now and then for their time limits: not once a token for each of them.
+void network_thread(void* argument) {
+  Server& s = *static_cast<Server*>(argument);
+  u64 look_at_ns = 0;
+  while (!s.stopping) {
+    notice_model(s);
+    s.service->tick();
+    u64 now = timing::now_ns();
+    bool moved = false;
+    engine_has_news = false;
+    if (std::exchange(sockets_have_news, false) || now >= look_at_ns) {
+      moved = pump_clients(s);
+      look_at_ns = now + pause(s);
+    } else {
+      for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
+    }
+    if (moved) {
+      sockets_have_news = true;  // there may be more than one turn takes
+      sched::yield();
+    } else if (!sockets_have_news && !engine_has_news) {
+      network_news.wait(look_at_ns);
+    }
+  }
+  end_thread(s);
+}
+
+void files_thread(void* argument) {
+  Server& s = *static_cast<Server*>(argument);
+  while (!s.stopping) {
+    s.backend.refresh_models();
+    s.key_file.watch(*s.service);
+    files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
+  }
+  end_thread(s);
+}
+
+// An entry that is empty is refused: it would be a key that everybody has.
+Result<void> read_keys(const Option& option, Vector<String>& out) {
+  if (!options::given(option)) return {};
+  std::string_view text = options::text(option);
+  for (bool more = true; more;) {
+    std::string_view one = text.substr(0, text.find(','));
+    more = one.size() < text.size();
+    text.remove_prefix(one.size() + (more ? 1 : 0));
+    if (one.empty()) {
+      log::error("http", "{}={}: a key is empty", option.key, text.empty() ? "" : "…");
+      return fail(Errc::kInvalidArgument, "a key of api_key= or admin_key= is empty");
+    }
+    TRY(out.push_back(TRY(String::from(one))));
+  }
+  return {};
+}
+
+bool has_keys() {
+  return options::given(kKeys) || options::given(kAdminKeys) || KeyFile::chosen();
+}
+
+bool chose_open() {
+  return options::text(kAuth) == "none";
+}
+
+// By which names a browser may reach a server without a key.
+Result<String> own_names() {
+  String names;
+  base::StringWriter out(names);
+  base::format_to(out, "{}.local {}", net::machine_name(), options::text(kHosts));
+  TRY(out.status());
+  return names;
+}
+
+ai::openai::AdminRoutes admin_routes() {
+  using ai::openai::AdminRoutes;
+  std::string_view chosen = options::text(kAdmin);
+  if (chosen == "open") return AdminRoutes::kOpen;
+  return chosen == "closed" ? AdminRoutes::kClosed : AdminRoutes::kKey;
+}
+
+Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
+  ai::openai::ServiceOptions chosen;
+  TRY(read_keys(kKeys, chosen.api_keys));
+  TRY(read_keys(kAdminKeys, chosen.admin_keys));
+  chosen.open = !has_keys();
+  chosen.admin = admin_routes();
+  chosen.cors = options::text(kCors);
+  chosen.hosts = TRY(own_names());
+  chosen.bodies = &s.bodies;
+  chosen.max_requests = static_cast<u32>(options::number(kQueue));
+  chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
+  chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
+  chosen.rate_per_second = static_cast<u32>(options::number(kRate));
+  chosen.client_rate = static_cast<u32>(options::number(kClientRate));
+  chosen.client_requests = static_cast<u32>(options::number(kClientRequests));
+  chosen.json_log = options::text(kLogForm) == "json";
+  chosen.page = serve_page();
+  return ai::openai::Service::create(std::move(chosen), s.backend);
+}
+
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+// Without a key the network is not served, unless that was asked for.
+Result<std::string_view> bind_address() {
+  bool open = has_keys() || chose_open();
+  if (!options::given(kBind)) return open ? std::string_view() : "127.0.0.1";
+  std::string_view address = options::text(kBind);
+  if (!open && !is_loopback(address))
+    return fail(Errc::kPermission, "http.bind= to the network wants api_key= or auth=none");
+  return address;
+}
+
+// A body is held twice for a moment: as it came, and as the request keeps it.
+Result<void> set_limits(Server& s) {
+  u64 body = options::number(kBodyMb) * kMiB, bodies = options::number(kBodiesMb) * kMiB;
+  if (bodies == 0) bodies = 4 * body;
+  if (bodies < 2 * body)
+    return fail(Errc::kInvalidArgument, "http.bodies_mb= must be twice http.body_mb= or more");
+  s.bodies.set_limit(bodies);
+  s.limits = {.head_bytes = static_cast<u32>(options::number(kHeadKb) * kKiB), .body_bytes = body};
+  s.times.idle_ns = options::number(kIdle) * kNsPerSecond;
+  s.times.head_ns = options::number(kHeadTime) * kNsPerSecond;
+  s.times.body_ns = options::number(kBodyTime) * kNsPerSecond;
+  return {};
+}
+
+Result<void> open_server(Server& s) {
+  net::Network* network = net::network();
+  if (network == nullptr) return fail(Errc::kNotFound, "this machine has no network");
+  TRY(set_limits(s));
+  s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
+  s.service = TRY(make_service(s));
+  TRY(s.key_file.read(*s.service));
+  StaticVector<std::string_view, 1> addresses;  // a network says one at a time
+  if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
+  s.tls = open_tls(addresses.view());
+  if (s.tls == nullptr && tls_required())
+    return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
+  std::string_view address = TRY(bind_address());
+  if (!has_keys() && !is_loopback(address))
+    log::warn("http", "anybody on the network may use this server: set api_key=");
+  s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
+  network->on_activity([](void*) { wake_network_thread(); }, nullptr);
+  engine_host().on_news(hear_engine);
+  return {};
+}
+
+// A job that runs ends between two of its chunks, as nobody waits for it any longer.
+void drop_server() {
+  server->listener.reset();  // nobody new
+  server->clients.clear();
+  server->service->tick();
+  while (!server->service->idle()) {
+    engine_host().wait_news(timing::now_ns() + kTickNs);
+    server->service->tick();
+  }
+  engine_host().on_news(nullptr);
+  base::Owner<Server> last(server);
+  server = nullptr;
+}
+
+}  // namespace
+
+Result<void> start_server() {
+  if (server != nullptr) return fail(Errc::kBusy, "the server runs already");
+  base::Owner<Server> made = TRY(base::make<Server>());
+  TRY(open_server(*made));
+  server = made.release();
+  struct Row {
+    const char* name;
+    void (*entry)(void*);
+  };
+  for (Row row : {Row{"http", network_thread}, Row{"http-files", files_thread}}) {
+    server->threads++;
+    Result<sched::Thread*> thread = sched::spawn(row.name, row.entry, server, kStackBytes);
+    if (thread.has_value()) continue;
+    server->threads--;
+    stop_server();
+    return std::unexpected(thread.error());
+  }
+  log::info("http",
+            "serving on {} (POST /v1/chat/completions, POST /completion, GET /health, "
+            "GET /metrics)",
+            server->listener->port());
+  return {};
+}
+
+void stop_server() {
+  if (!server_running()) return;
+  server->stopping = true;
+  while (server->threads > 0) {
+    network_news.wake_all();
+    files_news.wake_all();
+    server_ended.wait(timing::now_ns() + kTickNs);
+  }
+  drop_server();
+}
+
+// Not any more while it is being stopped.
+bool server_running() {
+  return server != nullptr && !server->stopping;
+}
+
+void describe_server(base::Writer& out) {
+  if (!server_running()) {
+    base::format_to(out, "the server is not running (`serve` starts it)\n");
+    return;
+  }
+  const ai::openai::Metrics& m = server->service->metrics();
+  base::format_to(out, "port {}, {} connections, {} requests ({} answered, {} failed, {} left)\n",
+                  server->listener->port(), server->clients.size(), m.requests, m.answered,
+                  m.failed, m.gone);
+  base::format_to(out, "{} tokens, last first token after {} ms, last rate {} tok/s\n",
+                  m.tokens_generated, m.last_ttft_ms, m.last_tok_s);
+}
+
+void write_server_fingerprint(base::Writer& out) {
+  if (server_running() && server->tls != nullptr) write_fingerprint(*server->tls, out);
+}
+
+u16 server_port() {
+  return server_running() ? server->listener->port() : u16{0};
+}
+
+}  // namespace service

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Texts with their KV pages as files: what /slots saves and restores.
+#include "ai/engine/kv_file.h"
+#include "kernel/options.h"
+#include "service/file_stream.h"
+#include "service/serve/backend.h"
+
+namespace service {
+namespace {
+
+constexpr Option kFolder{"slots.path", OptionKind::kText, "", "FOLDER",
+                         "where /slots saves texts; the folder marrow of a disk by default"};
+KERNEL_OPTION(kFolder);
+
+// Calls use(path) for each place where NAME may lie, until one succeeds.
+template <class Use>
+auto in_each_place(std::string_view name, Use&& use) -> decltype(use(name)) {
+  char path[320];
+  std::string_view folder = options::text(kFolder);
+  if (!folder.empty()) return use(base::format_into(path, "{}/{}.kv", folder, name));
+  decltype(use(name)) result = fail(Errc::kUnsupported, "no disk can be written: say slots.path=");
+  for (const fs::Mount& mount : fs::mounts()) {
+    if (mount.point == "/boot" || mount.point == "/host") continue;
+    char directory[128];
+    static_cast<void>(  // it may be there already
+        fs::make_directory(base::format_into(directory, "{}/marrow", mount.point)));
+    result = use(base::format_into(path, "{}/marrow/slot-{}.kv", mount.point, name));
+    if (result.has_value()) break;
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<u32> ServeBackend::save_text(ai::Engine& engine, std::string_view name,
+                                    std::span<const ai::TokenId> tokens, u64& bytes) {
+  return in_each_place(name, [&](std::string_view path) -> Result<u32> {
+    base::Owner<fs::File> file = TRY(fs::create(path));
+    auto sink = TRY(base::make<FileSink>(*file));
+    u32 saved = TRY(engine.save(tokens, *sink));
+    TRY(sink->flush());
+    TRY(file->flush());
+    bytes = sink->written();
+    return saved;
+  });
+}
+
+Result<Vector<ai::TokenId>> ServeBackend::restore_text(ai::Engine& engine, std::string_view name,
+                                                       u64& bytes) {
+  return in_each_place(name, [&](std::string_view path) -> Result<Vector<ai::TokenId>> {
+    base::Owner<fs::File> file = TRY(fs::open(path));
+    FileSource source(*file);
+    Vector<ai::TokenId> tokens = TRY(engine.restore(source));
+    bytes = source.taken();
+    return tokens;
+  });
+}
+
+}  // namespace service

@@ -20,7 +20,10 @@ say = $(if $(filter 1,$(V)),,@printf '$(if $(3),%9s, %s) %-8s %s\n' "$(3)" "$(1)
 compiling = $(call say,$(1),$(2),$(next_step))
 
 CCACHE := $(shell command -v ccache 2>/dev/null)
-CXX := $(CCACHE) g++
+# What goes into the kernel is compiled by one compiler wherever it is built; newer ones refuse parts of
+# the library to a freestanding program (GCC 14: <charconv>).
+CXX := $(CCACHE) g++-12
+CC12 := $(CCACHE) gcc-12
 CLANGXX := $(CCACHE) clang++-19
 NASM := nasm
 
@@ -119,7 +122,7 @@ HOST_BIN := $(BUILD)/host/marrow
 host: $(HOST_BIN)  ## the hosted twin, build/host/marrow
 $(HOST_BIN): $(ENGINE_OBJ) $(HOST_OBJ)
 	$(call say,LINK,$@)
-	$(Q)g++ -no-pie -pthread -o $@ $^
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
 
 UNIT_TESTS := $(SAN_DIR)/unit_tests
 $(UNIT_TESTS): $(SAN_LIB_OBJ) $(SAN_TEST_OBJ)

@@ -8,7 +8,8 @@ set -euo pipefail
 
 # group | a file or command that proves it is there | Debian package | why
 TABLE='
-build | g++                                   | g++                  | compiles the kernel and the hosted twin
+build | g++                                   | g++                  | compiles the Linux drivers and the tools of their build
+build | g++-12                                | g++-12               | compiles the kernel and the hosted twin
 build | flex                                  | flex                 | configures the Linux drivers
 build | bison                                 | bison                | configures the Linux drivers
 build | bc                                    | bc                   | headers of the Linux drivers

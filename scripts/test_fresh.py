@@ -12,7 +12,7 @@ processors need.
 
   --release   only Debian 12, or only Debian 13
   --command   only one of the two commands
-  --plant     takes PACKAGE's rows out of the clone's scripts/setup.sh: passes if a command then fails
+  --plant     takes PACKAGE's rows out of the clone's scripts/setup.sh: passes if a command then fails for want of it
   --keep      leaves the systems under build/fresh, to look into
 """
 import argparse
@@ -120,6 +120,16 @@ def processor_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def setup_rows() -> list[str]:
+    return (ROOT / "scripts/setup.sh").read_text().splitlines()
+
+
+def package_of(row: str) -> str | None:
+    """The package that a row of the set-up's table brings; None for any other line."""
+    fields = [field.strip() for field in row.split("|")]
+    return fields[2] if len(fields) == 4 else None
+
+
 def run(command: list[str], log: pathlib.Path) -> None:
     with log.open("ab") as out:
         if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False).returncode:
@@ -129,8 +139,9 @@ def run(command: list[str], log: pathlib.Path) -> None:
 class System:
     """A bare Debian in a folder."""
 
-    def __init__(self, number: str, folder: pathlib.Path):
-        self.release, self.root, self.log = RELEASES[number], folder / number, FOLDER / f"{number}.log"
+    def __init__(self, number: str, folder: pathlib.Path, plant: str | None):
+        self.number, self.release, self.root = number, RELEASES[number], folder / number
+        self.log = FOLDER / (f"{number}-without-{plant}.log" if plant else f"{number}.log")
         self.sources = [line for line in sources_of(self.release) if line.startswith("deb ")]
         self.log.write_bytes(b"")
         self.clock = Clock()
@@ -162,16 +173,19 @@ class System:
         (self.root / "etc/apt/apt.conf.d/00host").write_text("".join(options))
         (self.root / "etc/apt/sources.list").write_text("\n".join(self.sources) + "\n")
 
-    def clone(self, plant: str | None) -> None:
+    def clone(self) -> None:
         run(["git", "clone", "-q", str(ROOT), str(self.root / CLONE)], self.log)
-        if plant is None:
-            return
+
+    def plant(self, package: str) -> None:
+        """Takes the package's rows out of the clone's set-up."""
         table = self.root / CLONE / "scripts/setup.sh"
-        rows = table.read_text().splitlines(keepends=True)
-        kept = [row for row in rows if [field.strip() for field in row.split("|")][2:3] != [plant]]
-        if len(kept) == len(rows):
-            sys.exit(f"test_fresh: no row of scripts/setup.sh brings {plant}")
-        table.write_text("".join(kept))
+        table.write_text("".join(row for row in table.read_text().splitlines(keepends=True) if package_of(row) != package))
+
+    def misses(self, package: str) -> bool:
+        """True when the failure's cause is the package: what it would have brought is named as missing."""
+        said = self.log.read_text(errors="replace")
+        names = [re.escape(row.split("|")[1].strip().rsplit("/", 1)[-1]) for row in setup_rows() if package_of(row) == package]
+        return any(re.search(rf"\b{name}\b.*(not found|No such file|missing)|No (such file|rule).*\b{name}\b", said) for name in names)
 
     def shell(self, line: str) -> Shell:
         variables = [f"{name}={value}" for name, value in os.environ.items() if VARIABLES.fullmatch(name)]
@@ -211,33 +225,41 @@ class System:
 COMMANDS = {"run": System.command_run, "test": System.command_test}
 
 
+def try_system(system: System, options: argparse.Namespace) -> bool:
+    """True when all that was asked for passed; with a plant: when it failed for want of the package."""
+    try:
+        system.bootstrap()
+        system.configure()
+        system.clone()
+        if options.plant:
+            system.plant(options.plant)
+        system.clock.lap("bare system")
+        for name in [options.command] if options.command else COMMANDS:
+            COMMANDS[name](system)
+    except (Failed, Hang) as reason:
+        print(f"fresh: Debian {system.number}: failed: {reason}", flush=True)
+        return options.plant is not None and system.misses(options.plant)
+    return options.plant is None
+
+
 def inside(options: argparse.Namespace) -> int:
     """In the namespace: every release in turn. Returns the exit status."""
-    folder, failed, tables = pathlib.Path(options.folder), 0, {}
-    for number in [options.release] if options.release else RELEASES:
-        system = System(number, folder)
-        print(f"fresh: Debian {number}: all that is said goes to {system.log.relative_to(ROOT)}", flush=True)
-        tables[number] = system.clock.rows
-        try:
-            system.bootstrap()
-            system.configure()
-            system.clone(options.plant)
-            system.clock.lap("bare system")
-            for name in [options.command] if options.command else COMMANDS:
-                COMMANDS[name](system)
-        except (Failed, Hang) as reason:
-            failed += 1
-            print(f"fresh: Debian {number}: FAILED: {reason}", flush=True)
+    systems = [System(number, pathlib.Path(options.folder), options.plant)
+               for number in ([options.release] if options.release else RELEASES)]
+    passed = 0
+    for system in systems:
+        print(f"fresh: Debian {system.number}: all that is said goes to {system.log.relative_to(ROOT)}", flush=True)
+        system.clock = Clock()
+        good = try_system(system, options)
+        passed += good
+        if options.plant:
+            print(f"fresh: without {options.plant} it {'fails for want of it, as it must' if good else 'does not fail for want of it'}")
     print(f"\n{'':12}{'step':34}{'minutes':>9}{'processor minutes':>20}")
-    for number, rows in tables.items():
-        for name, wall, used in rows:
-            print(f"Debian {number:5}{name:34}{wall:9.1f}{used:20.1f}")
-    if options.plant:
-        right = failed == len(tables)
-        print(f"test-fresh: without {options.plant} it {'fails, as it must' if right else 'PASSES: the test is blind'}")
-        return 0 if right else 1
-    print(f"test-fresh: {len(tables) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    for system in systems:
+        for name, wall, used in system.clock.rows:
+            print(f"Debian {system.number:5}{name:34}{wall:9.1f}{used:20.1f}")
+    print(f"test-fresh: {passed} passed, {len(systems) - passed} failed")
+    return 1 if passed < len(systems) else 0
 
 
 def parse() -> argparse.Namespace:
@@ -254,6 +276,8 @@ def main() -> None:
     options = parse()
     if options.folder:
         sys.exit(inside(options))
+    if options.plant and options.plant not in map(package_of, setup_rows()):
+        sys.exit(f"test_fresh: no row of scripts/setup.sh brings {options.plant}")
     if os.geteuid() != 0:
         sys.exit("test_fresh: this makes mounts and changes root: run it as root")
     if subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain"], capture_output=True, check=True).stdout:

@@ -4,7 +4,7 @@ BENCH_OBJ := $(BUILD)/host/tests/bench/kernels.o
 BENCH_HOST_OBJ := $(patsubst %,$(BUILD)/host/arch/host/%.o,cpu_features memory)
 $(BENCH_KERNELS): $(BENCH_OBJ) $$(MODEL_ENGINE_OBJ) $(BENCH_HOST_OBJ)
 	$(call say,LINK,$@)
-	$(Q)g++ -no-pie -pthread -o $@ $^
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
 .PHONY: bench-kernels
 bench-kernels: $(BENCH_KERNELS)  ## products of every format beside the machine's limits; KERNELS=name
 	$(Q)$< $(or $(KERNELS),auto)
@@ -34,7 +34,7 @@ bench-compare: host model  ## BASE=rev: this tree's speed as a part of that revi
 HTTP_LOAD := $(BUILD)/host/http_load
 $(HTTP_LOAD): $(BUILD)/host/tests/bench/http_load.o
 	$(call say,LINK,$@)
-	$(Q)g++ -no-pie -o $@ $^
+	$(Q)g++-12 -no-pie -o $@ $^
 -include $(BUILD)/host/tests/bench/http_load.d
 .PHONY: bench-http
 bench-http: host model $(HTTP_LOAD)  ## the API server beside its engine alone, 64 connections; BENCH="--rounds 5 --prompt 128"

@@ -33,11 +33,11 @@ $(LWIP_SRC:%=$(LWIP)/src/%): $(LWIP_READY) ;
 $(LWIP_KERNEL_OBJ): $(X86)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
 	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
+	$(Q)$(CC12) $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
 $(LWIP_HOST_OBJ): $(BUILD)/host/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
 	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) gcc $(LWIP_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
+	$(Q)$(CC12) $(LWIP_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
 $(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | setup
 	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)

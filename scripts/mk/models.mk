@@ -10,7 +10,7 @@ MODEL_CHECK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tests/tools/model_check.cp
 model-check: $(MODEL_CHECK)  ## build/host/model_check: greedy texts, logits and speed of a model file
 $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 	$(call say,LINK,$@)
-	$(Q)g++ -no-pie -pthread -o $@ $^
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(MODEL_CHECK_OBJ:.o=.d)
 
 # Against llama.cpp; wants PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).

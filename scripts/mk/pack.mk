@@ -6,5 +6,5 @@ PACK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tools/pack.cpp $(HOST_PLATFORM_SR
 pack: $(PACK)  ## build/host/pack: IN.gguf OUT.gguf, rows interleaved ahead of time
 $(PACK): $(MODEL_ENGINE_OBJ) $(PACK_OBJ)
 	$(call say,LINK,$@)
-	$(Q)g++ -no-pie -pthread -o $@ $^
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(PACK_OBJ:.o=.d)

@@ -34,11 +34,11 @@ $(WOLFSSL_SRC:%=$(WOLFSSL)/%): $(WOLFSSL_READY) ;
 $(WOLFSSL_KERNEL_OBJ): $(X86)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
 	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
+	$(Q)$(CC12) $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
 $(WOLFSSL_HOST_OBJ): $(BUILD)/host/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
 	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) gcc $(WOLFSSL_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
+	$(Q)$(CC12) $(WOLFSSL_FLAGS) -O2 -fno-pic -fno-pie -c $< -o $@
 $(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | setup
 	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)

@@ -4,5 +4,5 @@ TEXT_TOOL_LIB := $(ENGINE_OBJ) $(LWIP_HOST_OBJ) $(WOLFSSL_HOST_OBJ) $(BEARSSL_HO
 $(BUILD)/tools/%: $(BUILD)/host/tests/tools/%.o $(TEXT_TOOL_LIB)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)g++ -no-pie -pthread -o $@ $^
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(wildcard $(BUILD)/host/tests/tools/*.d)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Data that several CPUs or an interrupt handler share, reachable only with its lock held.
+// What keeps others out of data for a few instructions: interrupts off on this CPU, and a spin lock
+// between CPUs. Threads need neither between each other: they give way only where they say so
+// (wiki/Threads).
 //
 // The spin lock disables interrupts of the holder, so a handler on the same CPU cannot spin on it.
 // Hold it for a few hundred instructions at most; never yield, sleep or log inside.
 #pragma once
 
 #include <atomic>
-#include <utility>
 
 #include "kernel/arch_contract.h"
 
@@ -34,26 +35,6 @@ class Spinlock {
 
  private:
   std::atomic<bool> held_{false};
-};
-
-template <class T>
-class Guarded {
- public:
-  constexpr Guarded() = default;
-  template <class Fn>
-  decltype(auto) with(Fn&& fn) {
-    struct Hold {
-      Spinlock& lock;
-      bool on;
-      explicit Hold(Spinlock& l) : lock(l), on(l.lock()) {}
-      ~Hold() { lock.unlock(on); }
-    } hold(lock_);
-    return std::forward<Fn>(fn)(value_);
-  }
-
- private:
-  Spinlock lock_;
-  T value_{};
 };
 
 // Keeps interrupts of this CPU off for a scope: enough for what only CPU 0 touches.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What keeps others out of data for a few instructions: interrupts off, and between CPUs a spin lock.
-// Between threads nothing does: they give way only where they say so (wiki/Threads).
+// What keeps others out of data for a few instructions: interrupts off on this CPU, and a spin lock
+// between CPUs. Threads need neither between each other: they give way only where they say so
+// (wiki/Threads).
 //
 // The spin lock disables interrupts of the holder, so a handler on the same CPU cannot spin on it.
 // Hold it for a few hundred instructions at most; never yield, sleep or log inside.

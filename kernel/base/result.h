@@ -30,7 +30,7 @@ struct Error {
 };
 
 // A value, or the Error that says why there is none. A call that drops one does not compile: the
-// attribute stands on the class, so no function has to repeat it (`static_cast<void>` says "on purpose").
+// attribute stands on the class, so no function repeats it. A cast to void drops one on purpose.
 template <class T>
 class [[nodiscard]] Result : public std::expected<T, Error> {
  public:

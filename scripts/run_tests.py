@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of the tests and adds up: run_tests.py [STAGE...]
 
-Stages: hosted, aarch64, qemu, fuzz, system (each tests/system/test_*.py), and, only where it is named, timing:
+Stages: hosted, askers, aarch64, qemu, fuzz, system (each tests/system/test_*.py), and, only where it is named, timing:
 what the machine's speed decides, which gates nothing. A stage is programs that close
 with `N passed, N failed[, N skipped]` and exit non-zero on a failure; one that exits non-zero
 without counting a failure counts as one. Programs that use one processor run side by side, one a
@@ -28,6 +28,8 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
     return {
         "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")]),
                    ("Linux shim, ASan and UBSan", [str(ROOT / "build/linux/test/run")])],
+        "askers": [(f"32 askers, {engine} engine", [str(ROOT / "build/host-san/askers"), f"engine={engine}", "seconds=30"])
+                   for engine in ("scripted", "tiny")],
         "aarch64": [(f"engine on ARM64, {cpu}", ["qemu-aarch64", "-cpu", cpu, str(ROOT / "build/aarch64/unit_tests")])
                     for cpu in ("max", "cortex-a57")],  # with dot products, without
         "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")])],

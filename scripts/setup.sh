@@ -91,7 +91,10 @@ find_missing "$@"
 
 [ "$(id -u)" = 0 ] || root=(sudo)
 install=("${root[@]}" apt-get install -y --no-install-recommends "${packages[@]}")
-present apt-get || fail "this is not a Debian system: install by hand what is called ${packages[*]} in Debian."
+if ! present apt-get; then
+  printf 'setup: this is not a Debian system. Install by hand what Debian calls: %s\n' "${packages[*]}" >&2
+  exit 1
+fi
 if [ "${SETUP:-1}" = 0 ]; then
   printf 'setup: SETUP=0 forbids installing. Run this, then try again:\n  %s\n' "${install[*]}"
   exit 1

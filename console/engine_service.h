@@ -33,9 +33,9 @@ class EngineService {
   bool replacing() const { return replacing_; }
 
   bool loaded() const { return active_ != nullptr; }
-  ai::Engine& engine();           // of the loaded model
-  const ModelFile& file() const;  // the same
-  u64 load_ns() const;            // what loading it took
+  ai::Engine& engine();                                                // of the loaded model
+  const ModelFile& file() const;                                       // the same
+  u64 load_ns() const;                                                 // what loading it took
   u64 load_number() const { return active_ == nullptr ? 0 : loads_; }  // tells one from another
   // Until as many ends, no other model takes this one's place.
   void hold() { holders_++; }

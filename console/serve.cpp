@@ -164,8 +164,7 @@ Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
     socket = TRY(base::make<net::tls::SecureSocket>(std::move(socket), *s.tls, timing::now_ns,
                                                     now + s.times.head_ns));
   return s.clients.push_back(TRY(base::make<ServeClient>(std::move(socket), *s.service, s.limits,
-                                                         s.times, s.bodies, now,
-                                                         tls_required())));
+                                                         s.times, s.bodies, now, tls_required())));
 }
 
 void accept_clients(Server& s, u64 now) {
@@ -274,10 +273,10 @@ Result<void> read_keys(const Option& option, Vector<String>& out) {
     std::string_view one = text.substr(0, text.find(','));
     more = one.size() < text.size();
     text.remove_prefix(one.size() + (more ? 1 : 0));
-    if (one.empty()) {
-      log::error("http", "{}={}: a key is empty", option.key, text.empty() ? "" : "…");
-      return fail(Errc::kInvalidArgument, "a key of api_key= or admin_key= is empty");
-    }
+    if (one.empty())
+      return fail(
+          Errc::kInvalidArgument,
+          "a key of api_key= or admin_key= is empty: one comma between two keys, none behind");
     TRY(out.push_back(TRY(String::from(one))));
   }
   return {};

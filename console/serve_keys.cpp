@@ -41,7 +41,8 @@ Result<Keys> parse(std::string_view text) {
     crypto::Sha256Digest digest = TRY(ai::openai::Guard::read_key(line));
     TRY((admin ? keys.admins : keys.users).push_back(digest));
   }
-  if (keys.users.empty() && keys.admins.empty()) return fail(Errc::kInvalidArgument, "there is no key in the file of api_key.file=");
+  if (keys.users.empty() && keys.admins.empty())
+    return fail(Errc::kInvalidArgument, "there is no key in the file of api_key.file=");
   return keys;
 }
 

@@ -47,7 +47,7 @@ Result<u32> ServeBackend::save_text(ai::Engine& engine, std::string_view name,
 }
 
 Result<Vector<ai::TokenId>> ServeBackend::restore_text(ai::Engine& engine, std::string_view name,
-                                                        u64& bytes) {
+                                                       u64& bytes) {
   return in_each_place(name, [&](std::string_view path) -> Result<Vector<ai::TokenId>> {
     base::Owner<fs::File> file = TRY(fs::open(path));
     FileSource source(*file);

@@ -9,43 +9,11 @@
 #include "arch/host/memory.h"
 #include "console/serve_client.h"
 #include "tests/hosted/openai_fake.h"
+#include "tests/hosted/wire_socket.h"
 
 namespace {
 
 constexpr u64 kSecond = 1'000'000'000;
-
-// What a wire of this test has: bytes for the server, room for its answers, and how it ended.
-struct Wire {
-  std::string in;
-  usize room = ~usize{0};
-  bool ended = false, broken = false, gone = false;
-};
-
-class WireSocket final : public net::Socket {
- public:
-  explicit WireSocket(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) {}
-  ~WireSocket() override { wire_->gone = true; }
-  Result<usize> read(std::span<char> into) override {
-    if (wire_->broken) return fail(Errc::kIo, "reset");
-    usize n = std::min(into.size(), wire_->in.size());
-    if (n == 0 && !wire_->ended) return fail(Errc::kBusy, "nothing");
-    wire_->in.copy(into.data(), n);
-    wire_->in.erase(0, n);
-    return n;
-  }
-  Result<usize> write(std::string_view bytes) override {
-    if (wire_->broken) return fail(Errc::kIo, "reset");
-    usize n = std::min(bytes.size(), wire_->room);
-    if (n == 0) return fail(Errc::kBusy, "no room");
-    if (wire_->room != ~usize{0}) wire_->room -= n;
-    return n;
-  }
-  void shutdown_write() override {}
-  std::string_view peer() const override { return "10.0.0.1:5000"; }
-
- private:
-  std::shared_ptr<Wire> wire_;
-};
 
 struct Asked {
   const char *method, *path, *body;
@@ -56,7 +24,8 @@ constexpr Asked kAsked[] = {
     {"POST", "/v1/completions",
      R"({"prompt":["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","bbbb)"
      R"(bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","c","d"],"echo":true,"stream":true})"},
-    {"POST", "/v1/completions", R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})"},
+    {"POST", "/v1/completions",
+     R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})"},
     {"POST", "/v1/chat/completions",
      R"({"messages":[{"role":"user","content":"x"}],"stream":true,"return_progress":true})"},
     {"POST", "/v1/chat/completions",
@@ -92,8 +61,8 @@ std::string request_of(const Asked& asked, u8 way) {
   char size[32];
   if (std::string_view(asked.method) == "GET") return head + "\r\n";
   if (!chunked)
-    return head + "Content-Length: " +
-           std::string(base::format_into(size, "{}", body.size())) + "\r\n\r\n" + body;
+    return head + "Content-Length: " + std::string(base::format_into(size, "{}", body.size())) +
+           "\r\n\r\n" + body;
   head += "Transfer-Encoding: chunked\r\n\r\n";
   if (!body.empty())
     head += std::string(base::format_into(size, "{:x};a=b\r\n", body.size())) + body + "\r\n";
@@ -134,23 +103,52 @@ class World {
     usize who = verb >> 4 & 3;
     if (who == kClients) who = 0;
     Wire& wire = *wire_of(who);
+    host::fail_allocation(std::exchange(fails_, 0));
     switch (verb & 15) {
       case 0:
-      case 1: wire.in += request_of(kAsked[script.next() % std::size(kAsked)], script.next()); break;
-      case 2: cut(wire, request_of(kAsked[script.next() % std::size(kAsked)], script.next()), script); break;
-      case 3: wire.in += script.text(1 + script.next() % 64); break;
+      case 1:
+        wire.in += request_of(kAsked[script.next() % std::size(kAsked)], script.next());
+        break;
+      case 2:
+        cut(wire, request_of(kAsked[script.next() % std::size(kAsked)], script.next()), script);
+        break;
+      case 3:
+        wire.in += script.text(1 + script.next() % 64);
+        break;
       case 4:
-      case 5: pump(who); break;
-      case 6: backend_.step(); break;
-      case 7: step_and_flush(); break;
-      case 8: service_->tick(); break;
-      case 9: wire.ended = true; break;
-      case 10: wire.broken = true; break;
-      case 11: host::fail_allocation(1 + script.next() % 64); return;  // for what comes next
-      case 12: backend_.now += (1 + script.next()) * kSecond / 2; break;
-      case 13: wire.room = script.next() * 16u; break;
-      case 14: change(script.next()); break;
-      default: clients_[who].reset(); break;  // as make_room() does
+      case 5:
+        pump(who);
+        break;
+      case 6:
+        backend_.step();
+        break;
+      case 7:
+        step_and_flush();
+        break;
+      case 8:
+        service_->tick();
+        break;
+      case 9:
+        wire.ended = true;
+        break;
+      case 10:
+        wire.broken = true;
+        break;
+      case 11:
+        fails_ = 1 + script.next() % 64;
+        break;  // in what comes next
+      case 12:
+        backend_.now += (1 + script.next()) * kSecond / 2;
+        break;
+      case 13:
+        wire.room = script.next() * 16u;
+        break;
+      case 14:
+        change(script.next());
+        break;
+      default:
+        clients_[who].reset();
+        break;  // as make_room() does
     }
     host::fail_allocation(0);
   }
@@ -212,6 +210,7 @@ class World {
     if (how % 4 == 3 && backend_.leases == 0) backend_.load_number++;
   }
 
+  u64 fails_ = 0;  // which allocation of the next act
   ApiTestBackend backend_;
   base::Budget bodies_{4096};
   net::HttpLimits limits_{.body_bytes = 2048, .backlog_bytes = 1500};

@@ -223,8 +223,8 @@ TEST(openai, context_overflow_is_an_error_with_both_numbers) {
 TEST(openai, disconnect_frees_the_slot) {
   Server s;
   ApiTestReply reply;
-  s.begin("/v1/chat/completions",
-          R"({"stream":true,"messages":[{"role":"user","content":"x"}]})", reply);
+  s.begin("/v1/chat/completions", R"({"stream":true,"messages":[{"role":"user","content":"x"}]})",
+          reply);
   EXPECT_EQ(s.backend.fake.running(), 1u);
   (void)s.backend.fake.step();
   s.service->gone(reply);
@@ -262,8 +262,7 @@ TEST(openai, a_service_may_end_with_requests_in_work) {
   ApiTestBackend backend;
   ApiTestReply stream, vectors;
   {
-    auto service =
-        std::move(*ai::openai::Service::create(ApiTestServer::opened(), backend));
+    auto service = std::move(*ai::openai::Service::create(ApiTestServer::opened(), backend));
     auto ask = [&](std::string_view path, std::string_view body, ApiTestReply& reply) {
       const HttpHeader host[] = {{"Host", "localhost"}};
       service->handle({.method = "POST", .path = path, .headers = host, .body = body}, "p", reply);
@@ -343,7 +342,7 @@ TEST(openai, cors) {
   Server s(std::move(options));
   const HttpHeader good[] = {{"Host", "localhost:8080"},
                              {"Origin", "https://b.example"},
-                         {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
+                             {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
   Answer r = s.call("OPTIONS", "/v1/chat/completions", "", good);
   EXPECT_EQ(r.status, 204);
   EXPECT_HAS(r.headers, "Access-Control-Allow-Origin: https://b.example");
@@ -368,8 +367,7 @@ TEST(openai, routes_and_methods) {
 
 TEST(openai, completions) {
   Server s;
-  Answer r =
-      s.post("/v1/completions", R"({"prompt":["ab",[65,66]],"echo":false,"max_tokens":99})");
+  Answer r = s.post("/v1/completions", R"({"prompt":["ab",[65,66]],"echo":false,"max_tokens":99})");
   auto document = json::Document::parse(r.body.view());
   REQUIRE(document.has_value());
   EXPECT_EQ(document->root().find("choices").size(), 2u);
@@ -422,8 +420,7 @@ TEST(openai, plain_text_endpoints) {
 
 TEST(openai, responses_api) {
   Server s;
-  Answer r =
-      s.post("/v1/responses", R"({"model":"m","input":"Hi","instructions":"be kind"})");
+  Answer r = s.post("/v1/responses", R"({"model":"m","input":"Hi","instructions":"be kind"})");
   EXPECT_EQ(s.backend.fake.last_prompt.view(), "system:be kind\nuser:Hi\n");
   EXPECT_HAS(r.body, R"("object":"response")");
   EXPECT_HAS(r.body, R"("type":"output_text","text":"Hello world")");

@@ -47,9 +47,9 @@ class Lease {
   const Tokenizer& tokenizer() const { return engine().tokenizer(); }
   const ChatTemplate* chat_template() const { return engine().chat_template(); }
   const char* kernels_name() const { return engine().kernels_name(); }
-  std::string_view model() const { return model_; }   // the name it is loaded under
-  u64 load_number() const { return load_number_; }    // tells one load from another; 0: empty
-  u32 slot() const { return slot_; }                  // the keeper's
+  std::string_view model() const { return model_; }  // the name it is loaded under
+  u64 load_number() const { return load_number_; }   // tells one load from another; 0: empty
+  u32 slot() const { return slot_; }                 // the keeper's
 
  private:
   friend struct EngineAccess;

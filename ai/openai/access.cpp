@@ -125,9 +125,8 @@ Guard::Shown Guard::shown(const base::HttpRequest& head) const {
 bool Guard::knows_host(std::string_view authority) const {
   std::string_view host = host_of(authority);
   return is_address(host) || base::equal_ignoring_case(host, "localhost") ||
-         any_word(options_->hosts.view(), [&](std::string_view name) {
-           return base::equal_ignoring_case(name, host);
-         });
+         any_word(options_->hosts.view(),
+                  [&](std::string_view name) { return base::equal_ignoring_case(name, host); });
 }
 
 std::string_view Guard::allowed_origin(const base::HttpRequest& head) const {

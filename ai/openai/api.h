@@ -72,11 +72,12 @@ class Backend {
   // As Engine::submit(). The sink is called on the engine's thread, and by cancel().
   virtual Result<RequestId> submit(const Lease& lease, const Request& request,
                                    RequestSink& sink) = 0;
-  virtual void cancel(const Lease& lease, RequestId id) = 0;  // on_end(kCancelled) before it returns
+  virtual void cancel(const Lease& lease,
+                      RequestId id) = 0;  // on_end(kCancelled) before it returns
   // Queues the job; its lease and the job stay until it is neither waiting nor running.
   virtual void ask(const Lease& lease, EngineJob& job) = 0;
-  // A waiting job leaves the queue. One that runs gets no other turn, no more: its owner tells it by
-  // a flag of its own, and keeps it until run() has returned.
+  // A waiting job leaves the queue. One that runs gets no other turn, no more: its owner tells it
+  // by a flag of its own, and keeps it until run() has returned.
   virtual void withdraw(EngineJob& job) = 0;
   // For a job, on the engine's thread between two chunks of a long text: the requests of everybody
   // else make one step.
@@ -127,15 +128,15 @@ struct ServiceOptions {
   // Requests need no key as long as there is none. Without this and without a key nobody gets in.
   bool open = false;
   AdminRoutes admin = AdminRoutes::kKey;
-  std::string_view cors;   // origins with blanks or commas between, "*", or ""
-  String hosts;            // names this machine goes by, the same way; addresses are known as such
-  base::Budget* bodies = nullptr;  // what requests in work may take of memory; null = no limit
-  u32 max_requests = 64;                // running and waiting; more get 429
-  u32 default_max_tokens = 0;           // 0 = until the context is full
-  u64 heartbeat_ns = 4'000'000'000;     // of silence in a stream before a comment is sent
-  u32 rate_per_second = 0;              // requests a second over all clients; 0 = no limit
-  u32 client_rate = 0;                  // and from each of them
-  u32 client_requests = 0;              // running and waiting, of each client; 0 = no limit
+  std::string_view cors;  // origins with blanks or commas between, "*", or ""
+  String hosts;           // names this machine goes by, the same way; addresses are known as such
+  base::Budget* bodies = nullptr;    // what requests in work may take of memory; null = no limit
+  u32 max_requests = 64;             // running and waiting; more get 429
+  u32 default_max_tokens = 0;        // 0 = until the context is full
+  u64 heartbeat_ns = 4'000'000'000;  // of silence in a stream before a comment is sent
+  u32 rate_per_second = 0;           // requests a second over all clients; 0 = no limit
+  u32 client_rate = 0;               // and from each of them
+  u32 client_requests = 0;           // running and waiting, of each client; 0 = no limit
   bool json_log = false;
   std::string_view page;  // the chat page; "" = none
 };

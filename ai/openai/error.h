@@ -12,8 +12,8 @@ struct ApiError {
   const char* code = nullptr;
   u64 prompt_tokens = 0, context = 0;  // of context_length_exceeded
   u32 retry_after_ms = 0;
-  bool wants_key = false;      // the answer says how keys are shown
-  std::string_view allow = {}; // the methods, of 405
+  bool wants_key = false;       // the answer says how keys are shown
+  std::string_view allow = {};  // the methods, of 405
   char param_text[96] = {};
   char message_text[320] = {};
   std::string_view param, message;

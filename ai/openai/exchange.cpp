@@ -91,8 +91,7 @@ std::string_view Choice::stopped_by() const {
 
 bool Choice::truncated() const {
   u32 size = timings_.prompt_tokens + timings_.generated_tokens;
-  return exchange_.truncated ||
-         (exchange_.parameters.slide && size > exchange_.context());
+  return exchange_.truncated || (exchange_.parameters.slide && size > exchange_.context());
 }
 
 Timings Choice::running_timings() const {
@@ -257,8 +256,7 @@ void Exchange::look_at_work() {
   scratch_.clear();
   base::StringWriter sink(scratch_);
   Result<bool> done = work->look(*this, sink);
-  if (done.has_value() && !sink.status().has_value())
-    done = std::unexpected(sink.status().error());
+  if (done.has_value() && !sink.status().has_value()) done = std::unexpected(sink.status().error());
   if (!done.has_value()) return fail_with(done.error());
   if (!*done) return;
   if (!scratch_.empty()) return answer(scratch_.view());

@@ -133,7 +133,7 @@ class EngineWork : public Work, public EngineJob {
 
  protected:
   virtual Result<bool> piece(Engine& engine) = 0;  // true: it was the last one
-  virtual void write(base::Writer& answer) = 0;    // on the service's thread; nothing: choices follow
+  virtual void write(base::Writer& answer) = 0;  // on the service's thread; nothing: choices follow
   Exchange& exchange() const { return exchange_; }
   bool wanted() const;  // somebody waits for it
 
@@ -187,8 +187,8 @@ class Exchange {
   };
   Result<void> count_body(usize bytes);  // kFull: there is no memory for it now
   Result<void> make_choices(ApiError& error);
-  void start();            // the first output, and what there is to do
-  void gone();             // its peer; the work stops
+  void start();  // the first output, and what there is to do
+  void gone();   // its peer; the work stops
   void tick(u64 now_ns);
   void choice_ended(Choice& choice, const Error* error);
   Ending ending() const { return ending_; }
@@ -227,7 +227,7 @@ class Exchange {
   u32 cached_tokens() const;
   u64 accepted_ns = 0;
   u64 first_token_ns = 0;  // since accepted_ns; 0 = none yet
-  u32 block = 0;  // Anthropic's streams: the content block that is open, and its kind
+  u32 block = 0;           // Anthropic's streams: the content block that is open, and its kind
   bool block_is_text = false;
 
  private:

@@ -99,8 +99,8 @@ Result<void> Service::metrics_page(Call& call) {
   else
     write_prometheus(m, rows, out);
   TRY(out.status());
-  respond(call.to(), 200,
-          as_json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8", body.view());
+  respond(call.to(), 200, as_json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+          body.view());
   return {};
 }
 

@@ -100,7 +100,8 @@ Exchange* Service::user_of(u64 load_number, u32 slot) {
 // The one asked for; else the free one whose text begins most like this prompt, the oldest of
 // equals. More requests than slots: the rest are not remembered.
 Result<void> Service::choose_slot(Exchange& exchange, ApiError& error) {
-  i64 wanted = TRY(int_field(exchange.body.root(), "id_slot", -1, ModelMemory::kSlots - 1, -1, error));
+  i64 wanted =
+      TRY(int_field(exchange.body.root(), "id_slot", -1, ModelMemory::kSlots - 1, -1, error));
   if (wanted >= 0) {
     exchange.slot = static_cast<u32>(wanted);
     return {};

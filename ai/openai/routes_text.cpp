@@ -332,7 +332,7 @@ Result<void> Service::text_completion(Call& call) {
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
   TRY(exchange->lease.tokenizer().encode(call.in.body, AddSpecial::kYes, ParseSpecial::kNo,
-                                            exchange->prompts[0]));
+                                         exchange->prompts[0]));
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   return begin(call, std::move(exchange));
 }
@@ -352,7 +352,8 @@ Result<void> Service::text_chat(Call& call) {
   TRY(sink.status());
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
   TRY(exchange->prompts.push_back({}));
-  TRY(render_messages(exchange->lease, exchange->body.root(), exchange->prompts[0], nullptr, call.error));
+  TRY(render_messages(exchange->lease, exchange->body.root(), exchange->prompts[0], nullptr,
+                      call.error));
   return begin(call, std::move(exchange));
 }
 

@@ -118,8 +118,8 @@ class Service {
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
   Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
-  Result<void> read_tokens(const Tokenizer& tokenizer, json::Value list, std::string_view param, Vector<TokenId>& out,
-                           ApiError& error);
+  Result<void> read_tokens(const Tokenizer& tokenizer, json::Value list, std::string_view param,
+                           Vector<TokenId>& out, ApiError& error);
   Result<void> check_prompts(Exchange& exchange, ApiError& error);
   void truncate(const Exchange& exchange, Vector<TokenId>& prompt);
   Result<void> score_prompts(Exchange& exchange);

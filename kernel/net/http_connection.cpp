@@ -104,6 +104,7 @@ bool HttpConnection::parse_more() {
     }
   }
   make_ready();
+  if (closing_ || finished_) used = waiting_.size();  // nobody will read the rest
   usize left = waiting_.size() - used;
   if (left > 0 && used > 0) std::copy_n(waiting_.begin() + used, left, waiting_.begin());
   base::wipe(waiting_.data() + left, used);
@@ -132,7 +133,10 @@ void HttpConnection::decide() {
   close_after_ = !head.keep_alive;
 }
 
+// What has come of the body is of no use, and its memory is: the peer may take its time with the
+// answer.
 void HttpConnection::refuse(int status, const char* problem) {
+  parser_.drop_body();
   phase_ = Phase::kWaiting;
   close_after_ = true;
   http_1_0_ = head_only_ = false;

@@ -366,7 +366,8 @@ bool HttpParser::framing() {
   if (has_length && has_coding) return refuse(400, "both Content-Length and Transfer-Encoding");
   if (has_coding) {
     if (http_1_0_) return refuse(400, "Transfer-Encoding in HTTP/1.0");
-    if (!base::equal_ignoring_case(coding, "chunked")) return refuse(501, "unknown transfer coding");
+    if (!base::equal_ignoring_case(coding, "chunked"))
+      return refuse(501, "unknown transfer coding");
     state_ = State::kBody;
     part_ = Part::kChunkSize;
     announced_ = limits_.body_bytes;

@@ -9,3 +9,12 @@ $(ASKERS): $(ASKERS_OBJ) $(TEST_SUPPORT_OBJ) $(SAN_LIB_OBJ) $$(LWIP_SAN_OBJ) $$(
 	$(call say,LINK,$@)
 	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
 -include $(ASKERS_OBJ:.o=.d)
+
+# build/host-san/marrow: the twin itself under ASan and UBSan, for attacks over a real socket.
+SAN_TWIN := $(SAN_DIR)/marrow
+.PHONY: host-san
+host-san: $(SAN_TWIN)  ## the hosted twin under ASan and UBSan, build/host-san/marrow
+$(SAN_TWIN): $(SAN_LIB_OBJ) $(SAN_DIR)/arch/host/main.o $$(LWIP_SAN_OBJ) $$(WOLFSSL_SAN_OBJ) $$(BEARSSL_SAN_OBJ)
+	$(call say,LINK,$@)
+	$(Q)clang++-19 -fsanitize=address,undefined -pthread -o $@ $^
+-include $(SAN_DIR)/arch/host/main.d

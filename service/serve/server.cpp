@@ -260,10 +260,10 @@ Result<void> read_keys(const Option& option, Vector<String>& out) {
     std::string_view one = text.substr(0, text.find(','));
     more = one.size() < text.size();
     text.remove_prefix(one.size() + (more ? 1 : 0));
-    if (one.empty()) {
-      log::error("http", "{}={}: a key is empty", option.key, text.empty() ? "" : "…");
-      return fail(Errc::kInvalidArgument, "a key of api_key= or admin_key= is empty");
-    }
+    if (one.empty())
+      return fail(
+          Errc::kInvalidArgument,
+          "a key of api_key= or admin_key= is empty: one comma between two keys, none behind");
     TRY(out.push_back(TRY(String::from(one))));
   }
   return {};

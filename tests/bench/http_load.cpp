@@ -47,9 +47,9 @@ std::string body_of(const Settings& s, unsigned number) {
 }
 
 std::string request_of(const Settings& s, unsigned number) {
-  if (s.kind == "live") return "GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n";
+  if (s.kind == "live") return "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
   std::string body = body_of(s, number);
-  return "POST /completion HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+  return "POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
          "Content-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }

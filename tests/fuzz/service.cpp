@@ -9,43 +9,11 @@
 #include "arch/host/memory.h"
 #include "service/serve/client.h"
 #include "tests/hosted/openai_fake.h"
+#include "tests/hosted/wire_socket.h"
 
 namespace {
 
 constexpr u64 kSecond = 1'000'000'000;
-
-// What a wire of this test has: bytes for the server, room for its answers, and how it ended.
-struct Wire {
-  std::string in;
-  usize room = ~usize{0};
-  bool ended = false, broken = false, gone = false;
-};
-
-class WireSocket final : public net::Socket {
- public:
-  explicit WireSocket(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) {}
-  ~WireSocket() override { wire_->gone = true; }
-  Result<usize> read(std::span<char> into) override {
-    if (wire_->broken) return fail(Errc::kIo, "reset");
-    usize n = std::min(into.size(), wire_->in.size());
-    if (n == 0 && !wire_->ended) return fail(Errc::kBusy, "nothing");
-    wire_->in.copy(into.data(), n);
-    wire_->in.erase(0, n);
-    return n;
-  }
-  Result<usize> write(std::string_view bytes) override {
-    if (wire_->broken) return fail(Errc::kIo, "reset");
-    usize n = std::min(bytes.size(), wire_->room);
-    if (n == 0) return fail(Errc::kBusy, "no room");
-    if (wire_->room != ~usize{0}) wire_->room -= n;
-    return n;
-  }
-  void shutdown_write() override {}
-  std::string_view peer() const override { return "10.0.0.1:5000"; }
-
- private:
-  std::shared_ptr<Wire> wire_;
-};
 
 struct Asked {
   const char *method, *path, *body;
@@ -135,6 +103,7 @@ class World {
     usize who = verb >> 4 & 3;
     if (who == kClients) who = 0;
     Wire& wire = *wire_of(who);
+    host::fail_allocation(std::exchange(fails_, 0));
     switch (verb & 15) {
       case 0:
       case 1:
@@ -166,8 +135,8 @@ class World {
         wire.broken = true;
         break;
       case 11:
-        host::fail_allocation(1 + script.next() % 64);
-        return;  // for what comes next
+        fails_ = 1 + script.next() % 64;
+        break;  // in what comes next
       case 12:
         backend_.now += (1 + script.next()) * kSecond / 2;
         break;
@@ -241,6 +210,7 @@ class World {
     if (how % 4 == 3 && backend_.leases == 0) backend_.load_number++;
   }
 
+  u64 fails_ = 0;  // which allocation of the next act
   ApiTestBackend backend_;
   base::Budget bodies_{4096};
   net::HttpLimits limits_{.body_bytes = 2048, .backlog_bytes = 1500};

@@ -175,33 +175,51 @@ TEST(http, chunks_are_well_formed) {
     int status;
   };
   using namespace std::string_view_literals;
-  for (const Row& row :
-       {Row{"2\r\nab\r\n0\r\n\r\n", 200}, Row{"2;x\r\nab\r\n0\r\n\r\n", 200},
-        Row{"2;x=y;z\r\nab\r\n0\r\n\r\n", 200},
-        Row{"2;x=\"a;\\\"b\"\r\nab\r\n0;l=1\r\n\r\n", 200},
-        Row{"00000002\r\nab\r\n000\r\n\r\n", 200}, Row{"a\r\n0123456789\r\n0\r\nT: x\r\n\r\n", 200},
-        Row{"2;\r\nab\r\n0\r\n\r\n", 400}, Row{"2;;x\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2;x=\r\nab\r\n0\r\n\r\n", 400}, Row{"2;=y\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2;x=\"y\r\nab\r\n0\r\n\r\n", 400}, Row{"2;x=\"y\\\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2;x=\"y\"z\r\nab\r\n0\r\n\r\n", 400}, Row{"2;x y\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2;x\x01\r\nab\r\n0\r\n\r\n", 400}, Row{"2 ;x\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2 \r\nab\r\n0\r\n\r\n", 400}, Row{"2\t\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2x\r\nab\r\n0\r\n\r\n", 400}, Row{"+2\r\nab\r\n0\r\n\r\n", 400},
-        Row{"0x2\r\nab\r\n0\r\n\r\n", 400}, Row{"2_0\r\nab\r\n0\r\n\r\n", 400},
-        Row{"\r\nab\r\n0\r\n\r\n", 400}, Row{";x\r\nab\r\n0\r\n\r\n", 400},
-        Row{"2\nab\r\n0\r\n\r\n", 400}, Row{"2\rab\r\n0\r\n\r\n", 400},
-        Row{"2\r\r\nab\r\n0\r\n\r\n", 400}, Row{"2\r\nab\n0\r\n\r\n", 400},
-        Row{"2\r\nabc\r\n0\r\n\r\n", 400}, Row{"2\r\nab0\r\n\r\n", 400},
-        Row{"2\0\r\nab\r\n0\r\n\r\n"sv, 400}, Row{"2;x=\"\n\"\r\nab\r\n0\r\n\r\n", 400},
-        Row{"0\r\n no name\r\n\r\n", 400}, Row{"0\r\nT : x\r\n\r\n", 400},
-        Row{"0\r\nT\r\n\r\n", 400}, Row{"0\r\nT: \x01\r\n\r\n", 400}, Row{"0\r\nT: x\n\n", 400}}) {
+  for (const Row& row : {Row{"2\r\nab\r\n0\r\n\r\n", 200},
+                         Row{"2;x\r\nab\r\n0\r\n\r\n", 200},
+                         Row{"2;x=y;z\r\nab\r\n0\r\n\r\n", 200},
+                         Row{"2;x=\"a;\\\"b\"\r\nab\r\n0;l=1\r\n\r\n", 200},
+                         Row{"00000002\r\nab\r\n000\r\n\r\n", 200},
+                         Row{"a\r\n0123456789\r\n0\r\nT: x\r\n\r\n", 200},
+                         Row{"2;\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;;x\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x=\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;=y\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x=\"y\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x=\"y\\\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x=\"y\"z\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x y\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2;x\x01\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2 ;x\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2 \r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2\t\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2x\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"+2\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"0x2\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2_0\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"\r\nab\r\n0\r\n\r\n", 400},
+                         Row{";x\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2\nab\r\n0\r\n\r\n", 400},
+                         Row{"2\rab\r\n0\r\n\r\n", 400},
+                         Row{"2\r\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"2\r\nab\n0\r\n\r\n", 400},
+                         Row{"2\r\nabc\r\n0\r\n\r\n", 400},
+                         Row{"2\r\nab0\r\n\r\n", 400},
+                         Row{"2\0\r\nab\r\n0\r\n\r\n"sv, 400},
+                         Row{"2;x=\"\n\"\r\nab\r\n0\r\n\r\n", 400},
+                         Row{"0\r\n no name\r\n\r\n", 400},
+                         Row{"0\r\nT : x\r\n\r\n", 400},
+                         Row{"0\r\nT\r\n\r\n", 400},
+                         Row{"0\r\nT: \x01\r\n\r\n", 400},
+                         Row{"0\r\nT: x\n\n", 400}}) {
     for (usize step : {usize{1}, usize{100000}}) {
       Peer peer;
       String request;
       (void)request.append("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
       (void)request.append(row.body);
       String back = peer.talk(request.view(), step);
-      int got = back.size() < 12 ? 0 : (back[9] - '0') * 100 + (back[10] - '0') * 10 + back[11] - '0';
+      int got =
+          back.size() < 12 ? 0 : (back[9] - '0') * 100 + (back[10] - '0') * 10 + back[11] - '0';
       if (got != row.status) {
         char line[300];
         test.report(__FILE__, __LINE__, base::format_into(line, "{} for {}", got, row.body));
@@ -333,9 +351,8 @@ TEST(http, bodies_share_a_budget) {
     EXPECT(bodies.used() > 0);
     third.connection.tick(30 * kSecond);  // a slow one is not waited for
     EXPECT(third.connection.output().starts_with("HTTP/1.1 408"));
-    third.connection.proceed(30 * kSecond);
+    EXPECT_EQ(bodies.used(), 0u);
   }
-  EXPECT_EQ(bodies.used(), 0u);
 }
 
 // Any allocation of an answer may fail: it is dropped whole, and told once.
@@ -351,7 +368,8 @@ TEST(http, memory_may_run_out_in_any_answer) {
       peer.connection.receive(request.view(), 0);
       if (path == "/later" && peer.echo.open != nullptr) {
         peer.echo.open->begin_stream(200, "text/plain");
-        for (int i = 0; i < 50; i++) peer.echo.open->send("0123456789012345678901234567890123456789");
+        for (int i = 0; i < 50; i++)
+          peer.echo.open->send("0123456789012345678901234567890123456789");
         peer.echo.open->end_stream();
       }
       host::fail_allocation(0);

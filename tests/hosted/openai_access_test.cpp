@@ -92,14 +92,13 @@ TEST(openai, admin_routes_by_option) {
     if (!row.open) MUST(options.api_keys.push_back(MUST(String::from("user"))));
     if (row.has_admin_key) MUST(options.admin_keys.push_back(MUST(String::from("boss"))));
     Server s(std::move(options));
-    const HttpHeader headers[] = {{"Host", "localhost"},
-                                  {"X-Api-Key", row.key},
-                                  {"Content-Type", "application/json"}};
+    const HttpHeader headers[] = {
+        {"Host", "localhost"}, {"X-Api-Key", row.key}, {"Content-Type", "application/json"}};
     for (std::string_view path : {"/v1/models/load", "/models/unload", "/slots/0"}) {
-      Answer r = s.call("POST", path, path.ends_with("load") && !path.ends_with("unload")
-                                          ? R"({"model":"big"})"
-                                          : "",
-                        headers, "action=erase");
+      Answer r =
+          s.call("POST", path,
+                 path.ends_with("load") && !path.ends_with("unload") ? R"({"model":"big"})" : "",
+                 headers, "action=erase");
       EXPECT_EQ(r.status, row.status);
       if (row.open && row.admin == AdminRoutes::kKey) EXPECT_HAS(r.body, "set admin_key=");
     }
@@ -119,14 +118,23 @@ TEST(openai, pages_of_others_cannot_use_a_server_without_a_key) {
   options.cors = "https://friend.example";
   Server s(std::move(options));
   for (const Row& row :
-       {Row{"localhost", "", kJson, 200}, Row{"LocalHost:8080", "", kJson, 200},
-        Row{"127.0.0.1:1", "", kJson, 200}, Row{"[::1]:8080", "", kJson, 200},
-        Row{"192.168.1.7:8080", "", kJson, 200}, Row{"Marrow.local:8080", "", kJson, 200},
-        Row{"box.LAN", "", kJson, 200}, Row{"evil.example", "", kJson, 403},
-        Row{"localhost.evil.example", "", kJson, 403}, Row{"127.0.0.1.evil.example", "", kJson, 403},
-        Row{"1.2.3", "", kJson, 403}, Row{"0x7f.0.0.1", "", kJson, 403},
-        Row{"1.2.3.256", "", kJson, 403}, Row{"1.2.3.0004", "", kJson, 403},
-        Row{"2130706433", "", kJson, 403}, Row{"", "", kJson, 403}, Row{"local", "", kJson, 403},
+       {Row{"localhost", "", kJson, 200},
+        Row{"LocalHost:8080", "", kJson, 200},
+        Row{"127.0.0.1:1", "", kJson, 200},
+        Row{"[::1]:8080", "", kJson, 200},
+        Row{"192.168.1.7:8080", "", kJson, 200},
+        Row{"Marrow.local:8080", "", kJson, 200},
+        Row{"box.LAN", "", kJson, 200},
+        Row{"evil.example", "", kJson, 403},
+        Row{"localhost.evil.example", "", kJson, 403},
+        Row{"127.0.0.1.evil.example", "", kJson, 403},
+        Row{"1.2.3", "", kJson, 403},
+        Row{"0x7f.0.0.1", "", kJson, 403},
+        Row{"1.2.3.256", "", kJson, 403},
+        Row{"1.2.3.0004", "", kJson, 403},
+        Row{"2130706433", "", kJson, 403},
+        Row{"", "", kJson, 403},
+        Row{"local", "", kJson, 403},
         Row{"localhost:8080", "http://localhost:8080", kJson, 200},
         Row{"localhost:8080", "https://LOCALHOST:8080", kJson, 200},
         Row{"localhost:8080", "http://localhost:8081", kJson, 403},
@@ -135,13 +143,16 @@ TEST(openai, pages_of_others_cannot_use_a_server_without_a_key) {
         Row{"localhost:8080", "https://friend.example", kJson, 200},
         Row{"localhost:8080", "https://friend.example.evil", kJson, 403},
         Row{"localhost:8080", "https://evil.example", kJson, 403},
-        Row{"localhost:8080", "null", kJson, 403}, Row{"localhost:8080", "*", kJson, 403},
+        Row{"localhost:8080", "null", kJson, 403},
+        Row{"localhost:8080", "*", kJson, 403},
         Row{"evil.example", "http://evil.example", kJson, 403},
         Row{"evil.example", "https://friend.example", kJson, 403},
-        Row{"localhost", "", "", 200}, Row{"localhost", "", "application/x+JSON", 200},
+        Row{"localhost", "", "", 200},
+        Row{"localhost", "", "application/x+JSON", 200},
         Row{"localhost", "", "application/json; charset=utf-8", 200},
         Row{"localhost", "https://friend.example", "", 415},
-        Row{"localhost", "", "text/plain", 415}, Row{"localhost", "", "text/plain;json", 415},
+        Row{"localhost", "", "text/plain", 415},
+        Row{"localhost", "", "text/plain;json", 415},
         Row{"localhost", "", "application/x-www-form-urlencoded", 415},
         Row{"localhost", "", "multipart/form-data; boundary=application/json", 415},
         Row{"localhost", "", "+json", 415}}) {
@@ -161,13 +172,13 @@ TEST(openai, pages_of_others_cannot_use_a_server_without_a_key) {
       test.report(__FILE__, __LINE__, row.host.empty() ? row.origin : row.host);
     // The same is said of the head alone, before any body.
     ApiTestReply head;
-    bool let_in = s.service->admit(
-        {.method = "POST", .path = "/v1/completions", .headers = list}, "p", head);
+    bool let_in =
+        s.service->admit({.method = "POST", .path = "/v1/completions", .headers = list}, "p", head);
     EXPECT_EQ(let_in, row.status == 200);
     EXPECT_EQ(head.status, let_in ? 0 : row.status);
   }
-  const HttpHeader evil[] = {{"Host", "localhost"}, {"Origin", "https://evil.example"},
-                             {"Content-Type", "text/plain"}};
+  const HttpHeader evil[] = {
+      {"Host", "localhost"}, {"Origin", "https://evil.example"}, {"Content-Type", "text/plain"}};
   Answer r = s.call("POST", "/chat", "hello", evil);
   EXPECT_EQ(r.status, 403);
   EXPECT_HAS(r.body, "cors=");

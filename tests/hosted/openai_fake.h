@@ -170,9 +170,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     }
   }
   bool run_job() { return jobs_[0].run_one(fake); }
-  ai::openai::LoadState load_state() override {
-    return {ready ? "ready" : "loading", 5, 10, 700};
-  }
+  ai::openai::LoadState load_state() override { return {ready ? "ready" : "loading", 5, 10, 700}; }
   std::string_view model_id() override { return model_name(0); }
   u32 model_count() override { return models; }
   std::string_view model_name(u32 i) override {
@@ -228,7 +226,8 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     bytes = tokens.size_bytes();
     return static_cast<u32>(tokens.size());
   }
-  Result<Vector<ai::TokenId>> restore_text(ai::Engine&, std::string_view name, u64& bytes) override {
+  Result<Vector<ai::TokenId>> restore_text(ai::Engine&, std::string_view name,
+                                           u64& bytes) override {
     if (name == "none") return fail(Errc::kNotFound, "no such file");
     Vector<ai::TokenId> tokens;
     TRY(tokens.append(saved.view()));

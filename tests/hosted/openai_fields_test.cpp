@@ -76,8 +76,7 @@ TEST(openai, echo_tells_how_probable_the_prompt_is) {
     EXPECT_EQ(choices.at(1).find("logprobs").find("tokens").at(0).text(), "C");
   }
   EXPECT_EQ(s.backend.fake.scored, 4u);
-  Answer r =
-      s.post("/v1/completions", R"({"prompt":"AB","echo":true,"logprobs":1,"stream":true})");
+  Answer r = s.post("/v1/completions", R"({"prompt":"AB","echo":true,"logprobs":1,"stream":true})");
   EXPECT_HAS(r.body, R"("param":"stream")");
 }
 

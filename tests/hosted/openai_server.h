@@ -54,12 +54,14 @@ struct ApiTestServer {
     run();
     return taken(reply);
   }
-  Answer post(std::string_view path, std::string_view body) {
-    return call("POST", path, body);
-  }
+  Answer post(std::string_view path, std::string_view body) { return call("POST", path, body); }
   // Asks and leaves the rest to the test.
   void begin(std::string_view path, std::string_view body, ApiTestReply& reply) {
-    service->handle({.method = "POST", .path = path, .query = {}, .headers = {}, .body = body,
+    service->handle({.method = "POST",
+                     .path = path,
+                     .query = {},
+                     .headers = {},
+                     .body = body,
                      .http_1_0 = true},
                     "test", reply);
   }

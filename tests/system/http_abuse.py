@@ -87,7 +87,7 @@ def slow_clients(server, _):
     held = []
     for i in range(128):
         s = server.connect()
-        s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n{" if i % 2 else b"GET / HT")
+        s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{" if i % 2 else b"GET / HT")
         held.append(s)
     worst = max(server.health() for _ in range(5))
     print(f"#   worst answer among 128 slow clients {worst * 1000:.1f} ms")
@@ -99,7 +99,7 @@ def slow_clients(server, _):
 def one_byte_writes(server, _):
     s = server.connect()
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for byte in b"GET /health/live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n":
+    for byte in b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":
         s.sendall(bytes([byte]))
     data = b""
     while part := s.recv(4096):
@@ -109,7 +109,7 @@ def one_byte_writes(server, _):
 
 def pipelined(server, _):
     s = server.connect()
-    s.sendall(b"GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n" * 50 + b"garbage\r\n\r\n")
+    s.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50 + b"garbage\r\n\r\n")
     data = b""
     while part := s.recv(65536):
         data += part
@@ -131,8 +131,8 @@ def deep_json(server, _):
 
 def smuggling(server, _):
     """Requests that two readers could cut differently: each is refused and its connection closed."""
-    head = b"POST /tokenize HTTP/1.1\r\nHost: h\r\n"
-    inner = b"GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+    head = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\n"
+    inner = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     pairs = [b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
              b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
              b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
@@ -184,7 +184,7 @@ def half_open(server, _):
     held = [server.connect() for _ in range(64)]
     for _ in range(64):
         s = server.connect()
-        s.sendall(b"POST /completion HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc")
+        s.sendall(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc")
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
     worst = max(server.health() for _ in range(5))
@@ -197,7 +197,7 @@ def aborts(server, arguments):
     """Streams whose client leaves after the first bytes; nothing stays at work, a good client is served."""
     body = b'{"prompt":"Once upon a time","n_predict":200,"stream":true}'
     key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
-    head = b"POST /completion HTTP/1.1\r\nHost: h\r\n" + key + b"Content-Type: application/json\r\n"
+    head = b"POST /completion HTTP/1.1\r\nHost: localhost\r\n" + key + b"Content-Type: application/json\r\n"
     request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
     worst = 0.0
     for number in range(arguments.aborts):
@@ -222,6 +222,88 @@ def memory_is_flat(server, arguments):
     after = server.memory()
     print(f"#   {before} bytes in use, then {after}")
     return after - before < 1024 * 1024
+
+
+def status_of(server, request):
+    """The status of what comes back for these bytes, 0 when nothing does, and the headers."""
+    with server.connect() as s:
+        s.sendall(request)
+        data = b""
+        try:
+            while b"\r\n\r\n" not in data and (part := s.recv(65536)):
+                data += part
+        except ConnectionResetError:
+            pass
+    return int(data.split(b" ")[1]) if data.startswith(b"HTTP/1.") else 0, data
+
+
+def echo_flood(server, _):
+    """A stream whose first words are longer than what a client may leave unread: it is dropped, the server lives."""
+    body = json.dumps({"prompt": [" " * 70_000] * 64, "echo": True, "stream": True, "max_tokens": 1}).encode()
+    key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + key
+    for _ in range(3):
+        with server.connect() as s:
+            s.settimeout(120)
+            try:
+                s.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                while s.recv(65536):
+                    pass
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+        server.health()
+    end = time.time() + 60
+    while (active := server.stats()["requests_active"]) and time.time() < end:
+        time.sleep(0.1)
+    return active == 0
+
+
+def refused_by_the_head(server, _):
+    """What the head of a request forbids is said before a byte of its body has come."""
+    long = b"Content-Length: 16000000\r\n\r\n"
+    rows = [(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\n", 404), (b"POST /v1/models HTTP/1.1\r\nHost: localhost\r\n", 405)]
+    post = b"POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n"
+    if server.key:
+        rows += [(post + b"Host: localhost\r\n", 401), (post + b"Host: localhost\r\nAuthorization: " + server.key.encode() + b"\r\n", 401)]
+    else:
+        rows += [(post + b"Host: evil.example\r\n", 403), (post + b"Host: localhost\r\nOrigin: http://evil.example\r\n", 403),
+                 (post + b"Host: localhost\r\nOrigin: null\r\n", 403),
+                 (b"POST /v1/models/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n", 403),
+                 (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n", 415)]
+    for head, wanted in rows:
+        for more in (long, b"Expect: 100-continue\r\n" + long, b"Transfer-Encoding: chunked\r\n\r\n"):
+            got, data = status_of(server, head + more)
+            if got != wanted or b"Connection: close" not in data:
+                print(f"#   {head + more!r}: {data[:300]!r}")
+                return False
+    return True
+
+
+def half_bodies(server, _):
+    """40 bodies of 16 MB, a quarter of each: no more is kept than http.bodies_mb=, the others are told to come back."""
+    key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
+    head = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + key + \
+        b"Content-Length: 16000000\r\n\r\n"
+    before, held, told = server.memory(), [], 0
+    for _ in range(40):
+        s = server.connect()
+        held.append(s)
+        try:
+            s.sendall(head + b" " * 4_000_000)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    worst = server.health()
+    taken = server.memory() - before
+    for s in held:
+        s.settimeout(0.2)
+        try:
+            data = s.recv(4096)
+            told += data.startswith(b"HTTP/1.1 503") and b"Retry-After: 1" in data
+        except OSError:
+            pass
+        s.close()
+    print(f"#   {taken} bytes taken, {told} of 40 told to come back, /health in {worst * 1000:.0f} ms")
+    return told >= 10 and taken < 128 * 1024 * 1024 and worst < 5
 
 
 def keys(server, _):
@@ -260,7 +342,7 @@ def main():
     parser.add_argument("--model")
     arguments = parser.parse_args()
     tests = [short_requests, slow_clients, one_byte_writes, pipelined, deep_json, large_json, smuggling, half_open,
-             aborts, memory_is_flat, keys]
+             echo_flood, refused_by_the_head, half_bodies, aborts, memory_is_flat, keys]
     tests = [test for test in tests if arguments.only in test.__name__]
     failed = 0
     with started(arguments) as (base, process):

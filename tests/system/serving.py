@@ -14,7 +14,7 @@ import urllib.request
 
 # The suites fill the queue on purpose: the server has to have this option for the case of retries.
 QUEUE = 12
-OPTIONS = f"auth=none http.queue={QUEUE}"
+OPTIONS = f"auth=none admin=open http.queue={QUEUE}"
 
 
 _tests = []  # of the suite that this process runs
@@ -143,7 +143,7 @@ class Place:
     def full_queue(self):
         """As many endless streams as the queue holds; they end a second after the block began to wait."""
         body = json.dumps({"prompt": "Once upon a time", "n_predict": 100_000, "ignore_eos": True, "stream": True}).encode()
-        head = b"POST /completion HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        head = b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         held = []
         for _ in range(QUEUE):
             s = socket.create_connection((self.host, int(self.port)), timeout=60)

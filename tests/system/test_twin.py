@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The hosted twin as a program of the command line: its help, its version, a file as its model."""
+import http.client
 import pathlib
 import subprocess
 import tempfile
+import threading
+import time
 
+import serving
 from harness import TWIN, case, check, main
 
 
@@ -43,6 +47,61 @@ def what_it_does_not_take_is_told():
                          ("--bogus", "unknown option '--bogus'"), ("threads=x", "not a number (takes 0..256)")):
         text = twin(word, "run=poweroff", status=2)
         check(answer in text and text.count("\n") == 2, text)
+
+
+@case
+def keys_that_are_none():
+    """a server whose keys are none, or that the network would find open, does not start and says why"""
+    for word, answer in (("api_key=", "a key of api_key= or admin_key= is empty"),
+                         ("api_key=one,,two", "a key of api_key= or admin_key= is empty"),
+                         ("api_key=one,", "a key of api_key= or admin_key= is empty"),
+                         ("admin_key=", "a key of api_key= or admin_key= is empty"),
+                         ("api_key=sha256:12", "sha256: wants 64 hexadecimal digits"),
+                         ("api_key.file=/host/no/such/file", "serve: no such file"),
+                         ("http.bind=0.0.0.0", "wants api_key= or auth=none"),
+                         ("http.bodies_mb=5", "http.bodies_mb= must be twice http.body_mb=")):
+        text = twin(word, "http.port=0", "run=serve; poweroff", status=1)
+        check(answer in text, text)
+        check('"event":"ready"' not in text, text)
+
+
+@case
+def key_file_that_changes():
+    """a key file that becomes empty or broken while the server runs closes nothing and opens nothing"""
+    with tempfile.TemporaryDirectory() as folder:
+        path, port = pathlib.Path(folder) / "keys", serving.free_port()
+        path.write_text("one\nadmin boss\n", encoding="ascii")
+        process = subprocess.Popen([TWIN, f"api_key.file=/host{path}", f"http.port={port}", "run=serve"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            said = []
+            reader = threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")), daemon=True)
+            reader.start()
+            until(lambda: any('"event":"ready"' in line for line in said), said)
+            check(status(port) == 401 and status(port, "one") == 200 and status(port, "boss") == 200, "keys")
+            for text, word in (("", "there is no key"), ("sha256:12\n", "64 hexadecimal digits"), ("admin\n", "a key is empty")):
+                path.write_text(text, encoding="ascii")
+                until(lambda word=word: any("the keys stay as they were" in line and word in line for line in said), said)
+                check(status(port) == 401 and status(port, "one") == 200, f"after {text!r}")
+            path.write_text("two\n", encoding="ascii")
+            until(lambda: status(port, "two") == 200, said)
+            check(status(port, "one") == 401 and status(port) == 401, "the old key still opens")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def status(port: int, key: str = "") -> int:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    line.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {})
+    return line.getresponse().status
+
+
+def until(true, said: list[str]) -> None:
+    end = time.time() + 60
+    while not true():
+        check(time.time() < end, "".join(said))
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def rows_of(text: str) -> list[list[str]]:
 
 def reason(text: str) -> str:
     """Why there are no figures, in the machine's words: what it said last, without its advice."""
-    advice = ("power off", "usage: ", "marrow: --help")
+    advice = ("switching off", "usage: ", "marrow: --help")
     said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(advice)]
     return f"no figures: {said[-1]}" if said else "no figures, and not a word"
 

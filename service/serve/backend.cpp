@@ -33,7 +33,7 @@ Loads& all_loads() {
 
 Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
   Result<ModelFile> file = find_model(name);
-  end.found = file.has_value();
+  end.found = file.has_value() || file.error().code == Errc::kCorrupt;  // there, and damaged
   return engine_host().load(TRY(std::move(file)));
 }
 

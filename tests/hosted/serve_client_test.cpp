@@ -10,7 +10,7 @@ namespace {
 
 struct Client {
   std::shared_ptr<Wire> wire = std::make_shared<Wire>();
-  std::unique_ptr<console::ServeClient> client;
+  std::unique_ptr<service::ServeClient> client;
 };
 
 // One server, and clients that a test drops when it likes.
@@ -24,7 +24,7 @@ struct Served : ApiTestServer {
   Client connect() {
     Client c;
     auto socket = MUST(base::make<WireSocket>(c.wire));
-    c.client = std::make_unique<console::ServeClient>(std::move(socket), *service, limits, times,
+    c.client = std::make_unique<service::ServeClient>(std::move(socket), *service, limits, times,
                                                       bodies, backend.now, false);
     return c;
   }

@@ -426,7 +426,7 @@ def abuse_on_a_serial_line():
         guest.expect(PROMPT, 30)
         abuse(guest, 100_000, 480)
         guest.send("poweroff\r")
-        guest.expect("power off: success", 20)
+        guest.expect(r"success \(code 0\): switching off", 20)
 
 
 @case

@@ -192,7 +192,7 @@ def models_by_request():
         files["other"].symlink_to(MODEL)
         files["cut"].write_bytes(MODEL.read_bytes()[:4_000_000])
         files["junk"].write_bytes(b"\x01\x02\x03" * 700)
-        for name, status, why in (("cut", 422, "a tensor reaches past the end"), ("junk", 422, "begin with GGUF"),
+        for name, status, why in (("cut", 422, "a tensor reaches past the end"), ("junk", 422, "not begin as a GGUF file"),
                                   ("absent", 404, "no such model")):
             got, answer = ask(base, "/v1/models/load", {"model": str(files.get(name, f"{folder}/absent.gguf"))})
             check(got == status and why in answer["error"]["message"], f"{name}: {got} {answer}")
@@ -202,9 +202,9 @@ def models_by_request():
             while json.loads(get(port, "/health")[1])["stats"]["requests_active"] < 4:
                 time.sleep(0.01)
             load = pool.submit(ask, base, "/v1/models/load", {"model": str(files["other"])})
-            while ask(base, "/completion", {**prompt, "n_predict": 1})[0] != 503:
-                check(not load.done(), "no request was told to wait for the new model")
-            check(ask(base, "/models/load", {"model": "x"})[0] == 409, "two loads at once")
+            while not load.done():
+                got, answer = ask(base, "/completion", {**prompt, "n_predict": 1})
+                check(got == 200, f"a request beside the load: {got} {answer}")
             for future in running:
                 got, answer = future.result()
                 check(got == 200 and answer["tokens_predicted"] == 300, f"{got} {answer}")

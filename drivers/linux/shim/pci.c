@@ -156,18 +156,6 @@ int pci_set_mwi(struct pci_dev *device) {
   return 0;
 }
 void pci_clear_mwi(struct pci_dev *device) { change_command(device, PCI_COMMAND_INVALIDATE, 0); }
-// PCI-X Addendum 2.0, 7.2.3: the most bytes of one read are 512 << the field.
-int pcix_get_mmrbc(struct pci_dev *device) {
-  u8 cap = pci_find_capability(device, PCI_CAP_ID_PCIX);
-  return cap ? 512 << ((config(device, cap + PCI_X_CMD, 2) & PCI_X_CMD_MAX_READ) >> 2) : -EINVAL;
-}
-int pcix_set_mmrbc(struct pci_dev *device, int bytes) {
-  u8 cap = pci_find_capability(device, PCI_CAP_ID_PCIX);
-  if (!cap || bytes < 512 || bytes > 4096) return -EINVAL;
-  u16 command = config(device, cap + PCI_X_CMD, 2) & ~PCI_X_CMD_MAX_READ;
-  set_config(device, cap + PCI_X_CMD, 2, command | (ffs(bytes) - 10) << 2);
-  return 0;
-}
 void pci_intx(struct pci_dev *device, int enable) {
   change_command(device, enable ? PCI_COMMAND_INTX_DISABLE : 0, enable ? 0 : PCI_COMMAND_INTX_DISABLE);
 }
@@ -250,7 +238,6 @@ static void write_msix(struct pci_dev *device, u8 cap) {
 // What functions may interrupt with, for tests: 3 MSI-X, MSI and lines, 2 the last two, 1 lines alone.
 static unsigned int interrupts = 3;
 module_param(interrupts, uint, 0);
-int pci_msi_enabled(void) { return interrupts > 1; }
 
 static int enable_msix(struct pci_dev *device, const u16 *entries, int least, int most) {
   struct function *f = of(device);

@@ -15,7 +15,7 @@ struct Advice {
 };
 constexpr Advice kAdvice[] = {
     {0x0200, kAny, "network card",
-     "use one of Intel (82540 to I226), Realtek (8168, 8111, 8125), virtio or vmxnet3"},
+     "use one of Intel (82540 to I226), Realtek (8168, 8111, 8125) or virtio"},
     {0x0280, kAny, "wireless card", "use a cable"},
     {0x0d11, kAny, "wireless card", "use a cable"},
     {0x0104, 0x8086, "RAID controller (VMD or RST)",

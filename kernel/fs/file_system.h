@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Files and the tree of mounted file systems. Paths are absolute, '/'-separated, UTF-8; "." and ".."
-// mean in them what they mean elsewhere, and above the root there is nothing.
+// Files and the tree of mounted file systems. Paths are absolute, '/'-separated, UTF-8; "." and
+// ".." mean in them what they mean elsewhere, and above the root there is nothing.
 #pragma once
 
 #include <span>

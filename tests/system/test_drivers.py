@@ -64,7 +64,7 @@ def disk(path: str, device: str, name: str = "d", more: str = "") -> list[str]:
 
 NVME = "nvme,serial=marrow"
 DISKS = {"vda": "virtio-blk-pci", "nvme0n1": NVME}
-CARDS = ["e1000e", "virtio-net-pci", "e1000", "vmxnet3"]
+CARDS = ["e1000e", "virtio-net-pci", "e1000"]
 
 
 class Machine(Guest):
@@ -209,8 +209,10 @@ def frames_of_every_size():
     for model in CARDS:
         with Peer() as peer, card(peer, model) as guest:
             for size in (22, 59, 60, 61, 64, 127, 128, 129, 256, 1000, 1500, 1513, 1514):
+                before = peer.lost_outside()
                 text = guest.command_output(f"nic bench eth0 200 {size}", 60)
-                check("200 back, 0 lost, 0 wrong" in text, f"{model}: {text}")
+                lost = peer.lost_outside() - before
+                check(f" {200 - lost} back, {lost} lost, 0 wrong" in text, f"{model}: {lost} lost outside\n{text}")
             text = guest.command_output("nic ping eth0 500", 60)
             check("500 back, 0 lost, 0 wrong" in text, f"{model}: {text}")
             print(f"# {model} ping: " + text.splitlines()[-1])
@@ -295,8 +297,7 @@ def behind_hot_plug_ports():
                 guest.until("drivers", f"{name} .*link up", 15)
                 text = guest.command_output(f"nic bench {name} 500", 60)
                 check("500 back, 0 lost, 0 wrong" in text, text)
-            text = guest.command_output("drivers")
-            check("removed" not in text, text)
+            check("removed" not in guest.command_output("drivers"), guest.output)
             guest.healthy()
 
 

@@ -90,15 +90,9 @@ int register_netdevice(struct net_device *device) {
   return 0;
 }
 int register_netdev(struct net_device *device) { return register_netdevice(device); }
-void dev_close(struct net_device *device) {
-  struct card *card = card_of(device);
-  if (!card || !card->open) return;
-  card->open = false;
-  if (device->netdev_ops->ndo_stop) device->netdev_ops->ndo_stop(device);
-}
 void unregister_netdev(struct net_device *device) {
   struct card *card = card_of(device);
-  dev_close(device);
+  if (card && card->open && device->netdev_ops->ndo_stop) device->netdev_ops->ndo_stop(device);
   device->reg_state = NETREG_UNREGISTERED;
   clear_bit(__LINK_STATE_PRESENT, &device->state);
   if (!card) return;
@@ -209,10 +203,6 @@ bool shim_run_napi(void) {
 }
 
 // ---- receiving ----
-int netif_receive_skb(struct sk_buff *skb) {
-  napi_gro_receive(NULL, skb);
-  return NET_RX_SUCCESS;
-}
 gro_result_t napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb) {
   struct card *card = card_of(skb->dev ?: napi->dev);
   if (!card || card->received.qlen >= kQueueLimit) {

@@ -238,7 +238,6 @@ static void write_msix(struct pci_dev *device, u8 cap) {
 // What functions may interrupt with, for tests: 3 MSI-X, MSI and lines, 2 the last two, 1 lines alone.
 static unsigned int interrupts = 3;
 module_param(interrupts, uint, 0);
-int pci_msi_enabled(void) { return interrupts > 1; }
 
 static int enable_msix(struct pci_dev *device, const u16 *entries, int least, int most) {
   struct function *f = of(device);

@@ -35,7 +35,6 @@ PRINTER(void, _dev_warn, (const struct device *d, const char *fmt, ...), 4, dev_
 PRINTER(void, _dev_notice, (const struct device *d, const char *fmt, ...), 5, dev_name(d), )
 PRINTER(void, _dev_info, (const struct device *d, const char *fmt, ...), 6, dev_name(d), )
 PRINTER(void, netdev_err, (const struct net_device *d, const char *fmt, ...), 3, d->name, )
-PRINTER(void, netdev_notice, (const struct net_device *d, const char *fmt, ...), 5, d->name, )
 PRINTER(void, netdev_warn, (const struct net_device *d, const char *fmt, ...), 4, d->name, )
 PRINTER(void, netdev_info, (const struct net_device *d, const char *fmt, ...), 6, d->name, )
 void netdev_printk(const char *level, const struct net_device *d, const char *fmt, ...) {

@@ -17,8 +17,8 @@ struct Function {
 u32 read(const Function& function, u16 offset, u8 bytes);
 void write(const Function& function, u16 offset, u8 bytes, u32 value);
 
-// The buses that the firmware says can be reached; at least those of segment 0. Host bridges may head
-// any of them.
+// The buses that the firmware says can be reached; at least those of segment 0. Host bridges may
+// head any of them.
 struct Range {
   u16 segment;
   u8 first_bus, last_bus;

@@ -198,6 +198,7 @@ void EngineImpl::take_tokens(Session& session) {
   for (u32 i = 0;; i++) {
     TokenEvent event{};
     Result<TokenId> token = pick(session, logits_row(session.first_logits + i), event);
+    if (!session.alive()) return;
     if (!token.has_value()) {
       Error error = token.error();
       return end(session, FinishReason::kError, &error);
@@ -218,8 +219,10 @@ void EngineImpl::take_tokens(Session& session) {
 Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
   if (session.hash_logits) event.logits_hash = hash_of(logits);
   if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
-  if (session.grammar != nullptr && session.grammar->mask(logits) == 0)
+  if (session.grammar != nullptr && TRY(session.grammar->mask(logits, platform_)) == 0)
     return fail(Errc::kNotFound, "the grammar allows no token here");
+  // Others ran during the mask, and one of them may have cancelled it.
+  if (!session.alive()) return fail(Errc::kCancelled, "cancelled");
   platform_.operation("sampling");
   TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
   platform_.operation("engine");

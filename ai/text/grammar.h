@@ -3,9 +3,11 @@
 //
 // A Grammar is compiled once and never changes; each request has its own GrammarState. The
 // automaton works on bytes, so a token may end inside a character or a rule. Bounded: a grammar
-// that nests deeper than kMaxStack simply stops allowing more nesting. Thread context only.
+// that nests deeper than kMaxStack simply stops allowing more nesting. Compiling takes time
+// proportional to the text and the states, both limited, and never gives way. Thread context only.
 #pragma once
 
+#include "ai/platform.h"
 #include "ai/tokenizer/tokenizer.h"
 #include "kernel/base/json.h"
 
@@ -60,6 +62,7 @@ class Grammar {
     u32 next = kNone, other = kNone;
   };
   static constexpr u32 kNone = ~u32{0};
+  static constexpr usize kMaxText = kMiB;  // of GBNF, also of what a schema becomes
 
   std::span<const State> states() const { return states_.view(); }
   u32 rule_start(u32 rule) const { return rule_starts_[rule]; }
@@ -68,6 +71,12 @@ class Grammar {
   u8 byte_class(u8 byte) const { return classes_[byte]; }
   u32 class_count() const { return class_count_; }
   const TokenTrie& tokens() const { return tokens_; }
+  usize memory_bytes() const {
+    return sizeof *this + states_.capacity() * sizeof(State) +
+           rule_starts_.capacity() * sizeof(u32);
+  }
+  // States looked at by the search for left recursion: at most one look a state.
+  u64 compile_steps() const { return compile_steps_; }
 
   explicit Grammar(const TokenTrie& tokens) : tokens_(tokens) {}
 
@@ -79,6 +88,7 @@ class Grammar {
   u32 root_ = 0;
   u8 classes_[256] = {};
   u32 class_count_ = 0;
+  u64 compile_steps_ = 0;
 };
 
 // The GBNF text of a schema; from_schema compiles it. For tests and `/apply-template`-like tools.
@@ -97,8 +107,10 @@ class GrammarState {
   Result<base::Owner<GrammarState>> clone() const;
 
   // Sets the logit of every token that may not come next to -infinity; returns how many may.
-  // 0 means the vocabulary cannot continue: end the request with an error.
-  u32 mask(std::span<float> logits);
+  // 0 means the vocabulary cannot continue: end the request with an error. kInvalidArgument: the
+  // grammar can be read in so many ways here that kMaskPairs do not suffice.
+  // Gives way through `platform` meanwhile: this state and `logits` must stay until it returns.
+  Result<u32> mask(std::span<float> logits, Platform& platform);
   bool allows(TokenId token);
   // Moves past `token`; false (and no move) when the grammar forbids it.
   bool accept(TokenId token);
@@ -108,6 +120,8 @@ class GrammarState {
   bool finished() const;  // only an end is allowed: the request may stop at once
 
   static constexpr u32 kMaxStack = 128;
+  // Pairs of state and stack that one mask may meet, about 70 ms of work; JSON needs thousands.
+  static constexpr u64 kMaskPairs = 2'000'000;
 
   explicit GrammarState(const Grammar& grammar) : grammar_(grammar) {}
 
@@ -137,8 +151,8 @@ class GrammarState {
   void close_over(u32 state, u32 stack);
   ConfigId intern_closure();
   u32 push(u32 state, u32 parent);
-  std::span<const u64> mask_of(ConfigId config);
-  void compute_mask(ConfigId config, std::span<u64> bits);
+  Result<std::span<const u64>> mask_of(ConfigId config, Platform& platform);
+  Result<void> compute_mask(ConfigId config, std::span<u64> bits, Platform& platform);
   bool nearly_full() const;
 
   const Grammar& grammar_;
@@ -152,6 +166,8 @@ class GrammarState {
   Vector<u64> seen_;             // open addressing: stamp in the top bits would not fit, so a pair
   Vector<u32> seen_stamp_;
   u32 stamp_ = 0;
+  u32 met_ = 0;    // pairs of the closure being computed
+  u64 pairs_ = 0;  // of all closures
   bool closure_accepts_ = false;
   bool truncated_ = false;  // a table was full during this walk
   Vector<u64> masks_;       // kMaskSlots of mask_words_

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // GBNF to a byte automaton: each rule is a fragment (Thompson's construction), characters are
-// spelled as UTF-8, and left recursion is refused because it would never take a byte.
+// spelled as UTF-8, and left recursion is refused because it would never take a byte. All of it
+// takes time proportional to the text and the states.
 #include <algorithm>
 
 #include "ai/text/grammar.h"
+#include "ai/text/name_index.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
@@ -13,10 +15,10 @@ namespace {
 using State = Grammar::State;
 
 constexpr u32 kMaxDepth = 64;  // of parentheses
-constexpr u32 kMaxStates = 512 * 1024;
-constexpr u32 kMaxRules = 16 * 1024;
+// Together these take 40 ms, which nothing interrupts.
+constexpr u32 kMaxStates = 384 * 1024;
+constexpr u32 kMaxRules = 32 * 1024;
 constexpr u32 kMaxRepeat = 100'000;  // also bounded by kMaxStates
-constexpr usize kMaxText = 4 * kMiB;
 
 struct CharRange {
   u32 low, high;
@@ -42,12 +44,25 @@ class GbnfCompiler {
     u32 start, exit;
   };
   struct Rule {
-    std::string_view name;
     u32 start = Grammar::kNone;
+    u32 waiting = Grammar::kNone;  // first of waits_: goes on once this rule may be empty
     bool nullable = false;
+  };
+  // A state reached without a byte, and its rule.
+  struct Reached {
+    u32 state, rule;
+  };
+  struct Wait {
+    Reached then;
+    u32 next;  // in waits_
+  };
+  // Rule `caller` begins with `callee`.
+  struct FirstCall {
+    u32 caller, callee;
   };
 
   Result<void> error(const char* what, std::string_view about = {});
+  Result<void> too_much(const char* what, usize have, usize most);
   bool more() const { return at_ < text_.size(); }
   char peek() const { return more() ? text_[at_] : '\0'; }
   bool take(std::string_view literal);
@@ -78,7 +93,11 @@ class GbnfCompiler {
   Result<Fragment> choice(const Vector<u32>& starts, u32 exit);
   Result<Fragment> copy(Fragment item, u32 first_state, u32 end_state);
 
-  bool reaches_return(u32 start, Vector<u32>& seen, u32 stamp, Vector<u32>* calls);
+  Result<void> check_names();
+  Result<void> reach(u32 state, u32 rule);
+  Result<void> follow(Reached at);
+  Result<void> may_be_empty(u32 rule);
+  Result<void> find_first_calls();
   Result<void> check_left_recursion();
   void assign_classes();
 
@@ -86,9 +105,12 @@ class GbnfCompiler {
   Grammar& out_;
   base::Writer& problem_;
   usize at_ = 0;
+  NameIndex names_;  // of the rules, in their order
   Vector<Rule> rules_;
-  Vector<u32> index_;  // open addressing over rules_, index + 1
-  Vector<u32> todo_;   // scratch of reaches_return
+  Vector<bool> reached_;  // by state: no rule shares its states
+  Vector<Reached> todo_;
+  Vector<Wait> waits_;
+  Vector<FirstCall> first_calls_;
 };
 
 // ---- text -----------------------------------------------------------------------------------
@@ -98,6 +120,11 @@ Result<void> GbnfCompiler::error(const char* what, std::string_view about) {
   base::format_to(problem_, "grammar, line {}: {}{}{}", line, what, about.empty() ? "" : " ",
                   about);
   return fail(Errc::kInvalidArgument, what);
+}
+
+Result<void> GbnfCompiler::too_much(const char* what, usize have, usize most) {
+  base::format_to(problem_, "the grammar has {} {}; at most {} are taken", have, what, most);
+  return fail(Errc::kInvalidArgument, "the grammar is too large");
 }
 
 bool GbnfCompiler::take(std::string_view literal) {
@@ -134,33 +161,35 @@ std::string_view GbnfCompiler::name() {
 }
 
 Result<u32> GbnfCompiler::rule_index(std::string_view name) {
-  u64 hash = 1469598103934665603u;
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
-  u32 slot = static_cast<u32>(hash % index_.size());
-  for (; index_[slot] != 0; slot = (slot + 1) % static_cast<u32>(index_.size()))
-    if (rules_[index_[slot] - 1].name == name) return index_[slot] - 1;
-  if (rules_.size() == kMaxRules) TRY(error("too many rules"));
-  TRY(rules_.push_back({.name = name}));
-  index_[slot] = static_cast<u32>(rules_.size());
-  return static_cast<u32>(rules_.size() - 1);
+  Result<u32> index = names_.add(name);
+  if (!index.has_value() && index.error().code == Errc::kInvalidArgument)
+    TRY(error(index.error().what));
+  u32 number = TRY(std::move(index));
+  if (number < rules_.size()) return number;
+  if (rules_.size() == kMaxRules) TRY(too_much("rules", kMaxRules + 1, kMaxRules));
+  TRY(rules_.push_back({}));
+  return number;
 }
 
 Result<void> GbnfCompiler::run() {
-  if (text_.size() > kMaxText) return error("text is too long");
+  if (text_.size() > Grammar::kMaxText) return too_much("bytes", text_.size(), Grammar::kMaxText);
   if (!utf8::valid(text_)) return error("text is not UTF-8");
-  TRY(index_.resize(usize{kMaxRules} * 2));
   skip_space();
   while (more()) TRY(rule());
-  bool has_root = false;
-  for (u32 i = 0; i < rules_.size(); i++) {
-    if (rules_[i].start == Grammar::kNone) return error("undefined rule", rules_[i].name);
-    TRY(out_.rule_starts_.push_back(rules_[i].start));
-    if (rules_[i].name == "root") out_.root_ = i, has_root = true;
-  }
-  if (!has_root) return error("no rule named root");
+  TRY(check_names());
+  TRY(find_first_calls());
   TRY(check_left_recursion());
   assign_classes();
   return {};
+}
+
+Result<void> GbnfCompiler::check_names() {
+  for (u32 i = 0; i < rules_.size(); i++) {
+    if (rules_[i].start == Grammar::kNone) return error("undefined rule", names_[i]);
+    TRY(out_.rule_starts_.push_back(rules_[i].start));
+  }
+  out_.root_ = names_.find("root");
+  return out_.root_ == NameIndex::kNone ? error("no rule named root") : Result<void>();
 }
 
 Result<void> GbnfCompiler::rule() {
@@ -168,8 +197,7 @@ Result<void> GbnfCompiler::rule() {
   u32 index = TRY(rule_index(name()));
   skip_space();
   (void)take("::=");
-  if (rules_[index].start != Grammar::kNone)
-    return error("rule is defined twice:", rules_[index].name);
+  if (rules_[index].start != Grammar::kNone) return error("rule is defined twice:", names_[index]);
   Fragment body = TRY(alternates(0));
   out_.states_[body.exit] = {.kind = State::Kind::kReturn};
   rules_[index].start = body.start;
@@ -289,7 +317,7 @@ Result<u32> GbnfCompiler::number() {
 // ---- automaton ------------------------------------------------------------------------------
 
 Result<u32> GbnfCompiler::add(State state) {
-  if (out_.states_.size() == kMaxStates) TRY(error("grammar is too large"));
+  if (out_.states_.size() == kMaxStates) TRY(error("grammar is too large: repeat less"));
   TRY(out_.states_.push_back(state));
   return static_cast<u32>(out_.states_.size() - 1);
 }
@@ -438,70 +466,74 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::copy(Fragment one, u32 first, u32 e
 
 // ---- checks ---------------------------------------------------------------------------------
 
-// Can `start` reach its rule's end without a byte? Adds the rules it may call on that way.
-bool GbnfCompiler::reaches_return(u32 start, Vector<u32>& seen, u32 stamp, Vector<u32>* calls) {
-  bool found = false;
-  todo_.clear();
-  // Room for every state is reserved by the caller, so that this cannot fail half way.
-  auto add_state = [&](u32 s) {
-    if (s == Grammar::kNone || seen[s] == stamp) return;
-    seen[s] = stamp;
-    (void)todo_.push_back(s);
-  };
-  add_state(start);
-  while (!todo_.empty()) {
-    State s = out_.states_[todo_.back()];
-    todo_.pop_back();
-    found |= s.kind == State::Kind::kReturn;
-    if (s.kind == State::Kind::kSplit) {
-      add_state(s.next);
-      add_state(s.other);
-    } else if (s.kind == State::Kind::kCall) {
-      if (calls != nullptr) (void)calls->push_back(s.next);
-      if (rules_[s.next].nullable) add_state(s.other);
+// What can be reached from a rule's start without a byte, each state once: from a call it goes on
+// when the called rule may be empty, which may turn out later.
+Result<void> GbnfCompiler::find_first_calls() {
+  TRY(reached_.resize(out_.states_.size()));
+  for (u32 rule = 0; rule < rules_.size(); rule++) {
+    TRY(reach(rules_[rule].start, rule));
+    while (!todo_.empty()) {
+      Reached at = todo_.back();
+      todo_.pop_back();
+      TRY(follow(at));
     }
   }
-  return found;
+  return {};
 }
 
+Result<void> GbnfCompiler::reach(u32 state, u32 rule) {
+  if (state == Grammar::kNone || reached_[state]) return {};
+  reached_[state] = true;
+  out_.compile_steps_++;
+  return todo_.push_back({state, rule});
+}
+
+Result<void> GbnfCompiler::follow(Reached at) {
+  State s = out_.states_[at.state];
+  if (s.kind == State::Kind::kReturn) return may_be_empty(at.rule);
+  if (s.kind == State::Kind::kSplit) {
+    TRY(reach(s.next, at.rule));
+    return reach(s.other, at.rule);
+  }
+  if (s.kind != State::Kind::kCall) return {};
+  TRY(first_calls_.push_back({at.rule, s.next}));
+  Rule& called = rules_[s.next];
+  if (called.nullable) return reach(s.other, at.rule);
+  TRY(waits_.push_back({{s.other, at.rule}, called.waiting}));
+  called.waiting = static_cast<u32>(waits_.size() - 1);
+  return {};
+}
+
+Result<void> GbnfCompiler::may_be_empty(u32 rule) {
+  rules_[rule].nullable = true;
+  u32 wait = std::exchange(rules_[rule].waiting, Grammar::kNone);
+  for (; wait != Grammar::kNone; wait = waits_[wait].next)
+    TRY(reach(waits_[wait].then.state, waits_[wait].then.rule));
+  return {};
+}
+
+// Rules whose first calls all lead to finished rules are finished; the rest are in a cycle.
 Result<void> GbnfCompiler::check_left_recursion() {
-  Vector<u32> seen;
-  TRY(seen.resize(out_.states_.size()));
-  TRY(todo_.reserve(out_.states_.size()));
-  u32 stamp = 0;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Rule& rule : rules_)
-      if (!rule.nullable && reaches_return(rule.start, seen, ++stamp, nullptr))
-        rule.nullable = changed = true;
+  usize count = rules_.size();
+  Vector<u32> open, callers_at, callers, order;
+  TRY(open.resize(count));
+  TRY(callers_at.resize(count + 1));
+  TRY(callers.resize(first_calls_.size()));
+  TRY(order.reserve(count));
+  for (const FirstCall& call : first_calls_) {
+    open[call.caller]++;
+    callers_at[call.callee + 1]++;
   }
-  // Rules whose first calls all lead to finished rules are finished; the rest are in a cycle.
-  Vector<u32> calls, calls_of_one, first_call, open, callers_at, order;
-  TRY(calls_of_one.reserve(out_.states_.size()));
-  for (Rule& rule : rules_) {
-    TRY(first_call.push_back(static_cast<u32>(calls.size())));
-    calls_of_one.clear();
-    (void)reaches_return(rule.start, seen, ++stamp, &calls_of_one);
-    TRY(calls.append(calls_of_one.view()));
-  }
-  TRY(first_call.push_back(static_cast<u32>(calls.size())));
-  TRY(open.resize(rules_.size()));
-  TRY(callers_at.resize(rules_.size() + 1));
-  Vector<u32> callers;
-  TRY(callers.resize(calls.size()));
-  for (u32 callee : calls) callers_at[callee + 1]++;
-  for (usize i = 0; i < rules_.size(); i++) callers_at[i + 1] += callers_at[i];
+  for (usize i = 0; i < count; i++) callers_at[i + 1] += callers_at[i];
   Vector<u32> fill = TRY(callers_at.clone());
-  for (u32 rule = 0; rule < rules_.size(); rule++) {
-    open[rule] = first_call[rule + 1] - first_call[rule];
+  for (const FirstCall& call : first_calls_) callers[fill[call.callee]++] = call.caller;
+  for (u32 rule = 0; rule < count; rule++)
     if (open[rule] == 0) TRY(order.push_back(rule));
-    for (u32 c = first_call[rule]; c < first_call[rule + 1]; c++) callers[fill[calls[c]]++] = rule;
-  }
   for (usize i = 0; i < order.size(); i++)
     for (u32 c = callers_at[order[i]]; c < callers_at[order[i] + 1]; c++)
       if (--open[callers[c]] == 0) TRY(order.push_back(callers[c]));
-  for (u32 rule = 0; rule < rules_.size(); rule++)
-    if (open[rule] != 0) return error("rule is left-recursive:", rules_[rule].name);
+  for (u32 rule = 0; rule < count; rule++)
+    if (open[rule] != 0) return error("rule is left-recursive:", names_[rule]);
   return {};
 }
 

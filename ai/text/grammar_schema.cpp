@@ -26,7 +26,7 @@ json-value ::= json-object | json-array | json-string | json-number | json-boole
 namespace {
 
 constexpr u32 kMaxSchemaDepth = 96;  // through references
-constexpr u32 kMaxSchemaRules = 12'000;
+constexpr u32 kMaxSchemaRules = 24'000;
 
 // Says something about the value but forbids none, or is used beside another keyword.
 constexpr std::string_view kAnnotations[] = {"title",
@@ -88,45 +88,69 @@ bool has_structure(json::Value schema) {
   return false;
 }
 
-// The one value that a property must have in `schema`, when its name says so.
-json::Value tag_of(json::Value schema, std::string_view property) {
-  json::Value p = schema.find("properties").find(property);
-  if (p.find("const").present()) return p.find("const");
-  json::Value list = p.find("enum");
+// The one value that `property` must have, when its schema says so.
+json::Value tag_of(json::Value property) {
+  if (property.find("const").present()) return property.find("const");
+  json::Value list = property.find("enum");
   return list.size() == 1 ? list.at(0) : json::Value();
 }
 
-bool is_required(json::Value schema, std::string_view property) {
-  for (json::Value name : schema.find("required").elements())
-    if (name.is_string() && name.text() == property) return true;
-  return false;
-}
+// A branch of oneOf, as far as it tells itself apart: its type, its one value, and the required
+// properties that have one value.
+struct Branch {
+  struct Tag {
+    u32 name;  // in the index of all branches' tags
+    json::Value value;
+  };
+  std::string_view type;
+  json::Value constant;
+  Vector<Tag> tags;
 
-bool disjoint(json::Value a, json::Value b) {
-  std::string_view ta = a.find("type").text(), tb = b.find("type").text();
-  auto numeric = [](std::string_view t) { return t == "integer" || t == "number"; };
-  if (!ta.empty() && !tb.empty() && ta != tb) return !(numeric(ta) && numeric(tb));
-  for (json::Member m : a.find("properties").members()) {
-    json::Value mine = tag_of(a, m.name), theirs = tag_of(b, m.name);
-    bool tagged =
-        mine.present() && theirs.present() && is_required(a, m.name) && is_required(b, m.name);
-    if (tagged && (mine.kind() != theirs.kind() || mine.text() != theirs.text())) return true;
+  static Result<Branch> of(json::Value schema, NameIndex& names) {
+    Branch branch;
+    branch.type = schema.find("type").text();
+    branch.constant = schema.find("const");
+    NameIndex required;
+    for (json::Value name : schema.find("required").elements())
+      if (name.is_string()) TRY(required.add(name.text()));
+    for (json::Member m : schema.find("properties").members()) {
+      json::Value value = tag_of(m.value);
+      if (value.present() && required.find(m.name) != NameIndex::kNone)
+        TRY(branch.tags.push_back({TRY(names.add(m.name)), value}));
+    }
+    return branch;
   }
-  return a.find("const").present() && b.find("const").present() &&
-         a.find("const").text() != b.find("const").text();
-}
+  // `mine` has this branch's tags by name; absent values for the other names.
+  bool disjoint(const Branch& other, std::span<const json::Value> mine) const {
+    auto numeric = [](std::string_view t) { return t == "integer" || t == "number"; };
+    if (!type.empty() && !other.type.empty() && type != other.type)
+      return !(numeric(type) && numeric(other.type));
+    for (const Tag& tag : other.tags) {
+      json::Value value = mine[tag.name];
+      bool differs = value.kind() != tag.value.kind() || value.text() != tag.value.text();
+      if (value.present() && differs) return true;
+    }
+    return constant.present() && other.constant.present() &&
+           constant.text() != other.constant.text();
+  }
+};
 
 }  // namespace
 
 GbnfText& GbnfText::literal(std::string_view text) {
   write("\"");
-  for (char c : text) {
+  usize plain = 0;
+  for (usize i = 0; i <= text.size(); i++) {
+    char c = i < text.size() ? text[i] : '"';
+    bool special = c == '"' || c == '\\' || static_cast<u8>(c) < 0x20;
+    if (!special) continue;
+    write(text.substr(plain, i - plain));
+    plain = i + 1;
+    if (i == text.size()) break;
     if (c == '"' || c == '\\')
       add("\\{}", c);
-    else if (static_cast<u8>(c) < 0x20)
-      add("\\x{:02x}", static_cast<u32>(c));
     else
-      add("{}", c);
+      add("\\x{:02x}", static_cast<u32>(c));
   }
   write("\"");
   return *this;
@@ -138,7 +162,15 @@ std::unexpected<Error> SchemaCompiler::error(const char* what, std::string_view 
   return fail(Errc::kInvalidArgument, what);
 }
 
+Result<void> SchemaCompiler::check_count(const char* what, usize have, usize most) {
+  if (have <= most) return {};
+  base::format_to(problem_, "the JSON schema has {} {}; at most {} are taken", have, what, most);
+  return fail(Errc::kInvalidArgument, "the JSON schema is too large");
+}
+
 Result<void> SchemaCompiler::run() {
+  TRY(check_count("values", root_.node_count(), kMaxSchemaValues));
+  TRY(rules_.resize(root_.node_count()));
   u32 root = TRY(rule_for(root_));
   GbnfText line;
   line.add("{} ::= {}-{}\n", prefix_, prefix_, root);
@@ -147,12 +179,13 @@ Result<void> SchemaCompiler::run() {
 }
 
 Result<u32> SchemaCompiler::rule_for(json::Value schema) {
-  for (const Known& k : known_)
-    if (k.node == schema.node()) return k.rule;
+  // Every schema that can be reached is a part of the root's document.
+  u32& known = rules_[static_cast<usize>(schema.node() - root_.node())];
+  if (known != 0) return known - 1;
   if (next_rule_ >= kMaxSchemaRules) return error("has too many parts");
   if (depth_ >= kMaxSchemaDepth) return error("is nested too deeply");
   u32 rule = new_rule();
-  TRY(known_.push_back({schema.node(), rule}));
+  known = rule + 1;
   depth_++;
   GbnfText text;
   TRY(body(schema, text));
@@ -163,6 +196,7 @@ Result<u32> SchemaCompiler::rule_for(json::Value schema) {
 
 Result<void> SchemaCompiler::emit(u32 rule, const GbnfText& body) {
   TRY(body.status());
+  TRY(check_count("bytes as a grammar", out_.size() + body.view().size(), Grammar::kMaxText));
   char head[96];
   TRY(out_.append(base::format_into(head, "{}-{} ::=", prefix_, rule)));
   TRY(out_.append(body.view()));
@@ -274,10 +308,20 @@ Result<void> SchemaCompiler::choices(json::Value list, GbnfText& out) {
 
 // oneOf wants exactly one branch to match; a grammar can promise that when no two can.
 Result<void> SchemaCompiler::check_disjoint(json::Value list) {
-  for (u32 a = 0; a < list.size(); a++)
-    for (u32 b = a + 1; b < list.size(); b++)
-      if (!disjoint(TRY(follow(list.at(a))), TRY(follow(list.at(b)))))
+  TRY(check_count("branches in oneOf", list.size(), kMaxExclusive));
+  NameIndex names;
+  Vector<Branch> branches;
+  for (json::Value one : list.elements())
+    TRY(branches.push_back(TRY(Branch::of(TRY(follow(one)), names))));
+  Vector<json::Value> mine;
+  TRY(mine.resize(names.size()));
+  for (usize a = 0; a < branches.size(); a++) {
+    for (const Branch::Tag& tag : branches[a].tags) mine[tag.name] = tag.value;
+    for (usize b = a + 1; b < branches.size(); b++)
+      if (!branches[a].disjoint(branches[b], mine.view()))
         return error("oneOf is supported when its branches exclude each other; use anyOf");
+    for (const Branch::Tag& tag : branches[a].tags) mine[tag.name] = {};
+  }
   return {};
 }
 

@@ -3,14 +3,23 @@
 #pragma once
 
 #include "ai/text/grammar.h"
+#include "ai/text/name_index.h"
 
 namespace ai {
 
-// Appends to GBNF text and keeps the first failed growth.
+// What one schema may have. Each is looked at before any work is done for it; within them the work
+// is proportional to the schema and the grammar that comes of it.
+constexpr u32 kMaxSchemaValues = 128 * 1024;  // values and names of members
+constexpr u32 kMaxProperties = 4096;          // of one object
+constexpr u32 kMaxExclusive = 256;            // branches of one oneOf: each is compared with each
+constexpr usize kMaxPattern = 16 * 1024;      // bytes
+
+// Appends to GBNF text and keeps the first failed growth. Text past the limit of a grammar is
+// dropped: one that is longer than that is refused.
 class GbnfText final : public base::Writer {
  public:
   void write(std::string_view text) override {
-    if (status_.has_value()) status_ = text_.append(text);
+    if (status_.has_value() && text_.size() <= Grammar::kMaxText) status_ = text_.append(text);
   }
   template <class... Args>
   GbnfText& add(std::string_view format, const Args&... args) {
@@ -42,10 +51,6 @@ class SchemaCompiler {
   Result<void> run();
 
  private:
-  struct Known {
-    const json::Node* node;
-    u32 rule;
-  };
   struct Property {
     std::string_view name;
     json::Value schema;
@@ -53,6 +58,8 @@ class SchemaCompiler {
   };
 
   std::unexpected<Error> error(const char* what, std::string_view about = {});
+  // "the schema has 80000 properties; at most 4096 are taken"
+  Result<void> check_count(const char* what, usize have, usize most);
   // The number of the rule for `schema`, compiled now unless it is known already.
   Result<u32> rule_for(json::Value schema);
   Result<void> emit(u32 rule, const GbnfText& body);
@@ -70,8 +77,10 @@ class SchemaCompiler {
   Result<void> literal_of(json::Value value, GbnfText& out);
 
   Result<void> object(std::span<const json::Value> parts, GbnfText& out);
+  Result<void> count_properties(std::span<const json::Value> parts);
   Result<void> collect_properties(std::span<const json::Value> parts, Vector<Property>& list);
   Result<u32> additional_pair(json::Value additional, const Vector<Property>& known);
+  // `names` are sorted, not empty, and begin with the same `depth` bytes.
   Result<void> other_names(std::span<const std::string_view> names, u32 depth, GbnfText& out);
   Result<void> array(json::Value schema, GbnfText& out);
   Result<void> string(json::Value schema, GbnfText& out);
@@ -85,7 +94,7 @@ class SchemaCompiler {
   std::string_view prefix_;
   String& out_;
   base::Writer& problem_;
-  Vector<Known> known_;
+  Vector<u32> rules_;  // by the schema's place in the document: its rule + 1, 0 = none yet
   u32 next_rule_ = 0;
   u32 depth_ = 0;
 };

@@ -46,25 +46,32 @@ constexpr Format kFormats[] = {
 
 // ---- objects --------------------------------------------------------------------------------
 
+Result<void> SchemaCompiler::count_properties(std::span<const json::Value> parts) {
+  usize properties = 0, required = 0;
+  for (json::Value part : parts) {
+    properties += part.find("properties").size();
+    required += part.find("required").size();
+  }
+  TRY(check_count("properties", properties, kMaxProperties));
+  return check_count("required properties", required, kMaxProperties);
+}
+
 Result<void> SchemaCompiler::collect_properties(std::span<const json::Value> parts,
                                                 Vector<Property>& list) {
+  TRY(count_properties(parts));
+  NameIndex required, known;
+  for (json::Value part : parts)
+    for (json::Value name : part.find("required").elements())
+      if (name.is_string()) TRY(required.add(name.text()));
   for (json::Value part : parts)
     for (json::Member m : part.find("properties").members()) {
-      for (const Property& p : list)
-        if (p.name == m.name) return error("property is described twice:", m.name);
-      bool required = false;
-      for (json::Value other : parts)
-        for (json::Value name : other.find("required").elements())
-          required |= name.is_string() && name.text() == m.name;
-      TRY(list.push_back({m.name, m.value, required}));
+      if (TRY(known.add(m.name)) < list.size())
+        return error("property is described twice:", m.name);
+      TRY(list.push_back({m.name, m.value, required.find(m.name) != NameIndex::kNone}));
     }
-  for (json::Value part : parts)
-    for (json::Value name : part.find("required").elements()) {
-      bool known = false;
-      for (const Property& p : list) known |= p.name == name.text();
-      if (!known && name.is_string()) TRY(list.push_back({name.text(), {}, true}));
-    }
-  return {};
+  for (u32 i = 0; i < required.size(); i++)
+    if (TRY(known.add(required[i])) == list.size()) TRY(list.push_back({required[i], {}, true}));
+  return check_count("properties", list.size(), kMaxProperties);
 }
 
 // Properties keep the schema's order. Two chains of rules: before the first one is written and
@@ -132,10 +139,12 @@ Result<u32> SchemaCompiler::additional_pair(json::Value additional, const Vector
   }
   GbnfText text;
   text.add(" \"\\\"\"");
-  if (names.empty())
+  if (names.empty()) {
     text.add(" json-char*");
-  else
+  } else {
+    std::sort(names.begin(), names.end());
     TRY(other_names(names.view(), 0, text));
+  }
   text.add(" \"\\\":\" json-blank");
   if (additional.is_object())
     reference(text, TRY(rule_for(additional)));
@@ -150,31 +159,29 @@ Result<u32> SchemaCompiler::additional_pair(json::Value additional, const Vector
 // character that no name has there. Characters on the way are plain, never escapes.
 Result<void> SchemaCompiler::other_names(std::span<const std::string_view> names, u32 depth,
                                          GbnfText& out) {
-  if (depth > 128) return error("a property's name is too long beside additionalProperties");
-  bool ends_here = false;
-  Vector<std::string_view> heads;  // the distinct next characters
-  for (std::string_view name : names) {
-    ends_here |= name.empty();
-    if (name.empty()) continue;
-    std::string_view head = name.substr(0, utf8::decode(name).bytes);
-    bool known = false;
-    for (std::string_view h : heads) known |= h == head;
-    if (!known) TRY(heads.push_back(head));
-  }
-  if (heads.empty()) {
-    out.add(ends_here ? " json-char+" : " json-char*");
+  if (depth > 256) return error("a property's name is too long beside additionalProperties");
+  bool ends_here = names[0].size() == depth;  // sorted: the shortest comes first
+  names = names.subspan(ends_here ? 1 : 0);
+  if (names.empty()) {
+    out.add(" json-char+");
     return {};
   }
+  auto head = [depth](std::string_view name) {
+    std::string_view rest = name.substr(depth);
+    return rest.substr(0, utf8::decode(rest).bytes);
+  };
   out.add(" ([^\"\\\\\\x00-\\x1f\\x7f");
-  for (std::string_view h : heads)
+  for (usize i = 0; i < names.size(); i++) {
+    std::string_view h = head(names[i]);
+    if (i > 0 && h == head(names[i - 1])) continue;
     out.add(h == "]" || h == "[" || h == "-" || h == "^" ? "\\{}" : "{}", h);
+  }
   out.add("] json-char*");
-  for (std::string_view h : heads) {
-    Vector<std::string_view> tails;
-    for (std::string_view name : names)
-      if (name.starts_with(h)) TRY(tails.push_back(name.substr(h.size())));
+  for (usize first = 0, end = 0; first < names.size(); first = end) {
+    std::string_view h = head(names[first]);
+    while (end < names.size() && head(names[end]) == h) end++;
     out.add(" | ").literal(h);
-    TRY(other_names(tails.view(), depth + 1, out));
+    TRY(other_names(names.subspan(first, end - first), depth + static_cast<u32>(h.size()), out));
   }
   out.add(ends_here ? ")" : ")?");
   return {};
@@ -197,9 +204,11 @@ Result<void> SchemaCompiler::array(json::Value schema, GbnfText& out) {
   else
     item.add(" json-value");
   out.add(" \"[\" json-space");
-  for (u32 i = 0; i < fixed; i++) {
-    if (i > 0) out.add(" \",\" json-space");
-    reference(out, TRY(rule_for(prefix.at(i))));
+  u32 place = 0;
+  for (json::Value one : prefix.elements()) {
+    if (place == fixed) break;
+    if (place++ > 0) out.add(" \",\" json-space");
+    reference(out, TRY(rule_for(one)));
   }
   u32 rest_least = least > fixed ? least - fixed : 0;
   u32 rest_most = most == kNoCount ? kNoCount : most - fixed;
@@ -231,6 +240,7 @@ Result<void> SchemaCompiler::string(json::Value schema, GbnfText& out) {
   if (pattern.present()) {
     const char* what = "pattern must be a string";
     if (!pattern.is_string()) return error(what);
+    TRY(check_count("bytes in a pattern", pattern.text().size(), kMaxPattern));
     out.add(" \"\\\"\"");
     Result<void> done = regex_to_gbnf(pattern.text(), out, what);
     if (!done.has_value()) return error(what, pattern.text());

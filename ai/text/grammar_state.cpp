@@ -22,6 +22,7 @@ constexpr u32 kMaxClosure = 4096;     // pairs met while one configuration is ma
 constexpr u32 kMaxStacks = 8192;
 constexpr u32 kNoStack = ~u32{0};  // over the depth limit
 constexpr u32 kTransitionBytes = 512 * 1024;
+constexpr u64 kStepsPerBreath = 20'000;  // pairs met or tree nodes passed: half a millisecond
 
 u32 mix(u64 v) {
   v *= 0x9e3779b97f4a7c15;
@@ -150,6 +151,7 @@ u32 GrammarState::push(u32 state, u32 parent) {
 void GrammarState::begin_closure() {
   found_.clear();
   pending_.clear();
+  met_ = 0;
   closure_accepts_ = false;
   if (++stamp_ == 0) {  // after 2^32 closures old stamps could look new
     std::fill(seen_stamp_.begin(), seen_stamp_.end(), u32{0});
@@ -169,10 +171,14 @@ void GrammarState::close_over(u32 state, u32 stack) {
       if (seen_[slot] == item) return;
     bool waits = states[to].kind == State::Kind::kRange;
     Vector<u64>& list = waits ? found_ : pending_;
-    if (list.size() == list.capacity() || found_.size() + pending_.size() + 1 >= size / 2) {
+    // Of all pairs met, not only of those that wait: half of seen_ must stay free, or the search
+    // above would not end.
+    if (list.size() == list.capacity() || met_ + 1 >= size / 2) {
       truncated_ = true;
       return;
     }
+    met_++;
+    pairs_++;
     seen_[slot] = item;
     seen_stamp_[slot] = stamp_;
     (void)list.push_back(item);
@@ -261,7 +267,8 @@ GrammarState::ConfigId GrammarState::walk(ConfigId from, std::string_view bytes)
 
 // ---- masks ----------------------------------------------------------------------------------
 
-void GrammarState::compute_mask(ConfigId config, std::span<u64> bits) {
+Result<void> GrammarState::compute_mask(ConfigId config, std::span<u64> bits, Platform& platform) {
+  u64 last_pair = pairs_ + kMaskPairs, breath = kStepsPerBreath, passed = 0, first_pair = pairs_;
   std::fill(bits.begin(), bits.end(), u64{0});
   std::span<const TokenTrie::Node> nodes = grammar_.tokens().nodes();
   std::span<const TokenId> tokens = grammar_.tokens().tokens();
@@ -270,6 +277,13 @@ void GrammarState::compute_mask(ConfigId config, std::span<u64> bits) {
   for (u32 i = 0; i < nodes.size();) {
     const TokenTrie::Node& node = nodes.data()[i];
     ConfigId to = step(at[node.depth], node.byte);
+    if (++passed + pairs_ - first_pair >= breath) {
+      if (pairs_ > last_pair)
+        return fail(Errc::kInvalidArgument,
+                    "the grammar can be read in too many ways here: make fewer parts optional");
+      breath = passed + pairs_ - first_pair + kStepsPerBreath;
+      platform.breathe();
+    }
     if (to == kDead) {
       i = node.skip;
       continue;
@@ -283,11 +297,12 @@ void GrammarState::compute_mask(ConfigId config, std::span<u64> bits) {
   }
   if (configs_[config].accepting)
     for (TokenId id : grammar_.tokens().ends()) bits[id / 64] |= u64{1} << id % 64;
+  return {};
 }
 
-std::span<const u64> GrammarState::mask_of(ConfigId config) {
+Result<std::span<const u64>> GrammarState::mask_of(ConfigId config, Platform& platform) {
   auto slot_bits = [&](u32 slot) {
-    return masks_.view().subspan(usize{slot} * mask_words_, mask_words_);
+    return std::span<u64>(masks_.view()).subspan(usize{slot} * mask_words_, mask_words_);
   };
   if (configs_[config].mask_slot != kNoMask) return slot_bits(configs_[config].mask_slot);
   u32 slot = next_slot_;
@@ -295,7 +310,7 @@ std::span<const u64> GrammarState::mask_of(ConfigId config) {
   if (slot_owner_[slot] != kDead) configs_[slot_owner_[slot]].mask_slot = kNoMask;
   slot_owner_[slot] = kDead;
   truncated_ = false;
-  compute_mask(config, slot_bits(slot));
+  TRY(compute_mask(config, slot_bits(slot), platform));
   if (!truncated_) {
     slot_owner_[slot] = config;
     configs_[config].mask_slot = static_cast<u8>(slot);
@@ -303,9 +318,9 @@ std::span<const u64> GrammarState::mask_of(ConfigId config) {
   return slot_bits(slot);
 }
 
-u32 GrammarState::mask(std::span<float> logits) {
+Result<u32> GrammarState::mask(std::span<float> logits, Platform& platform) {
   if (nearly_full() && configs_[current_].mask_slot == kNoMask) compact();
-  std::span<const u64> bits = mask_of(current_);
+  std::span<const u64> bits = TRY(mask_of(current_, platform));
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   u32 allowed = 0;
   for (usize word = 0; word < bits.size(); word++) {

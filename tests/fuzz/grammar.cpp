@@ -2,9 +2,11 @@
 // Any GBNF text compiles or is refused; masks of what compiles agree with walking, without end.
 #include "ai/text/grammar.h"
 #include "tests/hosted/grammar_fake.h"
+#include "tests/hosted/test_platform.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   static ApiTestTokenizer tokenizer;
+  static TestPlatform platform;
   static base::Owner<ai::TokenTrie> trie = std::move(*ai::TokenTrie::build(tokenizer));
   if (size < 8 || size > 4096) return 0;
   std::string_view text(reinterpret_cast<const char*>(data) + 8, size - 8);
@@ -16,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   if (!state.has_value()) return 0;
   for (u32 step = 0; step < 8; step++) {
     float logits[300] = {};
-    if ((*state)->mask(logits) == 0) break;
+    if ((*state)->mask(logits, platform).value_or(0) == 0) break;
     u32 id = data[step];
     for (u32 i = 0; i < 300 && logits[id] != 0.0f; i++) id = (id + 1) % 300;
     ASSERT((*state)->accept(id));

@@ -8,6 +8,7 @@
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/grammar_fake.h"
+#include "tests/hosted/test_platform.h"
 
 using ai::Grammar;
 using ai::GrammarState;
@@ -16,6 +17,7 @@ namespace {
 
 struct Fixture {
   ApiTestTokenizer tokenizer;
+  TestPlatform platform;
   base::Owner<ai::TokenTrie> trie;
   char problem[256];
   std::string_view said;
@@ -209,7 +211,7 @@ TEST(grammar, masks_agree_with_walking) {
       state->reset();
       for (int step = 0; step < 60 && !state->finished(); step++) {
         float logits[320] = {};
-        u32 allowed = state->mask(logits);
+        u32 allowed = state->mask(logits, f.platform).value_or(0);
         u32 seen = 0;
         Vector<ai::TokenId> open;
         for (ai::TokenId id = 0; id < f.tokenizer.size(); id++) {
@@ -237,7 +239,7 @@ TEST(grammar, nothing_allocates_after_create) {
   // Deep nesting: more configurations than the tables hold, so they are compacted on the way.
   for (int step = 0; step < 3000 && !state->finished(); step++) {
     float logits[320] = {};
-    (void)state->mask(logits);
+    REQUIRE(state->mask(logits, f.platform).has_value());
     u32 id = random() % 300;
     while (logits[id] != 0.0f) id = (id + 1) % 300;
     REQUIRE(state->accept(id));
@@ -268,6 +270,120 @@ TEST(grammar, clone_goes_its_own_way) {
   EXPECT(!state->accept('c'));
   EXPECT(state->accept('d') && state->finished() && !copy->finished());
   EXPECT(state->allows(ApiTestTokenizer::kEnd) && !copy->allows(ApiTestTokenizer::kEnd));
+}
+
+// ---- work is bounded
+
+namespace {
+
+template <class... Args>
+void add(String& out, std::string_view format, const Args&... args) {
+  base::StringWriter sink(out);
+  base::format_to(sink, format, args...);
+}
+
+// {"properties": {"p0": SCHEMA, …}, "required": ["p0", …]}
+String object_schema(u32 properties, u32 required, std::string_view schema) {
+  String text;
+  add(text, "{{\"type\":\"object\",\"properties\":{{");
+  for (u32 i = 0; i < properties; i++) add(text, "{}\"p{}\":{}", i > 0 ? "," : "", i, schema);
+  add(text, "},\"required\":[");
+  for (u32 i = 0; i < required; i++) add(text, "{}\"p{}\"", i > 0 ? "," : "", i);
+  add(text, "]}");
+  return text;
+}
+
+}  // namespace
+
+// Whether a rule may be empty is known of each only when the next is known: in this order the
+// search must not start again for each.
+TEST(grammar, left_recursion_is_found_in_one_look_a_state) {
+  Fixture f;
+  constexpr u32 kRules = 16'000;
+  String text;
+  add(text, "root ::= r0\n");
+  for (u32 i = 0; i < kRules; i++) add(text, "r{} ::= r{}\n", i, i + 1);
+  add(text, "r{} ::= \"a\"?\n", kRules);
+  auto grammar = f.gbnf(text.view());
+  REQUIRE(grammar != nullptr);
+  EXPECT(grammar->compile_steps() >= kRules);
+  EXPECT(grammar->compile_steps() <= grammar->states().size());
+  add(text, "x ::= r0 r0 y\ny ::= r3 x\n");
+  EXPECT(f.gbnf(text.view()) == nullptr);
+  EXPECT(f.said.find("left-recursive: x") != std::string_view::npos);
+}
+
+TEST(grammar, limits_are_looked_at_first_and_named) {
+  Fixture f;
+  EXPECT(f.schema(object_schema(4097, 0, "true").view()) == nullptr);
+  EXPECT_EQ(f.said, "the JSON schema has 4097 properties; at most 4096 are taken");
+  EXPECT(f.schema(object_schema(0, 4097, "true").view()) == nullptr);
+  EXPECT_EQ(f.said, "the JSON schema has 4097 required properties; at most 4096 are taken");
+  EXPECT(f.schema(object_schema(40'000, 0, R"({"type":"string"})").view()) == nullptr);
+  EXPECT_EQ(f.said, "the JSON schema has 160007 values; at most 131072 are taken");
+  String text;
+  add(text, "{{\"oneOf\":[{{\"const\":0}");
+  for (u32 i = 1; i < 257; i++) add(text, ",{{\"const\":{}}", i);
+  add(text, "]}");
+  EXPECT(f.schema(text.view()) == nullptr);
+  EXPECT_EQ(f.said, "the JSON schema has 257 branches in oneOf; at most 256 are taken");
+  text.clear();
+  add(text, "{{\"pattern\":\"");
+  for (u32 i = 0; i <= 16 * 1024; i++) add(text, "a");
+  add(text, "\"}");
+  EXPECT(f.schema(text.view()) == nullptr);
+  EXPECT_EQ(f.said, "the JSON schema has 16385 bytes in a pattern; at most 16384 are taken");
+  text.clear();
+  add(text, "root ::= \"a\" #");
+  while (text.size() <= Grammar::kMaxText) add(text, "0123456789abcdef");
+  EXPECT(f.gbnf(text.view()) == nullptr);
+  EXPECT(f.said.find("bytes; at most 1048576 are taken") != std::string_view::npos);
+}
+
+TEST(grammar, large_schemas_of_real_programs_are_taken) {
+  Fixture f;
+  auto object = f.schema(object_schema(4096, 4096, R"({"type":"string","title":"P"})").view());
+  REQUIRE(object != nullptr);
+  String text;
+  add(text, "{{\"enum\":[\"member-0\"");
+  for (u32 i = 1; i < 1000; i++) add(text, ",\"member-{}\"", i);
+  add(text, "]}");
+  EXPECT(matches(f.schema(text.view()), "\"member-999\""));
+  text.clear();
+  add(text, "{{\"$defs\":{{\"d0\":true");
+  for (u32 i = 1; i < 500; i++)
+    add(text, ",\"d{}\":{{\"type\":\"array\",\"items\":{{\"$ref\":\"#/$defs/d{}\"{}", i, i / 2,
+        "}}");
+  add(text, "},\"anyOf\":[{{\"$ref\":\"#/$defs/d499\"},{{\"$ref\":\"#/$defs/d498\"}]}");
+  auto references = f.schema(text.view());
+  EXPECT(matches(references, "[[[[[[[[[1]]]]]]]]]"));
+  auto open = f.schema(
+      R"({"properties":{"b":true,"a-":true,"a]":true,"a":true,"\u00e9t":true},"additionalProperties":{"type":"null"}})");
+  EXPECT(matches(open, R"({"a]":1,"ab":null})"));
+  EXPECT(!matches(open, R"({"b":1,"a]":null,"a]":null})"));
+  EXPECT(matches(open, "{\"\xc3\xa9\":null}") && !matches(open, "{\"a-\":null,\"a-\":null}"));
+}
+
+// A place that can be read in very many ways: the mask gives way meanwhile and gives up at its
+// limit. It used to look for a free place in a full table for ever.
+TEST(grammar, a_mask_gives_way_and_ends) {
+  Fixture f;
+  for (std::string_view text :
+       {"root ::= s\ns ::= \"(\" s \")\" s | . t\nt ::= s | \"\" | . t | u\nu ::= . s s s | . t\n",
+        "root ::= (.?){3000}\n"}) {
+    auto grammar = f.gbnf(text);
+    REQUIRE(grammar != nullptr);
+    auto state = std::move(*GrammarState::create(*grammar));
+    Result<u32> allowed = 1u;
+    u64 breaths = f.platform.breaths;
+    for (u32 step = 0; step < 40 && allowed.value_or(0) > 0; step++) {
+      float logits[300] = {};
+      allowed = state->mask(logits, f.platform);
+      if (allowed.value_or(0) > 0 && !state->accept('a')) break;
+    }
+    EXPECT(f.platform.breaths > breaths);
+    EXPECT(!allowed.has_value() || *allowed > 0);
+  }
 }
 
 TEST(grammar, out_of_memory_is_an_error) {

@@ -110,12 +110,13 @@ Result<void> Exchange::make_choices(ApiError& error) {
   id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
   created_ = service_.backend().unix_seconds();
   if (!parameters.seed_given) parameters.sampling.seed = random;
+  GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)
     for (u32 i = 0; i < parameters.n; i++) {
       base::Owner<Choice> choice =
           TRY(base::make<Choice>(*this, static_cast<u32>(choices_.size())));
       choice->prompt = p;
-      choice->grammar = TRY(service_.make_grammar(*this, error));
+      choice->grammar = grammar.share();
       if (tools.mode != ToolChoice::Mode::kNone)
         choice->reader =
             TRY(base::make<ToolCallReader>(tools.mode == ToolChoice::Mode::kRequired, *choice));

@@ -2,6 +2,7 @@
 // One request being answered: its choices in the engine, and the form its answer has.
 #pragma once
 
+#include "ai/openai/grammar_cache.h"
 #include "ai/openai/parameters.h"
 #include "ai/openai/tool_calls.h"
 
@@ -59,8 +60,8 @@ class Choice final : public RequestSink, public ToolCallSink {
   u32 prompt = 0;         // which of the exchange's prompts
   u32 logprobs_sent = 0;  // for streams
   u32 tokens_sent = 0;
-  bool opened = false;           // the form's first chunk of this choice has gone out
-  base::Owner<Grammar> grammar;  // not shared: each choice counts on its own
+  bool opened = false;  // the form's first chunk of this choice has gone out
+  GrammarRef grammar;   // the same for all choices: where each stands is in the engine
   base::Owner<ToolCallReader> reader;
 
  private:

@@ -2,6 +2,8 @@
 // The server's spine: routes, access, errors, the life of exchanges.
 #include "ai/openai/service.h"
 
+#include "ai/text/grammar_schema.h"
+
 #include <algorithm>
 #include <charconv>
 
@@ -348,42 +350,64 @@ void Service::tick() {
 void Service::model_changed() {
   for (base::Owner<Exchange>& exchange : exchanges_) exchange->model_changed();
   for (Slot& slot : slots_) slot.tokens.clear();
-  trie_.reset();
-  trie_of_ = nullptr;
+  grammars_.clear();
   models_known_ = 0;
 }
 
-Result<base::Owner<Grammar>> Service::make_grammar(Exchange& exchange, ApiError& error) {
+namespace {
+
+// Before anything is done with a schema: what it costs to look at all of it.
+Result<void> check_schema(json::Value schema, const char* param, ApiError& error) {
+  usize bytes = 0;
+  if (schema.node_count() > kMaxSchemaValues)
+    return error.bad(param, "'{}' has {} values; at most {} are taken", param, schema.node_count(),
+                     kMaxSchemaValues);
+  for (const json::Node& node : schema.nodes()) bytes += node.text.size();
+  if (bytes > Grammar::kMaxText)
+    return error.bad(param, "'{}' has {} bytes of names and texts; at most {} are taken", param,
+                     bytes, Grammar::kMaxText);
+  return {};
+}
+
+}  // namespace
+
+Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
+  using Kind = GrammarCache::Kind;
   const Parameters& p = exchange.parameters;
   bool forced = exchange.tools.mode == ToolChoice::Mode::kRequired;
-  if (!forced && !p.schema.present() && !p.json_object && p.grammar.empty())
-    return base::Owner<Grammar>();
-  const Tokenizer& tokenizer = backend_.engine()->tokenizer();
-  if (trie_ == nullptr || trie_of_ != &tokenizer) {
-    trie_ = TRY(TokenTrie::build(tokenizer));
-    trie_of_ = &tokenizer;
-  }
+  if (!forced && !p.schema.present() && !p.json_object && p.grammar.empty()) return GrammarRef();
   String text;
-  char problem[256];
-  base::BufferWriter why(problem);
-  const char* param = p.grammar.empty() ? "response_format" : "grammar";
-  Result<base::Owner<Grammar>> made = base::Owner<Grammar>();
+  Kind kind = Kind::kAnyObject;
+  const char* param = "response_format";
   if (forced) {
-    TRY(tool_grammar(exchange.body.root().find("tools"), exchange.tools, text, error));
+    kind = Kind::kTools;
     param = "tools";
-    made = Grammar::from_gbnf(text.view(), *trie_, why);
+    json::Value tools = exchange.body.root().find("tools");
+    TRY(check_schema(tools, param, error));
+    TRY(tool_grammar(tools, exchange.tools, text, error));
   } else if (!p.grammar.empty()) {
-    made = Grammar::from_gbnf(p.grammar, *trie_, why);
+    kind = Kind::kGbnf;
+    param = "grammar";
   } else if (p.schema.present()) {
-    made = Grammar::from_schema(p.schema, *trie_, why);
+    kind = Kind::kSchema;
+    TRY(check_schema(p.schema, param, error));
   } else {
     TRY(text.append(kJsonRules));
     TRY(text.append("root ::= json-object\n"));
-    made = Grammar::from_gbnf(text.view(), *trie_, why);
   }
+  const TokenTrie& tokens = *TRY(grammars_.tokens(backend_.engine()->tokenizer()));
+  std::string_view source = kind == Kind::kGbnf ? p.grammar : text.view();
+  GrammarCache::Key key = kind == Kind::kSchema ? GrammarCache::key_of(kind, p.schema)
+                                                : GrammarCache::key_of(kind, source);
+  if (GrammarRef known = grammars_.find(key); known.get() != nullptr) return known;
+  char problem[256];
+  base::BufferWriter why(problem);
+  Result<base::Owner<Grammar>> made = kind == Kind::kSchema
+                                          ? Grammar::from_schema(p.schema, tokens, why)
+                                          : Grammar::from_gbnf(source, tokens, why);
   if (!made.has_value() && made.error().code == Errc::kInvalidArgument)
     return error.bad(param, "{}", why.view());
-  return made;
+  return grammars_.keep(key, TRY(std::move(made)));
 }
 
 void Service::log_done(Exchange& exchange) {

@@ -38,7 +38,9 @@ class Service {
   u32 next_number() { return ++number_; }
   u32 context() { return backend_.engine() == nullptr ? 0 : backend_.engine()->info().context; }
   std::string_view token_text(TokenId id) { return backend_.engine()->tokenizer().piece(id); }
-  Result<base::Owner<Grammar>> make_grammar(Exchange& exchange, ApiError& error);
+  // The grammar that all choices of `exchange` share; none when it may say anything.
+  Result<GrammarRef> make_grammar(Exchange& exchange, ApiError& error);
+  const GrammarCache& grammars() const { return grammars_; }
   void respond_json(Reply& reply, int status, std::string_view body);
   void respond_error(Reply& reply, const ApiError& error, ErrorForm form);
   void context_error(u32 prompt_tokens, ApiError& error);
@@ -129,8 +131,7 @@ class Service {
   Vector<crypto::Sha256Digest> more_keys_, more_admin_keys_;  // of a file
   Vector<base::Owner<Exchange>> exchanges_;
   Slot slots_[kSlots];
-  base::Owner<TokenTrie> trie_;
-  const Tokenizer* trie_of_ = nullptr;
+  GrammarCache grammars_;
   u32 number_ = 0;
   u64 models_known_ = 0;  // when the list of models was first told: the same for all who ask
   RateLimit all_rate_, client_rate_;

@@ -376,7 +376,7 @@ TEST(grammar, a_mask_gives_way_and_ends) {
     auto state = std::move(*GrammarState::create(*grammar));
     Result<u32> allowed = 1u;
     u64 breaths = f.platform.breaths;
-    for (u32 step = 0; step < 400 && allowed.value_or(0) > 0; step++) {
+    for (u32 step = 0; step < 40 && allowed.value_or(0) > 0; step++) {
       float logits[300] = {};
       allowed = state->mask(logits, f.platform);
       if (allowed.value_or(0) > 0 && !state->accept('a')) break;

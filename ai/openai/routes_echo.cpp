@@ -9,8 +9,7 @@ namespace {
 // One prompt's scores as they come.
 class Keeps final : public ScoreSink {
  public:
-  Keeps(Exchange& exchange, Exchange::Scores& scores)
-      : exchange_(exchange), scores_(scores) {}
+  Keeps(Exchange& exchange, Exchange::Scores& scores) : exchange_(exchange), scores_(scores) {}
 
   bool on_score(const TokenScore& score) override {
     if (score.id == Tokenizer::kNoToken) return false;  // behind the last token

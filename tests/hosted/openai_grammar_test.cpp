@@ -52,8 +52,7 @@ TEST(openai_grammar, stays_while_a_request_has_it) {
   ApiTestServer s;
   constexpr u32 kMany = ai::openai::GrammarCache::kMostKept * 2;
   ApiTestReply replies[kMany];
-  for (u32 i = 0; i < kMany; i++)
-    s.begin("/v1/completions", with_grammar(i).view(), replies[i]);
+  for (u32 i = 0; i < kMany; i++) s.begin("/v1/completions", with_grammar(i).view(), replies[i]);
   s.run();
   for (u32 i = 0; i < kMany; i++) {
     char text[16];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The server from its socket to a scripted engine: who hears of a peer that is gone, and when.
-#include "service/serve/client.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
+#include "service/serve/client.h"
 #include "tests/hosted/openai_server.h"
 #include "tests/hosted/wire_socket.h"
 

@@ -159,6 +159,7 @@ class EngineHost final : public ai::LeaseKeeper {
   Result<Vector<Model*>> models_to_retire(const ModelFile& file);
   Result<void> free_memory_for(const ModelFile& file, std::span<Model* const> going);
   void retire(Model& model);
+  void retire_all(std::span<Model* const> going);
   void wait_until_gone(u64 load_number, bool wait_for_leases);
   void make_current(Model& model);
   Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going);

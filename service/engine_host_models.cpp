@@ -150,6 +150,14 @@ void EngineHost::wait_until_gone(u64 load_number, bool wait_for_leases) {
   }
 }
 
+void EngineHost::retire_all(std::span<Model* const> going) {
+  for (Model* old : going) {
+    u64 number = old->number;
+    retire(*old);
+    wait_until_gone(number, false);
+  }
+}
+
 void EngineHost::make_current(Model& model) {
   model.kept = model.retired = false;
   model.used_ns = timing::now_ns();
@@ -162,16 +170,14 @@ Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* 
   model->number = ++last_number_;
   TRY(models_.push_back(std::move(model)));
   make_current(*models_.back());
-  for (Model* old : going) {
-    u64 number = old->number;
-    retire(*old);
-    wait_until_gone(number, false);
-  }
+  retire_all(going);
   return {};
 }
 
 Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
-  if (changing_) return fail(Errc::kBusy, "another model is being loaded");
+  if (changing_)
+    return fail(Errc::kBusy,
+                "another model is being loaded or unloaded: try again when it is done");
   Change change(*this);
   TRY(start_thread());
   Model* there = find(file);
@@ -182,11 +188,7 @@ Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
   Vector<Model*> going = TRY(models_to_retire(file));
   if (there != nullptr) {  // a boot module, or one that was retired and still serves somebody
     make_current(*there);
-    for (Model* old : going) {
-      u64 number = old->number;
-      retire(*old);
-      wait_until_gone(number, false);
-    }
+    retire_all(going.view());
     return {};
   }
   TRY(free_memory_for(file, going.view()));
@@ -209,7 +211,9 @@ Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
 }
 
 Result<void> EngineHost::unload(std::string_view name) {
-  if (changing_) return fail(Errc::kBusy, "another model is being loaded");
+  if (changing_)
+    return fail(Errc::kBusy,
+                "another model is being loaded or unloaded: try again when it is done");
   Model* model = name.empty() ? current_ : find(name);
   if (model == nullptr) return fail(Errc::kNotFound, "no model is loaded");
   if (const Holder* holder = long_holder(*model); holder != nullptr)

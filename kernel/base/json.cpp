@@ -115,7 +115,8 @@ class Parser {
       u64 place = static_cast<u64>(m.value.node() - 1 - object);
       slots[static_cast<usize>(slot - slots.data())] = u64{hash_of(m.name)} << 32 | place;
     }
-    object->text = {reinterpret_cast<const char*>(slots.data()), 0};
+    // An object has no text of its own: an empty one that begins where its index lies.
+    object->text = std::string_view(reinterpret_cast<const char*>(slots.data()), 1).substr(0, 0);
     return out_.indices_.push_back(std::move(slots));
   }
 

@@ -24,7 +24,7 @@ def ends(options: str, pattern: str, status: tuple[int, ...]) -> None:
 def each_mode_ends_with_its_status():
     """ci, run=, selftest and their zosia spellings: verdict and power-off code; diag ends at the prompt"""
     in_pairs(ends, [
-        ("ci", r"^Marrow [\d.]+ \(\w+\)\nsuccess \(code 0\): switching off", DONE),
+        ("ci", r"^Marrow [\d.]+ \([\w+]+\)\nsuccess \(code 0\): switching off", DONE),
         ("zosia.ci=1", r"^success \(code 0\): switching off", DONE),
         ('run="echo one; poweroff 5"', r"^one\nfailure \(code 5\): switching off", (11,)),
         ('run="nonsense; poweroff"', r"^failure, 1 of 1 commands failed \(code 1\): switching off", FAILED),

@@ -6,7 +6,8 @@
 namespace ai::openai {
 namespace {
 
-constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 2'000'000};
+// Values: some 25 ms of work, in which nothing else is answered.
+constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
 constexpr u32 kMaxPrompts = 64;
 constexpr u32 kMaxEmbedded = 2048;  // as OpenAI's
 

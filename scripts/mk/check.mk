@@ -22,7 +22,7 @@ check-fast: | setup  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
 .PHONY: quick
-quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (about three minutes on a built tree)
+quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (some minutes on a built tree)
 
 # The tools that are run by hand are linked too, or nobody notices that they no longer are.
 check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## all that CI checks: both compilers, layering, style, clang-tidy

@@ -234,7 +234,13 @@ Result<void> EngineHost::load_default(ProgressSink* watcher) {
   }
   Vector<ModelFile> models = TRY(find_models());
   if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
-  return load(models[0], watcher);
+  Result<void> loaded;
+  for (const ModelFile& file : models) {
+    loaded = load(file, watcher);
+    // A smaller one may fit where the first one does not.
+    if (loaded.has_value() || loaded.error().code != Errc::kOutOfMemory) break;
+  }
+  return loaded;
 }
 
 Result<ModelFacts> EngineHost::inspect(const ModelFile& file) {

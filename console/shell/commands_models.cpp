@@ -45,7 +45,8 @@ void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
 }
 
 Result<void> run_models(const Arguments&, base::Writer& out) {
-  Vector<service::ModelFile> models = TRY(service::find_models());
+  Vector<service::BrokenModel> broken;
+  Vector<service::ModelFile> models = TRY(service::find_models(&broken));
   // A lease, as a row waits for a disk, and the model might go meanwhile.
   Result<ai::Lease> lease = service::engine_host().lease(service::kConsoleHolder);
   const service::ModelFile* current =
@@ -64,6 +65,8 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
       print_row(file, active, out);
   }
   if (current != nullptr && !listed) print_row(*current, true, out);
+  for (const service::BrokenModel& file : broken)
+    base::format_to(out, "  {} {}\n", file.path, file.fault);
   if (models.empty() && current == nullptr)
     out.write("no model was found; help models tells where\n");
   return {};

@@ -130,6 +130,7 @@ TEST(console_models, files_that_are_no_models_say_why) {
   }
   EXPECT(service::find_model("pointer").error().what == std::string_view(broken[2].fault));
   EXPECT(service::find_model("/download/page.gguf").error().code == Errc::kCorrupt);
+  EXPECT(run_commands("models").says("/download/empty.gguf is empty"));
 }
 
 TEST(console_models, a_loaded_model_is_still_compared_with_its_file) {

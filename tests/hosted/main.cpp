@@ -3,11 +3,13 @@
 #include <cstdio>
 
 #include "kernel/base/test.h"
+#include "tests/hosted/test_threads.h"
 
 int main(int argc, char** argv) {
   struct Out final : base::Writer {
     void write(std::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
   } out;
+  test_threads::start();  // what waits is only for threads
   TestTotals totals = run_tests(out, argc > 1 ? argv[1] : "");
   base::format_to(out, "{} passed, {} failed, {} skipped\n", totals.passed, totals.failed,
                   totals.skipped);

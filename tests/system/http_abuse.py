@@ -166,7 +166,7 @@ def large_json(server, _):
         headers["Authorization"] = "Bearer " + server.key
     for size, wanted in ((16 * 1024 * 1024 - 20, (200, 400)), (16 * 1024 * 1024 + 1, (413,))):
         body = b'{"content":"' + b"a" * (size - 14) + b'"}'
-        c = http.client.HTTPConnection(server.host, server.port, timeout=120)
+        c = http.client.HTTPConnection(server.host, server.port, timeout=600)
         try:
             c.request("POST", "/tokenize", body, headers)
         except (BrokenPipeError, ConnectionResetError):
@@ -244,7 +244,7 @@ def echo_flood(server, _):
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + key
     for _ in range(3):
         with server.connect() as s:
-            s.settimeout(120)
+            s.settimeout(600)
             try:
                 s.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
                 while s.recv(65536):

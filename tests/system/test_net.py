@@ -225,7 +225,7 @@ def abuse():
     need(TWIN, "make host")
     done = subprocess.run([sys.executable, str(ROOT / "tests/system/http_abuse.py"), "--twin", str(TWIN), "--model",
                            str(MODEL), "--requests", "1280", "--aborts", "20"], capture_output=True, text=True,
-                          timeout=120, check=False)
+                          timeout=400, check=False)
     check(done.returncode == 0, done.stdout + done.stderr)
 
 

@@ -51,12 +51,12 @@ fi
 
 if newer "$config" "$work/configured"; then
   say "configuring"
-  make -s -C "$tree" O="$objects" KCONFIG_ALLCONFIG="$top/$config" allnoconfig >"$work/config.log" 2>&1
+  make -s -C "$tree" O="$objects" KCONFIG_ALLCONFIG="$top/$config" allnoconfig >"$work/config.log" 2>&1 || { tail -20 "$work/config.log"; exit 1; }
   # A row of ours that Linux dropped (a renamed option, a missing dependency) must not go unseen.
   while read -r row; do
     grep -qxF "$row" "$objects/.config" || { echo "build_linux: $config: not taken: $row"; exit 1; }
   done < <(grep -E '^CONFIG_[A-Z0-9_]+=' "$config")
-  make -s -C "$tree" O="$objects" prepare >>"$work/config.log" 2>&1
+  make -s -C "$tree" O="$objects" prepare >>"$work/config.log" 2>&1 || { tail -20 "$work/config.log"; exit 1; }
   touch "$work/configured"
   rm -f "$work/compiled"
 fi

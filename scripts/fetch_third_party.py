@@ -3,11 +3,12 @@
 """Fetches every source of scripts/third_party.lock into the cache; what is there is not fetched again.
 
 Usage: fetch_third_party.py              fetches
-       fetch_third_party.py --path NAME  prints where the archive of NAME lies, fetching nothing
+       fetch_third_party.py --path NAME  fetches, and prints where the archive of NAME lies
 
 Works through apt with lists and sources of its own, so /etc is never touched: the system's own
 mirrors, but the Debian release that the lock names, which need not be the system's.
 """
+import fcntl
 import fnmatch
 import hashlib
 import os
@@ -82,7 +83,7 @@ class Apt:
                         "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3"]
         if os.geteuid() == 0:  # the unprivileged user that apt would fetch as cannot write here
             self.command += ["-o", "APT::Sandbox::User=root"]
-        print(f"fetch: the package lists of Debian {release}", flush=True)
+        print(f"fetch: the package lists of Debian {release}", file=sys.stderr)
         run([*self.command, "update"], folder)
 
     def deb(self, package: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
@@ -110,7 +111,7 @@ def newest(folder: pathlib.Path, pattern: str) -> pathlib.Path:
 
 
 def fetch(row: Row, apt: Apt) -> None:
-    print(f"fetch: {row.package} {row.version}", flush=True)
+    print(f"fetch: {row.package} {row.version}", file=sys.stderr)
     folder = CACHE / row.name
     folder.mkdir(parents=True, exist_ok=True)
     archive, version = (apt.deb if row.kind == "deb" else apt.dsc)(row.package, folder)
@@ -126,22 +127,28 @@ def fetch(row: Row, apt: Apt) -> None:
     (folder / "archive").write_text(archive.name + "\n")
 
 
+def fetch_missing(table: list[Row]) -> None:
+    """Of two that want the same, the second waits and finds it there."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [row for row in table if cached(row) is None]
+        for release in sorted({row.release for row in missing}):
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                apt = Apt(pathlib.Path(folder), release)
+                for row in missing:
+                    if row.release == release:
+                        fetch(row, apt)
+
+
 def main() -> None:
     table = rows()
-    if sys.argv[1:2] == ["--path"]:
-        path = next((cached(row) for row in table if row.name == sys.argv[2]), None)
-        if path is None:
-            sys.exit(f"fetch: {sys.argv[2]} is not in the cache: scripts/fetch_third_party.py")
-        print(path)
-        return
-    missing = [row for row in table if cached(row) is None]
-    for release in sorted({row.release for row in missing}):
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            apt = Apt(pathlib.Path(folder), release)
-            for row in missing:
-                if row.release == release:
-                    fetch(row, apt)
+    name = sys.argv[2] if sys.argv[1:2] == ["--path"] else None
+    if name is not None and name not in [row.name for row in table]:
+        sys.exit(f"fetch: {name} is not in scripts/third_party.lock")
+    fetch_missing(table)
+    if name is not None:
+        print(next(cached(row) for row in table if row.name == name))
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ bool take_quoted(std::string_view& text) {
       text.remove_prefix(i + 1);
       return true;
     }
-    if (text[i] == '\\' && ++i == text.size()) return false;
-    if (!is_quotable(text[i])) return false;
+    if (text[i] == '\\') i++;
+    if (i == text.size() || !is_quotable(text[i])) return false;
   }
   return false;
 }

@@ -59,6 +59,7 @@ Result<void> EngineHost::start_thread() {
 // A job and a step take turns, so neither keeps the other waiting for longer than one of its own.
 void EngineHost::run() {
   for (;;) {
+    bind_new();
     destroy_retired();
     bool worked = run_jobs();
     worked |= make_steps();
@@ -91,6 +92,12 @@ bool EngineHost::make_steps() {
     worked = true;
   }
   return worked;
+}
+
+// Models are loaded by other threads. From here on their engines refuse every other thread.
+void EngineHost::bind_new() {
+  for (base::Owner<Model>& model : models_)
+    if (!std::exchange(model->bound, true)) model->engine().bind_to_this_thread();
 }
 
 void EngineHost::destroy_retired() {

@@ -129,6 +129,7 @@ class EngineHost final : public ai::LeaseKeeper {
     u64 number = 0, used_ns = 0;
     u32 leases = 0;
     ai::EngineJobs jobs;
+    bool bound = false;    // its engine knows that it belongs to the engine's thread
     bool retired = false;  // goes with its last lease
     bool kept = false;     // a boot module that answers nobody, ready to be loaded again
     bool answers() const { return !retired && !kept; }
@@ -145,6 +146,7 @@ class EngineHost final : public ai::LeaseKeeper {
   [[noreturn]] void run();
   bool run_jobs();
   bool make_steps();
+  void bind_new();
   void destroy_retired();
   void tell();
   Result<void> run_between_steps(const ai::Lease& lease, Patience* patience,

@@ -100,8 +100,11 @@ bool ServeBackend::model_changed() {
   load_number_ = number;
   const ModelFile* file = engine_host().current_file();
   std::string_view name = file == nullptr ? "" : file->name.view();
-  // A name that finds no memory is shown as empty and compared again next time.
-  if (!name_.assign(name).has_value()) name_.clear();
+  // A name that finds no memory is shown as empty and read again next time.
+  if (!name_.assign(name).has_value()) {
+    name_.clear();
+    load_number_ = 0;
+  }
   drop_loaded_from_list();
   list_is_old_ = true;
   return true;

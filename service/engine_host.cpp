@@ -10,7 +10,7 @@ namespace service {
 namespace {
 
 constexpr usize kStackBytes = 256 * kKiB;  // a job may write a large answer or read a save file
-constexpr u64 kLookNs = 10'000'000;  // between two looks at the patience of somebody who waits
+constexpr u64 kLookNs = 10'000'000;        // the longest sleep of somebody who waits
 
 // The job behind between_steps(). It lives on the stack of the thread that waits for it.
 class TurnJob final : public ai::EngineJob, public Turn {
@@ -108,6 +108,10 @@ void EngineHost::destroy_retired() {
   }
 }
 
+void EngineHost::wait_news() {
+  news_.wait(timing::now_ns() + kLookNs);
+}
+
 void EngineHost::tell() {
   news_.wake_all();
   if (told_ != nullptr) told_();
@@ -145,7 +149,7 @@ Result<void> EngineHost::run_between_steps(const ai::Lease& lease, Patience* pat
   TurnJob job(*this, work, context);
   ask(lease, job);
   while (!job.done) {
-    news_.wait(timing::now_ns() + kLookNs);
+    wait_news();
     if (job.done || patience == nullptr || !patience->ended()) continue;
     job.wanted = false;
     patience = nullptr;

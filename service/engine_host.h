@@ -58,9 +58,10 @@ class EngineHost final : public ai::LeaseKeeper {
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
                                ai::RequestSink& sink);
   void cancel(const ai::Lease& lease, ai::RequestId id);
-  // Sleeps until a step was made or a job has ended, `deadline_ns` at the latest. Whoever waits
-  // for something looks for it in a loop around this.
-  void wait_news(u64 deadline_ns) { news_.wait(deadline_ns); }
+  // Sleeps until a step was made or a job has ended, some hundredths of a second at the most, so
+  // that a person's Ctrl-C is seen in time. Whoever waits for something looks for it in a loop
+  // around this.
+  void wait_news();
   // Called on the engine's thread after each step and job: it wakes somebody, and does no more.
   // nullptr: nobody wants to know.
   void on_news(void (*told)()) { told_ = told; }
@@ -142,6 +143,7 @@ class EngineHost final : public ai::LeaseKeeper {
   };
   class Change;
 
+  Result<void> may_change() const;
   Result<void> start_thread();
   [[noreturn]] void run();
   bool run_jobs();

@@ -17,8 +17,6 @@ constexpr Option kModelsMb{"models.mb", OptionKind::kNumber, "0", "0..16777216",
 KERNEL_OPTION(kMostModels);
 KERNEL_OPTION(kModelsMb);
 
-constexpr u64 kLookNs = 10'000'000;
-
 u64 bytes_of(const LoadedModel& model) {
   const ai::MemoryPlan& plan = model.engine->plan();
   return plan.total() - (is_boot_module(model.file) ? plan.weights_bytes : 0);
@@ -146,7 +144,7 @@ void EngineHost::wait_until_gone(u64 load_number, bool wait_for_leases) {
     const Model* model = find_number(load_number);
     if (model == nullptr || (model->kept && (model->leases == 0 || !wait_for_leases))) return;
     if (model->leases > 0 && !wait_for_leases) return;
-    news_.wait(timing::now_ns() + kLookNs);
+    wait_news();
   }
 }
 
@@ -174,10 +172,13 @@ Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* 
   return {};
 }
 
+Result<void> EngineHost::may_change() const {
+  if (!changing_) return {};
+  return fail(Errc::kBusy, "another model is being loaded or unloaded: try again when it is done");
+}
+
 Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
-  if (changing_)
-    return fail(Errc::kBusy,
-                "another model is being loaded or unloaded: try again when it is done");
+  TRY(may_change());
   Change change(*this);
   TRY(start_thread());
   Model* there = find(file);
@@ -201,6 +202,7 @@ Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
 }
 
 Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
+  TRY(may_change());
   Change change(*this);
   TRY(start_thread());
   auto loaded = TRY(base::make<LoadedModel>());
@@ -211,9 +213,7 @@ Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
 }
 
 Result<void> EngineHost::unload(std::string_view name) {
-  if (changing_)
-    return fail(Errc::kBusy,
-                "another model is being loaded or unloaded: try again when it is done");
+  TRY(may_change());
   Model* model = name.empty() ? current_ : find(name);
   if (model == nullptr) return fail(Errc::kNotFound, "no model is loaded");
   if (const Holder* holder = long_holder(*model); holder != nullptr)

@@ -13,7 +13,7 @@ void finish_answers(u64 deadline_ns) {
     EngineHost::Figures figures = host.figures();
     return figures.running + figures.queued > 0;
   };
-  while (busy() && timing::now_ns() < deadline_ns) host.wait_news(deadline_ns);
+  while (busy() && timing::now_ns() < deadline_ns) host.wait_news();
 }
 
 constexpr power::Farewell kAnswers{finish_answers};

@@ -43,6 +43,8 @@ struct LoadState {
   u64 bytes_done = 0, bytes_total = 0, eta_ms = 0;
 };
 
+enum class ModelChange : u8 { kLoad, kUnload };
+
 // What became of a load or unload.
 struct LoadEnd {
   bool found = true;  // there is such a model
@@ -67,8 +69,8 @@ struct EngineFigures {
 class Backend {
  public:
   // The model of that name where it is loaded; for "" and names it does not know, the current one.
-  // kNotFound while none is loaded. `holder`, a literal, is told to who wants to unload it.
-  virtual Result<Lease> lease(std::string_view model, const char* holder) = 0;
+  // kNotFound while none is loaded.
+  virtual Result<Lease> lease(std::string_view model) = 0;
   // As Engine::submit(). The sink is called on the engine's thread, and by cancel().
   virtual Result<RequestId> submit(const Lease& lease, const Request& request,
                                    RequestSink& sink) = 0;
@@ -88,9 +90,9 @@ class Backend {
   virtual std::string_view model_id() = 0;             // of the current model, "" without one
   virtual u32 model_count() = 0;                       // loaded or loadable
   virtual std::string_view model_name(u32 index) = 0;  // 0 is the current one
-  // Begins to load by name, or to unload with "": a number for load_end(). kBusy while another load
-  // goes on, kUnsupported when this machine cannot.
-  virtual Result<u32> load_model(std::string_view name) = 0;
+  // Begins to load or unload the model of that name: a number for load_end(). kBusy while another
+  // change goes on, kUnsupported when this machine cannot.
+  virtual Result<u32> change_model(ModelChange change, std::string_view name) = 0;
   virtual const LoadEnd* load_end(u32 number) = 0;  // null: it goes on
   // The model's chat template. `problem` gets a sentence when it refuses.
   virtual Result<void> render(const Lease& lease, const ChatPrompt& prompt, Vector<TokenId>& out,

@@ -50,7 +50,7 @@ Result<void> Service::live(Call& call) {
 }
 
 Result<void> Service::health(Call& call) {
-  Result<Lease> taken = backend_.lease({}, "a look at the health");
+  Result<Lease> taken = backend_.lease({});
   const Lease* lease = taken.has_value() ? &*taken : nullptr;
   String body;
   base::StringWriter sink(body);
@@ -121,7 +121,7 @@ void Service::write_model(std::string_view name, const Lease* loaded, json::Writ
 }
 
 Result<void> Service::models(Call& call) {
-  Result<Lease> current = backend_.lease({}, "a list of the models");
+  Result<Lease> current = backend_.lease({});
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
@@ -138,7 +138,7 @@ Result<void> Service::one_model(Call& call) {
   std::string_view wanted = call.in.path.substr(std::string_view("/v1/models/").size());
   for (u32 i = 0; i < backend_.model_count(); i++) {
     if (backend_.model_name(i) != wanted) continue;
-    Result<Lease> current = backend_.lease(wanted, "a look at a model");
+    Result<Lease> current = backend_.lease(wanted);
     bool loaded = current.has_value() && current->model() == wanted;
     String body;
     base::StringWriter sink(body);

@@ -11,18 +11,19 @@ constexpr u64 kNsPerMs = 1'000'000;
 
 class LoadWork final : public Work {
  public:
-  String name;  // "": unloads
+  ModelChange change = ModelChange::kLoad;
+  String name;
 
   Result<bool> look(Exchange& exchange, base::Writer& answer) override {
     Backend& backend = exchange.service().backend();
-    if (number_ == 0) number_ = TRY(backend.load_model(name.view()));
+    if (number_ == 0) number_ = TRY(backend.change_model(change, name.view()));
     const LoadEnd* end = backend.load_end(number_);
     if (end == nullptr) return false;
     found_ = end->found;
     if (!end->result.has_value()) return std::unexpected(end->result.error());
     json::Writer w(answer);
     w.begin_object().field("success", true).field("model", name);
-    w.field("status", name.empty() ? "unloaded" : "loaded");
+    w.field("status", change == ModelChange::kUnload ? "unloaded" : "loaded");
     w.field("load_ms", (backend.now_ns() - exchange.accepted_ns) / kNsPerMs).end_object();
     return true;
   }
@@ -43,7 +44,7 @@ class LoadWork final : public Work {
       (void)out.refuse(422, kWrong, "model_load_failed", "'{}' was not loaded: {}", name,
                        error.what);
     }
-    if (!name.empty() && out.status != 409) out.param = "model";
+    if (out.status != 409) out.param = "model";
   }
 
  private:
@@ -54,15 +55,17 @@ class LoadWork final : public Work {
 }  // namespace
 
 // With "wait": false the answer comes at once and /health tells the rest.
-Result<void> Service::start_load(Call& call, std::string_view name, bool wait) {
+Result<void> Service::change_model(Call& call, ModelChange change, std::string_view name,
+                                   bool wait) {
   auto exchange = TRY(new_exchange(call, *kLlamaForm));
   auto work = TRY(base::make<LoadWork>());
+  work->change = change;
   TRY(work->name.assign(name));
   if (wait) {
     exchange->work = std::move(work);
     return begin_work(call, std::move(exchange));
   }
-  Result<u32> number = backend_.load_model(name);
+  Result<u32> number = backend_.change_model(change, name);
   if (!number.has_value()) {
     work->refuse(number.error(), call.error);
     return std::unexpected(number.error());
@@ -77,20 +80,21 @@ Result<void> Service::load_model(Call& call) {
   std::string_view name = TRY(text_field(body.root(), "model", call.error));
   if (name.empty()) return call.error.bad("model", "'model' is missing");
   bool wait = TRY(bool_field(body.root(), "wait", true, call.error));
-  return start_load(call, name, wait);
+  return change_model(call, ModelChange::kLoad, name, wait);
 }
 
-// The body may say which: the one that is loaded.
+// The body may say which of the loaded models; without a name it is the current one.
 Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));
   std::string_view name = TRY(text_field(body.root(), "model", call.error));
-  if (backend_.model_id().empty() || (!name.empty() && name != backend_.model_id())) {
+  Result<Lease> lease = backend_.lease(name);
+  if (!lease.has_value() || (!name.empty() && name != lease->model())) {
     call.error.param = "model";
     return call.error.refuse(404, "invalid_request_error", "model_not_found", "{} is not loaded",
                              name.empty() ? "a model" : name);
   }
-  return start_load(call, {}, true);
+  return change_model(call, ModelChange::kUnload, lease->model(), true);
 }
 
 }  // namespace ai::openai

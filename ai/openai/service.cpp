@@ -170,7 +170,7 @@ void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiErro
 // ---- models ---------------------------------------------------------------------------------
 
 Result<Lease> Service::take_lease(std::string_view model, ApiError& error) {
-  Result<Lease> lease = backend_.lease(model, "a request of the API");
+  Result<Lease> lease = backend_.lease(model);
   if (lease.has_value() || lease.error().code != Errc::kNotFound) return lease;
   LoadState state = backend_.load_state();
   error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));

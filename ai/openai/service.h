@@ -146,7 +146,7 @@ class Service {
   Result<void> one_model(Call& call);
   Result<void> load_model(Call& call);
   Result<void> unload_model(Call& call);
-  Result<void> start_load(Call& call, std::string_view name, bool wait);
+  Result<void> change_model(Call& call, ModelChange change, std::string_view name, bool wait);
   Result<void> props(Call& call);
   Result<void> slots(Call& call);
   Result<void> slot_action(Call& call);

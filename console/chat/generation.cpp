@@ -13,8 +13,6 @@ namespace {
 
 constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt sooner
 
-constexpr u64 kLookNs = 10'000'000;  // between two looks for Ctrl-C
-
 // What the engine's thread leaves for the person's: text to show, how far the prompt is read, the
 // end. Nothing is written to the terminal from the engine's thread: a slow line holds up nobody.
 class Listener final : public ai::RequestSink {
@@ -148,7 +146,7 @@ Result<Answer> generate(const ai::Lease& lease, const ai::Request& request, Io& 
   Listener listener(io, show, answer, static_cast<u32>(request.prompt.size()));
   service::HeldRequest held = TRY(service::HeldRequest::submit(lease, request, listener));
   while (!listener.ended()) {
-    service::engine_host().wait_news(timing::now_ns() + kLookNs);
+    service::engine_host().wait_news();
     listener.show();
     if (!listener.ended() && io.interrupted()) held.cancel();
   }

@@ -17,7 +17,6 @@ namespace console {
 namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
-constexpr u64 kLookNs = 10'000'000;
 constexpr u32 kParallel = 3;
 constexpr u32 kPromptTokens[kStabilityPrompts] = {4, 9, 17, 40, 96, 200};
 constexpr u32 kSwitchEvery = 24, kRequestEvery = 16;  // rounds, on average
@@ -99,7 +98,7 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
     if (!running) break;
     u32 made = checkers[0].tokens;
     u64 steps = host.steps();
-    host.wait_news(timing::now_ns() + kLookNs);
+    host.wait_news();
     // The first token's step has read a part of the prompt too; one with good guesses makes more.
     if (checkers.size() == 1 && made > 0 && checkers[0].tokens == made + 1 &&
         host.steps() == steps + 1)

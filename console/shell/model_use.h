@@ -38,9 +38,8 @@ Result<void> load_shown(const service::ModelFile& file, Io& io);
 // Ctrl-C.
 template <class Done>
 Result<void> wait_until(Io& io, Done&& done) {
-  constexpr u64 kLookNs = 10'000'000;
   while (!done()) {
-    service::engine_host().wait_news(timing::now_ns() + kLookNs);
+    service::engine_host().wait_news();
     if (!done() && io.interrupted()) return fail(Errc::kCancelled, "stopped");
   }
   return {};

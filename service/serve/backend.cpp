@@ -22,7 +22,8 @@ struct Loads {
   static constexpr u32 kKept = 8;
   u32 begun = 0;
   bool running = false;
-  String name;  // "": unloads
+  ai::openai::ModelChange change = ai::openai::ModelChange::kLoad;
+  String name;
   void (*news)() = nullptr;
   ai::openai::LoadEnd ends[kKept];  // by their numbers
 };
@@ -40,10 +41,11 @@ Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
 void load_in_background(void*) {
   Loads& loads = all_loads();
   ai::openai::LoadEnd end;
-  bool unload = loads.name.empty();
-  end.result = unload ? engine_host().unload() : load_by_name(loads.name.view(), end);
+  bool unload = loads.change == ai::openai::ModelChange::kUnload;
+  end.result =
+      unload ? engine_host().unload(loads.name.view()) : load_by_name(loads.name.view(), end);
   if (!end.result.has_value())
-    log::error("models", "{}: {}", unload ? "unload" : loads.name.view(), end.result.error());
+    log::error("models", "{} {}: {}", unload ? "unload" : "load", loads.name, end.result.error());
   loads.ends[loads.begun % Loads::kKept] = end;
   loads.running = false;
   loads.news();
@@ -51,7 +53,7 @@ void load_in_background(void*) {
 
 }  // namespace
 
-Result<ai::Lease> ServeBackend::lease(std::string_view model, const char*) {
+Result<ai::Lease> ServeBackend::lease(std::string_view model) {
   return engine_host().lease(kRequestHolder, model);
 }
 
@@ -140,10 +142,11 @@ std::string_view ServeBackend::model_name(u32 index) {
   return index < models_.size() ? models_[index].name.view() : "";
 }
 
-Result<u32> ServeBackend::load_model(std::string_view name) {
+Result<u32> ServeBackend::change_model(ai::openai::ModelChange change, std::string_view name) {
   Loads& loads = all_loads();
-  if (loads.running) return fail(Errc::kBusy, "another model is being loaded");
+  if (loads.running) return fail(Errc::kBusy, "another model is being loaded or unloaded");
   TRY(loads.name.assign(name));
+  loads.change = change;
   loads.news = news_;
   loads.begun++;
   loads.running = true;

@@ -12,7 +12,7 @@ class ServeBackend final : public ai::openai::Backend {
   // `news` wakes the thread that answers; it may be called when the backend is gone.
   explicit ServeBackend(void (*news)()) : news_(news) {}
 
-  Result<ai::Lease> lease(std::string_view model, const char* holder) override;
+  Result<ai::Lease> lease(std::string_view model) override;
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
                                ai::RequestSink& sink) override;
   void cancel(const ai::Lease& lease, ai::RequestId id) override;
@@ -25,7 +25,7 @@ class ServeBackend final : public ai::openai::Backend {
   std::string_view model_id() override;
   u32 model_count() override;
   std::string_view model_name(u32 index) override;
-  Result<u32> load_model(std::string_view name) override;
+  Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override;
   const ai::openai::LoadEnd* load_end(u32 number) override;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
                       Vector<ai::TokenId>& out, String* text, base::Writer& problem) override;

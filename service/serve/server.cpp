@@ -368,7 +368,7 @@ void drop_server() {
   server->clients.clear();
   server->service->tick();
   while (!server->service->idle()) {
-    engine_host().wait_news(timing::now_ns() + kTickNs);
+    engine_host().wait_news();
     server->service->tick();
   }
   engine_host().on_news(nullptr);

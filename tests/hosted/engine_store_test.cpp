@@ -49,7 +49,7 @@ TEST(engine_store, a_checkpoint_of_llama2c_finds_its_tokenizer) {
       ai::Request request{.prompt = {&begin, 1}, .max_tokens = 200, .ignore_end = true};
       auto held = service::HeldRequest::submit(model, request, sink);
       REQUIRE(held.has_value());
-      while (!sink.ended) service::engine_host().wait_news(~u64{0});
+      while (!sink.ended) service::engine_host().wait_news();
       EXPECT(sink.text.substr(sink.text.starts_with(' ') ? 1 : 0) == golden);
     }
     REQUIRE(service::engine_host().unload().has_value());

@@ -128,15 +128,13 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u32 models = 1, loaded = 1;  // known; of them loaded
   u64 load_number = 7;         // of `fake`; the other's is 100
   u32 leases = 0;
-  String last_holder;
   u64 now = 1'000'000'000;
   String logged, last_variables;  // of the template, as JSON
   bool knows_tools = false;
 
   ~ApiTestBackend() { ASSERT(leases == 0); }
 
-  Result<ai::Lease> lease(std::string_view model, const char* holder) override {
-    (void)last_holder.assign(holder);
+  Result<ai::Lease> lease(std::string_view model) override {
     if (!ready) return fail(Errc::kNotFound, "no model is loaded");
     bool second = loaded > 1 && (model == "other/b" || (model != "tiny" && other_is_current));
     leases++;
@@ -178,7 +176,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     return (i == 0) != other_is_current ? "tiny" : "other/b";
   }
   // Names that begin with '-' are not there; the others end as the test has said, after a while.
-  Result<u32> load_model(std::string_view name) override {
+  Result<u32> change_model(ai::openai::ModelChange, std::string_view name) override {
     if (load_polls > 0) return fail(Errc::kBusy, "another model is being loaded");
     load_polls = 3;
     end.found = !name.starts_with('-');

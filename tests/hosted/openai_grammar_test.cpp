@@ -17,7 +17,7 @@ String with_grammar(u32 number) {
 
 // Grammars compiled for the current model since it was loaded.
 u64 compiled(ApiTestServer& s) {
-  ai::Lease lease = MUST(s.backend.lease("", "test"));
+  ai::Lease lease = MUST(s.backend.lease(""));
   return MUST(s.service->memory_of(lease))->grammars.compiled();
 }
 

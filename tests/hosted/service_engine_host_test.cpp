@@ -36,7 +36,7 @@ Result<service::HeldRequest> ask(const ai::Lease& model, Answer& answer, u32 tok
 }
 
 void wait_for(const Answer& answer) {
-  while (answer.ends == 0) engine_host().wait_news(~u64{0});
+  while (answer.ends == 0) engine_host().wait_news();
 }
 
 ai::Lease leased(const service::Holder& holder = service::kConsoleHolder,

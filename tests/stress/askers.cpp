@@ -307,9 +307,16 @@ Held rest() {
   static_cast<void>(run_commands("serve stop"));
   service::EngineHost& host = service::engine_host();
   if (host.loaded()) {
-    u64 pages = host.figures().kv_pages_used;
-    if (pages != 0) fault(0, "KV pages are held", std::to_string(pages));
-    if (host.figures().running + host.figures().queued != 0) fault(0, "requests run on", "");
+    // Between two steps: inside one, a request that was cancelled still has its pages.
+    ai::Lease model = MUST(host.lease(service::kConsoleHolder));
+    service::EngineHost::Figures figures;
+    MUST(host.between_steps(model, nullptr, [&](service::Turn&) -> Result<void> {
+      figures = host.figures(model);
+      return {};
+    }));
+    if (figures.kv_pages_used != 0)
+      fault(0, "KV pages are held", std::to_string(figures.kv_pages_used));
+    if (figures.running + figures.queued != 0) fault(0, "requests run on", "");
   }
   if (host.leases() != 0) fault(0, "leases are held", std::to_string(host.leases()));
   if (!run.scripted) static_cast<void>(host.unload());

@@ -43,6 +43,8 @@ bool given(const Option& option);  // set by a file or the command line
 
 // Every option by key: its values, default, meaning and, where given, its present value.
 void list(base::Writer& out);
+// Those that were given, one key=value a line. Free text (keys, commands, names) shows its length.
+void list_given(base::Writer& out);
 void list_markdown(base::Writer& out);
 
 void reset();  // back to the defaults: for tests

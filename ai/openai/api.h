@@ -107,6 +107,7 @@ class Backend {
   virtual u64 memory_total() = 0;
   virtual u64 heap_bytes() = 0;
   virtual void log(std::string_view line) = 0;
+  virtual Result<void> report(base::Writer& out) = 0;  // the machine in full, for who helps
   // Texts with their KV pages under a name, for another day. `bytes` says how long they are. On the
   // engine's thread, from a job.
   virtual Result<u32> save_text(Engine& engine, std::string_view name,

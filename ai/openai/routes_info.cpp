@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that report: health, models, what the server is, tokens, the page.
+// Routes that report: health, models, what the server and its machine are, tokens, the page.
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/utf8.h"
@@ -46,6 +46,15 @@ Result<void> Service::page(Call& call) {
 
 Result<void> Service::live(Call& call) {
   respond_json(call.to(), 200, "{\"status\":\"live\"}");
+  return {};
+}
+
+Result<void> Service::report(Call& call) {
+  String body;
+  base::StringWriter sink(body);
+  TRY(backend_.report(sink));
+  TRY(sink.status());
+  respond(call.to(), 200, "text/plain; charset=utf-8", body.view());
   return {};
 }
 

@@ -16,6 +16,7 @@ namespace arch {
 namespace {
 
 constinit acpi::Tables tables;
+constinit const BootInfo* loader_words = nullptr;  // entry.cpp keeps them
 
 // Firmware tables lie in memory that is not ours; each page is mapped when it is first read.
 class FirmwareMemory final : public base::PhysicalView {
@@ -28,7 +29,7 @@ class FirmwareMemory final : public base::PhysicalView {
   }
 };
 
-void read_firmware(const BootInfo& boot) {
+void read_tables(const BootInfo& boot) {
   FirmwareMemory memory;
   u64 root = boot.acpi_rsdp;
   if (root == 0) root = acpi::find_root_pointer(memory).value_or(0);
@@ -59,9 +60,18 @@ const acpi::Tables& firmware() {
   return tables;
 }
 
+Result<std::span<const Byte>> read_firmware(u64 address, u64 bytes) {
+  return FirmwareMemory().at(address, bytes);
+}
+
+const BootInfo* boot_information() {
+  return loader_words;
+}
+
 void init_platform(const BootInfo& boot) {
   paging::set_page_source(page_for_tables);
-  read_firmware(boot);
+  loader_words = &boot;
+  read_tables(boot);
   apic::init(tables.local_apic);
   apic::enable();
   io_apic::init(tables);

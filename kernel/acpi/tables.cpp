@@ -2,6 +2,8 @@
 // Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, FADT and the DSDT's \_S5. ACPI 6.5, chapter 5.
 #include "kernel/acpi/tables.h"
 
+#include <algorithm>
+
 namespace acpi {
 namespace {
 
@@ -223,6 +225,7 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
     return;
   }
   std::string_view signature(header->signature, sizeof header->signature);
+  u32 bad_before = out.bad_tables;
   for (const TableKind& kind : kKinds) {
     if (kind.signature != signature) continue;
     auto table = table_at(memory, address);
@@ -231,6 +234,17 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
     else
       out.bad_tables++;
   }
+  TableEntry entry{.address = address,
+                   .bytes = header->bytes,
+                   .revision = header->revision,
+                   .bad = out.bad_tables != bad_before,
+                   .signature = {},
+                   .oem = {},
+                   .oem_table = {}};
+  std::ranges::copy(header->signature, entry.signature);
+  std::ranges::copy(header->oem, entry.oem);
+  std::ranges::copy(header->oem_table, entry.oem_table);
+  static_cast<void>(out.listed.push_back(entry));
 }
 
 // RSDT entries are 32 bits, XSDT entries 64 (5.2.7, 5.2.8).

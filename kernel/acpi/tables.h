@@ -59,6 +59,15 @@ struct FixedHardware {
 
 constexpr u32 kMostPciSegments = 8;
 
+// A table that the root names, for who lists them.
+struct TableEntry {
+  u64 address;
+  u32 bytes;
+  u8 revision;
+  bool bad;  // one of those that are read, with a wrong sum or length
+  char signature[4], oem[6], oem_table[8];
+};
+
 struct Tables {
   u64 local_apic = 0;           // 0 = not said
   StaticVector<u32, 256> cpus;  // APIC numbers, in the firmware's order
@@ -66,6 +75,7 @@ struct Tables {
   StaticVector<LineOverride, 16> overrides;
   StaticVector<PciSegment, kMostPciSegments> pci_segments;
   u64 hpet = 0;  // 0 = none
+  StaticVector<TableEntry, 64> listed;  // the first ones: machines have 10 to 40
   FixedHardware fixed;
   u32 bad_tables = 0;  // with a wrong sum or length: skipped
 };

@@ -42,7 +42,7 @@ check | clang-tidy-19                         | clang-tidy-19        | static an
 debug | gdb                                   | gdb                  | make debug
 bochs | bochs                                 | bochs                | the second emulator of make test-bochs
 bochs | /usr/share/bochs/BIOS-bochs-latest    | bochsbios            | its firmware
-bochs | /usr/share/bochs/VGABIOS-lgpl-latest  | vgabios              | the firmware of its screen
+bochs | /usr/share/seabios/vgabios-stdvga.bin | seabios             | the firmware of its screen
 fresh | debootstrap                           | debootstrap          | makes the bare systems of make test-fresh
 '
 

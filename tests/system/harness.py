@@ -74,7 +74,7 @@ def need(path: pathlib.Path, how: str) -> pathlib.Path:
 
 
 def in_pairs(function, rows) -> None:
-    """function(*row) for every row, two at a time (a guest is mostly one busy core); all failures are told."""
+    """function(*row) for every row, all failures told; two at a time (a guest is mostly one busy core), or MARROW_GUESTS."""
     def one(row):
         try:
             function(*row)
@@ -82,7 +82,7 @@ def in_pairs(function, rows) -> None:
             return f"{' '.join(map(str, row))}: {error or traceback.format_exc()}"
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("MARROW_GUESTS", "2"))) as pool:
         wrong = [text for text in pool.map(one, rows) if text]
     check(not wrong, "\n".join(wrong))
 

@@ -29,8 +29,10 @@ def read_text(ppm: bytes, font: dict[bytes, str]) -> list[str]:
     """The lines on a picture. A cell that is no character of the font reads as U+FFFD."""
     _, size, _, pixels = ppm.split(b"\n", 3)
     width, height = map(int, size.split())
-    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3))
-           for y in range(height)]
+    scale = 2 if width >= 2560 else 1  # as the kernel draws on a large screen
+    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3 * scale))
+           for y in range(0, height, scale)]
+    width, height = width // scale, height // scale
     lines = []
     for top in range(0, height - 15, 16):
         line = ""

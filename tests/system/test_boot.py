@@ -7,7 +7,7 @@ import struct
 import subprocess
 import tempfile
 
-from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
+from machines import FIRMWARE, REPRESENTATIVE, boot_all
 from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 

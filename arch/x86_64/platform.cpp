@@ -9,6 +9,8 @@
 #include "arch/x86_64/io_apic.h"
 #include "arch/x86_64/smp.h"
 #include "boot/boot_info.h"
+#include "kernel/acpi/iommu.h"
+#include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 
@@ -37,6 +39,36 @@ void read_tables(const BootInfo& boot) {
   Result<void> parsed = acpi::parse(memory, root, tables);
   if (!parsed.has_value()) log::warn("acpi", "{}: one cpu, no power-off", parsed.error());
   if (tables.bad_tables != 0) log::warn("acpi", "{} bad tables skipped", tables.bad_tables);
+}
+
+class MappedRegisters final : public acpi::IommuRegisters {
+ public:
+  explicit MappedRegisters(u64 base) : base_(base) {}
+  u32 read(u32 offset) override { return *reinterpret_cast<volatile u32*>(base_ + offset); }
+  void write(u32 offset, u32 value) override {
+    *reinterpret_cast<volatile u32*>(base_ + offset) = value;
+  }
+
+ private:
+  u64 base_;
+};
+
+// Drivers give devices the addresses of RAM as they are, which a unit that translates would refuse.
+void turn_off_iommus() {
+  for (const acpi::Iommu& unit : tables.iommus) {
+    u64 page = base::round_down(unit.registers, paging::kPageBytes);
+    if (!paging::map_device(page, acpi::kIommuBytes).has_value()) continue;
+    MappedRegisters registers(page);
+    acpi::IommuState state = acpi::turn_off_iommu(unit.kind, registers);
+    if (state == acpi::IommuState::kTurnedOff)
+      log::info("iommu", "{:#x}: the firmware had left translation on: turned off", page);
+    else if (state == acpi::IommuState::kStays)
+      log::error(
+          "iommu",
+          "{:#x} does not turn off: disks and cards may fail; turn VT-d, AMD-Vi or kernel DMA "
+          "protection off in the firmware",
+          page);
+  }
 }
 
 // A page of RAM for real mode, below the BIOS's own data at the end of conventional memory.
@@ -75,6 +107,7 @@ void init_platform(const BootInfo& boot) {
   apic::init(tables.local_apic);
   apic::enable();
   io_apic::init(tables);
+  turn_off_iommus();
   smp::set_cpus(tables.cpus.view());
   smp::set_trampoline(find_trampoline(boot));
 }

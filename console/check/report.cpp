@@ -21,12 +21,12 @@ struct Part {
 };
 // The log comes before the self-test, which fills it with what its tests provoke.
 constexpr Part kParts[] = {
-    {"version", ""},     {"status", ""},     {"cpu", ""},
-    {"firmware", ""},    {"lspci", ""},      {"drivers", ""},
-    {"lsblk", ""},       {"mount", ""},      {"lsusb", ""},
-    {"lsnet", ""},       {"ip", ""},         {"mem", ""},
-    {"threads", ""},     {"interrupts", ""}, {"models", "", Takes::kTime},
-    {"trace", "boot"},   {"dmesg", ""},      {"selftest", "", Takes::kTime},
+    {"version", ""},   {"status", ""},     {"cpu", ""},
+    {"firmware", ""},  {"lspci", ""},      {"drivers", ""},
+    {"lsblk", ""},     {"mount", ""},      {"lsusb", ""},
+    {"lsnet", ""},     {"ip", ""},         {"mem", ""},
+    {"threads", ""},   {"interrupts", ""}, {"models", "", Takes::kTime},
+    {"trace", "boot"}, {"dmesg", ""},      {"selftest", "", Takes::kTime},
 };
 
 void write_part(const Part& part, base::Writer& out) {
@@ -77,7 +77,8 @@ constexpr Command kCommand{
     "report", "report [--quick] [FILE]", "all about this machine, to send to who helps", run_report,
     "Version, options, CPU, firmware, devices, drivers, memory, threads, models, boot chart, log,\n"
     "self-test. No prompts and no keys; network addresses are in it. FILE: on a disk that can be\n"
-    "written, as /disk/vda/report.txt. --quick leaves out models and self-test, as GET /report does."};
+    "written, as /disk/vda/report.txt. --quick leaves out models and self-test, as GET /report "
+    "does."};
 CONSOLE_COMMAND(kCommand);
 
 }  // namespace

@@ -27,6 +27,7 @@ constexpr u32 kQuickLooks = 32;
 // A CPU that does not come up in this time is left out. It takes 1 ms, but an emulator's may have
 // to wait until its host has time.
 constexpr u64 kStartNs = 2'000'000'000;
+constexpr u32 kMostDead = 3;                             // CPUs that are waited for in vain
 constexpr u32 kAwaited = 0, kStarted = 1, kGivenUp = 2;  // a word to wait on
 
 // A line a worker: written by it, read by CPU 0.
@@ -172,21 +173,25 @@ void worker_loop(void* argument) {
   }
 }
 
-bool start_worker(u32 index) {
+enum class Start : u8 { kWorks, kNoAnswer, kNever };
+
+Start start_worker(u32 index) {
+  slots[index].start.store(kAwaited);  // of a CPU that another one replaces
   auto started =
       arch::Cpu::start_secondary_cpu(index, worker_loop, reinterpret_cast<void*>(u64{index}));
   if (!started.has_value()) {
-    log::warn("sched", "cpu {} did not start: {}", index, started.error());
-    return false;
+    if (started.error().code != Errc::kNotFound)
+      log::warn("sched", "cpu {} did not start: {}", index, started.error());
+    return Start::kNever;
   }
   u64 deadline = timing::now_ns() + kStartNs;
   Slot& slot = slots[index];
   while (slot.start.load(std::memory_order_acquire) == kAwaited && timing::now_ns() < deadline)
     arch::Cpu::wait_while_equal(slot.start, kAwaited, timing::ticks_at(deadline));
   u32 awaited = kAwaited;
-  if (!slot.start.compare_exchange_strong(awaited, kGivenUp)) return true;
+  if (!slot.start.compare_exchange_strong(awaited, kGivenUp)) return Start::kWorks;
   log::warn("sched", "cpu {} did not answer within {} ms", index, kStartNs / 1'000'000);
-  return false;
+  return Start::kNoAnswer;
 }
 
 u32 publish(void (*task)(void*, u32), void* context) {
@@ -246,8 +251,15 @@ void wait_for_worker(u32 worker, u32 generation, bool& reported) {
 void start_workers(u32 limit) {
   u32 present = std::min(arch::Cpu::cpu_count(), kMaxWorkers);
   u32 wanted = limit == 0 ? present : std::min(limit, present);
-  // Worker numbers are dense, so the first CPU that fails ends the list.
-  while (workers < wanted && start_worker(workers)) workers++;
+  // Firmware lists CPUs that are not there. Each costs its wait, so not many are waited for.
+  for (u32 dead = 0; workers < wanted && dead <= kMostDead;) {
+    Start start = start_worker(workers);
+    if (start == Start::kNever) break;
+    if (start == Start::kWorks)
+      workers++;
+    else
+      dead++;
+  }
   log::info("sched", "{} of {} cpus work", workers, present);
   if (workers > 1) return;
   static constinit BootCpuWatch alone;

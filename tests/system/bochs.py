@@ -62,7 +62,7 @@ class Said:
         self.hash = re.search(r"tokens twice, logits ([0-9a-f]{16})", text)
         answer = re.search(r"--- output ---\n(.*)\n--- end ---", text, re.S)
         # The meter of reading the prompt is drawn and removed between the question and the answer.
-        self.answer = answer and re.sub(r"\[reading the prompt: [^\]]*\]", "", answer[1])
+        self.answer = answer and re.sub(r"\n*\[reading the prompt: [^\]]*\]\n*", "", answer[1])
 
     def judge(self) -> None:
         check(self.prompt, f"no prompt:\n{self.text[-2000:]}")

@@ -62,8 +62,12 @@ class ScreenGuest(Guest):
             time.sleep(0.05)
         self.monitor = socket.socket(socket.AF_UNIX)
         self.monitor.connect(path)
-        self.monitor.settimeout(10)
-        self.answer()
+        self.monitor.settimeout(60)
+        try:
+            self.answer()
+        except OSError as error:
+            self.pump(1)
+            raise Hang(f"QEMU ended at its start: {self.output}") from error
         return self
 
     def __exit__(self, *rest):
@@ -91,6 +95,11 @@ class ScreenGuest(Guest):
         for name in names:
             self.ask("sendkey " + name)
             time.sleep(0.15)
+
+    def switch_off(self) -> None:
+        """Types `poweroff`. QEMU may be gone before its monitor has answered the last key."""
+        self.type("poweroff")
+        self.monitor.sendall(b"sendkey ret\n")
 
     def picture(self) -> bytes:
         path = pathlib.Path(self.folder.name) / "screen.ppm"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // All the engine asks of the world. Implemented by service/ai_platform.cpp (kernel and hosted twin)
-// and tests/hosted/test_platform.cpp. Calls happen per operation, never per row.
+// and tools/host_platform.cpp. Calls happen per operation, never per row.
 #pragma once
 
 #include <span>

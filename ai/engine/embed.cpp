@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Embeddings: a text goes through the model once, its hidden states become one vector.
+// Embeddings: the model reads the text once, and the hidden states of its tokens are pooled into
+// one vector. Runs on the engine's thread, in chunks between which requests go on.
 #include "ai/engine/engine_impl.h"
 #include "ai/math/lane_sum.h"
 
@@ -9,7 +10,7 @@ namespace {
 Result<void> scale_to_length_one(std::span<float> vector) {
   float length = __builtin_sqrtf(
       lane_sum(static_cast<u32>(vector.size()), [&](u32 i) { return vector[i] * vector[i]; }));
-  // Zero and infinity have no direction.
+  // A vector of length zero or infinity has no direction, so it cannot be normalized.
   if (!(length > 0) || length - length != 0)
     return fail(Errc::kCorrupt, "the text's vector has no length");
   for (float& x : vector) x = x / length;
@@ -39,7 +40,8 @@ Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
   return scale_to_length_one(out);
 }
 
-// Adds the rows that count to `sum`, in the order of the text: the cut into chunks leaves no trace.
+// Adds the hidden states that the pooling uses to `sum`, in the order of the text, so that the
+// result does not depend on where the text was cut into chunks.
 Result<void> EngineImpl::embed_chunk(Reading& reading, std::span<const TokenId> tokens,
                                      Pooling pooling, std::span<float> sum) {
   Exclusive exclusive(*this);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading of model files into engines.
+// Reads model files into engines.
 #include "service/model_loader.h"
 
 #include <atomic>
@@ -43,9 +43,11 @@ KERNEL_OPTION(kKernels);
 KERNEL_OPTION(kVerify);
 KERNEL_OPTION(kSpeculate);
 
-constexpr u64 kSpareBytes = 16 * kMiB;  // of free memory that an engine leaves to the others
+// free memory that an engine leaves to the rest of the system
+constexpr u64 kSpareBytes = 16 * kMiB;
 
-// options::text has no terminator and kernels= is read once a load.
+// Returns the option kernels= with a terminating zero, which options::text() does not have. The
+// buffer is static: the option is read once per load.
 const char* kernels_option() {
   static constinit char name[32];
   std::string_view text = options::text(kKernels);
@@ -55,11 +57,12 @@ const char* kernels_option() {
   return name;
 }
 
-// `taken` bytes of what is free now are for the model's file.
+// Fills the engine's options. `taken` bytes of the memory that is free now are reserved for the
+// model's file.
 ai::EngineOptions engine_options(u64 taken = 0) {
   ai::EngineOptions chosen;
   u64 free = mm::usage().of(mm::Purpose::kFree);
-  // 0 would mean no limit.
+  // 0 would mean that there is no limit.
   chosen.memory_bytes = free > taken + kSpareBytes ? free - taken - kSpareBytes : 1;
   chosen.context = static_cast<u32>(options::number(kContext));
   chosen.max_requests = static_cast<u32>(options::number(kRequests));
@@ -70,7 +73,8 @@ ai::EngineOptions engine_options(u64 taken = 0) {
   return chosen;
 }
 
-// The engine's platform without its log: for questions that may be asked again with more bytes.
+// The engine's platform without its log, for questions that may be repeated with more bytes of the
+// file.
 class QuietPlatform final : public ai::Platform {
  public:
   Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override {
@@ -87,7 +91,8 @@ class QuietPlatform final : public ai::Platform {
   void log(ai::LogLevel, std::string_view) override {}
 };
 
-// Interleaves matrices while the disk still reads: as soon as the header is there, by what it says.
+// Interleaves the matrices' rows while the disk is still reading, as soon as the header has
+// arrived.
 class GroupOnArrival final : public Arrival {
  public:
   bool complete() const { return groups_.has_value(); }
@@ -100,7 +105,7 @@ class GroupOnArrival final : public Arrival {
  private:
   static constexpr u64 kMostHeader = 64 * kMiB;
 
-  // A file that is not understood is left as it is: loading it says why.
+  // A file that cannot be parsed is left as it is. Loading it reports the reason.
   Result<void> look(std::span<Byte> whole, u64 bytes) {
     std::span<const Byte> head = whole.first(bytes);
     u64 size = whole.size();
@@ -144,7 +149,7 @@ Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
   return spans;
 }
 
-// FNV-1a over words instead of bytes: a changed bit changes the product.
+// FNV-1a over words instead of bytes. A changed bit changes the product.
 u64 mix_words(std::span<const Byte> bytes, u64 seed) {
   u64 hash = 0xcbf29ce484222325 ^ seed;
   usize at = 0;
@@ -154,7 +159,8 @@ u64 mix_words(std::span<const Byte> bytes, u64 seed) {
   return hash;
 }
 
-// From the first `limit` bytes of each part; kCorrupt when they are too few.
+// Describes a model from the first `limit` bytes of each part. Returns kCorrupt if they do not
+// contain the whole header.
 Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
                                        const ai::EngineOptions& options) {
   Vector<Vector<Byte>> heads;
@@ -171,13 +177,13 @@ Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
   return ai::Engine::inspect(spans.view(), sizes.view(), quiet, options);
 }
 
-// A checkpoint of llama2.c says little about itself, and nothing without its tokenizer: all of it
-// is read, small as they are.
+// A llama2.c checkpoint says little about itself, and nothing without its tokenizer. These files
+// are small, so they are read in full.
 Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
                                             const ai::EngineOptions& options) {
   constexpr u64 kMostBytes = 256 * kMiB;
   if (file.bytes > kMostBytes && !is_boot_module(file))
-    return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
+    return fail(Errc::kUnsupported, "a large llama2.c checkpoint cannot be inspected: load it");
   LoadStage loading;
   Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
@@ -193,7 +199,7 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   return summary;
 }
 
-// A head of 1 MiB holds most vocabularies; the longest known takes 20.
+// A head of 1 MiB holds most vocabularies; the longest one known needs 20 MiB.
 Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOptions& options) {
   auto first = TRY(fs::open(file.path.view()));
   Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
@@ -216,7 +222,8 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
   auto loaded = TRY(base::make<LoadedModel>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  // What is compared with its checksum must be as the file has it; parts are only known together.
+  // Bytes that are compared with a checksum must be as the file has them. The tensors of a model in
+  // several parts are only known once all parts are there.
   GroupOnArrival grouping;
   bool early = file.parts == 1 && !options::flag(kVerify);
   stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
@@ -267,7 +274,7 @@ Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& o
   if (index >= model.images.size()) return fail(Errc::kNotFound, "the model has no such part");
   Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));
   if (!ai::GgufFile::has_magic(spans[0]))
-    return fail(Errc::kUnsupported, "only GGUF models are compared once they are loaded");
+    return fail(Errc::kUnsupported, "a loaded model can only be checked if it is a GGUF file");
   auto gguf = TRY(ai::GgufFile::parse(spans.view(), ai_platform()));
   return ai::write_original(*gguf, spans[index], index, ai_platform(), out);
 }
@@ -280,7 +287,8 @@ u64 weights_checksum(const LoadedModel& model) {
     ai::parallel_ranges(ai_platform(), pieces, 1, [&](u32 first, u32 last, u32) {
       for (u32 i = first; i < last; i++) {
         std::span<const Byte> piece = bytes.subspan(usize{i} * kMiB);
-        // Each piece by itself, its place mixed in: which worker takes it does not matter.
+        // Each piece is hashed separately with its position mixed in, so it does not matter which
+        // worker takes it.
         sum.fetch_add(mix_words(piece.first(std::min(piece.size(), kMiB)), i + 1),
                       std::memory_order_relaxed);
       }
@@ -292,7 +300,8 @@ u64 weights_checksum(const LoadedModel& model) {
 Result<void> flip_weight_bit(LoadedModel& model) {
   if (model.images.empty()) return fail(Errc::kNotFound, "no model file is in memory");
   std::span<Byte> bytes = model.images[0].bytes();
-  // In the middle lie matrices of a middle layer, the vocabulary and the norms elsewhere.
+  // The middle of the file holds the matrices of a middle layer. The vocabulary and the norms are
+  // elsewhere.
   bytes[bytes.size() / 2] ^= 0x10;
   return {};
 }

@@ -115,8 +115,8 @@ Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vecto
   return room.view().first(bytes);
 }
 
-// Hashes the names, types and shapes of all tensors, the first bytes of each, and the keys that
-// change what the model computes.
+// Hashes the names, types and shapes of all tensors, the first bytes of each, and the metadata keys
+// of the model's architecture.
 Result<u64> fingerprint_of(const Opened& opened, u32 context) {
   u64 h = 0xcbf29ce484222325;  // FNV-1a
   auto add = [&](std::span<const Byte> bytes) {

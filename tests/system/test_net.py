@@ -125,7 +125,7 @@ def certificate_on_a_disk():
         inside = ["-device", "virtio-blk-pci,drive=d0"]
         stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=d0"]
         prints = []
-        for said, device, name in (("/disk/vda/marrow", inside, "vda"), ("the one from before", inside, "vda"),
+        for said, device, name in (("/disk/vda/marrow", inside, "vda"), ("the one kept from an earlier start", inside, "vda"),
                                    ("in memory only", stick, "sda")):
             port = free_port()
             with Guest("log=info auth=none ntp=off", cpus=1, memory="512M", net=nic("virtio-net-pci", port),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Methods of Python's str, list and dict that chat templates call, one row each.
+// Implements the methods of Python's str, list and dict that chat templates call, one row each.
 #include "ai/text/jinja_interpreter.h"
 #include "ai/tokenizer/unicode.h"
 #include "kernel/base/utf8.h"
@@ -35,7 +35,7 @@ Result<void> add_part(Interpreter& in, List& parts, std::string_view part) {
   return parts.append(in.arena(), string(part));
 }
 
-// Without a separator: runs of white space, none at the ends.
+// Without a separator, split() splits at runs of white space and returns no empty parts.
 Answer split_spaces(Interpreter& in, std::string_view text, i64 most) {
   List* parts = TRY(in.new_list());
   TRY(in.spend(text.size() / 16));
@@ -112,7 +112,7 @@ Answer split_lines(Interpreter& in, Value self, const Arguments& arguments) {
   return list_value(parts);
 }
 
-// One text or a tuple of them.
+// Accepts one text or a tuple of them.
 template <bool kStart>
 Answer begins_or_ends(Interpreter& in, Value self, const Arguments& arguments) {
   auto fits = [&self](std::string_view part) {

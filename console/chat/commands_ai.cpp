@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands that make text: talk, chat, llm (gen), template.
+// The commands that generate text: talk, chat, llm (gen), template.
 #include "console/chat/talk.h"
 #include "console/shell/command.h"
 #include "console/terminal/io.h"
@@ -24,7 +24,7 @@ Result<void> run_talk(const Arguments& arguments, base::Writer&) {
   return talk->run();
 }
 
-// One question to a new conversation: for scripts. Nothing but the answer is printed.
+// Asks one question in a new conversation. Prints nothing but the answer, for scripts.
 Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "chat TEXT");
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
@@ -60,10 +60,10 @@ struct LlmArguments {
   String prompt;
   u32 tokens = kDefaultTokens;
   bool json = false;
-  bool special = false;  // "<|im_end|>" in the prompt is the token
+  bool special = false;  // "<|im_end|>" in the prompt is read as the token
 };
 
-// `llm [OPTION ...] WORD ... [N]`: a number behind the words is N, quotes or not.
+// Parses `llm [OPTION ...] WORD ... [N]`. A number after the words is N, quoted or not.
 Result<LlmArguments> parse_llm(const Arguments& arguments) {
   LlmArguments parsed;
   bool from_file = false;

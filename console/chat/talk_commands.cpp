@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands inside a conversation, a row each, and the boot options behind its defaults.
+// The commands inside a conversation, one row each, and the boot options with its defaults.
 #include "console/chat/talk.h"
 #include "console/shell/shell.h"
 #include "kernel/base/nearest.h"
@@ -23,7 +23,7 @@ KERNEL_OPTION(kTemperature);
 KERNEL_OPTION(kTopP);
 KERNEL_OPTION(kSeed);
 
-// Thousandths. Small models repeat themselves without a little chance and a little penalty.
+// In thousandths. Small models repeat themselves without some randomness and some penalty.
 constexpr i32 kTalkTemperature = 300, kTalkRepeat = 1100;
 constexpr i32 kMostTemperature = 5000, kMostTopP = 1000, kMostRepeat = 2000;
 
@@ -229,7 +229,7 @@ void Talk::show_help() {
 
 namespace {
 
-// What people know from elsewhere.
+// Names that people know from other programs.
 struct Alias {
   std::string_view other, ours;
 };
@@ -252,7 +252,7 @@ Talk::Next Talk::command(std::string_view line) {
     if (name == row->name) return row->run(*this, rest);
     nearest.consider(row->name);
   }
-  // The shell's commands work here too: /poweroff, /mem, /status.
+  // The shell's commands also work here: /poweroff, /mem, /status.
   const Command* command = find_command(name);
   if (command != nullptr && std::string_view(command->name) != "talk") {
     Shell(io_).run(line.substr(1));

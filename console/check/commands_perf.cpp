@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about speed and state: perf, status.
+// The commands about speed and state: perf, status.
 #include <version.h>
 
 #include "console/chat/talk.h"

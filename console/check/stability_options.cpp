@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The words behind `stability`.
+// Parses the words of `stability`.
 #include "console/chat/talk.h"
 #include "console/check/stability.h"
 

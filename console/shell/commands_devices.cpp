@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
+// The commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
 #include <algorithm>
 #include <array>
 
@@ -28,7 +28,7 @@ Result<const devices::DriverService*> driver_service() {
   return service;
 }
 
-// A reset while something else runs: the prompt comes back before it happens.
+// A driver reset that happens later, on its own thread, so that it interrupts other work.
 struct LaterReset {
   char function[16];
   u64 after_ns;
@@ -86,7 +86,7 @@ constexpr Command kLsusb{"lsusb", "lsusb", "USB devices: place, driver, speed, i
                          run_lsusb};
 CONSOLE_COMMAND(kLsusb);
 
-// A list may be empty because nothing drives what there is.
+// Gives a hint when a list is empty, because there may be devices without a driver.
 void advise(base::Writer& out) {
   const devices::DriverService* service = devices::driver_service();
   if (service != nullptr) service->advise(out);
@@ -129,7 +129,7 @@ CONSOLE_COMMAND(kLsnet);
 
 // ---- disk ----------------------------------------------------------------------------------
 
-struct Buffer {  // pages for a transfer, given back at the end
+struct Buffer {  // owns the pages of a transfer
   static Result<Buffer> create(usize bytes) {
     mm::PageRequest request{
         .bytes = bytes, .purpose = mm::Purpose::kFiles, .align = mm::kLargePageBytes};
@@ -146,7 +146,7 @@ struct Buffer {  // pages for a transfer, given back at the end
   explicit Buffer(std::span<Byte> p) : pages(p) {}
 };
 
-// The first bytes of a block, as hex and text.
+// Prints the first bytes of a block as hex and text.
 Result<void> show_block(BlockDevice& disk, u64 block, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   Buffer buffer = TRY(Buffer::create(bytes));
@@ -164,7 +164,8 @@ Result<void> show_block(BlockDevice& disk, u64 block, base::Writer& out) {
   return {};
 }
 
-// FNV-1a over a range, so that a host can compare with its image: `disk check vda FIRST COUNT`.
+// Prints FNV-1a over a range, so that a host can compare it with its image: `disk check vda FIRST
+// COUNT`.
 Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   constexpr usize kChunk = 4 * kMiB;
@@ -180,7 +181,7 @@ Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer&
   return {};
 }
 
-// Splitmix64: the same numbers on a host are ten lines of any language.
+// Generates splitmix64's numbers. A host computes the same ones in ten lines of any language.
 struct Numbers {
   u64 state;
   u64 next() {
@@ -191,11 +192,11 @@ struct Numbers {
   }
 };
 
-// Reads at random places, many in flight, hashed in the order of their numbers.
+// Reads random places with many requests in flight, and hashes them in the order of their numbers.
 class Verifier {
  public:
   static constexpr usize kDeep = 16, kMostBlocks = 32;
-  // `buffer`: kDeep * kMostBlocks blocks.
+  // `buffer` has kDeep * kMostBlocks blocks.
   Verifier(BlockDevice& disk, Buffer buffer, u64 seed, u64 count)
       : disk_(disk),
         geometry_(disk.geometry()),
@@ -220,7 +221,7 @@ class Verifier {
   }
 
   BlockDevice& disk_;
-  BlockGeometry geometry_;  // as it was: a disk that goes has no blocks any more
+  BlockGeometry geometry_;  // as it was at the start: a disk that was removed has no blocks
   Buffer buffer_;
   Numbers numbers_;
   u64 count_;
@@ -251,7 +252,7 @@ void Verifier::prepare(Slot& slot, usize index) {
       .status = {}};
 }
 
-// False: the disk's queue is full.
+// Returns false if the disk's queue is full.
 Result<bool> Verifier::submit(Slot& slot) {
   if (slot.submitted) return true;
   slot.submitted = true;
@@ -287,7 +288,7 @@ Result<void> Verifier::run(base::Writer& out) {
     }
     Slot& slot = slots_[taken % kDeep];
     if (!status.has_value()) break;
-    if (!slot.submitted) {  // not even the oldest: others keep the queue full
+    if (!slot.submitted) {  // not even the oldest was accepted: others keep the queue full
       wait();
       taken--;
       continue;
@@ -296,7 +297,7 @@ Result<void> Verifier::run(base::Writer& out) {
     status = slot.request.status;
     slot.submitted = false;
     hash.update(slot.request.buffer);
-    sched::yield();  // a fast disk would never make it wait
+    sched::yield();  // a fast disk would otherwise never let other threads run
     bytes_ += slot.request.buffer.size();
   }
   Result<void> rest = drain();
@@ -308,7 +309,7 @@ Result<void> Verifier::run(base::Writer& out) {
   return {};
 }
 
-// Overwrites blocks with the numbers of a seed, flushes, reads them back.
+// Overwrites blocks with the numbers of a seed, flushes, and reads them back.
 Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   constexpr usize kChunk = 4 * kMiB;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about the machine itself: mem, cpu, threads, dmesg, trace.
+// The commands about the machine itself: mem, cpu, threads, dmesg, trace.
 #include <charconv>
 
 #include "console/shell/command.h"

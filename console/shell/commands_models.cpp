@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about models: models, model info/load/switch/unload/verify.
+// The commands about models: models, model info/load/switch/unload/verify.
 #include <algorithm>
 
 #include "console/shell/command.h"
@@ -16,7 +16,7 @@ base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
 }
 
-// "no: 812.0 MiB more are needed": of what is free now.
+// Prints whether the model fits into the memory that is free now.
 void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   u64 free = mm::usage().of(mm::Purpose::kFree);
   if (summary.needed_bytes == 0) return out.write("loaded");
@@ -25,7 +25,7 @@ void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   base::format_to(out, "too large: {} MiB more needed", mebibytes(std::max(missing, u64{kMiB})));
 }
 
-// One line of facts, one that tells where it lies: 80 columns do.
+// Prints one line of facts and one with the path, both for 80 columns.
 void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
   Result<service::ModelFacts> summary = service::engine_host().inspect(file);
   base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
@@ -47,7 +47,7 @@ void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
 Result<void> run_models(const Arguments&, base::Writer& out) {
   Vector<service::BrokenModel> broken;
   Vector<service::ModelFile> models = TRY(service::find_models(&broken));
-  // A lease, as a row waits for a disk, and the model might go meanwhile.
+  // A lease keeps the model loaded while its row waits for a disk.
   Result<ai::Lease> lease = service::engine_host().lease(service::kConsoleHolder);
   const service::ModelFile* current =
       lease.has_value() ? &service::engine_host().file(*lease) : nullptr;
@@ -55,7 +55,7 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
   for (const service::ModelFile& file : models) {
     bool active = current != nullptr && current->path.view() == file.path.view();
     listed = listed || active;
-    // A CD has what the loader has put into memory from it.
+    // A CD has the files that the loader has put into memory from it.
     auto same = [&](const service::ModelFile& other) {
       return other.name.view() == file.name.view() && other.bytes == file.bytes;
     };
@@ -109,7 +109,8 @@ void print_loaded(const ai::Lease& model, base::Writer& out) {
                   service::milliseconds(service::engine_host().load_ns(model)));
 }
 
-// The model of that name; without one the loaded one, or what would be loaded.
+// Returns the model of that name. Without a name, returns the loaded one, or the one that would be
+// loaded.
 Result<service::ModelFile> wanted_model(std::string_view name) {
   if (!name.empty()) {
     const service::ModelFile* current = service::engine_host().current_file();

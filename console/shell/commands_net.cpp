@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about the network: ip, ping, ss, net.
+// The commands about the network: ip, ping, ss, net.
 #include <charconv>
 
 #include "console/shell/command.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands about the console itself: version, clear, history, echo, test, reboot,
-// poweroff.
+// The commands about the console itself: version, clear, history, echo, test, reboot, poweroff.
 #include <version.h>
 
 #include <algorithm>
@@ -44,7 +43,7 @@ Result<void> run_echo(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-// In-kernel and hosted tests alike; the closing line is the one that scripts look for.
+// Runs the in-kernel or hosted tests. Scripts look for the closing line.
 Result<void> run_test(const Arguments& arguments, base::Writer& out) {
   TestTotals totals = run_tests(out, arguments.words.size() > 1 ? arguments.words[1] : "");
   if (totals.skipped > 0) base::format_to(out, "# {} skipped\n", totals.skipped);

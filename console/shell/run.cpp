@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The last step of the boot: what the boot options ask for, then the prompt.
+// The last step of the boot: runs what the boot options ask for, then the prompt.
 #include <version.h>
 
 #include "console/shell/shell.h"
@@ -30,7 +30,7 @@ KERNEL_OPTION(kSelftest);
 KERNEL_OPTION(kPerf);
 KERNEL_OPTION(kTalk);
 
-// A boot option that stands for commands; they run in this order.
+// A boot option that stands for commands. They run in this order.
 struct Mode {
   const Option* option;
   const char* commands;
@@ -60,7 +60,7 @@ void run() {
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
-  if (options::flag(kTalk)) shell.run("talk");  // a person's: no verdict
+  if (options::flag(kTalk)) shell.run("talk");  // talks with a person, so it has no verdict
   if (options::given(kStability)) {
     char line[512];
     run_and_report(shell,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the media.
+// Implements the media.
 #include "kernel/fs/medium.h"
 
 namespace fs {

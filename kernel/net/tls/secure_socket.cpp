@@ -6,9 +6,9 @@ namespace net::tls {
 namespace {
 
 constexpr usize kReadBytes = 16 * 1024;
-constexpr usize kMostHeld = 64 * 1024;   // of encrypted bytes that the peer does not take
-constexpr char kHandshakeRecord = 0x16;  // RFC 8446, 5.1: no HTTP method begins with it
-char received[kReadBytes];  // threads give way only in known places, none while it is in use
+constexpr usize kMostHeld = 64 * 1024;   // encrypted bytes that the peer has not taken
+constexpr char kHandshakeRecord = 0x16;  // RFC 8446, 5.1; no HTTP method begins with this byte
+char received[kReadBytes];               // shared: threads do not yield while it is in use
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Servers and sessions over wolfSSL, which reads and writes two buffers.
+// Implements servers and sessions with wolfSSL, which reads and writes two buffers.
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 
@@ -11,8 +11,8 @@
 namespace net::tls {
 namespace {
 
-// Forward secrecy and authenticated encryption only, whatever the client would take. ChaCha20
-// first: without vector registers it is the faster one.
+// Only suites with forward secrecy and authenticated encryption, whatever else the client accepts.
+// ChaCha20 comes first, because it is faster without vector registers.
 constexpr const char* kCiphers =
     "TLS13-CHACHA20-POLY1305-SHA256:TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -52,7 +52,7 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
   for (word16 curve : kCurves)
     if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
       return fail(Errc::kUnsupported, "TLS could not be set up");
-  // Each session has a generator of its own: one that once failed to find memory stays broken.
+  // Each session has its own generator, because one that ran out of memory once stays broken.
   Byte probe[32];
   return crypto::entropy(probe);
 }
@@ -62,7 +62,8 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
 // ---- server ---------------------------------------------------------------------------------
 
 Result<base::Owner<Server>> Server::create(std::string_view pem) {
-  if (pem.size() > kMiB) return fail(Errc::kInvalidArgument, "no identity is as long as this");
+  if (pem.size() > kMiB)
+    return fail(Errc::kInvalidArgument, "the file with certificate and key is longer than 1 MiB");
   if (wolfSSL_Init() != WOLFSSL_SUCCESS) return fail(Errc::kUnsupported, "TLS does not start");
   WOLFSSL_CTX* context = wolfSSL_CTX_new(wolfSSLv23_server_method());
   if (context == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
@@ -170,7 +171,7 @@ Result<usize> Session::write(std::string_view plain) {
 
 void Session::goodbye() {
   Ledger::Use use(ledger_);
-  // The peer's own goodbye is not waited for.
+  // Does not wait for the peer's closing alert.
   if (established_ && !failed_) (void)wolfSSL_shutdown(session_);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chat loop over a fake engine: what is sent to the model, what the person reads.
+// The chat loop over a fake engine: the prompts that the model gets, and the text that the person
+// reads.
 #include "console/chat/talk.h"
 
 #include "console/shell/shell.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The shell: splitting of lines, running of commands, what it says when something is wrong.
+// The shell: splitting lines, running commands, and its messages when something is wrong.
 #include "console/shell/shell.h"
 
 #include <algorithm>

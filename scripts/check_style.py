@@ -17,7 +17,7 @@ SCRIPT = (".py", ".sh")
 
 
 def head_fault(path: str, lines: list[str]) -> str | None:
-    """Line one (two after #!) is the licence; the next says what the file is for."""
+    """The first line (the second after #!) is the licence; the next one says what the file is for."""
     first = 1 if lines and lines[0].startswith("#!") else 0
     if len(lines) <= first + 1 or "SPDX-License-Identifier: GPL-2.0-or-later" not in lines[first]:
         return f"{path}:{first + 1}: no SPDX licence line at the head"
@@ -48,7 +48,7 @@ def mirror_fault(path: str, text: str) -> str | None:
         return f"{path}: no folder {room}/ that these tests could be of"
     has_tests = re.search(r"^TEST\(", text, re.M) is not None
     if not room and name.startswith("test_"):
-        return None  # what the rooms share, with the tests of itself
+        return None  # shared by several folders, and may have tests of itself
     if has_tests and not (room and name.endswith("_test.cpp")):
         return f"{path}: tests belong in a file *_test.cpp in the folder of what they test"
     if not has_tests and name.endswith("_test.cpp"):

@@ -271,7 +271,8 @@ Result<ModelFacts> facts_of(const ai::Engine& engine) {
 }
 
 Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out) {
-  if (index >= model.images.size()) return fail(Errc::kNotFound, "the model has no such part");
+  if (index >= model.images.size())
+    return fail(Errc::kNotFound, "the model's file has no such part");
   Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));
   if (!ai::GgufFile::has_magic(spans[0]))
     return fail(Errc::kUnsupported, "a loaded model can only be checked if it is a GGUF file");

@@ -130,7 +130,8 @@ const char* fault_of(std::string_view path) {
 
 Result<ModelFile> describe(std::string_view path) {
   fs::FileInfo info = TRY(fs::stat(path));
-  if (info.kind != fs::FileKind::kFile) return fail(Errc::kNotFound, "no such model file");
+  if (info.kind != fs::FileKind::kFile)
+    return fail(Errc::kNotFound, "no such model file: check the path");
   ModelFile file;
   std::string_view name = base::base_name(path);
   Part part = part_of(name);
@@ -199,7 +200,7 @@ class Finder final : public fs::DirectoryVisitor {
 
 // Returns the model at a path. In the hosted twin this may be a path of the host.
 Result<ModelFile> by_path(std::string_view path) {
-  if (path.empty()) return fail(Errc::kNotFound, "no such model file");
+  if (path.empty()) return fail(Errc::kNotFound, "no such model file: check the path");
   if (path.starts_with('/')) {
     Result<ModelFile> found = describe(path);
     if (found.has_value()) return found;

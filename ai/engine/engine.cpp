@@ -85,8 +85,10 @@ Result<void> EngineImpl::check(const Request& request) {
     if (Session* parent = scheduler_->find(request.fork_of); parent != nullptr)
       if (!std::ranges::equal(request.prompt, parent->tokens.view().first(std::min<usize>(
                                                   parent->tokens.size(), request.prompt.size()))))
-        return fail(Errc::kInvalidArgument, "a further choice must have the same prompt");
-  if (scheduler_->queue_full()) return fail(Errc::kFull, "too many requests are waiting");
+        return fail(Errc::kInvalidArgument,
+                    "another choice of a request must have the same prompt");
+  if (scheduler_->queue_full())
+    return fail(Errc::kFull, "too many requests are waiting: try again later");
   return {};
 }
 

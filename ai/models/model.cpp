@@ -167,7 +167,7 @@ class LoadedModel final : public Model {
 };
 
 Result<base::Owner<Workspace>> LoadedModel::create_workspace(const StepLimits& limits) const {
-  if (limits.rows == 0) return fail(Errc::kInvalidArgument, "model: a step of no rows");
+  if (limits.rows == 0) return fail(Errc::kInvalidArgument, "model: a step needs at least one row");
   WorkspaceLayout layout =
       plan_workspace(m_.params, limits.rows, m_.context, m_.platform.worker_count());
   auto workspace = TRY(base::make<StepWorkspace>(m_.platform, layout));
@@ -238,7 +238,9 @@ Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
     }
     step.operation("other threads");
     m_.platform.breathe();
-    if (workspace.abandoned) return fail(Errc::kCancelled, "model: nobody waits for the step");
+    if (workspace.abandoned)
+      return fail(Errc::kCancelled,
+                  "model: the step was abandoned, because every request of it ended");
   }
   return {};
 }

@@ -70,12 +70,12 @@ Result<crypto::Sha256Digest> Guard::read_key(std::string_view text) {
   text.remove_prefix(kHashed.size());
   crypto::Sha256Digest digest{};
   if (text.size() != 2 * digest.size())
-    return fail(Errc::kInvalidArgument, "sha256: wants 64 hexadecimal digits behind it");
+    return fail(Errc::kInvalidArgument, "sha256: must be followed by 64 hexadecimal digits");
   for (usize i = 0; i < digest.size(); i++) {
     const char* at = text.data() + 2 * i;
     auto [end, error] = std::from_chars(at, at + 2, digest[i], 16);
     if (error != std::errc{} || end != at + 2)
-      return fail(Errc::kInvalidArgument, "sha256: wants 64 hexadecimal digits behind it");
+      return fail(Errc::kInvalidArgument, "sha256: must be followed by 64 hexadecimal digits");
   }
   if (digest == crypto::sha256(std::string_view()))
     return fail(Errc::kInvalidArgument, "this is the hash of an empty key");
@@ -187,12 +187,13 @@ Result<void> Guard::check_admin(const base::HttpRequest& head, Shown key, ApiErr
   if (options_->admin == AdminRoutes::kOpen) return {};
   if (open())
     return error.refuse(403, "permission_error", "admin_key_required",
-                        "{} over the network wants a key: set admin_key=, or admin=open if "
+                        "{} over the network needs a key: set admin_key=, or admin=open if "
                         "everybody may; on this machine itself say `model load NAME`",
                         head.path.substr(0, 100));
   if (key.admin || !has_admin_keys()) return {};
   return error.refuse(403, "permission_error", "admin_key_required",
-                      "{} wants an admin key; this key is for requests", head.path.substr(0, 100));
+                      "{} needs an admin key; this key is for requests only",
+                      head.path.substr(0, 100));
 }
 
 Result<void> Guard::check_key(const base::HttpRequest& head, Access access, ApiError& error) const {

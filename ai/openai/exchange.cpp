@@ -146,7 +146,7 @@ Exchange::~Exchange() {
 
 Result<void> Exchange::count_body(usize bytes) {
   if (body_share_.take(bytes)) return {};
-  return fail(Errc::kFull, "the memory for requests is in use");
+  return fail(Errc::kFull, "the memory for requests is in use: try again later");
 }
 
 Result<void> Exchange::make_choices(ApiError& error) {

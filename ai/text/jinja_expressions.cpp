@@ -172,7 +172,7 @@ Result<Value> Interpreter::evaluate_slice(const Expression& e) {
     if (e.items[i] == nullptr) continue;
     bounds[i] = TRY(evaluate(*e.items[i]));
     if (!bounds[i].is_number() && !bounds[i].is(Kind::kNone))
-      return reporter_.fail(e.offset, "slices want integers, not {}", kind_name(bounds[i].kind));
+      return reporter_.fail(e.offset, "slices need integers, not {}", kind_name(bounds[i].kind));
   }
   i64 step = bounds[2].is_number() ? bounds[2].number() : 1;
   if (step == 0) return reporter_.fail(e.offset, "a slice's step cannot be 0");

@@ -23,7 +23,7 @@ Result<Value> to_json(Interpreter& in, Value input, const Arguments& arguments) 
   Value indent = arguments.get(0, "indent");
   if (indent.is_number()) {
     if (indent.number() < 0 || indent.number() > 16)
-      return in.fail(arguments.offset, "tojson() wants an indent of 0 to 16");
+      return in.fail(arguments.offset, "tojson() needs an indent of 0 to 16");
     style.indent = indent.number();
     style.item_separator = ",";
   }
@@ -120,7 +120,7 @@ Result<Value> list(Interpreter& in, Value input, const Arguments& arguments) {
 Result<Value> items(Interpreter& in, Value input, const Arguments& arguments) {
   if (input.is(Kind::kUndefined)) return list_value(TRY(in.new_list()));
   if (!input.is(Kind::kDict))
-    return in.fail(arguments.offset, "items wants a dict, not {}", kind_name(input.kind));
+    return in.fail(arguments.offset, "items needs a dict, not {}", kind_name(input.kind));
   Method method{input, "items"};
   return call_method(in, method, {});
 }
@@ -132,7 +132,7 @@ Result<Value> map(Interpreter& in, Value input, const Arguments& arguments) {
   if (path.is(Kind::kNone)) {
     Value name = arguments.get(0, "filter");
     if (name.is(Kind::kString)) filter = find_filter(name.text());
-    if (filter == nullptr) return in.fail(arguments.offset, "map wants a filter or an attribute");
+    if (filter == nullptr) return in.fail(arguments.offset, "map needs a filter or an attribute");
   }
   Arguments rest = arguments.without_first();
   List* list = TRY(in.new_list());
@@ -209,7 +209,7 @@ Result<Value> indent(Interpreter& in, Value input, const Arguments& arguments) {
     TRY(spaces.append(width.text()));
   } else {
     if (!width.is_number() || width.number() < 0 || width.number() > 256)
-      return in.fail(arguments.offset, "indent() wants a width of 0 to 256");
+      return in.fail(arguments.offset, "indent() needs a width of 0 to 256");
     for (i64 i = 0; i < width.number(); i++) TRY(spaces.push_back(' '));
   }
   String out;
@@ -359,7 +359,7 @@ Result<Value> sum(Interpreter& in, Value input, const Arguments& arguments) {
 
 Result<Value> attr(Interpreter& in, Value input, const Arguments& arguments) {
   Value name = arguments.get(0, "name");
-  if (!name.is(Kind::kString)) return in.fail(arguments.offset, "attr() wants a name");
+  if (!name.is(Kind::kString)) return in.fail(arguments.offset, "attr() needs a name");
   return in.attribute(arguments.offset, input, name.text());
 }
 

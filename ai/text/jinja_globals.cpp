@@ -9,7 +9,7 @@ namespace {
 Result<Value> range(Interpreter& in, const Arguments& arguments) {
   std::span<Value> given = arguments.positional;
   for (const Value& value : given) {
-    if (!value.is_number()) return in.fail(arguments.offset, "range() wants integers");
+    if (!value.is_number()) return in.fail(arguments.offset, "range() needs integers");
   }
   if (given.empty() || given.size() > 3)
     return in.fail(arguments.offset, "range() takes one to three integers");
@@ -141,7 +141,7 @@ std::string_view date_part(char letter, const Date& d, std::span<char> room) {
 // The time is UTC, because the machine knows no time zone.
 Result<Value> strftime_now(Interpreter& in, const Arguments& arguments) {
   Value format = arguments.get(0, "format");
-  if (!format.is(Kind::kString)) return in.fail(arguments.offset, "strftime_now() wants a format");
+  if (!format.is(Kind::kString)) return in.fail(arguments.offset, "strftime_now() needs a format");
   Date date = date_of(in.now_unix());
   String out;
   for (usize i = 0; i < format.size; i++) {

@@ -265,7 +265,7 @@ Result<void> Lexer::escape(usize& at, usize end, char*& out) {
   for (u32 i = 0; i < wanted; i++, at++) {
     std::optional<u8> digit = base::hex_digit(at < end ? source_[at] : '\0');
     if (!digit)
-      return reporter_.fail(static_cast<u32>(at), "\\{} wants {} hexadecimal digits", c, wanted);
+      return reporter_.fail(static_cast<u32>(at), "\\{} needs {} hexadecimal digits", c, wanted);
     code = code << 4 | *digit;
   }
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) code = utf8::kReplacement;

@@ -17,7 +17,7 @@ i64 number_or(const Value& value, i64 otherwise) {
 Result<std::string_view> wanted_text(Interpreter& in, const Arguments& arguments, usize position) {
   Value value = arguments.get(position, "");
   if (!value.is(Kind::kString))
-    return in.fail(arguments.offset, "this method wants a str, not {}", kind_name(value.kind));
+    return in.fail(arguments.offset, "this method needs a str, not {}", kind_name(value.kind));
   return value.text();
 }
 
@@ -64,7 +64,7 @@ Answer split(Interpreter& in, Value self, const Arguments& arguments) {
   i64 most = number_or(arguments.get(1, "maxsplit"), kAll);
   std::string_view text = self.text();
   if (!separator.is(Kind::kString)) return split_spaces(in, text, most);
-  if (separator.size == 0) return in.fail(arguments.offset, "split() wants a separator");
+  if (separator.size == 0) return in.fail(arguments.offset, "split() needs a separator");
   List* parts = TRY(in.new_list());
   TRY(in.spend(text.size() / 16));
   for (; most != 0; most--) {
@@ -81,7 +81,7 @@ Answer split_right(Interpreter& in, Value self, const Arguments& arguments) {
   Value separator = arguments.get(0, "sep");
   i64 most = number_or(arguments.get(1, "maxsplit"), kAll);
   if (!separator.is(Kind::kString) || separator.size == 0)
-    return in.fail(arguments.offset, "rsplit() wants a separator");
+    return in.fail(arguments.offset, "rsplit() needs a separator");
   if (most == kAll) return split(in, self, arguments);
   std::string_view text = self.text();
   TRY(in.spend(text.size() / 16));
@@ -289,7 +289,7 @@ Answer copy(Interpreter& in, Value self, const Arguments&) {
 // ---- loop ----------------------------------------------------------------------------------
 
 Answer cycle(Interpreter& in, Value self, const Arguments& arguments) {
-  if (arguments.positional.empty()) return in.fail(arguments.offset, "cycle() wants values");
+  if (arguments.positional.empty()) return in.fail(arguments.offset, "cycle() needs values");
   return arguments.positional[self.loop->index % arguments.positional.size()];
 }
 

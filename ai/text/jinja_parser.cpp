@@ -201,7 +201,7 @@ Result<Statement*> Parser::parse_call(u32 offset) {
   if (token().is_operator("(")) statement->parameters = TRY(parse_parameters());
   statement->value = TRY(parse_expression());
   if (statement->value->kind != Expression::Kind::kCall)
-    return reporter_.fail(offset, "a call block wants a call");
+    return reporter_.fail(offset, "a call block needs a call");
   TRY(expect(Kind::kBlockEnd, "%}"));
   u32 loops = std::exchange(loops_, 0);
   statement->body = TRY(parse_whole_block("endcall", offset, "call"));

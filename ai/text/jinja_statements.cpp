@@ -224,7 +224,7 @@ Result<void> Interpreter::execute_call_block(const Statement& statement) {
   Value callee = TRY(evaluate(*statement.value->left));
   Arguments arguments = TRY(evaluate_arguments(statement.offset, statement.value->arguments));
   if (!callee.is(Kind::kMacro))
-    return reporter_.fail(statement.offset, "a call block wants a macro");
+    return reporter_.fail(statement.offset, "a call block needs a macro");
   Macro called = *callee.macro;
   called.caller = block;
   Value text = TRY(call_macro(called, arguments));

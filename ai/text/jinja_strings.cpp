@@ -87,7 +87,7 @@ Result<Value> change_case(Interpreter& in, std::string_view text, std::string_vi
 
 Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
                            std::string_view from, std::string_view to, i64 most) {
-  if (from.empty()) return in.fail(offset, "replace() wants a text to look for");
+  if (from.empty()) return in.fail(offset, "replace() needs a text to search for");
   TRY(in.spend(text.size() / 16));
   String out;
   for (; most != 0; most--) {

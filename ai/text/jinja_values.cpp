@@ -182,7 +182,7 @@ Result<std::span<Value>> Interpreter::iterate(u32 offset, const Value& value) {
     return list->view();
   }
   if (!value.is(Kind::kString))
-    return reporter_.fail(offset, "{} cannot be walked through", kind_name(value.kind));
+    return reporter_.fail(offset, "{} cannot be iterated over", kind_name(value.kind));
   TRY(spend(value.size));
   for (std::string_view rest = value.text(); !rest.empty();) {
     u32 bytes = utf8::decode(rest).bytes;
@@ -372,7 +372,7 @@ Result<Value> Interpreter::arithmetic(u32 offset, Operator op, const Value& a, c
   for (const Value* v : {&a, &b}) {
     if (v->is(Kind::kUndefined)) return reporter_.fail(offset, "\"{}\" is undefined", v->text());
     if (v->is(Kind::kFloat))
-      return reporter_.fail(offset, "numbers with fractions are passed on, not computed with");
+      return reporter_.fail(offset, "templates cannot compute with fractions");
   }
   if (op == Operator::kAdd && !(a.is_number() && b.is_number())) return add(offset, a, b);
   if (op == Operator::kMultiply && a.is(Kind::kString) && b.is_number())
@@ -409,7 +409,7 @@ Result<Value> Interpreter::arithmetic(u32 offset, Operator op, const Value& a, c
   if (overflow) return reporter_.fail(offset, "the result is too large");
   if (op != Operator::kDivide) return integer(result);
   if (divide(x, y).rest != 0)
-    return reporter_.fail(offset, "numbers with fractions are passed on, not computed with");
+    return reporter_.fail(offset, "templates cannot compute with fractions");
   char digits[32];
   Value text = TRY(keep(base::format_into(digits, "{}.0", result)));
   return text_value(Kind::kFloat, text.text());

@@ -195,7 +195,8 @@ Result<void> Bpe::encode_word(std::string_view word, Merger<MergeTable>& merger,
 }
 
 Result<void> Bpe::add_characters(std::string_view word, Merger<MergeTable>& merger) const {
-  if (word.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (word.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
   for (u32 at = 0; at < word.size();) {
     u32 bytes = pre_.escape_spaces ? utf8::decode(word.substr(at)).bytes : 1;
     TokenId token = pre_.escape_spaces ? vocabulary_.find(word.substr(at, bytes))

@@ -64,7 +64,7 @@ class Merger {
 
   Result<void> run_heap() {
     usize count = symbols_.size();
-    if (count >= kNone) return fail(Errc::kInvalidArgument, "text too long");
+    if (count >= kNone) return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
     TRY(next_.resize(count));
     TRY(previous_.resize(count));
     heap_.clear();

@@ -61,7 +61,8 @@ Result<void> Spm::encode_text(std::string_view text, bool after_special,
   if (add_space_prefix_ && after_special) TRY(escaped.append(kSpaceMark));
   for (char c : text) TRY(c == ' ' ? escaped.append(kSpaceMark) : escaped.push_back(c));
   std::string_view whole = escaped.view();
-  if (whole.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (whole.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
 
   ScoreRules rules{vocabulary_, whole};
   Merger<ScoreRules> merger(rules);

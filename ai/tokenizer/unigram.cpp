@@ -176,7 +176,8 @@ Result<void> Unigram::encode_text(std::string_view text, bool, Vector<TokenId>& 
   TRY(normalize(text, normal));
   std::string_view whole = normal.view();
   if (whole.empty()) return {};
-  if (whole.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (whole.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
   Vector<Step> best;
   TRY(search(whole, best));
   // Walks back from the end. A run of unknown characters is one unknown token.

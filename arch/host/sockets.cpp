@@ -65,7 +65,7 @@ Error error_of(int number) {
       return {Errc::kNotFound, "no such local address"};
     case EMFILE:
     case ENFILE:
-      return {Errc::kFull, "too many open sockets"};
+      return {Errc::kFull, "too many open connections: close some"};
     default:
       return {Errc::kIo, "socket error"};
   }

@@ -95,7 +95,8 @@ Result<LlmArguments> parse_llm(const Arguments& arguments) {
     words.pop_back();
   }
   if (from_file && !words.empty())
-    return fail(Errc::kInvalidArgument, "the prompt is the file's: llm --file PATH [N]");
+    return fail(Errc::kInvalidArgument,
+                "with --file the prompt comes from the file: llm --file PATH [N]");
   for (usize i = 0; i < words.size(); i++) {
     if (i > 0) TRY(parsed.prompt.push_back(' '));
     TRY(parsed.prompt.append(words[i]));
@@ -140,7 +141,7 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = llm.tokens;
-  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, is at least 1");
+  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, must be at least 1");
   if (!llm.json) {
     base::format_to(out, "llm: weights in memory from {}\n",
                     service::engine_host().file(model).path);

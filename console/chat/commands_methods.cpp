@@ -136,7 +136,8 @@ struct Question {
   std::string_view text;
 };
 Result<Question> parse_question(const Arguments& arguments, u64 most, const char* range) {
-  if (arguments.words.size() < 3) return fail(Errc::kInvalidArgument, "a number and a question");
+  if (arguments.words.size() < 3)
+    return fail(Errc::kInvalidArgument, "expected a number and a question");
   u64 count = TRY(parse_number(arguments.words[1]));
   if (count == 0 || count > most) return fail(Errc::kOutOfRange, range);
   bool quoted = arguments.words.size() == 3;

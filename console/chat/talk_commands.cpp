@@ -34,7 +34,7 @@ Result<i32> parse_milli(std::string_view text, i32 most) {
   std::string_view whole = text.substr(0, point);
   std::string_view part = text.substr(std::min(point + 1, text.size()));
   if ((whole.empty() && part.empty()) || part.size() > 3)
-    return fail(Errc::kInvalidArgument, "a number such as 0.7 is wanted");
+    return fail(Errc::kInvalidArgument, "expected a number such as 0.7");
   u64 value = whole.empty() ? 0 : TRY(parse_number(whole));
   if (value > 1'000'000) return fail(Errc::kOutOfRange, "the number is too large");
   u64 fraction = part.empty() ? 0 : TRY(parse_number(part));
@@ -67,7 +67,7 @@ Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 least, i32 m
   if (!rest.empty()) {
     Result<i32> value = parse_milli(rest, most);
     if (!value.has_value() || *value < least) {
-      base::format_to(io_, "a number from {} to {} is wanted, such as 0.75\n",
+      base::format_to(io_, "expected a number from {} to {}, such as 0.75\n",
                       base::Decimal{least / 10, 2}, base::Decimal{most / 10, 2});
       return Next::kGoOn;
     }
@@ -150,7 +150,7 @@ const Talk::Row Talk::kRows[] = {
      [](Talk& t, std::string_view rest) {
        Result<u64> value = rest.empty() ? Result<u64>(t.max_tokens_) : parse_number(rest);
        if (!value.has_value() || *value > ~u32{0}) {
-         t.io_.write("talk: a number of tokens is wanted\n");
+         t.io_.write("talk: expected a number of tokens\n");
          return Next::kGoOn;
        }
        t.max_tokens_ = static_cast<u32>(*value);

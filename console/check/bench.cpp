@@ -253,7 +253,7 @@ u64 empty_step_ns() {
 
 // Parses "512:64:1,16:64:8": prompt, tokens, requests at once.
 Result<Vector<Case>> parse_cases(std::string_view text) {
-  constexpr std::string_view kForm = "--cases wants prompt:tokens:requests[,...], such as 512:64:1";
+  constexpr std::string_view kForm = "--cases needs prompt:tokens:requests[,...], such as 512:64:1";
   Vector<Case> cases;
   while (!text.empty()) {
     u32 numbers[3];

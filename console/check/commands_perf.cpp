@@ -32,7 +32,7 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
     constexpr u64 kDefaultSeconds = 5, kMostSeconds = 3600;
     u64 seconds =
         arguments.words.size() > 2 ? TRY(parse_number(arguments.words[2])) : kDefaultSeconds;
-    if (seconds > kMostSeconds) return fail(Errc::kOutOfRange, "an hour at most");
+    if (seconds > kMostSeconds) return fail(Errc::kOutOfRange, "at most 3600 seconds");
     return profile_engine(seconds, out);
   }
   if (what == "mem") {

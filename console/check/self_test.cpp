@@ -191,9 +191,9 @@ Result<void> check_model(base::Writer& out) {
       golden != nullptr ? "compared with the known ones" : "no known answer of this model");
   bool same = std::ranges::equal(first.tokens.view(), again.tokens.view()) &&
               first.logits_hash == again.logits_hash;
-  if (!same) return fail(Errc::kCorrupt, "the same question gave other bits");
+  if (!same) return fail(Errc::kCorrupt, "the same question gave different bits the second time");
   if (golden != nullptr && !std::ranges::equal(first.tokens.view(), std::span(golden->tokens)))
-    return fail(Errc::kCorrupt, "the model's tokens are not the known ones");
+    return fail(Errc::kCorrupt, "the model's tokens differ from the known ones");
   return {};
 }
 
@@ -279,7 +279,7 @@ Result<void> check_built_in_tests(base::Writer& out) {
   TestTotals totals = run_tests(quiet, "");
   if (totals.passed + totals.failed == 0) return fail(Errc::kNotFound, "no tests in this image");
   base::format_to(out, "  {} tests passed, {} failed\n", totals.passed, totals.failed);
-  if (totals.failed > 0) return fail(Errc::kCorrupt, "`test` tells which");
+  if (totals.failed > 0) return fail(Errc::kCorrupt, "built-in tests failed: `test` shows which");
   return {};
 }
 
@@ -313,7 +313,7 @@ Result<void> run_selftest(const Arguments&, base::Writer& out) {
   }
   base::format_to(out, "selftest: {} passed, {} failed, {} skipped, {} ms\n", passed, failed,
                   skipped, (timing::now_ns() - begin) / kMs);
-  if (failed > 0) return fail(Errc::kCorrupt, "the machine is not well");
+  if (failed > 0) return fail(Errc::kCorrupt, "the machine failed a check");
   return {};
 }
 

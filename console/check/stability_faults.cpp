@@ -43,7 +43,7 @@ u64 Planter::slow_ns(u64 step_ns) const {
 // Keeps the last worker busy for longer than the watchdog's limit.
 Result<void> Planter::stall_a_worker() {
   if (sched::worker_count() < 2)
-    return fail(Errc::kUnsupported, "with one thread there is nobody to wait for");
+    return fail(Errc::kUnsupported, "a stall needs at least two threads");
   u64 limit = sched::stall_limit();
   sched::set_stall_limit(kStallLimitNs);
   sched::run_on_workers(

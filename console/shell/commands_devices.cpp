@@ -37,7 +37,8 @@ Result<void> reset_later(const devices::DriverService& service, std::string_view
   static constexpr u64 kNsPerMs = 1'000'000;
   static constinit LaterReset later{};
   static constinit const devices::DriverService* by = nullptr;
-  if (by != nullptr) return fail(Errc::kBusy, "another reset waits for its time");
+  if (by != nullptr)
+    return fail(Errc::kBusy, "another reset is scheduled: wait until it has happened");
   if (function.size() >= sizeof later.function || ms > 60'000)
     return fail(Errc::kInvalidArgument, "drivers reset FUNCTION MS, at most 60000");
   base::format_into(later.function, "{}", function);
@@ -339,7 +340,7 @@ Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base
 
 Result<void> bench_disk(BlockDevice& disk, u64 mib, base::Writer& out) {
   BlockGeometry g = disk.geometry();
-  if (mib == 0) return fail(Errc::kInvalidArgument, "how many MiB? At least 1");
+  if (mib == 0) return fail(Errc::kInvalidArgument, "the number of MiB must be at least 1");
   u64 bytes = std::min(mib * kMiB, base::round_down(g.blocks * g.block_bytes, kMiB));
   if (bytes == 0) return fail(Errc::kOutOfRange, "the disk holds less than a MiB");
   Buffer buffer = TRY(Buffer::create(std::min<u64>(bytes, 64 * kMiB)));

@@ -68,7 +68,7 @@ bool looks_binary(std::string_view text) {
 }
 
 Result<void> run_cat(const Arguments& arguments, base::Writer& out) {
-  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "which file?");
+  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "name a file");
   wait_for_disks();
   auto file = TRY(fs::open(arguments.words[1]));
   Vector<Byte> bytes;

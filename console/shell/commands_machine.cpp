@@ -86,7 +86,7 @@ Result<void> run_dmesg(const Arguments& arguments, base::Writer& out) {
     std::string_view text = arguments.words[1];
     auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-      return fail(Errc::kInvalidArgument, "LINES is a number");
+      return fail(Errc::kInvalidArgument, "LINES must be a number");
   }
   log::replay(out, count);
   return {};

@@ -16,7 +16,8 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 
 Result<void> need_stack() {
   if (net::stack_running()) return {};
-  return fail(Errc::kUnsupported, "this machine's network is not ours: it is off, or the host's");
+  return fail(Errc::kUnsupported,
+              "this needs Marrow's own network: it is switched off, or this is the twin");
 }
 
 Result<void> run_ip(const Arguments&, base::Writer& out) {
@@ -82,7 +83,7 @@ Result<void> run_ping(const Arguments& arguments, base::Writer& out) {
     std::string_view text = arguments.words[2];
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     if (error != std::errc{} || end != text.data() + text.size() || count == 0)
-      return fail(Errc::kInvalidArgument, "COUNT is a number");
+      return fail(Errc::kInvalidArgument, "COUNT must be a number");
   }
   net::IpAddress address =
       TRY(net::resolve(arguments.words[1], timing::now_ns() + 10 * kNsPerSecond));

@@ -139,7 +139,8 @@ Result<void> run_nic(const Arguments& arguments, base::Writer& out) {
   bool ping = arguments.words[1] == "ping";
   u64 frames = TRY(number_at(arguments, 3, ping ? 100 : 10'000));
   u64 bytes = TRY(number_at(arguments, 4, ping ? 64 : kMost));
-  if (bytes < kLeast || bytes > kMost) return fail(Errc::kOutOfRange, "22 to 1514 bytes a frame");
+  if (bytes < kLeast || bytes > kMost)
+    return fail(Errc::kOutOfRange, "a frame must have 22 to 1514 bytes");
   Echo echo(*card, frames, bytes, ping ? 1 : kWindow);
   Result<void> status = echo.run();
   echo.report(out);

@@ -48,7 +48,7 @@ Result<void> run_test(const Arguments& arguments, base::Writer& out) {
   TestTotals totals = run_tests(out, arguments.words.size() > 1 ? arguments.words[1] : "");
   if (totals.skipped > 0) base::format_to(out, "# {} skipped\n", totals.skipped);
   base::format_to(out, "{} passed, {} failed\n", totals.passed, totals.failed);
-  if (totals.failed > 0) return fail(Errc::kCorrupt, "there are failures");
+  if (totals.failed > 0) return fail(Errc::kCorrupt, "some tests failed");
   if (totals.passed == 0) return fail(Errc::kNotFound, "no test ran");
   return {};
 }
@@ -70,7 +70,7 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
     std::string_view word = arguments.words[1];
     bool digits = !word.empty() && word.size() <= 2 &&
                   std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits) return fail(Errc::kInvalidArgument, "the code is a number from 0 to 99");
+    if (!digits) return fail(Errc::kInvalidArgument, "the code must be a number from 0 to 99");
     code = 0;
     for (char c : word) code = code * 10 + static_cast<u32>(c - '0');
   }

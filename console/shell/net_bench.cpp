@@ -180,7 +180,7 @@ Result<u64> number(std::string_view text, u64 most) {
   u64 value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value == 0 || value > most)
-    return fail(Errc::kInvalidArgument, "not a number that can be meant");
+    return fail(Errc::kInvalidArgument, "the number is out of range");
   return value;
 }
 

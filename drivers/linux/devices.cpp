@@ -289,11 +289,12 @@ void list_usb(base::Writer& out) {
 Result<void> reset(std::string_view function) {
   char name[16];
   if (function.size() >= sizeof(name))
-    return fail(Errc::kNotFound, "no such function: see drivers");
+    return fail(Errc::kNotFound, "no such PCI function: `drivers` lists them");
   base::format_into(name, "{}", function);
   int error = started ? shim_pci_reset(name) : kNoDevice;
-  if (error == kNoDevice) return fail(Errc::kNotFound, "no such function: see drivers");
-  if (error == kNoWay) return fail(Errc::kUnsupported, "its driver cannot reset it");
+  if (error == kNoDevice)
+    return fail(Errc::kNotFound, "no such PCI function: `drivers` lists them");
+  if (error == kNoWay) return fail(Errc::kUnsupported, "this function's driver cannot reset it");
   if (error != 0) return std::unexpected(from_errno(error));
   return {};
 }

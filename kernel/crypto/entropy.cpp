@@ -72,7 +72,8 @@ Result<void> entropy(std::span<Byte> out) {
     bool hardware = mix_hardware(hash);
     bool jitter = mix_jitter(hash, hardware ? kFewTimings : kTimings);
     if (!hardware && !jitter)
-      return fail(Errc::kUnsupported, "this machine has no random numbers to make secrets of");
+      return fail(Errc::kUnsupported,
+                  "this machine has no random numbers that are good enough for secrets");
     Sha256Digest digest = hash.finish();
     usize part = std::min(out.size(), digest.size());
     std::copy_n(digest.begin(), part, out.begin());

@@ -119,7 +119,8 @@ Result<void> read(BlockDevice& device, u64 first_block, std::span<Byte> out) {
 Result<void> write(BlockDevice& device, u64 first_block, std::span<const Byte> in) {
   sched::assert_thread();
   TRY(check(device, first_block, in.size()));
-  if (device.geometry().read_only) return fail(Errc::kPermission, "the disk is read-only");
+  if (device.geometry().read_only)
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
   // The device only reads the buffer; BlockRequest has one span for both directions.
   std::span<Byte> buffer(const_cast<Byte*>(in.data()), in.size());
   return Transfer(device, BlockOperation::kWrite, first_block, buffer).run();

@@ -77,7 +77,7 @@ Result<ExfatEntry> ExfatSetReader::finish() {
 // with a wrong checksum, and logs their number.
 template <class Visit>
 Result<void> Exfat::each(const ExfatEntry& directory, Visit visit) {
-  if (!directory.directory) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory) return fail(Errc::kNotFound, "this is not a directory");
   if (directory.bytes > kExfatMostDirectory)
     return fail(Errc::kCorrupt, "a directory larger than exFAT allows");
   RunList where = TRY(runs(directory.first, directory.bytes, directory.contiguous));

@@ -39,7 +39,7 @@ Result<bool> Ext4::each_in(std::span<const Byte> block, Visit& visit) {
 
 template <class Visit>
 Result<void> Ext4::each(const Inode& directory, Visit visit) {
-  if (!directory.directory()) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory()) return fail(Errc::kNotFound, "this is not a directory");
   if ((directory.flags & kInline) != 0) {
     Vector<Byte> data = TRY(inline_data(directory));
     // The order is: the parent's number, entries up to the end of the map, then those of the

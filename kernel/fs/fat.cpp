@@ -107,7 +107,7 @@ Result<Fat::Directory> Fat::root() {
 }
 
 Result<Fat::Directory> Fat::directory_of(const FatEntry& entry) {
-  if (!entry.directory()) return fail(Errc::kNotFound, "this is no directory");
+  if (!entry.directory()) return fail(Errc::kNotFound, "this is not a directory");
   Directory d;
   d.first_cluster = entry.first_cluster;
   d.runs = TRY(chain(entry.first_cluster, kMostDirectoryBytes));

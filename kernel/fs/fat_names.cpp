@@ -226,7 +226,8 @@ Result<void> Fat::make_directory(std::string_view path) {
   Split where = split(path);
   Directory parent = TRY(walk_directory(where.parent));
   Result<FatEntry> existing = find(parent, where.name);
-  if (existing.has_value()) return fail(Errc::kBusy, "there is something of this name");
+  if (existing.has_value())
+    return fail(Errc::kBusy, "a file or directory of this name exists already");
   u16 units[kMostUnits];
   TRY(to_utf16(where.name, units));
   Extent e = TRY(allocate(0, 1));

@@ -12,7 +12,8 @@ constexpr u32 kMostAtOnce = 1024;  // clusters that one write of the table can c
 
 Result<void> Fat::need_writable() const {
   if (layout_.bits != 32) return fail(Errc::kUnsupported, "only FAT32 can be written");
-  if (!medium_.writable()) return fail(Errc::kPermission, "the disk is read-only");
+  if (!medium_.writable())
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
   return {};
 }
 

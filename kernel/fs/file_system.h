@@ -27,10 +27,10 @@ class File {
   // Returns fewer bytes than asked for only at the end of the file.
   virtual Result<usize> read_at(u64 offset, std::span<Byte> out) = 0;
   virtual Result<usize> write_at(u64, std::span<const Byte>) {
-    return fail(Errc::kUnsupported, "this file system is read-only");
+    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
   virtual Result<void> truncate(u64) {
-    return fail(Errc::kUnsupported, "this file system is read-only");
+    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
   virtual Result<void> flush() { return {}; }
   // Returns the whole file where it already is in memory: private, writable (writes do not reach
@@ -67,19 +67,21 @@ class FileSystem {
   virtual Result<FileInfo> stat(std::string_view path) = 0;
   virtual Result<void> list(std::string_view path, DirectoryVisitor& visitor) = 0;
   virtual Result<base::Owner<File>> create(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only");
+    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
   virtual Result<void> remove(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only");
+    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
   virtual Result<void> make_directory(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only");
+    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
   virtual bool writable() const { return false; }
   // Returns true if it has links, so that only it knows what ".." after a name means. Its paths
   // then keep their "..".
   virtual bool resolves_parents() const { return false; }
-  virtual Result<Space> space() { return fail(Errc::kUnsupported, "it does not know its size"); }
+  virtual Result<Space> space() {
+    return fail(Errc::kUnsupported, "this file system does not report its size");
+  }
 
  protected:
   ~FileSystem() = default;  // never destroyed

@@ -132,7 +132,7 @@ Result<Iso9660::Entry> Iso9660::entry_of(std::span<const Byte> record, bool& ski
 // Calls visit(Entry&) for each file and directory; false ends the walk.
 template <class Visit>
 Result<void> Iso9660::each(const Entry& directory, Visit visit) {
-  if (!directory.directory) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory) return fail(Errc::kNotFound, "this is not a directory");
   if (directory.size > kMostDirectoryBytes) return fail(Errc::kCorrupt, "a directory too large");
   Vector<Byte> sector;
   TRY(sector.resize(kSector));

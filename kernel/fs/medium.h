@@ -18,7 +18,7 @@ class Medium {
   // Reads all of `out`, or returns an error.
   virtual Result<void> read(u64 offset, std::span<Byte> out) = 0;
   virtual Result<void> write(u64, std::span<const Byte>) {
-    return fail(Errc::kPermission, "the disk is read-only");
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
   }
   virtual Result<void> flush() { return {}; }
 

@@ -19,7 +19,7 @@ struct Place {
 // Turns "/boot/./x//y/../" into "/boot/x". The root is "".
 Result<String> plain(std::string_view path) {
   if (path.empty() || path.front() != '/')
-    return fail(Errc::kInvalidArgument, "a path begins with '/'");
+    return fail(Errc::kInvalidArgument, "a path must begin with '/'");
   String out;
   for (usize at = 0; at < path.size();) {
     usize end = std::min(path.find('/', at), path.size());
@@ -134,7 +134,7 @@ Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view
 
 Result<void> mount(std::string_view point, FileSystem& file_system, Home home) {
   if (point.size() < 2 || point.front() != '/' || point.ends_with('/'))
-    return fail(Errc::kInvalidArgument, "a mount point looks like /name");
+    return fail(Errc::kInvalidArgument, "a mount point must look like /name");
   for (const Mount& m : table)
     if (m.point == point) return fail(Errc::kBusy, "something is mounted there already");
   if (!table.push_back({point, &file_system, home})) return fail(Errc::kFull, "too many mounts");
@@ -208,7 +208,8 @@ Result<Space> space(std::string_view path) {
 Result<String> read_text(std::string_view path, usize limit) {
   sched::assert_thread();
   auto file = TRY(open(path));
-  if (file->size() > limit) return fail(Errc::kOutOfRange, "the file is too large for a text");
+  if (file->size() > limit)
+    return fail(Errc::kOutOfRange, "the file is too large to be read as text");
   String text;
   TRY(text.chars().resize(file->size()));
   usize read = TRY(file->read_at(

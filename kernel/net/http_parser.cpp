@@ -442,7 +442,7 @@ Result<void> HttpParser::keep_body(std::string_view bytes) {
     Vector<char> grown;
     TRY(grown.reserve(room));
     if (!share_.take(room - body_.capacity()))
-      return fail(Errc::kFull, "the memory for requests is in use: come back later");
+      return fail(Errc::kFull, "the memory for requests is in use: try again later");
     TRY(grown.append(body_.view()));
     base::wipe(body_);
     body_ = std::move(grown);

@@ -70,7 +70,7 @@ Result<u64> ping(const IpAddress& address, u16 sequence, u64 deadline_ns) {
   echo.sequence = sequence;
   u8 protocol = address.v6 ? static_cast<u8>(IP6_NEXTH_ICMP6) : IP_PROTO_ICMP;
   raw_pcb* pcb = raw_new_ip_type(IP_GET_TYPE(&echo.target), protocol);
-  if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
   if (address.v6) {
     pcb->chksum_reqd = 1;
     pcb->chksum_offset = 2;  // offset of the checksum in the header

@@ -110,7 +110,8 @@ void run_stack(void*) {
 }  // namespace
 
 Result<void> start_stack() {
-  if (options::text(kNet) == "off") return fail(Errc::kNotFound, "switched off by net=off");
+  if (options::text(kNet) == "off")
+    return fail(Errc::kNotFound, "the network is switched off by net=off");
   std::string_view name = options::text(kHostName);
   usize size = std::min(name.size(), sizeof host_name - 1);
   std::copy_n(name.data(), size, host_name);

@@ -400,7 +400,8 @@ void drop_server() {
 }  // namespace
 
 Result<void> start_server() {
-  if (server != nullptr) return fail(Errc::kBusy, "the server runs already");
+  if (server != nullptr)
+    return fail(Errc::kBusy, "the server is running already (`serve stop` ends it)");
   base::Owner<Server> made = TRY(base::make<Server>());
   TRY(open_server(*made));
   server = made.release();

@@ -74,7 +74,7 @@ def off():
     """net=off: no network, and commands say so"""
     with Guest("net=off", cpus=1, memory="512M", net=nic("virtio-net-pci")) as guest:
         guest.expect(PROMPT, 30)
-        check("network is not ours" in guest.command_output("ip"), "ip")
+        check("needs Marrow's own network" in guest.command_output("ip"), "ip")
 
 
 def get(port: int, path: str, seconds: float = 10) -> tuple[int, bytes]:
@@ -125,7 +125,8 @@ def certificate_on_a_disk():
         inside = ["-device", "virtio-blk-pci,drive=d0"]
         stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=d0"]
         prints = []
-        for said, device, name in (("/disk/vda/marrow", inside, "vda"), ("the one kept from an earlier start", inside, "vda"),
+        for said, device, name in (("/disk/vda/marrow", inside, "vda"),
+                                   ("the one kept from an earlier start", inside, "vda"),
                                    ("in memory only", stick, "sda")):
             port = free_port()
             with Guest("log=info auth=none ntp=off", cpus=1, memory="512M", net=nic("virtio-net-pci", port),

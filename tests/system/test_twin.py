@@ -56,9 +56,9 @@ def keys_that_are_none():
                          ("api_key=one,,two", "a key of api_key= or admin_key= is empty"),
                          ("api_key=one,", "a key of api_key= or admin_key= is empty"),
                          ("admin_key=", "a key of api_key= or admin_key= is empty"),
-                         ("api_key=sha256:12", "sha256: wants 64 hexadecimal digits"),
+                         ("api_key=sha256:12", "sha256: must be followed by 64 hexadecimal digits"),
                          ("api_key.file=/host/no/such/file", "serve: no such file"),
-                         ("http.bind=0.0.0.0", "wants api_key= or auth=none"),
+                         ("http.bind=0.0.0.0", "set api_key= or auth=none"),
                          ("http.bodies_mb=5", "http.bodies_mb= must be twice http.body_mb=")):
         text = twin(word, "http.port=0", "run=serve; poweroff", status=1)
         check(answer in text, text)
@@ -79,7 +79,7 @@ def key_file_that_changes():
             reader.start()
             until(lambda: any('"event":"ready"' in line for line in said), said)
             check(status(port) == 401 and status(port, "one") == 200 and status(port, "boss") == 200, "keys")
-            for text, word in (("", "there is no key"), ("sha256:12\n", "64 hexadecimal digits"), ("admin\n", "a key is empty")):
+            for text, word in (("", "has no key"), ("sha256:12\n", "64 hexadecimal digits"), ("admin\n", "a key is empty")):
                 path.write_text(text, encoding="ascii")
                 until(lambda word=word: any("the keys stay as they were" in line and word in line for line in said), said)
                 check(status(port) == 401 and status(port, "one") == 200, f"after {text!r}")

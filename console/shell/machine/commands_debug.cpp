@@ -61,7 +61,7 @@ void outstay_the_watchdog() {
 }
 
 Result<void> run_stuck_worker(base::Writer& out) {
-  if (sched::worker_count() < 2) return fail(Errc::kUnsupported, "there is no other worker");
+  if (sched::worker_count() < 2) return fail(Errc::kUnsupported, "this needs a second CPU");
   sched::run_on_workers(fault_stuck_worker, nullptr);
   out.write("the watchdog has seen it\n");
   return {};
@@ -114,7 +114,8 @@ Result<void> run_wait_without_interrupts(base::Writer&) {
     locks::InterruptsOff off;
     sched::sleep_ns(1'000'000);
   }
-  return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds check who waits");
+  return fail(Errc::kUnsupported,
+              "not noticed: only DEBUG=1 builds check whether a thread may wait");
 }
 
 [[gnu::noinline]] i32 fault_signed_overflow(volatile i32& largest) {
@@ -156,7 +157,7 @@ Result<void> run_fault(const Arguments& arguments, base::Writer& out) {
     base::format_to(out, "  {:<16} {}\n", fault.name, fault.what);
   for (const Mistake& mistake : kMistakes)
     base::format_to(out, "  {:<16} {}\n", mistake.name, mistake.what);
-  return fail(Errc::kInvalidArgument, "which fault?");
+  return fail(Errc::kInvalidArgument, "name a fault");
 }
 
 void complete_fault(std::string_view, void (*add)(void*, std::string_view), void* context) {

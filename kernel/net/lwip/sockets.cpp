@@ -221,7 +221,7 @@ class LwipNetwork final : public Network {
       return fail(Errc::kInvalidArgument, "not an IPv4 or IPv6 address");
     base::Owner<TcpListener> made = TRY(base::make<TcpListener>());
     tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&local));
-    if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+    if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
     err_t error = tcp_bind(pcb, &local, port);
     tcp_pcb* listening =
         error == ERR_OK ? tcp_listen_with_backlog_and_err(pcb, TCP_DEFAULT_LISTEN_BACKLOG, &error)
@@ -267,7 +267,7 @@ Network& lwip_network() {
 Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port, const IpAddress* source) {
   ip_addr_t remote = to_lwip(address);
   tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
-  if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
   pcb->rto = pcb->sv = kFirstTimeoutMs / TCP_SLOW_INTERVAL;
   if (source != nullptr) {
     ip_addr_t local = to_lwip(*source);

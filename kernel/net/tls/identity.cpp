@@ -109,7 +109,8 @@ void put_dates(Cert& certificate, u64 unix_now) {
 
 Result<void> make_key(Tools& tools) {
   if (wc_InitRng(&tools.random) != 0)
-    return fail(Errc::kUnsupported, "this machine has no random numbers to make secrets of");
+    return fail(Errc::kUnsupported,
+                "this machine has no random numbers that are good enough for secrets");
   tools.random_ready = true;
   if (wc_ecc_init(&tools.key) != 0) return fail(Errc::kOutOfMemory, "out of memory");
   tools.key_ready = true;

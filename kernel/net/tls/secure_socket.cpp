@@ -37,7 +37,7 @@ Result<usize> SecureSocket::read_secure(std::span<char> into) {
     if (!session_->established() && now_() > deadline_ns_)
       return fail(Errc::kTimeout, "the handshake took too long");
     usize more = TRY(plain_->read(received));
-    if (more == 0) return fail(Errc::kIo, "the peer ended without a goodbye");
+    if (more == 0) return fail(Errc::kIo, "the peer closed the connection without a closing alert");
     TRY(session_->receive({received, more}));
   }
 }

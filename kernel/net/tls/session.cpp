@@ -48,7 +48,7 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
   if (wolfSSL_CTX_use_certificate_chain_buffer(context, text, size) != WOLFSSL_SUCCESS)
     return fail(Errc::kUnsupported, "no certificate in PEM form that can be used");
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
-    return fail(Errc::kInvalidArgument, "the key is not that of the certificate");
+    return fail(Errc::kInvalidArgument, "the key does not belong to the certificate");
   for (word16 curve : kCurves)
     if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
       return fail(Errc::kUnsupported, "TLS could not be set up");
@@ -149,7 +149,7 @@ Result<void> Session::shake_hands() {
   int returned = wolfSSL_accept(session_);
   if (returned != WOLFSSL_SUCCESS) {
     Result<usize> why = result_of(returned);
-    if (why.has_value()) return fail(Errc::kCorrupt, "the peer left the handshake");
+    if (why.has_value()) return fail(Errc::kCorrupt, "the peer ended the handshake");
     return std::unexpected(why.error());
   }
   established_ = true;

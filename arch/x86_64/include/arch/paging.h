@@ -4,11 +4,11 @@
 // Changes take effect at once on the calling CPU; other CPUs are not told (no TLB shootdown),
 // because after boot only these changes happen, and none needs it:
 // - Absent addresses are mapped (devices, firmware tables, a dead thread's guard page). CPUs do not
-// cache absent pages (Intel SDM vol. 3, 4.10.2.3).
+//   cache absent pages (Intel SDM vol. 3, 4.10.2.3).
 // - A page becomes a guard, and large pages above it are split. Another CPU may keep using an old
-// entry, which leads to the same memory with the same rights, except that the guard page is still
-// mapped there. Only the stack's owner, a thread of CPU 0, touches it. A CPU's own stacks get their
-// guards before the CPU is started.
+//   entry, which leads to the same memory with the same rights, except that the guard page is still
+//   mapped there. Only the stack's owner, a thread of CPU 0, touches it. A CPU's own stacks get
+//   their guards before the CPU is started.
 // Pages are never moved, and the rights of RAM that another CPU may use are never reduced. A change
 // that does so must add the shootdown.
 // For threads of CPU 0, unless a function says otherwise.

@@ -113,7 +113,7 @@ TEST(console_stability, a_stall_needs_somebody_to_wait_for) {
   if (!tiny.made()) return test.skip("no tiny model: run in the root of the repository");
   REQUIRE(tiny.load().has_value());
   if (sched::worker_count() == 1) {
-    EXPECT(run_commands("stability 1000 --plant stall").says("there is nobody to wait for"));
+    EXPECT(run_commands("stability 1000 --plant stall").says("at least two threads"));
   } else {
     EXPECT_EQ(faults(run_commands("stability 1000 --plant stall")), "stall ");
   }

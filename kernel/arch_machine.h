@@ -15,7 +15,7 @@
 
 #include "kernel/arch_contract.h"
 
-// What a CPU was doing when a fault or an interrupt came. Used while panicking.
+// The state of a CPU when a fault or an interrupt came. Used while panicking.
 template <class Frame>
 concept TrapContract = requires(const Frame& frame, base::Writer& out, u64 address) {
   { frame.program_counter() } -> std::same_as<u64>;

@@ -37,7 +37,7 @@ bool panic_happened();
 // and read() must work by polling, with interrupts off and other CPUs stopped.
 void panic_add_device(CharDevice& device);
 
-// What the panic shell gets: output, and input by polling.
+// The panic shell's output, and its input by polling.
 class PanicConsole : public base::Writer {
  public:
   virtual int read() = 0;  // returns the next byte; waits for ever

@@ -36,7 +36,7 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
 // they cannot be loaded a second time.
 bool is_boot_module(const ModelFile& file);
 
-// What a model is, and what loading it would take.
+// Facts about a model, and what loading it would take.
 struct ModelFacts {
   ai::ModelSummary model;
   u64 needed_bytes = 0;   // beside what it uses already; 0 if it is loaded

@@ -42,7 +42,7 @@ struct EngineOptions {
   bool grouped = false;   // the rows were already interleaved while they were read (ArrivingGroups)
 };
 
-// What a request cost, in integers. The console and the API print these and nothing else.
+// The cost of one request, in integers. The console and the API print these and nothing else.
 struct Timings {
   u32 prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   u64 queued_ns = 0;  // submit to first work

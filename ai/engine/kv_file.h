@@ -16,7 +16,8 @@
 
 namespace ai {
 
-// What the engine that reads must share with the one that wrote, and the reader's limits.
+// The properties that the engine that reads must share with the one that wrote, and the reader's
+// limits.
 struct KvFileKey {
   u64 model = 0;  // ModelInfo::fingerprint
   u32 cache_type = 0;

@@ -22,7 +22,7 @@ enum class SessionState : u8 {
   kEnded,    // its sink has been told; remove_ended() will destroy it
 };
 
-// What all sessions of an engine share.
+// Facts and buffers that all sessions of an engine share.
 struct SessionContext {
   const Tokenizer& tokenizer;
   KvStore& store;

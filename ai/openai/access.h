@@ -9,7 +9,7 @@
 
 namespace ai::openai {
 
-// What a request must show to use a route. Each row of the table of routes has one.
+// The key that a route requires. Each row of the table of routes has one.
 enum class Access : u8 { kPublic, kKey, kAdmin };
 // The kind of body that a route takes.
 enum class BodyKind : u8 {

@@ -15,7 +15,7 @@
 
 namespace ai::openai {
 
-// What the service remembers about one load of a model, for as long as it is loaded.
+// The service's memory of one load of a model, for as long as it is loaded.
 struct ModelMemory {
   // A slot remembers its last text, so that it can be saved; the notion is llama-server's. The
   // engine itself finds texts by their tokens.

@@ -96,8 +96,8 @@ json::Value tag_of(json::Value property) {
   return list.size() == 1 ? list.at(0) : json::Value();
 }
 
-// What distinguishes a branch of oneOf: its type, its only value, and the required properties that
-// have only one value.
+// The properties that distinguish a branch of oneOf: its type, its only value, and the required
+// properties that have only one value.
 struct Branch {
   struct Tag {
     u32 name;  // index of the name among all branches' tags

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What every tokenizer shares: the vocabulary, special tokens in the text, BOS and EOS.
+// The common base of all tokenizers: the vocabulary, special tokens in the text, BOS and EOS.
 #pragma once
 
 #include "ai/tokenizer/vocabulary.h"

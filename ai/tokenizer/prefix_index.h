@@ -14,7 +14,7 @@ class PrefixIndex {
  public:
   static constexpr usize kMaxBytes = 256;  // longer texts are left out, which bounds the work
 
-  // Of equal texts, the one that `before(a, b)` puts first stays.
+  // Builds the index. If texts are equal, the one that `before(a, b)` puts first stays.
   template <class TextOf, class Before>
   Result<void> build(Vector<TokenId> ids, const TextOf& text_of, const Before& before) {
     auto out_of_bounds = [&](TokenId id) {

@@ -336,8 +336,8 @@ Result<void> Vocabulary::collect_special(const TokenizerConfig& config) {
     if (special) TRY(ids.push_back(id));
   }
   auto text_of = [this](TokenId id) { return view(tokens_[id].text); };
-  // Of equal texts the user-defined token stays, because it counts even where control tokens do
-  // not.
+  // If texts are equal, the user-defined token stays, because it counts even where control tokens
+  // do not.
   auto rank = [this](TokenId id) { return type(id) == TokenType::kUserDefined ? 0 : 1; };
   TRY(special_.build(std::move(ids), text_of, [&rank](TokenId a, TokenId b) {
     return rank(a) != rank(b) ? rank(a) < rank(b) : a < b;

@@ -162,7 +162,7 @@ void Cpu::unguard_page(void* page) {
 }
 
 void Cpu::init_context(Context& to, u64 stack_top, void (*entry)(void*), void* argument) {
-  // What context_switch pops: r15, r14, r13, r12, rbp, rbx, return address (context.asm).
+  // context_switch pops these: r15, r14, r13, r12, rbp, rbx, return address (context.asm).
   stack_top = base::round_down(stack_top, 16);
   auto* stack = reinterpret_cast<u64*>(stack_top) - 7;
   stack[0] = stack[1] = stack[4] = stack[5] = 0;

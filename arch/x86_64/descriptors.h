@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each CPU needs before it can take a trap: segments, task state with its stacks, GS base.
+// The per-CPU tables without which a CPU cannot take a trap: segments, task state with its stacks,
+// GS base.
 #pragma once
 
 #include <arch/cpu.h>

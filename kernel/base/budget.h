@@ -26,7 +26,7 @@ class Budget {
   u64 limit_, used_ = 0;
 };
 
-// What one holder has taken from the budget. The destructor gives it back.
+// The part of the budget that one holder has taken. The destructor gives it back.
 class BudgetShare {
  public:
   explicit BudgetShare(Budget& budget) : budget_(budget) {}

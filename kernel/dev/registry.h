@@ -25,7 +25,7 @@ void begin_search();
 void end_search();
 bool searching();
 
-// What the console may ask of the drivers. For threads.
+// The console's requests to the drivers. For threads.
 struct DriverService {
   void (*list)(base::Writer& out);      // one row per device with its driver and state
   void (*list_usb)(base::Writer& out);  // one row per USB device

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What lwIP gets from this kernel: time, memory, secrets. For threads of CPU 0.
+// Gives lwIP time, memory and secrets from this kernel. For threads of CPU 0.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What wolfSSL needs from a C library and a machine, under names of our own. shim.cpp implements
-// it.
+// The C library and machine functions that wolfSSL needs, under names of our own. shim.cpp
+// implements them.
 #pragma once
 
 #include <stddef.h>

@@ -25,7 +25,7 @@ struct Context {
   u64 stack_pointer = 0;
 };
 
-// What each CPU finds through its GS base.
+// The data that each CPU finds through its GS base.
 struct CpuLocal {
   CpuLocal* self = this;
   u32 index = 0;    // 0 = the boot CPU

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a CPU was doing when a fault or interrupt came. interrupts.asm pushes it in this order.
+// The state of a CPU when a fault or interrupt came. interrupts.asm pushes it in this order.
 #pragma once
 
 #include "kernel/base/format.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What lwIP needs from the compiler and from this kernel. The functions are in port.cpp and
-// ntp.cpp.
+// The compiler and kernel environment that lwIP needs. The functions are in port.cpp and ntp.cpp.
 #pragma once
 
 #include <limits.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a machine learns from the link: its address from a router's advertisement (RFC 4862),
-// addresses of names from a name server, and the time of day from a time server that is found by
-// its name.
+// The machine's address from a router's advertisement (RFC 4862), addresses of names from a name
+// server, and the time of day from a time server that is found by its name.
 #include <cstring>
 
 #include "kernel/base/test.h"

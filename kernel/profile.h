@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Measures the engine's time by operation: the engine names the operation it starts, and the time
-// until it names another one belongs to that. For threads of CPU 0.
+// Measures the engine's time by operation: the engine names each operation that it starts, and the
+// time until the next name counts for that operation. For threads of CPU 0.
 #pragma once
 
 #include <span>

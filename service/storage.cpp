@@ -76,7 +76,7 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
     return String::from(name);
   }
   if (!good_name(name))
-    return fail(Errc::kInvalidArgument, "this is no name for a file: leave out slashes");
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   char buffer[256];
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, where)) continue;
@@ -94,7 +94,7 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
 Result<String> load_text(std::string_view kind, std::string_view name, StoreOn where) {
   if (name.starts_with('/')) return fs::read_text(name);
   if (!good_name(name))
-    return fail(Errc::kInvalidArgument, "this is no name for a file: leave out slashes");
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   char buffer[320];
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, where)) continue;
@@ -105,7 +105,7 @@ Result<String> load_text(std::string_view kind, std::string_view name, StoreOn w
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
   for (const Kept& kept : memory())
     if (kept.key.view() == key) return kept.text.clone();
-  return fail(Errc::kNotFound, "nothing is kept under this name");
+  return fail(Errc::kNotFound, "no text is kept under this name");
 }
 
 namespace {
@@ -155,7 +155,7 @@ Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view 
   char buffer[320];
   if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
   if (!good_name(name))
-    return fail(Errc::kInvalidArgument, "this is no name for a file: leave out slashes");
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, StoreOn::kAnyDisk)) continue;
     auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));

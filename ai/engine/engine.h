@@ -192,15 +192,14 @@ class Engine {
   virtual const ChatTemplate* chat_template() const = 0;  // null when the model has none
   virtual const char* kernels_name() const = 0;
 
-  // submit() copies the request and queues it. It returns kContextFull when the prompt does not fit
-  // (the log has both numbers), kFull when the queue is full, and kInvalidArgument for what the
-  // sampler or tokenizer does not know. Later errors reach the sink.
-  //
-  // After bind_to_this_thread() only the calling thread may call step(), score(), embed(), save(),
-  // restore(), forget_prompts() and the destructor; an assertion checks it. submit(), cancel() and
-  // the accessors stay open to every thread of CPU 0.
+  // Gives the engine to the calling thread: from now on only this thread may call step(), score(),
+  // embed(), save(), restore(), forget_prompts() and the destructor; an assertion checks it.
+  // submit(), cancel() and the accessors stay open to every thread of CPU 0.
   virtual void bind_to_this_thread() {}
 
+  // Copies the request and queues it. Returns kContextFull when the prompt does not fit (the log
+  // has both numbers), kFull when the queue is full, and kInvalidArgument for what the sampler or
+  // the tokenizer does not know. Later errors reach the sink.
   virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
   virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
   // Advances every running request once. Returns false when there is nothing to do, or when every

@@ -147,7 +147,7 @@ Result<void> GgufFile::read_values(base::ByteReader& reader, u64 count) {
     if (!key.has_value() || key->empty() || key->size() > kLongestKey) {
       log(platform_, LogLevel::kError, "gguf: key {} of {} (after '{}') is empty, too long or cut",
           i + 1, count, last);
-      return fail(Errc::kCorrupt, "gguf: bad key");
+      return fail(Errc::kCorrupt, "gguf: a key is empty, too long or cut");
     }
     u64 position = reader.position();
     auto value = read_value(reader, *key);
@@ -255,7 +255,7 @@ Result<GgufTensor> GgufFile::read_tensor(base::ByteReader& reader, u32 part) {
   if (!name.has_value() || name->empty() || name->size() > kLongestName) {
     log(platform_, LogLevel::kError, "gguf: name of tensor {} is empty, too long or cut",
         tensors_.size() + 1);
-    return fail(Errc::kCorrupt, "gguf: bad tensor name");
+    return fail(Errc::kCorrupt, "gguf: a tensor's name is empty, too long or cut");
   }
   tensor.name = *name;
   Result<void> shape = read_shape(reader, tensor);

@@ -224,7 +224,8 @@ Result<void> Service::read_tokens(const Tokenizer& tokenizer, json::Value list,
 
 Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiError& error) {
   u32 most = exchange.work == nullptr ? kMaxPrompts : kMaxEmbedded;
-  if (exchange.prompts.size() == most) return error.bad("prompt", "at most {} prompts", most);
+  if (exchange.prompts.size() == most)
+    return error.bad("prompt", "'prompt' may be a list of at most {} prompts", most);
   const Tokenizer& tokenizer = exchange.lease.tokenizer();
   Vector<TokenId> tokens;
   if (value.is_string()) {

@@ -30,7 +30,7 @@ class Arena {
   Result<T*> make() {
     return ::new (TRY(take(sizeof(T)))) T();
   }
-  // Returns value-initialized objects.
+  // Returns `count` value-initialized objects.
   template <class T>
     requires std::is_trivially_destructible_v<T>
   Result<T*> array(usize count) {

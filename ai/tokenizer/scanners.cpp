@@ -200,7 +200,7 @@ usize prefixed_letters_marks_contraction(const Run& run, usize at) {
   return end == at ? at : any_contraction(run, end);
 }
 
-// Implements upper*lower+, otherwise upper+lower*, where a letter outside ASCII is both.
+// Matches upper*lower+, or upper+lower* if that fails. A letter outside ASCII counts as both cases.
 static usize cased(const Run& run, usize at, CategorySet letters) {
   auto upper = [letters](const Char& c) {
     return c.is(letters) && !(c.code >= 'a' && c.code <= 'z');

@@ -73,7 +73,7 @@ void HugeMover::stop() {
   started_ = false;
 }
 
-// The rest at the end that fills no piece stays where it is.
+// Moves all whole pieces. The rest at the end, less than a piece, stays in its old pages.
 void HugeMover::run() {
   usize piece = base::round_up(memory_.size() / kMostPieces + 1, mm::kLargePageBytes);
   for (usize at = 0; at + piece <= memory_.size() && !stopped_.load(); at += piece) {

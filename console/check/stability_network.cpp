@@ -12,7 +12,7 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u64 kLookNs = 1'000'000;
-constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // for an emulated machine that has other work, too
+constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // long, for an emulated machine on a busy host
 constexpr std::string_view kBody =
     R"({"prompt":"The capital of France is","max_tokens":8,"temperature":0})";
 

@@ -69,8 +69,8 @@ int read_until(u64 deadline_ns) {
   }
 }
 
-// Bytes around the ^C are kept for read(). While the buffer is full, input waits in the device, so
-// a ^C after 4 KiB of unread input is found once that was read.
+// Looks for a ^C in the input and keeps the other bytes for read(). While the buffer is full, input
+// waits in the device, so a ^C after 4 KiB of unread input is found once that was read.
 bool interrupted() {
   while (!ahead.full()) {
     int byte = read_devices();

@@ -215,7 +215,8 @@ void end_thread(Server& s) {
   server_ended.wake_all();
 }
 
-// Returns how long time limits and heartbeats may go without a look if nothing happens.
+// Returns how long the thread may sleep before it must check time limits and heartbeats, if there
+// is no news.
 u64 pause(const Server& s) {
   if (!s.service->idle()) return kTickNs;
   return s.clients.empty() ? kRestNs : kCalmNs;

@@ -121,7 +121,7 @@ static struct reserved *reserved_of(int vector) {
   return NULL;
 }
 
-// Returns the row of a line, which is routed. NULL when vectors or rows ran out.
+// Routes a line and returns its row, or NULL if vectors or rows ran out.
 static struct line *open_line(unsigned int irq) {
   struct line *line = line_of(irq);
   for (int i = 0; !line && i < kMaxLines; i++) {

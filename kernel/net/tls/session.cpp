@@ -29,7 +29,7 @@ Result<crypto::Sha256Digest> fingerprint_of(std::string_view pem) {
   TRY(der.resize(pem.size()));
   int size = wc_CertPemToDer(bytes_of(pem), static_cast<int>(pem.size()), der.data(),
                              static_cast<int>(der.size()), CERT_TYPE);
-  if (size <= 0) return fail(Errc::kCorrupt, "no certificate in PEM form");
+  if (size <= 0) return fail(Errc::kCorrupt, "the file has no certificate in PEM form");
   crypto::Sha256 hash;
   hash.update(der.view().first(static_cast<usize>(size)));
   return hash.finish();
@@ -46,7 +46,7 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
     return fail(Errc::kUnsupported,
                 "no private key in PEM form: P-256, P-384 or RSA of 2048, 3072 or 4096 bits");
   if (wolfSSL_CTX_use_certificate_chain_buffer(context, text, size) != WOLFSSL_SUCCESS)
-    return fail(Errc::kUnsupported, "no certificate in PEM form that can be used");
+    return fail(Errc::kUnsupported, "the file has no usable certificate in PEM form");
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
     return fail(Errc::kInvalidArgument, "the key does not belong to the certificate");
   for (word16 curve : kCurves)

@@ -181,8 +181,8 @@ TEST(console_talk, save_and_load) {
   EXPECT(
       contains(seen, "saved as x, in memory only and lost at power-off: no disk can be written"));
   EXPECT(contains(seen, "1 questions loaded"));
-  EXPECT(contains(seen, "nothing is kept under this name"));
-  EXPECT(contains(seen, "this is no name for a file"));
+  EXPECT(contains(seen, "no text is kept under this name"));
+  EXPECT(contains(seen, "this is not a valid file name"));
   REQUIRE(conversation.messages().size() == 3);
   EXPECT_EQ(conversation.messages()[0].text.view(), "S");
   EXPECT_EQ(conversation.messages()[2].text.view(), "answer \"quoted\"\n");

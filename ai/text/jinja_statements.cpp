@@ -161,7 +161,8 @@ Result<void> Interpreter::assign(u32 offset, std::span<std::string_view> targets
   if (targets.size() == 1) return scope_->names.set(arena_, targets[0], value);
   std::span<Value> parts = TRY(iterate(offset, value));
   if (parts.size() != targets.size())
-    return reporter_.fail(offset, "{} names for {} values", targets.size(), parts.size());
+    return reporter_.fail(offset, "{} values cannot be assigned to {} names", parts.size(),
+                          targets.size());
   for (usize i = 0; i < targets.size(); i++) TRY(scope_->names.set(arena_, targets[i], parts[i]));
   return {};
 }

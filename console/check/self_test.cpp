@@ -36,7 +36,7 @@ Result<void> check_cpu(base::Writer& out) {
     if (features.has(static_cast<CpuFeature>(i)))
       base::format_to(out, " {}", cpu_feature_name(static_cast<CpuFeature>(i)));
   out.write("\n");
-  if (sched::worker_count() == 0) return fail(Errc::kIo, "no cpu computes");
+  if (sched::worker_count() == 0) return fail(Errc::kIo, "no cpu takes part in computing");
   return {};
 }
 

@@ -89,7 +89,8 @@ void announce(std::string_view line) {
   write(line);
   row_taken.store(true, std::memory_order_relaxed);
   if (arch::Cpu::cpu_index() == 0)
-    input.wake_all();  // on another CPU this means that CPU 0 is stuck, and the line reports it
+    // another CPU announces only that CPU 0 is stuck, so there is no thread to wake
+    input.wake_all();
 }
 
 void own_row(bool on) {

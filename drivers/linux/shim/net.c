@@ -252,7 +252,7 @@ int shim_net_open(int index) {
   card->device->flags |= IFF_UP | IFF_ALLMULTI;  // the stack picks its own groups
   if (card->device->netdev_ops->ndo_set_rx_mode) card->device->netdev_ops->ndo_set_rx_mode(card->device);
   card->open = true;
-  // Frames as they were on the wire: the stack counts lengths in 16 bits.
+  // Asks for frames as they were on the wire, because the stack counts lengths in 16 bits.
   netdev_features_t features = card->device->features & ~NETIF_F_GRO_HW;
   if (features != card->device->features && card->device->hw_features & NETIF_F_GRO_HW &&
       card->device->netdev_ops->ndo_set_features(card->device, features) == 0)

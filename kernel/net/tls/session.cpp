@@ -139,11 +139,12 @@ Result<usize> Session::result_of(int returned) {
   if (error == WOLFSSL_ERROR_WANT_READ) return fail(Errc::kBusy, "more bytes are needed");
   if (error == WOLFSSL_ERROR_ZERO_RETURN) return usize{0};
   failed_ = true;
-  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt, "TLS failed");
+  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt,
+              "TLS failed on this connection");
 }
 
 Result<void> Session::shake_hands() {
-  if (failed_) return fail(Errc::kCorrupt, "TLS failed");
+  if (failed_) return fail(Errc::kCorrupt, "TLS failed on this connection");
   if (established_) return {};
   Ledger::Use use(ledger_);
   int returned = wolfSSL_accept(session_);

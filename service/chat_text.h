@@ -10,8 +10,7 @@ namespace service {
 
 // Renders `input` with the model's template and appends the result to `text` (what a person would
 // read) and to `tokens`; either may be null. Fills in the time of day. When the template refuses,
-// `problem` gets a sentence that says where and why. Any thread of CPU 0; it may breathe during a
-// long template.
+// `problem` gets a sentence that says where and why. Any thread of CPU 0; does not wait.
 Result<void> encode_chat(const ai::Lease& model, ai::ChatInput input, String* text,
                          Vector<ai::TokenId>* tokens, base::Writer& problem);
 

@@ -5,10 +5,11 @@
 // Several models may be loaded (options models.max and models.mb). One of them is the current one
 // and serves every request that names no other. A lease keeps its model loaded.
 //
-// Every function may be called from any thread of CPU 0. load(), unload(), between_steps() and
-// wait_news() sleep; the others return at once. Sinks and jobs are called on the engine's thread,
-// except that on_end(kCancelled) comes from cancel() on the caller's thread. No other code may call
-// step(), score(), embed(), save(), restore() or forget_prompts() of an ai::Engine.
+// Every function may be called from any thread of CPU 0. The functions that load, unload or inspect
+// a model sleep, and so do between_steps() and wait_news(); the others do not. Sinks and jobs are
+// called on the engine's thread, except that on_end(kCancelled) comes from cancel() on the caller's
+// thread. No other code may call step(), score(), embed(), save(), restore() or forget_prompts() of
+// an ai::Engine.
 #pragma once
 
 #include "ai/engine/lease.h"

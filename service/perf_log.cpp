@@ -28,8 +28,7 @@ void PerfLog::begin_answer() {
   whole_ = true;
 }
 
-// The engine keeps only the last 1024 gaps. Here every gap counts, measured where the text is
-// shown.
+// The engine keeps only the last 1024 gaps. Here every gap of the answer counts.
 void PerfLog::measure_gaps() {
   Vector<u64> sorted;
   whole_ = whole_ && trace_.size() + 1 == last_.generated_tokens &&

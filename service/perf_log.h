@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The data behind `perf`: the last answer, sums since boot, and how evenly tokens arrived. Used by
-// the console's thread only.
+// The data behind `perf`: the last answer, sums since boot, and how evenly tokens arrived. For
+// threads of CPU 0: the engine's thread adds gaps, the shell's thread does the rest.
 #pragma once
 
 #include "ai/engine/engine.h"

@@ -7,8 +7,8 @@
 // called from any thread of CPU 0, also from a sink and from Platform::breathe(). step(), score(),
 // embed(), save(), restore() and forget_prompts() belong to one thread and are called one at a
 // time. Sinks are called from inside step(), except that on_end(kCancelled) comes from inside
-// cancel(). A step computes for milliseconds to seconds and never sleeps; it calls
-// Platform::breathe() to let other threads run.
+// cancel(). A step computes for milliseconds to seconds. It waits only for the worker pool, and
+// calls Platform::breathe() to let other threads run.
 #pragma once
 
 #include "ai/attention/kv_type.h"

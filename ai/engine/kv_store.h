@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The KV pages of every sequence. Sequences share the pages of a common beginning; a page is copied
-// only where two texts part. The engine owns the store and uses it on its own thread; nothing here
-// waits.
+// only where two texts part. The engine owns the store; nothing here waits.
 #pragma once
 
 #include "ai/attention/kv_cache.h"

@@ -48,8 +48,8 @@ u32 Scheduler::count(SessionState state) const {
   return n;
 }
 
-// The order matters: guesses use rows that the prompts leave free, and pages can only be reserved
-// once the number of rows is known. Reserving pages may put requests back, so rows() is filled
+// The order matters: whether guessing pays depends on the number of rows, and pages can only be
+// reserved once all rows are known. Reserving pages may put requests back, so rows() is filled
 // last.
 void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
   admit(now_ns);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Connects the API service (ai/openai, which knows no operating system) to this machine: engine,
-// chat template, models, clock and log. All functions but refresh_models() return at once. They are
-// called on the threads "http" and, from sinks and jobs, "engine".
+// chat template, models, clock and log. refresh_models(), save_text() and restore_text() wait for
+// disks, the other functions do not wait. Called on the threads "http" and "http-files" and, from
+// sinks and jobs, "engine".
 #pragma once
 
 #include "ai/openai/service.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Connects a NetDevice to lwIP as an interface: frames in both directions, link changes, addresses.
-// Used by the thread of its card.
+// For threads of CPU 0; nothing here waits.
 #pragma once
 
 #include <lwip/netif.h>

@@ -20,10 +20,10 @@
 namespace {
 
 constexpr Option kThreads{"threads", OptionKind::kNumber, "0", "0..256",
-                          "cpus that compute; 0 = all of them"};
+                          "CPUs that compute; 0 = all of them"};
 KERNEL_OPTION(kThreads);
 constexpr Option kLog{"log", OptionKind::kChoice, "warn", "error|warn|info|debug",
-                      "log lines shown on the console as they come"};
+                      "lowest level of log lines that the console shows"};
 KERNEL_OPTION(kLog);
 constexpr Option kWatchdog{"watchdog", OptionKind::kNumber, "5", "0..3600",
                            "seconds after which a stuck cpu is reported; 0 = never"};

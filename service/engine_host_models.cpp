@@ -11,7 +11,7 @@ namespace service {
 namespace {
 
 constexpr Option kMostModels{"models.max", OptionKind::kNumber, "1", "1..16",
-                             "models loaded at once; the one used longest ago goes first"};
+                             "models loaded at once; the least recently used is unloaded first"};
 constexpr Option kModelsMb{"models.mb", OptionKind::kNumber, "0", "0..16777216",
                            "MiB that all loaded models may take together; 0 = no limit"};
 KERNEL_OPTION(kMostModels);

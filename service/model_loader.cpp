@@ -22,19 +22,19 @@ constexpr Option kContext{"context",
                           OptionKind::kNumber,
                           "0",
                           "0..1048576",
-                          "tokens a conversation may have; 0 = the model's, as memory allows",
+                          "context length in tokens; 0 = the model's, as memory allows",
                           "ctx"};
 constexpr Option kRequests{"requests", OptionKind::kNumber, "8", "1..256",
-                           "answers in the making at once"};
+                           "answers generated at once"};
 constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8", "precision of the KV cache"};
 constexpr Option kChunk{
-    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens read in one step", "batch"};
+    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens of one prefill step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
-                          "the table of compute kernels; 'reference' is the slow truth"};
+                          "table of compute kernels; 'reference' is slow, plain C++"};
 constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
                          "compares a model's SHA-256 with the manifest's before it is loaded"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
-                            "guesses tokens from the text: the same bytes, sooner"};
+                            "speculative decoding from earlier text: same answer, faster"};
 KERNEL_OPTION(kContext);
 KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);

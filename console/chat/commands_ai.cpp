@@ -164,27 +164,29 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
 }
 
 constexpr const char* kLlmDetails =
-    "Greedy: the likeliest token each time. N is 64 by default. Special tokens in the prompt are\n"
-    "letters unless --special says otherwise. --file takes the exact bytes of a file, special\n"
-    "tokens parsed; --json prints ids, text and timings (ns) as one JSON line and nothing else.\n"
-    "Words behind -- are the prompt, whatever they begin with.";
+    "Takes the likeliest token at each step. N is 64 by default. Special tokens in the prompt are\n"
+    "read as plain text unless --special is given. --file takes the exact bytes of a file and\n"
+    "parses special tokens; --json prints ids, text and timings (ns) as one JSON line and nothing\n"
+    "else. Words after -- are the prompt, whatever they begin with.";
 
-constexpr Command kTalk{"talk",
-                        "talk [MODEL]",
-                        "a conversation with the model",
-                        run_talk,
-                        "/help inside tells what there is. Ctrl-C stops an answer, twice leaves.",
-                        false,
-                        service::complete_model};
+constexpr Command kTalk{
+    "talk",
+    "talk [MODEL]",
+    "a conversation with the model",
+    run_talk,
+    "/help lists the commands of a conversation. Ctrl-C stops an answer; pressed twice it leaves.",
+    false,
+    service::complete_model};
 constexpr Command kChat{
     "chat", "chat TEXT", "answers one question, for scripts", run_chat,
-    "A new conversation each time, through the model's template. The boot option talk.max=\n"
-    "(512) is the most tokens an answer has."};
+    "Each call starts a new conversation and uses the model's template. The boot option\n"
+    "talk.max= (512) limits the tokens of an answer."};
 constexpr Command kLlm{"llm", "llm [PROMPT] [N] [--special] [--json] [--file PATH]",
-                       "goes on with a text, greedily", run_llm, kLlmDetails};
+                       "continues a text, greedily", run_llm, kLlmDetails};
 constexpr Command kGen{"gen", "gen [PROMPT] [N]", "the same as llm", run_llm, kLlmDetails};
 constexpr Command kTemplate{"template", "template",
-                            "what the model's template makes of the conversation", run_template};
+                            "prints the conversation as the model's template formats it",
+                            run_template};
 CONSOLE_COMMAND(kTalk);
 CONSOLE_COMMAND(kChat);
 CONSOLE_COMMAND(kLlm);

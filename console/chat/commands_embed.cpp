@@ -97,11 +97,13 @@ Result<void> run_embed(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-constexpr Command kEmbed{
-    "embed", "embed [--json] TEXT [TEXT ...]", "texts as vectors, and how near they are", run_embed,
-    "A text of several words is quoted: embed \"a cat\" \"a dog\". Two or more are compared with\n"
-    "the first. --json prints all numbers, in millionths, a line a text. Pooling as the model's\n"
-    "file says, else the mean."};
+constexpr Command kEmbed{"embed", "embed [--json] TEXT [TEXT ...]",
+                         "prints embeddings of texts and their similarity", run_embed,
+                         "Quote a text of several words: embed \"a cat\" \"a dog\". Two or more "
+                         "texts are compared with\n"
+                         "the first. --json prints all numbers in millionths, one line per text. "
+                         "The pooling is that of\n"
+                         "the model's file, else the mean."};
 CONSOLE_COMMAND(kEmbed);
 
 }  // namespace

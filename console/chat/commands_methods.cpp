@@ -233,13 +233,14 @@ Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-constexpr Command kVote{"vote", "vote N QUESTION", "asks N times and takes the commonest answer",
-                        run_vote,
-                        "Answers count as the same when their last number is, or without numbers\n"
-                        "the letters of their last line. Ties go to the likelier text. The prompt\n"
-                        "is read once for all."};
+constexpr Command kVote{
+    "vote", "vote N QUESTION", "asks N times and takes the commonest answer", run_vote,
+    "Two answers are equal when their last numbers are equal, or without numbers\n"
+    "the letters of their last lines. A tie goes to the likelier text. The prompt\n"
+    "is read once for all answers."};
 constexpr Command kBest{"best", "best N QUESTION", "asks N times and takes the likeliest answer",
-                        run_best, "By mean log-probability a token. The prompt is read once."};
+                        run_best,
+                        "Compares the mean log-probability per token. The prompt is read once."};
 constexpr Command kRefine{"refine", "refine ROUNDS QUESTION",
                           "lets the model criticise and rewrite its answer", run_refine,
                           "Ends early when a round changes nothing."};

@@ -172,13 +172,14 @@ Result<void> run_perplexity(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kTokenize{"tokenize", "tokenize TEXT", "the tokens of a text", run_tokenize,
                             "Special tokens in the text are parsed."};
-constexpr Command kDetokenize{"detokenize", "detokenize ID ...", "the text of tokens",
+constexpr Command kDetokenize{"detokenize", "detokenize ID ...", "prints the text of token ids",
                               run_detokenize};
-constexpr Command kLogits{"logits", "logits TEXT", "what may come after a text, and how likely",
-                          run_logits, "The ten likeliest tokens with their natural logarithms."};
-constexpr Command kPerplexity{"perplexity", "perplexity FILE", "how well the model predicts a text",
-                              run_perplexity,
-                              "Windows of 512 tokens, every token from the second of each on."};
+constexpr Command kLogits{
+    "logits", "logits TEXT", "prints the likeliest next tokens of a text", run_logits,
+    "Prints the ten likeliest tokens with the natural logarithm of their probability."};
+constexpr Command kPerplexity{
+    "perplexity", "perplexity FILE", "how well the model predicts a text", run_perplexity,
+    "Reads windows of 512 tokens and scores every token of a window but the first."};
 CONSOLE_COMMAND(kTokenize);
 CONSOLE_COMMAND(kDetokenize);
 CONSOLE_COMMAND(kLogits);

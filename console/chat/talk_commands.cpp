@@ -10,14 +10,14 @@ namespace console {
 namespace {
 
 constexpr Option kTemperature{"temp", OptionKind::kText, "", "0..5",
-                              "temperature; without it talk has 0.3 and chat 0: the likeliest"};
+                              "temperature; by default 0.3 in talk, 0 (greedy) in chat"};
 constexpr Option kTopP{"top_p", OptionKind::kText, "0.95", "0..1", "top-p of talk and chat"};
 constexpr Option kRepeat{"repeat", OptionKind::kText, "", "1..2",
-                         "makes late tokens less likely; without it talk has 1.1, chat 1: off"};
+                         "repeat penalty; by default 1.1 in talk, 1 (off) in chat"};
 KERNEL_OPTION(kRepeat);
 constexpr Option kSeed{"seed", OptionKind::kNumber, "0", "0..", "seed of talk and chat"};
 constexpr Option kMostTokens{"talk.max", OptionKind::kNumber, "512", "0..1000000",
-                             "tokens an answer of talk may have; 0 = until the context is full"};
+                             "longest answer of talk in tokens; 0 = until the context is full"};
 KERNEL_OPTION(kMostTokens);
 KERNEL_OPTION(kTemperature);
 KERNEL_OPTION(kTopP);

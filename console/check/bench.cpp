@@ -334,14 +334,14 @@ Result<void> run_perfline(const Arguments&, base::Writer& out) {
 }
 
 constexpr Command kBench{
-    "bench", kBenchUsage, "prefill, decode and batches: a table of speeds", run_bench,
-    "Prompts are made up and read anew each time. A decode row's rate is over its whole batch.\n"
-    "--cases measures other rows: tokens of the prompt, tokens made, requests at once.\n"
-    "The table is kept, and compared with the one kept before; --last prints that one, without\n"
-    "measuring."};
+    "bench", kBenchUsage, "measures prefill, decode and batches", run_bench,
+    "Prompts are synthetic and never come from the prompt cache. A decode row shows the rate of\n"
+    "its whole batch. --cases measures other rows: prompt tokens, generated tokens, requests at\n"
+    "once. The table is stored and compared with the one stored before; --last prints the stored\n"
+    "table without measuring."};
 constexpr Command kPerfline{
     "perfline", "perfline", "one line of speed, for scripts", run_perfline,
-    "What the boot option perf prints; perf.tokens and perf.min_tok_s count."};
+    "Prints the same line as the boot option perf; perf.tokens= and perf.min_tok_s= apply."};
 CONSOLE_COMMAND(kBench);
 CONSOLE_COMMAND(kPerfline);
 

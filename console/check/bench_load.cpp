@@ -93,10 +93,10 @@ Result<void> run_load(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kLoad{
     "benchload", "benchload [requests [at once [prompt [tokens]]]]",
-    "the engine alone under the load of a server", run_load,
-    "As many requests as are wanted, so many at once, each with a prompt of its own: what\n"
-    "tests/system/http_load.py asks over HTTP. 640 requests, 64 at once, 16 + 16 tokens by\n"
-    "default; the option requests= is how many of them share a step."};
+    "measures the engine alone under a server's load", run_load,
+    "Runs that many requests, so many at once, each with its own prompt: the load that\n"
+    "tests/system/http_load.py sends over HTTP. By default 640 requests, 64 at once, 16 + 16\n"
+    "tokens. The boot option requests= sets how many of them share a step."};
 CONSOLE_COMMAND(kLoad);
 
 }  // namespace

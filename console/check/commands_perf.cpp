@@ -88,12 +88,12 @@ Result<void> run_status(const Arguments&, base::Writer& out) {
 constexpr Command kPerf{
     "perf",
     kPerfUsage,
-    "how fast the answers were",
+    "speed of the answers",
     run_perf,
-    "The last answer and the sums since boot.\n"
-    "trace: the last answer event by event, CSV; every figure follows from it.\n"
-    "profile: works for SECONDS (5) and tells which operation took how long.\n"
-    "boot: the chart of the boot. mem: memory by purpose. reset: starts the sums again.",
+    "Without an argument: the last answer, and totals since boot.\n"
+    "trace: the events of the last answer as CSV; every figure is computed from them.\n"
+    "profile: generates for SECONDS (5) and prints the time of each operation.\n"
+    "boot: the timeline of the boot. mem: memory by purpose. reset: clears the totals.",
     false,
     complete_perf};
 constexpr Command kStatus{"status", "status", "the machine in a few lines", run_status};

@@ -473,15 +473,15 @@ void complete_stability(std::string_view, void (*add)(void*, std::string_view), 
 constexpr Command kStability{
     "stability",
     "stability [90s|10m|1h|3d|TOKENS] [--seed N] [--with MODEL] [--resume] [--plant FAULT]",
-    "works for long and checks every answer",
+    "runs for a long time and checks every answer",
     run_stability,
-    "Questions alone, from the cache, several at once and cancelled, switches between models and\n"
-    "requests to the own server where there are, in an order fixed by the seed. Each answer is\n"
-    "compared token by token with the first one to that question, memory is counted after each\n"
-    "round, and a line a minute says how it goes. 1h by default.\n"
-    "The verdict is PASSED, FAILED, STOPPED, or TOO SHORT to tell: it then says what would do.\n"
-    "--resume goes on with the figures that the last run has kept. --plant bit|page|stall|drift\n"
-    "breaks something half-way, to see it found; FAILED too when it is not.",
+    "Asks single questions, cached ones, several at once and cancelled ones, switches between\n"
+    "models (--with) and sends requests to this machine's server if it runs; the seed fixes the\n"
+    "order. Each answer is compared token by token with the first one to that question, memory\n"
+    "is counted after each round, and one line a minute reports progress. 1h by default.\n"
+    "The verdict is PASSED, FAILED, STOPPED, or TOO SHORT, which names the time that is needed.\n"
+    "--resume continues with the figures stored by the last run. --plant bit|page|stall|drift\n"
+    "plants a fault half-way; the verdict is FAILED too when the fault is not found.",
     false,
     complete_stability};
 CONSOLE_COMMAND(kStability);

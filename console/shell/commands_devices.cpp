@@ -72,9 +72,9 @@ Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
   return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION [MS]|starve COUNT]");
 }
 constexpr Command kDrivers{"drivers", "drivers [reset FUNCTION [MS]|starve COUNT]",
-                           "which driver runs which device, and how it fares", run_drivers,
+                           "devices, their drivers and their state", run_drivers,
                            "drivers reset 00:04.0    resets that PCI function through its driver,\n"
-                           "                         with MS that much later\n"
+                           "                         MS: after that many milliseconds\n"
                            "drivers starve 10        the next 10 DMA mappings fail, for tests"};
 CONSOLE_COMMAND(kDrivers);
 

@@ -203,7 +203,7 @@ Result<void> run_mount(const Arguments&, base::Writer& out) {
     base::format_to(out, "{:<20} {:<10} {}\n", volume.point, "-", volume.reason.what);
   return {};
 }
-constexpr Command kMount{"mount", "mount", "what is mounted where; disks are mounted by themselves",
+constexpr Command kMount{"mount", "mount", "mounted file systems; disks are mounted automatically",
                          run_mount,
                          "A row without a kind says why a disk or a partition is not mounted.\n"
                          "This kernel repairs no file system: run fsck on another machine."};

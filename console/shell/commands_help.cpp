@@ -128,10 +128,13 @@ void complete_help(std::string_view, void (*add)(void*, std::string_view), void*
   for (const Command* row : console_commands_rows()) add(context, row->name);
 }
 
-constexpr Command kHelp{
-    "help",       "help [COMMAND|TOPIC|all|boot] [--markdown]",        "what there is to type",
-    run_help,     "--markdown prints the whole table as a wiki page.", true,
-    complete_help};
+constexpr Command kHelp{"help",
+                        "help [COMMAND|TOPIC|all|boot] [--markdown]",
+                        "lists the commands, explains one",
+                        run_help,
+                        "--markdown prints the whole table as a wiki page.",
+                        true,
+                        complete_help};
 CONSOLE_COMMAND(kHelp);
 
 }  // namespace

@@ -203,18 +203,20 @@ void complete_verb(std::string_view word, void (*add)(void*, std::string_view), 
 
 constexpr Command kModels{
     "models", "models", "the models that can be used", run_models,
-    "Looks at the boot modules, then at /models and the root of every disk. * marks the one that\n"
-    "answers. Context: as it would be loaded. Hash: whether `model verify` has found the bytes of\n"
-    "the image's manifest. A model file also loads by its path: model load /disk0/x.gguf (in the\n"
-    "hosted twin any path of the host)."};
+    "Searches the boot modules, then /models and the root of every disk. * marks the model that\n"
+    "answers. Context: the length it would be loaded with. Hash: whether `model verify` found the\n"
+    "SHA-256 of the image's manifest. A model also loads by its path: model load /disk0/x.gguf "
+    "(in\n"
+    "the hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
     "model [info|load|switch|unload|verify] [NAME]",
-    "one model: what it is, loading, switching",
+    "describes, loads, switches or verifies a model",
     run_model,
-    "info tells what it is and the byte plan, of a model that is not loaded too. load and switch\n"
-    "serve running requests first; the old model stays until the new one works. verify compares\n"
-    "the SHA-256 with the manifest of the boot image, of a loaded model as it lies in memory.",
+    "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
+    "finish running requests first; the old model stays until the new one works. verify compares\n"
+    "the SHA-256 with the manifest of the boot image; of a loaded model it reads the copy in "
+    "memory.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

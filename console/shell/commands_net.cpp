@@ -43,10 +43,11 @@ Result<void> run_net(const Arguments& arguments, base::Writer& out) {
   net::describe_counters(out);
   return {};
 }
-constexpr Command kNet{"net", "net [bench HOST PORT send|receive|echo [MIB|ROUNDS]]",
-                       "what each protocol counted, and the time of day; TCP throughput", run_net,
-                       "net bench needs a peer that knows the bytes: scripts/compare_linux.py has\n"
-                       "one. MIB is 64 unless told, ROUNDS of an echo 1000. Ctrl-C stops."};
+constexpr Command kNet{
+    "net", "net [bench HOST PORT send|receive|echo [MIB|ROUNDS]]",
+    "protocol counters, the time of day; measures TCP throughput", run_net,
+    "net bench needs a peer that checks the bytes: scripts/compare_linux.py contains\n"
+    "one. By default MIB is 64 and ROUNDS of an echo is 1000. Ctrl-C stops."};
 CONSOLE_COMMAND(kNet);
 
 // ---- ping -----------------------------------------------------------------------------------
@@ -102,8 +103,8 @@ Result<void> run_ping(const Arguments& arguments, base::Writer& out) {
   if (totals.answered == 0) return fail(Errc::kTimeout, "nobody answered");
   return {};
 }
-constexpr Command kPing{"ping", "ping HOST [COUNT]", "asks a machine whether it is there", run_ping,
-                        "HOST is a name or an IPv4 or IPv6 address; 4 questions unless told."};
+constexpr Command kPing{"ping", "ping HOST [COUNT]", "sends echo requests to a machine", run_ping,
+                        "HOST is a name or an IPv4 or IPv6 address; COUNT is 4 by default."};
 CONSOLE_COMMAND(kPing);
 
 }  // namespace

@@ -152,15 +152,16 @@ void complete_card(std::string_view, void (*add)(void*, std::string_view), void*
   for (NetDevice* card : devices::nets()) add(context, card->name());
 }
 
-constexpr Command kNic{"nic",
-                       "nic bench|ping CARD [FRAMES [BYTES]]",
-                       "frames through a card to a peer that echoes them, checked and timed",
-                       run_nic,
-                       "bench keeps 64 frames on their way, ping one: its time a frame is the\n"
-                       "round trip. The peer sends frames of EtherType 0x88b5 back as they are;\n"
-                       "tests/system/test_drivers.py has one.\n",
-                       false,
-                       complete_card};
+constexpr Command kNic{
+    "nic",
+    "nic bench|ping CARD [FRAMES [BYTES]]",
+    "sends frames to an echoing peer, checks and times them",
+    run_nic,
+    "bench keeps 64 frames in flight. ping keeps one: its time per frame is the\n"
+    "round trip. The peer sends frames of EtherType 0x88b5 back unchanged;\n"
+    "tests/system/test_drivers.py contains one.\n",
+    false,
+    complete_card};
 CONSOLE_COMMAND(kNic);
 
 }  // namespace

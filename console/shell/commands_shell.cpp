@@ -87,7 +87,7 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
 constexpr Command kVersion{"version",   "version", "version and commit of this kernel",
                            run_version, "",        true};
 constexpr Command kClear{"clear", "clear", "clears the screen", run_clear, "", true};
-constexpr Command kHistory{"history", "history", "the lines typed before", run_history,
+constexpr Command kHistory{"history", "history", "lists earlier lines", run_history,
                            "Lines that begin with a space are not kept."};
 constexpr Command kEcho{"echo", "echo [TEXT]", "prints its words", run_echo, "", true};
 constexpr Command kTest{"test",

@@ -11,17 +11,18 @@ namespace {
 
 constexpr Option kRun{"run", OptionKind::kText, "", "\"COMMAND; COMMAND\"",
                       "commands to run before the prompt; end with poweroff to leave"};
-constexpr Option kCi{"ci", OptionKind::kFlag, "", "", "boots, says so and powers off", "zosia.ci"};
-constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "tells all about the machine",
+constexpr Option kCi{
+    "ci", OptionKind::kFlag, "", "", "boots, prints the result and powers off", "zosia.ci"};
+constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "prints a report on the machine",
                        "zosia.diag"};
 constexpr Option kSelftest{
     "selftest", OptionKind::kFlag, "", "", "checks the machine and powers off", "zosia.selftest"};
 constexpr Option kPerf{
     "perf", OptionKind::kFlag, "", "", "measures the model's speed and powers off", "zosia.perf"};
-constexpr Option kTalk{"talk",      OptionKind::kFlag, "", "", "a conversation before the prompt",
-                       "zosia.talk"};
+constexpr Option kTalk{
+    "talk", OptionKind::kFlag, "", "", "starts a conversation before the prompt", "zosia.talk"};
 constexpr Option kStability{"stability", OptionKind::kText, "", "90s|10m|1h|3d|TOKENS",
-                            "long mixed work, every answer checked, then powers off"};
+                            "runs mixed work that long, checks every answer, powers off"};
 KERNEL_OPTION(kStability);
 KERNEL_OPTION(kRun);
 KERNEL_OPTION(kCi);

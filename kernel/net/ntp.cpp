@@ -19,7 +19,7 @@ namespace net {
 namespace {
 
 constexpr Option kNtp{"ntp", OptionKind::kText, "pool.ntp.org", "SERVER|off",
-                      "server for the time of day, where DHCP names none"};
+                      "time server, used when DHCP names none"};
 KERNEL_OPTION(kNtp);
 
 // RFC 4330, 10: never more often than every 15 s

@@ -28,7 +28,7 @@ namespace {
 constexpr Option kNet{"net", OptionKind::kText, "dhcp", "dhcp|off|A.B.C.D/NN[,GATEWAY[,DNS]]",
                       "how the first network card gets its address; others use dhcp"};
 constexpr Option kMemory{"net.memory", OptionKind::kNumber, "32", "2..1024",
-                         "MiB that packets may use"};
+                         "MiB for packet buffers"};
 constexpr Option kHostName{"hostname", OptionKind::kText, "marrow", "NAME",
                            "this machine's name: NAME.local on its network"};
 KERNEL_OPTION(kNet);

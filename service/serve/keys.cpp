@@ -11,7 +11,7 @@ namespace service {
 namespace {
 
 constexpr Option kFile{"api_key.file", OptionKind::kText, "", "PATH",
-                       "keys, one a line, 'admin KEY' for admin keys; read again when it changes"};
+                       "file of keys, one per line ('admin KEY': admin key); reread on change"};
 KERNEL_OPTION(kFile);
 
 constexpr usize kMostBytes = 64 * 1024;

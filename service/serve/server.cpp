@@ -27,17 +27,17 @@ namespace {
 constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
                        "port of the API server; 0 = any free one"};
 constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
-                       "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+                       "address to listen on; without a key 127.0.0.1 only, unless auth=none"};
 constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
-                        "names this machine goes by, for a server without a key"};
+                        "more host names that a server without a key answers to"};
 constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
-                       "keys that requests must have; kept hashed"};
+                       "keys, one of which a request must carry; stored as hashes"};
 constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
                             "keys for loading and unloading models, and for slots"};
 constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
                         "who may do that: holders of an admin key, every client, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
-                       "none: serve the network without a key"};
+                       "none: requests over the network need no key"};
 constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
                        "web pages of other origins that may call the API"};
 constexpr Option kConnections{"http.connections", OptionKind::kNumber, "64", "1..1024",
@@ -49,13 +49,13 @@ constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
 constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
                            "memory for the bodies of all requests in MiB; 0 = four of the largest"};
 constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
-                       "seconds a connection may rest between requests"};
+                       "seconds that a connection may be idle between requests"};
 constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
-                           "seconds the head of a request may take"};
+                           "seconds that the head of a request may take"};
 constexpr Option kBodyTime{"http.body_time", OptionKind::kNumber, "20", "1..3600",
-                           "seconds 64 KiB of a body may take"};
+                           "seconds that each 64 KiB of a body may take"};
 constexpr Option kHeartbeat{"http.heartbeat_ms", OptionKind::kNumber, "4000", "10..600000",
-                            "silence in a stream after which progress is sent"};
+                            "milliseconds of silence in a stream before progress is sent"};
 constexpr Option kQueue{"http.queue", OptionKind::kNumber, "64", "1..4096",
                         "requests running and waiting; more get 429"};
 constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
@@ -63,15 +63,15 @@ constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
 constexpr Option kClientRate{"http.client_rate", OptionKind::kNumber, "0", "0..100000",
                              "requests a second from one address; 0 = no limit"};
 constexpr Option kClientRequests{"http.client_requests", OptionKind::kNumber, "0", "0..4096",
-                                 "requests of one address at once; 0 = no limit"};
+                                 "requests from one address at once; 0 = no limit"};
 constexpr Option kClientConnections{"http.client_connections", OptionKind::kNumber, "0", "0..1024",
-                                    "connections of one address; 0 = no limit"};
+                                    "connections from one address at once; 0 = no limit"};
 constexpr Option kAllow{"http.allow", OptionKind::kText, "", "NETWORK[,NETWORK]",
-                        "who may connect: 10.0.0.0/8,fe80::/10; everybody by default"};
+                        "networks that may connect: 10.0.0.0/8,fe80::/10; all by default"};
 constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
                           "the form of the line for each request"};
 constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
-                            "tokens of an answer when the request names none; 0 = no limit"};
+                            "longest answer in tokens if the request sets none; 0 = no limit"};
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kBind);
 KERNEL_OPTION(kHosts);

@@ -9,7 +9,7 @@ namespace service {
 namespace {
 
 constexpr Option kFolder{"slots.path", OptionKind::kText, "", "FOLDER",
-                         "where /slots saves texts; the folder marrow of a disk by default"};
+                         "folder where /slots saves texts; by default marrow on a disk"};
 KERNEL_OPTION(kFolder);
 
 // Calls use(path) for each place that may hold NAME, until one succeeds.

@@ -466,7 +466,7 @@ def random_numbers_and_console():
 
 @case
 def controller_resets():
-    """NVMe is reset through its driver before each of four rounds of reads: every byte is right; e1000e likewise: frames flow"""
+    """NVMe is reset through its driver before each of four rounds of reads: every byte is right; after that of e1000e frames flow"""
     with Image() as image, Peer() as peer:
         extra = disk(image, NVME + ",addr=8") + peer.netdev("n") + ["-device", "e1000e,netdev=n,addr=9"]
         with Machine(extra, "eth0 .*link up") as guest:

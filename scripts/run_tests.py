@@ -44,7 +44,7 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
 
 
 def run(name: str, command: list[str]) -> tuple[int, int, int]:
-    """Runs one program, keeping its output in a log; the counts it closed with."""
+    """Runs one program and keeps its output in a log. Returns the counts of its last line."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"\W+", "_", name) + ".log")
     start = time.monotonic()

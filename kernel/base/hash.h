@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// FNV-1a, 64 bits: fingerprints of data that nobody forges. Secrets and foreign keys of tables
-// want kernel/crypto.
+// FNV-1a with 64 bits, for fingerprints that no attacker profits from forging. Use kernel/crypto
+// for secrets, and for hash tables whose keys come from outside. Any context.
 #pragma once
 
 #include <span>
@@ -12,7 +12,7 @@ namespace base {
 
 class Fnv1a {
  public:
-  // One step: a byte, or a word of up to 64 bits where speed matters more than the standard's
+  // Adds one byte. Also takes a word of up to 64 bits where speed matters more than the standard's
   // value.
   constexpr void add(u64 value) { value_ = (value_ ^ value) * 0x100000001b3; }
   constexpr void add(std::span<const Byte> bytes) {

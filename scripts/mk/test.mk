@@ -42,7 +42,7 @@ test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5
 	$(Q)python3 scripts/run_tests.py fuzz
 
 .PHONY: timing
-timing: $(UNIT_TESTS) $(X86)/marrow.elf | setup  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+timing: $(UNIT_TESTS) $(X86)/marrow.elf | setup  ## tests that depend on the machine's speed; part of no other target: run it on an idle machine
 	$(Q)python3 scripts/run_tests.py timing
 
 .PHONY: test-images

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The interface through which the engine uses its environment. Implemented by
-// service/ai_platform.cpp (kernel and hosted twin) and tests/hosted/test_platform.cpp. It is called
+// service/ai_platform.cpp (kernel and hosted twin) and tools/host_platform.cpp. It is called
 // per operation, never per row.
 #pragma once
 

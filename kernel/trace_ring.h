@@ -14,7 +14,9 @@ namespace trace {
 
 constexpr u32 kRingEvents = 2048;  // 64 KiB; a power of two
 
-class Ring {
+// `kEvents` is a power of two.
+template <u32 kEvents>
+class RingOf {
  public:
   // A row may be overwritten while it is read, so it is read word by word and checked afterwards.
   struct Row {
@@ -38,7 +40,7 @@ class Ring {
   }
   void write(u32 slot, const Event& event) {
     auto words = std::bit_cast<std::array<u64, sizeof(Event) / sizeof(u64)>>(event);
-    Row& row = rows_[slot % kRingEvents];
+    Row& row = rows_[slot % kEvents];
     // A reader that sees the new words also sees that the slot was taken (read() checks it).
     std::atomic_thread_fence(std::memory_order_release);
     for (usize i = 0; i < words.size(); i++)
@@ -53,22 +55,22 @@ class Ring {
 
   // Rows [first(), last()) may be read, unless read() says that one was overwritten.
   u32 last() const { return ready() ? written_.load(std::memory_order_acquire) : 0; }
-  u32 first() const { return last() - std::min(last(), kRingEvents); }
+  u32 first() const { return last() - std::min(last(), kEvents); }
   // Returns false if the row was overwritten meanwhile.
   bool read(u32 slot, Event& out) const {
     std::array<u64, sizeof(Event) / sizeof(u64)> words{};
-    const Row& row = rows_[slot % kRingEvents];
+    const Row& row = rows_[slot % kEvents];
     for (usize i = 0; i < words.size(); i++)
       words[i] = row.words[i].load(std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (taken_.load(std::memory_order_relaxed) - slot > kRingEvents) return false;
+    if (taken_.load(std::memory_order_relaxed) - slot > kEvents) return false;
     out = std::bit_cast<Event>(words);
     return out.name != nullptr;
   }
   // Earlier rows are not read any more.
   void clear() {
     if (!ready()) return;
-    for (u32 i = 0; i < kRingEvents; i++)
+    for (u32 i = 0; i < kEvents; i++)
       for (std::atomic<u64>& word : rows_[i].words) word.store(0, std::memory_order_relaxed);
   }
 
@@ -78,5 +80,7 @@ class Ring {
   std::atomic<u32> written_{0};  // slots that hold their event
   std::atomic<u32> writers_{0};  // writers that have begun and not ended
 };
+
+using Ring = RingOf<kRingEvents>;
 
 }  // namespace trace

@@ -8,6 +8,7 @@
 #include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/hash.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -149,14 +150,15 @@ Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
   return spans;
 }
 
-// FNV-1a over words instead of bytes. A changed bit changes the product.
+// Adds words instead of bytes: a changed bit changes the product.
 u64 mix_words(std::span<const Byte> bytes, u64 seed) {
-  u64 hash = 0xcbf29ce484222325 ^ seed;
+  base::Fnv1a hash;
+  hash.add(seed);
   usize at = 0;
   for (; at + sizeof(u64) <= bytes.size(); at += sizeof(u64))
-    hash = (hash ^ base::load<u64>(bytes.data() + at)) * 0x100000001b3;
-  for (; at < bytes.size(); at++) hash = (hash ^ bytes[at]) * 0x100000001b3;
-  return hash;
+    hash.add(base::load<u64>(bytes.data() + at));
+  hash.add(bytes.subspan(at));
+  return hash.value();
 }
 
 // Describes a model from the first `limit` bytes of each part. Returns kCorrupt if they do not

@@ -101,14 +101,8 @@ constexpr Mistaken kMistaken[] = {
     {"\x1f\x8b", "is a gzip archive: unpack it"},
 };
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 bool begins_ignoring_case(std::string_view text, std::string_view part) {
-  return text.size() >= part.size() &&
-         std::equal(part.begin(), part.end(), text.begin(),
-                    [](char a, char b) { return lower(a) == lower(b); });
+  return base::equal_ignoring_case(text.substr(0, part.size()), part);
 }
 
 // Returns what is wrong with the file, or null. A GGUF is recognized by its first bytes. A llama2.c

@@ -2,14 +2,15 @@
 // The engine's step: the scheduler plans it, the model computes it, the sampler picks a token for
 // each request, and the request's sink is told.
 #include "ai/engine/engine_impl.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 namespace {
 
 u64 hash_of(std::span<const float> values) {
-  u64 h = 0xcbf29ce484222325;  // FNV-1a, 32 bits at a time
-  for (float v : values) h = (h ^ std::bit_cast<u32>(v)) * 0x100000001b3;
-  return h;
+  base::Fnv1a hash;
+  for (float v : values) hash.add(u64{std::bit_cast<u32>(v)});
+  return hash.value();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "ai/gguf/llama2c.h"
 #include "ai/quant/groups.h"
 #include "ai/quant/types.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 namespace {
@@ -118,26 +119,22 @@ Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vecto
 // Hashes the names, types and shapes of all tensors, the first bytes of each, and the metadata keys
 // of the model's architecture.
 Result<u64> fingerprint_of(const Opened& opened, u32 context) {
-  u64 h = 0xcbf29ce484222325;  // FNV-1a
-  auto add = [&](std::span<const Byte> bytes) {
-    for (Byte b : bytes) h = (h ^ b) * 0x100000001b3;
-  };
+  base::Fnv1a hash;
   const GgufFile& file = *opened.file;
   bool grouped = is_grouped_file(file);
   Vector<Byte> room;
   for (usize i = 0; i < file.key_count(); i++)
-    if (file.key(i).starts_with(opened.params.name)) add(file.raw(i));
+    if (file.key(i).starts_with(opened.params.name)) hash.add(file.raw(i));
   for (const GgufTensor& t : file.tensors()) {
-    add({reinterpret_cast<const Byte*>(t.name.data()), t.name.size()});
-    add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
-    h = (h ^ static_cast<u64>(t.view.type)) * 0x100000001b3;
-    add(TRY(sample_of(t, grouped, room)));
+    hash.add(t.name);
+    hash.add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
+    hash.add(static_cast<u64>(t.view.type));
+    hash.add(TRY(sample_of(t, grouped, room)));
   }
-  // LongRoPE has two sets of frequencies, and the context decides which one is used.
-  if (opened.params.rope.scaling == RopeScaling::kLongRope &&
-      context > opened.params.rope.original_context)
-    h = ~h;
-  return h;
+  // LongRoPE has two sets of factors: the context decides which of them the keys were turned by.
+  bool long_factors = opened.params.rope.scaling == RopeScaling::kLongRope &&
+                      context > opened.params.rope.original_context;
+  return long_factors ? ~hash.value() : hash.value();
 }
 
 // Reads the pooling, in llama.cpp's numbers: 0 none, 1 mean, 2 first ("cls"), 3 last, 4 rank.

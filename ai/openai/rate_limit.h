@@ -4,14 +4,13 @@
 #pragma once
 
 #include "kernel/base/containers.h"
+#include "kernel/base/hash.h"
 
 namespace ai::openai {
 
-// Hashes a client's name with FNV-1a. Nothing secret depends on it.
+// Hashes a client's name. Nothing secret depends on it.
 inline u64 client_hash(std::string_view name) {
-  u64 hash = 0xcbf29ce484222325;
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
-  return hash;
+  return base::fnv1a(name);
 }
 
 class RateLimit {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kernel/base/containers.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 
@@ -19,7 +20,7 @@ class NameIndex {
   // must outlive the index.
   Result<u32> add(std::string_view name) {
     if (usize{size()} * kRoom >= slots_.size()) TRY(grow());
-    u32 hash = hash_of(name);
+    u32 hash = base::slot_hash(name);
     Slot* slot = place(hash, name);
     if (slot == nullptr) return fail(Errc::kInvalidArgument, kCollide);
     if (slot->entry != 0) return slot->entry - 1;
@@ -29,7 +30,7 @@ class NameIndex {
   }
   u32 find(std::string_view name) const {
     if (slots_.empty()) return kNone;
-    const Slot* slot = const_cast<NameIndex*>(this)->place(hash_of(name), name);
+    const Slot* slot = const_cast<NameIndex*>(this)->place(base::slot_hash(name), name);
     return slot == nullptr || slot->entry == 0 ? kNone : slot->entry - 1;
   }
   u32 size() const { return static_cast<u32>(names_.size()); }
@@ -43,11 +44,6 @@ class NameIndex {
   static constexpr usize kMaxProbes = 48;  // honest names never need that many
   static constexpr const char* kCollide = "too many names have the same hash: choose other names";
 
-  static u32 hash_of(std::string_view name) {
-    u64 hash = 1469598103934665603u;  // FNV-1a; its best bits follow
-    for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
-    return static_cast<u32>(hash * 0x9e3779b97f4a7c15 >> 32);
-  }
   // Returns the slot where `name` is or may be put, or null after kMaxProbes.
   Slot* place(u32 hash, std::string_view name) {
     usize mask = slots_.size() - 1, at = hash & mask;

@@ -4,15 +4,14 @@
 #include <arch/registers.h>
 
 #include "arch/x86_64/apic.h"
+#include "kernel/base/text.h"
 
 namespace arch {
 namespace {
 
+// The name is padded with blanks in front and with zeros behind (AMD64 APM 3, Fn8000_0002).
 std::string_view trimmed(std::string_view text) {
-  text = text.substr(0, text.find('\0'));
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
+  return base::trim(text.substr(0, text.find('\0')), " ");
 }
 
 void describe_name(base::Writer& out) {

@@ -38,4 +38,10 @@ constexpr u64 fnv1a(std::string_view text) {
   return hash.value();
 }
 
+// Returns the slot's hash of a name in a small table: FNV-1a, of which a product brings the best
+// bits down. Tables of foreign names also bound their probes.
+constexpr u32 slot_hash(std::string_view name) {
+  return static_cast<u32>(fnv1a(name) * 0x9e3779b97f4a7c15 >> 32);
+}
+
 }  // namespace base

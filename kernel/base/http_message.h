@@ -7,23 +7,13 @@
 #include <span>
 #include <string_view>
 
-#include "kernel/base/types.h"
+#include "kernel/base/text.h"
 
 namespace base {
 
 struct HttpHeader {
   std::string_view name, value;
 };
-
-inline char ascii_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return ascii_lower(x) == ascii_lower(y);
-         });
-}
 
 // The function that passes it says for how long its views are valid.
 struct HttpRequest {

@@ -4,6 +4,7 @@
 
 #include <bit>
 
+#include "kernel/base/hash.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 #include "kernel/base/wipe.h"
@@ -20,19 +21,13 @@ constexpr u32 kIndexedMembers = 64;
 constexpr u64 kSlotsPerMember = 4;
 constexpr u32 kMaxProbes = 48;  // honest names never need that many
 
-u32 hash_of(std::string_view name) {
-  u64 hash = 1469598103934665603u;  // FNV-1a; its best bits follow
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
-  return static_cast<u32>(hash * 0x9e3779b97f4a7c15 >> 32);
-}
-
 u64 slot_count(const Node& object) {
   return std::bit_ceil(object.count * kSlotsPerMember);
 }
 
 // Returns the slot where `name` is or may be put, or null after kMaxProbes.
 const u64* find_slot(std::span<const u64> slots, const Node* object, std::string_view name) {
-  u32 hash = hash_of(name);
+  u32 hash = base::slot_hash(name);
   u64 mask = slots.size() - 1, at = hash & mask;
   for (u32 probe = 0; probe < kMaxProbes; at = (at + 1) & mask, probe++) {
     u64 slot = slots[at];
@@ -116,7 +111,7 @@ class Parser {
       if (slot == nullptr)
         return fail(Errc::kCorrupt, "an object's member names collide too often");
       u64 place = static_cast<u64>(m.value.node() - 1 - object);
-      slots[static_cast<usize>(slot - slots.data())] = u64{hash_of(m.name)} << 32 | place;
+      slots[static_cast<usize>(slot - slots.data())] = u64{base::slot_hash(m.name)} << 32 | place;
     }
     // An object has no text of its own. Its empty text begins where its index lies.
     object->text = std::string_view(reinterpret_cast<const char*>(slots.data()), 1).substr(0, 0);

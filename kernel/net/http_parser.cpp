@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernel/base/hex.h"
+#include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
 
 namespace net {
@@ -17,7 +18,7 @@ constexpr u32 kMaxBlankLines = 4;  // before a request (2.2)
 // The characters of a token (RFC 9110, 5.6.2).
 bool is_token_char(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
          kMarks.find(c) != std::string_view::npos;
 }
 
@@ -86,7 +87,7 @@ bool good_authority(std::string_view text) {
   constexpr std::string_view kMarks = "-._~!$&'()*+;=%:";
   bool bracketed = text.starts_with('[');
   for (char c : host) {
-    bool letter = base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z';
+    bool letter = base::lower(c) >= 'a' && base::lower(c) <= 'z';
     if (c == ':' && !bracketed) return false;
     if (!letter && !(c >= '0' && c <= '9') && kMarks.find(c) == std::string_view::npos)
       return false;
@@ -104,10 +105,9 @@ std::string_view authority_of(std::string_view target) {
   return {};
 }
 
+// Returns `text` without the optional white space around it (RFC 9110, 5.6.3).
 std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
+  return base::trim(text, " \t");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Reads the key file, hashes the keys, hands them to the service and wipes the text.
 #include "service/serve/keys.h"
 
+#include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
@@ -16,13 +17,6 @@ KERNEL_OPTION(kFile);
 
 constexpr usize kMostBytes = 64 * 1024;
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r";
-  usize first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
 struct Keys {
   Vector<crypto::Sha256Digest> users, admins;
 };
@@ -33,11 +27,11 @@ Result<Keys> parse(std::string_view text) {
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    line = trimmed(line);
+    line = base::trim(line);
     if (line.empty() || line.front() == '#') continue;
     usize word = line.find_first_of(" \t");
     bool admin = line.substr(0, word) == kAdmin;
-    if (admin) line = trimmed(line.substr(kAdmin.size()));
+    if (admin) line = base::trim(line.substr(kAdmin.size()));
     crypto::Sha256Digest digest = TRY(ai::openai::Guard::read_key(line));
     TRY((admin ? keys.admins : keys.users).push_back(digest));
   }

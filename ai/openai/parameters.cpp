@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of parameters: name, range, destination. Numbers stay decimal until they become
+// The table of parameters: name, range, destination. Numbers are parsed as decimals and stored in
 // thousandths.
 #include "ai/openai/parameters.h"
 

@@ -272,7 +272,7 @@ Result<u32> GbnfCompiler::character() {
     if (!digit) TRY(error("expected hex digits"));
     value = value << 4 | digit.value_or(0);
   }
-  if (value > 0x10ffff) TRY(error("not a character"));
+  if (value > 0x10ffff) TRY(error("this is above 10ffff, the last Unicode character"));
   return value;
 }
 

@@ -384,7 +384,7 @@ Result<void> SchemaCompiler::integer(json::Value schema, GbnfText& out) {
     out.add(" json-integer");
     return {};
   }
-  if (low > high) return error("the bounds leave no number");
+  if (low > high) return error("no number lies within the bounds");
   integer_range(low, high, out);
   return {};
 }
@@ -398,7 +398,7 @@ Result<void> SchemaCompiler::number(json::Value schema, GbnfText& out) {
     return {};
   }
   if (b.low > b.high || (b.low == b.high && (b.open_low || b.open_high)))
-    return error("the bounds leave no number, or none that whole-number steps reach");
+    return error("no number lies within the bounds, or none that whole-number steps reach");
   constexpr std::string_view kFraction = " (\".\" [0-9]{1,12})?";
   constexpr std::string_view kNonZero = " \".\" [0-9]{0,8} [1-9]";
   bool first = true;
@@ -419,7 +419,7 @@ Result<void> SchemaCompiler::number(json::Value schema, GbnfText& out) {
          b.high < 0 ? b.open_high : b.high == 0 && b.open_high, b.open_low);
   if (b.high >= 0 && !(b.high == 0 && b.open_high))
     side("", std::max<i64>(b.low, 0), b.high, b.low >= 0 && b.open_low, b.open_high);
-  if (first) return error("the bounds leave no number");
+  if (first) return error("no number lies within the bounds");
   return {};
 }
 

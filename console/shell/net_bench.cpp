@@ -139,7 +139,8 @@ Result<void> Bench::send(u64 bytes) {
   char verdict[2];
   TRY(read_all(verdict));
   took_ns_ = timing::now_ns() - start;
-  if (std::string_view(verdict, 2) != "ok") return fail(Errc::kCorrupt, "other bytes arrived");
+  if (std::string_view(verdict, 2) != "ok")
+    return fail(Errc::kCorrupt, "the bytes arrived changed");
   return {};
 }
 
@@ -153,7 +154,7 @@ Result<void> Bench::receive(u64 bytes) {
     usize most = static_cast<usize>(std::min<u64>(left, kPiece));
     usize n = TRY(read(room.view().first(most)));
     if (std::memcmp(room.data(), pattern_.data() + phase, n) != 0)
-      return fail(Errc::kCorrupt, "other bytes arrived");
+      return fail(Errc::kCorrupt, "the bytes arrived changed");
     phase = (phase + n) % kPeriod;
     left -= n;
   }
@@ -170,7 +171,7 @@ Result<void> Bench::echo(u64 rounds) {
     TRY(write({there, sizeof there}));
     TRY(read_all(back));
     if (std::memcmp(there, back, sizeof there) != 0)
-      return fail(Errc::kCorrupt, "other bytes arrived");
+      return fail(Errc::kCorrupt, "the bytes arrived changed");
   }
   took_ns_ = timing::now_ns() - start;
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// An HTTP request as the parser and the service share it: views into bytes that somebody else owns
+// An HTTP request as the parser and the service share it: views into bytes that another object owns
 // (RFC 9110).
 #pragma once
 
@@ -15,7 +15,7 @@ struct HttpHeader {
   std::string_view name, value;
 };
 
-// The function that passes it says for how long its views are valid.
+// The function that passes it states how long its views are valid.
 struct HttpRequest {
   std::string_view method = {};
   std::string_view path = {};   // decoded

@@ -10,7 +10,7 @@
 namespace crypto {
 namespace {
 
-// 1024 bits for 256, in case each bit holds only a quarter bit of entropy
+// Words for a seed of 256 bits. 1024 bits are read in case each has only a quarter bit of entropy.
 constexpr u32 kHardwareWords = 16;
 constexpr u32 kTimings = 2048;    // if used alone, in case each holds only an eighth of a bit
 constexpr u32 kFewTimings = 128;  // if used beside the hardware's words

@@ -63,7 +63,7 @@ void run_card(void* argument) {
   }
 }
 
-// Logs a card that cannot be used once, and then ignores it.
+// Logs once that a card cannot be used, and ignores that card from then on.
 void take_new_cards(const Ipv4Settings& first, usize& seen) {
   for (; seen < devices::nets().size(); seen++) {
     NetDevice& device = *devices::nets()[seen];

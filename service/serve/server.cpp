@@ -35,7 +35,7 @@ constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
 constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
                             "keys for loading and unloading models, and for slots"};
 constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
-                        "who may do that: holders of an admin key, every client, nobody"};
+                        "who may load models and write slots: admin keys, every client, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
                        "none: requests over the network need no key"};
 constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The only thing the kernel knows about its loader. Every front end (multiboot2, PVH, FDT, the
-// hosted twin) fills one of these; addresses are physical and so, identity-mapped, pointers.
+// The loader's information, in the only form that the kernel knows. Every front end (multiboot2,
+// PVH, FDT, the hosted twin) fills one of these. Addresses are physical; memory is identity-mapped,
+// so they are also pointers.
 #pragma once
 
 #include <string_view>
@@ -15,23 +16,24 @@ struct MemoryRange {
   MemoryKind kind;
 };
 
-// A file the loader put into memory: a GGUF, /marrow.cfg, a disk image.
+// A file that the loader put into memory: a GGUF, /marrow.cfg, a disk image.
 struct BootModule {
   u64 base;
   u64 size;
-  std::string_view command_line;  // by convention its path on the boot medium
+  std::string_view command_line;  // by convention, its path on the boot medium
 };
 
 struct Framebuffer {
   u64 base = 0;  // 0 = none
   u32 width = 0, height = 0;
-  u32 pitch = 0;  // bytes a line
+  u32 pitch = 0;  // bytes per line
   u8 bits_per_pixel = 0;
   u8 red_shift = 16, green_shift = 8, blue_shift = 0;
 };
 
 struct BootInfo {
-  const char* problem = nullptr;  // why the loader's words could not be read; then nothing is known
+  // why the loader's information could not be read; nothing else is then known
+  const char* problem = nullptr;
   const char* loader = "unknown";
   std::string_view command_line;
   StaticVector<MemoryRange, 128> memory;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Looks code addresses up and walks frame pointers. The layout is scripts/gen_symbols.py's.
+// Looks up code addresses and walks frame pointers. scripts/gen_symbols.py defines the layout.
 #include "kernel/symbols.h"
 
 #include "kernel/arch_machine.h"
@@ -11,8 +11,8 @@ extern "C" const Byte __kernel_start[], __text_end[];
 namespace symbols {
 namespace {
 
-constexpr u32 kSteps = 65536;  // of a walk: a chain that leads in a circle ends
-constexpr u32 kFrames = 32;    // of a backtrace: deeper chains are recursion
+constexpr u32 kSteps = 65536;  // most steps of a walk, for chains that form a circle
+constexpr u32 kFrames = 32;    // most frames of a backtrace: deeper chains are recursion
 
 struct Row {
   u32 address;
@@ -30,7 +30,8 @@ bool word_at(u64 address, u64& out) {
   return true;
 }
 
-// Is there a call before this address? Direct (E8 and 32 bits) or through a register or memory.
+// Returns true if a call instruction precedes this address: direct (E8 and 32 bits) or through a
+// register or memory.
 bool follows_call(u64 address) {
   if (!in_text(address) || !in_text(address - 7)) return false;
   const Byte* at = reinterpret_cast<const Byte*>(address);
@@ -40,9 +41,9 @@ bool follows_call(u64 address) {
   return false;
 }
 
-// Who called the function at `place`, when that has no frame on the stack: the call went nowhere,
-// its first instructions have not run, or it is one that gcc gave no frame because it calls
-// nobody. Then the return address is on top of the stack. 0 = it has a frame.
+// Returns the caller of the function at `place` if that function has no frame on the stack: the
+// call went nowhere, its first instructions have not run, or gcc gave it no frame because it calls
+// nothing. The return address is then on top of the stack. Returns 0 if it has a frame.
 u64 caller_without_frame(const Place& place) {
   constexpr Byte kPushRbp = 0x55;
   u64 caller = 0;
@@ -85,8 +86,8 @@ u32 capture(const Place& place, std::span<u64> room) {
     room[count++] = pc;
     pc = caller;
   }
-  // A frame is { caller's frame pointer, return address }. The chain ends at zero.
-  // Recursion is told by two equal lines, so that the list reaches whoever began it.
+  // A frame is { caller's frame pointer, return address }, and the chain ends at zero. Of a
+  // recursion only two equal lines are kept, so that the list reaches the function that began it.
   for (u32 steps = 0; steps < kSteps && count < room.size() && pc != 0; steps++) {
     bool again = count >= 2 && room[count - 1] == pc && room[count - 2] == pc;
     if (!again) room[count++] = pc;
@@ -99,7 +100,8 @@ u32 capture(const Place& place, std::span<u64> room) {
 }
 
 void print_address(base::Writer& out, u64 address, Position position) {
-  // A return address may lie behind the caller's last instruction: look the call itself up.
+  // A return address may be just after the caller's last instruction, so the call itself is looked
+  // up.
   u64 back = position == Position::kReturn ? 1 : 0;
   Symbol symbol = find(address - back);
   if (symbol.name == nullptr) return base::format_to(out, "  {:016x} (not kernel code)", address);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must hold of the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
+"""Checks the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
 
 * No instruction uses %fs: ring 0 has nothing there, but GCC 12 takes its stack canary from
   %fs:0x28 in functions with a target attribute, whatever -mstack-protector-guard says.
 * No segment is both writable and executable.
-* The symbol table that was linked in still tells where functions are.
+* The symbol table that was linked in still has the right addresses of functions.
 """
 import pathlib
 import subprocess
@@ -43,7 +43,7 @@ def faults(elf: str, symbols: str) -> list[str]:
 
 
 GOOD = ".globl _start, second\n.type _start, @function\n.type second, @function\n_start: ret\nsecond: ret\n"
-# check, source, linker flag: each is the good image with one fault.
+# (check, source, linker flag): each makes the good image with one fault.
 PLANTED = (
     ("uses_of_fs", GOOD + "mov %fs:0x28, %rax\n", "-Wl,-z,noexecstack"),
     ("loose_segments", GOOD, "-Wl,--omagic"),

@@ -34,7 +34,7 @@ This page is written by `make wiki` from the table of commands.
 
 
 def printed(command: str) -> str:
-    """What the twin prints for a command: between its banner and its last line."""
+    """Returns what the twin prints for a command, between its banner and its last line."""
     mark = "---- page ----"
     run = subprocess.run([TWIN, f"run=echo {mark}; {command}; echo {mark}; poweroff"], check=True,
                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)

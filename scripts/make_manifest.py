@@ -54,7 +54,7 @@ class Gguf:
             self.parameters += count
 
     def pass_by(self, count: int) -> None:
-        """What a count in the file asks for must be there: a damaged one may say anything."""
+        """Refuses a count that asks for more bytes than the file has: a damaged file may contain any number."""
         if count > self.left:
             raise ValueError("ends early, or a length in it is wrong: download or copy it again")
         self.left -= count

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what the groups need in one apt transaction, and says what and why. Usage: setup.sh GROUP...
+# Installs the packages that the groups need in one apt transaction, and lists them with reasons. Usage: setup.sh GROUP...
 # With SETUP=0 nothing is installed: the command is printed and the script fails.
 #
 # It runs on a machine that has only Debian's essential packages: bash and coreutils are all it uses.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
+// Sets up the machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
 #include "arch/x86_64/platform.h"
 
 #include <arch/cpu.h>
@@ -17,7 +17,7 @@ namespace {
 
 constinit acpi::Tables tables;
 
-// Firmware tables lie in memory that is not ours; each page is mapped when it is first read.
+// Firmware tables are in reserved memory; each page is mapped when it is first read.
 class FirmwareMemory final : public base::PhysicalView {
  public:
   Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
@@ -38,7 +38,7 @@ void read_firmware(const BootInfo& boot) {
   if (tables.bad_tables != 0) log::warn("acpi", "{} bad tables skipped", tables.bad_tables);
 }
 
-// A page of RAM for real mode, below the BIOS's own data at the end of conventional memory.
+// Finds a page of RAM for real mode, below the BIOS's data at the end of conventional memory.
 u64 find_trampoline(const BootInfo& boot) {
   constexpr u64 kWanted = 0x8000;
   for (const MemoryRange& range : boot.memory)

@@ -6,7 +6,7 @@
 
 namespace arch {
 
-// Empty before init_platform and on a machine without ACPI.
+// Empty before init_platform(), and on a machine without ACPI.
 const acpi::Tables& firmware();
 
 }  // namespace arch

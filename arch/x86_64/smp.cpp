@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Starting further CPUs and reaching them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
+// Starts further CPUs and reaches them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
 #include "arch/x86_64/smp.h"
 
 #include <arch/cpu.h>
@@ -18,7 +18,7 @@
 
 namespace {
 
-struct Slot {  // as in smp_trampoline.asm
+struct Slot {  // the layout is also in smp_trampoline.asm
   u32 apic_id;
   u32 index;
   u64 stack_top;
@@ -52,7 +52,7 @@ constinit u32 record_count = 1;
 constinit u32 slot_count = 0;
 constinit u64 trampoline = 0;
 
-// One backtrace at a time; filled by the interrupted CPU.
+// One backtrace at a time; the interrupted CPU fills it.
 constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
@@ -125,9 +125,9 @@ Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* arg
   record.argument = argument;
   smp_root = read_cr3();
   smp_slots[slot_count++] = {record.apic_id, index, record.block->main.top()};
-  // The manual's 10 ms after INIT are for CPUs with an external APIC; since then none needs them.
-  // The second start-up message is for a CPU that missed the first and is ignored by others.
-  constexpr u64 kPause = 50'000;  // ticks: some 10 to 50 us
+  // The manual's 10 ms after INIT are for CPUs with an external APIC; later ones do not need them.
+  // The second start-up message is for a CPU that missed the first; others ignore it.
+  constexpr u64 kPause = 50'000;  // ticks: about 10 to 50 us
   apic::send_init(record.apic_id);
   spin_ticks(kPause);
   apic::send_startup(record.apic_id, trampoline);
@@ -140,7 +140,7 @@ void Cpu::wake_cpu(u32 index) {
   if (cpu_started(index)) apic::send_wake(records[index].apic_id);
 }
 
-// The call chain of another CPU, taken by NMI; empty when it does not answer.
+// Returns the call chain of another CPU, captured by NMI; empty if it does not answer.
 static std::span<const u64> capture_cpu(u32 index) {
   captured_count = 0;
   records[index].message = Message::kBacktrace;
@@ -163,7 +163,8 @@ static void log_chain(u32 index, std::span<const u64> chain) {
   }
 }
 
-// The calling CPU, from inside the watch's NMI: no lock, it may hold that very one.
+// Reports the calling CPU, from inside the watch's NMI. It takes no lock, because the CPU may hold
+// that very lock.
 static void report_own(u32 index) {
   const TrapFrame* frame = watch::interrupted();
   if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
@@ -174,7 +175,7 @@ static void report_own(u32 index) {
 void Cpu::report_cpu(u32 index) {
   if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
   if (index == cpu_index()) return report_own(index);
-  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
+  // Two CPUs may suspect each other at once; an NMI is also taken while waiting here.
   static constinit locks::Spinlock lock;
   bool on = lock.lock();
   std::span<const u64> chain = capture_cpu(index);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A grid of ASCII in static memory, drawn as it is written: pixels of the loader's framebuffer or
-// VGA text. Slow when it scrolls; a panic scrolls once.
+// Draws a grid of ASCII in static memory as it is written, into the loader's framebuffer or as VGA
+// text. Scrolling is slow, but a panic scrolls once.
 #include "drivers/display/early_screen.h"
 
 #include <font.h>
@@ -31,7 +31,7 @@ consteval Glyphs ascii_glyphs() {
 
 }  // namespace display
 
-// boot.asm draws with it too.
+// boot.asm draws with it, too.
 extern "C" {
 extern const display::Glyphs early_font;
 constinit const display::Glyphs early_font = display::ascii_glyphs();
@@ -71,7 +71,7 @@ void EarlyScreen::start(const Framebuffer& framebuffer) {
   on_ = columns_ > 0 && rows_ > 0;
 }
 
-// paging.cpp maps it; before that the first 4 GiB are.
+// paging.cpp maps the screen; before that the first 4 GiB are mapped.
 bool EarlyScreen::reachable() const {
   if (pixels_.base == 0) return arch::paging::is_mapped(kVgaText);
   return arch::paging::is_mapped(pixels_.base) &&

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The screen before there is memory for a console: for a panic of the boot, and for nothing else.
+// The screen before there is memory for a console, used only for a panic of the boot.
 #pragma once
 
 #include "boot/boot_info.h"
 
 namespace display {
 
-// Adds a panic device that draws into the loader's framebuffer, or as VGA text where there is none.
-// No allocation. First line of C++.
+// Adds a panic device that draws into the loader's framebuffer, or as VGA text if there is none.
+// Allocates nothing. Called on the first line of C++.
 void start_early(const Framebuffer& framebuffer);
-// The console has the screen from here on.
+// The console owns the screen from here on.
 void end_early();
 
 }  // namespace display

@@ -30,7 +30,7 @@ std::string_view text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The whole table at `address`, header included, with its sum checked.
+// Returns the whole table at `address`, header included, after checking its checksum.
 Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   auto header = TRY(memory.read<Header>(address));
   if (header.bytes < sizeof header || header.bytes > kMaxTableBytes)
@@ -40,7 +40,7 @@ Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   return table;
 }
 
-// A field of a table that may be an older, shorter revision: zero where it ends before.
+// Reads a field. A table may be of an older, shorter revision: fields past its end read as zero.
 template <class T>
 T field(Bytes table, u64 offset) {
   auto bytes = base::slice(table, offset, sizeof(T));
@@ -59,7 +59,7 @@ void add_cpu(u32 apic_id, u32 flags, Tables& out) {
 
 void read_override(Bytes entry, Tables& out) {
   u16 flags = field<u16>(entry, 8);
-  // 0 in either field means "as the bus does it": ISA is edge-triggered and active high.
+  // 0 in either field means the bus's default: ISA is edge-triggered and active high.
   LineOverride line{.isa_line = field<u8>(entry, 3),
                     .global_line = field<u32>(entry, 4),
                     .level = (flags >> 2 & 3) == 3,
@@ -123,7 +123,7 @@ void read_hpet(base::PhysicalView&, Bytes table, Tables& out) {
 
 // ---- FADT, 5.2.9 ---------------------------------------------------------------------------
 
-// A generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
+// Reads a generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
 Register generic(Bytes table, u64 offset) {
   u8 space = field<u8>(table, offset);
   u8 bits = field<u8>(table, offset + 1);
@@ -133,7 +133,7 @@ Register generic(Bytes table, u64 offset) {
   return {static_cast<Register::Space>(space), bytes, address};
 }
 
-// The 64-bit form where there is one, else the old port number with its length.
+// Returns the 64-bit form if there is one, otherwise the old port number with its length.
 Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   Register r = generic(table, extended);
   if (r.bytes != 0) return r;
@@ -142,8 +142,9 @@ Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   return {Register::Space::kPort, field<u8>(table, length), number};
 }
 
-// \_S5 is `Name (_S5, Package () {a, b, ...})`. Without an interpreter: the name, NameOp before
-// it, then the package's first two integers (20.2.5). Boards that compute it are not served.
+// Finds `Name (_S5, Package () {a, b, ...})` without an interpreter: looks for the name after a
+// NameOp, then takes the package's first two integers (20.2.5). Boards that compute the package are
+// not supported.
 void find_s5(Bytes dsdt, FixedHardware& out) {
   constexpr Byte kNameOp = 0x08, kPackageOp = 0x12, kRoot = '\\', kBytePrefix = 0x0a,
                  kZeroOp = 0x00, kOneOp = 0x01;
@@ -194,7 +195,8 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   f.pm1b_control = preferred(table, 184, 68, 89);
   f.pm_timer = preferred(table, 208, 76, 91);
   f.sleep_control = generic(table, 244);
-  // Before revision 3 the boot flags are not to be trusted: such a board has the controller.
+  // Before revision 3 the boot flags are unreliable, so such a board counts as having the
+  // controller.
   f.has_8042 = table[8] < 3 || (field<u16>(table, 109) & k8042Flag) != 0;
   if ((flags & kResetFlag) != 0) {
     f.reset = generic(table, 116);

@@ -12,7 +12,7 @@ $(X86)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
 $(X86)/engine/arch/x86_64/simd/%.o: ENGINE_FLAGS += -fno-stack-protector
 # Four floats of sse2.h stay four scalars.
 $(X86)/engine/arch/x86_64/simd/sse2_%.o $(X86)/engine/arch/x86_64/simd/emulated_%.o: ENGINE_FLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
-# A call chain is only as true as its frames: no function may replace that of its caller.
+# Backtraces follow frames, so no function may replace its caller's frame (sibling calls).
 KERNEL_FLAGS += -fno-optimize-sibling-calls
 # SAN=1: the kernel that boots checks itself for undefined behaviour (kernel/ubsan.cpp).
 ifeq ($(SAN),1)

@@ -20,7 +20,7 @@ $(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scrip
 run: $(MODEL) $(X86)/marrow.elf | setup  ## QEMU with the default model; A="boot options", MODEL=FILE
 	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 
-test: $(UNIT_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
+test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(X86)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
 test-qemu: $(X86)/marrow.elf | setup  ## the in-kernel tests under QEMU
 	$(Q)python3 scripts/qemu_test.py
@@ -42,7 +42,7 @@ test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5
 	$(Q)python3 scripts/run_tests.py fuzz
 
 .PHONY: timing
-timing: $(UNIT_TESTS) $(X86)/marrow.elf | setup  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+timing: $(UNIT_TESTS) $(X86)/marrow.elf | setup  ## tests that depend on the machine's speed; part of no other target: run it on an idle machine
 	$(Q)python3 scripts/run_tests.py timing
 
 .PHONY: test-images

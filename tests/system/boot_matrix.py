@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image in every machine a person may have: firmware x medium x CPUs x RAM x console (`make test-matrix`).
+"""Boots the image in every kind of machine: firmware x medium x CPUs x RAM x console (`make test-matrix`).
 
-boot_matrix.py [SUBSTRING]; test_boot.py takes the rows it has time for from here.
+boot_matrix.py [SUBSTRING]; test_boot.py runs a few of these rows.
 """
 import itertools
 import re
@@ -25,7 +25,7 @@ SERIAL_SECONDS, SCREEN_SECONDS = 120, 150
 # firmware, medium, CPUs, RAM, console
 MACHINES = list(itertools.product(FIRMWARE, MEDIUM, (1, 2, 4), ("256M", "8G"), ("both",)))
 MACHINES += list(itertools.product(FIRMWARE, MEDIUM, (2,), ("1G",), ("serial", "screen")))
-# Every value of every column, and each firmware with each medium.
+# The rows contain every value of every column, and each firmware with each medium.
 REPRESENTATIVE = [
     ("seabios", "cd", 1, "256M", "both"), ("seabios", "stick", 4, "8G", "both"),
     ("ovmf", "cd", 4, "8G", "both"), ("ovmf", "stick", 1, "256M", "both"),

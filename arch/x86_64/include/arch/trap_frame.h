@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a CPU was doing when a fault or interrupt came. Made by interrupts.asm, in its order.
+// The state of a CPU when a fault or interrupt came. interrupts.asm pushes it in this order.
 #pragma once
 
 #include "kernel/base/format.h"
@@ -16,10 +16,10 @@ struct TrapFrame {
   u64 stack_pointer() const { return rsp; }
 };
 
-// The registers as a panic shows them. Panic context.
+// Prints the registers as a panic shows them. Used while panicking.
 void print_registers(const TrapFrame& frame, base::Writer& out);
 
-// May the word at `address` be read without a fault? Any context.
+// Returns true if the word at `address` can be read without a fault. Any context.
 bool is_readable(u64 address);
 
 }  // namespace arch

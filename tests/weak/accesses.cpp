@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What instrumented code calls at each access: the names are ThreadSanitizer's, the functions the
-// explorer's. Outside explore() they do the plain thing.
+// Defines what instrumented code calls at each access: the names are ThreadSanitizer's, the
+// functions the explorer's. Outside explore() they do the plain thing.
 #include <arch/cpu.h>
 
 #include <algorithm>

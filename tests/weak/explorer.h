@@ -23,8 +23,8 @@ namespace weak {
 
 constexpr u32 kMostCpus = 4;  // threads and started CPUs together
 
-// What the hardware or the source could lack. A test runs once as written and once with each of
-// these that matters to it, and must then fail: this shows that the explorer sees such faults.
+// Lists what the hardware or the source could lack. A test runs once as written and once with each
+// of these that matters to it, and must then fail: this shows that the explorer sees such faults.
 enum class Without : u8 {
   kNothing,
   kAcquire,     // acquire loads are relaxed

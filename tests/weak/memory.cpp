@@ -76,7 +76,7 @@ Value Machine::load(const volatile void* address, usize size, Order order) {
   publish_racy();
   Fiber& me = self();
   if (me.spins && me.last_word == address) {
-    // What the word may hold by now was tried at the loop's first look.
+    // The loop's first look tried every value that the word may hold by now.
     me.spins = false;
     return words_[word_at_.at(address)].messages[me.last_message].value;
   }

@@ -25,8 +25,8 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
-// What a thread, or a message, knows: the newest message of each word that it has seen, and how
-// far it is behind which thread (a vector clock, for races of plain data).
+// The knowledge of a thread, or of a message: the newest message of each word that it has seen, and
+// how far it is behind which thread (a vector clock, for races of plain data).
 struct View {
   std::vector<u32> seen;
   std::array<u32, kMostThreads> clock{};
@@ -51,7 +51,7 @@ struct Word {
   u32 total_order = 0;            // the newest sequentially consistent store
 };
 
-// Who touched a piece of plain data last: for the race detector.
+// Remembers which thread touched a piece of plain data last: for the race detector.
 struct Plain {
   u32 writer = kNobody;
   u32 write_time = 0;

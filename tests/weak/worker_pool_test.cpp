@@ -35,7 +35,7 @@ using weak::Without;
 
 namespace {
 
-// What a step is given and gives back: plain data, so a race is found.
+// A step's input and output: plain data, so a race is found.
 struct Work {
   u32 given = 0;
   u32 taken[weak::kMostCpus] = {};

@@ -40,7 +40,7 @@ std::string hash_of_model(const TinyModel& tiny) {
   return digits;
 }
 
-// What a golden without a line wants.
+// Says what is missing for a golden that bits.txt does not name.
 std::string missing_line(const std::string& name) {
   TinyModel tiny;
   if (!make_tiny_model(name, tiny)) return name + ": the golden cannot be read";

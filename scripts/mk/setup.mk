@@ -11,6 +11,8 @@ NEEDS_test := test quick timing host-san test-hosted test-weak test-aarch64 test
 NEEDS_check := check quick check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug
 NEEDS_fresh := test-fresh
+# The packages of `build` are always installed; the row lists the goals that need no more.
+NEEDS_build := all kernel host pack wiki model-check model-oracles bench-kernels compile-commands setup clean help
 SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh,$(if \
   $(filter $(NEEDS_$(group)),$(MAKECMDGOALS)),$(group)))
 

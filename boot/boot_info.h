@@ -31,13 +31,17 @@ struct Framebuffer {
   u8 red_shift = 16, green_shift = 8, blue_shift = 0;
 };
 
+// Real firmware lists some 200 ranges at most, and a person names a few files.
+constexpr u32 kMostMemoryRanges = 512, kMostBootModules = 64;
+
 struct BootInfo {
   // why the loader's information could not be read; nothing else is then known
   const char* problem = nullptr;
   const char* loader = "unknown";
   std::string_view command_line;
-  StaticVector<MemoryRange, 128> memory;
-  StaticVector<BootModule, 16> modules;
+  StaticVector<MemoryRange, kMostMemoryRanges> memory;
+  StaticVector<BootModule, kMostBootModules> modules;
+  u32 modules_left_out = 0;  // by the loader's count; their memory is used for other things
   Framebuffer framebuffer;
   u64 acpi_rsdp = 0;    // 0 = not given: the ACPI code searches
   u64 device_tree = 0;  // 0 = absent

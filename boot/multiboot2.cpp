@@ -40,7 +40,7 @@ Result<void> module(Bytes payload, BootInfo& out) {
   auto m = TRY(head<Module>(payload));
   if (m.end < m.start) return fail(Errc::kCorrupt, "a boot module ends before it starts");
   if (!out.modules.push_back({m.start, m.end - m.start, text(payload.subspan(sizeof m))}))
-    return fail(Errc::kFull, "too many boot modules");
+    out.modules_left_out++;
   return {};
 }
 
@@ -68,7 +68,7 @@ Result<void> memory_map(Bytes payload, BootInfo& out) {
     if (e.bytes > ~e.base) return fail(Errc::kCorrupt, "a memory range wraps");
     if (e.bytes == 0) continue;
     if (!out.memory.push_back({e.base, e.bytes, memory_kind(e.type)}))
-      return fail(Errc::kFull, "too many memory ranges");
+      return fail(Errc::kFull, "the memory map has more than 512 ranges");
   }
   return {};
 }

@@ -33,6 +33,8 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   // CPUs. Index 0 is the boot CPU. Indices have no gaps.
   { A::cpu_index() } -> std::same_as<u32>;
   { A::cpu_count() } -> std::same_as<u32>;  // present in the machine; some may not be started
+  // Again for an index whose CPU has not answered: where the machine has others, the next one takes
+  // its place, and cpu_count() is one less; kNotFound when there is none.
   { A::start_secondary_cpu(n, entry, p) } -> std::same_as<Result<void>>;
   { A::cpu_features() } -> std::same_as<CpuFeatures>;
   // Interrupts of the calling CPU. wait_for_interrupt() enables them, sleeps, and returns with them

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <arch/faults.h>
+#include <arch/firmware.h>
 #include <arch/interrupts.h>
 #include <arch/paging.h>
 #include <arch/pci_config.h>
@@ -85,9 +86,16 @@ concept FaultContract = requires(const Fault& fault) {
   { arch::faults() } -> std::same_as<std::span<const Fault>>;
 };
 
+// What the loader and the firmware told at boot: memory map, tables. Thread context.
+template <class Writer>
+concept FirmwareContract = requires(Writer& out) {
+  { arch::describe_firmware(out) } -> std::same_as<void>;
+};
+
 static_assert(TrapContract<arch::TrapFrame>);
 static_assert(StopContract<arch::Cpu>);
 static_assert(PagingContract<arch::paging::Cache>);
 static_assert(InterruptContract<arch::interrupts::Route>);
 static_assert(PciConfigContract<arch::pci_config::Function>);
 static_assert(FaultContract<arch::Fault>);
+static_assert(FirmwareContract<base::Writer>);

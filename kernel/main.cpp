@@ -61,7 +61,7 @@ void kernel_main(BootInfo& boot) {
   sched::init();  // threads
   arch::Cpu::restore_interrupts(true);
   trace::init();
-  MUST(fs::mount_modules(boot.modules.view()));  // the loader's files, under /boot
+  MUST(fs::mount_modules(boot));  // the loader's files, under /boot
   read_configuration();
   apply_log_option();
   trace::boot_mark("files");

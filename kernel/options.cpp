@@ -348,6 +348,16 @@ void list(base::Writer& out) {
   }
 }
 
+void list_given(base::Writer& out) {
+  for (const Option* row = next_after(nullptr); row != nullptr; row = next_after(row)) {
+    if (!given(*row)) continue;
+    if (row->kind == OptionKind::kText)
+      base::format_to(out, "{}=({} characters)\n", row->key, value_of(*row).size());
+    else
+      base::format_to(out, "{}={}\n", row->key, value_of(*row));
+  }
+}
+
 void list_markdown(base::Writer& out) {
   out.write("| Option | Values | Default | Meaning |\n|---|---|---|---|\n");
   for (const Option* row = next_after(nullptr); row != nullptr; row = next_after(row)) {

@@ -40,6 +40,9 @@ test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images fo
 check | clang-format-19                       | clang-format-19      | formatting check
 check | clang-tidy-19                         | clang-tidy-19        | static analysis
 debug | gdb                                   | gdb                  | make debug
+bochs | bochs                                 | bochs                | the second emulator of make test-bochs
+bochs | /usr/share/bochs/BIOS-bochs-latest    | bochsbios            | its firmware
+bochs | /usr/share/seabios/vgabios-stdvga.bin | seabios             | the firmware of its screen
 fresh | debootstrap                           | debootstrap          | makes the bare systems of make test-fresh
 '
 

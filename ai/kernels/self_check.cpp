@@ -128,6 +128,7 @@ Result<KernelCheck> check_kernels(CpuFeatures have, Platform& platform) {
     KernelTable table = TRY(kernels_by_name(row->name, have));
     check.tables++;
     for (usize t = 0; t < usize(QuantType::kCount); t++) {
+      platform.breathe();  // a slow CPU takes seconds for each table
       check.comparisons++;
       if (TRY(same_product(static_cast<QuantType>(t), table, room))) continue;
       log(platform, LogLevel::kError, "kernels {}: products of {} differ from the reference",

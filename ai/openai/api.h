@@ -109,6 +109,7 @@ class Backend {
   virtual u64 memory_total() = 0;
   virtual u64 heap_bytes() = 0;
   virtual void log(std::string_view line) = 0;
+  virtual Result<void> report(base::Writer& out) = 0;  // the whole machine, for support
   // Saves texts with their KV pages under a name, to be restored later. `bytes` is set to their
   // length. Called on the engine's thread, from a job.
   virtual Result<u32> save_text(Engine& engine, std::string_view name,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that report: health, models, properties of the server, tokens, and the chat page.
+// Routes that report: health, models, properties of the server, the machine's report, tokens, and the
+// chat page.
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/utf8.h"
@@ -47,6 +48,15 @@ Result<void> Service::page(Call& call) {
 
 Result<void> Service::live(Call& call) {
   respond_json(call.to(), 200, "{\"status\":\"live\"}");
+  return {};
+}
+
+Result<void> Service::report(Call& call) {
+  String body;
+  base::StringWriter sink(body);
+  TRY(backend_.report(sink));
+  TRY(sink.status());
+  respond(call.to(), 200, "text/plain; charset=utf-8", body.view());
   return {};
 }
 

@@ -50,6 +50,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/healthz", Access::kPublic, BodyKind::kNone, &Service::health},
     {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
     {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
+    {"GET", "/report", Access::kAdmin, BodyKind::kNone, &Service::report},
     {"GET", "/", Access::kPublic, BodyKind::kNone, &Service::page},
     {"GET", "/index.html", Access::kPublic, BodyKind::kNone, &Service::page},
 };

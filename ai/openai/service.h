@@ -148,6 +148,7 @@ class Service {
   Result<void> health(Call& call);
   Result<void> live(Call& call);
   Result<void> metrics_page(Call& call);
+  Result<void> report(Call& call);
   Result<void> models(Call& call);
   Result<void> one_model(Call& call);
   Result<void> load_model(Call& call);

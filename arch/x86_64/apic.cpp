@@ -78,6 +78,10 @@ void end_of_interrupt() {
   write(kEndOfInterrupt, 0);
 }
 
+u32 first_unreachable() {
+  return x2 ? ~u32{0} : 0xff;
+}
+
 bool is_x2apic() {
   return x2;
 }

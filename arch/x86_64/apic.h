@@ -17,6 +17,7 @@ void enable();
 
 u32 id();  // of the calling CPU
 void end_of_interrupt();
+u32 first_unreachable();  // APIC numbers from here on: the first one is a message to all
 bool is_x2apic();
 
 void send_init(u32 apic_id);

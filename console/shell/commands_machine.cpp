@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "console/shell/command.h"
+#include "console/shell/file_writer.h"
 #include "console/terminal/io.h"
 #include "kernel/arch_contract.h"
 #include "kernel/fs/file_system.h"
@@ -101,40 +102,12 @@ CONSOLE_COMMAND(kDmesg);
 
 // ---- trace ---------------------------------------------------------------------------------
 
-class FileWriter final : public base::Writer {
- public:
-  explicit FileWriter(fs::File& file) : file_(file) {}
-  void write(std::string_view text) override {
-    while (!text.empty() && status.has_value()) {
-      usize part = std::min(text.size(), sizeof buffer_ - used_);
-      std::memcpy(buffer_ + used_, text.data(), part);
-      used_ += part;
-      text.remove_prefix(part);
-      if (used_ == sizeof buffer_) flush();
-    }
-  }
-  void flush() {
-    auto written = file_.write_at(
-        offset_, {reinterpret_cast<const Byte*>(static_cast<const char*>(buffer_)), used_});
-    if (!written.has_value()) status = std::unexpected(written.error());
-    offset_ += used_;
-    used_ = 0;
-  }
-  Result<void> status;
-
- private:
-  fs::File& file_;
-  u64 offset_ = 0;
-  usize used_ = 0;
-  char buffer_[4096];
-};
-
 Result<void> dump_to_file(std::string_view path) {
   auto file = TRY(fs::create(path));
   FileWriter writer(*file);
   trace::dump(writer);
-  writer.flush();
-  return writer.status;
+  TRY(writer.finish());
+  return {};
 }
 
 Result<void> run_trace(const Arguments& arguments, base::Writer& out) {

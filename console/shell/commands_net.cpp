@@ -5,6 +5,7 @@
 #include "console/shell/command.h"
 #include "console/shell/net_bench.h"
 #include "console/terminal/io.h"
+#include "kernel/dev/registry.h"
 #include "kernel/net/stack.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -20,9 +21,18 @@ Result<void> need_stack() {
               "this needs Marrow's own network: it is switched off, or this is the twin");
 }
 
+// Without a card the lists above are of the machine with itself.
+void tell_without_card(base::Writer& out) {
+  if (!devices::nets().empty()) return;
+  out.write("no network card: nobody reaches this machine\n");
+  if (const devices::DriverService* drivers = devices::driver_service(); drivers != nullptr)
+    drivers->advise(out);
+}
+
 Result<void> run_ip(const Arguments&, base::Writer& out) {
   TRY(need_stack());
   net::describe_interfaces(out);
+  tell_without_card(out);
   return {};
 }
 constexpr Command kIp{"ip", "ip", "addresses of this machine, gateways and name servers", run_ip};
@@ -41,6 +51,7 @@ Result<void> run_net(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() > 1 && arguments.words[1] == "bench")
     return run_net_bench(arguments, out);
   net::describe_counters(out);
+  tell_without_card(out);
   return {};
 }
 constexpr Command kNet{

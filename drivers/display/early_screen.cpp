@@ -44,6 +44,7 @@ class EarlyScreen final : public CharDevice {
  public:
   void start(const Framebuffer& framebuffer);
   void stop() { on_ = false; }
+  void tell(std::string_view line);
   const char* name() const override { return "early screen"; }
   void write(std::string_view text) override;
   int read() override { return -1; }
@@ -81,6 +82,14 @@ bool EarlyScreen::reachable() const {
 void EarlyScreen::write(std::string_view text) {
   if (!on_ || !reachable()) return;
   for (char c : text) put(c);
+}
+
+void EarlyScreen::tell(std::string_view line) {
+  if (pixels_.base != 0) return;
+  write(line.substr(0, columns_ - 1));
+  // The firmware's text may be there still.
+  while (column_ < columns_ - 1) write(" ");
+  write("\n");
 }
 
 void EarlyScreen::put(char c) {
@@ -132,6 +141,10 @@ void EarlyScreen::draw(u32 row, u32 column) const {
 void start_early(const Framebuffer& framebuffer) {
   screen.start(framebuffer);
   panic_add_device(screen);
+}
+
+void tell_text_screen(std::string_view line) {
+  screen.tell(line);
 }
 
 void end_early() {

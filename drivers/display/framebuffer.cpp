@@ -165,7 +165,10 @@ void Console::draw_cell(u32 row, u32 column, const Cell& cell) {
 Result<void> init(const Framebuffer& framebuffer) {
   if (options::text(kDisplay) == "off")
     return fail(Errc::kNotFound, "the screen is switched off by display=off");
-  if (framebuffer.base == 0) return fail(Errc::kNotFound, "no framebuffer");
+  if (framebuffer.base == 0) {
+    tell_text_screen("Marrow: no picture in true colour; the console is on the serial line, COM1.");
+    return fail(Errc::kNotFound, "no framebuffer");
+  }
   bool pixels = framebuffer.bits_per_pixel == 32 || framebuffer.bits_per_pixel == 24;
   u64 line = u64{framebuffer.width} * (framebuffer.bits_per_pixel / 8u);
   if (!pixels || framebuffer.pitch < line)

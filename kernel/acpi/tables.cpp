@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, FADT and the DSDT's \_S5. ACPI 6.5, chapter 5.
+// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, DMAR, IVRS, FADT and the DSDT's \_S5. ACPI 6.5,
+// chapter 5.
 #include "kernel/acpi/tables.h"
+
+#include <algorithm>
 
 namespace acpi {
 namespace {
@@ -121,6 +124,45 @@ void read_hpet(base::PhysicalView&, Bytes table, Tables& out) {
   if (field<u8>(table, kAddressSpace) == 0) out.hpet = field<u64>(table, kAddress);
 }
 
+// ---- DMAR (VT-d Architecture Specification 4.1, 8) and IVRS (AMD I/O Virtualization 3.08, 5.2)
+// ----
+
+void add_iommu(Iommu::Kind kind, u64 registers, Tables& out) {
+  for (const Iommu& known : out.iommus)
+    if (known.registers == registers) return;  // IVRS lists a unit once for each revision
+  if (registers == 0 || !out.iommus.push_back({kind, registers})) out.bad_tables++;
+}
+
+void read_dmar(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u16 kUnit = 0;  // DRHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (field<u16>(table, at) == kUnit)
+      add_iommu(Iommu::Kind::kIntel, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
+void read_ivrs(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u8 kUnits[] = {0x10, 0x11, 0x40};  // IVHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (std::ranges::find(kUnits, table[at]) != std::end(kUnits))
+      add_iommu(Iommu::Kind::kAmd, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
 // ---- FADT, 5.2.9 ---------------------------------------------------------------------------
 
 // Reads a generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
@@ -215,8 +257,8 @@ struct TableKind {
   std::string_view signature;
   void (*read)(base::PhysicalView& memory, Bytes table, Tables& out);
 };
-constexpr TableKind kKinds[] = {
-    {"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet}, {"FACP", read_fadt}};
+constexpr TableKind kKinds[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
+                                {"FACP", read_fadt}, {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
 
 void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
   auto header = memory.read<Header>(address);
@@ -225,6 +267,7 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
     return;
   }
   std::string_view signature(header->signature, sizeof header->signature);
+  u32 bad_before = out.bad_tables;
   for (const TableKind& kind : kKinds) {
     if (kind.signature != signature) continue;
     auto table = table_at(memory, address);
@@ -233,6 +276,17 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
     else
       out.bad_tables++;
   }
+  TableEntry entry{.address = address,
+                   .bytes = header->bytes,
+                   .revision = header->revision,
+                   .bad = out.bad_tables != bad_before,
+                   .signature = {},
+                   .oem = {},
+                   .oem_table = {}};
+  std::ranges::copy(header->signature, entry.signature);
+  std::ranges::copy(header->oem, entry.oem);
+  std::ranges::copy(header->oem_table, entry.oem_table);
+  static_cast<void>(out.listed.push_back(entry));
 }
 
 // RSDT entries are 32 bits, XSDT entries 64 (5.2.7, 5.2.8).

@@ -59,7 +59,23 @@ struct FixedHardware {
   u8 s5_a = 0, s5_b = 0;
 };
 
+// A unit that translates what devices read and write. Firmware may have left it on.
+struct Iommu {
+  enum class Kind : u8 { kIntel, kAmd };
+  Kind kind;
+  u64 registers;
+};
+
 constexpr u32 kMostPciSegments = 8;
+
+// A table that the root names, for who lists them.
+struct TableEntry {
+  u64 address;
+  u32 bytes;
+  u8 revision;
+  bool bad;  // one of those that are read, with a wrong sum or length
+  char signature[4], oem[6], oem_table[8];
+};
 
 struct Tables {
   u64 local_apic = 0;           // 0 = not given
@@ -67,7 +83,9 @@ struct Tables {
   StaticVector<IoApic, 8> io_apics;
   StaticVector<LineOverride, 16> overrides;
   StaticVector<PciSegment, kMostPciSegments> pci_segments;
-  u64 hpet = 0;  // 0 = none
+  StaticVector<Iommu, 32> iommus;       // a server has one for each root complex
+  u64 hpet = 0;                         // 0 = none
+  StaticVector<TableEntry, 64> listed;  // the first ones: machines have 10 to 40
   FixedHardware fixed;
   u32 bad_tables = 0;  // tables that were skipped for a wrong checksum or length
 };

@@ -4,6 +4,7 @@
 
 #include "kernel/base/format.h"
 #include "kernel/base/text.h"
+#include "kernel/log.h"
 
 namespace fs {
 namespace {
@@ -77,9 +78,12 @@ Result<void> ModuleFileSystem::list(std::string_view path, DirectoryVisitor& vis
   return {};
 }
 
-Result<void> mount_modules(std::span<const BootModule> modules) {
-  if (modules.empty()) return {};
-  instance.init(modules);
+Result<void> mount_modules(const BootInfo& boot) {
+  if (boot.modules_left_out != 0)
+    log::warn("boot", "{} boot modules are left out: the first {} were taken; name fewer files",
+              boot.modules_left_out, boot.modules.size());
+  if (boot.modules.empty()) return {};
+  instance.init(boot.modules.view());
   return mount("/boot", instance);
 }
 

@@ -29,12 +29,13 @@ class ModuleFileSystem final : public FileSystem {
   const Entry* find(std::string_view name) const;
   std::string_view keep(std::string_view text);
 
-  StaticVector<Entry, 16> entries_;
-  char names_[1024] = {};
+  StaticVector<Entry, kMostBootModules> entries_;
+  char names_[64 * kMostBootModules] = {};
   usize names_used_ = 0;
 };
 
-// Mounts the modules of this boot at /boot. Does nothing if there are none.
-Result<void> mount_modules(std::span<const BootModule> modules);
+// Mounts the modules of this boot at /boot. Does nothing if there are none. Logs a warning about
+// those for which there was no room.
+Result<void> mount_modules(const BootInfo& boot);
 
 }  // namespace fs

@@ -26,7 +26,7 @@ struct Reserved {
   u64 base, bytes;
   Purpose purpose;
 };
-using ReservedList = StaticVector<Reserved, 64>;
+using ReservedList = StaticVector<Reserved, kMostBootModules + 8>;
 
 Purpose purpose_of_module(const BootModule& module) {
   constexpr std::string_view kMagic = "GGUF";

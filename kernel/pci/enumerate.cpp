@@ -21,8 +21,11 @@ constexpr u16 kNoVendor = 0xffff;
 constexpr u8 kBridgeClass = 0x06, kPciBridge = 0x04;
 constexpr u8 kMultiFunction = 0x80;
 constexpr u16 kDecode = 0x3;  // command bits: ports and memory
+constexpr u16 kMaster = 0x4;
+constexpr u8 kDisplayClass = 0x03;
 
 constinit StaticVector<Device, 512> found;  // a server with two sockets has about 300
+constinit u32 silenced = 0;
 
 u32 probe_bar(const Device& d, u16 offset) {
   u32 old = d.read(offset, 4);
@@ -94,6 +97,17 @@ Device describe(const Function& f) {
   return d;
 }
 
+// Turns bus mastering off. What the firmware used may still write to memory that is ours now: a
+// network card receives, a USB controller updates its lists. The driver turns it on again. A bridge
+// passes on what others send, and a display may read the picture that is on the screen.
+void silence(const Device& d) {
+  if (d.class_code == kBridgeClass || d.class_code == kDisplayClass) return;
+  u32 command = d.read(kCommand, 2);
+  if ((command & kMaster) == 0) return;
+  d.write(kCommand, 2, command & ~u32{kMaster});
+  silenced++;
+}
+
 // The buses that are still to be examined. Firmware numbers each bus once; in a loop of bridges
 // each is examined once, too.
 struct Frontier {
@@ -111,6 +125,7 @@ struct Frontier {
 Result<void> look_at(const Function& f, Frontier& frontier) {
   if (!found.push_back(describe(f))) return fail(Errc::kFull, "more PCI functions than rows");
   const Device& d = found[found.size() - 1];
+  silence(d);
   if (d.class_code == kBridgeClass && d.subclass == kPciBridge)
     frontier.add(static_cast<u8>(d.read(kSecondaryBus, 1)));
   return {};
@@ -155,8 +170,8 @@ Result<void> init() {
   Result<void> status;
   for (u32 i = 0; i < arch::pci_config::range_count() && status.has_value(); i++)
     status = scan_range(arch::pci_config::range(i), begin + kMostNs);
-  log::info("pci", "{} functions in {} ms", found.size(),
-            base::ratio(timing::now_ns() - begin, 1'000'000, 1));
+  log::info("pci", "{} functions in {} ms, {} that the firmware had left on silenced", found.size(),
+            base::ratio(timing::now_ns() - begin, 1'000'000, 1), silenced);
   return status;
 }
 

@@ -28,7 +28,9 @@ constexpr u32 kQuickLooks = 32;
 // A CPU that has not started by then is left out. Starting takes 1 ms, but an emulated CPU may have
 // to wait until its host has time.
 constexpr u64 kStartNs = 2'000'000'000;
-constexpr u32 kAwaited = 0, kStarted = 1, kGivenUp = 2;  // states of Slot::start
+constexpr u32 kMostDead = 3;  // so many CPUs are waited for in vain
+// States of Slot::start, in its low two bits; the rest is the number of the attempt.
+constexpr u32 kAwaited = 0, kStarted = 1, kGivenUp = 2, kAttempt = 4;
 
 // One cache line per worker: the worker writes it, CPU 0 reads it.
 struct alignas(64) Slot {
@@ -160,14 +162,16 @@ void wait_for_step(Slot& slot, u32 seen, BootCpuWatch* watch) {
 }
 
 // The life of a worker, on its own CPU. It ends only if CPU 0 gave up waiting for its start.
+// `argument` is the worker's index and, in its upper half, the word that `start` must hold.
 void worker_loop(void* argument) {
   auto index = static_cast<u32>(reinterpret_cast<u64>(argument));
+  auto awaited = static_cast<u32>(reinterpret_cast<u64>(argument) >> 32);
   Slot& slot = slots[index];
   BootCpuWatch watch;
   u32 seen = step.generation.load(std::memory_order_acquire);
+  // It fails if CPU 0 gave up on this CPU and counts without it. The slot is another's then.
+  if (!slot.start.compare_exchange_strong(awaited, awaited | kStarted)) return;
   slot.finished.store(seen, std::memory_order_relaxed);
-  u32 awaited = kAwaited;  // CPU 0 gave up on this CPU and counts without it
-  if (!slot.start.compare_exchange_strong(awaited, kStarted)) return;
   for (;;) {
     wait_for_step(slot, seen, index == 1 ? &watch : nullptr);
     // CPU 0 publishes a step only after all have finished the one before, so no generation is
@@ -181,23 +185,28 @@ void worker_loop(void* argument) {
   }
 }
 
+enum class Start : u8 { kWorks, kNoAnswer, kNever };
+
 // Starts one CPU and waits until its worker answers. The exchange on `start` decides between an
-// answer and a timeout that happen at the same time. Returns false if the CPU is left out.
-bool start_worker(u32 index) {
-  auto started =
-      arch::Cpu::start_secondary_cpu(index, worker_loop, reinterpret_cast<void*>(u64{index}));
+// answer and a timeout that happen at the same time. A CPU that takes the place of one that did not
+// answer starts under the next attempt's number, so that the late one finds another word.
+Start start_worker(u32 index) {
+  Slot& slot = slots[index];
+  u32 awaited = (slot.start.load() & ~(kAttempt - 1)) + kAttempt + kAwaited;
+  slot.start.store(awaited);
+  auto started = arch::Cpu::start_secondary_cpu(
+      index, worker_loop, reinterpret_cast<void*>(u64{awaited} << 32 | index));
   if (!started.has_value()) {
-    log::warn("sched", "cpu {} did not start: {}", index, started.error());
-    return false;
+    if (started.error().code != Errc::kNotFound)
+      log::warn("sched", "cpu {} did not start: {}", index, started.error());
+    return Start::kNever;
   }
   u64 deadline = timing::now_ns() + kStartNs;
-  Slot& slot = slots[index];
-  while (slot.start.load(std::memory_order_acquire) == kAwaited && timing::now_ns() < deadline)
-    arch::Cpu::wait_while_equal(slot.start, kAwaited, timing::ticks_at(deadline));
-  u32 awaited = kAwaited;
-  if (!slot.start.compare_exchange_strong(awaited, kGivenUp)) return true;
+  while (slot.start.load(std::memory_order_acquire) == awaited && timing::now_ns() < deadline)
+    arch::Cpu::wait_while_equal(slot.start, awaited, timing::ticks_at(deadline));
+  if (!slot.start.compare_exchange_strong(awaited, awaited | kGivenUp)) return Start::kWorks;
   log::warn("sched", "cpu {} did not answer within {} ms", index, kStartNs / 1'000'000);
-  return false;
+  return Start::kNoAnswer;
 }
 
 // Hands the task to all workers and wakes those that sleep. The stores to task and context come
@@ -262,8 +271,15 @@ void wait_for_worker(u32 worker, u32 generation, bool& reported) {
 void start_workers(u32 limit) {
   u32 present = std::min(arch::Cpu::cpu_count(), kMaxWorkers);
   u32 wanted = limit == 0 ? present : std::min(limit, present);
-  // Worker numbers have no gaps, so the first CPU that fails ends the list.
-  while (workers < wanted && start_worker(workers)) workers++;
+  // Firmware lists CPUs that are not there. Each costs its wait, so not many are waited for.
+  for (u32 dead = 0; workers < wanted && dead <= kMostDead;) {
+    Start start = start_worker(workers);
+    if (start == Start::kNever) break;
+    if (start == Start::kWorks)
+      workers++;
+    else
+      dead++;
+  }
   log::info("sched", "{} of {} cpus compute", workers, present);
   if (workers > 1) return;
   static constinit BootCpuWatch alone;

@@ -11,7 +11,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
-.PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-debug test-locks test-fuzz debug model
+.PHONY: run iso test test-qemu test-system test-machines test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
 $(ISO): $(X86)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
@@ -26,8 +26,10 @@ test-qemu: $(X86)/marrow.elf | setup  ## the in-kernel tests under QEMU
 	$(Q)python3 scripts/qemu_test.py
 test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
-test-matrix: $(X86)/marrow.elf | setup  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring
-	$(Q)python3 tests/system/boot_matrix.py $(F)
+test-machines: $(X86)/marrow.elf | setup  ## the image in 82 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
+	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
+test-bochs: $(X86)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
+	$(Q)python3 tests/system/bochs.py $(F)
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
 	$(Q)python3 tests/system/checked_build.py

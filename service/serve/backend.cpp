@@ -13,6 +13,7 @@
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
 #include "service/chat_text.h"
+#include "service/report.h"
 
 namespace service {
 namespace {
@@ -202,6 +203,12 @@ u64 ServeBackend::memory_total() {
 
 void ServeBackend::log(std::string_view line) {
   log::info("http", "{}", line);
+}
+
+Result<void> ServeBackend::report(base::Writer& out) {
+  if (support_reports_rows().empty()) return fail(Errc::kUnsupported, "no report in this program");
+  for (const Report* row : support_reports_rows()) row->write(out);
+  return {};
 }
 
 // ---- chat -----------------------------------------------------------------------------------

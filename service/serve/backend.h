@@ -42,6 +42,7 @@ class ServeBackend final : public ai::openai::Backend {
   u64 memory_total() override;
   u64 heap_bytes() override;
   void log(std::string_view line) override;
+  Result<void> report(base::Writer& out) override;
   Result<u32> save_text(ai::Engine& engine, std::string_view name,
                         std::span<const ai::TokenId> tokens, u64& bytes) override;
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,

@@ -74,7 +74,7 @@ def need(path: pathlib.Path, how: str) -> pathlib.Path:
 
 
 def in_pairs(function, rows) -> None:
-    """Calls function(*row) for every row, two at a time (a guest keeps one core busy); reports all failures."""
+    """Calls function(*row) for every row, two at a time (a guest keeps one core busy) or MARROW_GUESTS; reports all failures."""
     def one(row):
         try:
             function(*row)
@@ -82,7 +82,7 @@ def in_pairs(function, rows) -> None:
             return f"{' '.join(map(str, row))}: {error or traceback.format_exc()}"
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("MARROW_GUESTS", "2"))) as pool:
         wrong = [text for text in pool.map(one, rows) if text]
     check(not wrong, "\n".join(wrong))
 

@@ -29,8 +29,10 @@ def read_text(ppm: bytes, font: dict[bytes, str]) -> list[str]:
     """Returns the lines of text on a picture. A cell that is no character of the font reads as U+FFFD."""
     _, size, _, pixels = ppm.split(b"\n", 3)
     width, height = map(int, size.split())
-    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3))
-           for y in range(height)]
+    scale = 2 if width >= 2560 else 1  # as the kernel draws on a large screen
+    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3 * scale))
+           for y in range(0, height, scale)]
+    width, height = width // scale, height // scale
     lines = []
     for top in range(0, height - 15, 16):
         line = ""
@@ -60,8 +62,12 @@ class ScreenGuest(Guest):
             time.sleep(0.05)
         self.monitor = socket.socket(socket.AF_UNIX)
         self.monitor.connect(path)
-        self.monitor.settimeout(10)
-        self.answer()
+        self.monitor.settimeout(60)
+        try:
+            self.answer()
+        except OSError as error:
+            self.pump(1)
+            raise Hang(f"QEMU ended at its start: {self.output}") from error
         return self
 
     def __exit__(self, *rest):
@@ -89,6 +95,11 @@ class ScreenGuest(Guest):
         for name in names:
             self.ask("sendkey " + name)
             time.sleep(0.15)
+
+    def switch_off(self) -> None:
+        """Types `poweroff`. QEMU may be gone before its monitor has answered the last key."""
+        self.type("poweroff")
+        self.monitor.sendall(b"sendkey ret\n")
 
     def picture(self) -> bytes:
         path = pathlib.Path(self.folder.name) / "screen.ppm"

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import tempfile
 
-from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
+from machines import FIRMWARE, REPRESENTATIVE, boot_all
 from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 
@@ -169,7 +169,7 @@ def panic_on_screen_and_keyboard():
         guest.see(r"rip 0{16} (.*\n)+panic>$", 60)
         guest.type("bt\n")
         guest.see(r"^panic> bt\n(.*\n)*.*arch::fault_null_call(.*\n)+panic>$", 60)
-        guest.type("poweroff\n")
+        guest.switch_off()
         check(guest.wait_exit(60) in (0, 1), "power-off from the panic shell")
 
 

@@ -446,7 +446,7 @@ def talk_by_keys_and_screen():
         guest.press("ctrl-u")
         guest.type("/exit\nhelp\n")
         guest.see(r"^To begin: talk(.*\n)+marrow>$", 30)
-        guest.type("poweroff\n")
+        guest.switch_off()
         check(guest.wait_exit(60) in (0, 1), "power-off")
 
 

@@ -435,12 +435,13 @@ def disks_of_virtual_machines():
 
 @case
 def devices_without_a_driver():
-    """a card without a driver is named at the start and by lsnet, with a card to use; a driver's table may be too wide"""
+    """a card without a driver is named at the start and by lsnet, ip and net, with a card to use; a driver's table may be too wide"""
     extra = ["-device", "rtl8139", "-object", "memory-backend-ram,id=m,size=1M,share=on", "-device", "ivshmem-plain,memdev=m"]
     with Machine(extra, r"(?m)^- +\S+ +1af4:1110 +no driver") as guest:
         sentence = r"no driver for this network card of Realtek \(10ec:8139\): use one of Intel"
         guest.expect(sentence, 20)
-        check(re.search(sentence, guest.command_output("lsnet")), guest.output)
+        for command in ("lsnet", "ip", "net"):
+            check(re.search(sentence, guest.command_output(command)), guest.output)
 
 
 @case

@@ -222,8 +222,9 @@ u32 Cpu::cpu_index() {
 u32 Cpu::cpu_count() {
   return weak::kMostThreads;
 }
-Result<void> Cpu::start_secondary_cpu(u32, void (*entry)(void*), void* argument) {
+Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* argument) {
   Inside inside;
+  if (machine.has(index)) return fail(Errc::kNotFound, "no further CPU");
   machine.add_cpu([entry, argument] { entry(argument); });
   return {};
 }

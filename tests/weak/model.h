@@ -111,6 +111,7 @@ class Machine {
   bool wait_while_equal(const volatile void* address, const Value& value, u64 deadline);
   void wait_for_interrupt();
   void wake(u32 thread);
+  bool has(u32 thread) const { return fibers_[thread].body != nullptr; }
   u32 add_cpu(std::function<void()> body);
   void start_others();
   void check(bool holds, const char* what);

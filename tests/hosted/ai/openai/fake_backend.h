@@ -215,6 +215,10 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
   u64 heap_bytes() override { return 3; }
+  Result<void> report(base::Writer& out) override {
+    out.write("all about the machine\n");
+    return {};
+  }
   // A file: who saves and who restores share it.
   Result<u32> save_text(ai::Engine&, std::string_view name, std::span<const ai::TokenId> tokens,
                         u64& bytes) override {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command `firmware`: BootInfo and the ACPI tables as text, so that a machine somewhere else
+// can be understood, and its tables become fixtures of tests.
+#include <arch/firmware.h>
+
+#include <algorithm>
+
+#include "arch/x86_64/platform.h"
+#include "boot/boot_info.h"
+
+namespace arch {
+namespace {
+
+void describe_boot(const BootInfo& boot, base::Writer& out) {
+  constexpr std::string_view kKinds[] = {"usable", "reserved", "acpi tables", "acpi nvs", "bad"};
+  const Framebuffer& f = boot.framebuffer;
+  base::format_to(out, "loader {}, {} modules\n", boot.loader, boot.modules.size());
+  if (f.base != 0)
+    base::format_to(out,
+                    "screen {} x {} at {:#x}, {} bytes a line, {} bits, red {} green {} blue {}\n",
+                    f.width, f.height, f.base, f.pitch, f.bits_per_pixel, f.red_shift,
+                    f.green_shift, f.blue_shift);
+  for (const MemoryRange& r : boot.memory)
+    base::format_to(out, "{:016x} {:>12} KiB {}\n", r.base, r.size / 1024,
+                    kKinds[static_cast<usize>(r.kind)]);
+}
+
+void dump(std::span<const Byte> bytes, base::Writer& out) {
+  constexpr usize kRow = 32;
+  for (usize at = 0; at < bytes.size(); at += kRow) {
+    base::format_to(out, "  {:04x} ", at);
+    for (Byte b : bytes.subspan(at, std::min(kRow, bytes.size() - at)))
+      base::format_to(out, "{:02x}", b);
+    out.write("\n");
+  }
+}
+
+// Tables of hardware only: some others hold keys of software that came with the machine.
+bool is_hardware(std::string_view signature) {
+  constexpr std::string_view kShown[] = {"APIC", "MCFG", "HPET", "FACP", "DMAR", "IVRS", "SRAT"};
+  return std::ranges::find(kShown, signature) != std::end(kShown);
+}
+
+void write_name(std::span<const char> name, base::Writer& out) {
+  for (char c : name) out.write({c > ' ' && c <= '~' ? &c : ".", 1});
+}
+
+void describe_table(const acpi::TableEntry& table, base::Writer& out) {
+  constexpr u32 kMost = 8192;
+  write_name(table.signature, out);
+  base::format_to(out, " at {:#x}, {} bytes, revision {}, ", table.address, table.bytes,
+                  table.revision);
+  write_name(table.oem, out);
+  out.write(" ");
+  write_name(table.oem_table, out);
+  out.write(table.bad ? ", BAD: skipped\n" : "\n");
+  if (!is_hardware({table.signature, sizeof table.signature})) return;
+  auto bytes = read_firmware(table.address, std::min(table.bytes, kMost));
+  if (bytes.has_value()) dump(*bytes, out);
+}
+
+}  // namespace
+
+void describe_firmware(base::Writer& out) {
+  if (const BootInfo* boot = boot_information(); boot != nullptr) describe_boot(*boot, out);
+  for (const acpi::TableEntry& table : firmware().listed) describe_table(table, out);
+}
+
+}  // namespace arch

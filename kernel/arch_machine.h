@@ -86,7 +86,7 @@ concept FaultContract = requires(const Fault& fault) {
   { arch::faults() } -> std::same_as<std::span<const Fault>>;
 };
 
-// What the loader and the firmware told at boot: memory map, tables. Thread context.
+// Describes what the loader and the firmware told at boot: memory map, tables. Thread context.
 template <class Writer>
 concept FirmwareContract = requires(Writer& out) {
   { arch::describe_firmware(out) } -> std::same_as<void>;

@@ -104,6 +104,20 @@ def faults_of(path: str, text: str) -> list[str]:
     return faults
 
 
+def setup_faults(rules: str, setup: str) -> list[str]:
+    """Each target that `make help` names stands in a row of setup.mk, or a bare machine lacks its tools."""
+    rows = re.sub(r"\\\n", " ", setup)
+    named = {word for row in re.findall(r"^NEEDS_\w+ := (.*)", rows, re.M) for word in row.split()}
+    targets = re.findall(r"^([a-z0-9_-]+):.*##", rules, re.M)
+    return [f"scripts/mk/setup.mk: `{t}` is in no NEEDS row: which packages does it need?"
+            for t in targets if t not in named]
+
+
+def make_files() -> tuple[str, str]:
+    rules = [ROOT / "Makefile", *sorted((ROOT / "scripts/mk").glob("*.mk"))]
+    return "".join(p.read_text() for p in rules), (ROOT / "scripts/mk/setup.mk").read_text()
+
+
 def tracked() -> list[str]:
     run = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
                          capture_output=True, text=True, check=True)
@@ -135,6 +149,10 @@ def self_test() -> None:
     ]
     missed = [p for p in planted if not faults_of(*p)]
     good = not faults_of("a.h", head + "#pragma once\n// Which is older? The first.\n// Two lines,\n// Of one block.\nint x;\n")
+    if not setup_faults("new: x  ## does it\nold:  ## y\n", "NEEDS_test := a \\\n  old\n"):
+        missed.append(("setup.mk", "a target without a row"))
+    good = good and not setup_faults("old:  ## y\n", "NEEDS_test := a \\\n  old\n")
+    planted.append(("setup.mk", ""))
     for case in missed:
         print(f"self-test: not found: {case}")
     print(f"style self-test: {len(planted) - len(missed) + good} passed, {len(missed) + (not good)} failed")
@@ -146,6 +164,7 @@ def main() -> None:
         self_test()
     files = tracked()
     faults = [fault for path in files for fault in faults_of(path, (ROOT / path).read_text(errors="replace"))]
+    faults += setup_faults(*make_files())
     print("\n".join(faults) if faults else f"style: {len(files)} files, no fault")
     sys.exit(1 if faults else 0)
 

@@ -113,6 +113,8 @@ def describe(path: pathlib.Path) -> dict:
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit("usage: make_manifest.py OUT KERNEL [MODEL...]")
     out, kernel, *models = map(pathlib.Path, sys.argv[1:])
     manifest = {
         "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(kernel),

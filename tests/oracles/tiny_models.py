@@ -84,7 +84,7 @@ def floats(name, shape):
 
 def blocks(name, shape, kind):
     size, fields = BLOCKS[kind]
-    weights = 32 if kind in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "MXFP4") else 256
+    weights = gguf.GGML_QUANT_SIZES[T[kind]][0]
     count = int(np.prod(shape)) // weights
     raw = stream(name, count * size).reshape(count, size).copy()
     for offset, value in fields:

@@ -588,8 +588,7 @@ def idle_costs_nothing():
         extra += two.netdev("n") + ["-device", "virtio-net-pci,netdev=n"]
         with Machine(extra, "eth1 .*link up") as guest:
             time.sleep(3)
-            before = thread_time(guest.command_output("threads"))
-            begin = time.monotonic()
+            before, begin = thread_time(guest.command_output("threads")), time.monotonic()
             time.sleep(10)
             took = thread_time(guest.command_output("threads")) - before
             seconds = time.monotonic() - begin

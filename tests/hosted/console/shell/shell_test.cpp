@@ -117,7 +117,9 @@ TEST(console_shell, help_lists_commands_and_options) {
   // Every command has a topic or is under "other", once; the whole fits a screen of 24 rows.
   std::string topics = output_of("help");
   EXPECT(topics.find("answers    talk chat") != std::string::npos);
-  EXPECT(topics.find("other      x_record x_refuse\n") != std::string::npos);
+  if (topics.find("other      x_record x_refuse\n") == std::string::npos)
+    test.report(__FILE__, __LINE__,
+                "a command has no topic; name it in kTopics (commands_help.cpp): " + topics);
   EXPECT(std::count(topics.begin(), topics.end(), '\n') < 22);
   EXPECT(
       output_of("help console").starts_with("  help         lists the commands, explains one\n"));

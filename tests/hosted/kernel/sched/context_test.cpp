@@ -75,6 +75,6 @@ TEST(sched_context, what_belongs_to_a_thread_tells_both_names) {
   auto owner = sched::spawn("engine", [](void*) {}, nullptr);
   REQUIRE(owner.has_value());
   std::string said = death_of([&] { sched::assert_owner(*owner); });
-  EXPECT(tells(said, "sched_context_test.cpp", "expected thread engine, this is main"));
+  EXPECT(tells(said, "sched/context_test.cpp", "expected thread engine, this is main"));
   sched::yield();
 }

@@ -76,17 +76,14 @@ void PageMap::take_ranges(std::span<const MemoryRange> ranges, const RamExtent& 
   set(0, last_page(extent.low_end), Purpose::kFirmware);
   for (const MemoryRange& r : ranges) {
     if (r.kind != MemoryKind::kUsable) continue;
-    u64 first = (r.base + kPageBytes - 1) / kPageBytes;
+    u64 first = r.base / kPageBytes + (r.base % kPageBytes != 0);
     u64 last = last_page(end_of(r));
     if (first < last) set(first, last - first, Purpose::kFree);
   }
   // Ranges may overlap. Where they do, the unusable one counts.
   for (const MemoryRange& r : ranges) {
     if (r.kind == MemoryKind::kUsable) continue;
-    u64 limit = r.base < kFourGiB ? extent.low_end : extent.high_end;
-    u64 end = std::min(end_of(r), limit);
-    if (r.base < end)
-      mark(r.base, end - r.base, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
+    mark(r.base, r.size, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
   }
   mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped, to catch null pointers
 }

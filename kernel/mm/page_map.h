@@ -17,7 +17,8 @@ constexpr usize kPagesPerRun = kLargePageBytes / kPageBytes;
 struct RamExtent {
   u64 low_end = 0;   // bytes; RAM is [0, low_end)
   u64 high_end = 0;  // RAM above 4 GiB that the map lists is in [4 GiB, high_end); 0 = none
-  u64 end() const { return high_end != 0 ? high_end : low_end; }
+  // The larger of the two: a range may begin below 4 GiB and end above all others.
+  u64 end() const { return low_end > high_end ? low_end : high_end; }
 };
 RamExtent ram_extent(std::span<const MemoryRange> ranges);
 

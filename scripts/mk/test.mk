@@ -26,7 +26,7 @@ test-qemu: $(X86)/marrow.elf | setup  ## the in-kernel tests under QEMU
 	$(Q)python3 scripts/qemu_test.py
 test-system: $(X86)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
-test-machines: $(X86)/marrow.elf | setup  ## the image in 82 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
+test-machines: $(X86)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
 	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
 test-bochs: $(X86)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
 	$(Q)python3 tests/system/bochs.py $(F)

@@ -44,7 +44,7 @@ MEDIUM = {
 }
 SCREENS = {
     "vga": [], "edid": ["-vga", "none", "-device", "VGA,edid=on,xres=1366,yres=768"],
-    "small": ["-vga", "none", "-device", "VGA,vgamem_mb=1"], "cirrus": ["-vga", "cirrus"], "qxl": ["-vga", "qxl"],
+    "cirrus": ["-vga", "cirrus"], "qxl": ["-vga", "qxl"],
     "virtio": ["-vga", "virtio"], "vmware": ["-vga", "vmware"], "none": ["-vga", "none"],
     "bochs": ["-vga", "none", "-device", "bochs-display"],
     "4k": ["-vga", "none", "-device", "bochs-display,xres=3840,yres=2160,vgamem=64M"],

@@ -440,8 +440,7 @@ def devices_without_a_driver():
     with Machine(extra, r"(?m)^- +\S+ +1af4:1110 +no driver") as guest:
         sentence = r"no driver for this network card of Realtek \(10ec:8139\): use one of Intel"
         guest.expect(sentence, 20)
-        for command in ("lsnet", "ip", "net"):
-            check(re.search(sentence, guest.command_output(command)), guest.output)
+        check(all(re.search(sentence, guest.command_output(word)) for word in ("lsnet", "ip", "net")), guest.output)
 
 
 @case

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import PROMPT, ROOT, Guest, Hang, case, check, main
+from harness import PROMPT, ROOT, Guest, Hang, case, check, main, small_iso
+from screen import ScreenGuest
 
 
 class Debugger:
@@ -73,6 +74,15 @@ def cards_are_quiet_until_their_driver():
         guest.expect(r"pci: \d+ functions in .* ms, (\d+) that the firmware had left on silenced", 60)
         guest.expect(PROMPT, 60)
         check("eth0" in guest.until("lsnet", "eth0", 30), guest.output)
+
+
+@case
+def a_screen_without_true_colour():
+    """a BIOS that has only palettes: the loader takes text, and the screen says where the console is"""
+    extra = ["-vga", "none", "-device", "VGA,vgamem_mb=1"]
+    with ScreenGuest(cpus=1, memory="256M", iso=small_iso("plain"), extra=extra) as guest:
+        guest.expect(PROMPT, 90)
+        guest.see("no picture in true colour; the console is on the serial line", 60, guest.text_mode)
 
 
 def madt(*entries: bytes) -> bytes:

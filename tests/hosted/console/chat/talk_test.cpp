@@ -96,7 +96,7 @@ TEST(console_talk, sampling_commands) {
   EXPECT_EQ(fake.engine->requests[0].sampling.top_p_milli, 500);
   EXPECT_EQ(fake.engine->requests[0].sampling.seed, u64{42});
   EXPECT(contains(seen, "abc\n[stopped at the token limit; 3 tokens"));
-  EXPECT(contains(seen, "a number from 0.00 to 5.00 is wanted"));
+  EXPECT(contains(seen, "expected a number from 0.00 to 5.00"));
   EXPECT(contains(seen, "did you mean /temp?"));
 }
 

@@ -30,6 +30,12 @@ struct Framebuffer {
   u8 red_shift = 16, green_shift = 8, blue_shift = 0;
 };
 
+// The console's serial line, as far as somebody must tell where it is.
+struct SerialPort {
+  u64 base = 0;  // of its registers; 0 = not told
+  u32 line = 0;  // of the interrupt controller; 0 = none
+};
+
 struct BootInfo {
   const char* problem = nullptr;  // why the loader's words could not be read; then nothing is known
   const char* loader = "unknown";
@@ -37,6 +43,8 @@ struct BootInfo {
   StaticVector<MemoryRange, 128> memory;
   StaticVector<BootModule, 16> modules;
   Framebuffer framebuffer;
+  u64 text_screen = 0;  // VGA's 80 x 25 cells, used where there is no framebuffer; 0 = none
+  SerialPort serial;
   u64 acpi_rsdp = 0;    // 0 = not given: the ACPI code searches
   u64 device_tree = 0;  // 0 = absent
   u64 entry_ticks = 0;  // the cycle counter at the first instruction

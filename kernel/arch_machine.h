@@ -20,7 +20,8 @@ template <class Frame>
 concept TrapContract = requires(const Frame& frame, base::Writer& out, u64 address) {
   { frame.program_counter() } -> std::same_as<u64>;
   { frame.frame_pointer() } -> std::same_as<u64>;  // of a chain {caller's frame, return address}
-  { frame.stack_pointer() } -> std::same_as<u64>;
+  // Where the interrupted function returns to when it has no frame in that chain, else 0.
+  { arch::frameless_caller(frame) } -> std::same_as<u64>;
   { arch::print_registers(frame, out) } -> std::same_as<void>;
   { arch::is_readable(address) } -> std::same_as<bool>;  // a word there can be read without a fault
 };
@@ -53,8 +54,11 @@ concept InterruptContract = requires(u32 line, Route route) {
   { route.active_low } -> std::convertible_to<bool>;
   { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
   { arch::interrupts::mask_line(line) } -> std::same_as<void>;
-  // Where a device writes to raise a vector on CPU 0.
-  { arch::interrupts::message_address() } -> std::same_as<u64>;
+  // What the device `requester` (segment << 16 | bus << 8 | device << 3 | function of PCI)
+  // writes, and where, to raise a vector on CPU 0.
+  { arch::interrupts::message(line, line) } -> std::same_as<Result<arch::interrupts::Message>>;
+  { arch::interrupts::Message{}.address } -> std::convertible_to<u64>;
+  { arch::interrupts::Message{}.data } -> std::convertible_to<u32>;
 };
 
 // PCI configuration space. What does not exist reads as all ones. Thread context of CPU 0.

@@ -183,7 +183,7 @@ void shim_host_free_vector(int vector) {
   vector_of[vector] = nullptr;
 }
 void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data) {
-  irq::Message message = irq::message(static_cast<u32>(vector));
+  irq::Message message = irq::message(static_cast<u32>(vector), 0).value_or(irq::Message{});
   *address = message.address;
   *data = message.data;
 }

@@ -17,18 +17,18 @@ void release(u32 vector);
 
 // What a device with message-signalled interrupts (MSI, MSI-X) writes, and where.
 struct Message {
-  u64 address;
-  u32 data;
+  u64 address = 0;
+  u32 data = 0;
 };
-Message message(u32 vector);
+// `requester`: segment << 16 | bus << 8 | device << 3 | function. An interrupt controller may know
+// devices apart, and may refuse one that it cannot reach. Thread context.
+Result<Message> message(u32 vector, u32 requester);
 
 enum class Trigger : u8 { kEdge, kLevel };
 enum class Polarity : u8 { kHigh, kLow };
 
 // Wires a line of the interrupt controller to a vector, unmasked.
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity);
-// The same for an old device's fixed number (1 = keyboard, 4 = COM1), as the firmware rewired it.
-Result<void> route_isa(u32 isa_line, u32 vector);
 void mask_line(u32 global_line);
 
 // Called by arch for each interrupt that is not a fault.

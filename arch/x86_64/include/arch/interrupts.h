@@ -9,7 +9,12 @@ namespace arch::interrupts {
 // 0..31 are faults, 32..47 stay free for a stray legacy controller, from 0xf0 on are the CPU's own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-u64 message_address();  // of CPU 0
+// The requester is of no importance here: every device may write any vector.
+struct Message {
+  u64 address = 0;
+  u32 data = 0;
+};
+Result<Message> message(u32 vector, u32 requester);
 
 enum class Delivery : u8 { kVector, kNmi };
 struct Route {
@@ -28,5 +33,8 @@ struct IsaLine {
   bool active_low;
 };
 IsaLine isa_line(u32 isa_line);
+// Wires an old device's fixed number (1 = keyboard, 4 = COM1), as the firmware rewired it, to a
+// vector, unmasked.
+Result<void> route_isa(u32 isa_line, u32 vector);
 
 }  // namespace arch::interrupts

@@ -3,6 +3,7 @@
 // hosted twin) fills one of these; addresses are physical and so, identity-mapped, pointers.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "kernel/base/containers.h"
@@ -30,10 +31,14 @@ struct Framebuffer {
   u8 red_shift = 16, green_shift = 8, blue_shift = 0;
 };
 
-// The console's serial line, as far as somebody must tell where it is.
-struct SerialPort {
-  u64 base = 0;  // of its registers; 0 = not told
-  u32 line = 0;  // of the interrupt controller; 0 = none
+// The serial port that the firmware names, where the machine has no fixed one.
+struct BootConsole {
+  enum class Kind : u8 { kNone, kPl011, kUart16550 };
+  Kind kind = Kind::kNone;
+  u64 base = 0;
+  u32 stride = 1;  // bytes from one register of a 16550 to the next
+  u32 width = 1;   // bytes of an access to one
+  u32 line = 0;    // of the interrupt controller; 0 = none: it is polled
 };
 
 struct BootInfo {
@@ -44,8 +49,9 @@ struct BootInfo {
   StaticVector<BootModule, 16> modules;
   Framebuffer framebuffer;
   u64 text_screen = 0;  // VGA's 80 x 25 cells, used where there is no framebuffer; 0 = none
-  SerialPort serial;
-  u64 acpi_rsdp = 0;    // 0 = not given: the ACPI code searches
-  u64 device_tree = 0;  // 0 = absent
-  u64 entry_ticks = 0;  // the cycle counter at the first instruction
+  BootConsole console;
+  std::span<const Byte> random_seed;  // of the loader's; empty = none
+  u64 acpi_rsdp = 0;                  // 0 = not given: the ACPI code searches
+  u64 device_tree = 0;                // 0 = absent
+  u64 entry_ticks = 0;                // the cycle counter at the first instruction
 };

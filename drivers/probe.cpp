@@ -28,7 +28,7 @@ void report(const char* what, const Result<void>& result) {
 }  // namespace
 
 void start_console(const BootInfo& boot) {
-  serial::init(boot.serial);
+  serial::init(boot.console);
   panic_add_device(serial::device());
   display::start_early(boot.framebuffer, boot.text_screen);
   if (boot.problem != nullptr) panic("the loader's information is unreadable: {}", boot.problem);

@@ -20,7 +20,7 @@ constexpr u32 kOn = 1 << 0, kTransmit = 1 << 8, kReceive = 1 << 9, kRequestToSen
 constexpr u32 kOnReceive = 1 << 4, kOnPause = 1 << 6;  // a FIFO that fills, one that does not
 constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up: about a second
 
-constinit SerialPort port;
+constinit BootConsole port;
 constinit ReceiveRing ring;
 constinit bool by_interrupt = false, held = false;
 
@@ -60,8 +60,8 @@ constinit Uart uart;
 }  // namespace
 
 // The rate stays as the firmware set it: nobody tells the clock that feeds the divisor.
-void init(const SerialPort& where) {
-  port = where;
+void init(const BootConsole& where) {
+  if (where.kind == BootConsole::Kind::kPl011) port = where;
   if (!present()) return;
   at(kControl) = 0;
   at(kInterruptMask) = 0;

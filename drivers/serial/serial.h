@@ -9,7 +9,7 @@
 namespace serial {
 
 // Sets the line to 8N1. Works before anything else; polled. Any context.
-void init(const SerialPort& port);
+void init(const BootConsole& port);
 bool present();
 // Polled: waits for the line, needs nothing but the port. Panic context included.
 void write(std::string_view text);

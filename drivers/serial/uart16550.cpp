@@ -68,7 +68,7 @@ constinit Uart uart;
 }  // namespace
 
 // COM1 lies where it always did: nothing has to be told. 115200 baud.
-void init(const SerialPort&) {
+void init(const BootConsole&) {
   arch::out8(kBase + kScratch, 0x5a);
   found = arch::in8(kBase + kScratch) == 0x5a;
   if (!found) return;

@@ -70,7 +70,7 @@ KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
 TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call find,tests/kernel))
 # Pure parts of the machine side that unit tests and fuzzers reach.
-TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
+TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp kernel/pci/assign.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
 X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)$(if $(filter-out 1,$(G)),-g$(G))
 LINUX_OBJ := $(BUILD)/x86_64/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel

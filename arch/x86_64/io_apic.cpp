@@ -82,8 +82,8 @@ namespace interrupts {
 
 using io_apic::find;
 
-u64 message_address() {
-  return 0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12;
+Result<Message> message(u32 vector, const pci_config::Function&) {
+  return Message{0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12, vector};
 }
 
 Result<void> route_line(u32 global_line, Route route) {

@@ -13,6 +13,7 @@
 #include <arch/pci_config.h>
 #include <arch/trap_frame.h>
 
+#include "boot/hardware.h"
 #include "kernel/arch_contract.h"
 
 // What a CPU was doing when a fault or an interrupt came. Panic context.
@@ -46,7 +47,7 @@ concept PagingContract = requires(u64 address, u64 bytes, Cache cache) {
 
 // Vectors and the lines that lead to them (kernel/irq gives them out). Thread context of CPU 0.
 template <class Route>
-concept InterruptContract = requires(u32 line, Route route) {
+concept InterruptContract = requires(u32 line, Route route, arch::pci_config::Function device) {
   { arch::interrupts::kFirstDeviceVector } -> std::convertible_to<u32>;
   { arch::interrupts::kLastDeviceVector } -> std::convertible_to<u32>;
   { route.vector } -> std::convertible_to<u32>;
@@ -54,28 +55,52 @@ concept InterruptContract = requires(u32 line, Route route) {
   { route.active_low } -> std::convertible_to<bool>;
   { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
   { arch::interrupts::mask_line(line) } -> std::same_as<void>;
-  // What the device `requester` (segment << 16 | bus << 8 | device << 3 | function of PCI)
-  // writes, and where, to raise a vector on CPU 0.
-  { arch::interrupts::message(line, line) } -> std::same_as<Result<arch::interrupts::Message>>;
-  { arch::interrupts::Message{}.address } -> std::convertible_to<u64>;
-  { arch::interrupts::Message{}.data } -> std::convertible_to<u32>;
+  // What a device writes, and where, to raise a vector on CPU 0. Asked again for the same two, it
+  // says the same. forget_message: the vector gets another owner, whoever still writes it.
+  { arch::interrupts::message(line, device) } -> std::same_as<Result<arch::interrupts::Message>>;
+  { arch::interrupts::forget_message(line) } -> std::same_as<void>;
 };
 
 // PCI configuration space. What does not exist reads as all ones. Thread context of CPU 0.
 template <class Function>
-concept PciConfigContract =
-    std::equality_comparable<Function> && requires(Function f, u16 offset, u8 bytes, u32 value) {
-      { f.segment } -> std::convertible_to<u16>;
-      { f.bus } -> std::convertible_to<u8>;
-      { f.device } -> std::convertible_to<u8>;
-      { f.function } -> std::convertible_to<u8>;
-      { arch::pci_config::read(f, offset, bytes) } -> std::same_as<u32>;
-      { arch::pci_config::write(f, offset, bytes, value) } -> std::same_as<void>;
-      { arch::pci_config::range_count() } -> std::same_as<u32>;  // of buses, at least one
-      { arch::pci_config::range(value).segment } -> std::convertible_to<u16>;
-      { arch::pci_config::range(value).first_bus } -> std::convertible_to<u8>;
-      { arch::pci_config::range(value).last_bus } -> std::convertible_to<u8>;
-    };
+concept PciConfigContract = std::equality_comparable<Function> &&
+                            requires(Function f, u16 offset, u8 bytes, u32 value, u8 pin) {
+                              { f.segment } -> std::convertible_to<u16>;
+                              { f.bus } -> std::convertible_to<u8>;
+                              { f.device } -> std::convertible_to<u8>;
+                              { f.function } -> std::convertible_to<u8>;
+                              { arch::pci_config::read(f, offset, bytes) } -> std::same_as<u32>;
+                              {
+                                arch::pci_config::write(f, offset, bytes, value)
+                              } -> std::same_as<void>;
+                              {
+                                arch::pci_config::range_count()
+                              } -> std::same_as<u32>;  // of buses, at least one
+                              {
+                                arch::pci_config::range(value).segment
+                              } -> std::convertible_to<u16>;
+                              {
+                                arch::pci_config::range(value).first_bus
+                              } -> std::convertible_to<u8>;
+                              {
+                                arch::pci_config::range(value).last_bus
+                              } -> std::convertible_to<u8>;
+                              // Devices see what lies in the CPUs' caches.
+                              {
+                                arch::pci_config::range(value).coherent
+                              } -> std::convertible_to<bool>;
+                              // Where BARs may be placed; none where the firmware has placed them.
+                              {
+                                arch::pci_config::range(value).windows
+                              } -> std::convertible_to<std::span<const boot::PciWindow>>;
+                              {
+                                arch::pci_config::kHasPorts
+                              } -> std::convertible_to<bool>;  // BARs of ports lead somewhere
+                              // The line that pin 1 to 4 (INTA to INTD) of a function is wired to,
+                              // level-triggered.
+                              { arch::pci_config::pin_line(f, pin) } -> std::same_as<Result<u32>>;
+                              { arch::pci_config::kPinsActiveLow } -> std::convertible_to<bool>;
+                            };
 
 // The faults that `fault KIND` provokes, so that tests see what each of them reports.
 template <class Fault>

@@ -24,7 +24,7 @@ TABLE = {
     "boot": [],
     # ---- the kernel
     "kernel/arch_contract": ["arch"],
-    "kernel/arch_machine": [CONTRACT, "arch"],
+    "kernel/arch_machine": [CONTRACT, "arch", "boot/hardware"],
     "kernel/sync": [CONTRACT],
     "kernel/time": [CONTRACT],
     "kernel/crypto": [CONTRACT],
@@ -43,7 +43,7 @@ TABLE = {
                    "kernel/options"],
     "kernel/acpi": [],
     "kernel/irq": [MACHINE, "kernel/sync"],
-    "kernel/pci": [MACHINE, "kernel/irq", "kernel/time", "kernel/log.h"],
+    "kernel/pci": [MACHINE, "boot/hardware", "kernel/irq", "kernel/time", "kernel/log.h"],
     "kernel/symbols": [MACHINE, "kernel/log.h"],
     "kernel/runtime": ["kernel/panic"],
     "kernel/string_functions": [],

@@ -39,6 +39,23 @@ LINE_RULES = [
 NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
 
 
+def mirror_fault(path: str, text: str) -> str | None:
+    """Hosted tests lie in the folder of what they test; a file with tests ends in _test.cpp."""
+    if not path.startswith("tests/hosted/"):
+        return None
+    room, name = path.removeprefix("tests/hosted/").rpartition("/")[::2]
+    if room and not (ROOT / room).is_dir():
+        return f"{path}: no folder {room}/ that these tests could be of"
+    has_tests = re.search(r"^TEST\(", text, re.M) is not None
+    if not room and name.startswith("test_"):
+        return None  # what the rooms share, with the tests of itself
+    if has_tests and not (room and name.endswith("_test.cpp")):
+        return f"{path}: tests belong in a file *_test.cpp in the folder of what they test"
+    if not has_tests and name.endswith("_test.cpp"):
+        return f"{path}: a file *_test.cpp without a TEST"
+    return None
+
+
 def faults_of(path: str, text: str) -> list[str]:
     faults = []
     lines = text.split("\n")
@@ -59,6 +76,8 @@ def faults_of(path: str, text: str) -> list[str]:
     # A header that others include inside their own namespace, once each, says so in its head.
     if path.endswith(".h") and "#pragma once" not in text and "Included by" not in "\n".join(lines[:5]):
         faults.append(f"{path}: no #pragma once")
+    if fault := mirror_fault(path, text):
+        faults.append(fault)
     return faults
 
 
@@ -83,6 +102,10 @@ def self_test() -> None:
         ("a.cpp", head + "int x;\n" * MAX_LINES),
         ("BadName.cpp", head + "int x;\n"),
         ("a.cpp", head + "int x;"),
+        ("tests/hosted/ai/nowhere/a_test.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/a_test.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/ai/engine/a.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/ai/engine/a_test.cpp", head + "int x;\n"),
     ]
     missed = [p for p in planted if not faults_of(*p)]
     good = not faults_of("a.h", head + "#pragma once\nint x;\n")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes tests/goldens/crypto/*.json: hostile inputs for the cryptography that TLS uses.
 
-The form is Project Wycheproof's, so that one reader serves both (tests/hosted/tls_vectors_test.cpp).
+The form is Project Wycheproof's, so that one reader serves both (tests/hosted/kernel/net/tls/vectors_test.cpp).
 Verdicts come of how a vector was made, and each is checked against Python's `cryptography`, another
 implementation, before it is written. Run by hand: keys are made anew, so the files change each time.
 """

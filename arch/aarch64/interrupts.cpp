@@ -48,15 +48,14 @@ const boot::MessageUnit* find(std::span<const boot::MessageUnit> units, u32 id) 
   return nullptr;
 }
 
-// Which unit hears of the requester, and under which number, as its PCI host says.
+// Which unit hears of the device, and under which number, as its PCI host says.
 struct Path {
   u32 unit, device;
 };
-Result<Path> path_of(u32 requester) {
-  u32 segment = requester >> 16, own = requester & 0xffff;
+Result<Path> path_of(const pci_config::Function& f) {
+  u32 own = u32{f.bus} << 8 | u32{f.device} << 3 | f.function;
   for (const boot::PciHost& host : hardware().pci_hosts) {
-    u32 bus = own >> 8;
-    if (host.segment != segment || bus < host.first_bus || bus > host.last_bus) continue;
+    if (host.segment != f.segment || f.bus < host.first_bus || f.bus > host.last_bus) continue;
     u32 masked = own & host.requester_mask;
     for (const boot::RequesterRow& row : host.requesters)
       if (masked >= row.first && masked - row.first < row.count)
@@ -74,9 +73,9 @@ u32 gic::vector_of(u32 number) {
 
 namespace interrupts {
 
-Result<Message> message(u32 vector, u32 requester) {
+Result<Message> message(u32 vector, const pci_config::Function& device) {
   const boot::Gic& gic = hardware().gic;
-  Path path = TRY(path_of(requester));
+  Path path = TRY(path_of(device));
   if (const boot::MessageUnit* unit = find(gic.its.view(), path.unit); unit != nullptr)
     return its::message(unit->base, path.device, vector, gic::boot_redistributor());
   if (const boot::MessageUnit* frame = find(gic.frames.view(), path.unit); frame != nullptr)

@@ -59,8 +59,21 @@ u32 range_count() {
 
 Range range(u32 index) {
   const auto& hosts = hardware().pci_hosts;
-  if (index >= hosts.size()) return {0, 0, 0};
-  return {hosts[index].segment, hosts[index].first_bus, hosts[index].last_bus};
+  if (index >= hosts.size()) return {0, 0, 0, true, {}};
+  const boot::PciHost& host = hosts[index];
+  return {host.segment, host.first_bus, host.last_bus, host.coherent, host.windows.view()};
+}
+
+Result<u32> pin_line(const Function& f, u8 pin) {
+  u32 own = u32{f.device} << 3 | f.function;
+  for (const boot::PciHost& host : hardware().pci_hosts) {
+    // Behind a bridge the pin would be another one: the map is of the host's own bus.
+    if (host.segment != f.segment || f.bus != host.first_bus) continue;
+    for (const boot::PinRoute& row : host.pins)
+      if (row.pin == pin && (row.device_function & host.pin_mask) == (own & host.pin_mask))
+        return row.to.line;
+  }
+  return fail(Errc::kNotFound, "the function's pin is wired to no line");
 }
 
 }  // namespace arch::pci_config

@@ -101,4 +101,12 @@ Range range(u32 index) {
   return {segments[index].segment, segments[index].first_bus, segments[index].last_bus};
 }
 
+Result<u32> pin_line(const Function& f, u8 pin) {
+  constexpr u16 kInterruptLine = 0x3c;
+  u32 line = read(f, kInterruptLine, 1);
+  if (pin == 0 || line == 0 || line == 0xff)
+    return fail(Errc::kNotFound, "the function's pin is wired to no line");
+  return line;
+}
+
 }  // namespace arch::pci_config

@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "kernel/arch_machine.h"
 #include "kernel/sync/lock.h"
 
 namespace irq {
@@ -36,12 +35,12 @@ Result<u32> allocate(const char* name, Handler handler, void* context) {
 
 void release(u32 vector) {
   locks::InterruptsOff off;
+  arch::interrupts::forget_message(vector);
   rows[vector] = {};
 }
 
-Result<Message> message(u32 vector, u32 requester) {
-  auto m = TRY(arch::interrupts::message(vector, requester));
-  return Message{m.address, m.data};
+Result<Message> message(u32 vector, const arch::pci_config::Function& device) {
+  return arch::interrupts::message(vector, device);
 }
 
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {

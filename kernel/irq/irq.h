@@ -4,6 +4,7 @@
 // A handler runs on CPU 0 with interrupts off, on a stack of its own: it records and wakes.
 #pragma once
 
+#include "kernel/arch_machine.h"
 #include "kernel/base/format.h"
 #include "kernel/base/result.h"
 
@@ -15,14 +16,10 @@ using Handler = void (*)(void* context);
 Result<u32> allocate(const char* name, Handler handler, void* context);
 void release(u32 vector);
 
-// What a device with message-signalled interrupts (MSI, MSI-X) writes, and where.
-struct Message {
-  u64 address = 0;
-  u32 data = 0;
-};
-// `requester`: segment << 16 | bus << 8 | device << 3 | function. An interrupt controller may know
-// devices apart, and may refuse one that it cannot reach. Thread context.
-Result<Message> message(u32 vector, u32 requester);
+// What `device`, one with message-signalled interrupts (MSI, MSI-X), writes, and where. Thread
+// context.
+using Message = arch::interrupts::Message;
+Result<Message> message(u32 vector, const arch::pci_config::Function& device);
 
 enum class Trigger : u8 { kEdge, kLevel };
 enum class Polarity : u8 { kHigh, kLow };

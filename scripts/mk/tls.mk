@@ -48,11 +48,11 @@ $(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | 
 $(TARGET)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
 $(BUILD)/host/kernel/net/tls/%.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
 $(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
-$(SAN_DIR)/tests/hosted/tls_%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(SAN_DIR)/tests/hosted/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(filter $(TARGET)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
-  $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/tls_% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
+  $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/kernel/net/tls/% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
 
 # Who links it.
 KERNEL_LINK_OBJ += $(WOLFSSL_KERNEL_OBJ)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Any GBNF text compiles or is refused; masks of what compiles agree with walking, without end.
 #include "ai/text/grammar.h"
-#include "tests/hosted/grammar_fake.h"
+#include "tests/hosted/ai/text/grammar_fake.h"
 #include "tests/hosted/test_platform.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {

@@ -2,7 +2,7 @@
 // Saved texts: any bytes give an error or a text whose pages are known, and the books balance.
 #include "ai/engine/kv_file.h"
 #include "kernel/base/bytes.h"
-#include "tests/hosted/stored_bytes.h"
+#include "tests/hosted/ai/engine/stored_bytes.h"
 #include "tests/hosted/test_platform.h"
 
 namespace {

@@ -8,8 +8,8 @@
 
 #include "arch/host/memory.h"
 #include "service/serve/client.h"
-#include "tests/hosted/openai_fake.h"
-#include "tests/hosted/wire_socket.h"
+#include "tests/hosted/ai/openai/fake_backend.h"
+#include "tests/hosted/service/serve/wire_socket.h"
 
 namespace {
 

@@ -60,18 +60,15 @@ TEST(services, memory_that_nobody_accounts_for_is_found) {
   EXPECT(mm::verify().has_value());
 }
 
-TEST(services, half_of_the_free_memory_comes_in_one_run_and_at_once) {
+TEST(services, a_third_of_the_free_memory_comes_in_one_run) {
   u64 free = mm::usage().of(mm::Purpose::kFree);
-  u64 begin = timing::now_ns();
   // A hole below 4 GiB may split RAM, so a third: one side of the hole holds that.
   auto run = mm::allocate_pages({.bytes = free / 3,
                                  .purpose = mm::Purpose::kWeights,
                                  .align = mm::kLargePageBytes,
                                  .zeroed = false});
-  u64 took = timing::now_ns() - begin;
   REQUIRE(run.has_value());
   EXPECT_EQ(reinterpret_cast<u64>(run->data()) % mm::kLargePageBytes, 0u);
-  EXPECT(took < 50'000'000);
   run->front() = 1;
   run->back() = 2;
   mm::free_pages(*run);

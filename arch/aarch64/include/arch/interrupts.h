@@ -3,6 +3,8 @@
 // shared interrupt (INTID 32 to 1019); vectors are ours.
 #pragma once
 
+#include <arch/pci_config.h>
+
 #include "kernel/base/result.h"
 
 namespace arch::interrupts {
@@ -13,8 +15,10 @@ struct Message {
   u64 address = 0;
   u32 data = 0;
 };
-// An ITS knows devices apart: a message of another requester would be lost.
-Result<Message> message(u32 vector, u32 requester);
+// An ITS knows devices apart: a message of another one would be lost.
+Result<Message> message(u32 vector, const pci_config::Function& device);
+// Lines and translations stay the vector's own; a late message finds no handler.
+inline void forget_message(u32) {}
 
 struct Route {
   u32 vector = 0;

@@ -2,7 +2,10 @@
 // PCI configuration space, in memory (ECAM) wherever the firmware says that there is some.
 #pragma once
 
-#include "kernel/base/types.h"
+#include <span>
+
+#include "boot/hardware.h"
+#include "kernel/base/result.h"
 
 namespace arch::pci_config {
 
@@ -22,8 +25,14 @@ void write(const Function& function, u16 offset, u8 bytes, u32 value);
 struct Range {
   u16 segment;
   u8 first_bus, last_bus;
+  bool coherent;
+  std::span<const boot::PciWindow> windows;
 };
 u32 range_count();
 Range range(u32 index);
+
+constexpr bool kHasPorts = false, kPinsActiveLow = false;
+// As the firmware's map of the host bridge says.
+Result<u32> pin_line(const Function& function, u8 pin);
 
 }  // namespace arch::pci_config

@@ -74,8 +74,8 @@ TABLE = {
     "arch/aarch64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
     "arch/x86_64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
                     "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
-    "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
-                     "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
+    "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
+                     "kernel/panic", "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",
                   "kernel/options", "kernel/time", "boot", "arch"],
     # Drivers of x86's own devices (ports) and those that map memory.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // GICv2: distributor and CPU interface in memory; at most eight CPUs. ARM IHI 0048B, chapter 4.
+#include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
 
@@ -15,7 +16,7 @@ constexpr u64 kInterfaceControl = 0x00, kMask = 0x04, kAcknowledge = 0x0c, kEnd 
 constinit u64 cpu_interface = 0;
 constinit u8 cpu_mask[8] = {};  // by CPU index: how the distributor knows it
 
-void init(const boot::Gic& gic) {
+void v2_init(const boot::Gic& gic) {
   constexpr u64 kInterfaceBytes = 8 * kKiB;
   cpu_interface = gic.cpu_interface;
   MUST(paging::map_device(cpu_interface, kInterfaceBytes));
@@ -32,7 +33,7 @@ void init(const boot::Gic& gic) {
   write_device<u32>(d + kControl, 1);
 }
 
-void init_cpu() {
+void v2_init_cpu() {
   u64 d = hardware().gic.distributor;
   u32 cpu = Cpu::cpu_index();
   if (cpu < std::size(cpu_mask)) cpu_mask[cpu] = static_cast<u8>(read_device<u32>(d + kTargets));
@@ -47,30 +48,30 @@ void init_cpu() {
 // A message's number carries its sender, which the end must name again.
 constinit u32 sender_bits[8] = {};
 
-u32 acknowledge() {
+u32 v2_acknowledge() {
   u32 word = read_device<u32>(cpu_interface + kAcknowledge);
   u32 cpu = Cpu::cpu_index();
   if (cpu < std::size(sender_bits)) sender_bits[cpu] = word & 0x1c00;
   return word & 0x3ff;
 }
 
-void end(u32 number) {
+void v2_end(u32 number) {
   u32 cpu = Cpu::cpu_index();
   u32 sender = number < 16 && cpu < std::size(sender_bits) ? sender_bits[cpu] : 0;
   write_device<u32>(cpu_interface + kEnd, number | sender);
 }
 
-void send(u32 cpu, u64) {
+void v2_send(u32 cpu, u64) {
   if (cpu < std::size(cpu_mask))
     write_device<u32>(hardware().gic.distributor + kSoftware, u32{cpu_mask[cpu]} << 16 | kMessage);
 }
 
-u64 bank(u32) {
+u64 v2_bank(u32) {
   return hardware().gic.distributor;
 }
 
 }  // namespace
 
-constinit const Driver kVersion2{"GICv2", init, init_cpu, acknowledge, end, send, bank};
+constinit const Driver kVersion2{"GICv2", v2_init, v2_init_cpu, v2_acknowledge, v2_end, v2_send, v2_bank};
 
 }  // namespace arch::gic

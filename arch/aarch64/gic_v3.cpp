@@ -31,7 +31,7 @@ constexpr u32 kAsleep = 1 << 1, kChildrenAsleep = 1 << 2;
 
 constinit u64 redistributors[smp::kMaxCpus] = {};  // by CPU index
 
-void init(const boot::Gic& gic) {
+void v3_init(const boot::Gic& gic) {
   for (const boot::AddressRange& range : gic.redistributors)
     MUST(paging::map_device(range.base, range.bytes));
   u64 d = gic.distributor;
@@ -62,7 +62,7 @@ u64 find_redistributor(const boot::AddressRange& range, u64 stride) {
   return 0;
 }
 
-void init_cpu() {
+void v3_init_cpu() {
   const boot::Gic& gic = hardware().gic;
   u64 r = 0;
   for (const boot::AddressRange& range : gic.redistributors)
@@ -83,22 +83,22 @@ void init_cpu() {
   WRITE_SYSTEM(ICC_IGRPEN1, 1);
 }
 
-u32 acknowledge() {
+u32 v3_acknowledge() {
   return static_cast<u32>(READ_SYSTEM(ICC_IAR1)) & 0xffffff;
 }
 
-void end(u32 number) {
+void v3_end(u32 number) {
   WRITE_SYSTEM(ICC_EOIR1, number);
 }
 
 // Sixteen CPUs share all but the lowest part of their affinity.
-void send(u32, u64 affinity) {
+void v3_send(u32, u64 affinity) {
   u64 target = (affinity >> 32 & 0xff) << 48 | (affinity >> 16 & 0xff) << 32 |
                (affinity >> 8 & 0xff) << 16 | (affinity >> 4 & 0xf) << 44;
   WRITE_SYSTEM(ICC_SGI1R, target | u64{kMessage} << 24 | u64{1} << (affinity & 15));
 }
 
-u64 bank(u32 number) {
+u64 v3_bank(u32 number) {
   if (number >= kFirstShared) return hardware().gic.distributor;
   return redistributors[Cpu::cpu_index()] + kFrameBytes;
 }
@@ -109,6 +109,6 @@ u64 boot_redistributor() {
   return redistributors[0];
 }
 
-constinit const Driver kVersion3{"GICv3", init, init_cpu, acknowledge, end, send, bank};
+constinit const Driver kVersion3{"GICv3", v3_init, v3_init_cpu, v3_acknowledge, v3_end, v3_send, v3_bank};
 
 }  // namespace arch::gic

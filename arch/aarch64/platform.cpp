@@ -14,29 +14,22 @@
 #include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
+#include "kernel/options.h"
 
 namespace arch {
 namespace {
 
 constinit boot::Hardware machine;
 constinit Result<void> reading;  // whether it could be read: told when there is a log
-constinit bool semihosting = false;
 
 u64 page_for_tables() {
   auto page = mm::allocate_pages({.bytes = mm::kPageBytes, .purpose = mm::Purpose::kPageTables});
   return page.has_value() ? reinterpret_cast<u64>(page->data()) : 0;
 }
 
-// A word of the command line; it counts before options are read, as a panic may come before.
-bool has_word(std::string_view line, std::string_view word) {
-  while (!line.empty()) {
-    usize end = line.find(' ');
-    if (line.substr(0, end) == word) return true;
-    if (end == std::string_view::npos) break;
-    line.remove_prefix(end + 1);
-  }
-  return false;
-}
+constexpr Option kExit{"exit", OptionKind::kChoice, "off", "off|semihosting",
+                       "how the machine ends: semihosting gives an emulator its exit status"};
+KERNEL_OPTION(kExit);
 
 }  // namespace
 
@@ -50,7 +43,6 @@ u64 device_tree_bytes(u64 address) {
 }
 
 void read_hardware(const BootInfo& boot) {
-  semihosting = has_word(boot.command_line, "exit=semihosting");
   if (boot.device_tree == 0) return;
   std::span tree(reinterpret_cast<const Byte*>(boot.device_tree), device_tree_bytes(boot.device_tree));
   reading = boot::parse_device_tree(tree, machine);
@@ -62,7 +54,7 @@ const boot::Hardware& hardware() {
 }
 
 bool exits_by_semihosting() {
-  return semihosting;
+  return options::text(kExit) == "semihosting";
 }
 
 void init_platform(const BootInfo&) {

@@ -14,7 +14,7 @@ void read_hardware(const BootInfo& boot);
 u64 device_tree_bytes(u64 address);
 // Empty before read_hardware.
 const boot::Hardware& hardware();
-// Did the command line say exit=semihosting? Then an emulator listens (`make test`).
+// Does the option exit=semihosting say that an emulator listens?
 bool exits_by_semihosting();
 
 }  // namespace arch

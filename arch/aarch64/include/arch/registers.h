@@ -12,7 +12,7 @@
     value_;                                                     \
   })
 #define WRITE_SYSTEM(name, value) \
-  asm volatile("msr " name ", %0\n isb" : : "r"(static_cast<u64>(value)) : "memory")
+  ({ asm volatile("msr " name ", %0\n isb" : : "r"(static_cast<u64>(value)) : "memory"); })
 
 namespace arch {
 

@@ -38,6 +38,7 @@ struct BootConsole {
   u64 base = 0;
   u32 stride = 1;  // bytes from one register of a 16550 to the next
   u32 width = 1;   // bytes of an access to one
+  u32 line = 0;    // of the interrupt controller; 0 = none: it is polled
 };
 
 struct BootInfo {
@@ -47,6 +48,7 @@ struct BootInfo {
   StaticVector<MemoryRange, 128> memory;
   StaticVector<BootModule, 16> modules;
   Framebuffer framebuffer;
+  u64 text_screen = 0;  // VGA's 80 x 25 cells, used where there is no framebuffer; 0 = none
   BootConsole console;
   std::span<const Byte> random_seed;  // of the loader's; empty = none
   u64 acpi_rsdp = 0;                  // 0 = not given: the ACPI code searches

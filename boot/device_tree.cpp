@@ -69,7 +69,11 @@ BootConsole find_console(const Tree& tree, const Node& chosen) {
     if (!tree.is_compatible(node, row.compatible)) continue;
     u32 shift = tree.cell(node, "reg-shift", 0), width = tree.cell(node, "reg-io-width", 1);
     if (shift > 3 || (width != 1 && width != 4)) return {};
-    return {.kind = row.kind, .base = registers->base, .stride = 1u << shift, .width = width};
+    return {.kind = row.kind,
+            .base = registers->base,
+            .stride = 1u << shift,
+            .width = width,
+            .line = tree.interrupt(path->view(), 0).value_or(LineTrigger{}).line};
   }
   return {};
 }

@@ -21,7 +21,8 @@ template <class Frame>
 concept TrapContract = requires(const Frame& frame, base::Writer& out, u64 address) {
   { frame.program_counter() } -> std::same_as<u64>;
   { frame.frame_pointer() } -> std::same_as<u64>;  // of a chain {caller's frame, return address}
-  { frame.stack_pointer() } -> std::same_as<u64>;
+  // Where the interrupted function returns to when it has no frame in that chain, else 0.
+  { arch::frameless_caller(frame) } -> std::same_as<u64>;
   { arch::print_registers(frame, out) } -> std::same_as<void>;
   { arch::is_readable(address) } -> std::same_as<bool>;  // a word there can be read without a fault
 };
@@ -46,7 +47,7 @@ concept PagingContract = requires(u64 address, u64 bytes, Cache cache) {
 
 // Vectors and the lines that lead to them (kernel/irq gives them out). Thread context of CPU 0.
 template <class Route>
-concept InterruptContract = requires(u32 line, Route route, arch::pci_config::Function device) {
+concept InterruptContract = requires(u32 line, Route route) {
   { arch::interrupts::kFirstDeviceVector } -> std::convertible_to<u32>;
   { arch::interrupts::kLastDeviceVector } -> std::convertible_to<u32>;
   { route.vector } -> std::convertible_to<u32>;
@@ -54,10 +55,13 @@ concept InterruptContract = requires(u32 line, Route route, arch::pci_config::Fu
   { route.active_low } -> std::convertible_to<bool>;
   { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
   { arch::interrupts::mask_line(line) } -> std::same_as<void>;
-  // What a device writes, and where, to raise a vector on CPU 0. Asked again for the same two, it
-  // says the same. forget_message: the vector gets another owner, whoever still writes it.
-  { arch::interrupts::message(line, device) } -> std::same_as<Result<arch::interrupts::Message>>;
+  // What the device `requester` (segment << 16 | bus << 8 | device << 3 | function of PCI)
+  // writes, and where, to raise a vector on CPU 0; the same for the same two. forget_message: the
+  // vector gets another owner, whoever still writes it.
+  { arch::interrupts::message(line, line) } -> std::same_as<Result<arch::interrupts::Message>>;
   { arch::interrupts::forget_message(line) } -> std::same_as<void>;
+  { arch::interrupts::Message{}.address } -> std::convertible_to<u64>;
+  { arch::interrupts::Message{}.data } -> std::convertible_to<u32>;
 };
 
 // PCI configuration space. What does not exist reads as all ones. Thread context of CPU 0.

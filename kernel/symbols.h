@@ -12,13 +12,14 @@ struct Symbol {
 };
 
 // Any context, panic included.
+bool in_text(u64 address);
 Symbol find(u64 address);
 
 // Where a flow of control is.
 struct Place {
   u64 pc;
   u64 frame_pointer;
-  u64 stack_pointer = 0;  // 0 = not known
+  u64 frameless_caller = 0;  // as arch::frameless_caller found it; 0 = the frames tell all
 };
 
 // The call chain of `place`, one line a frame: "  0000000001001234 name+0x12".

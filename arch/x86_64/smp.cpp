@@ -57,7 +57,7 @@ constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
 symbols::Place place_of(const TrapFrame& frame) {
-  return {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()};
+  return {frame.program_counter(), frame.frame_pointer(), frameless_caller(frame)};
 }
 
 void spin_ticks(u64 ticks) {

@@ -6,9 +6,10 @@
 
 namespace display {
 
-// Adds a panic device that draws into the loader's framebuffer, or as VGA text where there is none.
+// Adds a panic device that draws into the loader's framebuffer, or as VGA text where there is
+// none and `text_screen` is not 0.
 // No allocation. First line of C++.
-void start_early(const Framebuffer& framebuffer);
+void start_early(const Framebuffer& framebuffer, u64 text_screen);
 // The console has the screen from here on.
 void end_early();
 

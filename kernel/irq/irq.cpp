@@ -39,20 +39,14 @@ void release(u32 vector) {
   rows[vector] = {};
 }
 
-Result<Message> message(u32 vector, const arch::pci_config::Function& device) {
-  return arch::interrupts::message(vector, device);
+Result<Message> message(u32 vector, u32 requester) {
+  return arch::interrupts::message(vector, requester);
 }
 
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {
   return arch::interrupts::route_line(global_line, {.vector = vector,
                                                     .level = trigger == Trigger::kLevel,
                                                     .active_low = polarity == Polarity::kLow});
-}
-
-Result<void> route_isa(u32 isa_line, u32 vector) {
-  arch::interrupts::IsaLine line = arch::interrupts::isa_line(isa_line);
-  return route_line(line.global_line, vector, line.level ? Trigger::kLevel : Trigger::kEdge,
-                    line.active_low ? Polarity::kLow : Polarity::kHigh);
 }
 
 void mask_line(u32 global_line) {

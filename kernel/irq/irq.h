@@ -16,18 +16,17 @@ using Handler = void (*)(void* context);
 Result<u32> allocate(const char* name, Handler handler, void* context);
 void release(u32 vector);
 
-// What `device`, one with message-signalled interrupts (MSI, MSI-X), writes, and where. Thread
-// context.
+// What a device with message-signalled interrupts (MSI, MSI-X) writes, and where.
+// `requester`: segment << 16 | bus << 8 | device << 3 | function. An interrupt controller may know
+// devices apart, and may refuse one that it cannot reach. Thread context.
 using Message = arch::interrupts::Message;
-Result<Message> message(u32 vector, const arch::pci_config::Function& device);
+Result<Message> message(u32 vector, u32 requester);
 
 enum class Trigger : u8 { kEdge, kLevel };
 enum class Polarity : u8 { kHigh, kLow };
 
 // Wires a line of the interrupt controller to a vector, unmasked.
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity);
-// The same for an old device's fixed number (1 = keyboard, 4 = COM1), as the firmware rewired it.
-Result<void> route_isa(u32 isa_line, u32 vector);
 void mask_line(u32 global_line);
 
 // Called by arch for each interrupt that is not a fault.

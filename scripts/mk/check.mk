@@ -50,7 +50,7 @@ $(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | setup $$(GEN
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
-$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | setup $$(GENERATED)
+$(CHECK)/machine/%.ok: % .clang-tidy $(TARGET)/kernel/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }

@@ -1,6 +1,6 @@
 # build/host/model_check: the engine's optimized objects with the tests' platform.
 # The protocol (ai/openai) is left out: it wants crypto, which these tools do not have.
-MODEL_ENGINE_OBJ := $(filter-out $(X86)/engine/ai/openai/%,$(ENGINE_OBJ))
+MODEL_ENGINE_OBJ := $(filter-out $(TARGET)/engine/ai/openai/%,$(ENGINE_OBJ))
 # What a program links that gives the engine a process's platform (tools/host_platform.h).
 HOST_PLATFORM_SRC := tools/host_platform.cpp tools/guard.cpp arch/host/memory.cpp arch/host/cpu_features.cpp
 MODEL_CHECK := $(BUILD)/host/model_check

@@ -7,7 +7,7 @@ NEEDS_run := run debug test test-qemu test-system test-matrix test-ubsan test-de
   test-clients bench-machine
 NEEDS_iso := iso test test-system test-debug test-matrix $(BUILD)/marrow.iso
 NEEDS_test := test test-hosted test-aarch64 test-shim test-system test-matrix test-images test-fuzz fuzz hostile-models \
-  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64/% $(BUILD)/linux/test/% $(BUILD)/check/%
+  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64-user/% $(BUILD)/linux/test/% $(BUILD)/check/%
 NEEDS_check := check check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug
 NEEDS_fresh := test-fresh

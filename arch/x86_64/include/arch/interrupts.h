@@ -2,8 +2,6 @@
 // The machine's half of kernel/irq: vectors, lines and messages.
 #pragma once
 
-#include <arch/pci_config.h>
-
 #include "kernel/base/result.h"
 
 namespace arch::interrupts {
@@ -11,12 +9,12 @@ namespace arch::interrupts {
 // 0..31 are faults, 32..47 stay free for a stray legacy controller, from 0xf0 on are the CPU's own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-// What `device` writes, and where, to raise the vector on CPU 0.
+// The requester is of no importance here: every device may write any vector.
 struct Message {
-  u64 address;
-  u32 data;
+  u64 address = 0;
+  u32 data = 0;
 };
-Result<Message> message(u32 vector, const pci_config::Function& device);
+Result<Message> message(u32 vector, u32 requester);
 inline void forget_message(u32) {}  // a vector is its own message: nothing was set up
 
 enum class Delivery : u8 { kVector, kNmi };
@@ -36,5 +34,8 @@ struct IsaLine {
   bool active_low;
 };
 IsaLine isa_line(u32 isa_line);
+// Wires an old device's fixed number (1 = keyboard, 4 = COM1), as the firmware rewired it, to a
+// vector, unmasked.
+Result<void> route_isa(u32 isa_line, u32 vector);
 
 }  // namespace arch::interrupts

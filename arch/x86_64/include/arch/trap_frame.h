@@ -13,11 +13,15 @@ struct TrapFrame {
 
   u64 program_counter() const { return rip; }
   u64 frame_pointer() const { return rbp; }
-  u64 stack_pointer() const { return rsp; }
 };
 
 // The registers as a panic shows them. Panic context.
 void print_registers(const TrapFrame& frame, base::Writer& out);
+
+// Where the function that was interrupted returns to, when its frame does not say so: the call went
+// nowhere, its first instructions have not run, or it is one that gcc gave no frame because it calls
+// nobody. 0 = it has a frame. Panic context.
+u64 frameless_caller(const TrapFrame& frame);
 
 // May the word at `address` be read without a fault? Any context.
 bool is_readable(u64 address);

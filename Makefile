@@ -40,6 +40,13 @@ endif
 .SECONDEXPANSION:
 LINUX_OBJ := $(BUILD)/$(ARCH)/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
 include scripts/mk/arch/$(ARCH).mk
+# The twin, the unit tests and the image of GRUB are this machine's: x86_64's.
+ARM_GOALS := all kernel run test-qemu test-arm clean help setup compile_commands.json tidy-machine
+ifeq ($(ARCH),aarch64)
+ifneq ($(filter-out $(ARM_GOALS) build/aarch64/%,$(MAKECMDGOALS)),)
+$(error ARCH=aarch64 makes the kernel and runs it: $(ARM_GOALS); leave ARCH away for the rest)
+endif
+endif
 
 # ---- flags ---------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Werror
@@ -67,11 +74,13 @@ find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/$(ARCH)/simd)
 # What only a machine has: the hosted twin leaves these out.
 MACHINE_SRC := $(call find,boot arch/$(ARCH) kernel/acpi kernel/irq drivers console/shell/machine)
-MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
+MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp runtime.cpp string_functions.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/$(ARCH)/simd/% $(ARCH_LACKS),$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel service console))
-KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
+# Tests in tests/kernel/machine/x86_64 and the like are one architecture's own.
+FOREIGN_TESTS = $(filter-out tests/kernel/machine/$(ARCH)/%,$(wildcard tests/kernel/machine/*/*.cpp))
+KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(filter-out $(FOREIGN_TESTS),$(call find,tests/kernel))
 KERNEL_ASM := $(sort $(wildcard arch/$(ARCH)/*.asm arch/$(ARCH)/*.S))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
 TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call find,tests/kernel))

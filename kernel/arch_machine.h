@@ -47,7 +47,7 @@ concept PagingContract = requires(u64 address, u64 bytes, Cache cache) {
 
 // Vectors and the lines that lead to them (kernel/irq gives them out). Thread context of CPU 0.
 template <class Route>
-concept InterruptContract = requires(u32 line, Route route) {
+concept InterruptContract = requires(u32 line, Route route, arch::pci_config::Function device) {
   { arch::interrupts::kFirstDeviceVector } -> std::convertible_to<u32>;
   { arch::interrupts::kLastDeviceVector } -> std::convertible_to<u32>;
   { route.vector } -> std::convertible_to<u32>;
@@ -55,13 +55,10 @@ concept InterruptContract = requires(u32 line, Route route) {
   { route.active_low } -> std::convertible_to<bool>;
   { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
   { arch::interrupts::mask_line(line) } -> std::same_as<void>;
-  // What the device `requester` (segment << 16 | bus << 8 | device << 3 | function of PCI)
-  // writes, and where, to raise a vector on CPU 0; the same for the same two. forget_message: the
-  // vector gets another owner, whoever still writes it.
-  { arch::interrupts::message(line, line) } -> std::same_as<Result<arch::interrupts::Message>>;
+  // What a device writes, and where, to raise a vector on CPU 0. Asked again for the same two, it
+  // says the same. forget_message: the vector gets another owner, whoever still writes it.
+  { arch::interrupts::message(line, device) } -> std::same_as<Result<arch::interrupts::Message>>;
   { arch::interrupts::forget_message(line) } -> std::same_as<void>;
-  { arch::interrupts::Message{}.address } -> std::convertible_to<u64>;
-  { arch::interrupts::Message{}.data } -> std::convertible_to<u32>;
 };
 
 // PCI configuration space. What does not exist reads as all ones. Thread context of CPU 0.

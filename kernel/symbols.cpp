@@ -4,6 +4,7 @@
 
 #include "kernel/arch_machine.h"
 #include "kernel/base/bytes.h"
+#include "kernel/log.h"
 
 extern "C" const Byte __symbols_start[], __symbols_end[];
 extern "C" const Byte __kernel_start[], __text_end[];
@@ -89,6 +90,16 @@ void print_backtrace(base::Writer& out, const Place& place) {
   for (u32 i = 0; i < count; i++) {
     print_address(out, addresses[i], i == 0 ? Position::kHere : Position::kReturn);
     out.write("\n");
+  }
+}
+
+void log_chain(u32 cpu, std::span<const u64> chain) {
+  log::warn("cpu", "cpu {} is in:", cpu);
+  for (usize i = 0; i < chain.size(); i++) {
+    char line[160];
+    base::BufferWriter out(line);
+    print_address(out, chain[i], i == 0 ? Position::kHere : Position::kReturn);
+    log::warn("cpu", "{}", out.view());
   }
 }
 

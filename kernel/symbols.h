@@ -31,5 +31,7 @@ u32 capture(const Place& place, std::span<u64> room);
 // "  0000000001001234 name+0x12". A return address names the call before it.
 enum class Position : u8 { kHere, kReturn };
 void print_address(base::Writer& out, u64 address, Position position);
+// Where CPU `cpu` is, as warnings of the log.
+void log_chain(u32 cpu, std::span<const u64> chain);
 
 }  // namespace symbols

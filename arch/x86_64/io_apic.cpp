@@ -83,7 +83,7 @@ namespace interrupts {
 using io_apic::find;
 
 // Intel SDM vol. 3, 11.11.
-Result<Message> message(u32 vector, u32) {
+Result<Message> message(u32 vector, const pci_config::Function&) {
   return Message{0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12, vector};
 }
 

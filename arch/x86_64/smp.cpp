@@ -152,23 +152,12 @@ static std::span<const u64> capture_cpu(u32 index) {
   return std::span(captured).first(captured_count.load(std::memory_order_acquire));
 }
 
-static void log_chain(u32 index, std::span<const u64> chain) {
-  log::warn("cpu", "cpu {} is in:", index);
-  for (usize i = 0; i < chain.size(); i++) {
-    char line[160];
-    base::BufferWriter out(line);
-    symbols::print_address(out, chain[i],
-                           i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
-    log::warn("cpu", "{}", out.view());
-  }
-}
-
 // The calling CPU, from inside the watch's NMI: no lock, it may hold that very one.
 static void report_own(u32 index) {
   const TrapFrame* frame = watch::interrupted();
   if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
   std::array<u64, 32> chain;
-  log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
+  symbols::log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
 }
 
 void Cpu::report_cpu(u32 index) {
@@ -181,7 +170,7 @@ void Cpu::report_cpu(u32 index) {
   if (chain.empty())
     log::error("cpu", "cpu {} does not answer an nmi", index);
   else
-    log_chain(index, chain);
+    symbols::log_chain(index, chain);
   lock.unlock(on);
 }
 

@@ -186,7 +186,7 @@ int shim_host_msi_message(int vector, unsigned int bus, unsigned int devfn, unsi
                           unsigned int* data) {
   const pci::Device* device = device_at(bus, devfn);
   if (device == nullptr) return kInvalid;
-  auto message = irq::message(static_cast<u32>(vector), u32{bus} << 8 | devfn);
+  auto message = irq::message(static_cast<u32>(vector), device->function);
   if (!message.has_value()) return kNoSpace;
   *address = message->address;
   *data = message->data;

@@ -15,7 +15,7 @@ enum class CpuFeature : u8 {
   kAvx512Vnni,
   kAvx512Vbmi,
   kWaitPkg,  // umonitor/umwait
-  kRdRand,
+  kRandom,
   kFarPrefetch,  // its own prefetcher stops at page ends, so software must ask far ahead (Intel)
   kEmulated,     // a program plays the CPU (QEMU's TCG): other instructions are the fast ones
   kNeon,

@@ -39,8 +39,8 @@ void release(u32 vector) {
   rows[vector] = {};
 }
 
-Result<Message> message(u32 vector, u32 requester) {
-  return arch::interrupts::message(vector, requester);
+Result<Message> message(u32 vector, const arch::pci_config::Function& device) {
+  return arch::interrupts::message(vector, device);
 }
 
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {

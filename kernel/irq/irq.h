@@ -16,11 +16,10 @@ using Handler = void (*)(void* context);
 Result<u32> allocate(const char* name, Handler handler, void* context);
 void release(u32 vector);
 
-// What a device with message-signalled interrupts (MSI, MSI-X) writes, and where.
-// `requester`: segment << 16 | bus << 8 | device << 3 | function. An interrupt controller may know
-// devices apart, and may refuse one that it cannot reach. Thread context.
+// What `device`, one with message-signalled interrupts (MSI, MSI-X), writes, and where. Thread
+// context.
 using Message = arch::interrupts::Message;
-Result<Message> message(u32 vector, u32 requester);
+Result<Message> message(u32 vector, const arch::pci_config::Function& device);
 
 enum class Trigger : u8 { kEdge, kLevel };
 enum class Polarity : u8 { kHigh, kLow };

@@ -11,8 +11,10 @@ NEEDS_test := test test-hosted test-aarch64 test-shim test-system test-matrix te
 NEEDS_check := check check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug
 NEEDS_fresh := test-fresh
-SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh,$(if \
-  $(filter $(NEEDS_$(group)),$(MAKECMDGOALS)),$(group)))
+# ARM64's compiler and machine are installed where ARM64 is asked for or tested.
+NEEDS_arm := test test-aarch64 test-arm $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
+SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh arm,$(if \
+  $(filter $(NEEDS_$(group)),$(or $(MAKECMDGOALS),all)),$(group)))
 
 .PHONY: setup
 setup:  ## installs what `make` needs; other targets do it themselves (SETUP=0 forbids it)

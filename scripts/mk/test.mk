@@ -17,13 +17,13 @@ iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for anothe
 $(ISO): $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
 
-run: $(MODEL) $(TARGET)/marrow.elf | setup  ## QEMU with the default model; A="boot options", MODEL=FILE
-	$(Q)scripts/run_qemu.sh $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
+run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot options", MODEL=FILE, ARCH=aarch64
+	$(Q)scripts/run_qemu.sh --elf $(KERNEL_IMAGE) $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 
 test: $(UNIT_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
-test-qemu: $(TARGET)/marrow.elf | setup  ## the in-kernel tests under QEMU
-	$(Q)python3 scripts/qemu_test.py
+test-qemu: $(KERNEL_IMAGE) | setup  ## the in-kernel tests under QEMU; ARCH=aarch64
+	$(Q)python3 scripts/qemu_test.py --arch $(ARCH)
 test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
 test-matrix: $(TARGET)/marrow.elf | setup  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring

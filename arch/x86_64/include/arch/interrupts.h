@@ -2,6 +2,8 @@
 // The machine's half of kernel/irq: vectors, lines and messages.
 #pragma once
 
+#include <arch/pci_config.h>
+
 #include "kernel/base/result.h"
 
 namespace arch::interrupts {
@@ -9,12 +11,12 @@ namespace arch::interrupts {
 // 0..31 are faults, 32..47 stay free for a stray legacy controller, from 0xf0 on are the CPU's own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-// The requester is of no importance here: every device may write any vector.
+// What `device` writes, and where, to raise the vector on CPU 0.
 struct Message {
-  u64 address = 0;
-  u32 data = 0;
+  u64 address;
+  u32 data;
 };
-Result<Message> message(u32 vector, u32 requester);
+Result<Message> message(u32 vector, const pci_config::Function& device);
 inline void forget_message(u32) {}  // a vector is its own message: nothing was set up
 
 enum class Delivery : u8 { kVector, kNmi };

@@ -85,7 +85,7 @@ KERNEL_ASM := $(sort $(wildcard arch/$(ARCH)/*.asm arch/$(ARCH)/*.S))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
 TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call find,tests/kernel))
 # Pure parts of the machine side that unit tests and fuzzers reach.
-TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp kernel/pci/assign.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
+TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/*.cpp kernel/pci/assign.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
 ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(TARGET)/engine/%.o)
 KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(TARGET)/kernel/%.o) $(KERNEL_ASM:%=$(TARGET)/kernel/%.o)

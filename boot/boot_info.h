@@ -51,7 +51,7 @@ struct BootInfo {
   u64 text_screen = 0;  // VGA's 80 x 25 cells, used where there is no framebuffer; 0 = none
   BootConsole console;
   std::span<const Byte> random_seed;  // of the loader's; empty = none
-  u64 acpi_rsdp = 0;                  // 0 = not given: the ACPI code searches
+  u64 acpi_rsdp = 0;                  // 0 = not given: a PC then searches
   u64 device_tree = 0;                // 0 = absent
   u64 entry_ticks = 0;                // the cycle counter at the first instruction
 };

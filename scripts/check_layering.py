@@ -41,7 +41,7 @@ TABLE = {
     "kernel/fs": ["kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h", "boot"],
     "kernel/net": ["kernel/crypto", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h",
                    "kernel/options"],
-    "kernel/acpi": [],
+    "kernel/acpi": ["boot"],
     "kernel/irq": [MACHINE, "kernel/sync"],
     "kernel/pci": [MACHINE, "boot/hardware", "kernel/irq", "kernel/time", "kernel/log.h"],
     "kernel/symbols": [MACHINE, "kernel/log.h"],

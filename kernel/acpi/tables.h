@@ -4,6 +4,8 @@
 // A pure parser: every address it follows goes through the view, every table's sum is checked.
 #pragma once
 
+#include "boot/boot_info.h"
+#include "boot/hardware.h"
 #include "kernel/base/containers.h"
 #include "kernel/base/physical_view.h"
 
@@ -19,13 +21,6 @@ struct LineOverride {
   u32 global_line;
   bool level;
   bool active_low;
-};
-
-// A stretch of PCI configuration space in memory: 1 MiB a bus.
-struct PciSegment {
-  u64 base;
-  u16 segment;
-  u8 first_bus, last_bus;
 };
 
 // A register by address space; bytes == 0 means there is none.
@@ -57,21 +52,22 @@ struct FixedHardware {
   u8 s5_a = 0, s5_b = 0;
 };
 
-constexpr u32 kMostPciSegments = 8;
-
 struct Tables {
   u64 local_apic = 0;           // 0 = not said
   StaticVector<u32, 256> cpus;  // APIC numbers, in the firmware's order
+  // ARM's CPUs, GIC, timers and PSCI; on both architectures PCI's hosts, whose windows are in AML.
+  boot::Hardware hardware;
+  BootConsole console;  // of the SPCR
   StaticVector<IoApic, 8> io_apics;
   StaticVector<LineOverride, 16> overrides;
-  StaticVector<PciSegment, kMostPciSegments> pci_segments;
   u64 hpet = 0;  // 0 = none
   FixedHardware fixed;
   u32 bad_tables = 0;  // with a wrong sum or length: skipped
 };
 
 // Looks for the root pointer where a BIOS leaves it: the first KiB of the extended BIOS data area
-// and 0xe0000..0xfffff (5.2.5.1).
+// and 0xe0000..0xfffff (5.2.5.1). Other firmware than a PC's BIOS leaves nothing there, and these
+// addresses may be a device's.
 Result<u64> find_root_pointer(base::PhysicalView& memory);
 
 // Follows the root pointer at `rsdp`. A broken table is counted and skipped; only a broken root

@@ -39,7 +39,9 @@ void init() {
 }
 
 void init_cpu() {
-  if (driver != nullptr) driver->init_cpu();
+  if (driver == nullptr) return;
+  driver->init_cpu();
+  if (u32 timer = hardware().virtual_timer.line; timer != 0) enable(timer);
 }
 
 u32 acknowledge() {

@@ -25,7 +25,7 @@ struct Driver {
 extern const Driver kVersion2, kVersion3;
 
 void init();
-void init_cpu();
+void init_cpu();  // opens the calling CPU's part, with its timer's interrupt
 // Which interrupt has come; kFirstSpecial and what follows it: none.
 u32 acknowledge();
 void end(u32 number);

@@ -70,7 +70,6 @@ void init_platform(const BootInfo&) {
   smp::set_cpus(machine.cpus.view());
   gic::init();
   gic::init_cpu();
-  if (machine.virtual_timer.line != 0) gic::enable(machine.virtual_timer.line);
 }
 
 }  // namespace arch

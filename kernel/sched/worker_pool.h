@@ -9,6 +9,8 @@ namespace sched {
 // Starts a worker on each of the first `limit` CPUs (0 = all). CPU 0 takes part as worker 0.
 void start_workers(u32 limit);
 u32 worker_count();
+// Is there anybody who notices that CPU 0 is stuck?
+bool boot_cpu_is_watched();
 
 // Runs task(context, worker) on every worker at once and returns when all have finished.
 // Thread context of CPU 0 only. Worker 0 may give way to other threads within its task; those of

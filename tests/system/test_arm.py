@@ -84,7 +84,7 @@ def a_model_says_what_it_says_on_x86():
         for turn in GOLDEN["turns"][:1]:
             begin = len(machine.output)
             machine.send(turn["question"] + "\r")
-            machine.expect(r"^\[[^\n]*tokens, [^\n]*\]$", 300, begin)
+            machine.expect(r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$", 300, begin)
             check(turn["answer"].rstrip("\n") in machine.output[begin:], machine.output[begin:])
 
 

@@ -21,8 +21,13 @@ constinit BootInfo boot_info;
 
 Result<void> read_boot_info(u64 device_tree) {
   u64 bytes = arch::device_tree_bytes(device_tree);
-  if (bytes == 0) return fail(Errc::kUnsupported, "the loader passed no device tree");
-  TRY(boot::parse_device_tree({reinterpret_cast<const Byte*>(device_tree), bytes}, boot_info));
+  if (const BootInfo* told = arch::told_by_efi(); told != nullptr) {
+    boot_info = *told;
+    if (bytes == 0) return {};
+  } else {
+    if (bytes == 0) return fail(Errc::kUnsupported, "the loader passed no device tree");
+    TRY(boot::parse_device_tree({reinterpret_cast<const Byte*>(device_tree), bytes}, boot_info));
+  }
   // The tree stays where it is, and readable: texts are used there.
   u64 begin = base::round_down(device_tree, arch::paging::kPageBytes);
   u64 end = base::round_up(device_tree + bytes, arch::paging::kPageBytes);
@@ -40,11 +45,14 @@ void aarch64_entry(u64 device_tree, u64 level, u64 ticks) {
   arch::load_cpu(arch::boot_cpu_block());
   Result<void> read = read_boot_info(device_tree);
   if (!read.has_value()) boot_info.problem = read.error().what;
-  boot_info.loader = level == 2 ? "Image, from EL2" : "Image, from EL1";
+  constexpr const char* kLoaders[2][2] = {{"Image, from EL1", "Image, from EL2"},
+                                          {"UEFI, from EL1", "UEFI, from EL2"}};
+  boot_info.loader = kLoaders[arch::told_by_efi() != nullptr ? 1 : 0][level == 2 ? 1 : 0];
   boot_info.entry_ticks = ticks;
   if (boot_info.console.kind != BootConsole::Kind::kNone)
     MUST(arch::paging::map_device(boot_info.console.base, arch::paging::kPageBytes));
-  arch::read_hardware(boot_info);  // PSCI: a panic can switch off, and random numbers may come by it
+  arch::read_hardware(
+      boot_info);  // PSCI: a panic can switch off, and random numbers may come by it
   u64 seed = arch::Cpu::random_seed();
   for (Byte byte : boot_info.random_seed) seed = (seed ^ byte) * 0x100000001b3;  // FNV-1a's step
   __stack_chk_guard = seed & ~u64{0xff};  // a string that runs over it ends there

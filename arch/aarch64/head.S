@@ -73,9 +73,39 @@ image_entry:
 // ---- the door of EFI -------------------------------------------------------------------------
     .globl efi_entry
 efi_entry:
-    mov x0, #3                          // EFI_UNSUPPORTED
-    movk x0, #0x8000, lsl #48
-    ret
+    stp x29, x30, [sp, #-32]!
+    stp x0, x1, [sp, #16]
+    bl relocate
+    ldp x0, x1, [sp, #16]
+    bl efi_main                         // efi_main(image, system table)
+    ldp x29, x30, [sp], #32
+    cbz x0, 2f
+    ret                                 // to the firmware, with a status
+2:  msr daifset, #15
+    mrs x22, CurrentEL
+    mrs x23, cntvct_el0
+    // What the firmware's caches hold of the image must be in memory before they are off.
+    address x0, __kernel_head
+    address x1, __kernel_end
+    bl clean_lines
+    mov x1, #5                          // SCTLR.M and C
+    cmp x22, #8
+    b.eq 3f
+    mrs x0, sctlr_el1
+    bic x0, x0, x1
+    msr sctlr_el1, x0
+    b 4f
+3:  mrs x0, sctlr_el2
+    bic x0, x0, x1
+    msr sctlr_el2, x0
+4:  isb
+    ic iallu
+    dsb nsh
+    isb
+    bl to_el1
+    address x0, efi_device_tree
+    ldr x20, [x0]
+    b corridor
 
 // ---- the corridor: x20 = device tree or 0, x22 = the level we came from, x23 = ticks -----------
 corridor:

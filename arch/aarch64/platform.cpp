@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine around the CPU: what the firmware says of it, interrupt controllers, the list of CPUs.
+// The machine around the CPU: what the firmware says of it, interrupt controllers, the list of
+// CPUs.
 #include "arch/aarch64/platform.h"
 
 #include <arch/cpu.h>
@@ -43,9 +44,13 @@ u64 device_tree_bytes(u64 address) {
 }
 
 void read_hardware(const BootInfo& boot) {
-  if (boot.device_tree == 0) return;
-  std::span tree(reinterpret_cast<const Byte*>(boot.device_tree), device_tree_bytes(boot.device_tree));
-  reading = boot::parse_device_tree(tree, machine);
+  if (const boot::Hardware* by_acpi = hardware_by_efi(); by_acpi != nullptr) {
+    machine = *by_acpi;
+  } else if (boot.device_tree != 0) {
+    std::span tree(reinterpret_cast<const Byte*>(boot.device_tree),
+                   device_tree_bytes(boot.device_tree));
+    reading = boot::parse_device_tree(tree, machine);
+  }
   psci::init(machine.conduit);
 }
 
@@ -61,7 +66,7 @@ void init_platform(const BootInfo&) {
   paging::set_page_source(page_for_tables);
   if (!reading.has_value()) log::error("platform", "device tree: {}", reading.error());
   if (machine.skipped != 0)
-    log::warn("platform", "{} nodes of the device tree could not be read", machine.skipped);
+    log::warn("platform", "{} of the firmware's rows could not be read", machine.skipped);
   smp::set_cpus(machine.cpus.view());
   gic::init();
   gic::init_cpu();

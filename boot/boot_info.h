@@ -4,6 +4,7 @@
 // so they are also pointers.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "kernel/base/containers.h"
@@ -34,6 +35,16 @@ struct Framebuffer {
 // Real firmware lists some 200 ranges at most, and a person names a few files.
 constexpr u32 kMostMemoryRanges = 512, kMostBootModules = 64;
 
+// The serial port that the firmware names, where the machine has no fixed one.
+struct BootConsole {
+  enum class Kind : u8 { kNone, kPl011, kUart16550 };
+  Kind kind = Kind::kNone;
+  u64 base = 0;
+  u32 stride = 1;  // bytes from one register of a 16550 to the next
+  u32 width = 1;   // bytes of an access to one
+  u32 line = 0;    // its line at the interrupt controller; 0 = none: it is polled
+};
+
 struct BootInfo {
   // why the loader's information could not be read; nothing else is then known
   const char* problem = nullptr;
@@ -43,7 +54,10 @@ struct BootInfo {
   StaticVector<BootModule, kMostBootModules> modules;
   u32 modules_left_out = 0;  // by the loader's count; their memory is used for other things
   Framebuffer framebuffer;
-  u64 acpi_rsdp = 0;    // 0 = not given: the ACPI code searches
-  u64 device_tree = 0;  // 0 = absent
-  u64 entry_ticks = 0;  // the cycle counter at the first instruction
+  u64 text_screen = 0;  // VGA's 80 x 25 cells, used where there is no framebuffer; 0 = none
+  BootConsole console;
+  std::span<const Byte> random_seed;  // of the loader's; empty = none
+  u64 acpi_rsdp = 0;                  // 0 = not given: a PC then searches
+  u64 device_tree = 0;                // 0 = absent
+  u64 entry_ticks = 0;                // the cycle counter at the first instruction
 };

@@ -12,13 +12,14 @@ struct Symbol {
 };
 
 // Any context, including a panic.
+bool in_text(u64 address);
 Symbol find(u64 address);
 
 // The position of a flow of control.
 struct Place {
   u64 pc;
   u64 frame_pointer;
-  u64 stack_pointer = 0;  // 0 = unknown
+  u64 frameless_caller = 0;  // as arch::frameless_caller() found it; 0 = the frames tell all
 };
 
 // Prints the call chain of `place`, one line per frame: "  0000000001001234 name+0x12". Follows
@@ -30,5 +31,7 @@ u32 capture(const Place& place, std::span<u64> room);
 // Prints "  0000000001001234 name+0x12". For a return address it names the call before it.
 enum class Position : u8 { kHere, kReturn };
 void print_address(base::Writer& out, u64 address, Position position);
+// Where CPU `cpu` is, as warnings of the log.
+void log_chain(u32 cpu, std::span<const u64> chain);
 
 }  // namespace symbols

@@ -36,7 +36,7 @@ LINE_RULES = [
     (re.compile(r"\bthread_local\b"), "thread_local is not to be had in the kernel"),
     (re.compile(r"^\t"), "tabs (2 spaces in code, 4 in Python)"),
 ]
-NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.S)?$")
 # A comment that begins so has no subject and no verb of its own: "Of a step's buffers." A question may.
 FRAGMENT = re.compile(r"\s*(?://|;) *(Of|Who|Whoever|Whose|What|Which|Whether)\b")
 

@@ -67,7 +67,7 @@ CpuFeatures read_features() {
       {CpuFeature::kAvx512Vnni, avx512 && bit(seven.c, 11)},
       {CpuFeature::kAvx512Vbmi, avx512 && bit(seven.c, 1)},
       {CpuFeature::kWaitPkg, bit(seven.c, 5)},
-      {CpuFeature::kRdRand, bit(one.c, 30)},
+      {CpuFeature::kRandom, bit(one.c, 30)},
       {CpuFeature::kFarPrefetch, cpuid(0).b == kIntelName},
       {CpuFeature::kEmulated, bit(one.c, 31) && cpuid(0x40000000).b == kTcgName},
   };

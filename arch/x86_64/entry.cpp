@@ -77,6 +77,7 @@ void x86_entry(u32 protocol, u64 information, u64 ticks) {
   if (!read.has_value()) boot_info.problem = read.error().what;
   boot_info.acpi_rsdp = keep_root_pointer(boot_info.acpi_rsdp);
   boot_info.entry_ticks = ticks;
+  boot_info.text_screen = 0xb8000;
   boot_info.command_line = texts.keep(boot_info.command_line);
   boot_info.loader = texts.keep({boot_info.loader, std::strlen(boot_info.loader) + 1}).data();
   for (BootModule& module : boot_info.modules)

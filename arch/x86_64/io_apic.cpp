@@ -82,8 +82,9 @@ namespace interrupts {
 
 using io_apic::find;
 
-u64 message_address() {
-  return 0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12;
+// Intel SDM vol. 3, 11.11.
+Result<Message> message(u32 vector, const pci_config::Function&) {
+  return Message{0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12, vector};
 }
 
 Result<void> route_line(u32 global_line, Route route) {
@@ -109,6 +110,12 @@ IsaLine isa_line(u32 isa_line) {
   for (const acpi::LineOverride& o : io_apic::overrides)
     if (o.isa_line == isa_line) return {o.global_line, o.level, o.active_low};
   return {isa_line, false, false};
+}
+
+Result<void> route_isa(u32 number, u32 vector) {
+  IsaLine line = isa_line(number);
+  return route_line(line.global_line,
+                    {.vector = vector, .level = line.level, .active_low = line.active_low});
 }
 
 }  // namespace interrupts

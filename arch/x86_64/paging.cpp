@@ -153,9 +153,9 @@ void map_modules(BootInfo& boot) {
 
 // Maps the screen that shows a panic of the boot. A framebuffer that cannot be mapped shows
 // nothing.
-void map_screen(const Framebuffer& screen) {
-  constexpr u64 kVgaText = 0xb8000;
-  static_cast<void>(map_device(kVgaText, kPageBytes));
+void map_screen(const BootInfo& boot) {
+  const Framebuffer& screen = boot.framebuffer;
+  static_cast<void>(map_device(boot.text_screen, kPageBytes));
   u64 bytes = u64{screen.pitch} * screen.height;
   if (screen.base != 0) static_cast<void>(map_device(screen.base, bytes, Cache::kWriteCombining));
 }
@@ -221,7 +221,7 @@ void init(BootInfo& boot) {
   root = new_table();
   map_memory(boot);
   map_modules(boot);
-  map_screen(boot.framebuffer);
+  map_screen(boot);
   MUST(map_kernel());
   write_msr(msr::kPat, kPat);
   write_cr3(reinterpret_cast<u64>(root));

@@ -39,7 +39,7 @@ void on_interrupt(void*) {
 // The line is level-triggered and active low, unless the firmware says otherwise.
 Result<void> route(u32 line, u32 vector) {
   for (const acpi::LineOverride& o : firmware().overrides)
-    if (o.isa_line == line) return irq::route_isa(line, vector);
+    if (o.isa_line == line) return interrupts::route_isa(line, vector);
   return irq::route_line(line, vector, irq::Trigger::kLevel, irq::Polarity::kLow);
 }
 

@@ -60,7 +60,7 @@ constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
 symbols::Place place_of(const TrapFrame& frame) {
-  return {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()};
+  return {frame.program_counter(), frame.frame_pointer(), frameless_caller(frame)};
 }
 
 void spin_ticks(u64 ticks) {
@@ -186,24 +186,13 @@ static std::span<const u64> capture_cpu(u32 index) {
   return std::span(captured).first(captured_count.load(std::memory_order_acquire));
 }
 
-static void log_chain(u32 index, std::span<const u64> chain) {
-  log::warn("cpu", "cpu {} is in:", index);
-  for (usize i = 0; i < chain.size(); i++) {
-    char line[160];
-    base::BufferWriter out(line);
-    symbols::print_address(out, chain[i],
-                           i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
-    log::warn("cpu", "{}", out.view());
-  }
-}
-
 // Reports the calling CPU, from inside the watch's NMI. It takes no lock, because the CPU may hold
 // that very lock.
 static void report_own(u32 index) {
   const TrapFrame* frame = watch::interrupted();
   if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
   std::array<u64, 32> chain;
-  log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
+  symbols::log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
 }
 
 void Cpu::report_cpu(u32 index) {
@@ -216,7 +205,7 @@ void Cpu::report_cpu(u32 index) {
   if (chain.empty())
     log::error("cpu", "cpu {} does not answer an nmi", index);
   else
-    log_chain(index, chain);
+    symbols::log_chain(index, chain);
   lock.unlock(on);
 }
 

@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/time/clock.h"
 
+#include <arch/interrupts.h>
 #include <arch/port_io.h>
 
 namespace ps2 {
@@ -128,7 +129,7 @@ Result<void> init() {
   TRY(start_controller());
   Result<u32> vector = irq::allocate("keyboard", on_interrupt, nullptr);
   Result<void> routed;
-  if (vector.has_value()) routed = irq::route_isa(kIsaLine, *vector);
+  if (vector.has_value()) routed = arch::interrupts::route_isa(kIsaLine, *vector);
   keyboard.by_interrupt = vector.has_value() && routed.has_value();
   if (!keyboard.by_interrupt) log::warn("ps2", "no interrupt for the keyboard: it is polled");
   TRY(terminal::add(keyboard));

@@ -182,14 +182,26 @@ void shim_host_free_vector(int vector) {
   if (vector_of[vector] != nullptr) vector_of[vector]->handler = nullptr;
   vector_of[vector] = nullptr;
 }
-void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data) {
-  irq::Message message = irq::message(static_cast<u32>(vector));
-  *address = message.address;
-  *data = message.data;
+int shim_host_msi_message(int vector, unsigned int bus, unsigned int devfn, unsigned long* address,
+                          unsigned int* data) {
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr) return kInvalid;
+  auto message = irq::message(static_cast<u32>(vector), device->function);
+  if (!message.has_value()) return kNoSpace;
+  *address = message->address;
+  *data = message->data;
+  return 0;
+}
+int shim_host_pin_line(unsigned int bus, unsigned int devfn, unsigned int pin) {
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr) return kInvalid;
+  auto line = arch::pci_config::pin_line(device->function, static_cast<u8>(pin));
+  return line.has_value() ? static_cast<int>(*line) : kInvalid;
 }
 int shim_host_route_line(unsigned int line, int vector) {
-  auto routed =
-      irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, irq::Polarity::kLow);
+  constexpr irq::Polarity kPolarity =
+      arch::pci_config::kPinsActiveLow ? irq::Polarity::kLow : irq::Polarity::kHigh;
+  auto routed = irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, kPolarity);
   return routed.has_value() ? 0 : kInvalid;
 }
 void shim_host_mask_line(unsigned int line) {
@@ -206,8 +218,17 @@ void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offs
   const pci::Device* device = device_at(bus, devfn);
   if (device != nullptr) device->write(static_cast<u16>(offset), static_cast<u8>(width), value);
 }
+void shim_host_pci_bar(unsigned int bus, unsigned int devfn, int index, struct shim_bar* out) {
+  *out = {};
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr || index < 0 || index >= static_cast<int>(pci::kBars)) return;
+  const pci::Bar& bar = device->bars[static_cast<usize>(index)];
+  if (bar.bytes == 0 || bar.base == 0 || (bar.is_port && !arch::pci_config::kHasPorts)) return;
+  *out = {bar.is_port ? SHIM_BAR_PORTS : SHIM_BAR_MEMORY, bar.base, bar.bytes};
+}
 void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
                         void* context) {
   for (const pci::Device& device : pci::devices())
-    found(bus_of(device.function), devfn_of(device.function), context);
+    if (pci::is_coherent(device))
+      found(bus_of(device.function), devfn_of(device.function), context);
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Drives the 16550 at COM1: polled output, input by interrupt into a ring. TI PC16550D data sheet.
-#include "drivers/serial/uart16550.h"
-
+#include <arch/interrupts.h>
 #include <arch/port_io.h>
 
-#include <array>
-#include <atomic>
-
+#include "drivers/serial/receive_ring.h"
+#include "drivers/serial/serial.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/irq/irq.h"
 #include "kernel/sync/lock.h"
@@ -25,9 +23,7 @@ constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up, a
 
 bool found = false;
 
-// The interrupt writes and the console reads: one producer, one consumer.
-std::array<u8, 1024> ring;
-std::atomic<u32> ring_head{0}, ring_tail{0};
+constinit ReceiveRing ring;
 
 constexpr u8 kOnReceive = 1 << 0;  // interrupt enable
 // Modem control: DTR, RTS, and the gate of the interrupt line.
@@ -45,12 +41,9 @@ void hold(bool now) {
 }
 
 void drain() {
-  u32 head = ring_head.load(std::memory_order_relaxed);
-  u32 room = static_cast<u32>(ring.size()) - (head - ring_tail.load(std::memory_order_acquire));
-  for (; room > 0 && (arch::in8(kBase + kLineStatus) & kReceived) != 0; room--)
-    ring[head++ % ring.size()] = arch::in8(kBase + kData);
-  ring_head.store(head, std::memory_order_release);
-  hold(room == 0);
+  while (!ring.full() && (arch::in8(kBase + kLineStatus) & kReceived) != 0)
+    ring.put(arch::in8(kBase + kData));
+  hold(ring.full());
 }
 
 // Waits until the transmit FIFO is empty; then kFifoBytes may be written at once.
@@ -75,7 +68,8 @@ constinit Uart uart;
 
 }  // namespace
 
-void init() {
+// COM1 lies where it always did: nothing has to be told. 115200 baud.
+void init(const BootConsole&) {
   arch::out8(kBase + kScratch, 0x5a);
   found = arch::in8(kBase + kScratch) == 0x5a;
   if (!found) return;
@@ -107,11 +101,8 @@ void write(std::string_view text) {
 
 int read() {
   locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt has just stored
-  u32 tail = ring_tail.load(std::memory_order_relaxed);
-  if (tail != ring_head.load(std::memory_order_acquire)) {
-    u8 byte = ring[tail % ring.size()];
-    ring_tail.store(tail + 1, std::memory_order_release);
-    if (held && tail + 1 == ring_head.load(std::memory_order_relaxed)) hold(false);
+  if (int byte = ring.take(); byte >= 0) {
+    if (held && ring.empty()) hold(false);
     return byte;
   }
   // Polls, too: before the interrupt is routed, and in a panic, where there are no interrupts.
@@ -123,7 +114,7 @@ Result<void> enable_interrupt() {
   constexpr u32 kIsaLine = 4;
   if (!found) return fail(Errc::kNotFound, "no serial line");
   u32 vector = TRY(irq::allocate("serial", on_interrupt, nullptr));
-  Result<void> routed = irq::route_isa(kIsaLine, vector);
+  Result<void> routed = arch::interrupts::route_isa(kIsaLine, vector);
   if (!routed.has_value()) {
     irq::release(vector);
     return routed;

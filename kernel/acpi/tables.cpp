@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "kernel/acpi/fields.h"
+
 namespace acpi {
 namespace {
-
-using Bytes = std::span<const Byte>;
 
 constexpr u64 kMaxTableBytes = 16 * kMiB;  // the DSDT of a large server has one or two
 constexpr u32 kMaxTables = 512;
@@ -41,13 +41,6 @@ Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   Bytes table = TRY(memory.at(address, header.bytes));
   if (!sums_to_zero(table)) return fail(Errc::kCorrupt, "an ACPI table with a wrong sum");
   return table;
-}
-
-// Reads a field. A table may be of an older, shorter revision: fields past its end read as zero.
-template <class T>
-T field(Bytes table, u64 offset) {
-  auto bytes = base::slice(table, offset, sizeof(T));
-  return bytes.has_value() ? base::load<T>(bytes->data()) : T{};
 }
 
 // ---- MADT, 5.2.12 --------------------------------------------------------------------------
@@ -99,9 +92,11 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
         add_cpu(field<u32>(entry, 4), field<u32>(entry, 8), out);
         break;
       default:
+        read_gic(kind, entry, out);
         break;
     }
   }
+  finish_gic(out);
 }
 
 // ---- MCFG (PCI Firmware Specification 3.3, 4.1.2), HPET --------------------------------------
@@ -109,12 +104,17 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
 void read_mcfg(base::PhysicalView&, Bytes table, Tables& out) {
   constexpr u64 kFirst = 44, kEntry = 16;
   for (u64 at = kFirst; at + kEntry <= table.size(); at += kEntry) {
-    PciSegment segment{.base = field<u64>(table, at),
-                       .segment = field<u16>(table, at + 8),
-                       .first_bus = field<u8>(table, at + 10),
-                       .last_bus = field<u8>(table, at + 11)};
-    if (segment.base == 0 || segment.last_bus < segment.first_bus ||
-        !out.pci_segments.push_back(segment))
+    u64 base = field<u64>(table, at);
+    static constinit boot::PciHost host;  // large for a boot stack
+    host = {};
+    host.segment = field<u16>(table, at + 8);
+    host.first_bus = field<u8>(table, at + 10);
+    host.last_bus = field<u8>(table, at + 11);
+    host.coherent = true;  // unless the IORT says otherwise
+    // The base stands for bus 0, whatever the first bus is (table 4-3).
+    host.ecam = base + u64{host.first_bus} * kMiB;
+    if (base == 0 || base > ~(256 * kMiB) || host.last_bus < host.first_bus ||
+        !out.hardware.pci_hosts.push_back(host))
       out.bad_tables++;
   }
 }
@@ -221,7 +221,7 @@ void find_s5(Bytes dsdt, FixedHardware& out) {
 void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   constexpr u32 kResetFlag = 1 << 10, kReducedFlag = 1 << 20, kTimer32Flag = 1 << 8,
                 kButtonIsMethod = 1 << 4;
-  constexpr u16 k8042Flag = 1 << 1;
+  constexpr u16 k8042Flag = 1 << 1, kPsci = 1 << 0, kPsciByHvc = 1 << 1;
   FixedHardware& f = out.fixed;
   u32 flags = field<u32>(table, 112);
   f.present = true;
@@ -244,6 +244,9 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
     f.reset = generic(table, 116);
     f.reset_value = field<u8>(table, 128);
   }
+  u16 arm = field<u16>(table, 129);
+  if ((arm & kPsci) != 0)
+    out.hardware.conduit = (arm & kPsciByHvc) != 0 ? boot::Conduit::kHvc : boot::Conduit::kSmc;
   u64 dsdt = field<u64>(table, 140);
   if (dsdt == 0) dsdt = field<u32>(table, 40);
   auto code = table_at(memory, dsdt);
@@ -258,9 +261,12 @@ struct TableKind {
   void (*read)(base::PhysicalView& memory, Bytes table, Tables& out);
 };
 constexpr TableKind kKinds[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
-                                {"FACP", read_fadt}, {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
+                                {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
+                                {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
+constexpr std::string_view kIortSignature = "IORT";
 
-void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
+// `iort` is told where one lies: it is about PCI hosts, which a later table may name.
+void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort) {
   auto header = memory.read<Header>(address);
   if (!header.has_value()) {
     out.bad_tables++;
@@ -268,6 +274,7 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
   }
   std::string_view signature(header->signature, sizeof header->signature);
   u32 bad_before = out.bad_tables;
+  if (signature == kIortSignature) iort = address;
   for (const TableKind& kind : kKinds) {
     if (kind.signature != signature) continue;
     auto table = table_at(memory, address);
@@ -293,11 +300,18 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
 Result<void> read_root(base::PhysicalView& memory, u64 address, u32 entry_bytes, Tables& out) {
   Bytes root = TRY(table_at(memory, address));
   u64 count = std::min<u64>((root.size() - sizeof(Header)) / entry_bytes, kMaxTables);
+  u64 iort = 0;
   for (u64 i = 0; i < count; i++) {
     u64 at = sizeof(Header) + i * entry_bytes;
     u64 table = entry_bytes == 8 ? field<u64>(root, at) : field<u32>(root, at);
-    if (table != 0) read_table(memory, table, out);
+    if (table != 0) read_table(memory, table, out, iort);
   }
+  if (iort == 0) return {};
+  auto table = table_at(memory, iort);
+  if (table.has_value())
+    read_iort(*table, out);
+  else
+    out.bad_tables++;
   return {};
 }
 

@@ -6,6 +6,8 @@
 // every table is checked.
 #pragma once
 
+#include "boot/boot_info.h"
+#include "boot/hardware.h"
 #include "kernel/base/containers.h"
 #include "kernel/base/physical_view.h"
 
@@ -21,13 +23,6 @@ struct LineOverride {
   u32 global_line;
   bool level;
   bool active_low;
-};
-
-// A part of the PCI configuration space in memory, with 1 MiB per bus.
-struct PciSegment {
-  u64 base;
-  u16 segment;
-  u8 first_bus, last_bus;
 };
 
 // A register in an address space. bytes == 0 means that it does not exist.
@@ -66,8 +61,6 @@ struct Iommu {
   u64 registers;
 };
 
-constexpr u32 kMostPciSegments = 8;
-
 // A table that the root names, for who lists them.
 struct TableEntry {
   u64 address;
@@ -80,9 +73,11 @@ struct TableEntry {
 struct Tables {
   u64 local_apic = 0;           // 0 = not given
   StaticVector<u32, 256> cpus;  // APIC numbers, in the firmware's order
+  // ARM's CPUs, GIC, timers and PSCI; on both architectures PCI's hosts, whose windows are in AML.
+  boot::Hardware hardware;
+  BootConsole console;  // of the SPCR
   StaticVector<IoApic, 8> io_apics;
   StaticVector<LineOverride, 16> overrides;
-  StaticVector<PciSegment, kMostPciSegments> pci_segments;
   StaticVector<Iommu, 32> iommus;       // a server has one for each root complex
   u64 hpet = 0;                         // 0 = none
   StaticVector<TableEntry, 64> listed;  // the first ones: machines have 10 to 40
@@ -91,7 +86,8 @@ struct Tables {
 };
 
 // Searches the places where a BIOS leaves the root pointer: the first KiB of the extended BIOS data
-// area and 0xe0000..0xfffff (5.2.5.1).
+// area and 0xe0000..0xfffff (5.2.5.1). Other firmware than a PC's BIOS leaves nothing there, and
+// these addresses may be a device's.
 Result<u64> find_root_pointer(base::PhysicalView& memory);
 
 // Follows the root pointer at `rsdp`. A damaged table is counted and skipped. Only a damaged root

@@ -16,7 +16,7 @@ enum class CpuFeature : u8 {
   kAvx512Vnni,
   kAvx512Vbmi,
   kWaitPkg,  // umonitor/umwait
-  kRdRand,
+  kRandom,
   // the hardware prefetcher stops at page ends, so software must prefetch far ahead (Intel)
   kFarPrefetch,
   kEmulated,  // an emulator such as QEMU's TCG, where different instructions are fast

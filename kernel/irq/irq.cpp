@@ -5,7 +5,6 @@
 
 #include <array>
 
-#include "kernel/arch_machine.h"
 #include "kernel/sync/lock.h"
 
 namespace irq {
@@ -37,23 +36,18 @@ Result<u32> allocate(const char* name, Handler handler, void* context) {
 
 void release(u32 vector) {
   locks::InterruptsOff off;
+  arch::interrupts::forget_message(vector);
   rows[vector] = {};
 }
 
-Message message(u32 vector) {
-  return {arch::interrupts::message_address(), vector};
+Result<Message> message(u32 vector, const arch::pci_config::Function& device) {
+  return arch::interrupts::message(vector, device);
 }
 
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {
   return arch::interrupts::route_line(global_line, {.vector = vector,
                                                     .level = trigger == Trigger::kLevel,
                                                     .active_low = polarity == Polarity::kLow});
-}
-
-Result<void> route_isa(u32 isa_line, u32 vector) {
-  arch::interrupts::IsaLine line = arch::interrupts::isa_line(isa_line);
-  return route_line(line.global_line, vector, line.level ? Trigger::kLevel : Trigger::kEdge,
-                    line.active_low ? Polarity::kLow : Polarity::kHigh);
 }
 
 void mask_line(u32 global_line) {

@@ -4,6 +4,7 @@
 // A handler runs on CPU 0, with interrupts off, on its own stack. It may only record and wake.
 #pragma once
 
+#include "kernel/arch_machine.h"
 #include "kernel/base/format.h"
 #include "kernel/base/result.h"
 
@@ -15,21 +16,16 @@ using Handler = void (*)(void* context);
 Result<u32> allocate(const char* name, Handler handler, void* context);
 void release(u32 vector);
 
-// The address and value that a device with message-signalled interrupts (MSI, MSI-X) writes.
-struct Message {
-  u64 address;
-  u32 data;
-};
-Message message(u32 vector);
+// What `device`, one with message-signalled interrupts (MSI, MSI-X), writes, and where. For
+// threads.
+using Message = arch::interrupts::Message;
+Result<Message> message(u32 vector, const arch::pci_config::Function& device);
 
 enum class Trigger : u8 { kEdge, kLevel };
 enum class Polarity : u8 { kHigh, kLow };
 
 // Connects a line of the interrupt controller to a vector and unmasks it.
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity);
-// Does the same for an old device's fixed number (1 = keyboard, 4 = COM1), as rewired by the
-// firmware.
-Result<void> route_isa(u32 isa_line, u32 vector);
 void mask_line(u32 global_line);
 
 // Called by the architecture for each interrupt that is not a fault.

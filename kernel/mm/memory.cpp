@@ -104,10 +104,10 @@ constexpr Byte kPagePoison = 0xdd;
 void init(const BootInfo& boot) {
   RamExtent extent = ram_extent(boot.memory.view());
   ReservedList reserved = reserved_by_boot(boot);
-  u64 bytes = base::round_up(PageMap::storage_bytes(extent.end()), kPageBytes);
+  u64 bytes = base::round_up(PageMap::storage_bytes(extent), kPageBytes);
   u64 place = place_for_map(boot, reserved, bytes);
   ASSERT(place != 0);  // otherwise the machine has less RAM than its own page map needs
-  map.init({reinterpret_cast<Byte*>(place), bytes}, extent.end());
+  map.init({reinterpret_cast<Byte*>(place), bytes}, extent);
   map.take_ranges(boot.memory.view(), extent);
   for (const Reserved& r : reserved) map.mark(r.base, r.bytes, r.purpose);
   map.mark(place, bytes, Purpose::kPageMap);
@@ -177,8 +177,8 @@ Result<void> verify_heap() {
 }
 
 void print_ranges(base::Writer& out) {
-  u64 first = 0;
-  for (u64 page = kPageBytes; page <= map.end(); page += kPageBytes) {
+  u64 first = map.begin();
+  for (u64 page = first + kPageBytes; page <= map.end(); page += kPageBytes) {
     if (page < map.end() && map.at(page) == map.at(first)) continue;
     if (map.at(first) != Purpose::kAbsent)
       base::format_to(out, "{:012x}-{:012x} {:>10} KiB {}\n", first, page - 1,

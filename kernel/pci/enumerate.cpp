@@ -7,6 +7,7 @@
 #include <bitset>
 
 #include "kernel/log.h"
+#include "kernel/pci/assign.h"
 #include "kernel/time/clock.h"
 
 namespace pci {
@@ -16,7 +17,7 @@ namespace {
 constexpr u16 kVendor = 0x00, kId = 0x02, kCommand = 0x04, kStatus = 0x06, kRevision = 0x08,
               kInterface = 0x09, kSubclass = 0x0a, kClass = 0x0b, kHeaderType = 0x0e, kBar0 = 0x10,
               kSecondaryBus = 0x19, kSubsystemVendor = 0x2c, kSubsystem = 0x2e,
-              kInterruptLine = 0x3c, kInterruptPin = 0x3d;
+              kInterruptPin = 0x3d;
 constexpr u16 kNoVendor = 0xffff;
 constexpr u8 kBridgeClass = 0x06, kPciBridge = 0x04;
 constexpr u8 kMultiFunction = 0x80;
@@ -63,12 +64,25 @@ u32 read_bar(Device& d, u32 index, u32 slots) {
   return bar.is_64_bit ? 2 : 1;
 }
 
+// The range of buses that the function was found in.
+arch::pci_config::Range range_of(const Function& f) {
+  for (u32 i = 0; i < arch::pci_config::range_count(); i++) {
+    arch::pci_config::Range range = arch::pci_config::range(i);
+    if (range.segment == f.segment && f.bus >= range.first_bus && f.bus <= range.last_bus)
+      return range;
+  }
+  return {};
+}
+
 void read_bars(Device& d, u32 slots) {
   // While a BAR is being sized, the device must not respond at the trial address.
   u32 command = d.read(kCommand, 2);
   d.write(kCommand, 2, command & ~u32{kDecode});
   for (u32 i = 0; i < slots;) i += read_bar(d, i, slots);
   d.write(kCommand, 2, command);
+  auto windows = range_of(d.function).windows;
+  for (Bar& bar : d.bars)
+    if (bar.base != 0) bar.base = cpu_address(windows, bar.is_port, bar.base);
 }
 
 Device describe(const Function& f) {
@@ -81,7 +95,6 @@ Device describe(const Function& f) {
   d.subclass = byte(kSubclass);
   d.interface = byte(kInterface);
   d.revision = byte(kRevision);
-  d.interrupt_line = byte(kInterruptLine);
   d.interrupt_pin = byte(kInterruptPin);
   u8 header = byte(kHeaderType) & 0x7f;
   if (header == 0) {
@@ -163,10 +176,41 @@ Result<void> scan_range(const arch::pci_config::Range& range, u64 deadline_ns) {
   return {};
 }
 
+class HostSpace final : public ConfigSpace {
+ public:
+  explicit HostSpace(u16 segment) : segment_(segment) {}
+  u32 read(Place p, u16 offset, u8 bytes) override {
+    return arch::pci_config::read({segment_, p.bus, p.device, p.function}, offset, bytes);
+  }
+  void write(Place p, u16 offset, u8 bytes, u32 value) override {
+    arch::pci_config::write({segment_, p.bus, p.device, p.function}, offset, bytes, value);
+  }
+
+ private:
+  u16 segment_;
+};
+
+void prepare(const arch::pci_config::Range& range) {
+  if (!range.coherent)
+    log::warn("pci",
+              "segment {}: its devices do not see the CPUs' caches, so no driver is bound to them",
+              range.segment);
+  if (range.windows.empty()) return;
+  HostSpace space(range.segment);
+  Assignment done = assign(space, range.first_bus, range.last_bus, range.windows);
+  if (done.without_room != 0)
+    log::warn("pci", "segment {}: {} BARs or bridges found no room", range.segment,
+              done.without_room);
+  if (!done.by_firmware)
+    log::info("pci", "segment {}: {} BARs placed, {} bridges numbered", range.segment, done.bars,
+              done.bridges);
+}
+
 }  // namespace
 
 Result<void> init() {
   u64 begin = timing::now_ns();
+  for (u32 i = 0; i < arch::pci_config::range_count(); i++) prepare(arch::pci_config::range(i));
   Result<void> status;
   for (u32 i = 0; i < arch::pci_config::range_count() && status.has_value(); i++)
     status = scan_range(arch::pci_config::range(i), begin + kMostNs);
@@ -177,6 +221,10 @@ Result<void> init() {
 
 std::span<const Device> devices() {
   return found.view();
+}
+
+bool is_coherent(const Device& device) {
+  return range_of(device.function).coherent;
 }
 
 u8 find_capability(const Device& device, u8 id, u8 after) {

@@ -51,7 +51,7 @@ Result<std::span<Byte>> map_bar(const Device& device, u32 index) {
     return fail(Errc::kNotFound, "the device has no such BAR");
   const Bar& bar = device.bars[index];
   if (bar.is_port) return fail(Errc::kInvalidArgument, "a BAR of ports cannot be mapped");
-  if (bar.base == 0) return fail(Errc::kUnsupported, "the firmware gave the BAR no address");
+  if (bar.base == 0) return fail(Errc::kUnsupported, "the BAR has no address");
   if (!arch::paging::is_mapped(bar.base)) TRY(arch::paging::map_device(bar.base, bar.bytes));
   enable(device, Access::kMemory);
   return std::span(reinterpret_cast<Byte*>(bar.base), bar.bytes);

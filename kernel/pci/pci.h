@@ -14,7 +14,7 @@ namespace pci {
 using Function = arch::pci_config::Function;
 
 struct Bar {
-  u64 base = 0;
+  u64 base = 0;   // as a CPU finds it; the host may show devices other addresses
   u64 bytes = 0;  // 0 = not present, or the upper half of a 64-bit BAR
   bool is_port = false;
   bool is_64_bit = false;
@@ -28,7 +28,7 @@ struct Device {
   u16 vendor = 0, id = 0;
   u16 subsystem_vendor = 0, subsystem = 0;
   u8 class_code = 0, subclass = 0, interface = 0, revision = 0;
-  u8 interrupt_line = 0, interrupt_pin = 0;      // pin 0 = none, 1 = INTA
+  u8 interrupt_pin = 0;                          // 0 = none, 1 = INTA
   u8 msi = 0, msix = 0, express = 0, power = 0;  // offsets of capabilities; 0 = not present
   std::array<Bar, kBars> bars{};
 
@@ -41,6 +41,8 @@ struct Device {
 // Finds every function behind every host bridge. Called once, at boot.
 Result<void> init();
 std::span<const Device> devices();
+// Does its DMA see what lies in the CPUs' caches? Without that no driver here can serve it.
+bool is_coherent(const Device& device);
 
 // Returns the offset of capability `id` after `after` (0 = from the start), or 0.
 u8 find_capability(const Device& device, u8 id, u8 after = 0);

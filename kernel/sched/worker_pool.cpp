@@ -51,6 +51,7 @@ struct alignas(64) Step {
 constinit Step step;
 constinit Slot slots[kMaxWorkers];
 u32 workers = 1;
+bool boot_cpu_watched = false;  // by another CPU, or by a timer that interrupts where others do not
 std::atomic<u64> stall_ns{5'000'000'000};
 u64 barrier_ns = 0;
 std::atomic<u64> steps{0}, stalls{0};
@@ -268,6 +269,10 @@ void wait_for_worker(u32 worker, u32 generation, bool& reported) {
 
 }  // namespace
 
+bool boot_cpu_is_watched() {
+  return boot_cpu_watched;
+}
+
 void start_workers(u32 limit) {
   u32 present = std::min(arch::Cpu::cpu_count(), kMaxWorkers);
   u32 wanted = limit == 0 ? present : std::min(limit, present);
@@ -281,9 +286,11 @@ void start_workers(u32 limit) {
       dead++;
   }
   log::info("sched", "{} of {} cpus compute", workers, present);
+  boot_cpu_watched = workers > 1;
   if (workers > 1) return;
   static constinit BootCpuWatch alone;
   Result<void> watched = arch::Cpu::watch_boot_cpu([] { alone.check(); });
+  boot_cpu_watched = watched.has_value();
   if (!watched.has_value()) log::info("watchdog", "cpu 0 is not watched: {}", watched.error());
 }
 

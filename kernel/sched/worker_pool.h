@@ -11,6 +11,8 @@ namespace sched {
 // once at boot.
 void start_workers(u32 limit);
 u32 worker_count();
+// Is there anybody who notices that CPU 0 is stuck?
+bool boot_cpu_is_watched();
 
 // Runs task(context, worker) on every worker at once and returns when all have finished. Only
 // threads of CPU 0 may call it. Worker 0 may yield to other threads within its task; threads that

@@ -4,10 +4,15 @@ FORMAT_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' | grep 
 # The machine side compiles for ring 0 only; everything else is checked as the hosted tests see it.
 TIDY_HOSTED := $(filter-out arch/x86_64/simd/% arch/aarch64/%,$(SAN_LIB_SRC))
 # Files that are written for GCC alone are left out (its attributes, and names that the language reserves).
-TIDY_GCC_ONLY := $(addprefix arch/x86_64/,runtime.cpp memory_functions.cpp descriptors.cpp) kernel/ubsan.cpp
+TIDY_GCC_ONLY := $(addprefix arch/x86_64/,memory_functions.cpp descriptors.cpp) $(addprefix kernel/,runtime.cpp string_functions.cpp ubsan.cpp)
 TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC) $(TIDY_GCC_ONLY),$(MACHINE_SRC))
+# With ARCH=aarch64 only what no other architecture has is looked at: the rest was.
+ifneq ($(ARCH),x86_64)
+TIDY_HOSTED :=
+TIDY_MACHINE := $(filter arch/$(ARCH)/% drivers/serial/% drivers/platform/%,$(TIDY_MACHINE))
+endif
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
-TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
+TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only $(ARCH_GCC_FLAGS),$(KERNEL_FLAGS)) $(ARCH_CLANG_FLAGS) -Wno-unused-command-line-argument
 
 .PHONY: check check-fast format compile-commands tidy analyze
 check-fast: | setup  ## layering, style and formatting: seconds
@@ -50,7 +55,7 @@ $(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | setup $$(GEN
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
-$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | setup $$(GENERATED)
+$(CHECK)/machine/%.ok: % .clang-tidy $(TARGET)/kernel/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }

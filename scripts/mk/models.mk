@@ -1,6 +1,6 @@
 # build/host/model_check: the engine's optimized objects with the tests' platform.
 # The protocol (ai/openai) is left out: it needs crypto, which these tools do not have.
-MODEL_ENGINE_OBJ := $(filter-out $(X86)/engine/ai/openai/%,$(ENGINE_OBJ))
+MODEL_ENGINE_OBJ := $(filter-out $(TARGET)/engine/ai/openai/%,$(ENGINE_OBJ))
 # What a program must link to give the engine the platform of a process (tools/host_platform.h).
 HOST_PLATFORM_SRC := tools/host_platform.cpp tools/guard.cpp arch/host/memory.cpp arch/host/cpu_features.cpp
 MODEL_CHECK := $(BUILD)/host/model_check

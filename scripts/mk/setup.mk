@@ -7,15 +7,17 @@ NEEDS_run := run debug test timing test-qemu test-system test-ubsan test-debug t
   test-clients test-bochs test-machines bench-machine
 NEEDS_iso := iso test test-system test-debug test-machines test-bochs $(BUILD)/marrow.iso
 NEEDS_test := test quick timing host-san test-hosted test-weak test-aarch64 test-shim test-system test-machines test-images test-fuzz fuzz hostile-models \
-  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64/% $(BUILD)/linux/test/% $(BUILD)/check/%
+  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64-user/% $(BUILD)/linux/test/% $(BUILD)/check/%
 NEEDS_check := check quick check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug
 NEEDS_fresh := test-fresh
 NEEDS_bochs := test-bochs
+# ARM64's compiler and machine are installed where ARM64 is asked for or tested.
+NEEDS_arm := test test-aarch64 test-arm $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
 # The packages of `build` are always installed; the row lists the goals that need no more.
 NEEDS_build := all kernel host pack wiki model-check model-oracles bench-kernels compile-commands setup clean help
-SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh bochs,$(if \
-  $(filter $(NEEDS_$(group)),$(MAKECMDGOALS)),$(group)))
+SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh bochs arm,$(if \
+  $(filter $(NEEDS_$(group)),$(or $(MAKECMDGOALS),all)),$(group)))
 
 .PHONY: setup
 setup:  ## installs what `make` needs; other targets do it themselves (SETUP=0 forbids it)

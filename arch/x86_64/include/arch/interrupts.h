@@ -2,6 +2,8 @@
 // The machine's part of kernel/irq: vectors, lines and messages.
 #pragma once
 
+#include <arch/pci_config.h>
+
 #include "kernel/base/result.h"
 
 namespace arch::interrupts {
@@ -10,7 +12,13 @@ namespace arch::interrupts {
 // own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-u64 message_address();  // of CPU 0
+// What `device` writes, and where, to raise the vector on CPU 0.
+struct Message {
+  u64 address;
+  u32 data;
+};
+Result<Message> message(u32 vector, const pci_config::Function& device);
+inline void forget_message(u32) {}  // a vector is its own message: nothing was set up
 
 enum class Delivery : u8 { kVector, kNmi };
 struct Route {
@@ -29,5 +37,8 @@ struct IsaLine {
   bool active_low;
 };
 IsaLine isa_line(u32 isa_line);
+// Wires an old device's fixed number (1 = keyboard, 4 = COM1), as the firmware rewired it, to a
+// vector, unmasked.
+Result<void> route_isa(u32 isa_line, u32 vector);
 
 }  // namespace arch::interrupts

@@ -3,7 +3,10 @@
 // ports.
 #pragma once
 
-#include "kernel/base/types.h"
+#include <span>
+
+#include "boot/hardware.h"
+#include "kernel/base/result.h"
 
 namespace arch::pci_config {
 
@@ -23,8 +26,14 @@ void write(const Function& function, u16 offset, u8 bytes, u32 value);
 struct Range {
   u16 segment;
   u8 first_bus, last_bus;
+  bool coherent = true;
+  std::span<const boot::PciWindow> windows{};  // the firmware places BARs on every machine
 };
 u32 range_count();
 Range range(u32 index);
+
+constexpr bool kHasPorts = true, kPinsActiveLow = true;
+// As the firmware left it in the function's interrupt line register.
+Result<u32> pin_line(const Function& function, u8 pin);
 
 }  // namespace arch::pci_config

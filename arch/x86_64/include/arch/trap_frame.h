@@ -13,11 +13,15 @@ struct TrapFrame {
 
   u64 program_counter() const { return rip; }
   u64 frame_pointer() const { return rbp; }
-  u64 stack_pointer() const { return rsp; }
 };
 
 // Prints the registers as a panic shows them. Used while panicking.
 void print_registers(const TrapFrame& frame, base::Writer& out);
+
+// Returns where the interrupted function returns to if its frame does not say so: the call went
+// nowhere, its first instructions have not run, or gcc gave it no frame because it calls nothing.
+// Returns 0 if it has a frame. Used while panicking.
+u64 frameless_caller(const TrapFrame& frame);
 
 // Returns true if the word at `address` can be read without a fault. Any context.
 bool is_readable(u64 address);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first serial line (COM1) as a console device. TI PC16550D data sheet.
+// The serial line of the console. One driver of this folder is linked, the one for the chip that
+// this architecture's machines have (scripts/mk/arch).
 #pragma once
 
+#include "boot/boot_info.h"
 #include "kernel/dev/char_device.h"
 
 namespace serial {
 
 // Sets the line to 115200 8N1. Polled; works before anything else. Any context.
-void init();
+void init(const BootConsole& port);
 bool present();
 // Waits for the line by polling, and needs nothing but the port. Any context, including a panic.
 void write(std::string_view text);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr u64 kTextMax = 4096;
 
-// NUL-terminated text at a physical address; address 0 means there is none.
+// Returns the NUL-terminated text at a physical address; address 0 means that there is none.
 Result<std::string_view> text_at(base::PhysicalView& memory, u64 address) {
   if (address == 0) return std::string_view();
   for (u64 length = 0; length < kTextMax; length++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names to the order in which they came: for texts with thousands of names.
+// Numbers names in the order in which they came, for texts with thousands of names.
 //
-// A hash table that is at most a quarter full. No look-up takes more than kMaxProbes steps: names
-// that a client has made to collide are an error, not a slow search.
+// It is a hash table that is at most a quarter full. No look-up takes more than kMaxProbes steps:
+// if a client has chosen names that collide, that is an error instead of a slow search.
 #pragma once
 
 #include <string_view>
@@ -16,7 +16,8 @@ class NameIndex {
  public:
   static constexpr u32 kNone = ~u32{0};
 
-  // The number of `name`: size() when it is new. Its bytes must outlive the index.
+  // Returns the number of `name`, which is size() before the call if the name is new. Its bytes
+  // must outlive the index.
   Result<u32> add(std::string_view name) {
     if (usize{size()} * kRoom >= slots_.size()) TRY(grow());
     u32 hash = base::slot_hash(name);
@@ -37,13 +38,13 @@ class NameIndex {
 
  private:
   struct Slot {
-    u32 hash, entry;  // the number + 1; 0 = free
+    u32 hash, entry;  // entry is the number + 1; 0 = free
   };
   static constexpr usize kRoom = 4, kFirstSlots = 64;
-  static constexpr usize kMaxProbes = 48;  // among names of chance never needed
-  static constexpr const char* kCollide = "names are made to collide: choose others";
+  static constexpr usize kMaxProbes = 48;  // honest names never need that many
+  static constexpr const char* kCollide = "too many names have the same hash: choose other names";
 
-  // Where `name` is or may be put; null after kMaxProbes.
+  // Returns the slot where `name` is or may be put, or null after kMaxProbes.
   Slot* place(u32 hash, std::string_view name) {
     usize mask = slots_.size() - 1, at = hash & mask;
     for (usize probe = 0; probe < kMaxProbes; at = (at + 1) & mask, probe++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
+// Sets up the machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
 #include "arch/x86_64/platform.h"
 
 #include <arch/cpu.h>
@@ -20,7 +20,7 @@ namespace {
 constinit acpi::Tables tables;
 constinit const BootInfo* loader_words = nullptr;  // entry.cpp keeps them
 
-// Firmware tables lie in memory that is not ours; each page is mapped when it is first read.
+// Firmware tables are in reserved memory; each page is mapped when it is first read.
 class FirmwareMemory final : public base::PhysicalView {
  public:
   Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
@@ -53,7 +53,7 @@ class MappedRegisters final : public acpi::IommuRegisters {
   u64 base_;
 };
 
-// Drivers give devices the addresses of RAM as they are, which a unit that translates would refuse.
+// Drivers give devices physical addresses; an IOMMU that translates would refuse them.
 void turn_off_iommus() {
   for (const acpi::Iommu& unit : tables.iommus) {
     u64 page = base::round_down(unit.registers, paging::kPageBytes);
@@ -71,7 +71,7 @@ void turn_off_iommus() {
   }
 }
 
-// A page of RAM for real mode, below the BIOS's own data at the end of conventional memory.
+// Finds a page of RAM for real mode, below the BIOS's data at the end of conventional memory.
 u64 find_trampoline(const BootInfo& boot) {
   constexpr u64 kWanted = 0x8000;
   for (const MemoryRange& range : boot.memory)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Starting further CPUs and reaching them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
+// Starts further CPUs and reaches them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
 #include "arch/x86_64/smp.h"
 
 #include <arch/cpu.h>
@@ -20,7 +20,7 @@
 
 namespace {
 
-struct Slot {  // as in smp_trampoline.asm
+struct Slot {  // the layout is also in smp_trampoline.asm
   u32 apic_id;
   u32 index;
   u64 stack_top;
@@ -55,12 +55,12 @@ constinit u32 slot_count = 0;
 constinit u64 trampoline = 0;
 constexpr u32 kNobody = ~u32{0};  // all CPUs, where a number is meant: no CPU has it
 
-// One backtrace at a time; filled by the interrupted CPU.
+// One backtrace at a time; the interrupted CPU fills it.
 constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
 symbols::Place place_of(const TrapFrame& frame) {
-  return {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()};
+  return {frame.program_counter(), frame.frame_pointer(), frameless_caller(frame)};
 }
 
 void spin_ticks(u64 ticks) {
@@ -159,9 +159,9 @@ Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* arg
   record.entry = entry;
   record.argument = argument;
   smp_root = read_cr3();
-  // The manual's 10 ms after INIT are for CPUs with an external APIC; since then none needs them.
-  // The second start-up message is for a CPU that missed the first and is ignored by others.
-  constexpr u64 kPause = 50'000;  // ticks: some 10 to 50 us
+  // The manual's 10 ms after INIT are for CPUs with an external APIC; later ones do not need them.
+  // The second start-up message is for a CPU that missed the first; others ignore it.
+  constexpr u64 kPause = 50'000;  // ticks: about 10 to 50 us
   apic::send_init(record.apic_id);
   spin_ticks(kPause);
   apic::send_startup(record.apic_id, trampoline);
@@ -174,7 +174,7 @@ void Cpu::wake_cpu(u32 index) {
   if (cpu_started(index)) apic::send_wake(records[index].apic_id);
 }
 
-// The call chain of another CPU, taken by NMI; empty when it does not answer.
+// Returns the call chain of another CPU, captured by NMI; empty if it does not answer.
 static std::span<const u64> capture_cpu(u32 index) {
   captured_count = 0;
   records[index].message = Message::kBacktrace;
@@ -186,36 +186,26 @@ static std::span<const u64> capture_cpu(u32 index) {
   return std::span(captured).first(captured_count.load(std::memory_order_acquire));
 }
 
-static void log_chain(u32 index, std::span<const u64> chain) {
-  log::warn("cpu", "cpu {} is in:", index);
-  for (usize i = 0; i < chain.size(); i++) {
-    char line[160];
-    base::BufferWriter out(line);
-    symbols::print_address(out, chain[i],
-                           i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
-    log::warn("cpu", "{}", out.view());
-  }
-}
-
-// The calling CPU, from inside the watch's NMI: no lock, it may hold that very one.
+// Reports the calling CPU, from inside the watch's NMI. It takes no lock, because the CPU may hold
+// that very lock.
 static void report_own(u32 index) {
   const TrapFrame* frame = watch::interrupted();
   if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
   std::array<u64, 32> chain;
-  log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
+  symbols::log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
 }
 
 void Cpu::report_cpu(u32 index) {
   if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
   if (index == cpu_index()) return report_own(index);
-  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
+  // Two CPUs may suspect each other at once; an NMI is also taken while waiting here.
   static constinit locks::Spinlock lock;
   bool on = lock.lock();
   std::span<const u64> chain = capture_cpu(index);
   if (chain.empty())
     log::error("cpu", "cpu {} does not answer an nmi", index);
   else
-    log_chain(index, chain);
+    symbols::log_chain(index, chain);
   lock.unlock(on);
 }
 

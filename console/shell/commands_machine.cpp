@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about the machine itself: mem, cpu, threads, dmesg, trace.
+// The commands about the machine itself: mem, cpu, threads, dmesg, trace.
 #include <charconv>
 
 #include "console/shell/command.h"
@@ -42,9 +42,9 @@ Result<void> run_mem(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kMem{"mem",
                        "mem [map|check]",
-                       "where every byte of memory went",
+                       "memory by purpose, to the last byte",
                        run_mem,
-                       "Without a word: bytes by purpose; they add up to the machine's RAM.\n"
+                       "Without an argument: bytes by purpose; they add up to the machine's RAM.\n"
                        "map: runs of pages of one purpose, by address.\n"
                        "check: counts every page again and walks the heap.\n",
                        /*panic_safe=*/true};
@@ -87,7 +87,7 @@ Result<void> run_dmesg(const Arguments& arguments, base::Writer& out) {
     std::string_view text = arguments.words[1];
     auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-      return fail(Errc::kInvalidArgument, "LINES is a number");
+      return fail(Errc::kInvalidArgument, "LINES must be a number");
   }
   log::replay(out, count);
   return {};
@@ -134,10 +134,10 @@ Result<void> run_trace(const Arguments& arguments, base::Writer& out) {
 constexpr Command kTrace{
     "trace",
     "trace [boot|dump [PATH]|clear|on|off]",
-    "what happened last",
+    "recent events of the kernel",
     run_trace,
-    "Without a word: the last events of each CPU.\n"
-    "boot: where each millisecond from the first instruction to the prompt went.\n"
+    "Without an argument: the last events of each CPU.\n"
+    "boot: the steps from the first instruction to the prompt, with their times.\n"
     "dump: all of them as JSON for ui.perfetto.dev, to the console or a file.\n",
     /*panic_safe=*/true};
 CONSOLE_COMMAND(kTrace);

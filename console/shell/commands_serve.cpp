@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command `serve`: the API server in the foreground or behind the prompt.
+// The command `serve`: runs the API server in the foreground or in the background.
 #include "console/shell/command.h"
 #include "console/shell/model_use.h"
 #include "service/serve/server.h"
@@ -10,8 +10,8 @@
 namespace console {
 namespace {
 
-// For supervisors: one line of JSON. "ready" when requests will be answered; "listening" while they
-// get 503 because there is no model. Returns whether it was "ready".
+// Prints one line of JSON for supervisors: "ready" when requests will be answered, "listening" while
+// they get 503 because there is no model. Returns whether it was "ready".
 bool print_state(base::Writer& out) {
   auto model = service::engine_host().lease(service::kConsoleHolder);
   json::Writer w(out);
@@ -50,7 +50,7 @@ Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
     base::format_to(out, "no model: {}; requests get 503 until one is loaded\n", loaded.error());
   bool ready = print_state(out);
   if (verb == "start") return {};
-  // Input that has ended (a service without a terminal) does not end the server.
+  // The end of input (a service without a terminal) does not stop the server.
   while (!io().interrupted() && service::server_running()) {
     constexpr u64 kLookNs = 200'000'000;
     constexpr int kCtrlC = 3;

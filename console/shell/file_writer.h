@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a command prints, into a file instead: buffered, and the first error kept.
+// Writes what a command prints into a file: buffered, and it keeps the first error.
 #pragma once
 
 #include <algorithm>

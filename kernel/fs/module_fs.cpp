@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the modules' file system.
+// Implements the file system of boot modules.
 #include "kernel/fs/module_fs.h"
 
 #include "kernel/base/format.h"
@@ -43,7 +43,7 @@ void ModuleFileSystem::init(std::span<const BootModule> modules) {
   for (const BootModule& module : modules) {
     std::string_view command_line = module.command_line;
     std::string_view name = base::base_name(base::split_off(command_line, ' '));
-    // The names' room must do for all: a long one is cut.
+    // All names share this room, so a long one is cut.
     name = name.substr(0, sizeof names_ / entries_.capacity() - 8);
     char text[64];
     if (name.empty() || find(name) != nullptr)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The loader's modules as files under /boot, where they lie: nothing is copied.
+// Shows the boot loader's modules as files under /boot. They stay where they are; nothing is
+// copied.
 #pragma once
 
 #include "boot/boot_info.h"
@@ -7,8 +8,8 @@
 
 namespace fs {
 
-// A module's file name is the last part of its command line's first word; without one it is
-// "moduleN". A second module of the same name gets the number as a suffix.
+// A module's file name is the last part of the first word of its command line, or "moduleN" without
+// one. A second module of the same name gets its number as a suffix.
 class ModuleFileSystem final : public FileSystem {
  public:
   void init(std::span<const BootModule> modules);
@@ -33,8 +34,8 @@ class ModuleFileSystem final : public FileSystem {
   usize names_used_ = 0;
 };
 
-// Mounts the modules of this boot at /boot. Does nothing when there are none. Warns of those for
-// which there was no room.
+// Mounts the modules of this boot at /boot. Does nothing if there are none. Logs a warning about
+// those for which there was no room.
 Result<void> mount_modules(const BootInfo& boot);
 
 }  // namespace fs

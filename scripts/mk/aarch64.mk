@@ -1,6 +1,6 @@
 # The engine on ARM64, built by the cross compiler and run by QEMU's user-mode emulation, with and
 # without dot products: the same tests, the same bits.
-A64 := $(BUILD)/aarch64
+A64 := $(BUILD)/aarch64-user
 A64_CXX := $(CCACHE) aarch64-linux-gnu-g++
 A64_SRC := $(filter-out ai/openai/%,$(call find,kernel/base ai arch/aarch64/simd)) \
   arch/host/memory.cpp arch/host/cpu_features.cpp tools/host_platform.cpp tests/hosted/main.cpp tests/aarch64/no_threads.cpp \

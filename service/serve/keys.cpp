@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The key file: read, hashed, handed over, wiped.
+// Reads the key file, hashes the keys, hands them to the service and wipes the text.
 #include "service/serve/keys.h"
 
 #include "kernel/base/text.h"
@@ -12,7 +12,7 @@ namespace service {
 namespace {
 
 constexpr Option kFile{"api_key.file", OptionKind::kText, "", "PATH",
-                       "keys, one a line, 'admin KEY' for admin keys; read again when it changes"};
+                       "file of keys, one per line ('admin KEY': admin key); reread on change"};
 KERNEL_OPTION(kFile);
 
 constexpr usize kMostBytes = 64 * 1024;
@@ -36,7 +36,8 @@ Result<Keys> parse(std::string_view text) {
     TRY((admin ? keys.admins : keys.users).push_back(digest));
   }
   if (keys.users.empty() && keys.admins.empty())
-    return fail(Errc::kInvalidArgument, "there is no key in the file of api_key.file=");
+    return fail(Errc::kInvalidArgument,
+                "the file of api_key.file= has no key: put one key on each line");
   return keys;
 }
 

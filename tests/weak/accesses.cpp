@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What instrumented code calls at each access: the names are ThreadSanitizer's, the functions the
-// explorer's. Outside explore() they do the plain thing.
+// The functions that instrumented code calls at each access. Their names are ThreadSanitizer's,
+// their bodies the explorer's. Outside explore() they do the plain access.
 #include <arch/cpu.h>
 
 #include <algorithm>
@@ -16,8 +16,8 @@ using weak::value_of;
 
 namespace {
 
-// The explorer uses library templates whose instrumented copies the linker may have chosen: what
-// they access is not part of the test.
+// Marks a call into the explorer. The explorer uses library templates, and the linker may have
+// chosen their instrumented copies: those accesses are not part of the test.
 class Inside {
  public:
   Inside() { machine.inside = true; }
@@ -222,8 +222,9 @@ u32 Cpu::cpu_index() {
 u32 Cpu::cpu_count() {
   return weak::kMostThreads;
 }
-Result<void> Cpu::start_secondary_cpu(u32, void (*entry)(void*), void* argument) {
+Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* argument) {
   Inside inside;
+  if (machine.has(index)) return fail(Errc::kNotFound, "no further CPU");
   machine.add_cpu([entry, argument] { entry(argument); });
   return {};
 }

@@ -2,15 +2,16 @@
 // Explores what code with atomics may do on a CPU that orders memory weakly, such as ARM's.
 //
 // Tests and the sources they include are compiled with -fsanitize=thread, but the functions that
-// the compiler then calls at each access are ours (accesses.cpp): they run the threads as fibers
+// the compiler then calls at each access are ours (accesses.cpp). They run the threads as fibers
 // and try every order of their steps and every value that a load may return. Plain data must be
-// free of races; data of a sequence lock, which is read while it is written, is named by racy().
+// free of races. Data of a sequence lock, which is read while it is written, must be announced with
+// racy().
 //
-// The model is the C++ one without promises: a load may return any store that is not older than
+// The model is that of C++ without promises: a load may return any store that is not older than
 // what its thread has seen, and stores to one word are ordered as they are made. A load never
-// returns a store that comes later in time, so load buffering is out of its reach. So is a store
-// that lingers in a CPU's buffer while its interrupt to another CPU arrives: arch/ must keep the
-// two in order (wiki/Architecture). Interrupts carry no ordering here.
+// returns a store that comes later in time, so load buffering is not explored. Neither is a store
+// that stays in a CPU's buffer while its interrupt to another CPU arrives: arch/ must keep the two
+// in order (wiki/Architecture). Interrupts carry no ordering here.
 #pragma once
 
 #include <functional>
@@ -23,8 +24,9 @@ namespace weak {
 
 constexpr u32 kMostCpus = 4;  // threads and started CPUs together
 
-// What the hardware or the source could lack. A test runs once as written and once with each of
-// these that matters to it, and must then fail: this shows that the explorer sees such faults.
+// A guarantee that the hardware or the source could lack. A test runs once as written and once with
+// each of these that matters to it, and must then fail: this shows that the explorer sees such
+// faults.
 enum class Without : u8 {
   kNothing,
   kAcquire,     // acquire loads are relaxed
@@ -35,21 +37,22 @@ enum class Without : u8 {
 
 struct Options {
   Without without = Without::kNothing;
-  // How often a thread that could go on is made to wait for another. All orders when unlimited;
-  // otherwise all orders with so many switches, which finds most faults in long programs.
+  // The most times that a thread that could go on is made to wait for another. Unlimited means all
+  // orders. A limit means all orders with that many switches, which finds most faults in long
+  // programs.
   u32 most_switches = ~u32{0};
   u64 most_runs = 1'000'000;
 };
 
 struct Outcome {
-  u64 runs = 0;          // executions that were followed to their end
-  bool complete = true;  // every one was tried, none was left out for most_runs
-  std::string failure;   // of the first run that failed, with its steps; empty if none did
+  u64 runs = 0;          // executions that ran to their end
+  bool complete = true;  // every execution was tried; none was left out for most_runs
+  std::string failure;   // the first failure with its steps; empty if no run failed
 };
 
-// Runs `threads` (thread 0 first begins alone: its effects up to start_others() are seen by all)
-// in every order. What instrumented code wrote is put back after each run. The run ends when all
-// of `threads` have ended; CPUs that start_secondary_cpu() started need not.
+// Runs `threads` in every order. Thread 0 begins alone, and all threads see its effects up to
+// start_others(). The data that instrumented code wrote is restored after each run. The run ends
+// when all of `threads` have ended; CPUs that start_secondary_cpu() started need not end.
 Outcome explore(const Options& options, std::vector<std::function<void()>> threads);
 
 // For code inside explore():

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The explorer on small programs whose outcomes are known: what C++ allows must be found, and what
-// it forbids must not.
+// Tests the explorer on small programs with known outcomes: it must find what C++ allows, and never
+// what C++ forbids.
 #include "tests/weak/explorer.h"
 
 #include <atomic>
@@ -29,13 +29,14 @@ weak::Outcome message(std::memory_order store, std::memory_order load) {
                             }});
 }
 
-// Each thread stores to its own word and then looks at the other's.
+// Each thread stores to its own word and then reads the other's.
 weak::Outcome both_store(std::memory_order store, std::memory_order load) {
   return weak::explore({}, {[=] {
                               weak::start_others();
                               x.store(1, store);
                               if (y.load(load) == 1) return;
-                              // Wakes the other; who sees nobody's store waits for a wake.
+                              // Wakes the other thread. A thread that sees no store of the other
+                              // waits for that wake.
                               arch::Cpu::wait_for_interrupt();
                             },
                             [=] {

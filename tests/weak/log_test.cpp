@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel log and the trace rings under weak ordering: a line or an event is read whole or not
-// at all. Their data is read while it is written over, and judged afterwards.
+// Tests the kernel log and the trace rings under weak ordering: a line or an event is read whole or
+// not at all. Their data is read while it is overwritten, and the reader checks it afterwards.
 #include "kernel/log.cpp"  // NOLINT(bugprone-suspicious-include): its ring has no other name
 
 #include "kernel/base/test.h"
@@ -19,7 +19,7 @@ using weak::Without;
 
 namespace {
 
-// A line is written over by the one that is kLines younger while another CPU reads it.
+// A line is overwritten by the one kLines later while another CPU reads it.
 void write_over(Without without, weak::Outcome& outcome) {
   outcome = weak::explore({.without = without},
                           {[] {
@@ -55,7 +55,7 @@ constexpr trace::Event event_of(u64 n) {
           .reserved = {}};
 }
 
-// A ring of two events: the third is written over the first while another CPU reads them.
+// A ring of two events: the third overwrites the first while another CPU reads them.
 void trace_over(Without without, weak::Outcome& outcome) {
   using Ring = trace::RingOf<2>;
   static Ring::Row rows[2];
@@ -72,7 +72,7 @@ void trace_over(Without without, weak::Outcome& outcome) {
        [] {
          u32 last = ring.last();
          weak::check(last >= 2, "events that were there are gone");
-         // The newest first: nothing was read before it.
+         // The newest event is read first: no earlier read has ordered anything before it.
          for (u32 slot = last - 1; slot + 3 > last; slot--) {
            trace::Event event{};
            if (!ring.read(slot, event)) continue;

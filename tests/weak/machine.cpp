@@ -35,7 +35,7 @@ Outcome Machine::explore(const Options& options, std::vector<std::function<void(
   return outcome;
 }
 
-// Goes back to the last decision with an untried alternative. False when there is none.
+// Goes back to the last decision with an untried alternative. Returns false if there is none.
 bool Machine::next_run() {
   while (!path_.empty()) {
     Decision& last = path_.back();
@@ -105,12 +105,12 @@ void Machine::enter() {
 }
 
 void Machine::leave() {
-  // Nothing comes back here.
+  // No call returns here.
   swapcontext(&self().context, &scheduler_);
   std::abort();
 }
 
-// Lets one thread make its next step. False when the run is over.
+// Lets one thread make its next step. Returns false when the run is over.
 bool Machine::go_on() {
   if (over_) return false;
   std::vector<u32> able;
@@ -180,7 +180,7 @@ u32 Machine::choose(u32 count) {
   return d.choices[d.chosen];
 }
 
-// The calling fiber stands before `next`; it goes on when the scheduler picks it.
+// The calling fiber is about to make `next`. It continues when the scheduler picks it.
 void Machine::step(const Step& next, std::function<bool()> can_go) {
   publish_racy();
   Fiber& me = self();
@@ -237,7 +237,8 @@ void Machine::wake(u32 thread) {
   other.interrupted = true;
 }
 
-// A CPU that is started sees all that its starter has done: the starter writes its caches back.
+// A started CPU sees everything that its starter has done, because the starter writes its caches
+// back.
 u32 Machine::add_cpu(std::function<void()> body) {
   u32 index = start(std::move(body), true);
   self().now.clock[running_]++;

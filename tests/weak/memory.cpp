@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The memory of the explorer: what a load may return, what a store publishes, and which plain
-// accesses race. The rules are those of C++20 [intro.races] and [atomics.order], but that stores
-// to one word take effect in the order in which they are made.
+// The memory model of the explorer: the values that a load may return, the stores that a store
+// publishes, and the plain accesses that race. The rules are those of C++20 [intro.races] and
+// [atomics.order], with one more: stores to one word take effect in the order in which they are
+// made.
 #include "tests/weak/model.h"
 
 #include <algorithm>
@@ -76,7 +77,7 @@ Value Machine::load(const volatile void* address, usize size, Order order) {
   publish_racy();
   Fiber& me = self();
   if (me.spins && me.last_word == address) {
-    // What the word may hold by now was tried at the loop's first look.
+    // The loop's first read has already tried every value that the word may hold by now.
     me.spins = false;
     return words_[word_at_.at(address)].messages[me.last_message].value;
   }
@@ -176,7 +177,7 @@ void Machine::racy(const volatile void* data, usize bytes) {
   racy_.emplace_back(static_cast<const volatile Byte*>(data), bytes);
 }
 
-// Data without atomics: each access must happen before or after every other that conflicts.
+// Checks plain data: each access must happen before or after every other access that conflicts.
 void Machine::plain(const volatile void* address, usize size, bool writes) {
   publish_racy();
   if (writes) keep(address, size);
@@ -193,7 +194,7 @@ void Machine::plain(const volatile void* address, usize size, bool writes) {
       note(writes ? "plain write" : "plain read");
       fail("a race of plain data");
     }
-    // A time that others know only through a message that was made later.
+    // Other threads learn this time only from a message that is made later.
     if (writes) {
       data.writer = running_;
       data.write_time = me.now.clock[running_] + 1;
@@ -203,7 +204,7 @@ void Machine::plain(const volatile void* address, usize size, bool writes) {
   }
 }
 
-// Remembers what instrumented code is about to write over.
+// Remembers the bytes that instrumented code is about to overwrite.
 void Machine::keep(const volatile void* address, usize size) {
   auto* first = reinterpret_cast<const Byte*>(reinterpret_cast<u64>(address) & ~u64{7});
   auto* end = static_cast<const volatile Byte*>(address) + size;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The explorer's inside: the memory as messages and views, and the machine that runs fibers over
-// it. Part of the tests of memory ordering; compiled without instrumentation.
+// The internals of the explorer: the memory as messages and views, and the machine that runs fibers
+// over it. Part of the tests of memory ordering; compiled without instrumentation.
 #pragma once
 
 #include <ucontext.h>
@@ -16,17 +16,17 @@
 namespace weak {
 
 constexpr u32 kMostThreads = kMostCpus;
-constexpr usize kMostBytes = 16;  // of one access; longer copies are several
+constexpr usize kMostBytes = 16;  // one access; a longer copy is several accesses
 constexpr u32 kNobody = ~u32{0};
 
-// The bytes of a word as a store left them.
+// The bytes of a word after a store.
 struct Value {
   std::array<Byte, kMostBytes> bytes{};
   bool operator==(const Value&) const = default;
 };
 
-// What a thread, or a message, knows: the newest message of each word that it has seen, and how
-// far it is behind which thread (a vector clock, for races of plain data).
+// The knowledge of a thread or a message: the newest message of each word that it has seen, and how
+// far it has seen each thread run (a vector clock, to find races of plain data).
 struct View {
   std::vector<u32> seen;
   std::array<u32, kMostThreads> clock{};
@@ -41,7 +41,7 @@ struct View {
 
 struct Message {
   Value value;
-  View view;  // what an acquiring reader learns
+  View view;  // joined into a reader that acquires
 };
 
 struct Word {
@@ -51,7 +51,7 @@ struct Word {
   u32 total_order = 0;            // the newest sequentially consistent store
 };
 
-// Who touched a piece of plain data last: for the race detector.
+// The last threads that touched a piece of plain data, for the race detector.
 struct Plain {
   u32 writer = kNobody;
   u32 write_time = 0;
@@ -75,7 +75,7 @@ struct Fiber {
   ucontext_t context{};
   std::vector<Byte> stack;
   std::function<void()> body;
-  View now, acquired, released;  // what it knows; what a fence would add; what a fence published
+  View now, acquired, released;  // known; added by an acquire fence; published by a release fence
   Step next;
   u64 clock = 0;
   bool ended = false, may_stay = false;
@@ -111,16 +111,17 @@ class Machine {
   bool wait_while_equal(const volatile void* address, const Value& value, u64 deadline);
   void wait_for_interrupt();
   void wake(u32 thread);
+  bool has(u32 thread) const { return fibers_[thread].body != nullptr; }
   u32 add_cpu(std::function<void()> body);
   void start_others();
   void check(bool holds, const char* what);
   void racy(const volatile void* data, usize bytes);
   bool is_racy(const volatile void* address) const;
-  // Plain code writes racy data behind the call that announces it: the value is taken up at the
-  // thread's next call, before another thread can run.
+  // Plain code writes racy data after the call that announces it. The value is read at the thread's
+  // next call, before another thread can run.
   void store_racy(const volatile void* address, usize size);
   void publish_racy();
-  // A fiber runs code under test, and the explorer is not at work itself.
+  // True while a fiber runs code under test and not the explorer itself.
   bool active() const { return running_ != kNobody && !inside; }
   bool inside = true;
   u32 running() const { return running_; }

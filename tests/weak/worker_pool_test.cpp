@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The worker pool under weak ordering: each worker runs each step once, sees what CPU 0 wrote
-// before it, and CPU 0 sees what the worker wrote; no wake is lost, whoever sleeps and whenever.
+// Tests the worker pool under weak ordering. Each worker runs each step once and sees what CPU 0
+// wrote before it; CPU 0 sees what the worker wrote. No wake is lost, whichever CPU sleeps and
+// whenever.
 #include "kernel/sched/worker_pool.cpp"  // NOLINT(bugprone-suspicious-include): its words have no other name
 
 #include "kernel/base/test.h"
@@ -35,7 +36,7 @@ using weak::Without;
 
 namespace {
 
-// What a step is given and gives back: plain data, so a race is found.
+// The input and output of a step. It is plain data, so that the explorer finds a race.
 struct Work {
   u32 given = 0;
   u32 taken[weak::kMostCpus] = {};

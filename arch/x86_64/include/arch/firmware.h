@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the loader and the firmware told at boot. Thread context.
+// Describes what the loader and the firmware told at boot. Thread context.
 #pragma once
 
 #include "kernel/base/format.h"

@@ -159,7 +159,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     if (!ready) return {};
     return {fake.running(), fake.queued(), fake.kv_pages_total(), fake.kv_pages_used(), 0};
   }
-  // What the engine's thread does in one turn: a step and a job of each model.
+  // One round of the engine's thread: a step and a job of each model.
   void step() {
     for (u32 i = 0; i < 2; i++) {
       ApiTestEngine& engine = i == 0 ? fake : other;

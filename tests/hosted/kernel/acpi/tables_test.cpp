@@ -5,49 +5,17 @@
 #include <algorithm>
 
 #include "kernel/base/test.h"
+#include "tests/hosted/kernel/acpi/firmware.h"
 
 namespace {
 
-constexpr u64 kBase = 0xe0000;
+constexpr u64 kBase = Firmware::kBase;
 constexpr u64 kRoot = kBase, kXsdt = kBase + 0x100, kMadt = kBase + 0x200, kMcfg = kBase + 0x300,
               kHpet = kBase + 0x400, kFadt = kBase + 0x500, kDsdt = kBase + 0x700;
 
-// A piece of memory with tables at fixed places.
-struct Firmware {
-  Byte bytes[0x800] = {};
-
-  template <class T>
-  void put(u64 address, T value) {
-    base::store(bytes + (address - kBase), value);
-  }
-  void put_text(u64 address, std::string_view text) {
-    std::memcpy(bytes + (address - kBase), text.data(), text.size());
-  }
-  // Sets the byte at `check` so that [address, address + length) sums to zero.
-  void close(u64 address, u64 length, u64 check) {
-    put(check, u8{0});
-    u8 sum = 0;
-    for (u64 i = 0; i < length; i++) sum = static_cast<u8>(sum + bytes[address - kBase + i]);
-    put(check, static_cast<u8>(-sum));
-  }
-  void table(u64 address, std::string_view signature, u32 length) {
-    put_text(address, signature);
-    put(address + 4, length);
-    close(address, length, address + 9);
-  }
-  base::BufferView view() const { return {kBase, bytes}; }
-};
-
 Firmware a_machine() {
   Firmware f;
-  f.put_text(kRoot, "RSD PTR ");
-  f.put(kRoot + 15, u8{2});
-  f.put(kRoot + 20, u32{36});
-  f.put(kRoot + 24, kXsdt);
-  f.close(kRoot, 20, kRoot + 8);
-  u64 entries[] = {kMadt, kMcfg, kHpet, kFadt};
-  for (u64 i = 0; i < 4; i++) f.put(kXsdt + 36 + 8 * i, entries[i]);
-  f.table(kXsdt, "XSDT", 36 + 32);
+  f.root(kXsdt, {kMadt, kMcfg, kHpet, kFadt});
 
   f.put(kMadt + 36, u32{0xfee00000});
   f.put(kMadt + 44, u64{0x0000'0001'0100'0800});  // CPU 0, enabled (type 0, 8 bytes, id 1, apic 0)
@@ -102,8 +70,9 @@ TEST(acpi_tables, reads_a_machine) {
   EXPECT_EQ(t.io_apics[0].address, 0xfec00000u);
   REQUIRE(t.overrides.size() == 1);
   EXPECT(t.overrides[0].level && !t.overrides[0].active_low);
-  REQUIRE(t.pci_segments.size() == 1);
-  EXPECT_EQ(t.pci_segments[0].last_bus, 255);
+  REQUIRE(t.hardware.pci_hosts.size() == 1);
+  EXPECT_EQ(t.hardware.pci_hosts[0].last_bus, 255);
+  EXPECT(t.hardware.pci_hosts[0].coherent);
   EXPECT_EQ(t.hpet, 0xfed00000u);
   EXPECT_EQ(t.fixed.pm_timer.address, 0x608u);
   EXPECT_EQ(t.fixed.reset.address, 0xcf9u);

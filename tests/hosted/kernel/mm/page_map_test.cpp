@@ -18,9 +18,9 @@ struct Machine {
 
   explicit Machine(std::span<const MemoryRange> ranges) {
     extent = mm::ram_extent(ranges);
-    usize bytes = PageMap::storage_bytes(extent.end());
+    usize bytes = PageMap::storage_bytes(extent);
     storage.resize(bytes / 8 + 1);
-    map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent.end());
+    map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent);
     map.take_ranges(ranges, extent);
   }
   u64 ram() const {
@@ -31,7 +31,7 @@ struct Machine {
   }
 };
 
-// What QEMU's firmware reports for 256 MiB, and a q35 with 8 GiB.
+// The memory maps that QEMU's firmware reports for 256 MiB, and for a q35 with 8 GiB.
 constexpr MemoryRange kSmall[] = {
     {0x0, 0x9fc00, MemoryKind::kUsable},         {0x9fc00, 0x400, MemoryKind::kReserved},
     {0xf0000, 0x10000, MemoryKind::kReserved},   {0x100000, 0xfedf000, MemoryKind::kUsable},
@@ -48,6 +48,14 @@ constexpr MemoryRange kLarge[] = {
     {0x100000000, 0x180000000, MemoryKind::kUsable},
     {0xfd00000000, 0x300000000, MemoryKind::kReserved},
 };
+
+// QEMU's ARM64 machine: RAM begins at 1 GiB and runs across the fourth.
+constexpr MemoryRange kHigh[] = {
+    {0x40000000, 0x200000000, MemoryKind::kUsable},
+    {0x48000000, 0x100000, MemoryKind::kReserved},
+};
+// A server's: all of it at 8 TiB.
+constexpr MemoryRange kFar[] = {{0x800'0000'0000, 0x10000000, MemoryKind::kUsable}};
 
 struct Random {
   u64 state = 0x2545f4914f6cdd1d;
@@ -80,6 +88,26 @@ TEST(mm_page_map, ram_is_counted_to_the_last_byte) {
   EXPECT(large.map.verify().has_value());
 }
 
+// What lies below RAM is no RAM, and costs no byte of the map.
+TEST(mm_page_map, ram_may_begin_anywhere) {
+  Machine high(kHigh);
+  EXPECT_EQ(high.ram(), 8 * kGiB);
+  EXPECT(high.map.at(0) == Purpose::kAbsent);
+  EXPECT(high.map.at(0x3ffff000) == Purpose::kAbsent);
+  EXPECT(high.map.at(0x40000000) == Purpose::kFree);
+  EXPECT(high.map.at(0x480ff000) == Purpose::kFirmware);
+  high.map.mark(0, 64 * kKiB, Purpose::kBoot);
+  EXPECT_EQ(high.map.pages_of(Purpose::kBoot), 0u);
+  Machine far(kFar);
+  EXPECT_EQ(far.ram(), 256 * kMiB);
+  EXPECT(PageMap::storage_bytes(far.extent) < kMiB);
+  auto run = far.map.allocate({3, mm::kPageBytes, ~u64{0}}, Purpose::kHeap);
+  REQUIRE(run.has_value());
+  EXPECT_EQ(*run, 0x800'0fff'd000u);
+  EXPECT(!far.map.allocate({3, mm::kPageBytes, 4 * kGiB}, Purpose::kHeap).has_value());
+  far.map.free(*run, 3);
+  EXPECT(far.map.verify().has_value() && high.map.verify().has_value());
+}
 TEST(mm_page_map, overlapping_wrapping_and_bad_ranges) {
   constexpr MemoryRange kRanges[] = {
       {0x0, 0x1000000, MemoryKind::kUsable},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The CPU contract inside the explorer: a fiber for each CPU, a clock that moves only where code
-// waits for it, and interrupts that only wake. Deadlines may pass at any wait; timers never fire,
-// so a wake that got lost ends as a run in which nobody can go on.
+// The CPU contract inside the explorer: a fiber for each CPU, a clock that advances only where code
+// waits for it, and interrupts that only wake. Deadlines may pass at any wait. Timers never fire,
+// so a lost wake ends as a run in which no thread can go on.
 #pragma once
 
 #include <atomic>

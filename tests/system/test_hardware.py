@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import PROMPT, ROOT, Guest, Hang, case, check, main, small_iso
+from harness import PROMPT, ROOT, Guest, Hang, case, check, main
 from screen import ScreenGuest
 
 
@@ -78,9 +78,8 @@ def cards_are_quiet_until_their_driver():
 
 @case
 def a_screen_without_true_colour():
-    """a BIOS that has only palettes: the loader takes text, and the screen says where the console is"""
-    extra = ["-vga", "none", "-device", "VGA,vgamem_mb=1"]
-    with ScreenGuest(cpus=1, memory="256M", iso=small_iso("plain"), extra=extra) as guest:
+    """where the loader leaves VGA text, the screen says where the console is"""
+    with ScreenGuest(cpus=1, memory="256M") as guest:
         guest.expect(PROMPT, 90)
         guest.see("no picture in true colour; the console is on the serial line", 60, guest.text_mode)
 

@@ -4,12 +4,14 @@
 #include "arch/aarch64/platform.h"
 
 #include <arch/cpu.h>
+#include <arch/firmware.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
 
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/psci.h"
 #include "arch/aarch64/smp.h"
+#include "boot/describe.h"
 #include "boot/device_tree.h"
 #include "boot/fdt.h"
 #include "kernel/base/bytes.h"
@@ -21,6 +23,7 @@ namespace arch {
 namespace {
 
 constinit boot::Hardware machine;
+constinit const BootInfo* loader_words = nullptr;  // the entry keeps them
 constinit Result<void> reading;  // whether it could be read: told when there is a log
 
 u64 page_for_tables() {
@@ -62,7 +65,14 @@ bool exits_by_semihosting() {
   return options::text(kExit) == "semihosting";
 }
 
-void init_platform(const BootInfo&) {
+void describe_firmware(base::Writer& out) {
+  if (loader_words != nullptr) boot::describe(*loader_words, out);
+  base::format_to(out, "{} cpus by {}, {} rows not read\n", machine.cpus.size(),
+                  hardware_by_efi() != nullptr ? "acpi" : "the device tree", machine.skipped);
+}
+
+void init_platform(const BootInfo& boot) {
+  loader_words = &boot;
   paging::set_page_source(page_for_tables);
   if (!reading.has_value()) log::error("platform", "device tree: {}", reading.error());
   if (machine.skipped != 0)

@@ -6,24 +6,10 @@
 #include <algorithm>
 
 #include "arch/x86_64/platform.h"
-#include "boot/boot_info.h"
+#include "boot/describe.h"
 
 namespace arch {
 namespace {
-
-void describe_boot(const BootInfo& boot, base::Writer& out) {
-  constexpr std::string_view kKinds[] = {"usable", "reserved", "acpi tables", "acpi nvs", "bad"};
-  const Framebuffer& f = boot.framebuffer;
-  base::format_to(out, "loader {}, {} modules\n", boot.loader, boot.modules.size());
-  if (f.base != 0)
-    base::format_to(out,
-                    "screen {} x {} at {:#x}, {} bytes a line, {} bits, red {} green {} blue {}\n",
-                    f.width, f.height, f.base, f.pitch, f.bits_per_pixel, f.red_shift,
-                    f.green_shift, f.blue_shift);
-  for (const MemoryRange& r : boot.memory)
-    base::format_to(out, "{:016x} {:>12} KiB {}\n", r.base, r.size / 1024,
-                    kKinds[static_cast<usize>(r.kind)]);
-}
 
 void dump(std::span<const Byte> bytes, base::Writer& out) {
   constexpr usize kRow = 32;
@@ -62,7 +48,7 @@ void describe_table(const acpi::TableEntry& table, base::Writer& out) {
 }  // namespace
 
 void describe_firmware(base::Writer& out) {
-  if (const BootInfo* boot = boot_information(); boot != nullptr) describe_boot(*boot, out);
+  if (const BootInfo* told = boot_information(); told != nullptr) boot::describe(*told, out);
   for (const acpi::TableEntry& table : firmware().listed) describe_table(table, out);
 }
 

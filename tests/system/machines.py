@@ -32,7 +32,7 @@ SCSI_DISK = ["-drive", "if=none,id=zero,file=null-co://,format=raw,file.size=64M
 
 
 def drive(iso, device: str) -> list[str]:
-    return ["-drive", f"file={iso},format=raw,if=none,id=medium,readonly=on", "-device", f"{device},drive=medium"]
+    return ["-drive", f"file={iso},format=raw,if=none,id=medium,readonly=on", "-device", f"{device},drive=medium,bootindex=0"]
 
 
 MEDIUM = {

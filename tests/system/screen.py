@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's screen and PS/2 keyboard through QEMU's monitor; the pixels are read back as text."""
-import os
 import pathlib
 import re
 import socket
@@ -54,14 +53,16 @@ class ScreenGuest(Guest):
 
     def __enter__(self):
         super().__enter__()
-        path = f"{self.folder.name}/monitor"
-        end = time.monotonic() + 20
-        while not os.path.exists(path):
-            if time.monotonic() > end:
-                raise Hang("QEMU opened no monitor")
-            time.sleep(0.05)
         self.monitor = socket.socket(socket.AF_UNIX)
-        self.monitor.connect(path)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.monitor.connect(f"{self.folder.name}/monitor")
+                break
+            except (FileNotFoundError, ConnectionRefusedError) as error:  # there, but nobody listens yet
+                if time.monotonic() > end:
+                    raise Hang("QEMU opened no monitor") from error
+                time.sleep(0.05)
         self.monitor.settimeout(60)
         try:
             self.answer()

@@ -14,7 +14,8 @@ class IntelUnit final : public acpi::IommuRegisters {
   bool obeys = true;
 
   u32 read(u32 offset) override {
-    if (delay_ > 0 && --delay_ == 0) status = wanted_;
+    if (delay_ == 1) status = wanted_;
+    if (delay_ > 0) delay_--;
     if (offset == 0x1c) return status;
     return offset == 0x64 ? protect : 0;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each CPU needs before it may take an exception: its stacks and TPIDR_EL1.
+// A CPU's own data, which it needs before it may take an exception: stacks, and what TPIDR_EL1
+// leads to.
 #pragma once
 
 #include <arch/cpu.h>

@@ -9,7 +9,7 @@
 
 namespace arch::its {
 
-// What `device`, by the number under which the unit at `base` knows it, writes to raise `vector`.
+// Returns what `device` (by its number at the unit at `base`) writes to raise `vector`.
 // Allocates; thread context of CPU 0. `redistributor`: CPU 0's.
 Result<interrupts::Message> message(u64 base, u32 device, u32 vector, u64 redistributor);
 

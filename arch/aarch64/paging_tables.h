@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What paging.cpp shares with head.S and smp.cpp: the registers that switch the MMU on.
+// The registers that switch the MMU on, as paging.cpp shares them with head.S and smp.cpp.
 #pragma once
 
 #include "kernel/base/types.h"

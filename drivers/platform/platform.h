@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a machine of this architecture has besides what every machine has. The table of the
-// architecture is the one that is linked (scripts/mk/arch).
+// The devices that a machine of this architecture has besides those of every machine. The table of
+// the architecture is the one that is linked (scripts/mk/arch).
 #pragma once
 
 #include <span>

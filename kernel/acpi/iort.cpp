@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which message unit a PCI function's writes reach, and under which number: I/O Remapping Table,
+// Finds the message unit that a PCI function's writes reach, and the number there: I/O Remapping Table,
 // Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
 #include "kernel/acpi/fields.h"
 
@@ -75,7 +75,7 @@ class Reader {
     }
   }
 
-  // What of `m` goes on as `next`.
+  // The part of `m` that goes on as `next`.
   void through(const Mapping& m, const Mapping& next, boot::PciHost& host) {
     u64 begin = std::max(m.output, next.first);
     u64 end = std::min(u64{m.output} + m.count, u64{next.first} + next.count);

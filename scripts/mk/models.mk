@@ -13,7 +13,7 @@ $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(MODEL_CHECK_OBJ:.o=.d)
 
-# Against llama.cpp; wants PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
+# Compares with llama.cpp. Needs PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
 .PHONY: model-oracles
 MODEL_ORACLE_PYTHON ?= python3
 SMOLLM2 ?= $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf

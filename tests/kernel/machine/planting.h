@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What tests of the page tables ask of an architecture besides <arch/paging.h>, which has no way to
+// The tests of the page tables ask this of an architecture besides <arch/paging.h>, which has no way to
 // ask for a page that breaks the rules.
 #pragma once
 

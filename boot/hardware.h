@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The parts that a device tree or ACPI tables name of a machine that cannot be asked for it: interrupt
-// controllers, timer, CPUs, PCI hosts. Addresses are physical; interrupts carry the numbers of the
-// controller (GIC: INTIDs). Whoever reads a source fills the rows that it names.
+// The parts that a device tree or ACPI tables name of a machine that cannot be asked for it:
+// interrupt controllers, timer, CPUs, PCI hosts. Addresses are physical; interrupts carry the
+// numbers of the controller (GIC: INTIDs). Whoever reads a source fills the rows that it names.
 #pragma once
 
 #include "kernel/base/containers.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads what the parts of the ACPI parser share: the fields of a table and the entries of its lists.
+// Reads what the parts of the ACPI parser share: the fields of a table and the entries of its
+// lists.
 #pragma once
 
 #include "kernel/acpi/tables.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Finds the message unit that a PCI function's writes reach, and the number there: I/O Remapping Table,
-// Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
+// Finds the message unit that a PCI function's writes reach, and the number there: I/O Remapping
+// Table, Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
 #include "kernel/acpi/fields.h"
 
 namespace acpi {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tests of the page tables ask this of an architecture besides <arch/paging.h>, which has no way to
-// ask for a page that breaks the rules.
+// The tests of the page tables ask this of an architecture besides <arch/paging.h>, which has no
+// way to ask for a page that breaks the rules.
 #pragma once
 
 #include "kernel/base/types.h"

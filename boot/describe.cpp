@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the loader's words as text.
+// Writes BootInfo as text.
 #include "boot/describe.h"
+
+#include <algorithm>
 
 namespace boot {
 
@@ -16,6 +18,16 @@ void describe(const BootInfo& boot, base::Writer& out) {
   for (const MemoryRange& r : boot.memory)
     base::format_to(out, "{:016x} {:>12} KiB {}\n", r.base, r.size / 1024,
                     kKinds[static_cast<usize>(r.kind)]);
+}
+
+void dump(std::span<const Byte> bytes, base::Writer& out) {
+  constexpr usize kRow = 32;
+  for (usize at = 0; at < bytes.size(); at += kRow) {
+    base::format_to(out, "  {:04x} ", at);
+    for (Byte b : bytes.subspan(at, std::min(kRow, bytes.size() - at)))
+      base::format_to(out, "{:02x}", b);
+    out.write("\n");
+  }
 }
 
 }  // namespace boot

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The loader's words as text, for the command `firmware`.
+// The loader's information as text, for the command `firmware`.
 #pragma once
 
 #include "boot/boot_info.h"
@@ -7,7 +7,9 @@
 
 namespace boot {
 
-// Writes the loader, the screen and the memory map. The command line is left out: it may hold keys.
-void describe(const BootInfo& boot, base::Writer& out);
+// Writes the loader, the screen and a row per range of memory. Not the command line.
+void describe(const BootInfo& info, base::Writer& out);
+// Writes bytes in hexadecimal, 32 a row, each row with its offset.
+void dump(std::span<const Byte> bytes, base::Writer& out);
 
 }  // namespace boot

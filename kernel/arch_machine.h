@@ -59,8 +59,8 @@ concept InterruptContract = requires(u32 line, Route route, arch::pci_config::Fu
   { route.active_low } -> std::convertible_to<bool>;
   { arch::interrupts::route_line(line, route) } -> std::same_as<Result<void>>;
   { arch::interrupts::mask_line(line) } -> std::same_as<void>;
-  // What a device writes, and where, to raise a vector on CPU 0. Asked again for the same two, it
-  // gives the same answer. forget_message() frees the vector for another owner.
+  // Returns the address and data that a device writes to raise a vector on CPU 0. A second call for
+  // the same two gives the same answer. forget_message() frees the vector for another owner.
   { arch::interrupts::message(line, device) } -> std::same_as<Result<arch::interrupts::Message>>;
   { arch::interrupts::forget_message(line) } -> std::same_as<void>;
 };

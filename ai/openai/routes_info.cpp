@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that report: health, models, properties of the server, the machine's report, tokens, and the
-// chat page.
+// Routes that report: health, models, properties of the server, the machine's report, tokens, and
+// the chat page.
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/utf8.h"

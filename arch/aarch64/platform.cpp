@@ -4,14 +4,12 @@
 #include "arch/aarch64/platform.h"
 
 #include <arch/cpu.h>
-#include <arch/firmware.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
 
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/psci.h"
 #include "arch/aarch64/smp.h"
-#include "boot/describe.h"
 #include "boot/device_tree.h"
 #include "boot/fdt.h"
 #include "kernel/base/bytes.h"
@@ -23,7 +21,7 @@ namespace arch {
 namespace {
 
 constinit boot::Hardware machine;
-constinit const BootInfo* loader_words = nullptr;  // the entry keeps them
+constinit const BootInfo* boot_info = nullptr;
 constinit Result<void> reading;  // whether it could be read: told when there is a log
 
 u64 page_for_tables() {
@@ -57,6 +55,10 @@ void read_hardware(const BootInfo& boot) {
   psci::init(machine.conduit);
 }
 
+const BootInfo* boot_information() {
+  return boot_info;
+}
+
 const boot::Hardware& hardware() {
   return machine;
 }
@@ -65,14 +67,8 @@ bool exits_by_semihosting() {
   return options::text(kExit) == "semihosting";
 }
 
-void describe_firmware(base::Writer& out) {
-  if (loader_words != nullptr) boot::describe(*loader_words, out);
-  base::format_to(out, "{} cpus by {}, {} rows not read\n", machine.cpus.size(),
-                  hardware_by_efi() != nullptr ? "acpi" : "the device tree", machine.skipped);
-}
-
 void init_platform(const BootInfo& boot) {
-  loader_words = &boot;
+  boot_info = &boot;
   paging::set_page_source(page_for_tables);
   if (!reading.has_value()) log::error("platform", "device tree: {}", reading.error());
   if (machine.skipped != 0)

@@ -11,16 +11,6 @@
 namespace arch {
 namespace {
 
-void dump(std::span<const Byte> bytes, base::Writer& out) {
-  constexpr usize kRow = 32;
-  for (usize at = 0; at < bytes.size(); at += kRow) {
-    base::format_to(out, "  {:04x} ", at);
-    for (Byte b : bytes.subspan(at, std::min(kRow, bytes.size() - at)))
-      base::format_to(out, "{:02x}", b);
-    out.write("\n");
-  }
-}
-
 // Tables of hardware only: some others hold keys of software that came with the machine.
 bool is_hardware(std::string_view signature) {
   constexpr std::string_view kShown[] = {"APIC", "MCFG", "HPET", "FACP", "DMAR", "IVRS", "SRAT"};
@@ -42,13 +32,13 @@ void describe_table(const acpi::TableEntry& table, base::Writer& out) {
   out.write(table.bad ? ", BAD: skipped\n" : "\n");
   if (!is_hardware({table.signature, sizeof table.signature})) return;
   auto bytes = read_firmware(table.address, std::min(table.bytes, kMost));
-  if (bytes.has_value()) dump(*bytes, out);
+  if (bytes.has_value()) boot::dump(*bytes, out);
 }
 
 }  // namespace
 
 void describe_firmware(base::Writer& out) {
-  if (const BootInfo* told = boot_information(); told != nullptr) boot::describe(*told, out);
+  if (const BootInfo* boot = boot_information(); boot != nullptr) boot::describe(*boot, out);
   for (const acpi::TableEntry& table : firmware().listed) describe_table(table, out);
 }
 

@@ -10,8 +10,8 @@
 namespace console {
 namespace {
 
-// Prints one line of JSON for supervisors: "ready" when requests will be answered, "listening" while
-// they get 503 because there is no model. Returns whether it was "ready".
+// Prints one line of JSON for supervisors: "ready" when requests will be answered, "listening"
+// while they get 503 because there is no model. Returns whether it was "ready".
 bool print_state(base::Writer& out) {
   auto model = service::engine_host().lease(service::kConsoleHolder);
   json::Writer w(out);

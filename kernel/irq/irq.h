@@ -16,8 +16,7 @@ using Handler = void (*)(void* context);
 Result<u32> allocate(const char* name, Handler handler, void* context);
 void release(u32 vector);
 
-// What `device`, one with message-signalled interrupts (MSI, MSI-X), writes, and where. For
-// threads.
+// Returns the message of `device`, one with message-signalled interrupts (MSI, MSI-X). For threads.
 using Message = arch::interrupts::Message;
 Result<Message> message(u32 vector, const arch::pci_config::Function& device);
 

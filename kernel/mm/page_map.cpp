@@ -83,7 +83,8 @@ void PageMap::take_ranges(std::span<const MemoryRange> ranges, const RamExtent& 
   set(0, last_page(extent.low_end), Purpose::kFirmware);
   for (const MemoryRange& r : ranges) {
     if (r.kind != MemoryKind::kUsable) continue;
-    u64 first = page_of(base::round_up(r.base, kPageBytes));
+    // counted before it is rounded: a range may lie at the end of the address space
+    u64 first = r.base <= begin_ ? 0 : page_of(r.base) + (r.base % kPageBytes != 0);
     u64 last = last_page(end_of(r));
     if (first < last) set(first, last - first, Purpose::kFree);
   }

@@ -6,7 +6,7 @@
 
 namespace arch {
 
-// The loader, its memory map and screen, the firmware's tables. Not the command line.
+// The loader, its memory map and screen, the machine as it was described. Not the command line.
 void describe_firmware(base::Writer& out);
 
 }  // namespace arch

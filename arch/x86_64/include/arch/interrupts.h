@@ -12,7 +12,7 @@ namespace arch::interrupts {
 // own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-// What `device` writes, and where, to raise the vector on CPU 0.
+// The address and data that a device writes to raise a vector on CPU 0.
 struct Message {
   u64 address;
   u32 data;

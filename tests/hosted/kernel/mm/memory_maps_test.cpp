@@ -71,15 +71,15 @@ Page judge(std::span<const MemoryRange> map, u64 page) {
 // Looks at the pages around each end of each range: everywhere else nothing changes.
 bool holds(const std::vector<MemoryRange>& ranges) {
   mm::RamExtent extent = mm::ram_extent(ranges);
-  std::vector<u64> storage(PageMap::storage_bytes(extent.end()) / 8 + 1);
+  std::vector<u64> storage(PageMap::storage_bytes(extent) / 8 + 1);
   PageMap map;
-  map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent.end());
+  map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent);
   map.take_ranges(ranges, extent);
   if (!map.verify().has_value()) return false;
   for (const MemoryRange& r : ranges) {
     for (u64 at : {r.base - mm::kPageBytes, r.base, r.base + r.size - 1, r.base + r.size}) {
       u64 address = at & ~(mm::kPageBytes - 1);
-      if (address >= extent.end() || address > ~mm::kPageBytes) continue;
+      if (address < extent.begin || address >= extent.end() || address > ~mm::kPageBytes) continue;
       Page page = judge(ranges, address);
       bool free = map.at(address) == Purpose::kFree;
       if (free != (page.safe && page.whole && address != 0)) return false;
@@ -107,9 +107,9 @@ TEST(mm_memory_maps, a_range_at_the_end_of_the_address_space_frees_nothing) {
                                            {2 * kMiB, kMiB, MemoryKind::kUsable},
                                            {~u64{0} - 200, 100, MemoryKind::kUsable}};
   mm::RamExtent extent = mm::ram_extent(std::span(ranges).first(2));
-  std::vector<u64> storage(PageMap::storage_bytes(extent.end()) / 8 + 1);
+  std::vector<u64> storage(PageMap::storage_bytes(extent) / 8 + 1);
   PageMap map;
-  map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent.end());
+  map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent);
   map.take_ranges(ranges, extent);
   EXPECT_EQ(map.pages_of(Purpose::kFree) * mm::kPageBytes, 2 * kMiB - mm::kPageBytes);
 }

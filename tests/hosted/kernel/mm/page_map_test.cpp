@@ -88,7 +88,7 @@ TEST(mm_page_map, ram_is_counted_to_the_last_byte) {
   EXPECT(large.map.verify().has_value());
 }
 
-// What lies below RAM is no RAM, and costs no byte of the map.
+// Addresses below RAM are no RAM, and cost no byte of the map.
 TEST(mm_page_map, ram_may_begin_anywhere) {
   Machine high(kHigh);
   EXPECT_EQ(high.ram(), 8 * kGiB);

@@ -136,8 +136,9 @@ void panic_args(std::string_view format, std::span<const base::FormatArg> args) 
 }
 
 void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
-  report(reason,
-         {&frame, {frame.program_counter(), frame.frame_pointer(), arch::frameless_caller(frame)}, true});
+  report(reason, {&frame,
+                  {frame.program_counter(), frame.frame_pointer(), arch::frameless_caller(frame)},
+                  true});
 }
 
 bool panic_happened() {

@@ -83,7 +83,7 @@ TABLE = {
     "drivers/input": ["drivers/display", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h", "kernel/panic",
                       "kernel/time", "arch"],
     "drivers/serial": ["kernel/dev", "kernel/irq", "kernel/sync", "boot", "arch"],
-    "drivers/platform": ["drivers"],
+    "drivers/platform": ["drivers/input", "drivers/linux"],
     "drivers/linux": ["drivers/display", "drivers/input", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h",
                       "kernel/mm", "kernel/options", "kernel/panic", "kernel/pci", "kernel/sched", "kernel/sync",
                       "kernel/time", "arch"],

@@ -36,7 +36,7 @@ LINE_RULES = [
     (re.compile(r"\bthread_local\b"), "thread_local is not to be had in the kernel"),
     (re.compile(r"^\t"), "tabs (2 spaces in code, 4 in Python)"),
 ]
-NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.S)?$")
 
 
 def mirror_fault(path: str, text: str) -> str | None:

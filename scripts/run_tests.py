@@ -32,7 +32,8 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
                    for engine in ("scripted", "tiny")],
         "aarch64": [(f"engine on ARM64, {cpu}", ["qemu-aarch64", "-cpu", cpu, str(ROOT / "build/aarch64-user/unit_tests")])
                     for cpu in ("max", "cortex-a57")],  # with dot products, without
-        "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")])],
+        "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")]),
+                 ("in-kernel tests, QEMU, ARM64", [sys.executable, str(ROOT / "scripts/qemu_test.py"), "--arch", "aarch64"])],
         "fuzz": [(f"fuzz corpus {path.stem}", [sys.executable, str(ROOT / "scripts/fuzz_corpus.py"), path.stem])
                  for path in fuzz],
         "system": [(path.name, [sys.executable, str(path)]) for path in system],

@@ -69,7 +69,10 @@ void load_cpu(CpuBlock& block) {
   block.local.emergency_stack = block.emergency.top();
   WRITE_SYSTEM("tpidr_el1", reinterpret_cast<u64>(&block.local));
   // SP_EL1 has no other name at its own level.
-  asm volatile("msr spsel, #1\n mov sp, %0\n msr spsel, #0" : : "r"(block.handler.top()) : "memory");
+  asm volatile("msr spsel, #1\n mov sp, %0\n msr spsel, #0"
+               :
+               : "r"(block.handler.top())
+               : "memory");
   WRITE_SYSTEM("vbar_el1", reinterpret_cast<u64>(exception_vectors));
   asm volatile("msr daifclr, #4" : : : "memory");  // system errors are told from here on
 }
@@ -106,7 +109,8 @@ void Cpu::wait_for_interrupt() {
   disable_interrupts();
   CpuLocal& local = this_cpu();
   // WFI ends for an interrupt that is not taken yet, so none comes between the two.
-  if (!local.interrupted.load(std::memory_order_relaxed)) asm volatile("dsb sy\n wfi" : : : "memory");
+  if (!local.interrupted.load(std::memory_order_relaxed))
+    asm volatile("dsb sy\n wfi" : : : "memory");
   restore_interrupts(true);
   asm volatile("isb" : : : "memory");
   disable_interrupts();

@@ -13,11 +13,11 @@ struct PartName {
   const char* text;
 };
 constexpr PartName kParts[] = {
-    {0x41, 0xd03, "Arm Cortex-A53"},   {0x41, 0xd05, "Arm Cortex-A55"},
-    {0x41, 0xd07, "Arm Cortex-A57"},   {0x41, 0xd08, "Arm Cortex-A72"},
-    {0x41, 0xd0b, "Arm Cortex-A76"},   {0x41, 0xd0c, "Arm Neoverse-N1"},
-    {0x41, 0xd40, "Arm Neoverse-V1"},  {0x41, 0xd49, "Arm Neoverse-N2"},
-    {0x41, 0xd4f, "Arm Neoverse-V2"},  {0xc0, 0xac3, "Ampere-1"},
+    {0x41, 0xd03, "Arm Cortex-A53"},  {0x41, 0xd05, "Arm Cortex-A55"},
+    {0x41, 0xd07, "Arm Cortex-A57"},  {0x41, 0xd08, "Arm Cortex-A72"},
+    {0x41, 0xd0b, "Arm Cortex-A76"},  {0x41, 0xd0c, "Arm Neoverse-N1"},
+    {0x41, 0xd40, "Arm Neoverse-V1"}, {0x41, 0xd49, "Arm Neoverse-N2"},
+    {0x41, 0xd4f, "Arm Neoverse-V2"}, {0xc0, 0xac3, "Ampere-1"},
     {0x00, 0x051, "QEMU's `max`"},
 };
 
@@ -28,8 +28,8 @@ void describe_name(base::Writer& out) {
   for (const PartName& row : kParts)
     if (row.maker == maker && row.part == part) name = row.text;
   base::format_to(out, "  name       {}\n", name);
-  base::format_to(out, "  version    maker {:02x}, part {:03x}, variant {}, revision {}\n", maker, part,
-                  id >> 20 & 15, id & 15);
+  base::format_to(out, "  version    maker {:02x}, part {:03x}, variant {}, revision {}\n", maker,
+                  part, id >> 20 & 15, id & 15);
 }
 
 void describe_caches(base::Writer& out) {

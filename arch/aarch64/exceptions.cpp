@@ -18,7 +18,14 @@ namespace arch {
 namespace {
 
 // Doors of vectors.S; the same plus 4 out of a handler.
-enum Kind : u64 { kSynchronous, kInterrupt, kFastInterrupt, kSystemError, kFirstNested, kLower = 8 };
+enum Kind : u64 {
+  kSynchronous,
+  kInterrupt,
+  kFastInterrupt,
+  kSystemError,
+  kFirstNested,
+  kLower = 8
+};
 
 // Exception classes.
 constexpr u32 kFetchAbort = 0x21, kDataAbort = 0x25;
@@ -74,8 +81,7 @@ void explain(const TrapFrame& frame, base::Writer& out) {
   if (frame.kind >= kLower) return out.write("exception from a level that Marrow does not use");
   if (frame.kind >= kFirstNested) out.write("in an exception handler: ");
   u64 door = frame.kind % kFirstNested;
-  if (door == kSystemError)
-    return base::format_to(out, "system error (syndrome {:x})", frame.esr);
+  if (door == kSystemError) return base::format_to(out, "system error (syndrome {:x})", frame.esr);
   if (door != kSynchronous) return out.write("unexpected interrupt");
   u32 number = static_cast<u32>(frame.esr >> 26 & 63);
   if (number != kFetchAbort && number != kDataAbort)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One function a fault; their names are what the reports are checked for. A division by zero is none
-// here: the result is 0.
+// One function a fault; their names are what the reports are checked for. A division by zero is
+// none here: the result is 0.
 #include <arch/faults.h>
 
 #include <arch/cpu.h>

@@ -55,8 +55,8 @@ void end(u32 number) {
   driver->end(number);
 }
 
-// What the other CPU is woken for must be visible before the interrupt is: the write that sends it is
-// ordered with memory by nothing else. Arm ARM B2.3.12, DSB.
+// What the other CPU is woken for must be visible before the interrupt is: the write that sends it
+// is ordered with memory by nothing else. Arm ARM B2.3.12, DSB.
 void send(u32 cpu, u64 affinity) {
   asm volatile("dsb ishst" : : : "memory");
   if (driver != nullptr) driver->send(cpu, affinity);

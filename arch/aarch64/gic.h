@@ -19,8 +19,8 @@ struct Driver {
   void (*init_cpu)();                  // of the calling CPU
   u32 (*acknowledge)();
   void (*end)(u32 number);
-  void (*send)(u32 cpu, u64 affinity);     // kMessage, and what was written before it
-  u64 (*bank)(u32 number);                 // whose enable and configuration registers hold it
+  void (*send)(u32 cpu, u64 affinity);  // kMessage, and what was written before it
+  u64 (*bank)(u32 number);              // whose enable and configuration registers hold it
 };
 extern const Driver kVersion2, kVersion3;
 
@@ -31,7 +31,7 @@ u32 acknowledge();
 void end(u32 number);
 void send(u32 cpu, u64 affinity);
 
-void enable(u32 number);   // of the calling CPU when below kFirstShared
+void enable(u32 number);  // of the calling CPU when below kFirstShared
 void disable(u32 number);
 void set_edge(u32 number, bool edge);
 u32 line_count();  // one more than the highest shared number

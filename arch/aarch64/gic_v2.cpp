@@ -72,6 +72,7 @@ u64 v2_bank(u32) {
 
 }  // namespace
 
-constinit const Driver kVersion2{"GICv2", v2_init, v2_init_cpu, v2_acknowledge, v2_end, v2_send, v2_bank};
+constinit const Driver kVersion2{"GICv2", v2_init, v2_init_cpu, v2_acknowledge,
+                                 v2_end,  v2_send, v2_bank};
 
 }  // namespace arch::gic

@@ -25,7 +25,7 @@ namespace {
 
 constexpr u64 kFrameBytes = 64 * kKiB;
 constexpr u64 kRedistributorType = 0x08, kWaker = 0x14;
-constexpr u64 kRouting = 0x6000;                    // of the distributor, 8 bytes a line
+constexpr u64 kRouting = 0x6000;                       // of the distributor, 8 bytes a line
 constexpr u32 kOwnRouting = 1 << 4, kGroup1 = 1 << 1;  // distributor control: ARE, group 1
 constexpr u32 kAsleep = 1 << 1, kChildrenAsleep = 1 << 2;
 
@@ -109,6 +109,7 @@ u64 boot_redistributor() {
   return redistributors[0];
 }
 
-constinit const Driver kVersion3{"GICv3", v3_init, v3_init_cpu, v3_acknowledge, v3_end, v3_send, v3_bank};
+constinit const Driver kVersion3{"GICv3", v3_init, v3_init_cpu, v3_acknowledge,
+                                 v3_end,  v3_send, v3_bank};
 
 }  // namespace arch::gic

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One collection, CPU 0. The event of a message and its interrupt both carry the vector's number, so
-// nothing has to be looked up when it comes.
+// One collection, CPU 0. The event of a message and its interrupt both carry the vector's number,
+// so nothing has to be looked up when it comes.
 #include "arch/aarch64/its.h"
 
 #include <arch/cpu.h>
@@ -21,12 +21,12 @@ constexpr u64 kControl = 0x00, kType = 0x08, kQueue = 0x80, kQueueWrite = 0x88, 
               kTables = 0x100, kTranslater = 0x10040, kUnitBytes = 0x20000;
 constexpr u64 kProperties = 0x70, kPending = 0x78;
 constexpr u64 kValid = u64{1} << 63;
-constexpr u64 kCached = u64{7} << 59 | 1 << 10;   // write-back, inner shareable: for the ITS
-constexpr u64 kShared = 7 << 7 | 1 << 10;         // the same, for a redistributor
-constexpr u32 kIdBits = 14;                        // of interrupt numbers: 8192 messages
+constexpr u64 kCached = u64{7} << 59 | 1 << 10;  // write-back, inner shareable: for the ITS
+constexpr u64 kShared = 7 << 7 | 1 << 10;        // the same, for a redistributor
+constexpr u32 kIdBits = 14;                      // of interrupt numbers: 8192 messages
 constexpr u64 kQueueBytes = 64 * kKiB, kPropertyBytes = 8 * kKiB, kPendingBytes = 64 * kKiB;
 constexpr u8 kEnabled = 1;
-constexpr u32 kEventBits = 8;  // as many as there are vectors
+constexpr u32 kEventBits = 8;         // as many as there are vectors
 constexpr u64 kPatience = 1'000'000;  // polls of a command; it takes some
 
 // Commands, by their first word.
@@ -51,8 +51,9 @@ constinit StaticVector<KnownDevice, 256> devices;
 // Memory that the ITS or a redistributor reads is cleaned, should they not look into caches
 // (IHI 0069, 5.1.1: the attributes that were asked for may not be those that are had).
 Result<Byte*> memory_for_unit(u64 bytes) {
-  auto pages = TRY(mm::allocate_pages(
-      {.bytes = bytes, .purpose = mm::Purpose::kDrivers, .align = std::max<u64>(bytes, 64 * kKiB)}));
+  auto pages = TRY(mm::allocate_pages({.bytes = bytes,
+                                       .purpose = mm::Purpose::kDrivers,
+                                       .align = std::max<u64>(bytes, 64 * kKiB)}));
   clean_lines(reinterpret_cast<u64>(pages.data()), reinterpret_cast<u64>(pages.data()) + bytes);
   return pages.data();
 }
@@ -103,8 +104,8 @@ Result<void> give_tables(u64 base) {
     u64 size = read_device<u64>(at) >> 8 & 3;
     if (size == 0) continue;
     u64 page = size == 1 ? 16 * kKiB : 64 * kKiB;
-    write_device<u64>(at, kValid | kCached | reinterpret_cast<u64>(table) | size << 8 |
-                              (bytes / page - 1));
+    write_device<u64>(
+        at, kValid | kCached | reinterpret_cast<u64>(table) | size << 8 | (bytes / page - 1));
   }
   return {};
 }
@@ -121,8 +122,8 @@ Result<Unit*> open(u64 base, u64 redistributor) {
   u64 number = read_device<u64>(redistributor + 0x08) >> 8 & 0xffff;
   bool by_address = (type >> 19 & 1) != 0;
   unit.target = by_address ? redistributor : number << 16;
-  write_device<u64>(base + kQueue,
-                    kValid | kCached | reinterpret_cast<u64>(unit.queue) | (kQueueBytes / 4096 - 1));
+  write_device<u64>(base + kQueue, kValid | kCached | reinterpret_cast<u64>(unit.queue) |
+                                       (kQueueBytes / 4096 - 1));
   write_device<u64>(base + kQueueWrite, 0);
   write_device<u32>(base + kControl, 1);
   TRY(command(unit, kMapCollection, 0, kValid | unit.target));
@@ -149,7 +150,8 @@ Result<interrupts::Message> message(u64 base, u32 device, u32 vector, u64 redist
   Unit& unit = *TRY(open(base, redistributor));
   TRY(know_device(unit, device));
   properties[vector] = gic::kUsualPriority | kEnabled;
-  clean_lines(reinterpret_cast<u64>(properties + vector), reinterpret_cast<u64>(properties + vector) + 1);
+  clean_lines(reinterpret_cast<u64>(properties + vector),
+              reinterpret_cast<u64>(properties + vector) + 1);
   u64 event = kMapEvent | u64{device} << 32;
   TRY(command(unit, event, u64{gic::kFirstMessage + vector} << 32 | vector, 0));
   TRY(command(unit, kInvalidate | u64{device} << 32, vector, 0));

@@ -31,8 +31,8 @@ constexpr u64 kValid = 1 << 0, kTableOrPage = 1 << 1, kUser = 1 << 6, kReadOnly 
 constexpr u64 kGuardMark = u64{1} << 55;
 constexpr u64 kAddress = 0x0000'ffff'ffff'f000;
 
-// Memory types by MAIR index: 0 normal write-back, 1 device nGnRE, 2 normal not cached. A framebuffer
-// is the last one, never a device: unaligned accesses fault there.
+// Memory types by MAIR index: 0 normal write-back, 1 device nGnRE, 2 normal not cached. A
+// framebuffer is the last one, never a device: unaligned accesses fault there.
 constexpr u64 kMair = 0x44'04'ff;
 constexpr u64 kTypeBits[] = {0 << 2 | kInner, 2 << 2, 1 << 2};
 constexpr u64 kTypeMask = 7 << 2;
@@ -82,9 +82,9 @@ u64 tlb_operand(u64 address) {
   return address >> 12 & 0xfff'ffff'ffff;
 }
 
-// The one place that changes a leaf. Arm ARM D8.14.1, break-before-make: between two different valid
-// entries lies an invalid one, of which every CPU's TLB has been told. What was invalid is in no TLB;
-// it only has to be visible to the walker before anybody uses the address (D8.2.6).
+// The one place that changes a leaf. Arm ARM D8.14.1, break-before-make: between two different
+// valid entries lies an invalid one, of which every CPU's TLB has been told. What was invalid is in
+// no TLB; it only has to be visible to the walker before anybody uses the address (D8.2.6).
 void write_entry(u64& entry, u64 value, u64 address) {
   u64 old = entry;
   if (old == value) return;
@@ -101,8 +101,9 @@ void write_entry(u64& entry, u64 value, u64 address) {
   asm volatile("dsb ishst\n isb" : : : "memory");
 }
 
-// Replaces a live block by the table of its pieces. Between the two the block is mapped nowhere: the
-// other CPUs wait in their handlers, and this one runs from registers and the image's own pages.
+// Replaces a live block by the table of its pieces. Between the two the block is mapped nowhere:
+// the other CPUs wait in their handlers, and this one runs from registers and the image's own
+// pages.
 Result<void> split_block(u64& entry, u64 table_entry, u64 address) {
   locks::InterruptsOff off;
   TRY(smp::hold_other_cpus());
@@ -132,8 +133,7 @@ Result<u64*> descend(u64& entry, u32 level, u64 address) {
     write_entry(entry, value, address);
     return table;
   }
-  for (u32 i = 0; i < 512; i++)
-    table[i] = (entry | kTableOrPage) + i * level_bytes(level - 1);
+  for (u32 i = 0; i < 512; i++) table[i] = (entry | kTableOrPage) + i * level_bytes(level - 1);
   asm volatile("dsb ishst" : : : "memory");  // the pieces before the entry that leads to them
   TRY(split_block(entry, value, address));
   return table;
@@ -198,8 +198,8 @@ void map_memory(BootInfo& boot) {
     bool usable = range.kind == MemoryKind::kUsable;
     // Partial pages of RAM are useless, partial pages of tables are not.
     u64 begin = usable ? base::round_up(range.base, kPageBytes) : range.base;
-    u64 end = usable ? base::round_down(range.base + range.size, kPageBytes)
-                     : range.base + range.size;
+    u64 end =
+        usable ? base::round_down(range.base + range.size, kPageBytes) : range.base + range.size;
     if (!fill(begin, end, {}).has_value()) range.kind = MemoryKind::kBad;
   }
 }
@@ -220,7 +220,7 @@ bool in_range(u64 address) {
 
 Cache cache_of(u64 entry) {
   u64 bits = entry & kTypeMask;
-  return bits == 0                          ? Cache::kWriteBack
+  return bits == 0                            ? Cache::kWriteBack
          : bits == (kTypeBits[1] & kTypeMask) ? Cache::kWriteCombining
                                               : Cache::kUncached;
 }

@@ -20,12 +20,12 @@ struct Answer {
 };
 
 // SMCCC 2.5: x4 to x17 may be lost under the oldest version of the convention.
-#define CALL(instruction)                                                                         \
-  asm volatile(instruction                                                                        \
-               : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                                           \
-               :                                                                                  \
-               : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", \
-                 "x17", "memory")
+#define CALL(instruction)                                                                      \
+  asm volatile(instruction                                                                     \
+               : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                                        \
+               :                                                                               \
+               : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", \
+                 "x16", "x17", "memory")
 Answer call(u64 function, u64 a = 0, u64 b = 0, u64 c = 0) {
   register u64 x0 asm("x0") = function;
   register u64 x1 asm("x1") = a;
@@ -79,8 +79,8 @@ Result<u64> random() {
 
 namespace {
 
-// Semihosting's SYS_EXIT_EXTENDED (Arm semihosting, 7.3): the code becomes the emulator's exit status.
-// Elsewhere the instruction is undefined, so only the option exit=semihosting comes here.
+// Semihosting's SYS_EXIT_EXTENDED (Arm semihosting, 7.3): the code becomes the emulator's exit
+// status. Elsewhere the instruction is undefined, so only the option exit=semihosting comes here.
 void exit_emulator(u32 code) {
   constexpr u64 kExitExtended = 0x20, kApplicationExit = 0x20026;
   const u64 block[2] = {kApplicationExit, code};

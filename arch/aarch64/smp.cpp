@@ -46,13 +46,14 @@ struct CpuRecord {
   void* argument = nullptr;
   std::atomic<bool> started{false};
   std::atomic<Message> message{Message::kNone};
+  std::atomic<u32> held{0};  // the last hold that it came for
 };
 
 constinit CpuRecord records[smp::kMaxCpus];
 constinit u32 record_count = 1;
 
-constinit std::atomic<u32> held{0};           // CPUs that wait in their handlers
-constinit std::atomic<u32> hold_released{0};  // counts the releases
+// Holds are numbered, so that a CPU that comes too late for one is not taken for held by the next.
+constinit std::atomic<u32> hold_wanted{0}, hold_released{0};
 
 // One backtrace at a time; filled by the interrupted CPU.
 constinit std::array<u64, 32> captured{};
@@ -71,19 +72,19 @@ u64 a_second() {
   return Cpu::now_ticks() + READ_SYSTEM("cntfrq_el0");
 }
 
-// No stack and no memory but this word: the block that holds either may be mapped nowhere meanwhile.
-void wait_for_release(u32 generation) {
-  u32 value;
-  held.fetch_add(1);
+// No stack and no memory but this word: the block that holds either may be mapped nowhere
+// meanwhile.
+void wait_for_release(CpuRecord& own) {
+  u32 number = hold_wanted.load(), released;
+  own.held.store(number);
   asm volatile(
       "1: ldar %w0, [%1]\n"
       "yield\n"
-      "cmp %w0, %w2\n"
-      "b.eq 1b\n"
-      : "=&r"(value)
-      : "r"(&hold_released), "r"(generation)
+      "sub %w0, %w0, %w2\n"
+      "tbnz %w0, #31, 1b\n"  // not yet: this or a later release ends it
+      : "=&r"(released)
+      : "r"(&hold_released), "r"(number)
       : "cc", "memory");
-  held.fetch_sub(1);
 }
 
 }  // namespace
@@ -105,32 +106,33 @@ const CpuBlock* block_of(u32 cpu) {
 }
 
 void take_message(const TrapFrame& frame) {
-  u32 generation = hold_released.load();
-  Message message = records[Cpu::cpu_index()].message.exchange(Message::kNone);
+  CpuRecord& own = records[Cpu::cpu_index()];
+  Message message = own.message.exchange(Message::kNone);
   if (message == Message::kStop) halt_forever();
-  if (message == Message::kHold) wait_for_release(generation);
+  if (message == Message::kHold) wait_for_release(own);
   if (message != Message::kBacktrace) return;
   symbols::Place place{frame.program_counter(), frame.frame_pointer(), frameless_caller(frame)};
   captured_count.store(symbols::capture(place, captured), std::memory_order_release);
 }
 
 Result<void> hold_other_cpus() {
-  u32 expected = 0;
-  for (u32 i = 0; i < record_count; i++) {
-    if (i == Cpu::cpu_index() || !cpu_started(i)) continue;
-    send(i, Message::kHold);
-    expected++;
-  }
+  u32 number = hold_released.load() + 1;
+  hold_wanted.store(number);
+  auto is_other = [](u32 i) { return i != Cpu::cpu_index() && cpu_started(i); };
+  for (u32 i = 0; i < record_count; i++)
+    if (is_other(i)) send(i, Message::kHold);
   u64 end = a_second();
-  while (held.load() != expected && Cpu::now_ticks() < end) Cpu::relax();
-  if (held.load() == expected) return {};
-  release_other_cpus();
-  return fail(Errc::kBusy, "a CPU does not answer, so the memory map stays as it is");
+  for (u32 i = 0; i < record_count; i++) {
+    while (is_other(i) && records[i].held.load() != number && Cpu::now_ticks() < end) Cpu::relax();
+    if (!is_other(i) || records[i].held.load() == number) continue;
+    release_other_cpus();
+    return fail(Errc::kBusy, "a CPU does not answer, so the memory map stays as it is");
+  }
+  return {};
 }
 
 void release_other_cpus() {
-  hold_released.fetch_add(1);
-  while (held.load() != 0) Cpu::relax();  // nobody is taken for held the next time
+  hold_released.store(hold_wanted.load());
 }
 
 }  // namespace smp
@@ -165,7 +167,8 @@ Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* arg
 void Cpu::wake_cpu(u32 index) {
   if (!cpu_started(index)) return;
   Message none = Message::kNone;
-  records[index].message.compare_exchange_strong(none, Message::kWake);  // an earlier one wakes, too
+  records[index].message.compare_exchange_strong(none,
+                                                 Message::kWake);  // an earlier one wakes, too
   gic::send(index, records[index].affinity);
 }
 

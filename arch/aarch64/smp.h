@@ -25,8 +25,8 @@ const CpuBlock* block_of(u32 cpu);
 // A message from another CPU. Interrupt context.
 void take_message(const TrapFrame& frame);
 
-// Every other CPU that was started waits in its handler, touching no memory but the image, until the
-// release. An error when one does not come within a second. Interrupts are off.
+// Every other CPU that was started waits in its handler, touching no memory but the image, until
+// the release. An error when one does not come within a second. Interrupts are off.
 Result<void> hold_other_cpus();
 void release_other_cpus();
 

@@ -14,8 +14,8 @@ namespace {
 // Register offsets.
 constexpr u32 kData = 0x00, kFlags = 0x18, kLineControl = 0x2c, kControl = 0x30,
               kInterruptMask = 0x38, kInterruptClear = 0x44;
-constexpr u32 kReceiveEmpty = 1 << 4, kTransmitFull = 1 << 5;    // flags
-constexpr u32 kFifo = 1 << 4, kEightBits = 3 << 5;               // line control
+constexpr u32 kReceiveEmpty = 1 << 4, kTransmitFull = 1 << 5;  // flags
+constexpr u32 kFifo = 1 << 4, kEightBits = 3 << 5;             // line control
 constexpr u32 kOn = 1 << 0, kTransmit = 1 << 8, kReceive = 1 << 9, kRequestToSend = 1 << 11;
 constexpr u32 kOnReceive = 1 << 4, kOnPause = 1 << 6;  // a FIFO that fills, one that does not
 constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up: about a second

@@ -12,8 +12,8 @@ namespace mm {
 
 constexpr usize kPagesPerRun = kLargePageBytes / kPageBytes;
 
-// Where RAM begins and ends, as far as a loader's map tells: below 4 GiB with the firmware's own part
-// at its top, and above.
+// Where RAM begins and ends, as far as a loader's map tells: below 4 GiB with the firmware's own
+// part at its top, and above.
 struct RamExtent {
   u64 begin = 0;     // bytes, a multiple of 2 MiB
   u64 low_end = 0;   // RAM is [begin, low_end)

@@ -6,8 +6,13 @@ TIDY_HOSTED := $(filter-out arch/x86_64/simd/% arch/aarch64/%,$(SAN_LIB_SRC))
 # Left out: what is written for GCC alone (its attributes, and names that the language reserves).
 TIDY_GCC_ONLY := $(addprefix arch/x86_64/,memory_functions.cpp descriptors.cpp) $(addprefix kernel/,runtime.cpp string_functions.cpp ubsan.cpp)
 TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC) $(TIDY_GCC_ONLY),$(MACHINE_SRC))
+# With ARCH=aarch64 only what no other architecture has is looked at: the rest was.
+ifneq ($(ARCH),x86_64)
+TIDY_HOSTED :=
+TIDY_MACHINE := $(filter arch/$(ARCH)/% drivers/serial/% drivers/platform/%,$(TIDY_MACHINE))
+endif
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
-TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
+TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only $(ARCH_GCC_FLAGS),$(KERNEL_FLAGS)) $(ARCH_CLANG_FLAGS) -Wno-unused-command-line-argument
 
 .PHONY: check check-fast format compile-commands tidy analyze
 check-fast: | setup  ## layering, style and formatting: seconds

@@ -5,9 +5,14 @@ KERNEL_CC := $(CCACHE) $(CROSS)gcc-12
 OBJECT_FORMAT := elf64-littleaarch64
 # Atomics inline, no landing pads: both would be for CPUs newer than the oldest one that runs this.
 ARCH_FLAGS := -mno-outline-atomics -mbranch-protection=none
+# What clang-tidy must not be told, and what it must.
+ARCH_GCC_FLAGS := -mstack-protector-guard=global
+ARCH_CLANG_FLAGS := --target=aarch64-linux-gnu
 # Linked at 0 and position independent: RAM begins anywhere, and identity mapping must stay.
 ARCH_LDFLAGS := -pie --no-dynamic-linker -Bsymbolic -z notext
-ARCH_LACKS := drivers/serial/uart16550.cpp drivers/input/ps2.cpp drivers/input/power_button.cpp drivers/platform/x86_64.cpp
+ARCH_LACKS := drivers/serial/uart16550.cpp drivers/input/ps2.cpp drivers/input/power_button.cpp drivers/platform/x86_64.cpp \
+  drivers/linux/%
+LINUX_OBJ :=
 KERNEL_IMAGE := $(TARGET)/marrow.efi
 
 # Its first instructions run with the MMU off, where every access must be aligned, and a loop must not

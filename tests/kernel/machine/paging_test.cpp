@@ -8,7 +8,8 @@
 #include "kernel/sched/thread.h"
 #include "tests/kernel/machine/planting.h"
 
-extern "C" const Byte __kernel_start[], __code_start[], __text_end[], __rodata_end[], boot_stack_guard[];
+extern "C" const Byte __kernel_start[], __code_start[], __text_end[], __rodata_end[],
+    boot_stack_guard[];
 
 namespace {
 

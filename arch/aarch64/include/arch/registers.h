@@ -5,19 +5,19 @@
 #include "kernel/base/types.h"
 
 // By the assembler's name: READ_SYSTEM("midr_el1"), or "S3_0_C12_C12_0" for one it does not know.
-#define READ_SYSTEM(name)                                       \
-  ({                                                            \
-    u64 value_;                                                 \
-    asm volatile("mrs %0, " name : "=r"(value_) : : "memory");  \
-    value_;                                                     \
+#define READ_SYSTEM(name)                                      \
+  ({                                                           \
+    u64 value_;                                                \
+    asm volatile("mrs %0, " name : "=r"(value_) : : "memory"); \
+    value_;                                                    \
   })
 #define WRITE_SYSTEM(name, value) \
   ({ asm volatile("msr " name ", %0\n isb" : : "r"(static_cast<u64>(value)) : "memory"); })
 
 namespace arch {
 
-// Device registers. Arm ARM B2.3: an access to one orders nothing that lies in ordinary memory, so a
-// read is followed by, and a write preceded by, a barrier of its own.
+// Device registers. Arm ARM B2.3: an access to one orders nothing that lies in ordinary memory, so
+// a read is followed by, and a write preceded by, a barrier of its own.
 template <class T>
 T read_device(u64 address) {
   T value = *reinterpret_cast<volatile T*>(address);

@@ -9,8 +9,8 @@ namespace arch {
 
 // Reads what the boot needs before there is memory: how to switch off, above all. Once.
 void read_hardware(const BootInfo& boot);
-// How long the device tree at that address says it is, at most what a loader may pass; 0 = none there.
-// Callable with the MMU off.
+// How long the device tree at that address says it is, at most what a loader may pass; 0 = none
+// there. Callable with the MMU off.
 u64 device_tree_bytes(u64 address);
 // What was told on the way in from UEFI (efi.cpp), null when it was another way; and the machine's
 // parts by ACPI, null when a device tree has them.

@@ -4,64 +4,19 @@
 
 MARROW_KERNEL=build/aarch64/marrow.efi runs them on ARM64, MARROW_BOARD=virt,gic-version=2 on that machine of QEMU's.
 """
-import hashlib
 import os
-import random
 import re
 import socket
 import tempfile
 import time
 
+from disk_images import Image, hash_of_reads, numbers
 from harness import KERNEL, PROMPT, Guest, Monitor, Skip, case, check, main, timed
 from qemu_test import MACHINES, machine_of
 from wire import Peer
 
 BOARD = os.environ.get("MARROW_BOARD")
 ON_ARM = machine_of(KERNEL) is MACHINES["aarch64"]
-MASK = (1 << 64) - 1
-MIB = 1 << 20
-
-
-def numbers(seed: int):
-    """Splitmix64, as console/shell/commands_devices.cpp has it."""
-    state = seed
-    while True:
-        state = (state + 0x9e3779b97f4a7c15) & MASK
-        z = state
-        z = ((z ^ z >> 30) * 0xbf58476d1ce4e5b9) & MASK
-        z = ((z ^ z >> 27) * 0x94d049bb133111eb) & MASK
-        yield z ^ z >> 31
-
-
-def hash_of_reads(image: str, seed: int, count: int, block: int = 512, most: int = 32) -> str:
-    """What `disk verify DISK SEED COUNT` must print for this image."""
-    digest, rng = hashlib.sha256(), numbers(seed)
-    blocks = os.path.getsize(image) // block
-    with open(image, "rb") as file:
-        for _ in range(count):
-            first = next(rng) % blocks
-            length = min(1 + next(rng) % most, blocks - first)
-            file.seek(first * block)
-            digest.update(file.read(length * block))
-    return digest.hexdigest()
-
-
-class Image:
-    """A file of random bytes that is removed at the end."""
-
-    def __init__(self, mib: int = 64):
-        self.file = tempfile.NamedTemporaryFile(suffix=".img")
-        rng = random.Random(mib)
-        for _ in range(mib):
-            self.file.write(rng.randbytes(MIB))
-        self.file.flush()
-        self.path = self.file.name
-
-    def __enter__(self):
-        return self.path
-
-    def __exit__(self, *_):
-        self.file.close()
 
 
 def disk(path: str, device: str, name: str = "d", more: str = "") -> list[str]:

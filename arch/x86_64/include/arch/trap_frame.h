@@ -19,8 +19,8 @@ struct TrapFrame {
 void print_registers(const TrapFrame& frame, base::Writer& out);
 
 // Where the function that was interrupted returns to, when its frame does not say so: the call went
-// nowhere, its first instructions have not run, or it is one that gcc gave no frame because it calls
-// nobody. 0 = it has a frame. Panic context.
+// nowhere, its first instructions have not run, or it is one that gcc gave no frame because it
+// calls nobody. 0 = it has a frame. Panic context.
 u64 frameless_caller(const TrapFrame& frame);
 
 // May the word at `address` be read without a fault? Any context.

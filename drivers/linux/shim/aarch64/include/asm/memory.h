@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Linux's direct map is our identity map, and struct pages lie where the shim puts them. Linux has
  * constants for both, so they are replaced by 0 and a variable. */
+#pragma once
 #include_next <asm/memory.h>
-#ifndef MARROW_ASM_MEMORY_H
-#define MARROW_ASM_MEMORY_H
 #ifndef __ASSEMBLY__
 extern unsigned long vmemmap_base;
 #undef PAGE_OFFSET
@@ -23,5 +22,4 @@ extern unsigned long vmemmap_base;
 #define phys_to_virt(x) ((void *)(unsigned long)(x))
 #undef virt_addr_valid
 #define virt_addr_valid(x) 1
-#endif
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The preemption count is one word, as Linux code runs on one CPU. Linux's own keeps it in the task. */
-#ifndef __ASM_PREEMPT_H
-#define __ASM_PREEMPT_H
+#pragma once
 #include <linux/compiler.h>
 #include <linux/types.h>
 extern int __preempt_count;
@@ -17,4 +16,3 @@ static __always_inline void __preempt_count_add(int value) { WRITE_ONCE(__preemp
 static __always_inline void __preempt_count_sub(int value) { WRITE_ONCE(__preempt_count, __preempt_count - value); }
 static __always_inline bool __preempt_count_dec_and_test(void) { __preempt_count_sub(1); return !preempt_count(); }
 static __always_inline bool should_resched(int offset) { return false; }
-#endif

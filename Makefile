@@ -161,9 +161,10 @@ fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/
 include $(sort $(wildcard scripts/mk/*.mk))
 
 help:  ## this list
+	@echo "To begin: make run (a chat in QEMU), make host (the same as a process), make quick (after a change)."
 	@grep -hE '^[a-z0-9_-]+:.*##' $(MAKEFILE_LIST) | sort -u | \
 	  sed -E 's/^([a-z0-9_-]+):[^#]*## *(.*)/\1\t\2/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
-clean:  ## removes build/ but keeps downloads
+clean:  ## removes the compiled kernel, twin and tests; downloads stay
 	rm -rf $(TARGET) $(BUILD)/host $(SAN_DIR) $(FUZZ) $(BUILD)/generated
 .PHONY: help clean
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a flattened device tree tells: the loader's words (/chosen, memory) and the machine's parts.
+// Reads a flattened device tree: the loader's words (/chosen, memory) and the machine's parts.
 // Devicetree Specification 0.4, chapter 3, and the bindings of Linux for GIC, PSCI and PCI hosts.
 #pragma once
 

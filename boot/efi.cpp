@@ -101,8 +101,8 @@ void add_module(Efi efi, u64 base, u64 bytes, std::string_view name, BootInfo& o
   ASSERT(out.modules.push_back({base, bytes, std::string_view(names[row], name.size())}));
 }
 
-// What QEMU's -initrd, GRUB and systemd-boot offer under a path of their vendor (Linux's
-// LINUX_EFI_INITRD_MEDIA_GUID).
+// Reads the file that QEMU's -initrd, GRUB and systemd-boot offer under their vendor's path
+// (Linux's LINUX_EFI_INITRD_MEDIA_GUID).
 void read_ramdisk(Efi efi, BootInfo& out) {
   struct [[gnu::packed]] DevicePath {
     u8 type = 4, subtype = 3;  // media, vendor

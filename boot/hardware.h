@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a device tree or ACPI tables tell of a machine that cannot be asked for it: interrupt
-// controllers, timer, CPUs, PCI hosts. Addresses are physical; interrupts carry the numbers of the
-// controller (GIC: INTIDs). Whoever reads a source fills the rows that it names.
+// The parts of a machine that cannot be asked for them, as a device tree or ACPI tables list them:
+// interrupt controllers, timer, CPUs, PCI hosts. Addresses are physical; interrupts carry the
+// numbers of the controller (GIC: INTIDs). The reader of a source fills the rows that the source
+// names.
 #pragma once
 
 #include "kernel/base/containers.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine's devices in the order in which they appear.
+// Starts the machine's devices in the order in which they appear.
 #include "kernel/dev/probe.h"
 
 #include "boot/boot_info.h"
@@ -18,7 +18,7 @@
 namespace devices {
 namespace {
 
-// A device that is not there is nothing to warn about.
+// Logs a failure, unless the device is just not there.
 void report(const char* what, const Result<void>& result) {
   if (result.has_value()) return;
   log::Level level = result.error().code == Errc::kNotFound ? log::Level::kInfo : log::Level::kWarn;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What gcc and libstdc++ call when our own code is wrong: all of it ends in a panic.
+// Functions that gcc and libstdc++ call when this program is wrong. All of them panic.
 #include "kernel/base/result.h"
 #include "kernel/panic.h"
 
@@ -26,7 +26,7 @@ int __popcountdi2(long word) {
   w = (w + (w >> 4)) & 0x0f0f0f0f0f0f0f0f;
   return static_cast<int>(w * 0x0101010101010101 >> 56);
 }
-// The destructors of static objects: the kernel does not end.
+// Would run the destructors of static objects; the kernel does not end.
 void* __dso_handle = nullptr;
 int __cxa_atexit(void (*)(void*), void*, void*) {
   return 0;
@@ -34,7 +34,8 @@ int __cxa_atexit(void (*)(void*), void*, void*) {
 
 }  // extern "C"
 
-// Emitted for virtual destructors, never called: objects die through base::Delete.
+// The compiler emits calls for virtual destructors, but they are never made: objects are destroyed
+// by base::Delete.
 void operator delete(void*) noexcept {
   panic("operator delete was called");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Looks code addresses up and walks frame pointers. The layout is scripts/gen_symbols.py's.
+// Looks up code addresses and walks frame pointers. scripts/gen_symbols.py defines the layout.
 #include "kernel/symbols.h"
 
 #include "kernel/arch_machine.h"
@@ -12,8 +12,8 @@ extern "C" const Byte __kernel_start[], __text_end[];
 namespace symbols {
 namespace {
 
-constexpr u32 kSteps = 65536;  // of a walk: a chain that leads in a circle ends
-constexpr u32 kFrames = 32;    // of a backtrace: deeper chains are recursion
+constexpr u32 kSteps = 65536;  // most steps of a walk, for chains that form a circle
+constexpr u32 kFrames = 32;    // most frames of a backtrace: deeper chains are recursion
 
 struct Row {
   u32 address;  // from the kernel's first byte
@@ -63,8 +63,8 @@ u32 capture(const Place& place, std::span<u64> room) {
     room[count++] = pc;
     pc = place.frameless_caller;
   }
-  // A frame is { caller's frame pointer, return address }. The chain ends at zero.
-  // Recursion is told by two equal lines, so that the list reaches whoever began it.
+  // A frame is { caller's frame pointer, return address }, and the chain ends at zero. Of a
+  // recursion only two equal lines are kept, so that the list reaches the function that began it.
   for (u32 steps = 0; steps < kSteps && count < room.size() && pc != 0; steps++) {
     bool again = count >= 2 && room[count - 1] == pc && room[count - 2] == pc;
     if (!again) room[count++] = pc;
@@ -77,7 +77,8 @@ u32 capture(const Place& place, std::span<u64> room) {
 }
 
 void print_address(base::Writer& out, u64 address, Position position) {
-  // A return address may lie behind the caller's last instruction: look the call itself up.
+  // A return address may be just after the caller's last instruction, so the call itself is looked
+  // up.
   u64 back = position == Position::kReturn ? 1 : 0;
   Symbol symbol = find(address - back);
   if (symbol.name == nullptr) return base::format_to(out, "  {:016x} (not kernel code)", address);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must hold of the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
+"""Checks the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
 
 * x86_64: no instruction uses %fs: ring 0 has nothing there, but GCC 12 takes its stack canary from
   %fs:0x28 in functions with a target attribute, whatever -mstack-protector-guard says.
 * ARM64: the only relocation is R_AARCH64_RELATIVE, as head.S applies no other.
 * No segment is both writable and executable.
-* The symbol table that was linked in still tells where functions are.
+* The symbol table that was linked in still has the right addresses of functions.
 """
 import pathlib
 import shutil
@@ -66,7 +66,7 @@ def faults(elf: str, symbols: str) -> list[str]:
 GOOD = (".globl __kernel_start, _start, second\n.type _start, %function\n.type second, %function\n"
         "__kernel_start: _start: ret\nsecond: ret\n")
 LINK = ("-static", "-Wl,-z,noexecstack")
-# machine, check, source, linker flags: each is the good image with one fault.
+# (machine, check, source, linker flags): each makes the good image with one fault.
 PLANTED = (
     (X86, "uses_of_fs", GOOD + "mov %fs:0x28, %rax\n", LINK),
     (X86, "loose_segments", GOOD, ("-static", "-Wl,--omagic")),

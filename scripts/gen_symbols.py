@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the table by which the kernel names addresses: gen_symbols.py KERNEL.elf OUT.bin.
+"""Makes the table from which the kernel names code addresses: gen_symbols.py KERNEL.elf OUT.bin.
 
 Layout, little-endian, read by kernel/symbols.cpp:
   u32 count; count x { u32 address, from __kernel_start on; u32 offset of its name }, by address; names, each ends in NUL.
-Only functions: data would move when the table itself is linked in.
+It has functions only: data moves when the table itself is linked in.
 """
 import re
 import struct

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boots the kernel in QEMU and judges what it says: the in-kernel tests, and a library for others.
+"""Boots the kernel in QEMU and checks its output: runs the in-kernel tests, and is a library for other scripts.
 
 Usage: qemu_test.py [--arch ARCH] [--append OPTIONS] [--cpus N] [--memory SIZE] [--hang SECONDS]
 Prints the guest's TAP and closes with `N passed, N failed`. Exit status 1 on a failure, a hang
@@ -42,14 +42,14 @@ def machine_of(kernel) -> Machine:
     return MACHINES["aarch64" if pathlib.Path(kernel).suffix == ".efi" else "x86_64"]
 
 
-# The tests' limits are for a quiet machine; only a hang waits for the whole of this much longer.
+# The tests' limits are for a quiet machine. They are multiplied by this; only a hang waits that long.
 PATIENCE = 4
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
 
 class Hang(Exception):
-    """The guest was silent for too long; carries what it had said."""
+    """Raised when the guest was silent for too long. The message has its last output."""
 
 
 class Guest:
@@ -103,8 +103,8 @@ class Guest:
         if not data:
             return False
         self.raw += data
-        # Judged as a person sees it: without terminal control sequences. A sequence that is cut at
-        # the end of a read is taken with the next one.
+        # The output is checked as a person sees it, without terminal control sequences. A sequence that
+        # is cut at the end of a read is completed by the next one.
         self.output = ESCAPE.sub("", self.raw.decode("utf-8", "replace")).replace("\r", "")
         return True
 
@@ -132,7 +132,7 @@ class Guest:
         return self.output[begin:].rsplit("\nmarrow> ", 1)[0]
 
     def settle(self, seconds: float) -> None:
-        """Reads for a while: a prompt drawn again below a line of the log is not taken for a command's end."""
+        """Reads for a while, so that a prompt redrawn after a log line is not mistaken for the end of a command."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.pump(0.05)

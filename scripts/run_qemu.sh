@@ -35,7 +35,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-# Does KVM open, and does it run a known loop in a second? Some hosts emulate every instruction.
+# Probes KVM: it must open, and run a known loop within a second. Some hosts emulate every instruction.
 kvm_works() {
   [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
   local rom=build/kvm_probe.rom status=0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what the groups need in one apt transaction, and says what and why. Usage: setup.sh GROUP...
+# Installs the packages that the groups need in one apt transaction, and lists them with reasons. Usage: setup.sh GROUP...
 # With SETUP=0 nothing is installed: the command is printed and the script fails.
 #
 # It runs on a machine that has only Debian's essential packages: bash and coreutils are all it uses.
@@ -42,6 +42,9 @@ test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images fo
 check | clang-format-19                       | clang-format-19      | formatting check
 check | clang-tidy-19                         | clang-tidy-19        | static analysis
 debug | gdb                                   | gdb                  | make debug
+bochs | bochs                                 | bochs                | the second emulator of make test-bochs
+bochs | /usr/share/bochs/BIOS-bochs-latest    | bochsbios            | its firmware
+bochs | /usr/share/seabios/vgabios-stdvga.bin | seabios             | the firmware of its screen
 fresh | debootstrap                           | debootstrap          | makes the bare systems of make test-fresh
 '
 

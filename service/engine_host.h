@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The owner of the loaded models. Its thread "engine" is the only one that makes steps, runs jobs
-// and destroys engines; everybody else asks here and sleeps until the answer is there.
+// and destroys engines. Every other thread asks here and sleeps until the answer is there.
 //
-// Several models may be loaded (options models.max, models.mb). One of them is the current one: it
-// answers whoever names no other. A lease keeps the model it was given for loaded.
+// Several models may be loaded (options models.max and models.mb). One of them is the current one
+// and serves every request that names no other. A lease keeps its model loaded.
 //
-// Every function is for threads of CPU 0. Sinks and jobs are called on the engine's thread, but
-// for on_end(kCancelled), which comes from cancel() on the caller's. Nobody else may call step(),
-// score(), embed(), save(), restore() or forget_prompts() of an ai::Engine.
+// Every function may be called from any thread of CPU 0. The functions that load, unload or inspect
+// a model sleep, and so do between_steps() and wait_news(); the others do not. Sinks and jobs are
+// called on the engine's thread, except that on_end(kCancelled) comes from cancel() on the caller's
+// thread. No other code may call step(), score(), embed(), save(), restore() or forget_prompts() of
+// an ai::Engine.
 #pragma once
 
 #include "ai/engine/lease.h"
@@ -17,8 +19,8 @@
 
 namespace service {
 
-// Tells whether the person who waits still does. Asked on the waiting thread, some hundred times a
-// second.
+// Tells whether the person who waits has had enough. Called on the waiting thread, about a hundred
+// times a second.
 class Patience {
  public:
   virtual bool ended() = 0;
@@ -27,12 +29,12 @@ class Patience {
   ~Patience() = default;
 };
 
-// A turn between two steps, given to work that makes no tokens.
+// Passed to work that between_steps() runs on the engine's thread.
 class Turn {
  public:
   virtual ai::Engine& engine() = 0;
-  // Called by long work between two chunks: the requests of others make a step. False: nobody waits
-  // for this work any longer, and it should end with kCancelled.
+  // Called by long work between two chunks, so that other requests can make a step. Returns false
+  // when nobody waits for this work any longer; it should then end with kCancelled.
   virtual bool go_on() = 0;
 
  protected:
@@ -46,10 +48,10 @@ class EngineHost final : public ai::LeaseKeeper {
   EngineHost& operator=(const EngineHost&) = delete;
 
   // ---- leases
-  // On the loaded model of that name; on the current one when `model` is "" or no loaded model has
-  // the name. kNotFound while no model is loaded. `holder` is one of holders.h.
+  // Leases the loaded model of that name. Leases the current one if `model` is empty or names no
+  // loaded model. Returns kNotFound while no model is loaded. `holder` is one of holders.h.
   Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
-  // On the model that was loaded from this file; kNotFound when it is not loaded.
+  // Leases the model that was loaded from this file. Returns kNotFound if it is not loaded.
   Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
   bool loaded() const { return current_ != nullptr; }
   bool is_loaded(u64 load_number) const;
@@ -58,22 +60,22 @@ class EngineHost final : public ai::LeaseKeeper {
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
                                ai::RequestSink& sink);
   void cancel(const ai::Lease& lease, ai::RequestId id);
-  // Sleeps until a step was made or a job has ended, some hundredths of a second at the most, so
-  // that a person's Ctrl-C is seen in time. Whoever waits for something looks for it in a loop
-  // around this.
+  // Sleeps until a step was made or a job ended, but at most about ten milliseconds, so that Ctrl-C
+  // is noticed in time. Callers test their own condition in a loop around it.
   void wait_news();
-  // Called on the engine's thread after each step and job: it wakes somebody, and does no more.
-  // nullptr: nobody wants to know.
+  // Sets a callback that runs on the engine's thread after each step and job. It may only wake a
+  // thread. nullptr removes it.
   void on_news(void (*told)()) { told_ = told; }
 
   // ---- jobs
   void ask(const ai::Lease& lease, ai::EngineJob& job);
   void withdraw(ai::EngineJob& job) { ai::EngineJobs::withdraw(job); }
-  // For a job that reads a long text, on the engine's thread between two of its chunks: the
-  // requests of everybody else make one step.
+  // Called by a job that reads a long text, on the engine's thread, between two of its chunks: lets
+  // all other requests make one step.
   void let_others_step();
-  // Runs `work(Turn&)` between two steps and sleeps until it has ended. kCancelled when the
-  // patience ends before the work has begun, or as the work says.
+  // Runs `work(Turn&)` on the engine's thread between two steps, and sleeps until it has ended.
+  // Returns kCancelled if the patience ends before the work has begun; otherwise returns what the
+  // work returns. `patience` may be null.
   template <class Work>
   Result<void> between_steps(const ai::Lease& lease, Patience* patience, Work&& work) {
     auto call = [](void* context, Turn& turn) -> Result<void> {
@@ -83,18 +85,21 @@ class EngineHost final : public ai::LeaseKeeper {
   }
 
   // ---- models
-  // Loads and then replaces: the old model serves until the new one works, and stays when it does
-  // not. A loaded model becomes the current one at once. kBusy: a load is under way, or a model
-  // that would have to go is held by a command; the error's text names the holder.
+  // Loads a model and makes it the current one. The old model serves until the new one works, and
+  // stays if loading fails. A model that is loaded already just becomes the current one. Returns
+  // kBusy while another load is under way, or if a command holds a model that would have to go; the
+  // error's text names the command.
   Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr);
-  // Unloads the model of that name, or the current one. Waits until answers in the making are done.
+  // Unloads the model of that name, or the current one. Waits until the answers in progress are
+  // finished.
   Result<void> unload(std::string_view model = {});
-  // The model of the option model=, or the first one found; nothing when one is loaded.
+  // Loads the model of the option model=, or the first one found. Does nothing if a model is
+  // loaded.
   Result<void> load_default(ProgressSink* watcher = nullptr);
   const LoadStage& loading() const { return loading_; }
-  // What a model is and what loading it would take, without loading.
+  // Describes a model and what loading it would take, without loading it.
   Result<ModelFacts> inspect(const ModelFile& file);
-  // Puts an engine in that something else made: tests.
+  // Takes an engine that the caller made. Only tests use it.
   Result<void> adopt(ModelFile file, base::Owner<ai::Engine> engine);
 
   // ---- facts
@@ -106,14 +111,14 @@ class EngineHost final : public ai::LeaseKeeper {
   Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
   u64 current_number() const;             // its load number; 0 without one
-  u64 current_load_ns() const;            // what loading it took
+  u64 current_load_ns() const;            // how long loading it took; 0 without one
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
   u64 steps() const { return steps_; }                // made since boot
-  u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
-  u32 model_count() const;                            // that answer requests
+  u64 last_step_ns() const { return last_step_ns_; }  // how long the last step took
+  u32 model_count() const;                            // models that answer requests
   std::string_view model_name(u32 index) const;       // 0 is the current one
-  u32 leases() const;                                 // in existence: for tests
+  u32 leases() const;                                 // leases that exist; for tests
 
   Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
   u64 weights_checksum(const ai::Lease& lease) const;
@@ -123,16 +128,16 @@ class EngineHost final : public ai::LeaseKeeper {
   void lease_ended(u32 slot) override;
 
  private:
-  // A loaded model. It is destroyed on the engine's thread, once it is retired and nobody has a
-  // lease.
+  // A loaded model. The engine's thread destroys it once it is retired and has no lease.
   struct Model {
     base::Owner<LoadedModel> loaded;
     u64 number = 0, used_ns = 0;
     u32 leases = 0;
     ai::EngineJobs jobs;
-    bool bound = false;    // its engine knows that it belongs to the engine's thread
-    bool retired = false;  // goes with its last lease
-    bool kept = false;     // a boot module that answers nobody, ready to be loaded again
+    bool bound = false;    // its engine was bound to the engine's thread
+    bool retired = false;  // takes no new lease; destroyed with its last one
+    // a boot module that answers no requests but stays in memory, ready to be loaded again
+    bool kept = false;
     bool answers() const { return !retired && !kept; }
     ai::Engine& engine() const { return *loaded->engine; }
     const ModelFile& file() const { return loaded->file; }
@@ -171,8 +176,8 @@ class EngineHost final : public ai::LeaseKeeper {
   Vector<base::Owner<Model>> models_;
   Vector<LeaseRow> rows_;
   Model* current_ = nullptr;
-  sched::WaitQueue work_;  // the engine's thread sleeps here
-  sched::WaitQueue news_;  // everybody who waits for a step or a job
+  sched::WaitQueue work_;  // the engine's thread sleeps here while there is no work
+  sched::WaitQueue news_;  // threads that wait for a step or a job sleep here
   sched::Thread* thread_ = nullptr;
   void (*told_)() = nullptr;
   u64 steps_ = 0, last_step_ns_ = 0;
@@ -181,11 +186,11 @@ class EngineHost final : public ai::LeaseKeeper {
   LoadStage loading_;
 };
 
-// The machine's one host. It lives as long as the machine does.
+// Returns the machine's one host. It is never destroyed.
 EngineHost& engine_host();
 
-// A request of somebody who waits for it. It is cancelled when this is dropped before its end, so
-// its sink may live on the same stack.
+// A request whose owner waits for its end. The destructor cancels it if it has not ended, so its
+// sink may live on the same stack frame.
 class HeldRequest {
  public:
   static Result<HeldRequest> submit(const ai::Lease& lease, const ai::Request& request,
@@ -201,12 +206,12 @@ class HeldRequest {
   }
   ~HeldRequest() { cancel(); }
   ai::RequestId id() const { return id_; }
-  // A request that has ended is not harmed by it.
+  // Does nothing if the request has ended.
   void cancel();
 
  private:
   HeldRequest(const ai::Lease& lease, ai::RequestId id) : lease_(&lease), id_(id) {}
-  const ai::Lease* lease_ = nullptr;  // outlives this
+  const ai::Lease* lease_ = nullptr;  // must outlive this object
   ai::RequestId id_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /v1/models/load and /unload: answered when it is done, with what became of it.
+// /v1/models/load and /unload. They answer when the load has ended, with its result.
 #include <algorithm>
 
 #include "ai/openai/service.h"
@@ -28,7 +28,8 @@ class LoadWork final : public Work {
     return true;
   }
 
-  // The file is what it is: clients repeat what ends with 5xx, and this would end the same way.
+  // Uses status 4xx for a bad file, because clients repeat requests that end with 5xx, and this one
+  // would fail again.
   void refuse(const Error& error, ApiError& out) const override {
     constexpr const char* kWrong = "invalid_request_error";
     if (!found_) {
@@ -48,13 +49,13 @@ class LoadWork final : public Work {
   }
 
  private:
-  u32 number_ = 0;  // of the backend; 0 = not begun
+  u32 number_ = 0;  // the backend's number; 0 = not begun
   bool found_ = true;
 };
 
 }  // namespace
 
-// With "wait": false the answer comes at once and /health tells the rest.
+// With "wait": false the answer comes at once, and /health reports the progress.
 Result<void> Service::change_model(Call& call, ModelChange change, std::string_view name,
                                    bool wait) {
   auto exchange = TRY(new_exchange(call, *kLlamaForm));
@@ -83,7 +84,7 @@ Result<void> Service::load_model(Call& call) {
   return change_model(call, ModelChange::kLoad, name, wait);
 }
 
-// The body may say which of the loaded models; without a name it is the current one.
+// The body may name one of the loaded models. Without a name the current one is unloaded.
 Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The server's spine: routes, access, errors, the life of exchanges.
+// The core of the API server: routes, access, errors, and the life of exchanges.
 #include "ai/openai/service.h"
 
 #include "ai/text/grammar_schema.h"
@@ -50,6 +50,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/healthz", Access::kPublic, BodyKind::kNone, &Service::health},
     {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
     {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
+    {"GET", "/report", Access::kAdmin, BodyKind::kNone, &Service::report},
     {"GET", "/", Access::kPublic, BodyKind::kNone, &Service::page},
     {"GET", "/index.html", Access::kPublic, BodyKind::kNone, &Service::page},
 };
@@ -81,7 +82,7 @@ Result<void> Service::find_route(Call& call) {
                            "{} is not allowed for {}", in.method, in.path.substr(0, 200));
 }
 
-// All that the head of a request decides.
+// Decides everything that the head of a request decides.
 Result<void> Service::decide(Call& call) {
   if (call.in.path.starts_with("/v1/messages")) call.form = ErrorForm::kAnthropic;
   call.origin = guard_.allowed_origin(call.in);
@@ -105,7 +106,7 @@ bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply&
   return done.has_value();
 }
 
-// Decides again: keys may have changed since the head came.
+// Decides access again, because keys may have changed since the head came.
 void Service::handle(const base::HttpRequest& request, std::string_view peer, Reply& reply) {
   Call call{request, peer, reply, {}, {}};
   Result<void> done = decide(call);
@@ -120,7 +121,8 @@ void Service::answer_options(Call& call) {
     const base::HttpHeader allow[] = {{"Allow", kMethods}};
     return respond(call.to(), 204, {}, {}, allow);
   }
-  // Browsers' clients send a dozen x-stainless-* headers: allow what they ask for.
+  // Browser clients send a dozen x-stainless-* headers, so every header that is asked for is
+  // allowed.
   std::string_view wanted = call.in.header("access-control-request-headers");
   if (wanted.empty()) wanted = "Authorization, Content-Type, X-Api-Key";
   const base::HttpHeader allow[] = {{"Allow", kMethods},
@@ -142,7 +144,7 @@ void Service::respond_error(ReplyTo to, const ApiError& error, ErrorForm form) {
   if (error.retry_after_ms > 0) headers.add_retry(error.retry_after_ms);
   if (error.wants_key) headers.add("WWW-Authenticate", "Bearer");
   if (!error.allow.empty()) headers.add("Allow", error.allow);
-  char body[kMaxErrorText];  // there may be no memory for more
+  char body[kMaxErrorText];  // on the stack, because there may be no memory left
   base::BufferWriter sink(body);
   write_error(error, form, sink);
   to.reply.respond(error.status, "application/json", sink.view(), headers.view());
@@ -183,7 +185,7 @@ Result<Lease> Service::take_lease(std::string_view model, ApiError& error) {
                       state.bytes_total);
 }
 
-// With one model every name means it; with several a wrong name is an error.
+// With one model loaded, every name means it. With several, an unknown name is an error.
 Result<void> Service::name_model(const Lease& lease, std::string_view wanted, ApiError& error) {
   if (wanted.empty() || wanted == lease.model() || backend_.model_count() <= 1) return {};
   for (u32 i = 0; i < backend_.model_count(); i++)
@@ -214,7 +216,8 @@ Result<ModelMemory*> Service::memory_of(const Lease& lease) {
 
 void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
   char facts[256];
-  // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
+  // The bytes that a position takes in the cache tell its type; the model's shape is in its
+  // fingerprint.
   std::string_view text =
       base::format_into(facts, "{} {:016x} {} {}", backend_.build(), lease.info().fingerprint,
                         lease.plan().kv_bytes, lease.info().context);
@@ -249,7 +252,7 @@ Result<void> Service::lend(Exchange& exchange, Lease lease) {
   return {};
 }
 
-// From here on the exchange is known: whatever it says, its peer may go.
+// Adds the exchange to the list. From here on its peer may disappear, whatever the exchange sends.
 Result<void> Service::enroll(base::Owner<Exchange> exchange) {
   exchange->accepted_ns = backend_.now_ns();
   TRY(exchanges_.push_back(std::move(exchange)));
@@ -277,7 +280,7 @@ Result<void> Service::begin_work(Call& call, base::Owner<Exchange> exchange) {
   return enroll(std::move(exchange));
 }
 
-// Room for one more request, and not too many a second.
+// Refuses if the queue is full or the client sends too many requests a second.
 Result<void> Service::check_queue(Call& call, Exchange& exchange) {
   u32 busy = 0, of_client = 0;
   exchange.client = client_hash(call.peer.substr(0, call.peer.rfind(':')));
@@ -326,7 +329,7 @@ void Service::count(Exchange::Ending ending) {
 
 namespace {
 
-// Before anything is done with a schema: what it costs to look at all of it.
+// Limits the size of a schema before any work is done with it.
 Result<void> check_schema(json::Value schema, const char* param, ApiError& error) {
   usize bytes = 0;
   if (schema.node_count() > kMaxSchemaValues)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this CPU is and can do, its stacks, sleeping and waiting.
+// Identifies this CPU and its features; its stacks, sleeping and waiting.
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -127,7 +127,7 @@ void Cpu::unguard_page(void* page) {
 }
 
 void Cpu::init_context(Context& to, u64 stack_top, void (*entry)(void*), void* argument) {
-  // What context_switch restores: x19 to x30, then d8 to d15 (context.S).
+  // context_switch restores these words: x19 to x30, then d8 to d15 (context.S).
   constexpr usize kWords = 20;
   stack_top = base::round_down(stack_top, 16);
   auto* stack = reinterpret_cast<u64*>(stack_top) - kWords;

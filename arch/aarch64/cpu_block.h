@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each CPU needs before it may take an exception: its stacks and TPIDR_EL1.
+// The memory that each CPU needs before it may take an exception: its stacks and TPIDR_EL1.
 #pragma once
 
 #include <arch/cpu.h>

@@ -59,7 +59,8 @@ const char* class_name(u32 number) {
   return "unknown exception";
 }
 
-// What a fault status means: the two lowest bits are the level of the walk for the first four rows.
+// Returns the meaning of a fault status. In the first four rows the two lowest bits are the level
+// of the walk.
 const char* status_text(u32 status) {
   constexpr u32 kSynchronousExternal = 0x10, kAlignment = 0x21;
   constexpr const char* kByLevel[] = {"no such address", "not mapped", "access flag clear",
@@ -70,7 +71,7 @@ const char* status_text(u32 status) {
   return "translation failed";
 }
 
-// What an abort at this address most likely means, or nothing.
+// Returns the likeliest cause of an abort at this address, or "".
 const char* address_hint(u64 address) {
   if (paging::is_guard(address)) return ": a guard page, so a stack overflow";
   if (address < paging::kPageBytes) return ": near null, so a null pointer";

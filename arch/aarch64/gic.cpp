@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What both versions of the GIC have in common, and the choice between them.
+// The common part of both versions of the GIC, and the choice between them.
 #include "arch/aarch64/gic.h"
 
 #include <arch/paging.h>
@@ -55,8 +55,8 @@ void end(u32 number) {
   driver->end(number);
 }
 
-// What the other CPU is woken for must be visible before the interrupt is: the write that sends it
-// is ordered with memory by nothing else. Arm ARM B2.3.12, DSB.
+// The data for which the other CPU is woken must be visible before the interrupt is. Nothing else
+// orders the write that sends it with memory. Arm ARM B2.3.12, DSB.
 void send(u32 cpu, u64 affinity) {
   asm volatile("dsb ishst" : : : "memory");
   if (driver != nullptr) driver->send(cpu, affinity);

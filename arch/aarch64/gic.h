@@ -26,7 +26,7 @@ extern const Driver kVersion2, kVersion3;
 
 void init();
 void init_cpu();  // opens the calling CPU's part, with its timer's interrupt
-// Which interrupt has come; kFirstSpecial and what follows it: none.
+// Returns the interrupt that has come; kFirstSpecial and above mean none.
 u32 acknowledge();
 void end(u32 number);
 void send(u32 cpu, u64 affinity);

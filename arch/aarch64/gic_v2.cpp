@@ -10,7 +10,7 @@
 namespace arch::gic {
 namespace {
 
-// Of the CPU interface.
+// Registers of the CPU interface.
 constexpr u64 kInterfaceControl = 0x00, kMask = 0x04, kAcknowledge = 0x0c, kEnd = 0x10;
 
 constinit u64 cpu_interface = 0;

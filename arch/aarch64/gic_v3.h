@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the ITS must know of a GICv3.
+// The part of a GICv3 that the ITS must know.
 #pragma once
 
 #include "kernel/base/types.h"

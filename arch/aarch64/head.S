@@ -84,7 +84,7 @@ efi_entry:
 2:  msr daifset, #15
     mrs x22, CurrentEL
     mrs x23, cntvct_el0
-    // What the firmware's caches hold of the image must be in memory before they are off.
+    // The part of the image in the firmware's caches must reach memory before they are off.
     address x0, __kernel_head
     address x1, __kernel_end
     bl clean_lines

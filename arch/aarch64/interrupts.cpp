@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which interrupt leads to which vector, and how messages become interrupts: by an ITS, else by a
-// frame that raises shared lines (GICv2m, ARM DEN 0029, appendix on the v2m frame).
+// Maps interrupts to vectors, and messages to interrupts: by an ITS, else by a frame that raises
+// shared lines (GICv2m, ARM DEN 0029, appendix on the v2m frame).
 #include <arch/interrupts.h>
 
 #include <arch/paging.h>
@@ -48,7 +48,7 @@ const boot::MessageUnit* find(std::span<const boot::MessageUnit> units, u32 id) 
   return nullptr;
 }
 
-// Which unit hears of the device, and under which number, as its PCI host says.
+// The unit that receives a device's messages, and the device's number there, as its PCI host says.
 struct Path {
   u32 unit, device;
 };

@@ -9,8 +9,8 @@
 
 namespace arch::its {
 
-// What `device`, by the number under which the unit at `base` knows it, writes to raise `vector`.
-// Allocates; thread context of CPU 0. `redistributor`: CPU 0's.
+// Returns the message that `device` writes to raise `vector`. `device` is its number at the unit at
+// `base`; `redistributor` is CPU 0's. Allocates; thread context of CPU 0.
 Result<interrupts::Message> message(u64 base, u32 device, u32 vector, u64 redistributor);
 
 }  // namespace arch::its

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What paging.cpp shares with head.S and smp.cpp: the registers that switch the MMU on.
+// Shared by paging.cpp, head.S and smp.cpp: the registers that switch the MMU on.
 #pragma once
 
 #include "kernel/base/types.h"

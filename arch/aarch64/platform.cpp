@@ -21,6 +21,7 @@ namespace arch {
 namespace {
 
 constinit boot::Hardware machine;
+constinit const BootInfo* boot_info = nullptr;
 constinit Result<void> reading;  // whether it could be read: told when there is a log
 
 u64 page_for_tables() {
@@ -54,6 +55,10 @@ void read_hardware(const BootInfo& boot) {
   psci::init(machine.conduit);
 }
 
+const BootInfo* boot_information() {
+  return boot_info;
+}
+
 const boot::Hardware& hardware() {
   return machine;
 }
@@ -62,7 +67,8 @@ bool exits_by_semihosting() {
   return options::text(kExit) == "semihosting";
 }
 
-void init_platform(const BootInfo&) {
+void init_platform(const BootInfo& boot) {
+  boot_info = &boot;
   paging::set_page_source(page_for_tables);
   if (!reading.has_value()) log::error("platform", "device tree: {}", reading.error());
   if (machine.skipped != 0)

@@ -19,7 +19,7 @@ constexpr u32 kMaxCpus = 256;
 // The affinity numbers of all CPUs, in the firmware's order. The calling CPU becomes index 0.
 void set_cpus(std::span<const u64> affinities);
 
-// What belongs to that CPU; null before it was started.
+// Returns the block of that CPU, null before it was started.
 const CpuBlock* block_of(u32 cpu);
 
 // A message from another CPU. Interrupt context.

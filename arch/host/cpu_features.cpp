@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the host's CPU can do: CPUID and, for vector state, XCR0 as the host's kernel set it.
+// Detects the features of the host's CPU: CPUID, and for vector state XCR0 as the host's kernel set
+// it.
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__)
@@ -73,7 +74,7 @@ CpuFeatures Cpu::cpu_features() {
 }
 #else
 CpuFeatures Cpu::cpu_features() {
-  return {};  // the portable reference tables run anywhere
+  return {};  // the portable reference tables run on every CPU
 }
 #endif
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // memcpy, memmove and memset, which the compiler and <cstring> expect.
 //
-// Copies and fills are string instructions: the microcode of every CPU of interest moves whole
-// lines with them (Intel SDM vol. 3, 7.1.5 fast-string operation), TCG eight bytes a step.
+// Copies and fills are string instructions. The microcode of every relevant CPU moves whole lines
+// with them (Intel SDM vol. 3, 7.1.5 fast-string operation), and TCG eight bytes a step.
 #include "kernel/base/types.h"
 
 extern "C" {
@@ -20,7 +20,7 @@ void* memmove(void* to, const void* from, usize bytes) {
   auto* target = static_cast<Byte*>(to);
   const auto* source = static_cast<const Byte*>(from);
   if (target <= source || target >= source + bytes) return memcpy(to, from, bytes);
-  // Overlapping upwards: from the end, words first.
+  // The areas overlap upwards, so it copies from the end, words first.
   target += bytes;
   source += bytes;
   while (bytes >= 8) {

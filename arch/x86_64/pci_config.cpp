@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2) and the ports 0xcf8/0xcfc
-// (PCI Local Bus 3.0, 3.2.2.3.2).
+// Implements PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2) and the ports
+// 0xcf8/0xcfc (PCI Local Bus 3.0, 3.2.2.3.2).
 #include <arch/pci_config.h>
 
 #include <arch/paging.h>
@@ -17,11 +17,12 @@ constexpr u32 kNothing = ~u32{0};
 
 constexpr u64 kBusBytes = kMiB;
 
-// Configuration space in memory, mapped when it is first touched and as a whole: its buses are
-// looked at one by one. What overlaps RAM cannot be configuration space, whatever the table says.
+// A segment's configuration space in memory. It is mapped as a whole when it is first used, because
+// its buses are examined one by one. What overlaps RAM cannot be configuration space, whatever the
+// table says.
 struct Window {
   bool mapped = false;
-  u32 buses = 0;  // from the first one on
+  u32 buses = 0;  // from the first bus on
 };
 constinit std::array<Window, boot::kMostPciHosts> windows{};
 
@@ -35,7 +36,8 @@ void open(const boot::PciHost& s, Window& window) {
   if (paging::map_device(s.ecam, buses * kBusBytes).has_value()) window.buses = buses;
 }
 
-// The function's page of configuration space, or 0 when no segment in memory holds its bus.
+// Returns the function's page of configuration space, or 0 if no segment in memory contains its
+// bus.
 u64 page_of(const Function& f) {
   const auto& hosts = firmware().hardware.pci_hosts;
   for (u32 i = 0; i < hosts.size(); i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A grid of ASCII in static memory, drawn as it is written: pixels of the loader's framebuffer or
-// VGA text. Slow when it scrolls; a panic scrolls once.
+// Draws a grid of ASCII in static memory as it is written, into the loader's framebuffer or as VGA
+// text. Scrolling is slow, but a panic scrolls once.
 #include "drivers/display/early_screen.h"
 
 #include <font.h>
@@ -30,7 +30,7 @@ consteval Glyphs ascii_glyphs() {
 
 }  // namespace display
 
-// boot.asm draws with it too.
+// boot.asm draws with it, too.
 extern "C" {
 extern const display::Glyphs early_font;
 constinit const display::Glyphs early_font = display::ascii_glyphs();
@@ -43,6 +43,7 @@ class EarlyScreen final : public CharDevice {
  public:
   void start(const Framebuffer& framebuffer, u64 text_screen);
   void stop() { on_ = false; }
+  void tell(std::string_view line);
   const char* name() const override { return "early screen"; }
   void write(std::string_view text) override;
   int read() override { return -1; }
@@ -72,7 +73,7 @@ void EarlyScreen::start(const Framebuffer& framebuffer, u64 text_screen) {
   on_ = columns_ > 0 && rows_ > 0 && (!text || cells_ != 0);
 }
 
-// paging.cpp maps it; before that the first 4 GiB are.
+// paging.cpp maps the screen; before that the first 4 GiB are mapped.
 bool EarlyScreen::reachable() const {
   if (pixels_.base == 0) return arch::paging::is_mapped(cells_);
   return arch::paging::is_mapped(pixels_.base) &&
@@ -82,6 +83,14 @@ bool EarlyScreen::reachable() const {
 void EarlyScreen::write(std::string_view text) {
   if (!on_ || !reachable()) return;
   for (char c : text) put(c);
+}
+
+void EarlyScreen::tell(std::string_view line) {
+  if (pixels_.base != 0) return;
+  write(line.substr(0, columns_ - 1));
+  // The firmware's text may be there still.
+  while (column_ < columns_ - 1) write(" ");
+  write("\n");
 }
 
 void EarlyScreen::put(char c) {
@@ -133,6 +142,10 @@ void EarlyScreen::draw(u32 row, u32 column) const {
 void start_early(const Framebuffer& framebuffer, u64 text_screen) {
   screen.start(framebuffer, text_screen);
   panic_add_device(screen);
+}
+
+void tell_text_screen(std::string_view line) {
+  screen.tell(line);
 }
 
 void end_early() {

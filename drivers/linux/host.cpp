@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What Linux code gets from Marrow: the functions of host.h on the kernel's own services.
+// Implements the functions of host.h, which Linux code calls, with the kernel's own services.
 #include "drivers/linux/host.h"
 
 #include <arch/paging.h>
@@ -22,8 +22,8 @@ constexpr int kNoMemory = -12;  // Linux's ENOMEM, as the shim expects it
 constexpr int kNoSpace = -28;   // ENOSPC
 constexpr int kInvalid = -22;   // EINVAL
 
-// Sleepers of Linux code by channel. Two channels may share a queue: waiters re-check their
-// condition.
+// Sleepers of Linux code, by channel. Two channels may share a queue, because waiters test their
+// condition again.
 constexpr usize kQueues = 128;  // a power of two
 constinit sched::WaitQueue queues[kQueues];
 sched::WaitQueue& queue_of(const void* channel) {
@@ -34,14 +34,14 @@ static_assert(kQueues == 1 << 7);
 
 constinit u32 interrupt_depth = 0;
 constinit u64 copied = 0;   // bytes
-constinit u64 entropy = 0;  // of random generators, mixed into what drivers get
+constinit u64 entropy = 0;  // from random generators; mixed into what drivers get
 
 struct VectorUse {
   void (*handler)(void*);
   void* argument;
 };
 constinit VectorUse vector_uses[256] = {};
-constinit VectorUse* vector_of[256] = {};  // by vector
+constinit VectorUse* vector_of[256] = {};  // indexed by vector
 
 void on_interrupt(void* context) {
   auto& use = *static_cast<VectorUse*>(context);
@@ -107,7 +107,7 @@ void shim_host_delay_ns(unsigned long ns) {
   while (timing::now_ns() < end) arch::Cpu::relax();
 }
 
-// Ids and hash keys, not secrets: xorshift over hardware entropy.
+// For ids and hash keys, not secrets: xorshift over hardware entropy.
 void shim_host_random(void* out, unsigned long bytes) {
   u64 state = (arch::Cpu::random_seed() ^ entropy) | 1;
   auto* at = static_cast<Byte*>(out);
@@ -121,7 +121,7 @@ void shim_host_random(void* out, unsigned long bytes) {
 
 void shim_host_add_entropy(const void* bytes, unsigned long count, unsigned long bits) {
   for (Byte b : std::span(static_cast<const Byte*>(bytes), count))
-    entropy = (entropy ^ b) * 0x100000001b3;  // FNV-1a's step: no byte is lost
+    entropy = (entropy ^ b) * 0x100000001b3;  // FNV-1a's step, which loses no byte
   linux_drivers::count_entropy(bits);
 }
 

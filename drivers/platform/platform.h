@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a machine of this architecture has besides what every machine has. The table of the
+// The parts of a machine of this architecture beyond those of every machine. The table of the
 // architecture is the one that is linked (scripts/mk/arch).
 #pragma once
 

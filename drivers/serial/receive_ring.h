@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What an interrupt has received and the console has not read yet: one producer, one consumer.
+// Bytes that an interrupt has received and the console has not read yet: one producer, one
+// consumer.
 #pragma once
 
 #include <array>
@@ -11,7 +12,7 @@ namespace serial {
 
 class ReceiveRing {
  public:
-  // Of the interrupt.
+  // Called by the interrupt.
   bool full() const {
     return head_.load(std::memory_order_relaxed) - tail_.load(std::memory_order_acquire) ==
            bytes_.size();
@@ -21,7 +22,7 @@ class ReceiveRing {
     bytes_[head % bytes_.size()] = byte;
     head_.store(head + 1, std::memory_order_release);
   }
-  // Of the console: the oldest byte or -1.
+  // Called by the console. Returns the oldest byte or -1.
   int take() {
     u32 tail = tail_.load(std::memory_order_relaxed);
     if (tail == head_.load(std::memory_order_acquire)) return -1;

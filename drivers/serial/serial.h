@@ -8,16 +8,16 @@
 
 namespace serial {
 
-// Sets the line to 8N1. Works before anything else; polled. Any context.
+// Sets the line to 115200 8N1. Polled; works before anything else. Any context.
 void init(const BootConsole& port);
 bool present();
-// Polled: waits for the line, needs nothing but the port. Panic context included.
+// Waits for the line by polling, and needs nothing but the port. Any context, including a panic.
 void write(std::string_view text);
-// The next received byte or -1.
+// Returns the next received byte, or -1.
 int read();
 
-// From here on received bytes are kept by the interrupt and a waiting reader is woken. Call it
-// before terminal::add, which asks whether the device announces its input.
+// From here on the interrupt stores received bytes and wakes a waiting reader. Call it before
+// terminal::add(), which asks whether the device announces its input.
 Result<void> enable_interrupt();
 
 CharDevice& device();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The 16550 at COM1: polled output, input by interrupt into a ring. TI PC16550D data sheet.
+// Drives the 16550 at COM1: polled output, input by interrupt into a ring. TI PC16550D data sheet.
 #include <arch/interrupts.h>
 #include <arch/port_io.h>
 
@@ -19,19 +19,20 @@ constexpr u16 kData = 0, kInterruptEnable = 1, kFifoControl = 2, kLineControl = 
 constexpr u8 kReceived = 1 << 0;       // line status
 constexpr u8 kTransmitEmpty = 1 << 5;  // line status
 constexpr u32 kFifoBytes = 16;
-constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up: about a second
+constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up, about a second
 
 bool found = false;
 
 constinit ReceiveRing ring;
 
 constexpr u8 kOnReceive = 1 << 0;  // interrupt enable
-// Modem control: DTR, RTS, the gate of the interrupt line.
+// Modem control: DTR, RTS, and the gate of the interrupt line.
 constexpr u8 kReady = 1 << 0, kSend = 1 << 1, kOut2 = 1 << 3;
 constinit bool by_interrupt = false, held = false;
 
-// A full ring holds the sender: what it has sent stays in the device, RTS falls, and no interrupt
-// asks for it again until the console has made room. A sender that heeds neither loses bytes there.
+// Holds the sender when the ring is full: bytes stay in the device, RTS falls, and the receive
+// interrupt is off until the console has made room. A sender that ignores both loses bytes in the
+// device.
 void hold(bool now) {
   if (now == held) return;
   held = now;
@@ -99,12 +100,12 @@ void write(std::string_view text) {
 }
 
 int read() {
-  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt just kept
+  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt has just stored
   if (int byte = ring.take(); byte >= 0) {
     if (held && ring.empty()) hold(false);
     return byte;
   }
-  // Polled as well: before the interrupt is routed, and in a panic, where none comes.
+  // Polls, too: before the interrupt is routed, and in a panic, where there are no interrupts.
   if (!found || (arch::in8(kBase + kLineStatus) & kReceived) == 0) return -1;
   return arch::in8(kBase + kData);
 }

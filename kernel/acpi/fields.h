@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the parts of the ACPI parser share: the fields of a table and the entries of its lists.
+// Shared by the parts of the ACPI parser: the fields of a table and the entries of its lists.
 #pragma once
 
 #include "kernel/acpi/tables.h"

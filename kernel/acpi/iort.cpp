@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which message unit a PCI function's writes reach, and under which number: I/O Remapping Table,
-// Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
+// Finds the message unit that a PCI function's writes reach, and its number there: I/O Remapping
+// Table, Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
 #include "kernel/acpi/fields.h"
 
 namespace acpi {
@@ -75,7 +75,7 @@ class Reader {
     }
   }
 
-  // What of `m` goes on as `next`.
+  // Adds the part of `m` that goes on through `next`.
   void through(const Mapping& m, const Mapping& next, boot::PciHost& host) {
     u64 begin = std::max(m.output, next.first);
     u64 end = std::min(u64{m.output} + m.count, u64{next.first} + next.count);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, FADT and the DSDT's \_S5. ACPI 6.5, chapter 5.
+// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, DMAR, IVRS, FADT and the DSDT's \_S5. ACPI 6.5,
+// chapter 5.
 #include "kernel/acpi/tables.h"
+
+#include <algorithm>
 
 #include "kernel/acpi/fields.h"
 
@@ -30,7 +33,7 @@ std::string_view text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The whole table at `address`, header included, with its sum checked.
+// Returns the whole table at `address`, header included, after checking its checksum.
 Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   auto header = TRY(memory.read<Header>(address));
   if (header.bytes < sizeof header || header.bytes > kMaxTableBytes)
@@ -52,7 +55,7 @@ void add_cpu(u32 apic_id, u32 flags, Tables& out) {
 
 void read_override(Bytes entry, Tables& out) {
   u16 flags = field<u16>(entry, 8);
-  // 0 in either field means "as the bus does it": ISA is edge-triggered and active high.
+  // 0 in either field means the bus's default: ISA is edge-triggered and active high.
   LineOverride line{.isa_line = field<u8>(entry, 3),
                     .global_line = field<u32>(entry, 4),
                     .level = (flags >> 2 & 3) == 3,
@@ -121,9 +124,48 @@ void read_hpet(base::PhysicalView&, Bytes table, Tables& out) {
   if (field<u8>(table, kAddressSpace) == 0) out.hpet = field<u64>(table, kAddress);
 }
 
+// ---- DMAR (VT-d Architecture Specification 4.1, 8) and IVRS (AMD I/O Virtualization 3.08, 5.2)
+// ----
+
+void add_iommu(Iommu::Kind kind, u64 registers, Tables& out) {
+  for (const Iommu& known : out.iommus)
+    if (known.registers == registers) return;  // IVRS lists a unit once for each revision
+  if (registers == 0 || !out.iommus.push_back({kind, registers})) out.bad_tables++;
+}
+
+void read_dmar(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u16 kUnit = 0;  // DRHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (field<u16>(table, at) == kUnit)
+      add_iommu(Iommu::Kind::kIntel, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
+void read_ivrs(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u8 kUnits[] = {0x10, 0x11, 0x40};  // IVHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (std::ranges::find(kUnits, table[at]) != std::end(kUnits))
+      add_iommu(Iommu::Kind::kAmd, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
 // ---- FADT, 5.2.9 ---------------------------------------------------------------------------
 
-// A generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
+// Reads a generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
 Register generic(Bytes table, u64 offset) {
   u8 space = field<u8>(table, offset);
   u8 bits = field<u8>(table, offset + 1);
@@ -133,7 +175,7 @@ Register generic(Bytes table, u64 offset) {
   return {static_cast<Register::Space>(space), bytes, address};
 }
 
-// The 64-bit form where there is one, else the old port number with its length.
+// Returns the 64-bit form if there is one, otherwise the old port number with its length.
 Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   Register r = generic(table, extended);
   if (r.bytes != 0) return r;
@@ -142,8 +184,9 @@ Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   return {Register::Space::kPort, field<u8>(table, length), number};
 }
 
-// \_S5 is `Name (_S5, Package () {a, b, ...})`. Without an interpreter: the name, NameOp before
-// it, then the package's first two integers (20.2.5). Boards that compute it are not served.
+// Finds `Name (_S5, Package () {a, b, ...})` without an interpreter: looks for the name after a
+// NameOp, then takes the package's first two integers (20.2.5). Boards that compute the package are
+// not supported.
 void find_s5(Bytes dsdt, FixedHardware& out) {
   constexpr Byte kNameOp = 0x08, kPackageOp = 0x12, kRoot = '\\', kBytePrefix = 0x0a,
                  kZeroOp = 0x00, kOneOp = 0x01;
@@ -194,7 +237,8 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   f.pm1b_control = preferred(table, 184, 68, 89);
   f.pm_timer = preferred(table, 208, 76, 91);
   f.sleep_control = generic(table, 244);
-  // Before revision 3 the boot flags are not to be trusted: such a board has the controller.
+  // Before revision 3 the boot flags are unreliable, so such a board counts as having the
+  // controller.
   f.has_8042 = table[8] < 3 || (field<u16>(table, 109) & k8042Flag) != 0;
   if ((flags & kResetFlag) != 0) {
     f.reset = generic(table, 116);
@@ -217,7 +261,8 @@ struct TableKind {
   void (*read)(base::PhysicalView& memory, Bytes table, Tables& out);
 };
 constexpr TableKind kKinds[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
-                                {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr}};
+                                {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
+                                {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
 constexpr std::string_view kIortSignature = "IORT";
 
 // `iort` is told where one lies: it is about PCI hosts, which a later table may name.
@@ -228,6 +273,7 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort)
     return;
   }
   std::string_view signature(header->signature, sizeof header->signature);
+  u32 bad_before = out.bad_tables;
   if (signature == kIortSignature) iort = address;
   for (const TableKind& kind : kKinds) {
     if (kind.signature != signature) continue;
@@ -237,6 +283,17 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort)
     else
       out.bad_tables++;
   }
+  TableEntry entry{.address = address,
+                   .bytes = header->bytes,
+                   .revision = header->revision,
+                   .bad = out.bad_tables != bad_before,
+                   .signature = {},
+                   .oem = {},
+                   .oem_table = {}};
+  std::ranges::copy(header->signature, entry.signature);
+  std::ranges::copy(header->oem, entry.oem);
+  std::ranges::copy(header->oem_table, entry.oem_table);
+  static_cast<void>(out.listed.push_back(entry));
 }
 
 // RSDT entries are 32 bits, XSDT entries 64 (5.2.7, 5.2.8).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names of CPU features, as `cpu` prints them and `kernels=` errors quote them.
+// Names CPU features as `cpu` prints them and as errors of `kernels=` quote them.
 #include "kernel/base/cpu_features.h"
 
 #include <iterator>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of vectors. Rows change with interrupts off, so a handler never meets a half row.
+// Implements the table of vectors. Rows are changed with interrupts off, so a handler never sees a
+// half-written row.
 #include "kernel/irq/irq.h"
 
 #include <array>
@@ -13,13 +14,13 @@ using arch::interrupts::kFirstDeviceVector;
 using arch::interrupts::kLastDeviceVector;
 
 struct Row {
-  const char* name = nullptr;  // null = free
+  const char* name = nullptr;  // null: the vector is free
   Handler handler = nullptr;
   void* context = nullptr;
   u64 count = 0;
 };
 constinit std::array<Row, 256> rows{};
-constinit u64 stray = 0;  // interrupts nobody had asked for
+constinit u64 stray = 0;  // interrupts without a handler
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the physical allocator.
+// Implements the physical allocator.
 #include "kernel/mm/page_map.h"
 
 #include "kernel/base/bytes.h"
@@ -14,8 +14,8 @@ u64 end_of(const MemoryRange& range) {
   return __builtin_add_overflow(range.base, range.size, &end) ? ~u64{0} : end;
 }
 
-// Calls fn(value, count) over the bytes, eight at a time where they are alike: maps are mostly
-// long runs, and boot walks all of them.
+// Calls fn(value, count) over the bytes, eight at a time where they are equal. Maps are mostly long
+// runs, and boot walks all of them.
 template <class Fn>
 void for_each_alike(std::span<const u8> bytes, Fn&& fn) {
   constexpr u64 kOnes = 0x0101'0101'0101'0101;
@@ -32,8 +32,9 @@ void for_each_alike(std::span<const u8> bytes, Fn&& fn) {
 
 }  // namespace
 
-// The firmware keeps a part at the top of low RAM for itself and lists it as reserved right behind
-// the last usable range: such neighbours are RAM too, a reserved range further up is a device.
+// Finds the end of RAM. The firmware keeps a part at the top of low RAM and lists it as reserved
+// right after the last usable range. Such neighbours are RAM, too; a reserved range further up is a
+// device.
 RamExtent ram_extent(std::span<const MemoryRange> ranges) {
   RamExtent extent{.begin = ~u64{0}};
   for (const MemoryRange& r : ranges) {
@@ -67,7 +68,8 @@ void PageMap::init(std::span<Byte> storage, const RamExtent& extent) {
   usize pages = base::round_up((extent.end() - extent.begin) / kPageBytes, kPagesPerRun);
   ASSERT(storage.size() >= bytes && extent.begin % kLargePageBytes == 0);
   begin_ = extent.begin;
-  std::memset(storage.data(), 0, bytes);  // kAbsent, no free pages
+  // sets every page to kAbsent, and no page free
+  std::memset(storage.data(), 0, bytes);
   purposes_ = {storage.data(), pages};
   run_free_ = {reinterpret_cast<u16*>(storage.data() + pages), pages / kPagesPerRun};
   for (u64& count : counts_) count = 0;
@@ -81,19 +83,17 @@ void PageMap::take_ranges(std::span<const MemoryRange> ranges, const RamExtent& 
   set(0, last_page(extent.low_end), Purpose::kFirmware);
   for (const MemoryRange& r : ranges) {
     if (r.kind != MemoryKind::kUsable) continue;
-    u64 first = page_of(base::round_up(r.base, kPageBytes));
+    // counted before it is rounded: a range may lie at the end of the address space
+    u64 first = r.base <= begin_ ? 0 : page_of(r.base) + (r.base % kPageBytes != 0);
     u64 last = last_page(end_of(r));
     if (first < last) set(first, last - first, Purpose::kFree);
   }
-  // Ranges may overlap; what is not usable wins.
+  // Ranges may overlap. Where they do, the unusable one counts.
   for (const MemoryRange& r : ranges) {
     if (r.kind == MemoryKind::kUsable) continue;
-    u64 limit = r.base < kFourGiB ? extent.low_end : extent.high_end;
-    u64 end = std::min(end_of(r), limit);
-    if (r.base < end)
-      mark(r.base, end - r.base, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
+    mark(r.base, r.size, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
   }
-  mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped to catch null pointers
+  mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped, to catch null pointers
 }
 
 void PageMap::mark(u64 base, u64 bytes, Purpose purpose) {
@@ -137,7 +137,8 @@ bool PageMap::free_pages_from(usize page, usize count) const {
   return true;
 }
 
-// The highest place inside one run. Steps by the alignment; a taken page ends a candidate.
+// Returns the highest place inside one 2 MiB run. It steps by the alignment; a used page ends a
+// candidate.
 Result<u64> PageMap::fit_in_run(usize run, const Search& search) const {
   usize first = run * kPagesPerRun;
   usize step = std::max<usize>(search.align / kPageBytes, 1);  // at most a run, where `begin_` is
@@ -151,7 +152,7 @@ Result<u64> PageMap::fit_in_run(usize run, const Search& search) const {
   return fail(Errc::kOutOfMemory, "out of pages");
 }
 
-// Broken runs first, so that whole 2 MiB runs stay whole; then whole ones.
+// Searches partly used runs first, so that whole 2 MiB runs stay whole.
 Result<u64> PageMap::allocate_small(const Search& search) const {
   for (bool whole : {false, true}) {
     for (usize run = run_free_.size(); run-- > 0;) {
@@ -163,7 +164,7 @@ Result<u64> PageMap::allocate_small(const Search& search) const {
   return fail(Errc::kOutOfMemory, "out of pages");
 }
 
-// Goes down over the runs, counting how many whole ones begin at each.
+// Walks down over the runs and counts how many whole ones begin at each.
 Result<u64> PageMap::allocate_large(const Search& search) const {
   usize whole = search.pages / kPagesPerRun, tail = search.pages % kPagesPerRun;
   usize streak = 0;

@@ -1,9 +1,9 @@
-# What a change must pass besides the tests: `make check`.
+# `make check`: everything that a change must pass besides the tests.
 CHECK := $(BUILD)/check
 FORMAT_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' | grep -v '^drivers/linux/')
 # The machine side compiles for ring 0 only; everything else is checked as the hosted tests see it.
 TIDY_HOSTED := $(filter-out arch/x86_64/simd/% arch/aarch64/%,$(SAN_LIB_SRC))
-# Left out: what is written for GCC alone (its attributes, and names that the language reserves).
+# Files that are written for GCC alone are left out (its attributes, and names that the language reserves).
 TIDY_GCC_ONLY := $(addprefix arch/x86_64/,memory_functions.cpp descriptors.cpp) $(addprefix kernel/,runtime.cpp string_functions.cpp ubsan.cpp)
 TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC) $(TIDY_GCC_ONLY),$(MACHINE_SRC))
 # With ARCH=aarch64 only what no other architecture has is looked at: the rest was.
@@ -29,8 +29,8 @@ check-fast: | setup  ## layering, style and formatting: seconds
 .PHONY: quick
 quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (some minutes on a built tree)
 
-# The tools that are run by hand are linked too, or nobody notices that they no longer are.
-check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
+# Tools that are run by hand are linked, too, or nobody would notice when they no longer link.
+check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## everything that CI checks: both compilers, layering, style, clang-tidy
 	$(Q)python3 scripts/gen_wiki.py --check
 	@echo "wiki: no page is stale"
 	@echo "check: passed"

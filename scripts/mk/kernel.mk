@@ -7,7 +7,7 @@ KERNEL_LD := arch/$(ARCH)/kernel.ld
 KERNEL_LINK_OBJ := $(KERNEL_OBJ) $(LINUX_OBJ) $(filter $(TARGET)/engine/kernel/%,$(ENGINE_OBJ)) \
   $(filter-out $(TARGET)/engine/kernel/%,$(ENGINE_OBJ))
 $(TARGET)/engine/kernel/base/%.o: ENGINE_FLAGS += -mgeneral-regs-only
-# A call chain is only as true as its frames: no function may replace that of its caller.
+# Backtraces follow frames, so no function may replace its caller's frame (sibling calls).
 KERNEL_FLAGS += -fno-optimize-sibling-calls
 # SAN=1: the kernel that boots checks itself for undefined behaviour (kernel/ubsan.cpp).
 ifeq ($(SAN),1)

@@ -11,7 +11,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
-.PHONY: run iso test test-qemu test-system test-matrix test-ubsan test-debug test-locks test-fuzz debug model
+.PHONY: run iso test test-qemu test-system test-machines test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none; ARM=1: for ARM64 too)
 ISO_ARM := $(if $(filter 1,$(ARM)),$(BUILD)/aarch64/marrow.efi)
@@ -34,14 +34,16 @@ test-arm: kernel-arm $(MODEL)  ## the ARM64 kernel: in-kernel tests, machines, f
 	$(if $(F),,$(Q)python3 scripts/qemu_test.py --arch aarch64)
 	$(Q)python3 tests/system/test_arm.py $(F)
 
-test: $(UNIT_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
+test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
 test-qemu: $(KERNEL_IMAGE) | setup  ## the in-kernel tests under QEMU; ARCH=aarch64
 	$(Q)python3 scripts/qemu_test.py --arch $(ARCH)
 test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
-test-matrix: $(TARGET)/marrow.elf | setup  ## the image in 32 machines: firmware, medium, CPUs, RAM, console; F=substring
-	$(Q)python3 tests/system/boot_matrix.py $(F)
+test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
+	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
+test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
+	$(Q)python3 tests/system/bochs.py $(F)
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
 	$(Q)python3 tests/system/checked_build.py
@@ -56,7 +58,7 @@ test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5
 	$(Q)python3 scripts/run_tests.py fuzz
 
 .PHONY: timing
-timing: $(UNIT_TESTS) $(TARGET)/marrow.elf | setup  ## what the machine's speed decides, told and part of no other target: run it on an idle machine
+timing: $(UNIT_TESTS) $(TARGET)/marrow.elf | setup  ## tests that depend on the machine's speed; part of no other target: run it on an idle machine
 	$(Q)python3 scripts/run_tests.py timing
 
 .PHONY: test-images

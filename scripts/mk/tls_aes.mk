@@ -4,7 +4,7 @@ BEARSSL := $(BUILD)/third_party/bearssl
 BEARSSL_READY := $(BEARSSL)/.extracted
 BEARSSL_SRC := $(addprefix symcipher/,aes_ct64.c aes_ct64_enc.c aes_ct64_ctr.c) hash/ghash_ctmul64.c codec/dec32le.c codec/enc32le.c
 BEARSSL_INCLUDE := -isystem $(BEARSSL)/inc
-# The machine has no clock or random numbers where BearSSL would look for them; AES asks for neither.
+# BearSSL finds no clock or random numbers of an operating system here; AES needs neither.
 BEARSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   -DBR_USE_UNIX_TIME=0 -DBR_USE_GETENTROPY=0 -DBR_USE_URANDOM=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_RDRAND=0 $(BEARSSL_INCLUDE) -I$(BEARSSL)/src
 BEARSSL_SAN_FLAGS := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
@@ -32,14 +32,14 @@ $(BEARSSL_SAN_OBJ): $(SAN_DIR)/bearssl/%.o: $(BEARSSL)/src/%.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(BEARSSL_FLAGS) $(BEARSSL_SAN_FLAGS) -c $< -o $@
 
-# Who may include its headers.
+# The files that may include its headers.
 $(TARGET)/kernel/kernel/crypto/aes_gcm.o: KERNEL_FLAGS += $(BEARSSL_INCLUDE)
 $(BUILD)/host/kernel/crypto/aes_gcm.o: HOST_FLAGS += $(BEARSSL_INCLUDE)
 $(SAN_DIR)/kernel/crypto/aes_gcm.o: SAN_FLAGS += $(BEARSSL_INCLUDE)
 TIDY_FLAGS_HOSTED += $(BEARSSL_INCLUDE)
 $(addsuffix /kernel/crypto/aes_gcm.o,$(TARGET)/kernel $(BUILD)/host $(SAN_DIR)): | $(BEARSSL_READY)
 
-# Who links it.
+# The programs that link it.
 KERNEL_LINK_OBJ += $(BEARSSL_KERNEL_OBJ)
 $(TARGET)/marrow.elf: $(BEARSSL_KERNEL_OBJ)
 $(HOST_BIN): $(BEARSSL_HOST_OBJ)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The API server's view of the machine.
+// Implements what the API service needs from this machine.
 #include "service/serve/backend.h"
 
 #include <version.h>
@@ -13,11 +13,13 @@
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
 #include "service/chat_text.h"
+#include "service/report.h"
 
 namespace service {
 namespace {
 
-// The load under way and how the last ones ended. They outlive the server that asked for them.
+// The load under way and the results of the last ones. It is static because a load outlives a
+// server that is stopped.
 struct Loads {
   static constexpr u32 kKept = 8;
   u32 begun = 0;
@@ -25,7 +27,7 @@ struct Loads {
   ai::openai::ModelChange change = ai::openai::ModelChange::kLoad;
   String name;
   void (*news)() = nullptr;
-  ai::openai::LoadEnd ends[kKept];  // by their numbers
+  ai::openai::LoadEnd ends[kKept];  // indexed by the load's number, modulo kKept
 };
 Loads& all_loads() {
   static constinit Loads loads;
@@ -34,7 +36,8 @@ Loads& all_loads() {
 
 Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
   Result<ModelFile> file = find_model(name);
-  end.found = file.has_value() || file.error().code == Errc::kCorrupt;  // there, and damaged
+  // a damaged file was found, too
+  end.found = file.has_value() || file.error().code == Errc::kCorrupt;
   return engine_host().load(TRY(std::move(file)));
 }
 
@@ -89,7 +92,7 @@ ai::openai::LoadState ServeBackend::load_state() {
   state.bytes_total = loading.bytes_total;
   constexpr u64 kNsPerMs = 1'000'000;
   u64 ms = (timing::now_ns() - loading.start_ns) / kNsPerMs;
-  // The rest comes as fast as what has come.
+  // Assumes that the rest arrives at the same speed.
   if (state.bytes_done > 0)
     state.eta_ms =
         ms * (state.bytes_total - std::min(state.bytes_done, state.bytes_total)) / state.bytes_done;
@@ -102,7 +105,7 @@ bool ServeBackend::model_changed() {
   load_number_ = number;
   const ModelFile* file = engine_host().current_file();
   std::string_view name = file == nullptr ? "" : file->name.view();
-  // A name that finds no memory is shown as empty and read again next time.
+  // If memory runs out, the name is shown as empty and read again next time.
   if (!name_.assign(name).has_value()) {
     name_.clear();
     load_number_ = 0;
@@ -117,7 +120,7 @@ void ServeBackend::drop_loaded_from_list() {
     if (models_[i].name.view() == name_.view()) models_.erase(i);
 }
 
-// A list that finds no memory stays as it was.
+// If memory runs out, the list stays as it was.
 void ServeBackend::refresh_models() {
   if (!std::exchange(list_is_old_, false)) return;
   Result<Vector<ModelFile>> found = find_models();
@@ -144,7 +147,9 @@ std::string_view ServeBackend::model_name(u32 index) {
 
 Result<u32> ServeBackend::change_model(ai::openai::ModelChange change, std::string_view name) {
   Loads& loads = all_loads();
-  if (loads.running) return fail(Errc::kBusy, "another model is being loaded or unloaded");
+  if (loads.running)
+    return fail(Errc::kBusy,
+                "another model is being loaded or unloaded: try again when it is done");
   TRY(loads.name.assign(name));
   loads.change = change;
   loads.news = news_;
@@ -173,7 +178,7 @@ u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
 
-// Until the network has told the time of day, seconds since boot: still growing.
+// Returns seconds since boot until the network has told the time of day, so the value always grows.
 u64 ServeBackend::unix_seconds() {
   return (timing::unix_time_known() ? timing::unix_ns() : timing::now_ns()) / 1'000'000'000;
 }
@@ -182,7 +187,7 @@ u64 ServeBackend::random() {
   return crypto::random_u64();
 }
 
-// Without what firmware, or the host of a hosted twin, holds for itself.
+// Leaves out memory that the firmware keeps, or, in the hosted twin, the host.
 u64 ServeBackend::memory_used() {
   mm::Usage usage = mm::usage();
   return usage.total - usage.of(mm::Purpose::kFree) - usage.of(mm::Purpose::kFirmware);
@@ -198,6 +203,12 @@ u64 ServeBackend::memory_total() {
 
 void ServeBackend::log(std::string_view line) {
   log::info("http", "{}", line);
+}
+
+Result<void> ServeBackend::report(base::Writer& out) {
+  if (support_reports_rows().empty()) return fail(Errc::kUnsupported, "no report in this program");
+  for (const Report* row : support_reports_rows()) row->write(out);
+  return {};
 }
 
 // ---- chat -----------------------------------------------------------------------------------

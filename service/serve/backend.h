@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the API server asks of this machine: engine, template, models, clock, log.
+// Connects the API service (ai/openai, which knows no operating system) to this machine: engine,
+// chat template, models, clock and log. refresh_models(), save_text() and restore_text() wait for
+// disks, the other functions do not wait. Called on the threads "http" and "http-files" and, from
+// sinks and jobs, "engine".
 #pragma once
 
 #include "ai/openai/service.h"
@@ -9,7 +12,8 @@ namespace service {
 
 class ServeBackend final : public ai::openai::Backend {
  public:
-  // `news` wakes the thread that answers; it may be called when the backend is gone.
+  // `news` wakes the thread that answers. It may be called after the backend is gone, by a load
+  // that outlives it.
   explicit ServeBackend(void (*news)()) : news_(news) {}
 
   Result<ai::Lease> lease(std::string_view model) override;
@@ -38,14 +42,16 @@ class ServeBackend final : public ai::openai::Backend {
   u64 memory_total() override;
   u64 heap_bytes() override;
   void log(std::string_view line) override;
+  Result<void> report(base::Writer& out) override;
   Result<u32> save_text(ai::Engine& engine, std::string_view name,
                         std::span<const ai::TokenId> tokens, u64& bytes) override;
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,
                                            u64& bytes) override;
 
-  // True once after another model has taken the place of the one before.
+  // Returns true once after the current model has changed.
   bool model_changed();
-  // Looks which models there are, once after each change. Waits for disks.
+  // Lists the models anew, once after each change. Waits for disks, so it runs on the thread
+  // "http-files".
   void refresh_models();
 
  private:
@@ -53,9 +59,9 @@ class ServeBackend final : public ai::openai::Backend {
 
   void (*news_)();
   bool list_is_old_ = false;
-  Vector<ModelFile> models_;  // others than the current one
-  String name_;               // of the current one
-  u64 load_number_ = 0;       // of the current one
+  Vector<ModelFile> models_;  // all but the current one
+  String name_;               // name of the current one
+  u64 load_number_ = 0;       // load number of the current one
   char build_[64] = {};
   usize build_size_ = 0;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Firmware tables as arbitrary bytes. Sums are repaired first, else nothing would get past them.
+// Parses arbitrary bytes as firmware tables. Checksums are repaired first, because otherwise hardly
+// any input would get past them.
 #include <vector>
 
 #include "kernel/acpi/tables.h"

@@ -6,7 +6,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   static BootInfo info;
   info = {};
-  // What a parser accepts must be usable: ranges that do not wrap, text inside the input.
+  // Accepted results must be usable: ranges that do not wrap, text inside the input.
   if (boot::parse_device_tree({data, size}, info).has_value()) {
     for (const MemoryRange& range : info.memory) ASSERT(range.size <= ~range.base);
     for (const BootModule& module : info.modules) ASSERT(module.size <= ~module.base);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any body on any endpoint: an answer comes, and nothing stays in work.
+// Sends any body to any endpoint: there must be an answer, and no request may be left in progress.
 #include "tests/hosted/ai/openai/fake_backend.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {

@@ -296,7 +296,7 @@ void start_serving() {
   }
 }
 
-// What is held while nobody asks: all of it is to be given back.
+// The resources in use while nobody asks. They must be given back completely.
 struct Held {
   usize heap = 0, threads = 0;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI: the machine's functions as pci_dev, matched against each driver as it registers.
-// MSI-X first, then MSI, then the INTx line, as the driver allows.
+// PCI: the machine's functions as pci_dev, matched with each driver as it registers. Interrupts use
+// MSI-X, then MSI, then the INTx line, as the driver allows.
 #include <linux/blk-mq-pci.h>
 #include <linux/blk-mq.h>
 #include <linux/delay.h>
@@ -18,8 +18,8 @@ struct function {
   struct pci_bus bus;
   unsigned int place;         // the bus with its segment, as host.h has it
   int vectors[kMaxVectors], vector_count;
-  struct msi_msg messages[kMaxVectors];  // one a vector
-  u16 entries[kMaxVectors];  // of the MSI-X table, one a vector
+  struct msi_msg messages[kMaxVectors];  // one per vector
+  u16 entries[kMaxVectors];  // indices into the MSI-X table, one per vector
   char __iomem *table;
   u32 saved[PCI_STD_HEADER_SIZEOF / 4];  // by pci_save_state
   u16 saved_control;                     // PCI Express device control
@@ -65,7 +65,7 @@ int pci_write_config_dword(const struct pci_dev *device, int offset, u32 value) 
   return 0;
 }
 
-// ---- capabilities; the chain is bounded, a device may lie ----
+// ---- capabilities; the length of the chain is limited, because a device may be faulty ----
 static u8 next_capability(const struct pci_dev *device, u8 at, int id) {
   for (int hops = 0; at >= 0x40 && hops < 48; hops++, at = config(device, at + 1, 1) & ~3) {
     if (config(device, at, 1) == id) return at;
@@ -112,7 +112,7 @@ static void change_command(struct pci_dev *device, u16 clear, u16 set) {
   u16 command = config(device, PCI_COMMAND, 2);
   set_config(device, PCI_COMMAND, 2, (command & ~clear) | set);
 }
-// Counted, as drivers ask with pci_is_enabled.
+// Counted, because drivers call pci_is_enabled.
 int pci_enable_device_mem(struct pci_dev *device) {
   atomic_inc(&device->enable_cnt);
   change_command(device, 0, PCI_COMMAND_MEMORY);
@@ -138,7 +138,7 @@ int pci_save_state(struct pci_dev *device) {
 }
 static void write_msix(struct pci_dev *device, u8 cap);
 static void write_msi(struct pci_dev *device, u8 cap);
-// From the end, so that the BARs are there before the command register lets them answer.
+// Restores from the end, so that the BARs are set before the command register lets them respond.
 void pci_restore_state(struct pci_dev *device) {
   struct function *f = of(device);
   if (!device->state_saved) return;
@@ -225,7 +225,7 @@ static void release_vectors(struct function *f) {
   while (f->vector_count > 0) shim_release_vector(f->vectors[--f->vector_count]);
 }
 
-// Fills the table; masked as a whole meanwhile.
+// Fills the table, which is masked as a whole meanwhile.
 static void write_msix(struct pci_dev *device, u8 cap) {
   struct function *f = of(device);
   u16 control = config(device, cap + PCI_MSIX_FLAGS, 2) | PCI_MSIX_FLAGS_ENABLE;
@@ -241,7 +241,8 @@ static void write_msix(struct pci_dev *device, u8 cap) {
   change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
   set_config(device, cap + PCI_MSIX_FLAGS, 2, control & ~PCI_MSIX_FLAGS_MASKALL);
 }
-// What functions may interrupt with, for tests: 3 MSI-X, MSI and lines, 2 the last two, 1 lines alone.
+// The kinds of interrupts that functions may use, for tests: 3 = MSI-X, MSI and lines; 2 = MSI and
+// lines; 1 = lines.
 static unsigned int interrupts = 3;
 module_param(interrupts, uint, 0);
 
@@ -331,7 +332,8 @@ void pci_disable_msi(struct pci_dev *device) {
   change_command(device, PCI_COMMAND_INTX_DISABLE, 0);
 }
 
-// The order Linux tries: MSI-X, MSI, the line. `affinity` may want sets of queues counted (nvme).
+// Tries in Linux's order: MSI-X, MSI, the line. `affinity` may require that sets of queues are
+// counted (nvme).
 int pci_alloc_irq_vectors_affinity(struct pci_dev *device, unsigned int least, unsigned int most, unsigned int flags,
                                    struct irq_affinity *affinity) {
   unsigned int reserved = affinity ? affinity->pre_vectors + affinity->post_vectors : 0;
@@ -366,6 +368,7 @@ const struct cpumask *pci_irq_get_affinity(struct pci_dev *device, int number) {
 void blk_mq_pci_map_queues(struct blk_mq_queue_map *map, struct pci_dev *device, int offset) { blk_mq_map_queues(map); }
 
 // ---- discovery ----
+// The host sizes the BARs once, at boot (kernel/pci); this copies what it found.
 static void read_bar(struct pci_dev *device, int index) {
   struct resource *resource = &device->resource[index];
   struct shim_bar bar;
@@ -438,7 +441,7 @@ static const struct pci_device_id *match(const struct pci_device_id *row, struct
 const struct pci_device_id *pci_match_id(const struct pci_device_id *rows, struct pci_dev *device) {
   return rows ? match(rows, device) : NULL;
 }
-// The next function behind `from` with these ids, referenced; `from` is let go.
+// Returns the next function after `from` with these ids, referenced, and releases `from`.
 struct pci_dev *pci_get_device(unsigned int vendor, unsigned int id, struct pci_dev *from) {
   const struct pci_device_id wanted[] = {{PCI_DEVICE(vendor, id)}, {}};
   bool passed = !from;
@@ -459,7 +462,8 @@ void pci_dev_put(struct pci_dev *device) {
   if (device) put_device(&device->dev);
 }
 
-// Quirks that Linux applies once a function is known: taking USB controllers over from the firmware.
+// Quirks that Linux applies once a function is known, such as taking USB controllers over from the
+// firmware.
 static void fix(struct pci_dev *device) {
   for (struct pci_fixup *row = linux_fixups_begin; row < linux_fixups_end; row++) {
     if ((row->class == PCI_ANY_ID || row->class == device->class >> row->class_shift) &&
@@ -471,7 +475,7 @@ static void fix(struct pci_dev *device) {
   }
 }
 
-// A probe failed. -ENODEV is how a driver with a wide table says that the device is not for it:
+// A probe failed. With -ENODEV a driver with a wide table says that the device is not for it:
 // virtio_pci lists everything of its vendor.
 static void refused(struct function *f, int error) {
   struct pci_dev *device = &f->device;
@@ -537,7 +541,8 @@ int shim_pci_remove(unsigned int first, unsigned int last, bool present) {
   }
   return count;
 }
-// Function-level reset (PCI Express 4.0, 6.6.2): 100 ms, then the configuration is written again.
+// Does a function-level reset (PCI Express 4.0, 6.6.2): waits 100 ms, then writes the configuration
+// again.
 static void reset_function(struct pci_dev *device) {
   u32 can = device->pcie_cap ? config(device, device->pcie_cap + PCI_EXP_DEVCAP, 4) : 0;
   if (!(can & PCI_EXP_DEVCAP_FLR)) return;
@@ -564,7 +569,8 @@ int shim_pci_reset(const char *name) {
     ways->reset_done(device);
     return 0;
   }
-  // As after an error on the bus: the driver lets go, the function is reset, the driver starts again.
+  // Works as after an error on the bus: the driver releases the function, which is reset, and
+  // starts again.
   ways->error_detected(device, pci_channel_io_frozen);
   reset_function(device);
   pci_restore_state(device);

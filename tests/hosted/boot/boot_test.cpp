@@ -119,6 +119,36 @@ TEST(boot_multiboot2, refuses_broken_tags) {
   }
 }
 
+TEST(boot_multiboot2, more_modules_than_fit_are_counted) {
+  constexpr u32 kMore = 3;
+  Bytes b;
+  b.put(u32{0}).put(u32{0});
+  for (u32 i = 0; i < kMostBootModules + kMore; i++)
+    b.tag(3).put(u32{1} << 20).put(u32{2} << 20).put_text("m").end_tag();
+  b.tag(0).end_tag();
+  b.set(0, static_cast<u32>(b.size()));
+  BootInfo info;
+  REQUIRE(boot::parse_multiboot2(b.view(), info).has_value());
+  EXPECT_EQ(info.modules.size(), kMostBootModules);
+  EXPECT_EQ(info.modules_left_out, kMore);
+}
+
+TEST(boot_pvh, more_modules_than_fit_are_counted) {
+  constexpr u64 kBase = 0x1000;
+  constexpr u32 kMore = 5;
+  Bytes b;
+  b.put(boot::kPvhMagic).put(u32{1}).put(u32{0}).put(kMostBootModules + kMore);
+  b.put(kBase + 0x100).put(u64{0}).put(u64{0}).put(kBase).put(u32{0}).put(u32{0});
+  b.pad(0x100);
+  for (u32 i = 0; i < kMostBootModules + kMore; i++)
+    b.put(u64{0x400000}).put(u64{0x1000}).put(u64{0}).put(u64{0});
+  base::BufferView memory(kBase, b.view());
+  BootInfo info;
+  REQUIRE(boot::parse_pvh(memory, kBase, info).has_value());
+  EXPECT_EQ(info.modules.size(), kMostBootModules);
+  EXPECT_EQ(info.modules_left_out, kMore);
+}
+
 TEST(boot_pvh, reads_what_qemu_says) {
   constexpr u64 kBase = 0x1000;
   Bytes b;

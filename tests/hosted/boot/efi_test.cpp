@@ -25,7 +25,7 @@ struct FakeFile {
   bool is_folder = false;
 };
 
-// What the firmware of a test has. Its functions know no object but this.
+// The state of a test's firmware. Its functions know no object but this.
 struct Firmware {
   std::map<std::string, std::string> files;  // by path
   std::vector<FakeFile*> open;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Boot options: sources, quoting, bounds, and what a person is told.
+// Boot options: sources, quoting, bounds, and the messages about wrong ones.
 #include <string>
 
 #include "kernel/base/nearest.h"

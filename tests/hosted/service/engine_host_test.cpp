@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The owner of the models with several askers: who gets what, who waits for whom, what stays.
+// The owner of the models with several users: who gets which model, who waits for whom, and what is
+// left.
 #include <string>
 #include <vector>
 
@@ -218,7 +219,7 @@ TEST(engine_host, an_answer_goes_on_with_the_model_it_began_with) {
   EXPECT_EQ(engine_host().leases(), 0u);
 }
 
-// What crashed a machine: the engine was destroyed under a text that was being scored.
+// Once crashed a machine: the engine was destroyed under a text that was being scored.
 TEST(engine_host, a_model_is_not_destroyed_under_a_job) {
   TinyModelFile one("one.gguf"), two("two.gguf", 1);
   if (!one.made()) return test.skip("no tiny model: run in the root of the repository");

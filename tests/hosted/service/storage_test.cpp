@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where the console keeps texts, and where it keeps and takes secrets.
+// Where the console keeps texts, and where it keeps secrets and accepts them from.
 #include "service/storage.h"
 
 #include <map>
@@ -79,7 +79,7 @@ TEST(console_storage, secrets_stay_in_the_machine) {
   EXPECT(stick.texts.empty());
   EXPECT_EQ(boot.texts.size(), 1u);
   EXPECT_EQ(MUST(service::load_text("tls", "secret", StoreOn::kFixedDisk)).view(), "key 1");
-  // What is no secret goes to the first disk, as ever.
+  // A text that is no secret still goes to the first disk.
   EXPECT_EQ(MUST(service::store_text("tls", "open", "text")).view(),
             "/disk/stick/marrow/tls-open.json");
 

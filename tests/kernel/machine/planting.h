@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What tests of the page tables ask of an architecture besides <arch/paging.h>, which has no way to
-// ask for a page that breaks the rules.
+// Operations that tests of the page tables need besides <arch/paging.h>, which cannot make a page
+// that breaks the rules.
 #pragma once
 
 #include "kernel/base/types.h"

@@ -24,7 +24,7 @@ struct Context {
   u64 stack_pointer = 0;
 };
 
-// What each CPU finds through TPIDR_EL1.
+// The data that each CPU finds through TPIDR_EL1.
 struct CpuLocal {
   CpuLocal* self = this;
   u32 index = 0;  // 0 = the boot CPU
@@ -100,7 +100,7 @@ bool cpu_started(u32 index);  // has it reached its entry?
 // Stops every other CPU for good. Panic context.
 void stop_other_cpus();
 
-// Of the calling CPU.
+// Returns the data of the calling CPU.
 inline CpuLocal& this_cpu() {
   CpuLocal* self;
   asm("mrs %0, tpidr_el1" : "=r"(self));

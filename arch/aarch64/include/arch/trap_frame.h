@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a CPU was doing when an exception came. Made by vectors.S, in its order.
+// The state of a CPU when an exception came. Made by vectors.S, in its order.
 #pragma once
 
 #include "kernel/base/format.h"

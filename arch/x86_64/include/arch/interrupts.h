@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine's half of kernel/irq: vectors, lines and messages.
+// The machine's part of kernel/irq: vectors, lines and messages.
 #pragma once
 
 #include <arch/pci_config.h>
@@ -8,10 +8,11 @@
 
 namespace arch::interrupts {
 
-// 0..31 are faults, 32..47 stay free for a stray legacy controller, from 0xf0 on are the CPU's own.
+// 0..31 are faults, 32..47 are left for a stray legacy controller, and from 0xf0 on are the CPU's
+// own.
 constexpr u32 kFirstDeviceVector = 0x30, kLastDeviceVector = 0xef;
 
-// What `device` writes, and where, to raise the vector on CPU 0.
+// The address and data that a device writes to raise a vector on CPU 0.
 struct Message {
   u64 address;
   u32 data;
@@ -21,7 +22,7 @@ inline void forget_message(u32) {}  // a vector is its own message: nothing was 
 
 enum class Delivery : u8 { kVector, kNmi };
 struct Route {
-  u32 vector = 0;  // without meaning for an NMI
+  u32 vector = 0;  // unused for an NMI
   bool level = false;
   bool active_low = false;
   Delivery delivery = Delivery::kVector;
@@ -29,7 +30,7 @@ struct Route {
 Result<void> route_line(u32 global_line, Route route);
 void mask_line(u32 global_line);
 
-// What the firmware says about an old device's fixed line.
+// The firmware's description of an old device's fixed line.
 struct IsaLine {
   u32 global_line;
   bool level;

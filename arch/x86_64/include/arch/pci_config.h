@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI configuration space: by memory where the firmware says so, else through the old ports.
+// PCI configuration space: by memory if the firmware describes that, otherwise through the old
+// ports.
 #pragma once
 
 #include <span>
@@ -15,13 +16,13 @@ struct Function {
   bool operator==(const Function&) const = default;
 };
 
-// `offset` is a multiple of `bytes`, which is 1, 2 or 4. What does not exist reads as all ones,
-// as on the bus. Ports reach the first 256 bytes of segment 0 only. Thread context of CPU 0.
+// `offset` is a multiple of `bytes`, which is 1, 2 or 4. Functions that do not exist read as all
+// ones, as on the bus. Ports reach only the first 256 bytes of segment 0. For threads of CPU 0.
 u32 read(const Function& function, u16 offset, u8 bytes);
 void write(const Function& function, u16 offset, u8 bytes, u32 value);
 
-// The buses that the firmware says can be reached; at least those of segment 0. Host bridges may
-// head any of them.
+// The buses that can be reached according to the firmware; at least those of segment 0. Each of
+// them may have a host bridge.
 struct Range {
   u16 segment;
   u8 first_bus, last_bus;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Attention of every kernel table against the reference, and against itself in other company:
-// memcmp.
+// Compares the attention of every kernel table with the reference, and with itself in other
+// batches, by memcmp.
 #include "ai/attention/attend.h"
 
 #include "kernel/arch_contract.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the tests of the engine on its fake model share: a prompt of a given length, and a request
+// Shared by the tests of the engine on its fake model: a prompt of a given length, and a request
 // that runs to its end. The test's thread steps the engine; nothing here waits.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Between the chunks of a text that is scored, embedded, saved or restored everybody else goes on,
-// and the results keep their bits.
+// While a text is scored, embedded, saved or restored, other requests go on between its chunks, and
+// the results keep their bits.
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/engine/ask.h"
 
@@ -34,7 +34,7 @@ struct Reader final : ai::EmbedSink {
   std::function<void()> between;
 };
 
-// What was written, to be read again.
+// The bytes that were written, to be read again.
 struct Kept final : ai::ByteSink, ai::ByteSource {
   Result<void> write(std::span<const Byte> some) override {
     if (between) between();

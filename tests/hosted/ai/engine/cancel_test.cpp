@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Requests that end while something else computes: whatever a session holds comes back, always.
+// Requests that end while something else computes: everything that a session holds must come back.
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/engine/ask.h"
 
@@ -88,7 +88,8 @@ TEST(engine_cancel, many_times_over) {
   }
 }
 
-// What was read of a prompt helps the next one that begins alike, wherever its first reader left.
+// The part of a prompt that was read helps the next prompt with the same beginning, wherever its
+// first reader stopped.
 TEST(engine_cancel, a_prompt_half_read_is_remembered) {
   TestPlatform platform;
   auto engine = fake_engine(platform, {.prefill_chunk = 16});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the engine promises beside exactness: every page back, no allocation, errors that say why.
+// The engine's promises besides exactness: every page comes back, nothing allocates on the token
+// path, and errors say why.
 #include "ai/engine/engine.h"
 
 #include <memory>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The promise of the engine: a request gets the same bytes whatever else goes on. Tokens, text and
-// hashes of the logits are compared between every pair of ways to serve the same requests.
+// The engine's main promise: a request gets the same bytes whatever else is going on. Tokens, text
+// and hashes of the logits are compared between all ways to serve the same requests.
 #include <cstring>
 #include <random>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Others run while the masks of a request's grammar are made.
+// Other threads run while the masks of a request's grammar are computed.
 #include "kernel/base/test.h"
 #include "tests/hosted/fake_model.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Saved texts: what comes back is what was saved, and nothing else gets in.
+// Saved texts: restoring gives what was saved, and damaged bytes are refused.
 #include "ai/engine/kv_file.h"
 
 #include <random>

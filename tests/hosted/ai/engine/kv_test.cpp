@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// KV pages: the books always balance, and what a sequence sees is what its text says.
+// KV pages: the counts always add up, and a sequence's pages hold what its text says.
 #include <map>
 #include <random>
 #include <vector>
@@ -233,7 +233,7 @@ TEST(kv, random_texts_never_see_each_other) {
   EXPECT_EQ(store->pool().free(), 14u);
 }
 
-// What becomes of a text whose owner just goes: on an error, or with its session.
+// A sequence that is destroyed without end(), on an error or with its session.
 TEST(kv, a_sequence_that_is_destroyed_gives_its_pages_back) {
   TestPlatform platform;
   auto store = KvStore::create(platform, 16, kPageBytes, kPositions);

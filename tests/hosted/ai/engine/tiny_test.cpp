@@ -130,7 +130,7 @@ TEST(engine_tiny, a_step_nobody_waits_for_ends_behind_its_layer) {
     EXPECT_EQ(beside.ended, company);
     if (company) EXPECT(beside.reason != ai::FinishReason::kError);
     EXPECT_EQ((*engine)->kv_pages_used(), 0u);
-    // What was half computed is not taken for computed.
+    // A prompt that was only half computed is not taken for a computed one.
     FakeSink fresh;
     ai::Request request{.prompt = prompt, .max_tokens = 5, .ignore_end = true, .hash_logits = true};
     REQUIRE((*engine)->submit(request, again).has_value());

@@ -96,7 +96,7 @@ TEST(models_hostile, unknown_architectures_are_refused_by_name) {
   EXPECT(platform.logged("known are llama, qwen2"));
 }
 
-// What a family does not compute it does not pass over either.
+// A family refuses keys of computations that it does not implement; it does not ignore them.
 TEST(models_hostile, a_key_that_changes_the_answer_is_not_overlooked) {
   struct Row {
     const char* family;

@@ -102,6 +102,9 @@ TEST(openai, admin_routes_by_option) {
       EXPECT_EQ(r.status, row.status);
       if (row.open && row.admin == AdminRoutes::kKey) EXPECT_HAS(r.body, "set admin_key=");
     }
+    Answer report = s.call("GET", "/report", "", headers);
+    EXPECT_EQ(report.status, row.status);
+    EXPECT_EQ(report.body.view() == "all about the machine\n", row.status == 200);
   }
 }
 

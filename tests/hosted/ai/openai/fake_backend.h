@@ -159,7 +159,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     if (!ready) return {};
     return {fake.running(), fake.queued(), fake.kv_pages_total(), fake.kv_pages_used(), 0};
   }
-  // What the engine's thread does in one turn: a step and a job of each model.
+  // One round of the engine's thread: a step and a job of each model.
   void step() {
     for (u32 i = 0; i < 2; i++) {
       ApiTestEngine& engine = i == 0 ? fake : other;
@@ -215,6 +215,10 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
   u64 heap_bytes() override { return 3; }
+  Result<void> report(base::Writer& out) override {
+    out.write("all about the machine\n");
+    return {};
+  }
   // A file: who saves and who restores share it.
   Result<u32> save_text(ai::Engine&, std::string_view name, std::span<const ai::TokenId> tokens,
                         u64& bytes) override {

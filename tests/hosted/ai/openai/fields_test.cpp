@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Fields of requests that few clients send: each does what it says, and answers tell of it.
+// Request fields that few clients send: each must have its effect, and answers must show it.
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/openai/test_server.h"
 

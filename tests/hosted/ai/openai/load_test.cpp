@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading and unloading of models by request: answered when it is done, with the truth.
+// Loading and unloading models by request: the answer comes when it is done, and says what
+// happened.
 #include "tests/hosted/ai/openai/test_server.h"
 
 using Server = ApiTestServer;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The API without a network: every endpoint, streams, tools, errors, and that slots come free.
+// The API without a network: every endpoint, streams, tools and errors; and slots become free
+// again.
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/openai/test_server.h"
@@ -185,7 +186,7 @@ TEST(openai, tools_forced) {
   EXPECT_EQ(count(r.body, "get_weather"), 1u);
   EXPECT_HAS(r.body, R"("function":{"name":"get_weather","arguments":""})");
   EXPECT_HAS(r.body, R"("finish_reason":"tool_calls")");
-  // What the model would rather say does not matter.
+  // The forced text counts, whatever the model would rather say.
   s.backend.fake.script = "I would rather talk about the weather in general, thank you.";
   r = s.chat(fields.view());
   EXPECT_EQ(count(r.body, R"("name":"get_weather")"), 1u);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Conversations to tokens: control tokens come from the template alone, the rest is as ever.
+// Conversations to tokens: control tokens come only from the template, and other text encodes as
+// usual.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -97,7 +98,7 @@ usize count(const std::vector<TokenId>& tokens, TokenId id) {
   return static_cast<usize>(std::ranges::count(tokens, id));
 }
 
-// What guard() did to `text` is undone, and leaves the tokens that plain encoding gives.
+// unguard() undoes guard(), and the tokens are those of plain encoding.
 void check_guard(TestContext& test, const ai::Tokenizer& tokenizer, std::string_view text) {
   String guarded, back;
   Vector<TokenId> tokens;

@@ -295,8 +295,8 @@ String object_schema(u32 properties, u32 required, std::string_view schema) {
 
 }  // namespace
 
-// Whether a rule may be empty is known of each only when the next is known: in this order the
-// search must not start again for each.
+// The compiler knows whether a rule may be empty only once it knows that of the next rule. In this
+// order the search must not start again for each rule.
 TEST(grammar, left_recursion_is_found_in_one_look_a_state) {
   Fixture f;
   constexpr u32 kRules = 16'000;

@@ -18,7 +18,7 @@ std::string taken(Vector<char>& out) {
   return text;
 }
 
-// What comes out when `text` is fed in pieces of `piece` bytes; "|" marks a stop.
+// Returns the output when `text` is fed in pieces of `piece` bytes; "|" marks a stop.
 std::string stopped(std::vector<std::string_view> strings, std::string_view text, usize piece) {
   auto stop = ai::StopStrings::create(strings);
   if (!stop.has_value()) return "error";

@@ -157,8 +157,8 @@ TEST(template_hostile, exhaustion_is_an_error) {
   EXPECT_EQ(host::live_allocations(), before);
 }
 
-// What a client sends: names of its objects are not compared one by one, and its variables, which
-// are, are few.
+// Objects from a client: member names are looked up by hash. Variables are compared one by one, so
+// their number is limited.
 TEST(template_hostile, objects_of_clients) {
   std::string text = "{";
   for (int i = 0; i < 60'000; i++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chat loop over a fake engine: what is sent to the model, what the person reads.
+// The chat loop over a fake engine: the prompts that the model gets, and the text that the person
+// reads.
 #include "console/chat/talk.h"
 
 #include "console/shell/shell.h"
@@ -95,7 +96,7 @@ TEST(console_talk, sampling_commands) {
   EXPECT_EQ(fake.engine->requests[0].sampling.top_p_milli, 500);
   EXPECT_EQ(fake.engine->requests[0].sampling.seed, u64{42});
   EXPECT(contains(seen, "abc\n[stopped at the token limit; 3 tokens"));
-  EXPECT(contains(seen, "a number from 0.00 to 5.00 is wanted"));
+  EXPECT(contains(seen, "expected a number from 0.00 to 5.00"));
   EXPECT(contains(seen, "did you mean /temp?"));
 }
 
@@ -180,8 +181,8 @@ TEST(console_talk, save_and_load) {
   EXPECT(
       contains(seen, "saved as x, in memory only and lost at power-off: no disk can be written"));
   EXPECT(contains(seen, "1 questions loaded"));
-  EXPECT(contains(seen, "nothing is kept under this name"));
-  EXPECT(contains(seen, "this is no name for a file"));
+  EXPECT(contains(seen, "no text is kept under this name"));
+  EXPECT(contains(seen, "this is not a valid file name"));
   REQUIRE(conversation.messages().size() == 3);
   EXPECT_EQ(conversation.messages()[0].text.view(), "S");
   EXPECT_EQ(conversation.messages()[2].text.view(), "answer \"quoted\"\n");

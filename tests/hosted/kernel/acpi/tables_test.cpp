@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ACPI tables built by hand: what is read, what is skipped, what is refused.
 #include "kernel/acpi/tables.h"
+
+#include <algorithm>
+
 #include "kernel/base/test.h"
 #include "tests/hosted/kernel/acpi/firmware.h"
 
@@ -117,4 +120,92 @@ TEST(acpi_tables, refuses_a_broken_root) {
   acpi::Tables t;
   EXPECT(!acpi::parse(memory, kRoot, t).has_value());
   EXPECT(!acpi::find_root_pointer(memory).has_value());
+}
+
+TEST(acpi_tables, processors_by_both_styles_and_none_that_is_off) {
+  Firmware f = a_machine();
+  struct Row {
+    u32 id, flags;
+  };
+  u64 at = kMadt + 90;
+  for (Row row : {Row{3, 1}, Row{0x1234, 1}, Row{7, 0}, Row{8, 2}, Row{0xffffffff, 1}}) {
+    f.put(at, u32{0x1009});  // type 9, 16 bytes
+    f.put(at + 4, row.id);
+    f.put(at + 8, row.flags);
+    at += 16;
+  }
+  f.table(kMadt, "APIC", static_cast<u32>(at - kMadt));
+  base::BufferView memory = f.view();
+  acpi::Tables t;
+  REQUIRE(acpi::parse(memory, kRoot, t).has_value());
+  EXPECT_EQ(t.bad_tables, 0u);
+  // 3 is listed twice; 7 is off, and 8 could only be switched on later.
+  const u32 wanted[] = {1, 3, 0x1234, 0xffffffff};
+  EXPECT(std::ranges::equal(t.cpus.view(), wanted));
+}
+
+TEST(acpi_tables, more_processors_than_places_are_counted) {
+  static Byte bytes[0x4000] = {};
+  auto put = [](u64 at, auto value) { base::store(bytes + at, value); };
+  auto close = [&](u64 at, u64 length, u64 check) {
+    u8 sum = 0;
+    for (u64 i = 0; i < length; i++) sum = static_cast<u8>(sum + bytes[at + i]);
+    put(check, static_cast<u8>(-sum));
+  };
+  constexpr u32 kMore = 300, kLength = 44 + 16 * kMore;
+  std::memcpy(bytes, "RSD PTR ", 8);
+  put(16, u32{0xe0100});
+  close(0, 20, 8);
+  std::memcpy(bytes + 0x100, "RSDT", 4);
+  put(0x104, u32{40});
+  put(0x124, u32{0xe0200});
+  close(0x100, 40, 0x109);
+  std::memcpy(bytes + 0x200, "APIC", 4);
+  put(0x204, kLength);
+  for (u32 i = 0; i < kMore; i++) {
+    put(0x200 + 44 + 16 * i, u32{0x1009});
+    put(0x200 + 48 + 16 * i, i);
+    put(0x200 + 52 + 16 * i, u32{1});
+  }
+  close(0x200, kLength, 0x209);
+  base::BufferView memory(kBase, bytes);
+  acpi::Tables t;
+  REQUIRE(acpi::parse(memory, kBase, t).has_value());
+  EXPECT_EQ(t.cpus.size(), t.cpus.capacity());
+  EXPECT_EQ(t.bad_tables, kMore - t.cpus.capacity());
+}
+
+TEST(acpi_tables, iommus_of_both_makers) {
+  Firmware f = a_machine();
+  auto entry = [&f](u64 at, u32 head, u64 registers) {
+    f.put(at, head);
+    f.put(at + 8, registers);
+  };
+  // DMAR in the place of the HPET: a unit, a range of memory, a unit.
+  entry(kHpet + 48, 16 << 16 | 0, 0xfed90000);
+  entry(kHpet + 64, 24 << 16 | 1, 0xdead0000);
+  entry(kHpet + 88, 16 << 16 | 0, 0xfed91000);
+  f.table(kHpet, "DMAR", 104);
+  // IVRS in the place of the MCFG: one unit by two revisions, a range of memory.
+  entry(kMcfg + 48, 24 << 16 | 0x10, 0xfd200000);
+  entry(kMcfg + 72, 40 << 16 | 0x11, 0xfd200000);
+  entry(kMcfg + 112, 32 << 16 | 0x20, 0xdead0000);
+  f.table(kMcfg, "IVRS", 144);
+  base::BufferView memory = f.view();
+  acpi::Tables t;
+  REQUIRE(acpi::parse(memory, kRoot, t).has_value());
+  EXPECT_EQ(t.bad_tables, 0u);
+  REQUIRE(t.iommus.size() == 3);
+  EXPECT_EQ(t.iommus[0].registers, 0xfd200000u);
+  EXPECT(t.iommus[0].kind == acpi::Iommu::Kind::kAmd);
+  EXPECT_EQ(t.iommus[2].registers, 0xfed91000u);
+  EXPECT(t.iommus[2].kind == acpi::Iommu::Kind::kIntel);
+  EXPECT_EQ(t.listed.size(), 4u);
+  // An entry without a length would never end.
+  f.put(kHpet + 66, u16{0});
+  f.table(kHpet, "DMAR", 104);
+  acpi::Tables broken;
+  REQUIRE(acpi::parse(memory, kRoot, broken).has_value());
+  EXPECT_EQ(broken.bad_tables, 1u);
+  EXPECT_EQ(broken.iommus.size(), 2u);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The vocabulary: Result, containers, formatting, bounded bytes.
+// kernel/base: Result, containers, formatting, bounded bytes.
 #include "arch/host/memory.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/cpu_features.h"

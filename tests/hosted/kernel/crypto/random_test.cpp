@@ -32,7 +32,7 @@ TEST(crypto_random, the_same_secret_gives_the_same_and_another_does_not) {
   EXPECT(first == given(b, 100));
   EXPECT(first != given(c, 100));
   EXPECT(first != given(a, 100));
-  // What is added changes all that follows.
+  // Added entropy changes everything that follows.
   a.mix(one);
   b.mix(two);
   EXPECT(given(a, 32) != given(b, 32));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Fills an image that mkfs.exfat made, so that the reader has something to read: no tool does that
-// without a mount.
+// Fills an image that mkfs.exfat made, so that the reader has something to read. No tool does that
+// without mounting the image.
 #pragma once
 
 #include <map>

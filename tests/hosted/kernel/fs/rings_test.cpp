@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Cluster chains that somebody closed to rings: how many reads of the medium they cost. The links
-// lie 64 cache lines apart in the table, so that each step along them is one.
+// Cluster chains that form rings: counts the reads of the medium that they cost. The links are 64
+// cache lines apart in the table, so that each step along them is one read.
 #include <bit>
 #include <vector>
 

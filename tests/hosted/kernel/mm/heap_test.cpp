@@ -204,7 +204,7 @@ TEST(mm_heap, a_late_write_is_told_with_its_block) {
   EXPECT(said.find("written_after_free") != std::string::npos);
 }
 
-// What is held back is memory too: it is given up before anybody is refused.
+// Blocks that are held back are memory, too: they are released before an allocation fails.
 TEST(mm_heap, what_is_held_back_does_not_make_memory_short) {
   Arenas arenas{.limit = 2 * kMiB};
   mm::Heap heap;

@@ -31,7 +31,7 @@ struct Machine {
   }
 };
 
-// What QEMU's firmware reports for 256 MiB, and a q35 with 8 GiB.
+// The memory maps that QEMU's firmware reports for 256 MiB, and for a q35 with 8 GiB.
 constexpr MemoryRange kSmall[] = {
     {0x0, 0x9fc00, MemoryKind::kUsable},         {0x9fc00, 0x400, MemoryKind::kReserved},
     {0xf0000, 0x10000, MemoryKind::kReserved},   {0x100000, 0xfedf000, MemoryKind::kUsable},
@@ -88,7 +88,7 @@ TEST(mm_page_map, ram_is_counted_to_the_last_byte) {
   EXPECT(large.map.verify().has_value());
 }
 
-// What lies below RAM is no RAM, and costs no byte of the map.
+// Addresses below RAM are no RAM, and cost no byte of the map.
 TEST(mm_page_map, ram_may_begin_anywhere) {
   Machine high(kHigh);
   EXPECT_EQ(high.ram(), 8 * kGiB);

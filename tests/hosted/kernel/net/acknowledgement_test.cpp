@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which acknowledgements need not be sent because the next one says as much.
+// Acknowledgements that need not be sent, because the next one tells the peer as much.
 #include "kernel/net/lwip/acknowledgement.h"
 
 #include <initializer_list>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the link tells a machine: its address by a router's advertisement (RFC 4862), addresses of
-// names by a name server, and the time of day by a time server that is found by its name.
+// The machine's address from a router's advertisement (RFC 4862), addresses of names from a name
+// server, and the time of day from a time server that is found by its name.
 #include <cstring>
 
 #include "kernel/base/test.h"
@@ -87,7 +87,7 @@ void send_back(const Frame& asked, std::span<const Byte> body) {
   card().deliver(frame);
 }
 
-// Whoever is asked for by ARP has the card 02:00:00:00:00:09.
+// Answers every ARP request with the card 02:00:00:00:00:09.
 void answer_arp(const Frame& asked) {
   Frame frame(42);
   std::memcpy(frame.data(), asked.data() + 6, 6);
@@ -120,7 +120,7 @@ Frame time_body(const Frame& asked) {
   return body;
 }
 
-// What no server says that knows the time and saw the question (RFC 4330, 5).
+// Replies that no server sends that knows the time and saw the question (RFC 4330, 5).
 struct BadTime {
   const char* what;
   usize at;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Packets of the kinds that have broken other TCP/IP stacks: lengths of nothing, chains without an
-// end, fragments over fragments, numbers that can be guessed. Each is survived, and a ping
-// answered.
+// Packets of the kinds that have broken other TCP/IP stacks: lengths of zero, endless chains,
+// overlapping fragments, predictable numbers. The stack must survive each of them and then answer a
+// ping.
 #include <cstring>
 #include <set>
 

@@ -52,7 +52,7 @@ struct Peer {
       : bodies(own), connection(limits, times, bodies, echo, 0) {}
   explicit Peer(base::Budget& shared) : bodies(shared), connection({}, times, bodies, echo, 0) {}
 
-  // What comes back for `bytes`, given `step` at a time.
+  // Returns the connection's output for `bytes`, which are fed `step` at a time.
   String talk(std::string_view bytes, usize step = ~usize{0}) {
     String back;
     while (!bytes.empty()) {
@@ -331,7 +331,7 @@ TEST(http, bodies_share_a_budget) {
   Peer first(bodies), second(bodies);
   String body;
   for (int i = 0; i < 6000; i++) (void)body.push_back('x');
-  // What is announced takes nothing, what has come does.
+  // An announced body takes no memory; received bytes do.
   (void)first.talk("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\n\r\n");
   EXPECT_EQ(bodies.used(), 0u);
   (void)first.talk(body.view());
@@ -453,7 +453,7 @@ TEST(http, a_stream_nobody_reads_is_dropped) {
   String piece;
   for (int i = 0; i < 100'000; i++) (void)piece.push_back('x');
   for (int i = 0; i < 60; i++) peer.echo.open->send(piece.view());
-  // Whoever sends is not called back; the transport's next call tells.
+  // The caller of send() is not called back; the transport's next call reports the peer.
   EXPECT_EQ(peer.echo.gone, 0u);
   EXPECT(!peer.connection.finished());
   EXPECT(peer.connection.proceed(0));

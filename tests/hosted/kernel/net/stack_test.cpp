@@ -119,7 +119,7 @@ TEST(net_stack, five_percent_lost) {
   both_ways(test, wire, 8002, {.lost_permille = 50}, 300'000);
 }
 
-// Of what follows a lost end nothing tells that it was lost; lwIP's timer takes 240 ms.
+// If the end of a transfer is lost, no later segment shows the loss, and lwIP's timer takes 240 ms.
 TEST(net_stack, a_lost_end_is_repeated_soon) {
   Pair& wire = plain_wire();
   Result<Ends> ends = open(wire, 8012);

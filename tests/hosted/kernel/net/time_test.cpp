@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which times of servers are taken.
+// Accepts and refuses the times that servers report.
 #include "kernel/net/ntp_judge.h"
 
 #include "kernel/base/test.h"

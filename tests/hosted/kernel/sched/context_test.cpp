@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Calls from the wrong place end at once, and say from where they came.
+// Calls from the wrong context end at once, and the message names the context.
 #include <unistd.h>
 
 #include "arch/host/event_loop.h"
@@ -15,7 +15,7 @@
 
 namespace {
 
-// What must not be called but where a thread may wait.
+// Functions that may be called only where a thread may wait.
 struct Call {
   const char* file;  // whose assertion tells
   void (*run)(void*);
@@ -75,6 +75,6 @@ TEST(sched_context, what_belongs_to_a_thread_tells_both_names) {
   auto owner = sched::spawn("engine", [](void*) {}, nullptr);
   REQUIRE(owner.has_value());
   std::string said = death_of([&] { sched::assert_owner(*owner); });
-  EXPECT(tells(said, "sched_context_test.cpp", "expected thread engine, this is main"));
+  EXPECT(tells(said, "sched/context_test.cpp", "expected thread engine, this is main"));
   sched::yield();
 }

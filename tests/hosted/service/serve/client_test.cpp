@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The server from its socket to a scripted engine: who hears of a peer that is gone, and when.
+// The server from its socket to a scripted engine: who is told about a peer that is gone, and when.
 #include "service/serve/client.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A socket whose other end is a test.
+// A socket whose other end is the test.
 #pragma once
 
 #include <memory>

@@ -41,7 +41,7 @@ TEST(paging, protection_is_switched_on) {
   constexpr u64 kWriteProtect = 1 << 16, kNoExecute = 1 << 11;
   EXPECT((arch::read_cr0() & kWriteProtect) != 0);
   EXPECT((arch::read_msr(arch::msr::kEfer) & kNoExecute) != 0);
-  // Of what CPUID offers, all: leaf 7 EBX 7 SMEP, 20 SMAP; ECX 2 UMIP.
+  // Every offered protection must be on. CPUID leaf 7 EBX 7 SMEP, 20 SMAP; ECX 2 UMIP.
   arch::CpuidResult seven = arch::cpuid(7);
   u64 cr4 = arch::read_cr4();
   EXPECT_EQ(cr4 >> 20 & 1, u64{seven.b >> 7 & 1});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ClientHellos written byte by byte: whatever a client offers, it gets a suite that both have, or
-// an alert.
+// ClientHellos written byte by byte: whatever a client offers, the server chooses a suite that both
+// have, or sends an alert.
 #include <wolfssl/ssl.h>
 
 #include <string>

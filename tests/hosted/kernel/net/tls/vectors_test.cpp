@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Vectors that others made to find mistakes of implementations (Project Wycheproof, where its files
-// are there), and our own hostile ones in the same form (scripts/gen_crypto_vectors.py), against
-// the code that TLS uses.
+// Vectors that were made to find mistakes in implementations: Project Wycheproof's, if its files
+// are there, and our own in the same form (scripts/gen_crypto_vectors.py), run against the code
+// that TLS uses.
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
@@ -41,7 +41,7 @@ bool flagged(json::Value vector, std::string_view flag) {
   return false;
 }
 
-// What the code said of a vector.
+// The code's verdict on a vector.
 enum class Said : u8 { kYes, kNo, kOther };  // kOther: yes, with another result than the vector's
 
 // ---- sealed messages -------------------------------------------------------------------------

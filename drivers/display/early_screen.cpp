@@ -86,7 +86,8 @@ void EarlyScreen::write(std::string_view text) {
 }
 
 void EarlyScreen::tell(std::string_view line) {
-  if (pixels_.base != 0) return;
+  // Without this the loop below would never end: nothing moves the column.
+  if (!on_ || pixels_.base != 0 || !reachable()) return;
   write(line.substr(0, columns_ - 1));
   // The firmware's text may be there still.
   while (column_ < columns_ - 1) write(" ");

@@ -2,8 +2,8 @@
 // The owner of the loaded models. Its thread "engine" is the only one that makes steps, runs jobs
 // and destroys engines; everybody else asks here and sleeps until the answer is there.
 //
-// Several models may be loaded (options models.max, models.mb). One of them is the current one: it
-// answers whoever names no other. A lease keeps the model it was given for loaded.
+// Several models may be loaded (options models.max, models.mb). One of them is the current one, of
+// which the console speaks. A lease keeps the model it was given for loaded.
 //
 // Every function is for threads of CPU 0. Sinks and jobs are called on the engine's thread, but
 // for on_end(kCancelled), which comes from cancel() on the caller's. Nobody else may call step(),
@@ -27,6 +27,13 @@ class Patience {
   ~Patience() = default;
 };
 
+// Why a model is loaded or unloaded.
+enum class Wish : u8 {
+  kChosen,  // by a person or the options: it becomes the current one, and the one for whoever names
+            // none
+  kNamed,   // by a request that names it, or by the time that it was not asked for
+};
+
 // A turn between two steps, given to work that makes no tokens.
 class Turn {
  public:
@@ -46,8 +53,8 @@ class EngineHost final : public ai::LeaseKeeper {
   EngineHost& operator=(const EngineHost&) = delete;
 
   // ---- leases
-  // On the loaded model of that name; on the current one when `model` is "" or no loaded model has
-  // the name. kNotFound while no model is loaded. `holder` is one of holders.h.
+  // On the loaded model of exactly that name; on the current one when `model` is "". kNotFound when
+  // it is not loaded. `holder` is one of holders.h.
   Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
   // On the model that was loaded from this file; kNotFound when it is not loaded.
   Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
@@ -84,14 +91,17 @@ class EngineHost final : public ai::LeaseKeeper {
 
   // ---- models
   // Loads and then replaces: the old model serves until the new one works, and stays when it does
-  // not. A loaded model becomes the current one at once. kBusy: a load is under way, or a model
-  // that would have to go is held by a command; the error's text names the holder.
-  Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr);
+  // not. kBusy: a load is under way, or a model that would have to go is held by a command; the
+  // error's text names the holder. Where memory or models.mb is too small for both, kChosen is
+  // refused; kNamed waits until the answers of the old ones are complete and unloads them first.
+  Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr,
+                    Wish wish = Wish::kChosen);
   // Unloads the model of that name, or the current one. Waits until answers in the making are done.
-  Result<void> unload(std::string_view model = {});
+  Result<void> unload(std::string_view model = {}, Wish wish = Wish::kChosen);
   // The model of the option model=, or the first one found; nothing when one is loaded.
   Result<void> load_default(ProgressSink* watcher = nullptr);
   const LoadStage& loading() const { return loading_; }
+  bool changing() const { return changing_; }  // a load or unload is under way: others are kBusy
   // What a model is and what loading it would take, without loading.
   Result<ModelFacts> inspect(const ModelFile& file);
   // Puts an engine in that something else made: tests.
@@ -106,14 +116,19 @@ class EngineHost final : public ai::LeaseKeeper {
   Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
   u64 current_number() const;             // its load number; 0 without one
-  u64 current_load_ns() const;            // what loading it took
+  // Of the model that was chosen last, loaded or not; "" without one, or when it was unloaded by
+  // choice. Valid until the next yield.
+  std::string_view chosen_name() const { return chosen_.view(); }
+  u64 changes() const { return changes_; }  // of what is loaded, since boot
+  u64 current_load_ns() const;              // what loading it took
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
   u64 steps() const { return steps_; }                // made since boot
   u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
   u32 model_count() const;                            // that answer requests
-  std::string_view model_name(u32 index) const;       // 0 is the current one
-  u32 leases() const;                                 // in existence: for tests
+  // 0 is the current one; null behind the last. Valid until the next yield.
+  const ModelFile* model_file(u32 index) const;
+  u32 leases() const;  // in existence: for tests
 
   Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
   u64 weights_checksum(const ai::Lease& lease) const;
@@ -161,22 +176,25 @@ class EngineHost final : public ai::LeaseKeeper {
   Model& model_of(const ai::Lease& lease) const;
   const Holder* long_holder(const Model& model) const;
   Result<Vector<Model*>> models_to_retire(const ModelFile& file);
-  Result<void> free_memory_for(const ModelFile& file, std::span<Model* const> going);
+  struct Room;
+  Result<void> free_memory_for(const ModelFile& file, Vector<Model*>& going, Wish wish);
+  Room room_beside(std::span<Model* const> going, Wish wish) const;
   void retire(Model& model);
   void retire_all(std::span<Model* const> going);
   void wait_until_gone(u64 load_number, bool wait_for_leases);
-  void make_current(Model& model);
-  Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going);
+  void let_answer(Model& model, Wish wish);
+  Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going, Wish wish);
 
   Vector<base::Owner<Model>> models_;
   Vector<LeaseRow> rows_;
   Model* current_ = nullptr;
+  String chosen_;          // a model's name
   sched::WaitQueue work_;  // the engine's thread sleeps here
   sched::WaitQueue news_;  // everybody who waits for a step or a job
   sched::Thread* thread_ = nullptr;
   void (*told_)() = nullptr;
   u64 steps_ = 0, last_step_ns_ = 0;
-  u64 last_number_ = 0;
+  u64 last_number_ = 0, changes_ = 0;
   bool changing_ = false;  // a load or unload is under way
   LoadStage loading_;
 };

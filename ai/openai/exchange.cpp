@@ -150,7 +150,7 @@ Result<void> Exchange::count_body(usize bytes) {
 Result<void> Exchange::make_choices(ApiError& error) {
   u64 random = service_.backend().random();
   id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
-  created_ = service_.backend().unix_seconds();
+  created_ = service_.backend().unix_ns() / 1'000'000'000;
   if (!parameters.seed_given) parameters.sampling.seed = random;
   GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)

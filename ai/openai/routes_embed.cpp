@@ -104,7 +104,7 @@ Result<void> Service::embeddings(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(lease_for(body, error));
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(*exchange, std::move(lease)));
   auto work = TRY(base::make<EmbeddingWork>(*exchange));
   std::string_view format = TRY(text_field(body, "encoding_format", error));

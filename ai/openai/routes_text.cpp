@@ -140,8 +140,9 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
                    why.view().empty() ? std::string_view(done.error().what) : why.view());
 }
 
-Result<void> Service::prepare_chat(Exchange& exchange, json::Value body, ApiError& error) {
-  Lease lease = TRY(lease_for(body, error));
+Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value body) {
+  ApiError& error = call.error;
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
@@ -158,7 +159,7 @@ Result<void> Service::chat(Call& call) {
   auto exchange = TRY(new_exchange(call, *kChatForm));
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   return begin(call, std::move(exchange));
 }
 
@@ -170,7 +171,7 @@ Result<void> Service::responses(Call& call) {
   exchange->id_prefix = "resp_";
   TRY(chat_from_responses(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   exchange->tools = {};
   return begin(call, std::move(exchange));
 }
@@ -185,7 +186,7 @@ Result<void> Service::anthropic(Call& call) {
   exchange->id_prefix = "msg_";
   TRY(chat_from_anthropic(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   return begin(call, std::move(exchange));
 }
 
@@ -195,7 +196,7 @@ Result<void> Service::anthropic_count(Call& call) {
   base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Lease lease = TRY(lease_for(body.root(), call.error));
+  Lease lease = TRY(lease_for(call, body.root()));
   base::Wiped<Vector<TokenId>> tokens;
   TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
   char text[48];
@@ -261,7 +262,7 @@ Result<void> Service::completions(Call& call) {
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(body, error));
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
@@ -294,7 +295,7 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(take_lease(body.find("model").text(), call.error));
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
@@ -328,7 +329,7 @@ Result<void> Service::query_parameters(Call& call, Parameters& out) {
 
 Result<void> Service::text_completion(Call& call) {
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(lease_for(call, std::string_view()));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
@@ -343,7 +344,7 @@ Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(lease_for(call, std::string_view()));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   base::StringWriter sink(exchange->body_text);

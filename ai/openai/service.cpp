@@ -12,6 +12,13 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000, kNsPerMs = 1'000'000;
 
+struct ErrorFormRow {
+  std::string_view begins;  // of the paths
+  ErrorForm form;
+};
+constexpr ErrorFormRow kErrorForms[] = {{"/v1/messages", ErrorForm::kAnthropic},
+                                        {"/api/", ErrorForm::kOllama}};
+
 bool path_matches(std::string_view pattern, std::string_view path) {
   if (pattern.ends_with('*')) return path.starts_with(pattern.substr(0, pattern.size() - 1));
   return pattern == path;
@@ -83,8 +90,10 @@ Result<void> Service::find_route(Call& call) {
 
 // All that the head of a request decides.
 Result<void> Service::decide(Call& call) {
-  if (call.in.path.starts_with("/v1/messages")) call.form = ErrorForm::kAnthropic;
+  for (const ErrorFormRow& row : kErrorForms)
+    if (call.in.path.starts_with(row.begins)) call.form = row.form;
   call.origin = guard_.allowed_origin(call.in);
+  call.stranger = guard_.is_stranger(call.peer);
   if (call.in.method == "OPTIONS") return {};
   TRY(guard_.check_source(call.in, call.error));
   TRY(find_route(call));
@@ -99,7 +108,7 @@ void Service::refuse(Call& call, const Error& error) {
 }
 
 bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply& reply) {
-  Call call{head, peer, reply, {}, {}};
+  Call call{.in = head, .peer = peer, .reply = reply, .origin = {}, .error = {}};
   Result<void> done = decide(call);
   if (!done.has_value()) refuse(call, done.error());
   return done.has_value();
@@ -107,10 +116,12 @@ bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply&
 
 // Decides again: keys may have changed since the head came.
 void Service::handle(const base::HttpRequest& request, std::string_view peer, Reply& reply) {
-  Call call{request, peer, reply, {}, {}};
+  Call call{.in = request, .peer = peer, .reply = reply, .origin = {}, .error = {}};
+  call.since_ns = backend_.now_ns();
   Result<void> done = decide(call);
   if (done.has_value() && call.route == nullptr) return answer_options(call);
   if (done.has_value()) done = (this->*call.route->run)(call);
+  if (!done.has_value() && call.waits != WaitFor::kNothing) done = keep_waiting(call);
   if (!done.has_value()) refuse(call, done.error());
 }
 
@@ -167,46 +178,16 @@ void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiErro
   error.param = "messages";
 }
 
-// ---- models ---------------------------------------------------------------------------------
-
-Result<Lease> Service::take_lease(std::string_view model, ApiError& error) {
-  Result<Lease> lease = backend_.lease(model);
-  if (lease.has_value() || lease.error().code != Errc::kNotFound) return lease;
-  LoadState state = backend_.load_state();
-  error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
-  if (state.bytes_total == 0)
-    return error.refuse(503, "unavailable_error", "model_not_ready",
-                        "no model is loaded: GET /v1/models lists those that there are, POST "
-                        "/v1/models/load loads one");
-  return error.refuse(503, "unavailable_error", "model_not_ready",
-                      "no model is ready ({}: {} of {} bytes)", state.stage, state.bytes_done,
-                      state.bytes_total);
-}
-
-// With one model every name means it; with several a wrong name is an error.
-Result<void> Service::name_model(const Lease& lease, std::string_view wanted, ApiError& error) {
-  if (wanted.empty() || wanted == lease.model() || backend_.model_count() <= 1) return {};
-  for (u32 i = 0; i < backend_.model_count(); i++)
-    if (backend_.model_name(i) == wanted)
-      return error.refuse(400, "invalid_request_error", "model_not_loaded",
-                          "model '{}' is on disk but not loaded; load it with /v1/models/load",
-                          wanted);
-  return error.refuse(404, "invalid_request_error", "model_not_found",
-                      "the model '{}' does not exist", wanted.substr(0, 200));
-}
-
-Result<Lease> Service::lease_for(json::Value body, ApiError& error) {
-  std::string_view wanted = TRY(text_field(body, "model", error));
-  Lease lease = TRY(take_lease(wanted, error));
-  TRY(name_model(lease, wanted, error));
-  return lease;
-}
+// ---- what is remembered of a model ------------------------------------------------------------
 
 Result<ModelMemory*> Service::memory_of(const Lease& lease) {
   for (base::Owner<ModelMemory>& memory : memories_)
     if (memory->load_number == lease.load_number()) return memory.get();
   base::Owner<ModelMemory> made = TRY(base::make<ModelMemory>());
   made->load_number = lease.load_number();
+  TRY(made->name.assign(lease.model()));
+  made->keep_ns = options_.keep_alive_ns;
+  made->used_ns = backend_.now_ns();
   write_fingerprint(lease, *made);
   TRY(memories_.push_back(std::move(made)));
   return memories_.back().get();
@@ -226,10 +207,15 @@ void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
 
 void Service::drop_unloaded() {
   for (usize i = memories_.size(); i-- > 0;) {
-    u64 load = memories_[i]->load_number;
+    ModelMemory& memory = *memories_[i];
     bool used = std::any_of(exchanges_.begin(), exchanges_.end(),
-                            [&](const auto& e) { return e->memory == memories_[i].get(); });
-    if (!used && !backend_.is_loaded(load)) memories_.erase(i);
+                            [&](const auto& e) { return e->memory == &memory; });
+    if (used)
+      memory.used_ns = backend_.now_ns();
+    else if (backend_.is_loaded(memory.load_number))
+      expire(memory);
+    else
+      memories_.erase(i);
   }
 }
 
@@ -266,29 +252,35 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n;
   if (wanted > kMaxChoices * 8)
     return error.bad("prompt", "at most {} answers in one request", kMaxChoices * 8);
-  TRY(check_queue(call, *exchange));
+  TRY(admit_to_queue(call, *exchange));
   TRY(choose_slot(*exchange, error));
   TRY(exchange->make_choices(error));
   return enroll(std::move(exchange));
 }
 
 Result<void> Service::begin_work(Call& call, base::Owner<Exchange> exchange) {
-  TRY(check_queue(call, *exchange));
+  TRY(admit_to_queue(call, *exchange));
   return enroll(std::move(exchange));
 }
 
-// Room for one more request, and not too many a second.
-Result<void> Service::check_queue(Call& call, Exchange& exchange) {
-  u32 busy = 0, of_client = 0;
+Result<void> Service::admit_to_queue(Call& call, Exchange& exchange) {
   exchange.client = client_hash(call.peer.substr(0, call.peer.rfind(':')));
   exchange.path = call.route->path;
+  TRY(set_keep_alive(exchange, call.error));
+  return check_queue(call, exchange.client);
+}
+
+// Room for one more request, and not too many a second.
+Result<void> Service::check_queue(Call& call, u64 client) {
+  u32 busy = static_cast<u32>(waiting_.size()), of_client = 0;
+  for (const base::Owner<Waiting>& w : waiting_) of_client += w->client == client ? 1 : 0;
   for (const base::Owner<Exchange>& e : exchanges_) {
     busy += e->finished() ? 0 : 1;
-    of_client += !e->finished() && e->client == exchange.client ? 1 : 0;
+    of_client += !e->finished() && e->client == client ? 1 : 0;
   }
   u64 now = backend_.now_ns();
-  bool too_fast = !client_rate_.take(exchange.client, options_.client_rate, now) ||
-                  !all_rate_.take(0, options_.rate_per_second, now);
+  bool too_fast = !call.again && (!client_rate_.take(client, options_.client_rate, now) ||
+                                  !all_rate_.take(0, options_.rate_per_second, now));
   bool too_many = options_.client_requests > 0 && of_client >= options_.client_requests;
   if (busy < options_.max_requests && !too_fast && !too_many) return {};
   ApiError& error = call.error;
@@ -305,6 +297,7 @@ Result<void> Service::check_queue(Call& call, Exchange& exchange) {
 
 void Service::gone(Reply& reply) {
   if (Exchange* exchange = reply.exchange_.get(); exchange != nullptr) exchange->gone();
+  reply.waiting_.part();
 }
 
 void Service::tick() {
@@ -314,6 +307,7 @@ void Service::tick() {
   for (usize i = 0; i < exchanges_.size(); i++) exchanges_[i]->tick(now);
   for (usize i = exchanges_.size(); i-- > 0;)
     if (exchanges_[i]->finished()) exchanges_.erase(i);
+  look_at_waiting();
   drop_unloaded();
   ticking_ = false;
 }

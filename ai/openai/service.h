@@ -28,12 +28,17 @@ struct ModelMemory {
   static constexpr u32 kSlots = 8;
 
   u64 load_number = 0;
+  String name;             // of the model
+  u64 used_ns = 0;         // when a request for it was last answered or in work
+  u64 keep_ns = kForever;  // how long it stays without one, as the last request said
   GrammarCache grammars;
   Slot slots[kSlots];
   char fingerprint[24] = {};  // names build, model and cache type
 
   std::string_view fingerprint_text() const { return fingerprint; }
 };
+
+constexpr u64 kListAgeNs = 5'000'000'000;  // of a list that is believed to lack a name
 
 class Service {
  public:
@@ -57,7 +62,7 @@ class Service {
   // Looks at works and heartbeats, stops and drops what has ended. Often: after each step of the
   // engine, after each job.
   void tick();
-  bool idle() const { return exchanges_.empty(); }
+  bool idle() const { return exchanges_.empty() && waiting_.empty(); }
 
   Backend& backend() { return backend_; }
   const ServiceOptions& options() const { return options_; }
@@ -85,6 +90,7 @@ class Service {
       : options_(std::move(options)), backend_(backend) {}
 
  private:
+  friend struct Waiting;
   struct Call;  // one request on its way through a route
   struct Route {
     std::string_view method, path;  // a path that ends in '*' stands for all that begin so
@@ -98,11 +104,32 @@ class Service {
   Result<void> decide(Call& call);
   void refuse(Call& call, const Error& error);
   void answer_options(Call& call);
-  // Of the model of that name, else of the current one; 503 where there is none.
-  Result<Lease> take_lease(std::string_view model, ApiError& error);
-  // The same of the model that a body names; a name of another one is an error.
-  Result<Lease> lease_for(json::Value body, ApiError& error);
-  Result<void> name_model(const Lease& lease, std::string_view wanted, ApiError& error);
+  // ---- which model a request means (models.cpp)
+  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails };
+  // Of the current model, for who only looks; 503 where there is none.
+  Result<Lease> take_lease(ApiError& error);
+  // Of the model that a request names, or of the default one for "". Where it is not loaded, the
+  // error makes the request wait until it is, and its route runs again.
+  Result<Lease> lease_for(Call& call, std::string_view wanted);
+  Result<Lease> lease_for(Call& call, json::Value body);
+  // The model of that name, loaded or not; names are compared without case, ":latest" and ".gguf".
+  Result<ModelRow> find_model(Call& call, std::string_view wanted);
+  bool find_row(std::string_view name, ModelRow& out);
+  std::unexpected<Error> no_model(ApiError& error);
+  std::unexpected<Error> wait(Call& call, WaitFor what, std::string_view model = {});
+  // What `row` is; makes the request wait while nobody knows.
+  Result<void> describe(Call& call, const ModelRow& row, ModelDetails& out);
+
+  // ---- requests that wait (waiting.cpp)
+  Result<void> keep_waiting(Call& call);
+  Result<void> check_stranger(Call& call);
+  void look_at_waiting();
+  void note_load_of_stranger();
+  Result<bool> is_ready(Waiting& waiting, ApiError& error);
+  Result<bool> is_loaded_for(Waiting& waiting, ApiError& error);
+  void run_again(Waiting& waiting, Call& call, Result<bool> ready);
+  Result<void> set_keep_alive(Exchange& exchange, ApiError& error);
+  void expire(ModelMemory& memory);
   void write_fingerprint(const Lease& lease, ModelMemory& memory);
   void drop_unloaded();
   Result<base::Owner<Exchange>> new_exchange(Call& call, const Form& form);
@@ -112,9 +139,10 @@ class Service {
   Result<void> enroll(base::Owner<Exchange> exchange);
   Result<void> begin(Call& call, base::Owner<Exchange> exchange);
   Result<void> begin_work(Call& call, base::Owner<Exchange> exchange);
-  Result<void> check_queue(Call& call, Exchange& exchange);
+  Result<void> check_queue(Call& call, u64 client);
+  Result<void> admit_to_queue(Call& call, Exchange& exchange);
   Result<void> choose_slot(Exchange& exchange, ApiError& error);
-  Result<void> prepare_chat(Exchange& exchange, json::Value body, ApiError& error);
+  Result<void> prepare_chat(Call& call, Exchange& exchange, json::Value body);
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
   Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
@@ -154,7 +182,8 @@ class Service {
   Result<void> detokenize(Call& call);
   Result<void> apply_template(Call& call);
   void write_health(const Lease* lease, base::Writer& out);
-  void write_model(std::string_view name, const Lease* loaded, json::Writer& w);
+  void write_model(const ModelRow& row, json::Writer& w);
+  u64 models_known_seconds();
 
   ServiceOptions options_;
   Backend& backend_;
@@ -163,11 +192,21 @@ class Service {
   Metrics metrics_;
   Vector<base::Owner<ModelMemory>> memories_;  // outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
+  Vector<base::Owner<Waiting>> waiting_;  // in the order they came
+  // The load that somebody without a key has caused last.
+  struct StrangersLoad {
+    u32 number = 0;  // of the backend; 0 = none is under way
+    u64 begun_ns = 0;
+    u64 next_ns = 0;  // when there may be another one
+  } strangers_load_;
   u32 number_ = 0;
   u64 models_known_ = 0;  // when the list of models was first told: the same for all who ask
   bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
 };
+
+// What a load's failure is to the client: a status, a sentence.
+void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out);
 
 // One request on its way through a route.
 struct Service::Call {
@@ -178,8 +217,33 @@ struct Service::Call {
   ApiError error;
   ErrorForm form = ErrorForm::kOpenAi;
   const Route* route = nullptr;
+  u64 since_ns = 0;                   // when it came
+  bool stranger = false;              // Guard::is_stranger()
+  bool again = false;                 // it has waited, and was let in before
+  WaitFor waits = WaitFor::kNothing;  // why its route could not answer
+  std::string_view waits_for = {};    // the model's name, a view as ModelRow's
 
   ReplyTo to() { return {reply, origin}; }
+};
+
+// A request whose model is not loaded yet, or not known yet. It keeps what its route wants to know.
+struct Waiting {
+  explicit Waiting(base::Budget& bodies) : share(bodies) {}
+  Service::Call call(Reply& to);
+
+  base::Tie<Waiting, Reply> reply{*this};
+  base::BudgetShare share;  // of `body`
+  const Service::Route* route = nullptr;
+  Service::WaitFor what = Service::WaitFor::kNothing;
+  String path, query, type, peer, model;
+  base::Wiped<String> body;
+  std::string_view origin;
+  ErrorForm form = ErrorForm::kOpenAi;
+  bool stranger = false;
+  u64 since_ns = 0, client = 0;
+  u32 load = 0;  // the backend's number; 0 = not begun
+  base::HttpHeader header;
+  base::HttpRequest in;  // views of the above
 };
 
 }  // namespace ai::openai

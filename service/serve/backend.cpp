@@ -32,18 +32,21 @@ Loads& all_loads() {
   return loads;
 }
 
-Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
+Result<void> load_by_name(std::string_view name, Wish wish, ai::openai::LoadEnd& end) {
   Result<ModelFile> file = find_model(name);
   end.found = file.has_value() || file.error().code == Errc::kCorrupt;  // there, and damaged
-  return engine_host().load(TRY(std::move(file)));
+  return engine_host().load(TRY(std::move(file)), nullptr, wish);
 }
 
 void load_in_background(void*) {
+  using ai::openai::ModelChange;
   Loads& loads = all_loads();
   ai::openai::LoadEnd end;
-  bool unload = loads.change == ai::openai::ModelChange::kUnload;
-  end.result =
-      unload ? engine_host().unload(loads.name.view()) : load_by_name(loads.name.view(), end);
+  bool unload = loads.change == ModelChange::kUnload || loads.change == ModelChange::kExpire;
+  bool chosen = loads.change == ModelChange::kUnload || loads.change == ModelChange::kLoad;
+  Wish wish = chosen ? Wish::kChosen : Wish::kNamed;
+  end.result = unload ? engine_host().unload(loads.name.view(), wish)
+                      : load_by_name(loads.name.view(), wish, end);
   if (!end.result.has_value())
     log::error("models", "{} {}: {}", unload ? "unload" : "load", loads.name, end.result.error());
   loads.ends[loads.begun % Loads::kKept] = end;
@@ -96,55 +99,110 @@ ai::openai::LoadState ServeBackend::load_state() {
   return state;
 }
 
-bool ServeBackend::model_changed() {
-  u64 number = engine_host().current_number();
-  if (number == load_number_) return false;
-  load_number_ = number;
-  const ModelFile* file = engine_host().current_file();
-  std::string_view name = file == nullptr ? "" : file->name.view();
-  // A name that finds no memory is shown as empty and read again next time.
-  if (!name_.assign(name).has_value()) {
-    name_.clear();
-    load_number_ = 0;
-  }
-  drop_loaded_from_list();
-  list_is_old_ = true;
-  return true;
-}
-
-void ServeBackend::drop_loaded_from_list() {
-  for (usize i = models_.size(); i-- > 0;)
-    if (models_[i].name.view() == name_.view()) models_.erase(i);
-}
-
-// A list that finds no memory stays as it was.
-void ServeBackend::refresh_models() {
-  if (!std::exchange(list_is_old_, false)) return;
-  Result<Vector<ModelFile>> found = find_models();
-  if (!found.has_value()) return;
-  models_ = std::move(*found);
-  drop_loaded_from_list();
-}
-
 std::string_view ServeBackend::model_id() {
-  return name_.view();
+  const ModelFile* file = engine_host().current_file();
+  return file == nullptr ? std::string_view() : file->name.view();
+}
+
+// ---- what there is ----------------------------------------------------------------------------
+
+void ServeBackend::look_at_disks() {
+  u64 changes = engine_host().changes();
+  if (std::exchange(changes_, changes) != changes) list_wanted_ = true;
+  if (std::exchange(list_wanted_, false)) read_list();
+  if (std::exchange(details_wanted_, false)) read_details();
+}
+
+// A list that finds no memory stays as it was. What is known of a file that is still there stays.
+void ServeBackend::read_list() {
+  u64 begin = timing::now_ns();
+  if (Result<Vector<ModelFile>> found = find_models(); found.has_value()) {
+    Vector<Installed> list;
+    bool whole = true;
+    for (ModelFile& file : *found) {
+      Installed row{.file = std::move(file), .details = {}};
+      for (Installed& old : installed_)
+        if (old.looked_at && is_same_model(old.file, row.file)) {
+          row.details = std::move(old.details);
+          row.looked_at = std::exchange(old.looked_at, false);
+        }
+      whole = whole && list.push_back(std::move(row)).has_value();
+    }
+    if (whole) installed_ = std::move(list);
+  }
+  list_ns_ = begin;
+  news_();
+}
+
+// A file that cannot be read has no details. It is listed all the same: its load says what is
+// wrong.
+void ServeBackend::read_details() {
+  for (usize i = 0; i < installed_.size(); i++) {
+    if (installed_[i].looked_at) continue;
+    if (Result<ModelFacts> facts = engine_host().inspect(installed_[i].file); facts.has_value()) {
+      ai::ModelInfo& from = facts->model.info;
+      ai::openai::ModelDetails& to = installed_[i].details;
+      to.architecture = std::move(from.architecture);
+      to.quantization = std::move(from.quantization);
+      to.licence = std::move(from.licence);
+      to.parameters = from.parameters;
+      to.context = from.context, to.trained_context = from.trained_context;
+      to.width = from.width, to.layers = from.layers, to.ffn_width = from.ffn_width;
+      to.heads = from.heads, to.kv_heads = from.kv_heads, to.vocabulary = from.vocabulary;
+      to.has_template = facts->model.has_template, to.ranks = from.ranks;
+    }
+    installed_[i].looked_at = true;
+  }
+  news_();
+}
+
+bool ServeBackend::models_known_since(u64 ns) {
+  if (list_ns_ != 0 && list_ns_ >= ns) return true;
+  list_wanted_ = true;
+  look_();
+  return false;
+}
+
+const ai::openai::ModelDetails* ServeBackend::details(std::string_view model) {
+  for (const Installed& row : installed_) {
+    if (row.file.name.view() != model) continue;
+    if (row.looked_at) return &row.details;
+    details_wanted_ = true;
+    look_();
+    return nullptr;
+  }
+  return nullptr;
+}
+
+// Loaded, and so shown already, or a copy of one before it.
+bool ServeBackend::is_listed_before(usize index) const {
+  std::string_view name = installed_[index].file.name.view();
+  for (u32 i = 0; const ModelFile* file = engine_host().model_file(i); i++)
+    if (file->name.view() == name) return true;
+  return std::any_of(installed_.begin(), installed_.begin() + index,
+                     [&](const Installed& row) { return row.file.name.view() == name; });
 }
 
 u32 ServeBackend::model_count() {
-  return static_cast<u32>(models_.size()) + (name_.empty() ? 0 : 1);
+  u32 count = engine_host().model_count();
+  for (usize i = 0; i < installed_.size(); i++) count += is_listed_before(i) ? 0 : 1;
+  return count;
 }
 
-std::string_view ServeBackend::model_name(u32 index) {
-  if (!name_.empty()) {
-    if (index == 0) return name_.view();
-    index--;
-  }
-  return index < models_.size() ? models_[index].name.view() : "";
+ai::openai::ModelRow ServeBackend::model_row(u32 index) {
+  if (const ModelFile* file = engine_host().model_file(index); file != nullptr)
+    return {file->name.view(), file->bytes, true};
+  index -= engine_host().model_count();
+  for (usize i = 0; i < installed_.size(); i++)
+    if (!is_listed_before(i) && index-- == 0)
+      return {installed_[i].file.name.view(), installed_[i].file.bytes, false};
+  return {};
 }
 
 Result<u32> ServeBackend::change_model(ai::openai::ModelChange change, std::string_view name) {
   Loads& loads = all_loads();
-  if (loads.running) return fail(Errc::kBusy, "another model is being loaded or unloaded");
+  if (loads.running || engine_host().changing())
+    return fail(Errc::kBusy, "another model is being loaded or unloaded");
   TRY(loads.name.assign(name));
   loads.change = change;
   loads.news = news_;
@@ -173,9 +231,9 @@ u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
 
-// Until the network has told the time of day, seconds since boot: still growing.
-u64 ServeBackend::unix_seconds() {
-  return (timing::unix_time_known() ? timing::unix_ns() : timing::now_ns()) / 1'000'000'000;
+// Until the network has told the time of day, time since boot: still growing.
+u64 ServeBackend::unix_ns() {
+  return timing::unix_time_known() ? timing::unix_ns() : timing::now_ns();
 }
 
 u64 ServeBackend::random() {

@@ -9,8 +9,9 @@ namespace service {
 
 class ServeBackend final : public ai::openai::Backend {
  public:
-  // `news` wakes the thread that answers; it may be called when the backend is gone.
-  explicit ServeBackend(void (*news)()) : news_(news) {}
+  // `news` wakes the thread that answers; it may be called when the backend is gone. `look` wakes
+  // the one that calls look_at_disks().
+  ServeBackend(void (*news)(), void (*look)()) : news_(news), look_(look) {}
 
   Result<ai::Lease> lease(std::string_view model) override;
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
@@ -23,8 +24,11 @@ class ServeBackend final : public ai::openai::Backend {
   ai::openai::EngineFigures figures() override;
   ai::openai::LoadState load_state() override;
   std::string_view model_id() override;
+  std::string_view default_model() override { return engine_host().chosen_name(); }
   u32 model_count() override;
-  std::string_view model_name(u32 index) override;
+  ai::openai::ModelRow model_row(u32 index) override;
+  bool models_known_since(u64 ns) override;
+  const ai::openai::ModelDetails* details(std::string_view model) override;
   Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override;
   const ai::openai::LoadEnd* load_end(u32 number) override;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
@@ -32,7 +36,7 @@ class ServeBackend final : public ai::openai::Backend {
   bool template_knows_tools(const ai::Lease& lease) override;
   std::string_view build() override;
   u64 now_ns() override;
-  u64 unix_seconds() override;
+  u64 unix_ns() override;
   u64 random() override;
   u64 memory_used() override;
   u64 memory_total() override;
@@ -43,19 +47,26 @@ class ServeBackend final : public ai::openai::Backend {
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,
                                            u64& bytes) override;
 
-  // True once after another model has taken the place of the one before.
-  bool model_changed();
-  // Looks which models there are, once after each change. Waits for disks.
-  void refresh_models();
+  // Looks which models there are where that was asked for or what is loaded has changed, and what
+  // their files say where that was asked for. Waits for disks.
+  void look_at_disks();
 
  private:
-  void drop_loaded_from_list();
+  struct Installed {
+    ModelFile file;
+    bool looked_at = false;  // `details` are as the file has them, or it cannot be read
+    ai::openai::ModelDetails details;
+  };
+  void read_list();
+  void read_details();
+  bool is_listed_before(usize index) const;
 
   void (*news_)();
-  bool list_is_old_ = false;
-  Vector<ModelFile> models_;  // others than the current one
-  String name_;               // of the current one
-  u64 load_number_ = 0;       // of the current one
+  void (*look_)();
+  bool list_wanted_ = true, details_wanted_ = false;
+  u64 list_ns_ = 0;              // when it was read last; 0 = never
+  u64 changes_ = 0;              // of the host, when it was read
+  Vector<Installed> installed_;  // changed by look_at_disks() alone
   char build_[64] = {};
   usize build_size_ = 0;
 };

@@ -60,6 +60,7 @@ struct ModelDetails {
   u32 context = 0, trained_context = 0, width = 0, layers = 0, heads = 0, kv_heads = 0,
       ffn_width = 0, vocabulary = 0;
   bool has_template = false, ranks = false;
+  bool thinks = false;  // known of loaded models only
 };
 
 // One of the models that there are. The name is a view for as long as nobody waits.
@@ -80,6 +81,7 @@ struct ChatPrompt {
   json::Value tools;     // absent or a list
   json::Value extra;     // chat_template_kwargs: absent or an object
   bool add_generation_prompt = true;
+  bool continue_last = false;  // the last message is the beginning of the answer
 };
 
 // Of the model that serves whoever names none; zeros without one.
@@ -131,6 +133,7 @@ class Backend {
   virtual bool template_knows_tools(const Lease& lease) = 0;
   virtual std::string_view build() = 0;  // "marrow 0.1 (abc123)"
   virtual u64 now_ns() = 0;
+  virtual std::string_view utc(std::span<char> room, u64 unix_ns) = 0;  // "2026-11-21 14:05:09"
   virtual u64 unix_ns() = 0;  // since boot when the machine does not know the date
   virtual u64 random() = 0;
   virtual u64 memory_used() = 0;

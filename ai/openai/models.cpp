@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which model a request means: the one it names, loaded or not, or the default one.
 #include "ai/openai/service.h"
+#include "ai/text/chat_template.h"
 
 namespace ai::openai {
 namespace {
@@ -24,7 +25,7 @@ Result<void> copy_details(const ModelDetails& from, ModelDetails& out) {
   out.context = from.context, out.trained_context = from.trained_context;
   out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
   out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
-  out.has_template = from.has_template, out.ranks = from.ranks;
+  out.has_template = from.has_template, out.thinks = from.thinks, out.ranks = from.ranks;
   return {};
 }
 
@@ -37,11 +38,20 @@ Result<void> details_of(const Lease& lease, ModelDetails& out) {
   out.context = from.context, out.trained_context = from.trained_context;
   out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
   out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
-  out.has_template = lease.chat_template() != nullptr, out.ranks = from.ranks;
+  const ChatTemplate* chat = lease.chat_template();
+  out.has_template = chat != nullptr, out.ranks = from.ranks;
+  out.thinks = model_thinks(chat);
   return {};
 }
 
 }  // namespace
+
+bool model_thinks(const ChatTemplate* chat) {
+  if (chat == nullptr) return false;
+  std::string_view source = chat->source();
+  return source.find("<think>") != std::string_view::npos ||
+         source.find("enable_thinking") != std::string_view::npos;
+}
 
 std::unexpected<Error> Service::no_model(ApiError& error) {
   LoadState state = backend_.load_state();
@@ -81,7 +91,9 @@ Result<ModelRow> Service::find_model(Call& call, std::string_view wanted) {
   if (!wanted.empty() && !options_.any_model) {
     if (!backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)))
       return wait(call, WaitFor::kList);
-    call.error.param = "model";
+    if (call.form == ErrorForm::kOllama)  // its clients look for these words
+      return call.error.refuse(404, "not_found", "model_not_found", "model '{}' not found",
+                               wanted.substr(0, 120));
     (void)call.error.refuse(404, "invalid_request_error", "model_not_found",
                             "the model '{}' does not exist: GET /v1/models lists those that "
                             "there are, model.any=yes lets any name mean the default one",

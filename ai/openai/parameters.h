@@ -17,7 +17,9 @@ constexpr u32 kMaxBias = 1024;
 struct Parameters {
   SamplerParams sampling;
   bool seed_given = false;
-  u32 max_tokens = 0;  // 0 = until the context is full
+  u32 max_tokens = 0;     // 0 = until the context is full
+  u32 context = ~u32{0};  // most tokens of prompt and answer, where that is less than it could be
+  bool split_thought = false;  // an answer's <think>…</think> is no part of what it says
   u32 n = 1;
   Vector<std::string_view> stop;  // into the request's document
   Vector<LogitBias> bias;

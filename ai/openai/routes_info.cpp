@@ -33,6 +33,11 @@ void write_piece(std::string_view piece, json::Writer& w) {
 }  // namespace
 
 Result<void> Service::page(Call& call) {
+  if (options_.ollama_root &&
+      call.in.header("accept").find("text/html") == std::string_view::npos) {
+    respond(call.to(), 200, "text/plain; charset=utf-8", "Ollama is running");
+    return {};
+  }
   if (options_.page.empty())
     return call.error.refuse(404, "invalid_request_error", "not_found", "no page was built in");
   constexpr base::HttpHeader kHeaders[] = {

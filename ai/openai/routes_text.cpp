@@ -6,8 +6,6 @@
 namespace ai::openai {
 namespace {
 
-// Values: some 25 ms of work, in which nothing else is answered.
-constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
 constexpr u32 kMaxPrompts = 64;
 constexpr u32 kMaxEmbedded = 2048;  // as OpenAI's
 
@@ -63,6 +61,14 @@ Result<void> template_variables(json::Value body, String& out, ApiError& error) 
   for (json::Member m : given.members()) w.field(m.name, m.value);  // the last of a name holds
   w.end_object();
   return sink.status();
+}
+
+// The last message of several is the assistant's own text: the answer goes on with it.
+bool begins_answer(json::Value messages) {
+  json::Value last;
+  for (json::Value message : messages.elements()) last = message;
+  return messages.size() > 1 && last.find("role").text() == "assistant" &&
+         !last.find("content").text().empty() && last.find("tool_calls").is_null();
 }
 
 }  // namespace
@@ -131,6 +137,7 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
   json::Document extra = TRY(json::Document::parse(variables.view(), kBodyLimits));
   if (extra.root().size() > 0) prompt.extra = extra.root();
   prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
+  prompt.continue_last = prompt.add_generation_prompt && begins_answer(prompt.messages);
   char problem[256];
   base::BufferWriter why(problem);
   Result<void> done = backend_.render(lease, prompt, out, text, why);
@@ -230,6 +237,9 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
   if (value.is_string()) {
     if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));
     TRY(tokenizer.encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
+    // A text of /apply-template begins with the token that every text begins with.
+    bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
+    if (twice) tokens.erase(0);
   } else if (value.is_array()) {
     TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {

@@ -57,6 +57,24 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/healthz", Access::kPublic, BodyKind::kNone, &Service::health},
     {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
     {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
+    {"POST", "/api/chat", Access::kKey, BodyKind::kJson, &Service::ollama_chat},
+    {"POST", "/api/generate", Access::kKey, BodyKind::kJson, &Service::ollama_generate},
+    {"POST", "/api/embed", Access::kKey, BodyKind::kJson, &Service::ollama_embed},
+    {"POST", "/api/embeddings", Access::kKey, BodyKind::kJson, &Service::ollama_embeddings},
+    {"GET", "/api/tags", Access::kKey, BodyKind::kNone, &Service::ollama_tags},
+    {"GET", "/api/ps", Access::kKey, BodyKind::kNone, &Service::ollama_ps},
+    {"POST", "/api/show", Access::kKey, BodyKind::kJson, &Service::ollama_show},
+    {"GET", "/api/version", Access::kKey, BodyKind::kNone, &Service::ollama_version},
+    {"GET", "/api/status", Access::kKey, BodyKind::kNone, &Service::ollama_status},
+    {"POST", "/api/pull", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/create", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/copy", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/push", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"DELETE", "/api/delete", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/blobs/*", Access::kKey, BodyKind::kText, &Service::ollama_not_here},
+    {"GET", "/api/blobs/*", Access::kKey, BodyKind::kNone, &Service::ollama_no_blob},
+    {"POST", "/api/me", Access::kKey, BodyKind::kNone, &Service::ollama_not_here},
+    {"POST", "/api/signout", Access::kKey, BodyKind::kNone, &Service::ollama_not_here},
     {"GET", "/", Access::kPublic, BodyKind::kNone, &Service::page},
     {"GET", "/index.html", Access::kPublic, BodyKind::kNone, &Service::page},
 };
@@ -72,18 +90,20 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
 Result<void> Service::find_route(Call& call) {
   const base::HttpRequest& in = call.in;
   std::string_view method = in.method == "HEAD" ? "GET" : in.method;
-  bool path_known = false;
+  std::string_view known;  // a method of that path
   for (const Route& route : kRoutes) {
     if (!path_matches(route.path, in.path)) continue;
-    path_known = true;
+    known = route.method;
     if (route.method != method) continue;
     call.route = &route;
     return {};
   }
-  if (!path_known)
+  if (known.empty())
     return call.error.refuse(404, "invalid_request_error", "not_found", "no such endpoint: {} {}",
                              in.method, in.path.substr(0, 200));
-  call.error.allow = in.method == "POST" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+  call.error.allow = known == "GET"    ? "GET, HEAD, OPTIONS"
+                     : known == "POST" ? "POST, OPTIONS"
+                                       : "DELETE, OPTIONS";
   return call.error.refuse(405, "invalid_request_error", "method_not_allowed",
                            "{} is not allowed for {}", in.method, in.path.substr(0, 200));
 }
@@ -126,7 +146,7 @@ void Service::handle(const base::HttpRequest& request, std::string_view peer, Re
 }
 
 void Service::answer_options(Call& call) {
-  constexpr std::string_view kMethods = "GET, HEAD, POST, OPTIONS";
+  constexpr std::string_view kMethods = "GET, HEAD, POST, DELETE, OPTIONS";
   if (call.origin.empty()) {
     const base::HttpHeader allow[] = {{"Allow", kMethods}};
     return respond(call.to(), 204, {}, {}, allow);
@@ -135,7 +155,7 @@ void Service::answer_options(Call& call) {
   std::string_view wanted = call.in.header("access-control-request-headers");
   if (wanted.empty()) wanted = "Authorization, Content-Type, X-Api-Key";
   const base::HttpHeader allow[] = {{"Allow", kMethods},
-                                    {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                                    {"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"},
                                     {"Access-Control-Allow-Headers", wanted},
                                     {"Access-Control-Max-Age", "86400"}};
   respond(call.to(), 204, {}, {}, allow);
@@ -171,11 +191,17 @@ void Service::respond_bad_http(Reply& reply, int status, const char* problem) {
 void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error) {
   error.prompt_tokens = prompt_tokens;
   error.context = exchange.context();
+  if (exchange.form().error_form() == ErrorForm::kOllama) {
+    (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
+                       "the input length exceeds the context length ({} > {})", prompt_tokens,
+                       error.context);
+    return;
+  }
   (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
                      "the request has {} tokens, which exceeds the available context size of {} "
                      "tokens",
                      prompt_tokens, error.context);
-  error.param = "messages";
+  error.param = exchange.form().prompt_field();
 }
 
 // ---- what is remembered of a model ------------------------------------------------------------
@@ -225,6 +251,7 @@ Result<base::Owner<Exchange>> Service::new_exchange(Call& call, const Form& form
   base::Budget& bodies = options_.bodies == nullptr ? unlimited_ : *options_.bodies;
   auto exchange = TRY(base::make<Exchange>(*this, call.reply, form, bodies));
   exchange->origin = call.origin;
+  if (call.again) exchange->waited_ns = backend_.now_ns() - call.since_ns;
   TRY(exchange->count_body(call.in.body.size()));
   return exchange;
 }
@@ -249,6 +276,10 @@ Result<void> Service::enroll(base::Owner<Exchange> exchange) {
 Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   ApiError& error = call.error;
   TRY(check_prompts(*exchange, error));
+  if (Parameters& p = exchange->parameters; p.context < exchange->lease.info().context) {
+    u32 room = p.context - static_cast<u32>(exchange->prompts[0].size());
+    p.max_tokens = p.max_tokens == 0 ? room : std::min(p.max_tokens, room);
+  }
   u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n;
   if (wanted > kMaxChoices * 8)
     return error.bad("prompt", "at most {} answers in one request", kMaxChoices * 8);

@@ -38,6 +38,16 @@ struct ModelMemory {
   std::string_view fingerprint_text() const { return fingerprint; }
 };
 
+// Of a request's body. Its values are some 25 ms of work, in which nothing else is answered.
+constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
+
+// The forms in which vectors are answered.
+enum class EmbeddingShape : u8 {
+  kOpenAi,
+  kOllama,     // /api/embed
+  kOllamaOne,  // /api/embeddings: one vector
+};
+
 constexpr u64 kListAgeNs = 5'000'000'000;  // of a list that is believed to lack a name
 
 class Service {
@@ -165,6 +175,28 @@ class Service {
   Result<void> anthropic(Call& call);
   Result<void> anthropic_count(Call& call);
   Result<void> embeddings(Call& call);
+  // Routes: Ollama's.
+  Result<void> ollama_chat(Call& call);
+  Result<void> ollama_generate(Call& call);
+  Result<void> ollama_embed(Call& call);
+  Result<void> ollama_embeddings(Call& call);
+  Result<void> ollama_tags(Call& call);
+  Result<void> ollama_ps(Call& call);
+  Result<void> ollama_show(Call& call);
+  Result<void> ollama_version(Call& call);
+  Result<void> ollama_status(Call& call);
+  Result<void> ollama_not_here(Call& call);
+  Result<void> ollama_no_blob(Call& call);
+  // A request without a prompt: its model is loaded, or unloaded by "keep_alive": 0.
+  Result<void> ollama_load(Call& call, json::Value body, bool chat);
+  Result<void> ollama_settings(Exchange& exchange, json::Value given, ApiError& error);
+  Result<void> prepare_raw(Call& call, Exchange& exchange);
+  Result<void> drop_oldest_messages(Exchange& exchange, ApiError& error);
+  void write_ollama_model(const ModelRow& row, const ModelDetails& details, json::Writer& w);
+  Result<void> for_each_ollama_model(Call& call, bool loaded_only, String& body);
+  u64 expiry_of(const ModelRow& row);
+  Result<void> embed(Call& call, EmbeddingShape shape, json::Value input,
+                     base::Owner<Exchange> exchange);
   // Routes: facts.
   Result<void> page(Call& call);
   Result<void> health(Call& call);
@@ -204,6 +236,9 @@ class Service {
   bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
 };
+
+// The model writes its thoughts between <think> and </think>, as its template (or null) tells.
+bool model_thinks(const ChatTemplate* chat);
 
 // What a load's failure is to the client: a status, a sentence.
 void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out);

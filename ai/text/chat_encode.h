@@ -15,7 +15,8 @@ struct ChatInput {
   json::Value tools = {};
   json::Value extra = {};
   bool add_generation_prompt = true;
-  i64 now_unix = 0;  // 0 = not known
+  std::string_view continued = {};  // how the answer begins, behind the generation prompt
+  i64 now_unix = 0;                 // 0 = not known
 };
 
 // Appends what `chat` (null: plain "User:" lines) makes of `input`: to `text` as people read it, to

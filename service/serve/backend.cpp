@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernel/crypto/random.h"
+#include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
@@ -113,10 +114,28 @@ void ServeBackend::look_at_disks() {
   if (std::exchange(details_wanted_, false)) read_details();
 }
 
+// What is on the disks, and what a person had loaded from elsewhere as long as it is there.
+Result<Vector<ModelFile>> ServeBackend::find_all() {
+  Vector<ModelFile> found = TRY(find_models());
+  auto add = [&](const ModelFile& file) -> Result<void> {
+    bool known = std::any_of(found.begin(), found.end(), [&](const ModelFile& other) {
+      return other.path.view() == file.path.view();
+    });
+    if (known || !fs::stat(file.path.view()).has_value()) return {};
+    return found.push_back(TRY(file.clone()));
+  };
+  for (u32 i = 0; const ModelFile* file = engine_host().model_file(i); i++) {
+    ModelFile loaded = TRY(file->clone());  // looking for the file may wait
+    TRY(add(loaded));
+  }
+  for (const Installed& old : installed_) TRY(add(old.file));
+  return found;
+}
+
 // A list that finds no memory stays as it was. What is known of a file that is still there stays.
 void ServeBackend::read_list() {
   u64 begin = timing::now_ns();
-  if (Result<Vector<ModelFile>> found = find_models(); found.has_value()) {
+  if (Result<Vector<ModelFile>> found = find_all(); found.has_value()) {
     Vector<Installed> list;
     bool whole = true;
     for (ModelFile& file : *found) {
@@ -204,6 +223,12 @@ Result<u32> ServeBackend::change_model(ai::openai::ModelChange change, std::stri
   if (loads.running || engine_host().changing())
     return fail(Errc::kBusy, "another model is being loaded or unloaded");
   TRY(loads.name.assign(name));
+  // A name that was listed means the file that the list has it from.
+  for (const Installed& row : installed_)
+    if (change == ai::openai::ModelChange::kDemand && row.file.name.view() == name) {
+      TRY(loads.name.assign(row.file.path.view()));
+      break;
+    }
   loads.change = change;
   loads.news = news_;
   loads.begun++;
@@ -234,6 +259,10 @@ u64 ServeBackend::now_ns() {
 // Until the network has told the time of day, time since boot: still growing.
 u64 ServeBackend::unix_ns() {
   return timing::unix_time_known() ? timing::unix_ns() : timing::now_ns();
+}
+
+std::string_view ServeBackend::utc(std::span<char> room, u64 unix_ns) {
+  return timing::format_utc(room, unix_ns);
 }
 
 u64 ServeBackend::random() {
@@ -279,6 +308,10 @@ Result<void> ServeBackend::render(const ai::Lease& lease, const ai::openai::Chat
   }
   ai::ChatInput input;
   input.messages = views.view();
+  if (prompt.continue_last && !views.empty()) {
+    input.continued = views.back().content;
+    input.messages = input.messages.first(views.size() - 1);
+  }
   input.tools = prompt.tools;
   input.extra = prompt.extra;
   input.add_generation_prompt = prompt.add_generation_prompt;

@@ -37,6 +37,7 @@ class ServeBackend final : public ai::openai::Backend {
   std::string_view build() override;
   u64 now_ns() override;
   u64 unix_ns() override;
+  std::string_view utc(std::span<char> room, u64 unix_ns) override;
   u64 random() override;
   u64 memory_used() override;
   u64 memory_total() override;
@@ -57,6 +58,7 @@ class ServeBackend final : public ai::openai::Backend {
     bool looked_at = false;  // `details` are as the file has them, or it cannot be read
     ai::openai::ModelDetails details;
   };
+  Result<Vector<ModelFile>> find_all();
   void read_list();
   void read_details();
   bool is_listed_before(usize index) const;

@@ -17,6 +17,7 @@ class ApiTestEngine final : public FakeEngine {
   }
 
   void set_context(u32 tokens) { info_.context = tokens; }
+  void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   const ai::ChatTemplate* chat_template() const override { return nullptr; }
 
@@ -63,6 +64,7 @@ class ApiTestEngine final : public FakeEngine {
   u32 running() const override { return static_cast<u32>(jobs_.size()); }
 
   const char* refuse = nullptr;
+  u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
   usize last_bias = 0, last_stops = 0, scored = 0;
   String last_prompt;
@@ -92,6 +94,7 @@ class ApiTestEngine final : public FakeEngine {
       job.prefilled = true;
       return job.sink->on_prefill(job.prompt, job.prompt);
     }
+    if (job.prompt + job.said >= full_at) return end(i, ai::FinishReason::kContextFull);
     if (job.most > 0 && job.said == job.most) return end(i, ai::FinishReason::kLength);
     if (job.grammar != nullptr ? job.grammar->finished() : job.said == script.size())
       return end(i, ai::FinishReason::kStop);
@@ -227,6 +230,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
       }
       base::format_to(sink, "{}:{}\n", m.find("role").text(), m.find("content").text());
     }
+    if (prompt.continue_last) plain.chars().truncate(plain.size() - 1);  // the end of its line
     if (text != nullptr) TRY(text->append(plain.view()));
     return lease.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes,
                                     out);
@@ -235,7 +239,12 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   std::string_view build() override { return "test"; }
   u64 now_ns() override { return now; }
   u64 unix_ns() override { return 1'234'000'000'000; }
-  u64 random() override { return ++random_; }
+  std::string_view utc(std::span<char> room, u64 ns) override {
+    return base::format_into(room, "1970-01-01 00:{:02}:{:02}", ns / 60'000'000'000,
+                             ns / 1'000'000'000 % 60);
+  }
+  u64 random() override { return random_from + ++random_; }
+  u64 random_from = 0;
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
   u64 heap_bytes() override { return 3; }

@@ -70,7 +70,8 @@ struct ApiTestServer {
     String body;
     base::StringWriter out(body);
     base::format_to(
-        out, "{{\"model\":\"tiny\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}]{}}", fields);
+        out, "{{\"model\":\"tiny\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}]{}}",
+        fields);
     return post("/v1/chat/completions", body.view());
   }
 };

@@ -1,8 +1,8 @@
 # Marrow's build. `make help` lists the targets.
 #
 # Sources are found by folder, so adding a file needs no edit here:
-#   engine   kernel/base, ai, arch/x86_64/simd   built once, linked into the kernel AND the hosted twin
-#   kernel   the rest, general registers only    build/x86_64/marrow.elf
+#   engine   kernel/base, ai, arch/$(ARCH)/simd  built once, linked into the kernel AND the hosted twin
+#   kernel   the rest, general registers only    build/$(ARCH)/marrow.elf (ARCH=aarch64: marrow.efi)
 #   twin     the console and services as a Linux process   build/host/marrow
 #   tests    everything hosted again under clang with ASan and UBSan   build/host-san/unit_tests
 ARCH ?= x86_64
@@ -26,6 +26,7 @@ CXX := $(CCACHE) g++-12
 CC12 := $(CCACHE) gcc-12
 CLANGXX := $(CCACHE) clang++-19
 NASM := nasm
+TARGET := $(BUILD)/$(ARCH)$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)$(if $(filter-out 1,$(G)),-g$(G))
 
 .DEFAULT_GOAL := all
 # One job more than processors, as some wait for the network; unless -j says otherwise.
@@ -35,17 +36,29 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
+# Where a rule waits for what stands further down.
+.SECONDEXPANSION:
+LINUX_OBJ := $(BUILD)/$(ARCH)/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
+include scripts/mk/arch/$(ARCH).mk
+# The twin, the unit tests and the image of GRUB are this machine's: x86_64's.
+ARM_GOALS := all kernel run test-qemu test-arm clean help setup compile_commands.json tidy
+ifeq ($(ARCH),aarch64)
+ifneq ($(filter-out $(ARM_GOALS) build/aarch64/% build/check/%,$(MAKECMDGOALS)),)
+$(error ARCH=aarch64 makes the kernel and runs it: $(ARM_GOALS); leave ARCH away for the rest)
+endif
+endif
+
 # ---- flags ---------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Werror
 LANGUAGE := -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffp-contract=off \
   -fno-math-errno
 COMMON := $(LANGUAGE) $(WARN) -I. -O2 -g$(G) -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP
 # The engine's objects run in ring 0 and in a process: no red zone, no PIC, no TLS canary.
-FREESTANDING := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables \
+FREESTANDING := -ffreestanding -fno-pic -fno-pie $(ARCH_FLAGS) -fno-asynchronous-unwind-tables \
   -ffunction-sections -fdata-sections -fstack-protector-strong -mstack-protector-guard=global
 ENGINE_FLAGS := $(COMMON) $(FREESTANDING) -I$(BUILD)/generated
 KERNEL_FLAGS := $(COMMON) $(FREESTANDING) -mgeneral-regs-only -ftrivial-auto-var-init=zero \
-  -Iarch/x86_64/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
+  -Iarch/$(ARCH)/include -I$(BUILD)/generated -DMARROW_DEBUG=$(DEBUG)
 HOST_FLAGS := $(COMMON) -fno-builtin-log -fno-pic -fno-pie -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1
 SAN_FLAGS := $(LANGUAGE) -fno-builtin-log $(WARN) -I. -O1 -g$(G) -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer -MMD -MP \
   -Iarch/host/include -I$(BUILD)/generated -pthread -DMARROW_HOSTED=1 \
@@ -58,54 +71,48 @@ comma := ,
 
 # ---- sources -------------------------------------------------------------------------------
 find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
-ENGINE_SRC := $(call find,kernel/base ai arch/x86_64/simd)
+ENGINE_SRC := $(call find,kernel/base ai arch/$(ARCH)/simd)
 # What only a machine has: the hosted twin leaves these out.
-MACHINE_SRC := $(call find,boot arch/x86_64 kernel/acpi kernel/irq drivers/serial drivers/display drivers/input drivers/linux drivers/probe.cpp console/shell/machine)
-MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp symbols.cpp ubsan.cpp pci/*.cpp
-MACHINE_SRC := $(filter-out arch/x86_64/simd/%,$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
+MACHINE_SRC := $(call find,boot arch/$(ARCH) kernel/acpi kernel/irq drivers console/shell/machine)
+MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp runtime.cpp string_functions.cpp symbols.cpp ubsan.cpp pci/*.cpp
+MACHINE_SRC := $(filter-out arch/$(ARCH)/simd/% $(ARCH_LACKS),$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel service console))
-KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(call find,tests/kernel)
-KERNEL_ASM := $(sort $(wildcard arch/x86_64/*.asm))
+# Tests in tests/kernel/machine/x86_64 and the like are one architecture's own.
+FOREIGN_TESTS = $(filter-out tests/kernel/machine/$(ARCH)/%,$(wildcard tests/kernel/machine/*/*.cpp))
+KERNEL_SRC := $(MACHINE_SRC) $(SERVICE_SRC) $(filter-out $(FOREIGN_TESTS),$(call find,tests/kernel))
+KERNEL_ASM := $(sort $(wildcard arch/$(ARCH)/*.asm arch/$(ARCH)/*.S))
 HOST_SRC := $(SERVICE_SRC) $(call find,arch/host)
 TEST_SRC := $(call find,tests/hosted) $(filter-out tests/kernel/machine/%,$(call find,tests/kernel))
 # Pure parts of the machine side that unit tests and fuzzers reach.
-TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/tables.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
+TEST_PURE_SRC := $(call find,boot) $(wildcard kernel/acpi/*.cpp kernel/pci/assign.cpp drivers/display/*_text.cpp drivers/input/scancode.cpp)
 
-X86 := $(BUILD)/x86_64$(if $(filter 1,$(SAN)),-san)$(if $(filter-out 0,$(DEBUG)),-debug)$(if $(filter-out 1,$(G)),-g$(G))
-LINUX_OBJ := $(BUILD)/x86_64/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
-ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(X86)/engine/%.o)
-KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(X86)/kernel/%.o) $(KERNEL_ASM:%.asm=$(X86)/kernel/%.asm.o)
+ENGINE_OBJ := $(ENGINE_SRC:%.cpp=$(TARGET)/engine/%.o)
+KERNEL_OBJ := $(KERNEL_SRC:%.cpp=$(TARGET)/kernel/%.o) $(KERNEL_ASM:%=$(TARGET)/kernel/%.o)
 HOST_OBJ := $(HOST_SRC:%.cpp=$(BUILD)/host/%.o)
 SAN_DIR := $(BUILD)/host-san
 SAN_LIB_SRC := $(ENGINE_SRC) $(filter-out arch/host/main.cpp,$(HOST_SRC)) $(TEST_PURE_SRC) tools/host_platform.cpp
 SAN_LIB_OBJ := $(SAN_LIB_SRC:%.cpp=$(SAN_DIR)/%.o)
 SAN_TEST_OBJ := $(TEST_SRC:%.cpp=$(SAN_DIR)/%.o)
 
-all: kernel host  ## the kernel and the hosted twin
+all: kernel $(if $(filter x86_64,$(ARCH)),host)  ## the kernel and the hosted twin
 .PHONY: all kernel host
 
 # Tables made at build time (fonts, Unicode, version): rows of GENERATED, added by scripts/mk/*.mk.
 # Every object waits for them; -MMD then tracks the real dependencies. They wait for the set-up
 # (scripts/mk/setup.mk): whatever a rule runs, it is there.
 GENERATED :=
-.SECONDEXPANSION:
 
 # ---- compiling -----------------------------------------------------------------------------
-$(X86)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | setup $$(GENERATED)
+$(TARGET)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | setup $$(GENERATED)
 	$(call compiling,ENGINE,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(ENGINE_FLAGS) -c $< -o $@
+	$(Q)$(KERNEL_CXX) $(ENGINE_FLAGS) -c $< -o $@
 
-$(X86)/kernel/%.o: %.cpp | setup $$(GENERATED)
+$(TARGET)/kernel/%.o: %.cpp | setup $$(GENERATED)
 	$(call compiling,KERNEL,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(KERNEL_FLAGS) -c $< -o $@
-
-$(X86)/kernel/%.asm.o: %.asm | setup $$(GENERATED)
-	$(call compiling,ASM,$<)
-	@mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -g -F dwarf -w+error -MD $(@:.o=.d) -o $@ $<
+	$(Q)$(KERNEL_CXX) $(KERNEL_FLAGS) -c $< -o $@
 
 $(BUILD)/host/%.o: %.cpp | setup $$(GENERATED)
 	$(call compiling,HOST,$<)
@@ -154,10 +161,11 @@ fuzz: $(FUZZ)/$(F)  ## one fuzz target: F=name T=seconds; crashes land in build/
 include $(sort $(wildcard scripts/mk/*.mk))
 
 help:  ## this list
+	@echo "To begin: make run (a chat in QEMU), make host (the same as a process), make quick (after a change)."
 	@grep -hE '^[a-z0-9_-]+:.*##' $(MAKEFILE_LIST) | sort -u | \
 	  sed -E 's/^([a-z0-9_-]+):[^#]*## *(.*)/\1\t\2/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
-clean:  ## removes build/ but keeps downloads
-	rm -rf $(X86) $(BUILD)/host $(SAN_DIR) $(FUZZ) $(BUILD)/generated
+clean:  ## removes the compiled kernel, twin and tests; downloads stay
+	rm -rf $(TARGET) $(BUILD)/host $(SAN_DIR) $(FUZZ) $(BUILD)/generated
 .PHONY: help clean
 
 -include $(ENGINE_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(HOST_OBJ:.o=.d) $(SAN_LIB_OBJ:.o=.d) $(SAN_TEST_OBJ:.o=.d)

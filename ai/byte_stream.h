@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes in pieces, to somebody who wants them or from somebody who has them.
+// Streams of bytes, written to a sink or read from a source, piece by piece. Both may wait for a
+// disk.
 #pragma once
 
 #include <span>
@@ -18,7 +19,7 @@ class ByteSink {
 
 class ByteSource {
  public:
-  virtual Result<void> read(std::span<Byte> out) = 0;  // all of `out`, or an error
+  virtual Result<void> read(std::span<Byte> out) = 0;  // fills all of `out` or fails
 
  protected:
   ~ByteSource() = default;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// All the engine asks of the world. Implemented by service/ai_platform.cpp (kernel and hosted twin)
-// and tests/hosted/test_platform.cpp. Calls happen per operation, never per row.
+// The interface through which the engine uses its environment. Implemented by
+// service/ai_platform.cpp (kernel and hosted twin) and tools/host_platform.cpp. It is called
+// per operation, never per row.
 #pragma once
 
 #include <span>
@@ -22,15 +23,17 @@ class Platform {
   virtual u64 now_ns() = 0;
   virtual CpuFeatures cpu_features() = 0;
   virtual u32 worker_count() = 0;
-  // Runs task(context, worker) on every worker and returns when all have; worker 0 is the caller.
+  // Runs task(context, worker) on every worker and returns when all have finished. Worker 0 is the
+  // caller.
   virtual void run_on_workers(void (*task)(void* context, u32 worker), void* context) = 0;
-  // Called between the steps of a token so that console and network may run. Returns quickly.
+  // Lets other threads of CPU 0 run, such as console and network. Called between the parts of a
+  // step. Returns soon; state that other threads may change can have changed.
   virtual void breathe() = 0;
-  // What the engine computes from now on, a literal, for who wants to know where time goes; null:
-  // nothing more. A few calls a layer.
+  // Names the operation that starts now, for the profiler. `name` is a string literal; null ends
+  // the last operation. Called a few times per layer.
   virtual void operation(const char* /*name*/) {}
-  // Which thread calls, for an engine that belongs to one; only compared. A platform of a single
-  // thread leaves it at that.
+  // Returns an id of the calling thread, which is only compared: an engine may belong to one
+  // thread. A platform with a single thread need not override it.
   virtual const void* thread() { return nullptr; }
   virtual void log(LogLevel level, std::string_view text) = 0;
 
@@ -38,14 +41,16 @@ class Platform {
   ~Platform() = default;
 };
 
-// Logs a formatted sentence where the facts are known (a key, a tensor, what was expected).
+// Logs a formatted sentence, at the place that knows the facts (a key, a tensor, what was
+// expected).
 template <class... Args>
 void log(Platform& platform, LogLevel level, std::string_view format, const Args&... args) {
   char line[320];
   platform.log(level, base::format_into(line, format, args...));
 }
 
-// Splits [0, count) into one run a worker, in multiples of `grain`; body(first, last, worker).
+// Splits [0, count) into one run per worker, in multiples of `grain`, and calls body(first, last,
+// worker).
 template <class Body>
 void parallel_ranges(Platform& platform, u32 count, u32 grain, Body&& body) {
   struct Task {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A matrix of weights that somebody else owns.
+// A view of a weight matrix that somebody else owns.
 #pragma once
 
 #include "ai/quant/types.h"
@@ -12,8 +12,8 @@ struct TensorView {
   QuantType type = QuantType::kF32;
   u32 columns = 0, rows = 0;
   usize row_bytes = 0;
-  // False: rows one after another, as in an ordinary GGUF. True: groups of 16 rows interleaved so
-  // that a SIMD lane owns a row (ai/quant/groups.h). Products want groups.
+  // False: rows follow one another, as in an ordinary GGUF. True: groups of 16 rows are
+  // interleaved, so that each SIMD lane computes one row (ai/quant/groups.h). Products need groups.
   bool grouped = false;
 
   bool present() const { return !data.empty(); }

@@ -9,13 +9,13 @@ namespace {
 
 using Bytes = std::span<const Byte>;
 
-// A fixed-size start of a tag's payload.
+// Returns the start of a tag's payload, which has a fixed size.
 template <class T>
 Result<T> head(Bytes payload) {
   return base::ByteReader(payload).read<T>();
 }
 
-// Text that ends at its NUL or, without one, at the end of the tag.
+// Returns the text that ends at its NUL or, without one, at the end of the tag.
 std::string_view text(Bytes bytes) {
   std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return all.substr(0, all.find('\0'));
@@ -27,7 +27,7 @@ Result<void> command_line(Bytes payload, BootInfo& out) {
 }
 
 Result<void> loader_name(Bytes payload, BootInfo& out) {
-  // The specification promises a NUL; without one the name is not a C string.
+  // The specification promises a NUL. Without one the name is no C string and is left out.
   if (text(payload).size() < payload.size())
     out.loader = reinterpret_cast<const char*>(payload.data());
   return {};
@@ -40,7 +40,7 @@ Result<void> module(Bytes payload, BootInfo& out) {
   auto m = TRY(head<Module>(payload));
   if (m.end < m.start) return fail(Errc::kCorrupt, "a boot module ends before it starts");
   if (!out.modules.push_back({m.start, m.end - m.start, text(payload.subspan(sizeof m))}))
-    return fail(Errc::kFull, "too many boot modules");
+    out.modules_left_out++;
   return {};
 }
 
@@ -68,7 +68,7 @@ Result<void> memory_map(Bytes payload, BootInfo& out) {
     if (e.bytes > ~e.base) return fail(Errc::kCorrupt, "a memory range wraps");
     if (e.bytes == 0) continue;
     if (!out.memory.push_back({e.base, e.bytes, memory_kind(e.type)}))
-      return fail(Errc::kFull, "too many memory ranges");
+      return fail(Errc::kFull, "the memory map has more than 512 ranges");
   }
   return {};
 }
@@ -84,7 +84,7 @@ Result<void> framebuffer(Bytes payload, BootInfo& out) {
     u8 red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
   };
   auto t = TRY(head<Tag>(payload));
-  if (t.type != 1) return {};  // palette or text mode: nothing the display driver draws on
+  if (t.type != 1) return {};  // palette or text mode, on which the display driver cannot draw
   auto c = TRY(head<Colors>(payload.subspan(sizeof t)));
   if (t.bits_per_pixel != 32 && t.bits_per_pixel != 24 && t.bits_per_pixel != 16) return {};
   if (t.width == 0 || t.height == 0 || t.pitch / (t.bits_per_pixel / 8u) < t.width)
@@ -105,7 +105,7 @@ Result<void> framebuffer(Bytes payload, BootInfo& out) {
   return {};
 }
 
-// A copy of the RSDP: its own address serves as the RSDP's.
+// Takes a copy of the RSDP; the copy's address serves as the RSDP's.
 Result<void> acpi(Bytes payload, BootInfo& out) {
   out.acpi_rsdp = reinterpret_cast<u64>(payload.data());
   return {};
@@ -115,7 +115,8 @@ struct TagKind {
   u32 type;
   Result<void> (*read)(Bytes payload, BootInfo& out);
 };
-// 14 is the ACPI 1.0 copy, 15 the later one, which loaders put behind it and which so wins.
+// 14 is the ACPI 1.0 copy. 15 is the later one, which loaders put after it, so it replaces the
+// first.
 constexpr TagKind kTags[] = {{1, command_line}, {2, loader_name}, {3, module}, {6, memory_map},
                              {8, framebuffer},  {14, acpi},       {15, acpi}};
 

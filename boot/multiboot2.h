@@ -11,8 +11,8 @@ namespace boot {
 
 constexpr u32 kMultiboot2Magic = 0x36d76289;  // in eax at entry
 
-// `info` is the whole structure (its first word is its length). Text stays where it lies.
-// A tag that breaks its own format ends the parse with kCorrupt; unknown tags are skipped.
+// `info` is the whole structure (its first word is its length). Texts are not copied. A tag that
+// violates its own format ends the parse with kCorrupt; unknown tags are skipped.
 Result<void> parse_multiboot2(std::span<const Byte> info, BootInfo& out);
 
 }  // namespace boot

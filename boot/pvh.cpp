@@ -2,12 +2,14 @@
 // Reads hvm_start_info (Xen public/arch-x86/hvm/start_info.h, versions 0 and 1) into BootInfo.
 #include "boot/pvh.h"
 
+#include <algorithm>
+
 namespace boot {
 namespace {
 
 constexpr u64 kTextMax = 4096;
 
-// NUL-terminated text at a physical address; address 0 means there is none.
+// Returns the NUL-terminated text at a physical address; address 0 means that there is none.
 Result<std::string_view> text_at(base::PhysicalView& memory, u64 address) {
   if (address == 0) return std::string_view();
   for (u64 length = 0; length < kTextMax; length++) {
@@ -57,15 +59,15 @@ Result<void> parse_pvh(base::PhysicalView& memory, u64 info, BootInfo& out) {
   out.loader = "PVH";
   out.command_line = TRY(text_at(memory, start.command_line));
   out.acpi_rsdp = start.rsdp;
-  if (start.module_count > out.modules.capacity())
-    return fail(Errc::kFull, "too many boot modules");
-  for (u32 i = 0; i < start.module_count; i++) {
+  auto most = static_cast<u32>(out.modules.capacity());
+  u32 count = std::min(start.module_count, most);
+  out.modules_left_out = start.module_count - count;
+  for (u32 i = 0; i < count; i++) {
     u64 at = TRY(base::checked_add(start.modules, i * sizeof(Module)));
     auto m = TRY(memory.read<Module>(at));
     if (m.bytes > ~m.address) return fail(Errc::kCorrupt, "a boot module wraps");
     std::string_view name = TRY(text_at(memory, m.command_line));
-    if (!out.modules.push_back({m.address, m.bytes, name}))
-      return fail(Errc::kFull, "too many boot modules");
+    ASSERT(out.modules.push_back({m.address, m.bytes, name}));
   }
   if (start.version == 0) return fail(Errc::kUnsupported, "PVH start info without a memory map");
   u64 rest = TRY(base::checked_add(info, sizeof start));
@@ -76,7 +78,7 @@ Result<void> parse_pvh(base::PhysicalView& memory, u64 info, BootInfo& out) {
     if (e.bytes > ~e.base) return fail(Errc::kCorrupt, "a memory range wraps");
     if (e.bytes == 0) continue;
     if (!out.memory.push_back({e.base, e.bytes, memory_kind(e.type)}))
-      return fail(Errc::kFull, "too many memory ranges");
+      return fail(Errc::kFull, "the memory map has more than 512 ranges");
   }
   return {};
 }

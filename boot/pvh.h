@@ -9,7 +9,7 @@ namespace boot {
 
 constexpr u32 kPvhMagic = 0x336ec578;  // the structure's first word
 
-// `info` is the physical address that the loader passed; text stays where it lies.
+// `info` is the physical address that the loader passed. Texts are not copied.
 Result<void> parse_pvh(base::PhysicalView& memory, u64 info, BootInfo& out);
 
 }  // namespace boot

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine's devices in the order in which they appear.
+// Starts the machine's devices in the order in which they appear.
 #include "kernel/dev/probe.h"
 
 #include "boot/boot_info.h"
 #include "drivers/display/early_screen.h"
 #include "drivers/display/framebuffer.h"
-#include "drivers/input/power_button.h"
-#include "drivers/input/ps2.h"
-#include "drivers/linux/devices.h"
-#include "drivers/serial/uart16550.h"
+#include "drivers/platform/platform.h"
+#include "drivers/serial/serial.h"
 #include "kernel/arch_contract.h"
 #include "kernel/dev/power.h"
 #include "kernel/dev/terminal.h"
@@ -19,7 +17,7 @@
 namespace devices {
 namespace {
 
-// A device that is not there is nothing to warn about.
+// Logs a failure, unless the device is just not there.
 void report(const char* what, const Result<void>& result) {
   if (result.has_value()) return;
   log::Level level = result.error().code == Errc::kNotFound ? log::Level::kInfo : log::Level::kWarn;
@@ -30,9 +28,9 @@ void report(const char* what, const Result<void>& result) {
 }  // namespace
 
 void start_console(const BootInfo& boot) {
-  serial::init();
+  serial::init(boot.console);
   panic_add_device(serial::device());
-  display::start_early(boot.framebuffer);
+  display::start_early(boot.framebuffer, boot.text_screen);
   if (boot.problem != nullptr) panic("the loader's information is unreadable: {}", boot.problem);
   MUST(terminal::add(serial::device()));
 }
@@ -43,11 +41,10 @@ void probe_all(const BootInfo& boot) {
     if (!interrupt.has_value()) log::warn("serial", "{}: polled", interrupt.error());
   }
   report("screen", display::init(boot.framebuffer));
-  report("keyboard", ps2::init());
   report("power", power::start());
-  report("power", power_button::init());
+  for (const PlatformDevice& device : platform_devices()) report(device.name, device.start());
   report("pci", pci::init());
-  report("drivers", linux_drivers::start());
+  for (const PlatformDevice& buses : platform_buses()) report(buses.name, buses.start());
 }
 
 }  // namespace devices

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The ring of log lines. Writers take a slot with one atomic add; readers skip torn lines.
+// Implements the ring of log lines. Writers take a slot with one atomic addition; readers skip
+// lines that are being written.
 #include "kernel/log.h"
 
 #include <atomic>
@@ -15,7 +16,8 @@ constexpr u32 kLines = 512;  // a power of two
 constexpr usize kLineBytes = 240;
 
 struct Line {
-  // 2 * number + 1 while being written, 2 * number + 2 when whole: a reader sees both ends equal.
+  // 2 * number + 1 while the line is written, 2 * number + 2 when it is complete. A reader checks
+  // that it is the same before and after.
   std::atomic<u32> version{0};
   u16 size = 0;
   u64 ticks = 0;  // the first lines are older than the clock's calibration

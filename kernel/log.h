@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel log: a ring of lines kept for `dmesg` and the panic screen, echoed to the console.
+// The kernel log: a ring of lines for `dmesg` and the panic screen, echoed to the console.
 //
 // log::warn("nvme", "queue {} timed out after {} ms", id, ms): a subsystem, then a sentence in
 // lower case with units. May be called from any context; never allocates.
@@ -9,19 +9,20 @@
 
 namespace log {
 
-enum class Level : u8 { kError, kWarn, kInfo, kDebug };  // someone must act; we coped; once; off
+// someone must act; we coped; once per boot or command; off
+enum class Level : u8 { kError, kWarn, kInfo, kDebug };
 
 void write(Level level, std::string_view subsystem, std::string_view format,
            std::span<const base::FormatArg> args);
 
-// Lines at this level and above are echoed to the console as they come (option `log=`).
+// Sets the level from which lines are echoed to the console as they come (option `log=`).
 void set_echo(Level level);
 
-// Lines of other CPUs than 0 are only kept, because the console's devices belong to CPU 0. The
-// watchdog turns that off while it reports that CPU 0 itself is stuck.
+// Lines of CPUs other than 0 are only kept, because the console's devices belong to CPU 0. The
+// watchdog changes that while it reports that CPU 0 itself is stuck.
 void set_echo_from_any_cpu(bool on);
 
-// The last `count` lines, oldest first.
+// Writes the last `count` lines, oldest first.
 void replay(base::Writer& out, u32 count);
 
 #define LOG_LEVEL_FUNCTION(name, level)                                                 \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The boot order on one page, from the hand-over of the architecture to the prompt: the same for
-// the machine and for its hosted twin.
+// The boot order on one page, from where the architecture hands over to the prompt. It is the same
+// for the machine and its hosted twin.
 #include "kernel/main.h"
 
 #include "console/shell/shell.h"
@@ -20,10 +20,10 @@
 namespace {
 
 constexpr Option kThreads{"threads", OptionKind::kNumber, "0", "0..256",
-                          "cpus that compute; 0 = all of them"};
+                          "CPUs that compute; 0 = all of them"};
 KERNEL_OPTION(kThreads);
 constexpr Option kLog{"log", OptionKind::kChoice, "warn", "error|warn|info|debug",
-                      "log lines shown on the console as they come"};
+                      "lowest level of log lines that the console shows"};
 KERNEL_OPTION(kLog);
 constexpr Option kWatchdog{"watchdog", OptionKind::kNumber, "5", "0..3600",
                            "seconds after which a stuck cpu is reported; 0 = never"};
@@ -54,22 +54,22 @@ void kernel_main(BootInfo& boot) {
   apply_log_option();
   mm::init(boot);  // pages and heap: allocation works
   trace::boot_mark("memory");
-  arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of cpus
+  arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of CPUs
   trace::boot_mark("platform");
   timing::init(boot.entry_ticks);  // the clock
   trace::boot_mark("clock");
   sched::init();  // threads
   arch::Cpu::restore_interrupts(true);
   trace::init();
-  MUST(fs::mount_modules(boot.modules.view()));  // what the loader brought, under /boot
+  MUST(fs::mount_modules(boot));  // the loader's files, under /boot
   read_configuration();
   apply_log_option();
   trace::boot_mark("files");
   sched::set_stall_limit(options::number(kWatchdog) * 1'000'000'000);
-  sched::start_workers(static_cast<u32>(options::number(kThreads)));  // a worker a cpu
+  sched::start_workers(static_cast<u32>(options::number(kThreads)));  // one worker per CPU
   trace::boot_mark("workers");
   devices::probe_all(boot);  // screen, keyboard, buses, disks, cards
-  MUST(fs::watch_disks());   // mounts them under /disk as they appear
+  MUST(fs::watch_disks());   // mounts disks under /disk as they appear
   trace::boot_mark("devices");
   net::start();    // addresses, names, the time of day
   console::run();  // what the options ask for, then the prompt; never returns

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where an architecture hands over, in the loader's world: no traps, early page tables.
+// The function that an architecture calls when it hands over: without traps, and with the loader's
+// page tables.
 #pragma once
 
 #include "boot/boot_info.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The parser of boot options and the pages that are made from their table.
+// Parses boot options, and prints the pages that are made from their table.
 #include "kernel/options.h"
 
 #include "kernel/base/containers.h"
@@ -18,7 +18,7 @@ struct Setting {
   Source source = Source::kFile;
 };
 
-// Values are copied: the loader's memory is given away later, and there is no heap yet.
+// Values are copied, because the loader's memory is reused later and there is no heap yet.
 constexpr usize kTextBytes = 16 * 1024;
 constexpr usize kLongestValue = 4096;
 
@@ -39,7 +39,7 @@ std::string_view trim(std::string_view text) {
   return base::trim(text, kSpaces);
 }
 
-// What a warning may repeat of foreign bytes: short, and printable.
+// Returns the part of foreign bytes that a warning may repeat: short and printable.
 std::string_view shown(std::string_view text, std::span<char> buffer) {
   usize n = std::min(text.size(), buffer.size());
   for (usize i = 0; i < n; i++) {
@@ -61,7 +61,7 @@ Setting* setting_of(const Option& option) {
   return nullptr;
 }
 
-// Decimal or 0x…; a K, M or G behind it multiplies by a power of 1024.
+// Parses a decimal number or 0x…; a K, M or G after it multiplies by a power of 1024.
 Result<u64> parse_number(std::string_view text) {
   u64 unit = 1;
   if (!text.empty()) {
@@ -92,7 +92,7 @@ Result<u64> parse_number(std::string_view text) {
   return value;
 }
 
-// "0..64" bounds a number; a side left out is open.
+// Checks a number against "0..64". An omitted side is open.
 bool in_range(u64 value, std::string_view range) {
   usize dots = range.find("..");
   if (dots == std::string_view::npos) return true;
@@ -139,7 +139,7 @@ Result<void> check(const Option& option, std::string_view value) {
   return {};
 }
 
-// Keeps `value` in the store. A longer value than the old one takes new room.
+// Keeps `value` in the store. A value that is longer than the old one takes new room.
 Result<void> keep(const Option& option, std::string_view value, Source source) {
   Setting* setting = setting_of(option);
   if (setting != nullptr && setting->source == Source::kCommandLine && source == Source::kFile)
@@ -198,7 +198,7 @@ Result<void> take(const Pair& pair, Source source, base::Writer& why) {
   return kept;
 }
 
-// `line` of marrow.cfg; 0 = of the command line.
+// `line` is the line of marrow.cfg, or 0 for the command line.
 void set(const Pair& pair, u32 line = 0) {
   char buffer[200];
   base::BufferWriter why(buffer);
@@ -209,8 +209,8 @@ void set(const Pair& pair, u32 line = 0) {
     log::warn("options", "line {} of marrow.cfg: {}", line, why.view());
 }
 
-// Takes one word off `text`, with quotes and backslashes inside quotes resolved into `buffer`.
-// GRUB quotes a whole argument ("run=a b"), people its value (run="a b"): both mean the same.
+// Takes one word from `text` and resolves quotes, and backslashes inside quotes, into `buffer`.
+// GRUB quotes a whole argument ("run=a b"), people quote its value (run="a b"); both mean the same.
 struct Word {
   std::string_view text;
   bool fits;
@@ -248,7 +248,8 @@ void parse_words(std::string_view text) {
   }
 }
 
-// The row whose key follows `last` in order: the table is small, so no copy is sorted.
+// Returns the row whose key follows `last` in order. The table is small, so it is searched instead
+// of sorted.
 const Option* next_after(const Option* last) {
   const Option* best = nullptr;
   for (const Option* row : kernel_options_rows()) {
@@ -259,7 +260,7 @@ const Option* next_after(const Option* last) {
   return best;
 }
 
-// "threads=0..64", or the bare key of a flag.
+// Returns "threads=0..64", or just the key of a flag.
 std::string_view spelling(const Option& option, std::span<char> buffer) {
   if (option.kind == OptionKind::kFlag) return option.key;
   return base::format_into(buffer, "{}={}", option.key, option.values);
@@ -270,7 +271,7 @@ std::string_view value_of(const Option& option) {
   return setting != nullptr ? setting->value : std::string_view(option.default_value);
 }
 
-// The value for people to read; what looks like a secret stays one.
+// Returns the value for people to read. What looks like a secret is not shown.
 std::string_view present(const Option& option) {
   std::string_view key = option.key;
   for (std::string_view secret : {"key", "password", "secret", "token_hash"})
@@ -298,7 +299,7 @@ void parse_file(std::string_view text) {
     std::string_view line = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.front() == '#') continue;
-    // "key = value with spaces": the value is the rest of the line unless it is quoted.
+    // "key = value with spaces": the value is the rest of the line, unless it is quoted.
     usize equals = line.find('=');
     std::string_view key = trim(line.substr(0, std::min(equals, line.size())));
     std::string_view value =
@@ -318,7 +319,8 @@ void parse_file(std::string_view text) {
 }
 
 bool flag(const Option& option) {
-  // A flag that nobody gave is off unless its row says otherwise; a bare one on the line is on.
+  // A flag that nobody gave is off unless its row says otherwise. A flag without a value on the
+  // line is on.
   if (!given(option) && option.default_value[0] == 0) return false;
   return parse_flag(value_of(option)).value_or(false);
 }
@@ -343,6 +345,16 @@ void list(base::Writer& out) {
     if (row->alias != nullptr) base::format_to(out, " [also {}]", row->alias);
     if (given(*row)) base::format_to(out, " [now: {}]", present(*row));
     out.write("\n");
+  }
+}
+
+void list_given(base::Writer& out) {
+  for (const Option* row = next_after(nullptr); row != nullptr; row = next_after(row)) {
+    if (!given(*row)) continue;
+    if (row->kind == OptionKind::kText)
+      base::format_to(out, "{}=({} characters)\n", row->key, value_of(*row).size());
+    else
+      base::format_to(out, "{}={}\n", row->key, value_of(*row));
   }
 }
 

@@ -20,7 +20,7 @@ constexpr u32 kTraceEvents = 8;
 constinit StaticVector<CharDevice*, 4> devices;
 constinit std::atomic<u32> panicking_cpu{kNobody};
 
-// Where it happened, kept for the shell's commands.
+// Where the panic happened, for the shell's commands.
 struct Scene {
   const arch::TrapFrame* frame = nullptr;  // null: a software panic
   symbols::Place place{};
@@ -62,7 +62,7 @@ constinit Devices console;
   arch::halt_forever();
 }
 
-// A panic while panicking: say so in as few steps as possible.
+// Reports a panic during a panic, in as few steps as possible.
 [[noreturn]] void panic_again(std::string_view reason) {
   static constinit std::atomic<u32> depth{0};
   if (depth.fetch_add(1) == 0) {
@@ -74,7 +74,7 @@ constinit Devices console;
   stop();
 }
 
-// The place to which the function with this frame will return.
+// Returns the place to which the function with this frame will return.
 symbols::Place caller_of(const void* frame) {
   const auto* at = static_cast<const Byte*>(frame);
   return {.pc = base::load<u64>(at + sizeof(u64)), .frame_pointer = base::load<u64>(at)};
@@ -84,7 +84,7 @@ constexpr Option kPanic{"panic", OptionKind::kChoice, "shell", "shell|halt|reboo
                         "what to do after a panic has been shown"};
 KERNEL_OPTION(kPanic);
 
-// An emulator's exit status tells a test that this was no good end.
+// An emulator's exit status, by which a test sees that this was no good end.
 constexpr u32 kPanicExitCode = 13;
 
 void after_panic() {
@@ -108,7 +108,7 @@ void after_panic() {
   u32 nobody = kNobody;
   if (!panicking_cpu.compare_exchange_strong(nobody, cpu)) {
     if (nobody == cpu) panic_again(reason);
-    stop();  // another CPU tells its story; ours would only garble it
+    stop();  // another CPU is printing its panic; this one would only garble it
   }
   scene = where;
   arch::stop_other_cpus();
@@ -120,7 +120,8 @@ void after_panic() {
   log::replay(console, kLogLines);
   console.write("last trace events:\n");
   trace::print_newest(console, kTraceEvents);
-  // The beginning may have left the screen by now; `registers` shows the rest of it again.
+  // The beginning may have scrolled off the screen, so the reason is repeated. `registers` shows
+  // the rest again.
   base::format_to(console, "CPU {} stopped: {}\n", cpu, reason);
   panic_print_backtrace(console);
   end(cpu);
@@ -136,8 +137,9 @@ void panic_args(std::string_view format, std::span<const base::FormatArg> args) 
 }
 
 void panic_at(const arch::TrapFrame& frame, std::string_view reason) {
-  report(reason,
-         {&frame, {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()}, true});
+  report(reason, {&frame,
+                  {frame.program_counter(), frame.frame_pointer(), arch::frameless_caller(frame)},
+                  true});
 }
 
 bool panic_happened() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of operations and who fills it.
+// Implements the table of operations.
 #include "kernel/profile.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ void Table::leave(u64 now_ticks) {
 void Table::enter(const char* name, u64 now_ticks) {
   leave(now_ticks);
   u32 at = 0;
-  // The same literal may have several addresses, one a file.
+  // The same literal may have several addresses, one per file.
   while (at < count_ && rows_[at].name != name && std::string_view(rows_[at].name) != name) at++;
   if (at == count_ && count_ < kRows) rows_[count_++] = {name, 0, 0};
   current_ = std::min(at, kRows - 1);

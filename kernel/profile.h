@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where the time of the engine goes, operation by operation: the engine says what it does from now
-// on, and what passes until it says something else belongs to that. Thread context of CPU 0.
+// Measures the engine's time by operation: the engine names each operation that it starts, and the
+// time until the next name counts for that operation. For threads of CPU 0.
 #pragma once
 
 #include <span>
@@ -11,32 +11,32 @@ namespace profile {
 
 struct Row {
   const char* name;
-  u64 ticks;  // of the cycle counter, waits for the other CPUs included
+  u64 ticks;  // of the cycle counter, including waits for other CPUs
   u64 calls;
 };
 
-// The sum is exact: every tick from the first row on is in one of them.
+// The sum is exact: every tick since the first row is in one of the rows.
 class Table {
  public:
   void enter(const char* name, u64 now_ticks);
-  void leave(u64 now_ticks);  // nothing is going on until the next enter
+  void leave(u64 now_ticks);  // no operation runs until the next enter()
   std::span<const Row> rows() const { return {rows_, count_}; }
   u64 ticks() const;  // of all rows
-  void sort();        // the most first
+  void sort();        // largest first
 
  private:
-  static constexpr u32 kRows = 32;  // names past it are counted with the last
+  static constexpr u32 kRows = 32;  // further names are added to the last row
   Row rows_[kRows] = {};
   u32 count_ = 0;
-  u32 current_ = kRows;  // kRows: nothing is going on
+  u32 current_ = kRows;  // kRows: no operation is running
   u64 since_ = 0;
 };
 
-// From now on what the engine says goes into this table; null: nowhere, which costs next to
-// nothing. Leaves the table before.
+// Records into this table from now on. Null: nowhere, which costs next to nothing. Ends the
+// operation in the previous table.
 void record_into(Table* table);
 
-// What the engine says.
+// Called with the name of the operation that the engine starts.
 void enter(const char* name);
 
 }  // namespace profile

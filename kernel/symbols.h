@@ -7,28 +7,31 @@
 namespace symbols {
 
 struct Symbol {
-  const char* name;  // nullptr: the address is not in kernel text
+  const char* name;  // nullptr: the address is not in kernel code
   u64 offset;        // bytes from the function's start
 };
 
-// Any context, panic included.
+// Any context, including a panic.
+bool in_text(u64 address);
 Symbol find(u64 address);
 
-// Where a flow of control is.
+// The position of a flow of control.
 struct Place {
   u64 pc;
   u64 frame_pointer;
-  u64 stack_pointer = 0;  // 0 = not known
+  u64 frameless_caller = 0;  // as arch::frameless_caller() found it; 0 = the frames tell all
 };
 
-// The call chain of `place`, one line a frame: "  0000000001001234 name+0x12".
-// Follows frame pointers for as long as they point into readable memory.
+// Prints the call chain of `place`, one line per frame: "  0000000001001234 name+0x12". Follows
+// frame pointers while they point to readable memory.
 void print_backtrace(base::Writer& out, const Place& place);
 
 // Copies up to `room.size()` return addresses of a chain, without printing. Returns how many.
 u32 capture(const Place& place, std::span<u64> room);
-// "  0000000001001234 name+0x12". A return address names the call before it.
+// Prints "  0000000001001234 name+0x12". For a return address it names the call before it.
 enum class Position : u8 { kHere, kReturn };
 void print_address(base::Writer& out, u64 address, Position position);
+// Where CPU `cpu` is, as warnings of the log.
+void log_chain(u32 cpu, std::span<const u64> chain);
 
 }  // namespace symbols

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rings of trace events and the boot chart.
+// Implements the rings of trace events and the boot chart.
 #include "kernel/trace.h"
 
 #include "kernel/log.h"
@@ -77,7 +77,7 @@ void record(Kind kind, const char* name, u64 value) {
   if (ring.ready()) ring.record({arch::Cpu::now_ticks(), name, value, thread_id(), kind, {}});
 }
 
-// ts is microseconds; the format wants a JSON number, so nanoseconds come as a fraction.
+// ts is in microseconds. The format needs a JSON number, so nanoseconds become its fraction.
 void dump(base::Writer& out) {
   out.write("{\"traceEvents\":[");
   bool first = true;
@@ -107,7 +107,7 @@ void print_newest(base::Writer& out, u32 count) {
     u32 cpu = 0;
     Event event{};
   };
-  StaticVector<Found, 32> newest;  // the newest first
+  StaticVector<Found, 32> newest;  // newest first
   std::array<u32, kMaxCpus> end{};
   for (u32 cpu = 0; cpu < kMaxCpus; cpu++) end[cpu] = rings[cpu].last();
   while (newest.size() < std::min<usize>(count, newest.capacity())) {

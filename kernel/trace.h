@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where time goes: marks of the boot, and a ring of events a CPU, dumped for Perfetto.
+// Shows where time goes: marks of the boot, and a ring of events per CPU, which can be dumped for
+// Perfetto.
 //
-// Zones stand on operations (a step, a transfer, a request), never in inner loops: one costs two
+// Zones enclose operations (a step, a transfer, a request), never inner loops: a zone costs two
 // reads of the cycle counter and 64 bytes of the ring. Names are literals.
 #pragma once
 
@@ -22,7 +23,7 @@ struct Event {
 };
 static_assert(sizeof(Event) == 32);
 
-// Takes the rings' pages; events before it (and after a failure) are dropped.
+// Allocates the rings. Events before it, and after its failure, are dropped.
 void init();
 void set_enabled(bool on);
 bool enabled();
@@ -47,19 +48,21 @@ class Zone {
   const char* name_;
 };
 
-// The rings as Chrome's trace event format, which ui.perfetto.dev opens. Oldest first a CPU.
+// Writes the rings in Chrome's trace event format, which ui.perfetto.dev opens, oldest first for
+// each CPU.
 void dump(base::Writer& out);
-// The last `count` events of each CPU, a line each. Panic context too.
+// Prints the last `count` events of each CPU, one per line. Also during a panic.
 void print(base::Writer& out, u32 count);
-// The newest `count` events (at most 32) of all CPUs in order of time. Panic context too.
+// Prints the newest `count` events (at most 32) of all CPUs in order of time. Also during a panic.
 void print_newest(base::Writer& out, u32 count);
 void clear();
 
 // ---- the boot chart ------------------------------------------------------------------------
 
-// What came to an end now. Boot CPU; works from the first line of kernel_main.
+// Marks the end of a part of the boot. For the boot CPU; works from the first line of kernel_main.
 void boot_mark(const char* what);
-// A line a mark: milliseconds since the first instruction, what the part before it took, a bar.
+// Prints one line per mark: milliseconds since the first instruction, the time of the part before
+// it, and a bar.
 void boot_chart(base::Writer& out);
 u64 boot_ns();  // at the last mark
 

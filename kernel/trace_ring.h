@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The ring of one CPU's trace events: its CPU writes, interrupts of it in between, and any CPU
-// reads at the same time.
+// The ring of one CPU's trace events. Its CPU writes, interrupts of that CPU may write in between,
+// and any CPU may read at the same time.
 #pragma once
 
 #include <algorithm>
@@ -14,9 +14,11 @@ namespace trace {
 
 constexpr u32 kRingEvents = 2048;  // 64 KiB; a power of two
 
-class Ring {
+// `kEvents` is a power of two.
+template <u32 kEvents>
+class RingOf {
  public:
-  // A row is read while it may be written over: word by word, and judged afterwards.
+  // A row may be overwritten while it is read, so it is read word by word and checked afterwards.
   struct Row {
     std::array<std::atomic<u64>, sizeof(Event) / sizeof(u64)> words;
   };
@@ -24,22 +26,22 @@ class Ring {
   void use(Row* rows) { rows_ = rows; }
   bool ready() const { return rows_ != nullptr; }
 
-  // The CPU of the ring only; interrupts may come between and record, too.
+  // Called only by the ring's CPU. An interrupt may come in between and record, too.
   void record(const Event& event) {
     u32 slot = begin();
     write(slot, event);
     end();
   }
-  // The steps of it. A row is seen after the end() of the outermost begin(): an interrupt must not
-  // show the row that it broke into.
+  // The steps of record(). A row becomes visible after the end() of the outermost begin(), because
+  // an interrupt must not publish the row that it interrupted.
   u32 begin() {
     writers_.store(writers_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return taken_.fetch_add(1, std::memory_order_relaxed);
   }
   void write(u32 slot, const Event& event) {
     auto words = std::bit_cast<std::array<u64, sizeof(Event) / sizeof(u64)>>(event);
-    Row& row = rows_[slot % kRingEvents];
-    // Whoever reads the new words also sees that the slot was taken (read() checks it).
+    Row& row = rows_[slot % kEvents];
+    // A reader that sees the new words also sees that the slot was taken (read() checks it).
     std::atomic_thread_fence(std::memory_order_release);
     for (usize i = 0; i < words.size(); i++)
       row.words[i].store(words[i], std::memory_order_relaxed);
@@ -51,24 +53,24 @@ class Ring {
       written_.store(taken_.load(std::memory_order_relaxed), std::memory_order_release);
   }
 
-  // Rows [first(), last()) are there to be read, as far as read() says so.
+  // Rows [first(), last()) may be read, unless read() says that one was overwritten.
   u32 last() const { return ready() ? written_.load(std::memory_order_acquire) : 0; }
-  u32 first() const { return last() - std::min(last(), kRingEvents); }
-  // False: it was written over meanwhile.
+  u32 first() const { return last() - std::min(last(), kEvents); }
+  // Returns false if the row was overwritten meanwhile.
   bool read(u32 slot, Event& out) const {
     std::array<u64, sizeof(Event) / sizeof(u64)> words{};
-    const Row& row = rows_[slot % kRingEvents];
+    const Row& row = rows_[slot % kEvents];
     for (usize i = 0; i < words.size(); i++)
       words[i] = row.words[i].load(std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (taken_.load(std::memory_order_relaxed) - slot > kRingEvents) return false;
+    if (taken_.load(std::memory_order_relaxed) - slot > kEvents) return false;
     out = std::bit_cast<Event>(words);
     return out.name != nullptr;
   }
-  // No row of before is read any more.
+  // Earlier rows are not read any more.
   void clear() {
     if (!ready()) return;
-    for (u32 i = 0; i < kRingEvents; i++)
+    for (u32 i = 0; i < kEvents; i++)
       for (std::atomic<u64>& word : rows_[i].words) word.store(0, std::memory_order_relaxed);
   }
 
@@ -76,7 +78,9 @@ class Ring {
   Row* rows_ = nullptr;
   std::atomic<u32> taken_{0};    // slots handed out
   std::atomic<u32> written_{0};  // slots that hold their event
-  std::atomic<u32> writers_{0};  // begun and not ended
+  std::atomic<u32> writers_{0};  // writers that have begun and not ended
 };
+
+using Ring = RingOf<kRingEvents>;
 
 }  // namespace trace

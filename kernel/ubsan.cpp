@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where gcc's checks for undefined behaviour end (`make SAN=1`): a panic that names the place.
+// The target of gcc's checks for undefined behaviour (`make SAN=1`): a panic that names the place.
 //
-// The names and layouts are those that gcc 12 emits calls to (libsanitizer, ubsan_handlers.h).
+// The names and layouts are those that gcc 12 calls (libsanitizer, ubsan_handlers.h).
 #include "kernel/panic.h"
 
 namespace {
@@ -17,8 +17,8 @@ struct Location {
 
 }  // namespace
 
-// Every record begins with its location, save that of a return of null, which comes apart. The
-// operands' values follow in registers and are not printed: the registers of a panic show them.
+// Every record begins with its location, except that of a null return, which is passed separately.
+// The operands' values follow in registers and are not printed here: the panic shows the registers.
 #define UBSAN_HANDLER(name, what)                                                   \
   extern "C" [[noreturn]] void __ubsan_handle_##name##_abort(const Location* data); \
   void __ubsan_handle_##name##_abort(const Location* data) {                        \

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Speed of the hosted twin beside llama.cpp, on the same cores, in the same minutes.
+"""Measures the hosted twin and llama.cpp on the same cores, in turns.
 
 bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib FOLDER] [--cases P:T:N,...]
          [--settings 00,01,10,11] [--python INTERPRETER] [--busy] [--keep] [--report-only] [--wiki FILE]
@@ -49,7 +49,7 @@ def run(command, **more):
 
 
 def peer_python(kernels="auto"):
-    """An interpreter that has the pinned llama.cpp, for this CPU or for any that has AVX2.
+    """Returns an interpreter that has the pinned llama.cpp, built for this CPU or for any CPU with AVX2.
 
     AVX512-FP16 slows llama.cpp's flash attention: off."""
     home = ROOT / "build/bench" / ("venv-avx2" if kernels == "avx2" else "venv")
@@ -79,7 +79,7 @@ def rows_of(text):
 
 
 class Machine:
-    """Runs one side or the other and says what it measured."""
+    """Runs the twin or llama.cpp and returns what was measured."""
 
     def __init__(self, args):
         self.args = args
@@ -92,7 +92,7 @@ class Machine:
         return rows_of(out) or sys.exit(f"no rows from the twin:\n{out[-2000:]}")
 
     def twin_start(self, binary):
-        """Start of the process, of the packed form, to the end of a first token; and the memory."""
+        """Measures the time from the start of the process to the first token, with the packed model, and the memory."""
         args = self.args
         packed = ROOT / "build/bench" / f"{pathlib.Path(args.model).stem}.packed.gguf"
         if not packed.exists():
@@ -156,7 +156,7 @@ def measure(args):
 
 # ---- speculation ----
 
-# An answer that quotes its prompt, and one that has nothing to quote.
+# A prompt whose answer quotes it, and one whose answer has nothing to quote.
 PASSAGE = ("A kernel that runs a language model has no operating system below it. It finds the memory, the processors and "
            "the devices by itself, maps the weights where they lie, and answers at a console. The rows of each matrix are "
            "interleaved in groups of sixteen, so that a lane of a vector register owns a row.")
@@ -203,7 +203,7 @@ def quote_lines(samples):
 # ---- one thread and two ----
 
 def measure_scaling(args):
-    """The twin's and llama.cpp's decode rates with one thread and two, and what the threads can read."""
+    """Returns the decode rates of both with one thread and two, and the read bandwidth of the threads."""
     key = "16:128:1"
     machines = [Machine(argparse.Namespace(**vars(args) | {"threads": threads, "cases": key})) for threads in (1, 2)]
     name = f"{pathlib.Path(args.model).stem}, decode with one thread and two"
@@ -253,7 +253,7 @@ SUITE = [
 
 
 def suite_model(args, name):
-    """The file of a row; one with random weights is made when it is missing."""
+    """Returns the model file of a row. A file with random weights is made if it is missing."""
     if not name:
         return args.model
     shape, kind = name.rsplit(".", 1)
@@ -308,7 +308,7 @@ def what_of(key, column):
 
 
 def speed_rows(samples):
-    """A row for each thing that was measured; cases that differ in their length only share one."""
+    """Returns one row per measurement. Cases that differ only in length share a row."""
     keys = list(dict.fromkeys(key for sample in samples for key in sample["twin"]))
     for column in (0, 1):
         alike = {}
@@ -381,7 +381,7 @@ def cpu_name():
 
 
 def write_wiki(page, tables):
-    """Replaces what stands between the page's two marks; the words around them stay."""
+    """Replaces the text between the page's two marks and keeps the rest of the page."""
     begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
     text = page.read_text(encoding="utf-8")
     head, rest = text.split(begin)
@@ -410,18 +410,18 @@ def compare_twins(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
-    parser.add_argument("--rounds", type=int, default=5, help="of every llama.cpp setting")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of every llama.cpp setting")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--kernels", default="auto")
     parser.add_argument("--cases", default=CASES)
-    parser.add_argument("--settings", default="01,11,00,10", help="flash attention and repacking, a digit each")
+    parser.add_argument("--settings", default="01,11,00,10", help="llama.cpp's flash attention and repacking, one digit each")
     parser.add_argument("--python", help="an interpreter that has llama-cpp-python")
     parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
     parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
     parser.add_argument("--scaling", action="store_true", help="decode with one thread and with two")
     parser.add_argument("--suite", action="store_true", help="every row of the page")
-    parser.add_argument("--busy", action="store_true", help="another process keeps core 0 busy meanwhile")
+    parser.add_argument("--busy", action="store_true", help="keeps core 0 busy with another process meanwhile")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--report-only", action="store_true")
     parser.add_argument("--wiki")

@@ -30,7 +30,7 @@ COLUMNS = ["prompt", "generate", "batch", "prefill_tok_s", "decode_tok_s", "gap_
 
 
 def output_of(options: argparse.Namespace, chosen: dict[str, str]) -> str:
-    """What one machine with these boot options says."""
+    """Returns the output of one machine with these boot options."""
     words = [f"{name}={value}" for name, value in chosen.items()] + options.boot
     bench = f"bench --csv --cases {options.cases}" if options.cases else PROFILES[options.profile]
     script = f"run={bench}; poweroff"
@@ -52,14 +52,14 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def reason(text: str) -> str:
-    """Why there are no figures, in the machine's words: what it said last, without its advice."""
+    """Returns why there are no figures: the machine's last message, without its advice."""
     advice = ("switching off", "usage: ", "marrow: --help")
     said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(advice)]
     return f"no figures: {said[-1]}" if said else "no figures, and not a word"
 
 
 def missed(limits: dict[str, float], row: list[str]) -> list[str]:
-    """The limits that this row is below; a rate of 0 means that the row does not measure it."""
+    """Returns the limits that this row misses. A rate of 0 means that the row does not measure it."""
     rates = {"prefill": float(row[3]), "decode": float(row[4])}
     return [f"{name} {rates[name]} < {least}" for name, least in limits.items() if 0 < rates[name] < least]
 
@@ -67,13 +67,13 @@ def missed(limits: dict[str, float], row: list[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("axes", nargs="*", metavar="OPTION=A,B", help="a boot option and the values to run with")
-    parser.add_argument("-o", "--output", default="-", help="the CSV; else to the terminal")
+    parser.add_argument("-o", "--output", default="-", help="the CSV file; default: the terminal")
     parser.add_argument("--profile", choices=PROFILES, default="quick", help="quick: a few rows; full: all of them")
     parser.add_argument("--cases", metavar="P:T:N,...", help="tokens of the prompt, tokens made, requests at once")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each combination")
     parser.add_argument("--timeout", type=float, default=600, help="seconds a run may take")
     parser.add_argument("--limit", action="append", default=[], metavar="prefill|decode=TOK_S",
-                        help="the least rate that is ok")
+                        help="fails below this rate")
     parser.add_argument("--boot", action="append", default=[], metavar="OPTION", help="given to every run")
     parser.add_argument("--model", default=MODEL, help="a GGUF file")
     parser.add_argument("--qemu", action="store_true", help="the kernel in QEMU, as many CPUs as threads=")

@@ -19,7 +19,7 @@ import llama_cpp as ll
 
 
 def fill(batch, tokens, first, seq, last_logits):
-    """Appends tokens of one sequence at positions first..; logits for the last only."""
+    """Appends the tokens of one sequence from position `first` on, with logits for the last one only."""
     for i, token in enumerate(tokens):
         at = batch.n_tokens
         batch.token[at] = token

@@ -13,7 +13,7 @@ tree=$work/source objects=$work/objects
 mkdir -p "$work" "$objects"
 
 say() { printf '  %-8s %s\n' LINUX "$1"; }
-# newer FILE STAMP: must the step that STAMP marks be run again because of FILE?
+# newer FILE STAMP: returns whether FILE has changed since the step that STAMP marks.
 newer() { [ ! -e "$2" ] || [ "$1" -nt "$2" ]; }
 
 targets=$(sed -E '/^#/d; /^\s*$/d' "$list" | cut -d'|' -f2)
@@ -52,7 +52,7 @@ fi
 if newer "$config" "$work/configured"; then
   say "configuring"
   make -s -C "$tree" O="$objects" KCONFIG_ALLCONFIG="$top/$config" allnoconfig >"$work/config.log" 2>&1 || { tail -20 "$work/config.log"; exit 1; }
-  # A row of ours that Linux dropped (a renamed option, a missing dependency) must not go unseen.
+  # Reports a row that Linux dropped, because an option was renamed or a dependency is missing.
   while read -r row; do
     grep -qxF "$row" "$objects/.config" || { echo "build_linux: $config: not taken: $row"; exit 1; }
   done < <(grep -E '^CONFIG_[A-Z0-9_]+=' "$config")
@@ -101,10 +101,10 @@ done
 say "linking $(basename "$out")"
 mkdir -p "$(dirname "$out")"
 ld -r -z noexecstack -o "$work/linked.o" "${inputs[@]}" "${shims[@]}"
-# What driver code copies is counted: its memcpy and memmove are our host's.
+# Copies by driver code are counted: its memcpy and memmove are the host's.
 objcopy --redefine-sym memcpy=shim_host_memcpy --redefine-sym memmove=shim_host_memmove "$work/linked.o"
 python3 scripts/gen_linux_stubs.py "$work/linked.o" drivers/linux/fatal.list "$work/stubs.S"
 gcc -c -o "$work/stubs.o" "$work/stubs.S"
 ld -r -z noexecstack -o "$work/whole.o" "$work/linked.o" "$work/stubs.o"
-# Only the shim's own interface stays visible: Linux's strlen must not meet the kernel's.
+# Only the shim's interface stays visible, so that Linux's strlen does not clash with the kernel's.
 objcopy --wildcard --keep-global-symbol='shim_*' "$work/whole.o" "$out"

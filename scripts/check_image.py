@@ -1,18 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must hold of the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
+"""Checks the linked kernel: check_image.py KERNEL.elf SYMBOLS.bin, or --self-test.
 
-* No instruction uses %fs: ring 0 has nothing there, but GCC 12 takes its stack canary from
+* x86_64: no instruction uses %fs: ring 0 has nothing there, but GCC 12 takes its stack canary from
   %fs:0x28 in functions with a target attribute, whatever -mstack-protector-guard says.
+* ARM64: the only relocation is R_AARCH64_RELATIVE, as head.S applies no other.
 * No segment is both writable and executable.
-* The symbol table that was linked in still tells where functions are.
+* The symbol table that was linked in still has the right addresses of functions.
 """
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import gen_symbols
+
+
+# By the ELF header's machine: the prefix of its tools.
+CROSS = {62: "", 183: "aarch64-linux-gnu-"}
+X86, ARM = 62, 183
+
+
+def machine(elf: str) -> int:
+    return int.from_bytes(pathlib.Path(elf).read_bytes()[18:20], "little")
 
 
 def output(*command: str) -> list[str]:
@@ -21,7 +32,17 @@ def output(*command: str) -> list[str]:
 
 def uses_of_fs(elf: str, _: str) -> list[str]:
     # The section of the Linux drivers included: all of it runs in ring 0.
+    if machine(elf) != X86:
+        return []
     return [f"uses %fs: {line.strip()}" for line in output("objdump", "-d", elf) if "%fs:" in line]
+
+
+def foreign_relocations(elf: str, _: str) -> list[str]:
+    if machine(elf) != ARM:
+        return []
+    rows = [line.split() for line in output("readelf", "-rW", elf)]
+    return [f"{row[2]} at {row[0]}: a word that nobody would mend" for row in rows
+            if len(row) > 2 and row[2].startswith("R_") and row[2] not in ("R_AARCH64_RELATIVE", "R_AARCH64_NONE")]
 
 
 def loose_segments(elf: str, _: str) -> list[str]:
@@ -35,38 +56,48 @@ def moved_symbols(elf: str, symbols: str) -> list[str]:
     return ["linking the symbol table moved text: backtraces would lie"]
 
 
-CHECKS = (uses_of_fs, loose_segments, moved_symbols)
+CHECKS = (uses_of_fs, foreign_relocations, loose_segments, moved_symbols)
 
 
 def faults(elf: str, symbols: str) -> list[str]:
     return [f"{check.__name__}: {fault}" for check in CHECKS for fault in check(elf, symbols)]
 
 
-GOOD = ".globl _start, second\n.type _start, @function\n.type second, @function\n_start: ret\nsecond: ret\n"
-# check, source, linker flag: each is the good image with one fault.
+GOOD = (".globl __kernel_start, _start, second\n.type _start, %function\n.type second, %function\n"
+        "__kernel_start: _start: ret\nsecond: ret\n")
+LINK = ("-static", "-Wl,-z,noexecstack")
+# (machine, check, source, linker flags): each makes the good image with one fault.
 PLANTED = (
-    ("uses_of_fs", GOOD + "mov %fs:0x28, %rax\n", "-Wl,-z,noexecstack"),
-    ("loose_segments", GOOD, "-Wl,--omagic"),
-    ("moved_symbols", GOOD.replace("_start: ret", "_start: nop; ret"), "-Wl,-z,noexecstack"),
+    (X86, "uses_of_fs", GOOD + "mov %fs:0x28, %rax\n", LINK),
+    (X86, "loose_segments", GOOD, ("-static", "-Wl,--omagic")),
+    (X86, "moved_symbols", GOOD.replace("_start: ret", "_start: nop; ret"), LINK),
+    (ARM, "foreign_relocations", GOOD + ".weak elsewhere\n.data\n.quad elsewhere\n",
+     ("-nostartfiles", "-shared", "-Wl,-z,noexecstack,-z,notext")),
+    (ARM, "loose_segments", GOOD, ("-static", "-Wl,--omagic")),
+    (ARM, "moved_symbols", GOOD.replace("_start: ret", "_start: nop; ret"), LINK),
 )
 
 
 def self_test() -> None:
+    # ARM64's tools are installed only where it is built or tested.
+    machines = [m for m, cross in CROSS.items() if shutil.which(cross + "gcc")]
     with tempfile.TemporaryDirectory() as folder:
-        def build(name: str, source: str, flag: str) -> str:
+        def build(which: int, name: str, source: str, flags: tuple[str, ...]) -> str:
             path = pathlib.Path(folder) / name
             path.with_suffix(".s").write_text(source)
-            subprocess.run(["gcc", "-nostdlib", "-static", flag, str(path.with_suffix(".s")), "-o", str(path)],
+            subprocess.run([CROSS[which] + "gcc", "-nostdlib", *flags, str(path.with_suffix(".s")), "-o", str(path)],
                            check=True, stderr=subprocess.DEVNULL)
             return str(path)
 
-        good, symbols = build("good", GOOD, "-Wl,-z,noexecstack"), f"{folder}/symbols"
-        pathlib.Path(symbols).write_bytes(gen_symbols.table(good))
-        wrong = [f"the good image: {fault}" for fault in faults(good, symbols)]
-        for name, source, flag in PLANTED:
-            if not any(fault.startswith(name) for fault in faults(build(name, source, flag), symbols)):
-                wrong.append(f"{name} did not notice the planted fault")
-    print("\n".join(wrong) or f"image self-test: {len(PLANTED)} planted faults found")
+        wrong, symbols, planted = [], f"{folder}/symbols", [row for row in PLANTED if row[0] in machines]
+        for which in machines:
+            good = build(which, "good", GOOD, LINK)
+            pathlib.Path(symbols).write_bytes(gen_symbols.table(good))
+            wrong += [f"the good image: {fault}" for fault in faults(good, symbols)]
+            for _, name, source, flags in [row for row in planted if row[0] == which]:
+                if not any(fault.startswith(name) for fault in faults(build(which, name, source, flags), symbols)):
+                    wrong.append(f"{name} did not notice the planted fault")
+    print("\n".join(wrong) or f"image self-test: {len(planted)} planted faults found")
     sys.exit(1 if wrong else 0)
 
 

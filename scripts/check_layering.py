@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Checks who may include whom, room by room (wiki/Architecture). Usage: check_layering.py [--self-test]
+"""Checks which folder may include which (wiki/Architecture). Usage: check_layering.py [--self-test]
 
 A row is a folder ("console/shell/" is only that), or files that stand alone: "kernel/log" covers log.h
 and log.cpp, "kernel/log.cpp" only the one. A folder may include itself, kernel/base, and what its row names; "arch" there means the
 headers <arch/...>. The most specific row wins. What no row covers is an error, so a new folder needs a
-row here: that is the point. The rows make no circle: whoever adds an arrow back is told so.
+row here; that is the purpose. The rows must not form a circle; an arrow back to an including folder is refused.
 """
 import pathlib
 import re
@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 CONTRACT, MACHINE = "kernel/arch_contract", "kernel/arch_machine"
-# What services and commands may ask of the kernel: no interrupts, no PCI, no panic.
+# The parts of the kernel that services and commands may use: no interrupts, no PCI, no panic.
 KERNEL = [CONTRACT, "kernel/crypto", "kernel/dev", "kernel/fs", "kernel/log", "kernel/mm", "kernel/net",
           "kernel/options", "kernel/profile", "kernel/sched", "kernel/sync", "kernel/time", "kernel/trace"]
 
@@ -24,7 +24,7 @@ TABLE = {
     "boot": [],
     # ---- the kernel
     "kernel/arch_contract": ["arch"],
-    "kernel/arch_machine": [CONTRACT, "arch"],
+    "kernel/arch_machine": [CONTRACT, "arch", "boot/hardware"],
     "kernel/sync": [CONTRACT],
     "kernel/time": [CONTRACT],
     "kernel/crypto": [CONTRACT],
@@ -41,10 +41,12 @@ TABLE = {
     "kernel/fs": ["kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h", "boot"],
     "kernel/net": ["kernel/crypto", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h",
                    "kernel/options"],
-    "kernel/acpi": [],
+    "kernel/acpi": ["boot"],
     "kernel/irq": [MACHINE, "kernel/sync"],
-    "kernel/pci": [MACHINE, "kernel/irq", "kernel/time", "kernel/log.h"],
-    "kernel/symbols": [MACHINE],
+    "kernel/pci": [MACHINE, "boot/hardware", "kernel/irq", "kernel/time", "kernel/log.h"],
+    "kernel/symbols": [MACHINE, "kernel/log.h"],
+    "kernel/runtime": ["kernel/panic"],
+    "kernel/string_functions": [],
     "kernel/panic": [MACHINE, "kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h"],
     "kernel/ubsan": ["kernel/panic"],
     "kernel/main.h": ["boot"],
@@ -72,18 +74,21 @@ TABLE = {
     "arch/aarch64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
     "arch/x86_64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
                     "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
+    "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
+                     "kernel/panic", "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",
                   "kernel/options", "kernel/time", "boot", "arch"],
     # Drivers of x86's own devices (ports) and those that map memory.
     "drivers/display": ["kernel/dev", "kernel/log.h", "kernel/options", "kernel/panic", "kernel/time", "boot", "arch"],
     "drivers/input": ["drivers/display", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h", "kernel/panic",
                       "kernel/time", "arch"],
-    "drivers/serial": ["kernel/dev", "kernel/irq", "kernel/sync", "arch"],
+    "drivers/serial": ["kernel/dev", "kernel/irq", "kernel/sync", "boot", "arch"],
+    "drivers/platform": ["drivers/input", "drivers/linux"],
     "drivers/linux": ["drivers/display", "drivers/input", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h",
                       "kernel/mm", "kernel/options", "kernel/panic", "kernel/pci", "kernel/sched", "kernel/sync",
                       "kernel/time", "arch"],
     "drivers/probe.cpp": ["drivers", CONTRACT, "kernel/dev", "kernel/log.h", "kernel/panic", "kernel/pci", "boot"],
-    # ---- what people and programs meet: services know no person and no terminal, the front ends stand on them.
+    # ---- services, which know no person and no terminal, and the front ends that use them
     "service": ["ai", *KERNEL],
     "console/terminal/": ["kernel/dev", "kernel/sched", "kernel/time"],
     "console/shell/": ["console/terminal/", "service", "ai", *KERNEL, "kernel/panic"],
@@ -106,7 +111,7 @@ def covers(row: str, path: str) -> bool:
 
 
 def row_of(path: str) -> str | None:
-    """The most specific row that covers `path`."""
+    """Returns the most specific row that covers `path`."""
     return max((row for row in TABLE if covers(row, path)), key=len, default=None)
 
 
@@ -137,7 +142,7 @@ def faults_of(path: str, text: str) -> list[str]:
 
 
 def circles(table: dict[str, list[str]]) -> list[str]:
-    """Arrows of the table that lead back to where they come from. <arch/...> is a contract, no room."""
+    """Returns arrows of the table that form a circle. <arch/...> is a contract and does not count as a folder."""
     arrows = {row: [to for to in table if to != row and not covers(to, row)
                     and any(covers(a, to) or (a not in table and covers(to, a)) for a in allowed if a != "arch")]
               for row, allowed in table.items()}

@@ -17,7 +17,7 @@ SCRIPT = (".py", ".sh")
 
 
 def head_fault(path: str, lines: list[str]) -> str | None:
-    """Line one (two after #!) is the licence; the next says what the file is for."""
+    """The first line (the second after #!) is the licence; the next one says what the file is for."""
     first = 1 if lines and lines[0].startswith("#!") else 0
     if len(lines) <= first + 1 or "SPDX-License-Identifier: GPL-2.0-or-later" not in lines[first]:
         return f"{path}:{first + 1}: no SPDX licence line at the head"
@@ -36,7 +36,45 @@ LINE_RULES = [
     (re.compile(r"\bthread_local\b"), "thread_local is not to be had in the kernel"),
     (re.compile(r"^\t"), "tabs (2 spaces in code, 4 in Python)"),
 ]
-NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.S)?$")
+# A comment that begins so has no subject and no verb of its own: "Of a step's buffers." A question may.
+FRAGMENT = re.compile(r"\s*(?://|;) *(Of|Who|Whoever|Whose|What|Which|Whether)\b")
+
+
+def mirror_fault(path: str, text: str) -> str | None:
+    """Hosted tests lie in the folder of what they test; a file with tests ends in _test.cpp."""
+    if not path.startswith("tests/hosted/"):
+        return None
+    room, name = path.removeprefix("tests/hosted/").rpartition("/")[::2]
+    if room and not (ROOT / room).is_dir():
+        return f"{path}: no folder {room}/ that these tests could be of"
+    has_tests = re.search(r"^TEST\(", text, re.M) is not None
+    if not room and name.startswith("test_"):
+        return None  # shared by several folders, and may have tests of itself
+    if has_tests and not (room and name.endswith("_test.cpp")):
+        return f"{path}: tests belong in a file *_test.cpp in the folder of what they test"
+    if not has_tests and name.endswith("_test.cpp"):
+        return f"{path}: a file *_test.cpp without a TEST"
+    return None
+
+
+def fragment_faults(path: str, lines: list[str]) -> list[str]:
+    """Finds comments of whole lines that begin as a fragment and whose first sentence is no question."""
+    faults = []
+    for number, line in enumerate(lines):
+        if not (begin := FRAGMENT.match(line)):
+            continue
+        if number > 1 and re.match(r"\s*(//|;)", lines[number - 1]):
+            continue  # inside a block; line 1 follows the licence and begins one
+        block = []
+        for more in lines[number:]:
+            if not re.match(r"\s*(//|;)", more):
+                break
+            block.append(more.strip().lstrip("/; "))
+        sentence = re.match(r".*?[.?!](?= |$)", " ".join(block))
+        if not sentence or not sentence[0].endswith("?"):
+            faults.append(f"{path}:{number + 1}: a comment begins with '{begin[1]}': give it a subject and a verb")
+    return faults
 
 
 def faults_of(path: str, text: str) -> list[str]:
@@ -56,10 +94,28 @@ def faults_of(path: str, text: str) -> list[str]:
                     faults.append(f"{path}:{number}: {message}")
         if not NAME.match(path.rsplit("/", 1)[-1]):
             faults.append(f"{path}: file names are snake_case")
+    if path.endswith(CODE):
+        faults += fragment_faults(path, lines)
     # A header that others include inside their own namespace, once each, says so in its head.
     if path.endswith(".h") and "#pragma once" not in text and "Included by" not in "\n".join(lines[:5]):
         faults.append(f"{path}: no #pragma once")
+    if fault := mirror_fault(path, text):
+        faults.append(fault)
     return faults
+
+
+def setup_faults(rules: str, setup: str) -> list[str]:
+    """Each target that `make help` names stands in a row of setup.mk, or a bare machine lacks its tools."""
+    rows = re.sub(r"\\\n", " ", setup)
+    named = {word for row in re.findall(r"^NEEDS_\w+ := (.*)", rows, re.M) for word in row.split()}
+    targets = re.findall(r"^([a-z0-9_-]+):.*##", rules, re.M)
+    return [f"scripts/mk/setup.mk: `{t}` is in no NEEDS row: which packages does it need?"
+            for t in targets if t not in named]
+
+
+def make_files() -> tuple[str, str]:
+    rules = [ROOT / "Makefile", *sorted((ROOT / "scripts/mk").glob("*.mk"))]
+    return "".join(p.read_text() for p in rules), (ROOT / "scripts/mk/setup.mk").read_text()
 
 
 def tracked() -> list[str]:
@@ -83,9 +139,20 @@ def self_test() -> None:
         ("a.cpp", head + "int x;\n" * MAX_LINES),
         ("BadName.cpp", head + "int x;\n"),
         ("a.cpp", head + "int x;"),
+        ("tests/hosted/ai/nowhere/a_test.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/a_test.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/ai/engine/a.cpp", head + "TEST(a, b) {}\n"),
+        ("tests/hosted/ai/engine/a_test.cpp", head + "int x;\n"),
+        ("a.cpp", head + "\n// Of a step's buffers.\nint x;\n"),
+        ("a.cpp", head + "int x;\n  // Whether there were any.\n  // Any more?\n"),
+        ("a.cpp", head.replace("Purpose", "What a page holds")),
     ]
     missed = [p for p in planted if not faults_of(*p)]
-    good = not faults_of("a.h", head + "#pragma once\nint x;\n")
+    good = not faults_of("a.h", head + "#pragma once\n// Which is older? The first.\n// Two lines,\n// Of one block.\nint x;\n")
+    if not setup_faults("new: x  ## does it\nold:  ## y\n", "NEEDS_test := a \\\n  old\n"):
+        missed.append(("setup.mk", "a target without a row"))
+    good = good and not setup_faults("old:  ## y\n", "NEEDS_test := a \\\n  old\n")
+    planted.append(("setup.mk", ""))
     for case in missed:
         print(f"self-test: not found: {case}")
     print(f"style self-test: {len(planted) - len(missed) + good} passed, {len(missed) + (not good)} failed")
@@ -97,6 +164,7 @@ def main() -> None:
         self_test()
     files = tracked()
     faults = [fault for path in files for fault in faults_of(path, (ROOT / path).read_text(errors="replace"))]
+    faults += setup_faults(*make_files())
     print("\n".join(faults) if faults else f"style: {len(files)} files, no fault")
     sys.exit(1 if faults else 0)
 

@@ -11,7 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# name, source, how it must be refused
+# (name, source, how the tool must refuse it)
 FORMAT = "int  main( ){return 0;}\n"
 TIDY = "int BadName(int x) { return x; }\n"
 WARNING = "int f() { int unused; return 0; }\n"
@@ -43,7 +43,7 @@ def main() -> None:
             return runs([program])
 
         def drops_result(compiler: str, *flags: str) -> bool:
-            """Whether a call compiles that drops its Result. One that says so on purpose must."""
+            """Returns whether a call that drops its Result compiles. One that drops it on purpose must."""
             on_purpose, dropped = (file(name, RESULT % call) for name, call in
                                    (("kept.cpp", "static_cast<void>(f())"), ("dropped.cpp", "f()")))
             if not runs([compiler, *flags, "-c", on_purpose, "-o", f"{folder}/r.o"]):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Marrow beside a minimal Linux with llama.cpp, in the same QEMU: CPU model, vCPUs, memory, minutes.
+"""Measures Marrow and a minimal Linux with llama.cpp in the same QEMU, in turns.
 
 compare_engine.py [--rounds 5] [--cpus 1,2] [--tokens 48] [--settings 11,...] [--peer-lib FOLDER]
                   [--busy] [--keep] [--report-only] [--wiki FILE]
@@ -46,7 +46,7 @@ def run(command, **more):
 
 
 def llama_source():
-    """The source as PyPI has it: its headers are wanted even where --peer-lib gives the libraries."""
+    """Fetches the source from PyPI. Its headers are needed even if --peer-lib gives the libraries."""
     if not list(CACHE.glob("llama_cpp_python-*/vendor/llama.cpp")):
         CACHE.mkdir(parents=True, exist_ok=True)
         run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PEER.split("=")[0], "-d", CACHE, PEER])
@@ -116,7 +116,7 @@ def peer(kernel, image, cpus, setting, tokens):
 
 
 def check_same(ours, theirs):
-    """Both answer greedily; neither is waited for to its end."""
+    """Lets both answer greedily, and does not wait for the end of either."""
     length = min(len(ours), len(theirs))
     if length < 4 or ours[:length] != theirs[:length]:
         sys.exit(f"compare_engine: different answers: {ours!r} and {theirs!r}")
@@ -134,7 +134,7 @@ def marrow(cpus, tokens):
         sample = {"prompt_s": guest.seconds()}
         begin = len(guest.output)
         guest.send(f"chat {QUESTION}\r")
-        # The line that says how far the prompt is read is taken away again on a screen.
+        # On a screen, the progress line of the prompt is erased again.
         found = guest.expect(rf"{re.escape(QUESTION)}\n(?:\[[^\]]*\])*([^\[\s\x1b])", 200, begin)
         sample["first_s"] = guest.seconds()
         guest.expect(r".{8}", 60, found.start(1))
@@ -148,7 +148,7 @@ def marrow(cpus, tokens):
 
 
 def used_mib(text):
-    """All of the guest's RAM but what `mem` calls free."""
+    """Returns the guest's RAM without what `mem` reports as free."""
     return MEMORY_MIB - float(re.search(r"^free +([\d.]+)", text, re.M)[1])
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Disks and networks of Marrow beside a Linux guest of the same QEMU, in the same minutes.
+"""Measures disks and networks of Marrow and of a Linux guest in the same QEMU, in turns.
 
 Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
   disk   sequential reads of NVMe and virtio-blk: `disk bench` against read(2) with O_DIRECT
@@ -64,7 +64,7 @@ def unpack_kernel(folder: pathlib.Path) -> None:
 
 
 def module_order(modules: pathlib.Path) -> list[pathlib.Path]:
-    """The wanted modules, each behind those it depends on."""
+    """Returns the wanted modules, each after those it depends on."""
     files = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
     order: list[pathlib.Path] = []
 
@@ -133,11 +133,11 @@ class Linux:
 
     def start_net(self, address="10.0.2.15", gateway="10.0.2.2") -> None:
         if "up" not in self.say(f"net {address} {gateway}"):
-            raise Hang("the Linux guest has no network")
+            raise Hang("the Linux guest has no network: its card or DHCP did not come up")
 
     def disk(self, device: str, mib: int) -> float:
         path = {"nvme": "/dev/nvme0n1", "virtio-blk": "/dev/vda"}[device]
-        # Its best: one call of 1 MiB at a time, or of 8 MiB, which has more in flight.
+        # Linux counts with its best: calls of 1 MiB, or of 8 MiB, which keep more in flight.
         return max(number(self.say(f"disk {path} {mib} {kib}")) for kib in (1024, 8192))
 
     def tcp(self, host: str, port: int, what: str, count: int) -> float:
@@ -145,7 +145,7 @@ class Linux:
 
 
 class Marrow:
-    """Our guest: the same verbs."""
+    """Marrow's guest, with the same methods."""
 
     name = "marrow"
 
@@ -205,7 +205,7 @@ def make_pattern() -> bytes:
 
 
 class Server(threading.Thread):
-    """What `net bench` and the Linux guest talk to; the protocol is in console/shell/net_bench.cpp."""
+    """The peer of `net bench` and the Linux guest. console/shell/net_bench.cpp describes the protocol."""
 
     def __init__(self, listener: socket.socket):
         super().__init__(daemon=True)
@@ -354,7 +354,7 @@ class Wire(threading.Thread):
             else:
                 self.here.sendto(frame, self.there)
         except OSError:
-            self.lost += 1  # nobody listens there now
+            self.lost += 1  # the other side is not listening now
 
     def on_frame(self, side: int, frame: bytes) -> None:
         if self.dice.random() < self.loss:

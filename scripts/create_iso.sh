@@ -27,7 +27,7 @@ for model in "${models[@]}"; do [ -r "$model" ] || die "cannot read model $model
 
 SETUP=${SETUP:-1} scripts/setup.sh iso
 
-# Every date in the image is this one, so that equal inputs give equal bytes.
+# Every date in the image is this one, so that the same inputs give the same bytes.
 export SOURCE_DATE_EPOCH=1767225600 TZ=UTC LC_ALL=C   # 2026-01-01 00:00:00 UTC
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT

@@ -39,7 +39,7 @@ def rows() -> list[Row]:
 
 
 def cached(row: Row) -> pathlib.Path | None:
-    """The archive of an earlier fetch, unless the lock wants another version now."""
+    """Returns the archive of an earlier fetch, unless the lock names another version now."""
     folder = CACHE / row.name
     if not (folder / "archive").exists() or not fnmatch.fnmatch((folder / "version").read_text().strip(), row.version):
         return None
@@ -116,7 +116,7 @@ def fetch(row: Row, apt: Apt) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     archive, version = (apt.deb if row.kind == "deb" else apt.dsc)(row.package, folder)
     if not fnmatch.fnmatch(version, row.version):
-        sys.exit(f"fetch: {row.package} is {version}, scripts/third_party.lock wants {row.version}")
+        sys.exit(f"fetch: {row.package} is {version}, but scripts/third_party.lock names {row.version}: update the lock")
     if row.digest != "-":
         with archive.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -128,7 +128,7 @@ def fetch(row: Row, apt: Apt) -> None:
 
 
 def fetch_missing(table: list[Row]) -> None:
-    """Of two that want the same, the second waits and finds it there."""
+    """Locks a source, so that a second process waits and then finds it fetched."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# What reads files from anywhere is searched a minute a run, the rest for some seconds.
+# Parsers of files from anywhere are fuzzed for a minute per run, the others for some seconds.
 A_MINUTE = {"gguf", "llama2c", "template", "grammar", "tokenizer"}
-ONE_INPUT = 25  # seconds: none takes one on a quiet machine; a hang is a hang on a busy one too
+ONE_INPUT = 25  # seconds; an input takes less than one on a quiet machine, so more is a hang on a busy one, too
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Small images of real tools for the file-system fuzzers to begin with: fuzz_seeds.py NAME FOLDER
+"""Makes small images with real tools, from which the file-system fuzzers start: fuzz_seeds.py NAME FOLDER
 
 Random bytes do not become an ext4. Without the tools (scripts/setup.sh test) there are no seeds.
 """
@@ -34,7 +34,7 @@ def main() -> None:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     os.environ["LC_ALL"] = "C.UTF-8"
     if any(shutil.which(tool) is None for tool in ("mkfs.ext4", "mkfs.vfat", "mcopy", "xorriso")):
-        print(f"fuzz_seeds: no tools: no seeds for {name}", file=sys.stderr)
+        print(f"fuzz_seeds: the tools for {name} are missing, so it starts without seeds", file=sys.stderr)
         return
     folder.mkdir(parents=True, exist_ok=True)
     for variant, command in RECIPES[name].items():

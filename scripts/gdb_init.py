@@ -4,7 +4,7 @@ import gdb
 
 
 class VectorPrinter:
-    """Vector<T> and StaticVector<T, N> as their elements."""
+    """Shows Vector<T> and StaticVector<T, N> as their elements."""
 
     def __init__(self, value, data, size):
         self.data, self.size = data, int(size)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes tests/goldens/crypto/*.json: hostile inputs for the cryptography that TLS uses.
 
-The form is Project Wycheproof's, so that one reader serves both (tests/hosted/tls_vectors_test.cpp).
-Verdicts come of how a vector was made, and each is checked against Python's `cryptography`, another
+The form is Project Wycheproof's, so that one reader serves both (tests/hosted/kernel/net/tls/vectors_test.cpp).
+Verdicts follow from how a vector was made, and each is checked against Python's `cryptography`, another
 implementation, before it is written. Run by hand: keys are made anew, so the files change each time.
 """
 import json
@@ -32,7 +32,7 @@ def flip(data: bytes, bit: int) -> bytes:
 
 
 class Group:
-    """One group of vectors; each is judged by `oracle`, and must be what its maker says."""
+    """Makes one group of vectors. `oracle` judges each of them and must agree with the vector's maker."""
 
     def __init__(self, head: dict, oracle) -> None:
         self.head, self.oracle, self.tests = head, oracle, []
@@ -41,7 +41,7 @@ class Group:
         raw = {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
         said = self.oracle(**fields)
         if said != valid:
-            raise SystemExit(f"{comment}: made to be {valid}, the other implementation says {said}")
+            raise SystemExit(f"{comment}: made to be {valid}, but the other implementation says {said}")
         self.tests.append({"comment": comment, "flags": list(flags), **raw, "result": "valid" if valid else "invalid"})
 
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Judges what Linux objects still lack: gen_linux_stubs.py LINKED.o FATAL_LIST OUT.S
+"""Checks the symbols that Linux objects still need, and writes stubs: gen_linux_stubs.py LINKED.o FATAL_LIST OUT.S
 
-Every undefined symbol must be a service of ours (named shim_host_*) or a row of the fatal list
+Every undefined symbol must be a service of Marrow (named shim_host_*) or a row of the fatal list
 (`symbol | driver | reason`), which becomes a stub that stops with its name. Anything else fails
-the build by name. A row that nothing needs any more fails too, so the list stays true.
+the build by name. A row that nothing needs any more fails, too, so the list stays correct.
 """
 import pathlib
 import subprocess
 import sys
 
 
-# What the kernel itself defines, under these very names.
+# Symbols that the kernel itself defines under the same names.
 KERNEL_OWN = {"memcpy", "memmove", "memset", "memcmp", "linux_initcalls_begin", "linux_initcalls_end", "linux_fixups_begin",
               "linux_fixups_end", "__start___param", "__stop___param"}
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the table by which the kernel names addresses: gen_symbols.py KERNEL.elf OUT.bin.
+"""Makes the table from which the kernel names code addresses: gen_symbols.py KERNEL.elf OUT.bin.
 
 Layout, little-endian, read by kernel/symbols.cpp:
-  u32 count; count x { u32 address; u32 offset of its name }, by address; names, each ends in NUL.
-Only functions: data would move when the table itself is linked in.
+  u32 count; count x { u32 address, from __kernel_start on; u32 offset of its name }, by address; names, each ends in NUL.
+It has functions only: data moves when the table itself is linked in.
 """
 import re
 import struct
@@ -16,17 +16,19 @@ NAME_MAX = 120  # a backtrace line; longer names are template argument lists
 
 
 def functions(elf):
-    """(address, demangled name) of every function, by address, one a address."""
+    """(address from __kernel_start on, demangled name) of every function, by address, one a address."""
+    start, found = 0, {}
     text = subprocess.run(["nm", "--demangle", "--defined-only", elf], check=True,
                           capture_output=True, text=True).stdout
-    found = {}
     for line in text.splitlines():
         address, kind, name = line.split(" ", 2)
-        # NASM's local labels have a dot, as have gcc's pieces of functions, which are welcome.
-        local = "." in name.split("(")[0] and not PIECE.search(name)
-        if kind in "tTwW" and not local:
+        # NASM's local labels have a dot, and ARM's mapping symbols a dollar; so have gcc's pieces of functions, which are welcome.
+        local = name[0] == "$" or "." in name.split("(")[0] and not PIECE.search(name)
+        if name == "__kernel_start":
+            start = int(address, 16)
+        elif kind in "tTwW" and not local:
             found.setdefault(int(address, 16), name)
-    return sorted(found.items())
+    return sorted((address - start, name) for address, name in found.items() if address >= start)
 
 
 def short(name):

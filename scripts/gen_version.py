@@ -17,7 +17,7 @@ def commit() -> str:
 
 
 def date() -> int:
-    """Seconds since 1970 of the commit; what the clock shows cannot be earlier."""
+    """Returns the commit's time in seconds since 1970. A clock that shows an earlier time is wrong."""
     if "SOURCE_DATE_EPOCH" in os.environ:
         return int(os.environ["SOURCE_DATE_EPOCH"])
     run = subprocess.run(["git", "-C", str(ROOT), "show", "--no-patch", "--format=%ct"], capture_output=True, text=True,

@@ -13,10 +13,10 @@ TWIN = ROOT / "build/host/marrow"
 PAGES = {
     "Configuration.md": ("help boot --markdown", """# Configuration
 
-Options stand on the boot command line as `key=value` or as a bare flag, and in `/marrow.cfg` on the
-boot medium, one a line (`#` begins a comment). The command line wins over the file, the file over
-the defaults. A value with spaces is quoted: `run="help; poweroff"`. Numbers may end in K, M or G.
-An unknown key is a warning that names the nearest one.
+Options are given as `key=value` or as a bare flag, on the boot command line or in `/marrow.cfg` on the
+boot medium, one per line (`#` begins a comment). The command line overrides the file, and the file
+overrides the defaults. Quote a value with spaces: `run="help; poweroff"`. Numbers may end in K, M or G.
+An unknown key gives a warning with the nearest known key.
 
 This page is written by `make wiki` from the table of options that the parser uses.
 
@@ -24,7 +24,7 @@ This page is written by `make wiki` from the table of options that the parser us
     "Console-Commands.md": ("help --markdown", """# Console commands
 
 Commands are separated by `;`. Words may be quoted with `"` or `'`. Tab completes commands and their
-arguments, Ctrl-R searches earlier lines, Ctrl-C stops what runs. `help COMMAND` shows these texts
+arguments, Ctrl-R searches earlier lines, Ctrl-C stops the running command. `help COMMAND` shows these texts
 on the machine. In a conversation (`talk`) the commands begin with `/`; `/help` lists them.
 
 This page is written by `make wiki` from the table of commands.
@@ -34,7 +34,7 @@ This page is written by `make wiki` from the table of commands.
 
 
 def printed(command: str) -> str:
-    """What the twin prints for a command: between its banner and its last line."""
+    """Returns what the twin prints for a command, between its banner and its last line."""
     mark = "---- page ----"
     run = subprocess.run([TWIN, f"run=echo {mark}; {command}; echo {mark}; poweroff"], check=True,
                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)

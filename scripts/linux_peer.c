@@ -134,7 +134,7 @@ static const char *send_bytes(int fd, uint64_t left) {
     phase = (phase + part) % PERIOD;
     left -= part;
   }
-  return recv(fd, verdict, 2, MSG_WAITALL) == 2 && memcmp(verdict, "ok", 2) == 0 ? NULL : "other bytes arrived";
+  return recv(fd, verdict, 2, MSG_WAITALL) == 2 && memcmp(verdict, "ok", 2) == 0 ? NULL : "the bytes arrived changed";
 }
 
 static const char *receive_bytes(int fd, uint64_t left) {
@@ -142,7 +142,7 @@ static const char *receive_bytes(int fd, uint64_t left) {
   for (size_t phase = 0; left;) {
     ssize_t n = read(fd, room, left < PIECE ? left : PIECE);
     if (n <= 0) return "hung up";
-    if (memcmp(room, pattern + phase, n)) return "other bytes arrived";
+    if (memcmp(room, pattern + phase, n)) return "the bytes arrived changed";
     phase = (phase + n) % PERIOD;
     left -= n;
   }

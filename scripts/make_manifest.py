@@ -54,7 +54,7 @@ class Gguf:
             self.parameters += count
 
     def pass_by(self, count: int) -> None:
-        """What a count in the file asks for must be there: a damaged one may say anything."""
+        """Refuses a count that asks for more bytes than the file has: a damaged file may contain any number."""
         if count > self.left:
             raise ValueError("ends early, or a length in it is wrong: download or copy it again")
         self.left -= count
@@ -113,6 +113,8 @@ def describe(path: pathlib.Path) -> dict:
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit("usage: make_manifest.py OUT KERNEL [MODEL...]")
     out, kernel, *models = map(pathlib.Path, sys.argv[1:])
     manifest = {
         "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(kernel),

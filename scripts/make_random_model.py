@@ -3,8 +3,8 @@
 """Writes models with random weights: make_random_model.py FOLDER [--shape 1.1B] [TYPE...]
 
 The shapes: 1.1B is TinyLlama's; 25M is small enough for a cache, so that threads do not share a memory bus.
-TYPE is a quantization of llama.cpp: Q4_K_M (what none named means), Q8_0, Q6_K, Q5_K_M, Q4_0 ...
-Speed depends on shapes and formats, not on what the weights are. Files that are there already stay.
+TYPE is a quantization of llama.cpp: Q4_K_M (the default), Q8_0, Q6_K, Q5_K_M, Q4_0 ...
+Speed depends on shapes and formats, not on the values of the weights. Existing files are kept.
 Needs numpy, gguf and llama-cpp-python from PyPI: the weights are written as F16 by the first two and
 quantized by llama.cpp itself.
 """

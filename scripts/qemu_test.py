@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boots the kernel in QEMU and judges what it says: the in-kernel tests, and a library for others.
+"""Boots the kernel in QEMU and checks its output: runs the in-kernel tests, and is a library for other scripts.
 
-Usage: qemu_test.py [--append OPTIONS] [--cpus N] [--memory SIZE] [--hang SECONDS]
+Usage: qemu_test.py [--arch ARCH] [--append OPTIONS] [--cpus N] [--memory SIZE] [--hang SECONDS]
 Prints the guest's TAP and closes with `N passed, N failed`. Exit status 1 on a failure, a hang
 (no output for --hang seconds), a guest that ends without its verdict, or a panic.
 """
@@ -17,29 +17,53 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KERNEL = pathlib.Path(os.environ.get("MARROW_KERNEL", ROOT / "build/x86_64/marrow.elf"))
 # Emulated AVX is many times slower than emulated SSE; "max" proves the AVX2 table.
 CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
-# The tests' limits are for a quiet machine; only a hang waits for the whole of this much longer.
+
+
+class Machine:
+    """How QEMU plays a machine of one architecture, and how a guest tells it an exit status."""
+
+    def __init__(self, program, kernel, board, cpu, exits, append, panic_status):
+        self.program, self.kernel, self.board, self.cpu = program, ROOT / "build" / kernel, board, cpu
+        self.exits, self.append, self.panic_status = exits, append, panic_status
+
+
+MACHINES = {
+    "x86_64": Machine("qemu-system-x86_64", "x86_64/marrow.elf", "q35", CPU_FAST,
+                      ("-device", "isa-debug-exit,iobase=0xf4,iosize=4"), "", 2 * 13 + 1),
+    "aarch64": Machine("qemu-system-aarch64", "aarch64/marrow.efi", "virt,gic-version=3", "cortex-a72",
+                       ("-semihosting-config", "enable=on,target=native"), "exit=semihosting", 13),
+}
+KERNEL = pathlib.Path(os.environ.get("MARROW_KERNEL", MACHINES["x86_64"].kernel))
+
+
+def machine_of(kernel) -> Machine:
+    return MACHINES["aarch64" if pathlib.Path(kernel).suffix == ".efi" else "x86_64"]
+
+
+# The tests' limits are for a quiet machine. They are multiplied by this; only a hang waits that long.
 PATIENCE = 4
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
 
 class Hang(Exception):
-    """The guest was silent for too long; carries what it had said."""
+    """Raised when the guest was silent for too long. The message has its last output."""
 
 
 class Guest:
     """One QEMU with its serial line on pipes. Use as a context manager: it is always ended."""
 
-    def __init__(self, append="", cpus=2, memory="1G", cpu=CPU_FAST, kernel=KERNEL, model=None, iso=None,
-                 net="none", extra=(), serial="stdio", boot=None):
-        if shutil.which("qemu-system-x86_64") is None:
-            sys.exit("qemu_test: qemu-system-x86_64 is missing: scripts/setup.sh run")
-        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", cpu,
-                   "-smp", str(cpus), "-m", memory, "-no-reboot", "-display", "none",
-                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", serial]
+    def __init__(self, append="", cpus=2, memory="1G", cpu=None, kernel=KERNEL, model=None, iso=None,
+                 net="none", extra=(), serial="stdio", boot=None, board=None):
+        machine = machine_of(kernel)
+        if shutil.which(machine.program) is None:
+            sys.exit(f"qemu_test: {machine.program} is missing: scripts/setup.sh run arm")
+        command = [machine.program, "-machine", board or machine.board, "-accel", "tcg,thread=multi",
+                   "-cpu", cpu or machine.cpu, "-smp", str(cpus), "-m", memory, "-no-reboot", "-display", "none",
+                   *machine.exits, "-serial", serial]
+        append = " ".join(filter(None, (append, machine.append)))
         command += ["-nic", net] if net == "none" else list(net)
         boot = boot or (["-cdrom", str(iso), "-boot", "d"] if iso else ["-kernel", str(kernel)])
         command += boot
@@ -79,8 +103,8 @@ class Guest:
         if not data:
             return False
         self.raw += data
-        # Judged as a person sees it: without terminal control sequences. A sequence that is cut at
-        # the end of a read is taken with the next one.
+        # The output is checked as a person sees it, without terminal control sequences. A sequence that
+        # is cut at the end of a read is completed by the next one.
         self.output = ESCAPE.sub("", self.raw.decode("utf-8", "replace")).replace("\r", "")
         return True
 
@@ -108,7 +132,7 @@ class Guest:
         return self.output[begin:].rsplit("\nmarrow> ", 1)[0]
 
     def settle(self, seconds: float) -> None:
-        """Reads for a while: a prompt drawn again below a line of the log is not taken for a command's end."""
+        """Reads for a while, so that a prompt redrawn after a log line is not mistaken for the end of a command."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.pump(0.05)
@@ -141,11 +165,13 @@ def main() -> None:
     parser.add_argument("--append", default='run="test; poweroff"')
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--memory", default="512M")
-    parser.add_argument("--cpu", default=CPU_FAST)
+    parser.add_argument("--cpu")
+    parser.add_argument("--arch", choices=MACHINES)
     parser.add_argument("--kernel", default=KERNEL)
     parser.add_argument("--hang", type=float, default=60)
     options = parser.parse_args()
-    with Guest(options.append, options.cpus, options.memory, options.cpu, options.kernel) as guest:
+    kernel = MACHINES[options.arch].kernel if options.arch else options.kernel
+    with Guest(options.append, options.cpus, options.memory, options.cpu, kernel) as guest:
         shown, quiet_since = 0, time.monotonic()
         while guest.pump(0.2):
             if len(guest.output) > shown:

@@ -5,7 +5,8 @@
 #   run_qemu.sh [--elf FILE | --iso FILE] [--model FILE] [--append "OPTIONS"] [--cpus N] [--memory SIZE]
 #               [--display] [--net none|virtio|e1000e] [--serial CHARDEV] [--print-accel] [-- QEMU ARGUMENTS]
 #
-# --elf (default build/x86_64/marrow.elf) enters the kernel directly; --iso goes through GRUB.
+# --elf (default build/x86_64/marrow.elf) enters the kernel directly; --iso goes through GRUB. A kernel that
+# ends in .efi is ARM64's and gets an ARM64 machine, always emulated.
 # KVM is used only if a probe shows that it runs guests at speed; ACCEL=kvm|tcg overrides the probe.
 # The guest's port 8080 is reached at port 8080 of this machine (PORT=n), or at the next free one.
 set -euo pipefail
@@ -28,13 +29,13 @@ while [ $# -gt 0 ]; do
     --serial) serial=$2; shift 2 ;;
     --display) display=gtk; shift ;;
     --print-accel) print_accel=yes; shift ;;
-    --help|-h) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '3,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; extra=("$@"); break ;;
     *) die "unknown argument $1 (try --help)" ;;
   esac
 done
 
-# Does KVM open, and does it run a known loop in a second? Some hosts emulate every instruction.
+# Probes KVM: it must open, and run a known loop within a second. Some hosts emulate every instruction.
 kvm_works() {
   [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
   local rom=build/kvm_probe.rom status=0
@@ -45,22 +46,28 @@ kvm_works() {
   [ "$status" = 33 ]
 }
 
-case "${ACCEL:-auto}" in
-  kvm) accel=kvm ;;
-  tcg) accel=tcg ;;
-  *) if kvm_works; then accel=kvm; else accel=tcg; fi ;;
+case "$elf" in
+  *.efi)
+    accel=tcg,thread=multi
+    command=(qemu-system-aarch64 -machine "virt,gic-version=3" -accel "$accel" -cpu "${CPU:-cortex-a72}" -smp "$cpus" -m "$memory" -no-reboot)
+    ;;
+  *)
+    case "${ACCEL:-auto}" in
+      kvm) accel=kvm ;;
+      tcg) accel=tcg ;;
+      *) if kvm_works; then accel=kvm; else accel=tcg; fi ;;
+    esac
+    if [ "$print_accel" = yes ]; then echo "$accel"; exit 0; fi
+    if [ "$accel" = kvm ]; then
+      cpu=host
+    else
+      # Emulated AVX is many times slower than emulated SSE.
+      accel=tcg,thread=multi cpu=max,-avx,-avx2,-fma,-f16c
+    fi
+    command=(qemu-system-x86_64 -machine q35 -accel "$accel" -cpu "${CPU:-$cpu}" -smp "$cpus" -m "$memory"
+      -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4)
+    ;;
 esac
-if [ "$print_accel" = yes ]; then echo "$accel"; exit 0; fi
-
-if [ "$accel" = kvm ]; then
-  cpu=host
-else
-  # Emulated AVX is many times slower than emulated SSE.
-  accel=tcg,thread=multi cpu=max,-avx,-avx2,-fma,-f16c
-fi
-
-command=(qemu-system-x86_64 -machine q35 -accel "$accel" -cpu "${CPU:-$cpu}" -smp "$cpus" -m "$memory"
-  -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4)
 command+=(-display "$display" -serial "$serial")
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

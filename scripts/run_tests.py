@@ -27,12 +27,14 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
     fuzz = sorted((ROOT / "tests/fuzz").glob("*.cpp"))
     return {
         "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")]),
+                   ("shared memory in every order", [str(ROOT / "build/weak/weak_tests")]),
                    ("Linux shim, ASan and UBSan", [str(ROOT / "build/linux/test/run")])],
         "askers": [(f"32 askers, {engine} engine", [str(ROOT / "build/host-san/askers"), f"engine={engine}", "seconds=30"])
                    for engine in ("scripted", "tiny")],
-        "aarch64": [(f"engine on ARM64, {cpu}", ["qemu-aarch64", "-cpu", cpu, str(ROOT / "build/aarch64/unit_tests")])
+        "aarch64": [(f"engine on ARM64, {cpu}", ["qemu-aarch64", "-cpu", cpu, str(ROOT / "build/aarch64-user/unit_tests")])
                     for cpu in ("max", "cortex-a57")],  # with dot products, without
-        "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")])],
+        "qemu": [("in-kernel tests, QEMU", [sys.executable, str(ROOT / "scripts/qemu_test.py")]),
+                 ("in-kernel tests, QEMU, ARM64", [sys.executable, str(ROOT / "scripts/qemu_test.py"), "--arch", "aarch64"])],
         "fuzz": [(f"fuzz corpus {path.stem}", [sys.executable, str(ROOT / "scripts/fuzz_corpus.py"), path.stem])
                  for path in fuzz],
         "system": [(path.name, [sys.executable, str(path)]) for path in system],
@@ -43,7 +45,7 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
 
 
 def run(name: str, command: list[str]) -> tuple[int, int, int]:
-    """Runs one program, keeping its output in a log; the counts it closed with."""
+    """Runs one program and keeps its output in a log. Returns the counts of its last line."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"\W+", "_", name) + ".log")
     start = time.monotonic()

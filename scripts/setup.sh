@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what the groups need in one apt transaction, and says what and why. Usage: setup.sh GROUP...
+# Installs the packages that the groups need in one apt transaction, and lists them with reasons. Usage: setup.sh GROUP...
 # With SETUP=0 nothing is installed: the command is printed and the script fails.
 #
 # It runs on a machine that has only Debian's essential packages: bash and coreutils are all it uses.
@@ -29,7 +29,9 @@ iso   | /usr/lib/grub/x86_64-efi/modinfo.sh   | grub-efi-amd64-bin   | boots the
 iso   | mformat                               | mtools               | makes the EFI partition of the ISO
 test  | clang++-19                            | clang-19             | second compiler, sanitizers, fuzzers
 test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libclang-rt-19-dev | sanitizer runtime
-test  | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the engine for ARM64
+arm   | aarch64-linux-gnu-g++-12              | g++-12-aarch64-linux-gnu | compiles the kernel and the engine for ARM64
+arm   | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the Linux drivers for ARM64
+arm   | qemu-system-aarch64                   | qemu-system-arm      | the virtual machine of ARM64
 test  | qemu-aarch64                          | qemu-user            | runs the engine of ARM64
 test  | openssl                               | openssl              | asks the server for protocols it must refuse
 test  | /usr/share/ovmf/OVMF.fd               | ovmf                 | UEFI firmware for the boot tests
@@ -40,6 +42,9 @@ test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images fo
 check | clang-format-19                       | clang-format-19      | formatting check
 check | clang-tidy-19                         | clang-tidy-19        | static analysis
 debug | gdb                                   | gdb                  | make debug
+bochs | bochs                                 | bochs                | the second emulator of make test-bochs
+bochs | /usr/share/bochs/BIOS-bochs-latest    | bochsbios            | its firmware
+bochs | /usr/share/seabios/vgabios-stdvga.bin | seabios             | the firmware of its screen
 fresh | debootstrap                           | debootstrap          | makes the bare systems of make test-fresh
 '
 

@@ -35,7 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build/fresh"
 RELEASES = {"12": "bookworm", "13": "trixie"}
 CLONE = "root/marrow"
-# What this machine's clients need to reach their registries: proxies, certificates, names, passwords.
+# The settings with which this machine's clients reach their registries: proxies, certificates, names, passwords.
 VARIABLES = re.compile(r"(https?|ftp|no|all)_proxy|PIP_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE", re.I)
 CLIENT_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/apt/auth.conf", "/etc/apt/auth.conf.d", "/etc/pip.conf",
                 "/root/.config/pip", "/root/.pip", "/root/.netrc", "/usr/local/share/ca-certificates",
@@ -46,11 +46,11 @@ ANSWERED = r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$"
 
 
 class Failed(Exception):
-    """A step did not do what README says; carries the reason."""
+    """Raised when a step did not do what README says. The message is the reason."""
 
 
 class Terminal:
-    """The near side of a pseudo-terminal, with the verbs that Guest wants of its pipes."""
+    """The near side of a pseudo-terminal, with the methods that Guest needs of its pipes."""
 
     def __init__(self, number: int):
         self.number = number
@@ -72,7 +72,7 @@ class Terminal:
 
 
 class Shell(Guest):
-    """A command on a pseudo-terminal, read and typed to as a machine's console is."""
+    """Runs a command on a pseudo-terminal, which is read and typed to like a machine's console."""
 
     def __init__(self, command: list[str], log: pathlib.Path):
         self.command, self.log, self.raw, self.output = command, log, b"", ""
@@ -112,7 +112,7 @@ class Clock:
 
 
 def processor_seconds() -> float:
-    """Time of every process of this namespace, those that still run included."""
+    """Returns the processor time of every process in this namespace, including running ones."""
     ticks = 0
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def setup_rows() -> list[str]:
 
 
 def package_of(row: str) -> str | None:
-    """The package that a row of the set-up's table brings; None for any other line."""
+    """Returns the package that a row of the set-up's table installs, or None for any other line."""
     fields = [field.strip() for field in row.split("|")]
     return fields[2] if len(fields) == 4 else None
 
@@ -182,7 +182,7 @@ class System:
         table.write_text("".join(row for row in table.read_text().splitlines(keepends=True) if package_of(row) != package))
 
     def misses(self, package: str) -> bool:
-        """True when the failure's cause is the package: what it would have brought is named as missing."""
+        """Returns true if the package caused the failure: something that it installs is reported as missing."""
         said = self.log.read_text(errors="replace")
         names = [re.escape(row.split("|")[1].strip().rsplit("/", 1)[-1]) for row in setup_rows() if package_of(row) == package]
         return any(re.search(rf"\b{name}\b.*(not found|No such file|missing)|No (such file|rule).*\b{name}\b", said) for name in names)
@@ -226,7 +226,7 @@ COMMANDS = {"run": System.command_run, "test": System.command_test}
 
 
 def try_system(system: System, options: argparse.Namespace) -> bool:
-    """True when all that was asked for passed; with a plant: when it failed for want of the package."""
+    """Returns true if everything requested passed. With a plant: if it failed because the package is missing."""
     try:
         system.bootstrap()
         system.configure()
@@ -253,7 +253,7 @@ def inside(options: argparse.Namespace) -> int:
         good = try_system(system, options)
         passed += good
         if options.plant:
-            print(f"fresh: without {options.plant} it {'fails for want of it, as it must' if good else 'does not fail for want of it'}")
+            print(f"fresh: without {options.plant} the command {'fails because of it, as it must' if good else 'does not fail because of it'}")
     print(f"\n{'':12}{'step':34}{'minutes':>9}{'processor minutes':>20}")
     for system in systems:
         for name, wall, used in system.clock.rows:
@@ -281,7 +281,7 @@ def main() -> None:
     if os.geteuid() != 0:
         sys.exit("test_fresh: this makes mounts and changes root: run it as root")
     if subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain"], capture_output=True, check=True).stdout:
-        print("fresh: the last commit is tested, without what is not committed")
+        print("fresh: tests the last commit; uncommitted changes are left out")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("test_fresh: ended by a signal"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="", dir=FOLDER))
@@ -300,7 +300,7 @@ def main() -> None:
 
 
 def remove(folder: pathlib.Path) -> None:
-    """What was killed may write for a moment more."""
+    """Removes a folder, trying again because a killed process may still write for a moment."""
     for _ in range(20):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

@@ -58,7 +58,7 @@ def opened(options: argparse.Namespace):
 
 
 def lines_of(descriptor: int, silence: float):
-    """The lines as they come; None when the source is silent for too long."""
+    """Yields lines as they arrive, and None when the source is silent for too long."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         try:
@@ -110,7 +110,7 @@ def watch(options: argparse.Namespace) -> int:
             elif verdict := re.search(r"stability: (PASSED|FAILED|STOPPED|TOO SHORT)\b", line):
                 print(line, file=sys.stderr)
                 return VERDICTS[verdict[1]]
-    print("watch_stability: the line ended without a verdict", file=sys.stderr)
+    print("watch_stability: the input ended without a verdict", file=sys.stderr)
     return NO_VERDICT
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ai::Platform from the kernel's services: pages with a purpose, workers, clock, log.
+// Implements ai::Platform with the kernel's services: pages with a purpose, the worker pool, the
+// clock and the log.
 #include "service/ai_platform.h"
 
 #include "kernel/arch_contract.h"
@@ -21,7 +22,9 @@ class KernelPlatform final : public ai::Platform {
                             .align = mm::kLargePageBytes,
                             .pause = [] { ai_platform().breathe(); }});
     if (!pages.has_value()) {
-      log::error("memory", "no {} MiB in one run for {}", (bytes + kMiB - 1) / kMiB, purpose);
+      log::error("memory",
+                 "no {} MiB of contiguous memory for {}: unload a model or give the machine more",
+                 (bytes + kMiB - 1) / kMiB, purpose);
       return pages;
     }
     return pages->first(bytes);
@@ -37,9 +40,9 @@ class KernelPlatform final : public ai::Platform {
   void run_on_workers(void (*task)(void* context, u32 worker), void* context) override {
     sched::run_on_workers(task, context);
   }
-  // Console and network get their turn once a millisecond, not once an operation. A frame wakes one
-  // thread after another (driver, card, stack, server): with a turn for each of them an answer
-  // would wait for as many pieces of our work, so all go on until they have nothing left to do.
+  // Yields at most once a millisecond, not after every operation. A network frame wakes several
+  // threads in turn (driver, card, stack, server). With one yield for each of them an answer would
+  // wait for as many pieces of the engine's work, so this yields until no other thread can run.
   void breathe() override {
     u64 now = timing::now_ns();
     if (now - last_breath_ns_ < kBreathNs) return;
@@ -58,7 +61,7 @@ class KernelPlatform final : public ai::Platform {
 
  private:
   static constexpr u64 kBreathNs = 1'000'000;
-  static constexpr u32 kMostTurns = 16;  // of threads that keep each other awake
+  static constexpr u32 kMostTurns = 16;  // bounds two threads that keep waking each other
   u64 last_breath_ns_ = 0;
 };
 

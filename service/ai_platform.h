@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine's platform on this kernel, the hosted twin included.
+// The platform that the engine runs on: this kernel, or the hosted twin.
 #pragma once
 
 #include "ai/platform.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The template's error as a sentence.
+// Implements encode_chat(): runs the template and turns its error into a sentence.
 #include "service/chat_text.h"
 
 #include "kernel/base/format.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Messages through a loaded model's chat template: the one way of console and server.
+// Puts messages through a loaded model's chat template. The console and the server both use it, so
+// they cannot differ.
 #pragma once
 
 #include "ai/engine/lease.h"
@@ -7,9 +8,9 @@
 
 namespace service {
 
-// Appends what the model's template makes of `input` to `text` (as people read it) and to `tokens`;
-// either may be null. The time of day is filled in here. `problem` gets a sentence when the
-// template refuses.
+// Renders `input` with the model's template and appends the result to `text` (what a person would
+// read) and to `tokens`; either may be null. Fills in the time of day. When the template refuses,
+// `problem` gets a sentence that says where and why. Any thread of CPU 0; does not wait.
 Result<void> encode_chat(const ai::Lease& model, ai::ChatInput input, String* text,
                          Vector<ai::TokenId>* tokens, base::Writer& problem);
 

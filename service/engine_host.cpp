@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine's thread: steps, jobs, leases and those who wait. Loading is in
+// Implements the engine's thread, requests, jobs and leases. Loading and unloading are in
 // engine_host_models.cpp.
 #include "service/engine_host.h"
 
@@ -9,10 +9,12 @@
 namespace service {
 namespace {
 
-constexpr usize kStackBytes = 256 * kKiB;  // a job may write a large answer or read a save file
-constexpr u64 kLookNs = 10'000'000;        // the longest sleep of somebody who waits
+// jobs run on this stack; they may write a large answer or read a saved text
+constexpr usize kStackBytes = 256 * kKiB;
+constexpr u64 kLookNs = 10'000'000;  // the longest sleep of a thread that waits for news
 
-// The job behind between_steps(). It lives on the stack of the thread that waits for it.
+// The job behind between_steps(). It lives on the stack of the waiting thread, which may not return
+// before the job has run or was withdrawn.
 class TurnJob final : public ai::EngineJob, public Turn {
  public:
   TurnJob(EngineHost& host, Result<void> (*work)(void*, Turn&), void* context)
@@ -56,7 +58,8 @@ Result<void> EngineHost::start_thread() {
   return {};
 }
 
-// A job and a step take turns, so neither keeps the other waiting for longer than one of its own.
+// The loop of the thread "engine". Jobs and steps alternate, so neither waits for longer than one
+// of the other.
 void EngineHost::run() {
   for (;;) {
     bind_new();
@@ -65,14 +68,17 @@ void EngineHost::run() {
     worked |= make_steps();
     if (worked) {
       tell();
-      sched::yield();  // who was waiting for this step sees it before the next one
+      // threads that waited for this step see its result before the next one begins
+      sched::yield();
     } else {
       work_.wait();
     }
   }
 }
 
-// Others may add models meanwhile; only this thread takes some away, and not here.
+// Runs one piece of a job for each model. run_one() may breathe, and other threads may then append
+// to models_; only this thread removes entries, and not in this loop. So an index stays valid where
+// an iterator would not.
 bool EngineHost::run_jobs() {
   bool worked = false;
   for (usize i = 0; i < models_.size(); i++) {
@@ -82,6 +88,7 @@ bool EngineHost::run_jobs() {
   return worked;
 }
 
+// Makes one step of each model that has requests. Returns false when none had any.
 bool EngineHost::make_steps() {
   bool worked = false;
   for (usize i = 0; i < models_.size(); i++) {
@@ -94,12 +101,14 @@ bool EngineHost::make_steps() {
   return worked;
 }
 
-// Models are loaded by other threads. From here on their engines refuse every other thread.
+// Models are loaded by other threads. Once bound, an engine asserts that only this thread steps it.
 void EngineHost::bind_new() {
   for (base::Owner<Model>& model : models_)
     if (!std::exchange(model->bound, true)) model->engine().bind_to_this_thread();
 }
 
+// Destroys the models that were replaced and that nobody leases any more. Engines are destroyed on
+// this thread only.
 void EngineHost::destroy_retired() {
   for (usize i = models_.size(); i-- > 0;) {
     if (!models_[i]->retired || models_[i]->leases > 0) continue;
@@ -112,11 +121,14 @@ void EngineHost::wait_news() {
   news_.wait(timing::now_ns() + kLookNs);
 }
 
+// Wakes every thread that waits for news, and the server, which has a callback.
 void EngineHost::tell() {
   news_.wake_all();
   if (told_ != nullptr) told_();
 }
 
+// Called by a job on the engine's thread. The job's own engine makes no step while the job
+// computes, but between two chunks it may.
 void EngineHost::let_others_step() {
   sched::assert_owner(thread_);
   if (make_steps()) tell();
@@ -143,6 +155,9 @@ void EngineHost::ask(const ai::Lease& lease, ai::EngineJob& job) {
   work_.wake_all();
 }
 
+// Puts a job into the queue and sleeps until it has ended. If the person loses patience, a job that
+// has not begun is withdrawn; one that runs is asked to end (go_on() returns false) and waited for,
+// because it uses this stack.
 Result<void> EngineHost::run_between_steps(const ai::Lease& lease, Patience* patience,
                                            Result<void> (*work)(void*, Turn&), void* context) {
   ASSERT(sched::current() != thread_);
@@ -171,6 +186,7 @@ void HeldRequest::cancel() {
 
 // ---- leases ---------------------------------------------------------------------------------
 
+// Records a lease in a free row. The row's index is the lease's slot.
 Result<ai::Lease> EngineHost::give(Model& model, const Holder& holder) {
   usize slot = 0;
   while (slot < rows_.size() && rows_[slot].model != nullptr) slot++;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The owner of the loaded models. Its thread "engine" is the only one that makes steps, runs jobs
-// and destroys engines; everybody else asks here and sleeps until the answer is there.
+// and destroys engines. Every other thread asks here and sleeps until the answer is there.
 //
 // Several models may be loaded (options models.max, models.mb). One of them is the current one, of
 // which the console speaks. A lease keeps the model it was given for loaded.
 //
-// Every function is for threads of CPU 0. Sinks and jobs are called on the engine's thread, but
-// for on_end(kCancelled), which comes from cancel() on the caller's. Nobody else may call step(),
-// score(), embed(), save(), restore() or forget_prompts() of an ai::Engine.
+// Every function may be called from any thread of CPU 0. The functions that load, unload or inspect
+// a model sleep, and so do between_steps() and wait_news(); the others do not. Sinks and jobs are
+// called on the engine's thread, except that on_end(kCancelled) comes from cancel() on the caller's
+// thread. No other code may call step(), score(), embed(), save(), restore() or forget_prompts() of
+// an ai::Engine.
 #pragma once
 
 #include "ai/engine/lease.h"
@@ -17,8 +19,8 @@
 
 namespace service {
 
-// Tells whether the person who waits still does. Asked on the waiting thread, some hundred times a
-// second.
+// Tells whether the person who waits has had enough. Called on the waiting thread, about a hundred
+// times a second.
 class Patience {
  public:
   virtual bool ended() = 0;
@@ -38,8 +40,8 @@ enum class Wish : u8 {
 class Turn {
  public:
   virtual ai::Engine& engine() = 0;
-  // Called by long work between two chunks: the requests of others make a step. False: nobody waits
-  // for this work any longer, and it should end with kCancelled.
+  // Called by long work between two chunks, so that other requests can make a step. Returns false
+  // when nobody waits for this work any longer; it should then end with kCancelled.
   virtual bool go_on() = 0;
 
  protected:
@@ -56,7 +58,7 @@ class EngineHost final : public ai::LeaseKeeper {
   // On the loaded model of exactly that name; on the current one when `model` is "". kNotFound when
   // it is not loaded. `holder` is one of holders.h.
   Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
-  // On the model that was loaded from this file; kNotFound when it is not loaded.
+  // Leases the model that was loaded from this file. Returns kNotFound if it is not loaded.
   Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
   bool loaded() const { return current_ != nullptr; }
   bool is_loaded(u64 load_number) const;
@@ -65,22 +67,22 @@ class EngineHost final : public ai::LeaseKeeper {
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
                                ai::RequestSink& sink);
   void cancel(const ai::Lease& lease, ai::RequestId id);
-  // Sleeps until a step was made or a job has ended, some hundredths of a second at the most, so
-  // that a person's Ctrl-C is seen in time. Whoever waits for something looks for it in a loop
-  // around this.
+  // Sleeps until a step was made or a job ended, but at most about ten milliseconds, so that Ctrl-C
+  // is noticed in time. Callers test their own condition in a loop around it.
   void wait_news();
-  // Called on the engine's thread after each step and job: it wakes somebody, and does no more.
-  // nullptr: nobody wants to know.
+  // Sets a callback that runs on the engine's thread after each step and job. It may only wake a
+  // thread. nullptr removes it.
   void on_news(void (*told)()) { told_ = told; }
 
   // ---- jobs
   void ask(const ai::Lease& lease, ai::EngineJob& job);
   void withdraw(ai::EngineJob& job) { ai::EngineJobs::withdraw(job); }
-  // For a job that reads a long text, on the engine's thread between two of its chunks: the
-  // requests of everybody else make one step.
+  // Called by a job that reads a long text, on the engine's thread, between two of its chunks: lets
+  // all other requests make one step.
   void let_others_step();
-  // Runs `work(Turn&)` between two steps and sleeps until it has ended. kCancelled when the
-  // patience ends before the work has begun, or as the work says.
+  // Runs `work(Turn&)` on the engine's thread between two steps, and sleeps until it has ended.
+  // Returns kCancelled if the patience ends before the work has begun; otherwise returns what the
+  // work returns. `patience` may be null.
   template <class Work>
   Result<void> between_steps(const ai::Lease& lease, Patience* patience, Work&& work) {
     auto call = [](void* context, Turn& turn) -> Result<void> {
@@ -104,7 +106,7 @@ class EngineHost final : public ai::LeaseKeeper {
   bool changing() const { return changing_; }  // a load or unload is under way: others are kBusy
   // What a model is and what loading it would take, without loading.
   Result<ModelFacts> inspect(const ModelFile& file);
-  // Puts an engine in that something else made: tests.
+  // Takes an engine that the caller made. Only tests use it.
   Result<void> adopt(ModelFile file, base::Owner<ai::Engine> engine);
 
   // ---- facts
@@ -138,16 +140,16 @@ class EngineHost final : public ai::LeaseKeeper {
   void lease_ended(u32 slot) override;
 
  private:
-  // A loaded model. It is destroyed on the engine's thread, once it is retired and nobody has a
-  // lease.
+  // A loaded model. The engine's thread destroys it once it is retired and has no lease.
   struct Model {
     base::Owner<LoadedModel> loaded;
     u64 number = 0, used_ns = 0;
     u32 leases = 0;
     ai::EngineJobs jobs;
-    bool bound = false;    // its engine knows that it belongs to the engine's thread
-    bool retired = false;  // goes with its last lease
-    bool kept = false;     // a boot module that answers nobody, ready to be loaded again
+    bool bound = false;    // its engine was bound to the engine's thread
+    bool retired = false;  // takes no new lease; destroyed with its last one
+    // a boot module that answers no requests but stays in memory, ready to be loaded again
+    bool kept = false;
     bool answers() const { return !retired && !kept; }
     ai::Engine& engine() const { return *loaded->engine; }
     const ModelFile& file() const { return loaded->file; }
@@ -199,11 +201,11 @@ class EngineHost final : public ai::LeaseKeeper {
   LoadStage loading_;
 };
 
-// The machine's one host. It lives as long as the machine does.
+// Returns the machine's one host. It is never destroyed.
 EngineHost& engine_host();
 
-// A request of somebody who waits for it. It is cancelled when this is dropped before its end, so
-// its sink may live on the same stack.
+// A request whose owner waits for its end. The destructor cancels it if it has not ended, so its
+// sink may live on the same stack frame.
 class HeldRequest {
  public:
   static Result<HeldRequest> submit(const ai::Lease& lease, const ai::Request& request,
@@ -219,12 +221,12 @@ class HeldRequest {
   }
   ~HeldRequest() { cancel(); }
   ai::RequestId id() const { return id_; }
-  // A request that has ended is not harmed by it.
+  // Does nothing if the request has ended.
   void cancel();
 
  private:
   HeldRequest(const ai::Lease& lease, ai::RequestId id) : lease_(&lease), id_(id) {}
-  const ai::Lease* lease_ = nullptr;  // outlives this
+  const ai::Lease* lease_ = nullptr;  // must outlive this object
   ai::RequestId id_ = 0;
 };
 

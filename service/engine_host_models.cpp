@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which models are loaded: loading, replacing, and what goes when there are too many.
+// Loads and unloads models, and decides which ones have to go when there are too many.
 #include <algorithm>
 #include <utility>
 
@@ -12,7 +12,7 @@ namespace service {
 namespace {
 
 constexpr Option kMostModels{"models.max", OptionKind::kNumber, "1", "1..16",
-                             "models loaded at once; the one used longest ago goes first"};
+                             "models loaded at once; the least recently used is unloaded first"};
 constexpr Option kModelsMb{"models.mb", OptionKind::kNumber, "0", "0..16777216",
                            "MiB that all loaded models may take together; 0 = no limit"};
 KERNEL_OPTION(kMostModels);
@@ -25,7 +25,7 @@ u64 bytes_of(const LoadedModel& model) {
 
 }  // namespace
 
-// One load or unload at a time.
+// Marks a load or unload as under way. There is at most one.
 class EngineHost::Change {
  public:
   explicit Change(EngineHost& host) : host_(host) { host.changing_ = true; }
@@ -63,15 +63,15 @@ bool EngineHost::is_loaded(u64 load_number) const {
   return model != nullptr && !model->retired;
 }
 
-// The command that works on the model for long, or null.
+// Returns the command that has worked on the model for a long time, or null.
 const Holder* EngineHost::long_holder(const Model& model) const {
   for (const LeaseRow& row : rows_)
     if (row.model == &model && row.holder->hold == Hold::kMeasure) return row.holder;
   return nullptr;
 }
 
-// The models that have to go so that `file` may come: those used longest ago, and rather one that
-// no command works on.
+// Returns the models that must be retired so that `file` may be loaded: the least recently used
+// ones, and preferably none that a command works on.
 Result<Vector<EngineHost::Model*>> EngineHost::models_to_retire(const ModelFile& file) {
   Vector<Model*> answering, going;
   for (base::Owner<Model>& model : models_)
@@ -143,7 +143,7 @@ Result<void> EngineHost::free_memory_for(const ModelFile& file, Vector<Model*>& 
       if (over)
         return fail(Errc::kOutOfMemory,
                     "models.mb leaves no room for it: unload a model, or raise models.mb");
-      return {};  // loading says what is missing
+      return {};  // loading will report what is missing
     }
     log::info("models", "{} is unloaded: its memory is wanted", room.next->file().name);
     for (usize i = going.size(); i-- > 0;)
@@ -154,8 +154,8 @@ Result<void> EngineHost::free_memory_for(const ModelFile& file, Vector<Model*>& 
   }
 }
 
-// From now on it answers nobody new. It goes when its last lease ends; a boot module stays in
-// memory, as it could not be read again.
+// Stops a model from taking requests. It is destroyed when its last lease ends. A boot module stays
+// in memory, because there is no file to read it from again.
 void EngineHost::retire(Model& model) {
   (is_boot_module(model.file()) ? model.kept : model.retired) = true;
   changes_++;
@@ -168,8 +168,8 @@ void EngineHost::retire(Model& model) {
   work_.wake_all();
 }
 
-// Sleeps until the model has been destroyed. Unless `wait_for_leases`, one that somebody still
-// holds is left to its holder.
+// Sleeps until the model has been destroyed. Without `wait_for_leases` it returns at once if
+// somebody still holds a lease; the model then goes with that lease.
 void EngineHost::wait_until_gone(u64 load_number, bool wait_for_leases) {
   ASSERT(sched::current() != thread_);
   for (;;) {
@@ -277,7 +277,7 @@ Result<void> EngineHost::load_default(ProgressSink* watcher) {
   Result<void> loaded;
   for (const ModelFile& file : models) {
     loaded = load(file, watcher);
-    // A smaller one may fit where the first one does not.
+    // If the first model found is too large, a smaller one may still fit.
     if (loaded.has_value() || loaded.error().code != Errc::kOutOfMemory) break;
   }
   return loaded;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Before the machine goes off by its button: the answers under way.
+// Lets running answers finish before the power button turns the machine off. Called on the thread
+// that shuts down; it sleeps until the answers are done or the deadline passes.
 #include "kernel/dev/power.h"
 #include "kernel/time/clock.h"
 #include "service/engine_host.h"

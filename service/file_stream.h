@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Files as the streams that the engine saves texts to and restores them from.
+// Files as byte streams, for saving texts from the engine and restoring them. They wait for the
+// disk, so they belong to threads of CPU 0.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,8 @@
 
 namespace service {
 
-// Small pieces become large ones: a disk wants whole blocks. flush() writes what is left.
+// Collects small pieces into large writes, because a disk wants whole blocks. flush() writes what
+// is left.
 class FileSink final : public ai::ByteSink {
  public:
   explicit FileSink(fs::File& file) : file_(file) {}
@@ -31,13 +33,13 @@ class FileSink final : public ai::ByteSink {
     used_ = 0;
     return {};
   }
-  u64 written() const { return at_; }  // without what is not yet flushed
+  u64 written() const { return at_; }  // bytes written to the file, without those in the buffer
 
  private:
   fs::File& file_;
   u64 at_ = 0;
   usize used_ = 0;
-  Byte buffer_[64 * kKiB];  // too much for a stack
+  Byte buffer_[64 * kKiB];  // too large for a stack: the sink itself is on the heap
 };
 
 class FileSource final : public ai::ByteSource {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who may hold a lease on a loaded model, and what a load is told that meets the lease.
+// The kinds of lease holders, and the error that a load gets when such a lease is in its way.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace service {
 
-// What a load or unload does when it meets the lease.
+// How a load or unload treats the lease.
 enum class Hold : u8 {
-  kAnswer,   // ends with an answer: a load goes on, and the old model stays until the lease ends
-  kMeasure,  // a command that works on the model for long: a load is refused and names it
+  kAnswer,   // ends soon, with an answer: a load goes on, and the old model stays until then
+  kMeasure,  // held by a long command: a load is refused and names the command
 };
 
 struct Holder {
   const char* name;
-  const char* busy;  // what a refused load says: a literal, as every Error's text
+  const char* busy;  // the refused load's error text; a literal, as every Error's text
   Hold hold;
 };
 

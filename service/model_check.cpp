@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The manifest, the hashing, and what came of it.
+// Reads the manifest, hashes model files, and remembers the results.
 #include "service/model_check.h"
 
 #include "ai/gguf/pack.h"
@@ -16,7 +16,7 @@ constexpr std::string_view kManifest = "/boot/manifest.json";
 constexpr usize kPieceBytes = kMiB;
 constexpr const char* kTrustNames[] = {"no hash", "unverified", "verified", "WRONG HASH"};
 
-// What checks have found, by path.
+// The result of a check, by the model's path.
 struct Finding {
   String path;
   Trust trust;
@@ -33,11 +33,11 @@ void remember(std::string_view path, Trust trust) {
       return;
     }
   Result<String> copy = String::from(path);
-  // Without memory the model counts as not checked.
+  // If memory runs out, the model stays "not checked".
   if (copy.has_value()) static_cast<void>(findings().push_back({std::move(*copy), trust}));
 }
 
-// The hash of the manifest's model with this file name, "" when there is none.
+// Returns the manifest's hash of the model with this file name, or "" if it has none.
 Result<String> known_hash(std::string_view path) {
   Result<String> text = fs::read_text(kManifest);
   if (!text.has_value()) return String();
@@ -48,7 +48,7 @@ Result<String> known_hash(std::string_view path) {
   return String();
 }
 
-// Bytes in, digest out.
+// Computes SHA-256 of the bytes written to it, and reports progress.
 class Hasher final : public ai::ByteSink {
  public:
   Hasher(ProgressSink* watcher, u64 total) : watcher_(watcher), total_(total) {}
@@ -59,7 +59,7 @@ class Hasher final : public ai::ByteSink {
     watcher_->on_progress(done_, total_);
     return watcher_->stopped() ? fail(Errc::kCancelled, "stopped") : Result<void>();
   }
-  // Of what came since the last call.
+  // Returns the digest of the bytes since the last call, in hex.
   Result<String> take() {
     crypto::Sha256Digest digest = sha_.finish();
     sha_ = crypto::Sha256();
@@ -71,7 +71,7 @@ class Hasher final : public ai::ByteSink {
   }
 
  private:
-  ProgressSink* watcher_;  // null: nobody watches
+  ProgressSink* watcher_;  // null: no progress is reported
   u64 total_, done_ = 0;
   crypto::Sha256 sha_;
 };
@@ -82,7 +82,9 @@ Result<void> hash_file(std::string_view path, Hasher& hasher) {
   TRY(piece.resize(kPieceBytes));
   for (u64 at = 0; at < file->size();) {
     usize read = TRY(file->read_at(at, piece.view()));
-    if (read == 0) return fail(Errc::kCorrupt, "the file ends before its size");
+    if (read == 0)
+      return fail(Errc::kCorrupt,
+                  "the file is shorter than its directory entry says: copy it again");
     TRY(hasher.write(piece.view().first(read)));
     at += read;
     sched::yield();
@@ -95,7 +97,7 @@ Trust compare(std::string_view hex, std::string_view known) {
   return hex == known ? Trust::kRight : Trust::kWrong;
 }
 
-// Of several parts the worst counts.
+// Returns the worse result. A model in several parts is as trustworthy as its worst part.
 Trust worse(Trust a, Trust b) {
   if (a == Trust::kWrong || b == Trust::kWrong) return Trust::kWrong;
   return std::min(a, b);
@@ -136,7 +138,7 @@ Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher) {
 Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes) {
   String known = TRY(known_hash(path));
   if (known.empty()) {
-    log::warn("models", "{}: the manifest has no hash of it, loaded unverified", path);
+    log::warn("models", "{}: loaded without a check, because the manifest has no hash of it", path);
     return {};
   }
   Hasher hasher(nullptr, bytes.size());

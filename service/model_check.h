@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Is a model the one that the image was made with? SHA-256 of its files against the manifest that
-// the loader brings as /boot/manifest.json (scripts/make_manifest.py).
+// Checks whether a model is the one that the image was made with: compares SHA-256 of its files
+// with the manifest that the loader puts at /boot/manifest.json (scripts/make_manifest.py). Any
+// thread of CPU 0; hashing waits for disks and breathes.
 #pragma once
 
 #include "kernel/crypto/sha256.h"
@@ -10,26 +11,26 @@
 namespace service {
 
 enum class Trust : u8 {
-  kNoHash,     // no manifest tells its hash
-  kUnchecked,  // one does, but nobody has compared
+  kNoHash,     // no manifest has its hash
+  kUnchecked,  // the manifest has its hash, but the files have not been hashed
   kRight,
   kWrong,
 };
 const char* trust_name(Trust trust);
 
-// What is known now, without reading the model.
+// Returns what is known now, without reading the model.
 Trust trust_of(const ModelFile& file);
 
 struct ModelDigest {
-  String hex;  // of part 1, or of the only one
+  String hex;  // of the first part, or of the only file
   Trust trust = Trust::kNoHash;
 };
-// Hashes every part: of a loaded model what lies in memory, in the order of its file, so that a
-// flipped bit shows. kCancelled when `watcher` stops it.
+// Hashes every part. For a loaded model this hashes the bytes in memory, put back into the order of
+// the file, so a flipped bit shows. Returns kCancelled when `watcher` stops it.
 Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher);
 
-// For the option verify=: the bytes as they were read. kCorrupt when they are not those of the
-// manifest; nothing happens when that does not know them.
+// Checks bytes that were just read, for the option verify=. Returns kCorrupt if the manifest has
+// another hash for them. Accepts files that the manifest does not list.
 Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes);
 
 }  // namespace service

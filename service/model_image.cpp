@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading of model files.
+// Reads model files into memory.
 #include "service/model_image.h"
 
 #include <utility>
@@ -10,24 +10,27 @@
 namespace service {
 namespace {
 
-constexpr usize kPieceBytes = 4 * kMiB;  // tens of milliseconds of a slow disk
+constexpr usize kPieceBytes = 4 * kMiB;  // a slow disk takes tens of milliseconds for one piece
 
-// Reads a file from end to end; who started it follows.
+// Reads a file from end to end on a thread of its own. The thread that started it follows with
+// wait() and must call stop() before it destroys the reader.
 class Reader {
  public:
   Reader(fs::File& file, std::span<Byte> out) : file_(file), out_(out) {}
-  // Only once: without memory for a thread, at once and here.
+  // Starts the thread. Call once. If there is no memory for a thread, the whole file is read here
+  // before this returns.
   void start() {
     if (!sched::spawn("model-read", [](void* self) { static_cast<Reader*>(self)->run(); }, this))
       run();
   }
-  // Until there are more than `seen` bytes, or no more will come: how many there are.
+  // Sleeps until more than `seen` bytes have arrived or reading has ended. Returns the number of
+  // bytes.
   Result<u64> wait(u64 seen) {
     while (arrived_ == seen && !ended_) news_.wait();
     if (arrived_ == seen) TRY(status_);
     return arrived_;
   }
-  // The file's last byte, an error, or the piece on its way: then nothing of this is used any more.
+  // Ends the reading after the piece under way, and sleeps until the thread has left this object.
   void stop() {
     stopped_ = true;
     while (!ended_) news_.wait();
@@ -46,7 +49,9 @@ class Reader {
   Result<void> read_piece() {
     usize bytes = std::min(kPieceBytes, out_.size() - arrived_);
     usize read = TRY(file_.read_at(arrived_, out_.subspan(arrived_, bytes)));
-    if (read == 0) return fail(Errc::kCorrupt, "the file ends before its size");
+    if (read == 0)
+      return fail(Errc::kCorrupt,
+                  "the file is shorter than its directory entry says: copy it again");
     arrived_ += read;
     return {};
   }
@@ -80,8 +85,8 @@ Result<void> read_pieces(fs::File& file, std::span<Byte> out, const ModelImage::
   return result;
 }
 
-// Whether loading leaves the weights as they are: the layout's key is somewhere in the head. Only a
-// guess, and a wrong one costs time, nothing else.
+// Guesses whether loading will leave the weights as they are, by looking for the layout's key in
+// the head. A wrong guess costs time and nothing else.
 bool seems_packed(std::span<const Byte> file) {
   constexpr usize kLargestHead = 16 * kMiB;
   std::string_view head(reinterpret_cast<const char*>(file.data()),
@@ -102,7 +107,8 @@ Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
     return image;
   }
   u64 size = image.file_->size();
-  // Weights are read in place: 2 MiB pages cost the CPU fewer translations.
+  // Weights are used where they are read to. With 2 MiB pages the CPU needs fewer address
+  // translations.
   usize align = size >= mm::kLargePageBytes ? mm::kLargePageBytes : mm::kPageBytes;
   image.pages_ = TRY(mm::allocate_pages(
       {.bytes = size, .purpose = mm::Purpose::kWeights, .align = align, .zeroed = false}));
@@ -127,7 +133,9 @@ Result<Vector<Byte>> read_head(fs::File& file, usize limit) {
   TRY(head.resize(std::min<u64>(limit, file.size())));
   for (usize at = 0; at < head.size();) {
     usize read = TRY(file.read_at(at, head.view().subspan(at)));
-    if (read == 0) return fail(Errc::kCorrupt, "the file ends before its size");
+    if (read == 0)
+      return fail(Errc::kCorrupt,
+                  "the file is shorter than its directory entry says: copy it again");
     at += read;
   }
   return head;

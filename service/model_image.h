@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A part of a model in memory: in place where the loader put it, else read in pieces by a thread of
-// its own, so that the person sees how far it is, may stop it, and what has come is worked on while
-// the disk goes on.
+// One part of a model in memory. A boot module stays where the loader put it. Any other file is
+// read in pieces on a thread of its own, so that a person sees the progress and can stop it, and so
+// that arrived bytes are processed while the disk goes on. Used on the thread that loads, which
+// sleeps meanwhile.
 #pragma once
 
 #include "kernel/fs/file_system.h"
@@ -9,10 +10,10 @@
 
 namespace service {
 
-// Follows a file on its way into memory. Not asked where the file is in memory already.
+// Follows a file while it is read. Not called for a file that is in memory already.
 class Arrival {
  public:
-  // The first `bytes` of `whole` are there now, and may be rewritten.
+  // Called when the first `bytes` of `whole` have arrived; they may be rewritten now.
   virtual Result<void> on_bytes(std::span<Byte> whole, u64 bytes) = 0;
 
  protected:
@@ -21,13 +22,13 @@ class Arrival {
 
 class ModelImage {
  public:
-  // `before` bytes of the model have been read already, of `total`. kCancelled when the watcher
-  // stops it.
+  // Where this part stands in the model, `before` of `total` bytes, and who follows. Reading
+  // returns kCancelled when the watcher stops it.
   struct Place {
     u64 before, total;
     ProgressSink* watcher;  // null: nobody watches
     Arrival* arrival = nullptr;
-    u64* done = nullptr;  // kept up to date: how many bytes of the model have been read
+    u64* done = nullptr;  // if set, kept up to date with the bytes of the model that have been read
   };
   static Result<ModelImage> load(std::string_view path, const Place& place);
   ModelImage() = default;
@@ -38,19 +39,19 @@ class ModelImage {
   }
   ~ModelImage();
   std::span<Byte> bytes() const { return bytes_; }
-  // They are only read from now on.
+  // Tells the file that its bytes are only read from now on.
   void settle() {
     if (file_ != nullptr) file_->settle();
   }
 
  private:
   void swap(ModelImage& other);
-  base::Owner<fs::File> file_;  // set when bytes_ is its map()
-  std::span<Byte> pages_;       // ours otherwise
+  base::Owner<fs::File> file_;  // set if bytes_ is the file's own mapping
+  std::span<Byte> pages_;       // set if the pages were allocated here
   std::span<Byte> bytes_;
 };
 
-// The first `limit` bytes of a file, or all of it when it is shorter.
+// Returns the first `limit` bytes of a file, or the whole file if it is shorter.
 Result<Vector<Byte>> read_head(fs::File& file, usize limit);
 
 }  // namespace service

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading of model files into engines.
+// Reads model files into engines.
 #include "service/model_loader.h"
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/hash.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
@@ -22,19 +23,19 @@ constexpr Option kContext{"context",
                           OptionKind::kNumber,
                           "0",
                           "0..1048576",
-                          "tokens a conversation may have; 0 = the model's, as memory allows",
+                          "context length in tokens; 0 = the model's, as memory allows",
                           "ctx"};
 constexpr Option kRequests{"requests", OptionKind::kNumber, "8", "1..256",
-                           "answers in the making at once"};
+                           "answers generated at once"};
 constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8", "precision of the KV cache"};
 constexpr Option kChunk{
-    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens read in one step", "batch"};
+    "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens of one prefill step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
-                          "the table of compute kernels; 'reference' is the slow truth"};
+                          "table of compute kernels; 'reference' is slow, plain C++"};
 constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
                          "compares a model's SHA-256 with the manifest's before it is loaded"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
-                            "guesses tokens from the text: the same bytes, sooner"};
+                            "speculative decoding from earlier text: same answer, faster"};
 KERNEL_OPTION(kContext);
 KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);
@@ -43,9 +44,11 @@ KERNEL_OPTION(kKernels);
 KERNEL_OPTION(kVerify);
 KERNEL_OPTION(kSpeculate);
 
-constexpr u64 kSpareBytes = 16 * kMiB;  // of free memory that an engine leaves to the others
+// free memory that an engine leaves to the rest of the system
+constexpr u64 kSpareBytes = 16 * kMiB;
 
-// options::text has no terminator and kernels= is read once a load.
+// Returns the option kernels= with a terminating zero, which options::text() does not have. The
+// buffer is static: the option is read once per load.
 const char* kernels_option() {
   static constinit char name[32];
   std::string_view text = options::text(kKernels);
@@ -55,11 +58,12 @@ const char* kernels_option() {
   return name;
 }
 
-// `taken` bytes of what is free now are for the model's file.
+// Fills the engine's options. `taken` bytes of the memory that is free now are reserved for the
+// model's file.
 ai::EngineOptions engine_options(u64 taken = 0) {
   ai::EngineOptions chosen;
   u64 free = mm::usage().of(mm::Purpose::kFree);
-  // 0 would mean no limit.
+  // 0 would mean that there is no limit.
   chosen.memory_bytes = free > taken + kSpareBytes ? free - taken - kSpareBytes : 1;
   chosen.context = static_cast<u32>(options::number(kContext));
   chosen.max_requests = static_cast<u32>(options::number(kRequests));
@@ -70,7 +74,8 @@ ai::EngineOptions engine_options(u64 taken = 0) {
   return chosen;
 }
 
-// The engine's platform without its log: for questions that may be asked again with more bytes.
+// The engine's platform without its log, for questions that may be repeated with more bytes of the
+// file.
 class QuietPlatform final : public ai::Platform {
  public:
   Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override {
@@ -87,7 +92,8 @@ class QuietPlatform final : public ai::Platform {
   void log(ai::LogLevel, std::string_view) override {}
 };
 
-// Interleaves matrices while the disk still reads: as soon as the header is there, by what it says.
+// Interleaves the matrices' rows while the disk is still reading, as soon as the header has
+// arrived.
 class GroupOnArrival final : public Arrival {
  public:
   bool complete() const { return groups_.has_value(); }
@@ -100,7 +106,7 @@ class GroupOnArrival final : public Arrival {
  private:
   static constexpr u64 kMostHeader = 64 * kMiB;
 
-  // A file that is not understood is left as it is: loading it says why.
+  // A file that cannot be parsed is left as it is. Loading it reports the reason.
   Result<void> look(std::span<Byte> whole, u64 bytes) {
     std::span<const Byte> head = whole.first(bytes);
     u64 size = whole.size();
@@ -144,17 +150,19 @@ Result<Vector<std::span<T>>> spans_of(const Vector<ModelImage>& images) {
   return spans;
 }
 
-// FNV-1a over words instead of bytes: a changed bit changes the product.
+// Adds words instead of bytes: a changed bit changes the product.
 u64 mix_words(std::span<const Byte> bytes, u64 seed) {
-  u64 hash = 0xcbf29ce484222325 ^ seed;
+  base::Fnv1a hash;
+  hash.add(seed);
   usize at = 0;
   for (; at + sizeof(u64) <= bytes.size(); at += sizeof(u64))
-    hash = (hash ^ base::load<u64>(bytes.data() + at)) * 0x100000001b3;
-  for (; at < bytes.size(); at++) hash = (hash ^ bytes[at]) * 0x100000001b3;
-  return hash;
+    hash.add(base::load<u64>(bytes.data() + at));
+  hash.add(bytes.subspan(at));
+  return hash.value();
 }
 
-// From the first `limit` bytes of each part; kCorrupt when they are too few.
+// Describes a model from the first `limit` bytes of each part. Returns kCorrupt if they do not
+// contain the whole header.
 Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
                                        const ai::EngineOptions& options) {
   Vector<Vector<Byte>> heads;
@@ -171,13 +179,13 @@ Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
   return ai::Engine::inspect(spans.view(), sizes.view(), quiet, options);
 }
 
-// A checkpoint of llama2.c says little about itself, and nothing without its tokenizer: all of it
-// is read, small as they are.
+// A llama2.c checkpoint says little about itself, and nothing without its tokenizer. These files
+// are small, so they are read in full.
 Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
                                             const ai::EngineOptions& options) {
   constexpr u64 kMostBytes = 256 * kMiB;
   if (file.bytes > kMostBytes && !is_boot_module(file))
-    return fail(Errc::kUnsupported, "a large checkpoint is looked at when it is loaded");
+    return fail(Errc::kUnsupported, "a large llama2.c checkpoint cannot be inspected: load it");
   LoadStage loading;
   Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
@@ -193,7 +201,7 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   return summary;
 }
 
-// A head of 1 MiB holds most vocabularies; the longest known takes 20.
+// A head of 1 MiB holds most vocabularies; the longest one known needs 20 MiB.
 Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOptions& options) {
   auto first = TRY(fs::open(file.path.view()));
   Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
@@ -216,7 +224,8 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
   auto loaded = TRY(base::make<LoadedModel>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  // What is compared with its checksum must be as the file has it; parts are only known together.
+  // Bytes that are compared with a checksum must be as the file has them. The tensors of a model in
+  // several parts are only known once all parts are there.
   GroupOnArrival grouping;
   bool early = file.parts == 1 && !options::flag(kVerify);
   stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
@@ -264,10 +273,11 @@ Result<ModelFacts> facts_of(const ai::Engine& engine) {
 }
 
 Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out) {
-  if (index >= model.images.size()) return fail(Errc::kNotFound, "the model has no such part");
+  if (index >= model.images.size())
+    return fail(Errc::kNotFound, "the model's file has no such part");
   Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));
   if (!ai::GgufFile::has_magic(spans[0]))
-    return fail(Errc::kUnsupported, "only GGUF models are compared once they are loaded");
+    return fail(Errc::kUnsupported, "a loaded model can only be checked if it is a GGUF file");
   auto gguf = TRY(ai::GgufFile::parse(spans.view(), ai_platform()));
   return ai::write_original(*gguf, spans[index], index, ai_platform(), out);
 }
@@ -280,7 +290,8 @@ u64 weights_checksum(const LoadedModel& model) {
     ai::parallel_ranges(ai_platform(), pieces, 1, [&](u32 first, u32 last, u32) {
       for (u32 i = first; i < last; i++) {
         std::span<const Byte> piece = bytes.subspan(usize{i} * kMiB);
-        // Each piece by itself, its place mixed in: which worker takes it does not matter.
+        // Each piece is hashed separately with its position mixed in, so it does not matter which
+        // worker takes it.
         sum.fetch_add(mix_words(piece.first(std::min(piece.size(), kMiB)), i + 1),
                       std::memory_order_relaxed);
       }
@@ -292,7 +303,8 @@ u64 weights_checksum(const LoadedModel& model) {
 Result<void> flip_weight_bit(LoadedModel& model) {
   if (model.images.empty()) return fail(Errc::kNotFound, "no model file is in memory");
   std::span<Byte> bytes = model.images[0].bytes();
-  // In the middle lie matrices of a middle layer, the vocabulary and the norms elsewhere.
+  // The middle of the file holds the matrices of a middle layer. The vocabulary and the norms are
+  // elsewhere.
   bytes[bytes.size() / 2] ^= 0x10;
   return {};
 }

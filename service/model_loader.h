@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From a model file to an engine: reading, checking, interleaving; and what a model is without
-// loading it. Any thread of CPU 0; waits for disks and gives way meanwhile.
+// Turns a model file into an engine: reads, checks and interleaves it. Also describes a model
+// without loading it. Any thread of CPU 0; sleeps while the disk reads and breathes while it
+// computes.
 #pragma once
 
 #include "ai/engine/engine.h"
@@ -11,43 +12,46 @@
 
 namespace service {
 
-// How far a loading is, for those who did not ask for it. `stage` is null when there is none.
+// The progress of a load, for threads that did not start it. `stage` is null when nothing is being
+// loaded.
 struct LoadStage {
   const char* stage = nullptr;  // "reading", "checking", "preparing"
   u64 bytes_done = 0, bytes_total = 0, start_ns = 0;
 };
 
-// A model in memory and its engine.
+// A model in memory and its engine. EngineHost owns it.
 struct LoadedModel {
   ModelFile file;
-  Vector<ModelImage> images;  // outlive the engine: declared before it
+  Vector<ModelImage> images;  // declared before the engine, because they must outlive it
   base::Owner<ai::Engine> engine;
   u64 load_ns = 0;
 };
 
-// kCancelled when `watcher` (may be null) stops it. `stage` is kept up to date.
+// Loads a model. Returns kCancelled when `watcher`, which may be null, stops it. Keeps `stage` up
+// to date.
 Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink* watcher,
                                             LoadStage& stage);
 
-// A boot module is rearranged where the loader put it, so a second load would read nonsense.
+// Returns true if the model is a boot module. Those are rearranged where the loader put them, so
+// they cannot be loaded a second time.
 bool is_boot_module(const ModelFile& file);
 
-// What a model is and what loading it would take.
+// Facts about a model, and what loading it would take.
 struct ModelFacts {
   ai::ModelSummary model;
-  u64 needed_bytes = 0;   // beside what it has already; 0 when it is loaded
-  bool in_place = false;  // a boot module: its bytes are in memory
+  u64 needed_bytes = 0;   // beside what it uses already; 0 if it is loaded
+  bool in_place = false;  // a boot module, whose bytes are in memory anyway
 };
 Result<ModelFacts> inspect_model(const ModelFile& file);
-// The same of a loaded model whose file can no longer be read.
+// Returns the same for a loaded model whose file can no longer be read.
 Result<ModelFacts> facts_of(const ai::Engine& engine);
 
-// Part `index` of a loaded model's file as it was before loading rearranged it.
+// Writes part `index` of a loaded model's file as it was before loading rearranged it.
 Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out);
-// Over all bytes of a loaded model as they lie in memory, on all workers; the same until a bit
-// changes. 0 when there are none.
+// Returns a checksum over all bytes of a loaded model in memory, computed on all workers. It
+// changes with every flipped bit. Returns 0 if no bytes are in memory.
 u64 weights_checksum(const LoadedModel& model);
-// Turns one bit of a weight, or back: for tests of those checks.
+// Flips one bit of a weight, or flips it back. For tests of those checks.
 Result<void> flip_weight_bit(LoadedModel& model);
 
 }  // namespace service

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The search for model files.
+// Searches the disks for model files.
 #include "service/model_store.h"
 
 #include <charconv>
@@ -23,10 +23,10 @@ constexpr std::string_view kExtension = ".gguf";
 constexpr std::string_view kBootMount = "/boot", kHostMount = "/host";
 constexpr u32 kMostParts = 99999;
 
-// "name-00002-of-00005.gguf": which part, of how many. {1, 1} for any other name.
+// Parses "name-00002-of-00005.gguf" into part and count. Any other name is {1, 1}.
 struct Part {
   u32 number = 1, of = 1;
-  usize digits_at = 0;  // in the name
+  usize digits_at = 0;  // index of the digits in the name
 };
 Part part_of(std::string_view name) {
   constexpr std::string_view kPattern = "-00000-of-00000.gguf";
@@ -46,7 +46,7 @@ Part part_of(std::string_view name) {
   return part.number >= 1 && part.number <= part.of ? part : Part{};
 }
 
-// "tok512.bin" and "tokenizer.bin" belong to a checkpoint.
+// Returns true for "tok512.bin" and "tokenizer.bin", which belong to a checkpoint.
 bool is_tokenizer(std::string_view name) {
   if (name == "tokenizer.bin") return true;
   if (!name.starts_with("tok") || !name.ends_with(".bin")) return false;
@@ -54,10 +54,10 @@ bool is_tokenizer(std::string_view name) {
   return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Of a llama2.c checkpoint: the sixth number of its header, negative when the output matrix is
-// apart. 0 for a GGUF, whatever its name.
+// Returns the vocabulary size of a llama2.c checkpoint: the sixth number of its header, which is
+// negative when the output matrix is separate. Returns 0 for a GGUF, whatever its name.
 Result<u32> checkpoint_vocabulary(std::string_view path) {
-  constexpr i32 kMagic = 0x616b3432;  // "ak42"; a version and the header follow
+  constexpr i32 kMagic = 0x616b3432;  // "ak42": a header with a version follows
   base::Owner<fs::File> file = TRY(fs::open(path));
   Byte head[32] = {};
   usize n = TRY(file->read_at(0, head));
@@ -67,8 +67,8 @@ Result<u32> checkpoint_vocabulary(std::string_view path) {
   return value < 0 ? 0 - static_cast<u32>(value) : static_cast<u32>(value);
 }
 
-// The tokenizer beside a checkpoint becomes its second part; without one it may lie behind the
-// weights, which the engine sees.
+// Adds the tokenizer beside a checkpoint as its second part. Without such a file the tokenizer may
+// follow the weights, where the engine finds it.
 Result<void> add_tokenizer(ModelFile& file) {
   u32 vocabulary = TRY(checkpoint_vocabulary(file.path.view()));
   if (vocabulary == 0) return {};
@@ -87,7 +87,7 @@ Result<void> add_tokenizer(ModelFile& file) {
   return {};
 }
 
-// What downloads leave behind under a model's name, by how it begins.
+// Files that a failed download leaves under a model's name, by their first bytes.
 struct Mistaken {
   std::string_view begins;
   const char* fault;
@@ -101,18 +101,12 @@ constexpr Mistaken kMistaken[] = {
     {"\x1f\x8b", "is a gzip archive: unpack it"},
 };
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 bool begins_ignoring_case(std::string_view text, std::string_view part) {
-  return text.size() >= part.size() &&
-         std::equal(part.begin(), part.end(), text.begin(),
-                    [](char a, char b) { return lower(a) == lower(b); });
+  return base::equal_ignoring_case(text.substr(0, part.size()), part);
 }
 
-// Null: a GGUF by its first bytes, or a llama2.c checkpoint by its name: those have no magic
-// number.
+// Returns what is wrong with the file, or null. A GGUF is recognized by its first bytes. A llama2.c
+// checkpoint has no magic number, so its name decides.
 const char* fault_of(std::string_view path) {
   if (path.ends_with(".bin")) return nullptr;
   Result<base::Owner<fs::File>> file = fs::open(path);
@@ -130,7 +124,8 @@ const char* fault_of(std::string_view path) {
 
 Result<ModelFile> describe(std::string_view path) {
   fs::FileInfo info = TRY(fs::stat(path));
-  if (info.kind != fs::FileKind::kFile) return fail(Errc::kNotFound, "no such model file");
+  if (info.kind != fs::FileKind::kFile)
+    return fail(Errc::kNotFound, "no such model file: check the path");
   ModelFile file;
   std::string_view name = base::base_name(path);
   Part part = part_of(name);
@@ -154,16 +149,16 @@ class Finder final : public fs::DirectoryVisitor {
   Finder(Vector<ModelFile>& out, Vector<BrokenModel>* broken) : out_(out), broken_(broken) {}
 
   void search(std::string_view mount, std::string_view directory) {
-    char path[512];  // on_entry reads it while list() runs
+    char path[512];  // on_entry() reads it while list() runs
     directory_ = base::format_into(path, "{}{}", mount, directory);
     first_ = out_.size();
-    // No such directory, or an unreadable disk: the log of the file system says so.
+    // If there is no such directory or the disk is unreadable, the file system has logged it.
     static_cast<void>(fs::list(directory_, *this));
   }
 
   void on_entry(std::string_view name, const fs::FileInfo& info) override {
     bool named = name.ends_with(kExtension) || name.ends_with(".bin");
-    bool module = directory_ == kBootMount;  // a loader may drop its name
+    bool module = directory_ == kBootMount;  // the loader may have dropped its name
     if (info.kind != fs::FileKind::kFile || !(named || module)) return;
     if (is_tokenizer(name) || part_of(name).number > 1) return;
     char buffer[512];
@@ -187,7 +182,7 @@ class Finder final : public fs::DirectoryVisitor {
   void note(std::string_view path, const char* fault) {
     if (broken_ == nullptr) return;
     Result<String> copy = String::from(path);
-    // Without memory the list is shorter.
+    // If memory runs out the list is incomplete.
     if (copy.has_value()) static_cast<void>(broken_->push_back({std::move(*copy), fault}));
   }
 
@@ -197,9 +192,9 @@ class Finder final : public fs::DirectoryVisitor {
   usize first_ = 0;
 };
 
-// A path as given, or seen from the process that the twin is.
+// Returns the model at a path. In the hosted twin this may be a path of the host.
 Result<ModelFile> by_path(std::string_view path) {
-  if (path.empty()) return fail(Errc::kNotFound, "no such model file");
+  if (path.empty()) return fail(Errc::kNotFound, "no such model file: check the path");
   if (path.starts_with('/')) {
     Result<ModelFile> found = describe(path);
     if (found.has_value()) return found;
@@ -211,12 +206,12 @@ Result<ModelFile> by_path(std::string_view path) {
   return describe(host);
 }
 
-// The names of the folders in one folder.
+// Collects the names of the folders in one folder.
 class FolderNames final : public fs::DirectoryVisitor {
  public:
   static Result<Vector<String>> of(std::string_view path) {
     FolderNames collector;
-    // No such directory is no fault; others are in the log of the file system.
+    // A missing directory is normal. Other errors have been logged by the file system.
     static_cast<void>(fs::list(path, collector));
     TRY(collector.status_);
     return std::move(collector.names_);
@@ -233,7 +228,7 @@ class FolderNames final : public fs::DirectoryVisitor {
   Result<void> status_;
 };
 
-// Copies of a model come right behind the first one; else all stay in their order.
+// Moves copies of a model right behind the first one and keeps the order otherwise.
 void join_copies(std::span<ModelFile> models) {
   for (usize i = 0; i < models.size(); i++) {
     usize next = i + 1;
@@ -251,7 +246,7 @@ u64 generation_of(std::string_view name) {
   return error == std::errc{} && end == name.data() + name.size() ? number : 0;
 }
 
-// /models/NAME/GENERATION/: generations are numbers from 1, the newest comes first.
+// Finds models in /models/NAME/GENERATION/. Generations are numbers from 1; the newest comes first.
 Result<void> search_bundles(Finder& finder, std::string_view mount) {
   char buffer[512];
   std::string_view models = base::format_into(buffer, "{}/models", mount);
@@ -304,7 +299,7 @@ Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
     TRY(search_bundles(finder, mount.point));
     finder.search(mount.point, "");
   }
-  // A path behind model= may be anywhere else.
+  // The path in model= may be outside the folders that are searched.
   if (Result<ModelFile> own = by_path(default_model()); own.has_value()) {
     bool known = std::ranges::any_of(
         models.view(), [&](const ModelFile& m) { return m.path.view() == own->path.view(); });
@@ -322,12 +317,14 @@ Result<ModelFile> find_model(std::string_view wanted) {
   for (const ModelFile& model : models) {
     if (model.name.view() == wanted || model.path.view() == wanted) return model.clone();
     if (!base::contains_ignoring_case(model.name.view(), wanted)) continue;
-    if (match != nullptr && is_same_model(*match, model)) continue;  // a CD's, in memory already
+    // the same file on a CD, which is in memory already
+    if (match != nullptr && is_same_model(*match, model)) continue;
     match = &model;
     matches++;
   }
   if (matches == 1) return match->clone();
-  if (matches > 1) return fail(Errc::kInvalidArgument, "several models are named like that");
+  if (matches > 1)
+    return fail(Errc::kInvalidArgument, "several models match this name: give more of it");
   Result<ModelFile> file = by_path(wanted);
   if (file.has_value()) {
     if (const char* fault = fault_of(file->path.view()); fault != nullptr)

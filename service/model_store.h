@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where models lie: boot modules first, then /models and the root of every mounted disk.
+// Finds model files: boot modules first, then /models and the root of every mounted disk. Any
+// thread of CPU 0; waits for disks.
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -7,40 +8,42 @@
 namespace service {
 
 struct ModelFile {
-  String name;    // of the file, without ".gguf"
-  String path;    // of the file, or of the first part of a split one
-  u64 bytes = 0;  // of all parts
+  String name;    // the file's name without ".gguf"
+  String path;    // path of the file, or of the first part of a split model
+  u64 bytes = 0;  // size of all parts together
   u32 parts = 1;
-  String tokenizer;  // of a llama2.c checkpoint: the path of its second part
+  String tokenizer;  // for a llama2.c checkpoint: the path of its second part
 
   Result<ModelFile> clone() const;
 };
 
-std::string_view default_model();  // the option model=: a name or a path, "" when it is not given
+std::string_view default_model();  // the option model=: a name or a path, "" if not given
 
-// A file that is named like a model and is none.
+// A file that is named like a model but is none.
 struct BrokenModel {
   String path;
-  const char* fault;  // goes on after the path: "is empty: copy it again"
+  const char* fault;  // continues a sentence that starts with the path: "is empty: copy it again"
 };
 
-// Every model that can be found, and that of model=; a file named model.gguf comes first in its
-// directory, and copies of a model right behind the first one. `broken`: what was left out, too.
+// Returns every model that can be found, with the one of model= included. A file named model.gguf
+// comes first in its directory, and copies of a model come right behind the first one. `broken`, if
+// given, receives the files that were left out.
 Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken = nullptr);
 
-// Two files of one name and size: a CD has what the loader has put into memory from it.
+// Returns true if both have the same name and size: a CD contains the file that the loader put into
+// memory.
 bool is_same_model(const ModelFile& a, const ModelFile& b);
 
-// By name (any unambiguous part of it will do) or by path. In the hosted twin a path that no mount
-// holds is the host's. Says what there is when nothing fits.
+// Finds a model by path or by any unambiguous part of its name. In the hosted twin, a path outside
+// all mounts is one of the host. If nothing matches, the log suggests the nearest name.
 Result<ModelFile> find_model(std::string_view name_or_path);
 
-// The path of part `index` (from 0) of a split model: "x-00001-of-00003.gguf" and so on. A llama2.c
-// checkpoint has its tokenizer as a second part: tok512.bin beside it for a vocabulary of 512, or
-// else tokenizer.bin.
+// Returns the path of part `index` (from 0): "x-00001-of-00003.gguf" and so on for a split model.
+// The second part of a llama2.c checkpoint is its tokenizer: tok512.bin for a vocabulary of 512, or
+// tokenizer.bin.
 Result<String> part_path(const ModelFile& file, u32 index);
 
-// Calls add() for each model's name: completion of commands.
+// Calls add() with the name of each model. Used to complete commands.
 void complete_model(std::string_view word, void (*add)(void*, std::string_view), void* context);
 
 }  // namespace service

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sums and their page.
+// Adds up the figures of answers and prints them.
 #include "service/perf_log.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ void PerfLog::begin_answer() {
   whole_ = true;
 }
 
-// The engine keeps the last 1024 gaps; here all of them count, as seen where the text is shown.
+// The engine keeps only the last 1024 gaps. Here every gap of the answer counts.
 void PerfLog::measure_gaps() {
   Vector<u64> sorted;
   whole_ = whole_ && trace_.size() + 1 == last_.generated_tokens &&
@@ -38,7 +38,7 @@ void PerfLog::measure_gaps() {
   std::sort(sorted.begin(), sorted.end());
   last_.decode_ns = 0;
   for (u64 gap : sorted) last_.decode_ns += gap;
-  // Nearest rank: the smallest gap that at least `percent` of all do not exceed.
+  // Nearest rank: returns the smallest gap that at least `percent` of all gaps do not exceed.
   auto percentile = [&](u64 percent) { return sorted[(sorted.size() * percent + 99) / 100 - 1]; };
   last_.gap_p50_ns = percentile(50);
   last_.gap_p95_ns = percentile(95);
@@ -123,7 +123,7 @@ void PerfLog::print_trace(base::Writer& out) const {
                     t.accepted_tokens);
   bool cut = reason_ == ai::FinishReason::kCancelled;
   base::format_to(out, "{},{},{}\n", cut ? "stopped" : "end", at, t.generated_tokens);
-  if (!whole_) out.write("incomplete: no memory for all events\n");
+  if (!whole_) out.write("incomplete: memory ran out before the last event\n");
 }
 
 void PerfLog::print_histogram(base::Writer& out) const {

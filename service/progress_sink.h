@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Somebody who watches a long work and may stop it: a person at the console, or nobody.
+// Follows long work and may stop it, for example for a person at the console.
 #pragma once
 
 #include "kernel/base/types.h"
@@ -8,9 +8,9 @@ namespace service {
 
 class ProgressSink {
  public:
-  // So much is done. Called on the thread that does the work, after each piece.
+  // Called on the working thread after each piece.
   virtual void on_progress(u64 done, u64 total) = 0;
-  // True once the person has had enough; the work then ends with kCancelled.
+  // Returns true once the person wants to stop. The work then returns kCancelled.
   virtual bool stopped() = 0;
 
  protected:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keeping of small texts on disks or in memory.
+// Keeps small texts on disks or in memory.
 #include "service/storage.h"
 
 #include "kernel/base/format.h"
@@ -32,7 +32,8 @@ Result<void> write_file(std::string_view path, std::string_view text) {
   return file->flush();
 }
 
-// Marrow was started from it, or could be: such disks are copied and handed round.
+// Returns true if Marrow was started from this disk, or could be. Such disks are copied and passed
+// on, so no secret is kept there.
 bool boots_marrow(const fs::Mount& mount) {
   char path[256];
   return fs::stat(base::format_into(path, "{}/boot/marrow.elf", mount.point)).has_value();
@@ -43,7 +44,7 @@ bool may_hold(const fs::Mount& mount, StoreOn where) {
   return where == StoreOn::kAnyDisk || (mount.home == fs::Home::kFixedDisk && !boots_marrow(mount));
 }
 
-// `name` in words that say where it is and for how long.
+// Returns `name` with a phrase that says it is in memory, for how long, and why.
 Result<String> memory_phrase(std::string_view name, StoreOn where) {
   constexpr std::string_view kWhy[] = {
       "no disk can be written",
@@ -74,12 +75,13 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
     TRY(write_file(name, text));
     return String::from(name);
   }
-  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  if (!good_name(name))
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   char buffer[256];
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, where)) continue;
     std::string_view directory = base::format_into(buffer, "{}/marrow", mount.point);
-    static_cast<void>(fs::make_directory(directory));  // it may be there already
+    static_cast<void>(fs::make_directory(directory));  // the folder may exist already
     char file[320];
     std::string_view path = base::format_into(file, "{}/{}-{}.json", directory, kind, name);
     if (write_file(path, text).has_value()) return String::from(path);
@@ -91,7 +93,8 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
 
 Result<String> load_text(std::string_view kind, std::string_view name, StoreOn where) {
   if (name.starts_with('/')) return fs::read_text(name);
-  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  if (!good_name(name))
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   char buffer[320];
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, where)) continue;
@@ -102,12 +105,12 @@ Result<String> load_text(std::string_view kind, std::string_view name, StoreOn w
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
   for (const Kept& kept : memory())
     if (kept.key.view() == key) return kept.text.clone();
-  return fail(Errc::kNotFound, "nothing is kept under this name");
+  return fail(Errc::kNotFound, "no text is kept under this name");
 }
 
 namespace {
 
-// The names in a folder that are KIND-NAME.json.
+// Collects the names of files in a folder that are called KIND-NAME.json.
 class KeptNames final : public fs::DirectoryVisitor {
  public:
   KeptNames(std::string_view kind, void (*add)(void*, std::string_view), void* context)
@@ -133,7 +136,7 @@ void list_texts(std::string_view kind, void (*add)(void*, std::string_view), voi
   char buffer[256];
   KeptNames names(kind, add, context);
   for (const fs::Mount& mount : fs::mounts()) {
-    // A disk without the folder has none.
+    // A disk without the folder holds no texts.
     if (may_hold(mount, StoreOn::kAnyDisk))
       static_cast<void>(fs::list(base::format_into(buffer, "{}/marrow", mount.point), names));
   }
@@ -146,18 +149,19 @@ void list_texts(std::string_view kind, void (*add)(void*, std::string_view), voi
 
 namespace {
 
-// Tries each place where the file may be; the first that `open` can have.
+// Tries each place where the file may be, and returns the first that `open` can open.
 template <class Open>
 Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view name, Open open) {
   char buffer[320];
   if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
-  if (!good_name(name)) return fail(Errc::kInvalidArgument, "this is no name for a file");
+  if (!good_name(name))
+    return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   for (const fs::Mount& mount : fs::mounts()) {
     if (!may_hold(mount, StoreOn::kAnyDisk)) continue;
     auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
     if (file.has_value()) return file;
   }
-  return fail(Errc::kNotFound, "no disk for it");
+  return fail(Errc::kNotFound, "no disk can keep this file: mount one that can be written");
 }
 
 }  // namespace

@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Small texts that the console keeps: on the first disk that may have them, else in memory.
+// Keeps small texts: on the first disk that may hold them, otherwise in memory until power-off. Any
+// thread of CPU 0; waits for disks.
 #pragma once
 
 #include "kernel/fs/file_system.h"
 
 namespace service {
 
-// Where a text may lie.
+// The places that may hold a text.
 enum class StoreOn : u8 {
   kAnyDisk,
-  // A secret: not on what is carried away (sticks, CDs) or handed round (the disk that Marrow was
-  // started from), and none is taken from there, where somebody else may have put it.
+  // For secrets. Sticks and CDs are carried away, and the disk that Marrow was started from is
+  // copied, so no secret is written to them. None is read from them either, because somebody else
+  // may have put it there.
   kFixedDisk,
 };
 
-// Keeps `text` as NAME in the drawer `kind` ("conversations"). Returns where it is now: a path, or
-// a phrase that says it is in memory only, and why. NAME may be a path ("/disk0/x.json"), which is
-// taken as it is.
+// Keeps `text` under NAME among the texts of `kind` ("conversations"). Returns where it is now: a
+// path, or a phrase that says it is only in memory, and why. A NAME that is a path
+// ("/disk0/x.json") is used as it is.
 Result<String> store_text(std::string_view kind, std::string_view name, std::string_view text,
                           StoreOn where = StoreOn::kAnyDisk);
 Result<String> load_text(std::string_view kind, std::string_view name,
                          StoreOn where = StoreOn::kAnyDisk);
 
-// Calls add() for the name of every text in the drawer `kind`.
+// Calls add() with the name of every text of `kind`.
 void list_texts(std::string_view kind, void (*add)(void*, std::string_view), void* context);
 
-constexpr std::string_view kConversations = "conversations";  // the drawer of /save and /load
+constexpr std::string_view kConversations = "conversations";  // the kind of /save and /load
 
-// The same for what is large: a file KIND-NAME.bin on a disk, or NAME.bin for a path; never in
-// memory. kNotFound when no disk can be written, or none has it.
+// Does the same for large files: KIND-NAME.bin on a disk, or NAME.bin for a path, but never in
+// memory. Returns kNotFound if no disk can be written, or none has the file.
 Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name);
 Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name);
 

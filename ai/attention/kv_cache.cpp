@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pool of KV pages: three lists and a reference count a page.
+// Implements the pool of KV pages with two lists and a reference count per page.
 #include "ai/attention/kv_cache.h"
 
 namespace ai {
@@ -7,7 +7,7 @@ namespace ai {
 Result<PagePool> PagePool::create(Platform& platform, u32 pages, usize page_bytes) {
   PagePool pool(platform, page_bytes);
   TRY(pool.pages_.resize(pages));
-  // Nothing is kept by position in a model that is only recurrent.
+  // A purely recurrent model keeps nothing per position.
   if (page_bytes > 0)
     pool.memory_ = TRY(platform.allocate_pages(usize{pages} * page_bytes, "KV cache"));
   for (PageId page = 0; page < pages; page++) pool.push_back(pool.free_list_, page);
@@ -32,7 +32,8 @@ PagePool::~PagePool() {
 Result<PagePool::Taken> PagePool::take() {
   bool was_idle = free_ == 0;
   List& list = was_idle ? idle_list_ : free_list_;
-  if (list.first == kNoPage) return fail(Errc::kFull, "every KV page is in use");
+  if (list.first == kNoPage)
+    return fail(Errc::kFull, "every KV page is in use: wait until a request ends");
   PageId page = list.first;
   remove(list, page);
   (was_idle ? idle_ : free_)--;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pool of KV pages: fixed size, reference counted, no allocation after create().
+// The pool of KV pages: fixed in size, with reference counts, and without allocation after
+// create().
 //
-// A page is in one of three states: free, held (a sequence refers to it) or idle (nobody refers to
-// it, but its contents are kept because a later prompt may begin with them). take() uses the page
-// that was freed last, which may still be in the CPU's caches, and without free pages the idle one
-// that was left alone longest. The sum of the three never changes.
+// A page is in one of three states: free, held (a sequence refers to it) or idle (no sequence
+// refers to it, but its contents are kept because a later prompt may begin with them). take() uses
+// the page that was freed last, which may still be in the CPU's caches; if no page is free, it
+// evicts the idle page that was released longest ago. The sum of the three never changes. Used on
+// the engine's thread; cancel() may release pages from any thread of CPU 0.
 #pragma once
 
 #include "ai/platform.h"
@@ -17,24 +19,25 @@ constexpr PageId kNoPage = ~PageId{0};
 
 class PagePool {
  public:
-  // `pages` pages of `page_bytes` each, in one run of the platform's pages.
+  // Allocates `pages` pages of `page_bytes` each in one run of the platform's pages.
   static Result<PagePool> create(Platform& platform, u32 pages, usize page_bytes);
-  static u64 book_bytes(u32 pages) { return u64{pages} * sizeof(Page); }  // beside the pages
+  // without the pages themselves
+  static u64 book_bytes(u32 pages) { return u64{pages} * sizeof(Page); }
   PagePool(PagePool&& other) noexcept;
   PagePool& operator=(PagePool&&) = delete;
   ~PagePool();
 
   struct Taken {
     PageId page;
-    bool was_idle;  // its old contents are gone: whoever indexed them must forget them
+    bool was_idle;  // its old contents are lost: the prefix cache must forget them
   };
-  // A page held once; kFull when every page is held.
+  // Returns a page with one reference, or kFull if every page is held.
   Result<Taken> take();
-  // One more reference to a held or idle page.
+  // Adds a reference to a held or idle page.
   void hold(PageId page);
-  // One reference less. The last one makes it idle when `keep` says so, else free.
+  // Drops a reference. After the last one the page is idle if `keep` was set, otherwise free.
   void release(PageId page);
-  // What becomes of the page when nobody holds it. Clearing it frees an idle page at once.
+  // Decides what the page becomes when nobody holds it. Clearing it frees an idle page at once.
   void set_keep(PageId page, bool keep);
 
   Byte* data(PageId page) { return memory_.data() + usize{page} * page_bytes_; }
@@ -44,7 +47,7 @@ class PagePool {
   u32 held() const { return total() - free_ - idle_; }
   u32 idle() const { return idle_; }
   u32 free() const { return free_; }
-  // Walks every list and counts: false when the books do not balance.
+  // Walks every list and counts. Returns false if the numbers do not add up.
   bool consistent() const;
 
  private:
@@ -68,25 +71,25 @@ class PagePool {
   usize page_bytes_;
   std::span<Byte> memory_;
   Vector<Page> pages_;
-  List free_list_, idle_list_;  // idle: the one left alone longest is first
+  List free_list_, idle_list_;  // idle: the page released longest ago is first
   u32 free_ = 0, idle_ = 0;
 };
 
-// The pages of one text, a reference to each. Whatever ends the text, they go back with this.
+// The pages of one text, with one reference each. The destructor drops them, however the text ends.
 class PageRun {
  public:
-  // `pool` outlives the run, which allocates nothing up to `most` pages.
+  // `pool` must outlive the run, which allocates nothing up to `most` pages.
   static Result<PageRun> create(PagePool& pool, u32 most);
   PageRun() = default;
   PageRun(PageRun&& other) noexcept : pool_(other.pool_), pages_(std::move(other.pages_)) {}
   PageRun& operator=(PageRun&& other) noexcept;
   ~PageRun() { clear(); }
 
-  // Both take over the caller's reference; replace() gives the old page's back.
+  // Both take over the caller's reference. replace() drops the old page's.
   void push_back(PageId page) { MUST(pages_.push_back(page)); }
   void replace(usize index, PageId page);
   void pop_back();
-  void clear();  // the last page first, so that it is also the first to be reused
+  void clear();  // drops the last page first, so that it is the first to be evicted
 
   PageId operator[](usize index) const { return pages_[index]; }
   usize size() const { return pages_.size(); }

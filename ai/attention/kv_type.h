@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How keys and values are kept.
+// The formats of keys and values in the cache.
 #pragma once
 
 #include "kernel/base/types.h"

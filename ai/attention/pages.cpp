@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sizes of a KV page and how one position gets into it.
+// Computes the sizes of a KV page and writes one position into it.
 #include <algorithm>
 #include <cstring>
 
@@ -19,7 +19,7 @@ u32 blocks_of(u32 width) {
   return (width + 31) / 32;
 }
 
-// f32_to_f16 of four values: all of its cases, then the one that counts.
+// Narrows four values like f32_to_f16: computes all of its cases and selects the one that applies.
 FourWords narrow(FourFloats values) {
   auto bits = std::bit_cast<FourWords>(values);
   FourWords sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
@@ -31,7 +31,7 @@ FourWords narrow(FourFloats values) {
   return sign | half;
 }
 
-// n values as halves, `step` bytes from one to the next.
+// Stores n values as halves, `step` bytes apart.
 template <usize step>
 void store_halves(Byte* at, const float* values, u32 n) {
   u32 i = 0;
@@ -45,7 +45,7 @@ void store_halves(Byte* at, const float* values, u32 n) {
   for (; i < n; i++) base::store(at + i * step, f32_to_f16(values[i]));
 }
 
-// Block b of a head's vector, zeros past its end.
+// Quantizes block b of a head's vector, with zeros past its end.
 ActivationQ8x32 quantize_part(const float* in, u32 width, u32 b) {
   float part[32] = {};
   std::copy(in + 32 * b, in + std::min(width, 32 * b + 32), part);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The steps of attention spelled for reading; the order of every sum is the contract.
+// The steps of attention, written to be read. The order of every sum is the contract that SIMD
+// tables must keep.
 #include "ai/attention/reference.h"
 
 #include "ai/attention/steps.h"
@@ -23,7 +24,7 @@ void scores_f16(AttendTile& tile, const Byte* keys) {
   }
 }
 
-// |isum| <= 32 * 127 * 127 < 2^19.
+// |isum| <= 32 * 127 * 127 < 2^19, so the conversion to float is exact.
 void scores_q8(AttendTile& tile, const Byte* keys) {
   constexpr u32 kBlockBytes = 64 + 8 * 64;
   u32 blocks = (tile.key_width + 31) / 32;
@@ -69,7 +70,7 @@ void soften_query(AttendTile& tile, u32 i) {
   }
 }
 
-// A query that sees nothing of this page keeps its state: factor 1, weights 0.
+// A query that attends to nothing in this page keeps its state: factor 1, weights 0.
 void soften(AttendTile& tile) {
   for (u32 i = 0; i < tile.count; i++) {
     if (tile.first[i] < tile.last[i]) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Queries in tiles, pages in ascending order, the last division.
+// Implements the loop: queries in tiles, pages in ascending order, and the division at the end.
 #include <algorithm>
 
 #include "ai/attention/steps.h"
@@ -9,8 +9,8 @@
 namespace ai {
 namespace {
 
-// A query is worth two digits: its rounding would cost as much as that of all the keys it meets.
-// The second has what the first left over, 1/254 as coarse.
+// A query is quantized to two digits, because its rounding error would cost as much as that of all
+// the keys it meets. The second digit holds what the first left over, in steps of 1/254.
 struct QuantizedQueries {
   ActivationQ8x32 blocks[kQueryTile][2 * kMaxHeadWidth / 32];
 };
@@ -39,7 +39,7 @@ void begin_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& ti
   }
 }
 
-// Lanes 8+8, 4+4, 2+2, 1+1 (wiki/Numerics, rule 4).
+// Adds lanes in the order 8+8, 4+4, 2+2, 1+1 (wiki/Numerics, rule 4).
 float sum_lanes(const float (&lanes)[16]) {
   float eight[8], four[4];
   for (u32 i = 0; i < 8; i++) eight[i] = lanes[i] + lanes[i + 8];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Embeddings: a text goes through the model once, its hidden states become one vector.
+// Embeddings: the model reads the text once, and the hidden states of its tokens are pooled into
+// one vector. Runs on the engine's thread, in chunks between which requests go on.
 #include "ai/engine/engine_impl.h"
 #include "ai/math/lane_sum.h"
 
@@ -9,9 +10,9 @@ namespace {
 Result<void> scale_to_length_one(std::span<float> vector) {
   float length = __builtin_sqrtf(
       lane_sum(static_cast<u32>(vector.size()), [&](u32 i) { return vector[i] * vector[i]; }));
-  // Zero and infinity have no direction.
+  // A vector of length zero or infinity has no direction, so it cannot be normalized.
   if (!(length > 0) || length - length != 0)
-    return fail(Errc::kCorrupt, "the text's vector has no length");
+    return fail(Errc::kCorrupt, "the model gave a vector whose length is zero or infinite");
   for (float& x : vector) x = x / length;
   return {};
 }
@@ -20,9 +21,10 @@ Result<void> scale_to_length_one(std::span<float> vector) {
 
 Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
                                std::span<float> out, EmbedSink* sink) {
-  if (parts_->info.ranks) return fail(Errc::kUnsupported, "the model ranks, it does not embed");
+  if (parts_->info.ranks)
+    return fail(Errc::kUnsupported, "this model is a reranker and gives no embeddings");
   if (out.size() != parts_->model->params().width)
-    return fail(Errc::kInvalidArgument, "an embedding has the width of the model");
+    return fail(Errc::kInvalidArgument, "the output must have the model's width");
   Reading reading = TRY(begin_reading(tokens));
   Use use(*this);
   std::ranges::fill(out, 0.0f);
@@ -30,7 +32,7 @@ Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
   while (reading.sequence.length < total) {
     TRY(embed_chunk(reading, tokens, pooling, out));
     if (sink != nullptr && !sink->on_read(reading.sequence.length, total))
-      return fail(Errc::kCancelled, "nobody waits for the vector any more");
+      return fail(Errc::kCancelled, "the embedding was cancelled");
   }
   if (pooling == Pooling::kMean) {
     float count = static_cast<float>(tokens.size());
@@ -39,7 +41,8 @@ Result<void> EngineImpl::embed(std::span<const TokenId> tokens, Pooling pooling,
   return scale_to_length_one(out);
 }
 
-// Adds the rows that count to `sum`, in the order of the text: the cut into chunks leaves no trace.
+// Adds the hidden states that the pooling uses to `sum`, in the order of the text, so that the
+// result does not depend on where the text was cut into chunks.
 Result<void> EngineImpl::embed_chunk(Reading& reading, std::span<const TokenId> tokens,
                                      Pooling pooling, std::span<float> sum) {
   Exclusive exclusive(*this);

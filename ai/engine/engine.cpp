@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Requests in, tokens out: one step is plan, forward, pick.
+// The engine's step: the scheduler plans it, the model computes it, the sampler picks a token for
+// each request, and the request's sink is told.
 #include "ai/engine/engine_impl.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 namespace {
 
 u64 hash_of(std::span<const float> values) {
-  u64 h = 0xcbf29ce484222325;  // FNV-1a, 32 bits at a time
-  for (float v : values) h = (h ^ std::bit_cast<u32>(v)) * 0x100000001b3;
-  return h;
+  base::Fnv1a hash;
+  for (float v : values) hash.add(u64{std::bit_cast<u32>(v)});
+  return hash.value();
 }
 
 }  // namespace
@@ -22,11 +24,13 @@ Result<base::Owner<EngineImpl>> EngineImpl::create(base::Owner<EngineParts> part
   return engine;
 }
 
-// Sessions go before the store that their pages belong to, and the texts that it keeps are wiped.
-// Keys and values are not: they are no text, and pages are cleared when somebody gets them next.
+// Sessions are destroyed before the store that their pages belong to. store_.clear() wipes the
+// tokens of the texts it remembers. Keys and values are not wiped: pages are cleared when they are
+// handed out again.
 EngineImpl::~EngineImpl() {
   assert_own_thread();
-  ASSERT(!stepping_ && uses_ == 0);  // else the caller's caller is computing in here
+  // otherwise a caller further up the stack is still computing in here
+  ASSERT(!stepping_ && uses_ == 0);
   scheduler_.reset();
   store_.clear();
 }
@@ -53,7 +57,8 @@ Result<void> EngineImpl::create_buffers() {
   for (TokenId id = 0; id < tokens.size(); id++) {
     std::string_view piece = tokens.piece(id);
     longest = std::max(longest, static_cast<u32>(piece.size()));
-    // DRY's usual breakers: a run of text never matches across them.
+    // A newline, colon, quote or asterisk ends a sequence for the DRY penalty, as in llama.cpp's
+    // defaults: repetitions are not matched across it.
     if (piece.find_first_of("\n:\"*") != piece.npos) sampler_workspace_->add_dry_breaker(id);
   }
   session_context_ =
@@ -61,7 +66,8 @@ Result<void> EngineImpl::create_buffers() {
   return {};
 }
 
-// `room` is what must be left of the context behind the tokens.
+// Refuses an empty text, tokens outside the vocabulary, and a text that leaves less than `room`
+// positions of the context free.
 Result<void> EngineImpl::check_tokens(std::span<const TokenId> tokens, u32 room) {
   if (tokens.empty()) return fail(Errc::kInvalidArgument, "the prompt is empty");
   for (TokenId id : tokens)
@@ -80,8 +86,10 @@ Result<void> EngineImpl::check(const Request& request) {
     if (Session* parent = scheduler_->find(request.fork_of); parent != nullptr)
       if (!std::ranges::equal(request.prompt, parent->tokens.view().first(std::min<usize>(
                                                   parent->tokens.size(), request.prompt.size()))))
-        return fail(Errc::kInvalidArgument, "a further choice must have the same prompt");
-  if (scheduler_->queue_full()) return fail(Errc::kFull, "too many requests are waiting");
+        return fail(Errc::kInvalidArgument,
+                    "another choice of a request must have the same prompt");
+  if (scheduler_->queue_full())
+    return fail(Errc::kFull, "too many requests are waiting: try again later");
   return {};
 }
 
@@ -100,7 +108,8 @@ void EngineImpl::cancel(RequestId id) {
 }
 
 void EngineImpl::end(Session& session, FinishReason reason, const Error* error) {
-  // The step may be writing to its pages: then they go back when it has returned.
+  // While the model computes, it may be writing to this session's pages. Then step() releases them
+  // after forward() has returned.
   bool in_use = computing_ && scheduler_->takes_part(session);
   if (!in_use) scheduler_->release(session, reason != FinishReason::kError);
   session.finish(reason, error);
@@ -114,7 +123,8 @@ bool EngineImpl::step() {
   if (running() + queued() == 0) return false;
   Exclusive exclusive(*this);
   scheduler_->plan(platform_.now_ns(), costs_);
-  // Without rows somebody ended, or all wait for pages that a text beside the requests holds.
+  // A step without rows either ended a request that cannot be served, or every request waits for
+  // pages that a score(), embed() or restore() holds.
   if (scheduler_->rows().empty()) return scheduler_->count(SessionState::kEnded) > 0;
   tell_cached();
   compute();
@@ -126,8 +136,9 @@ bool EngineImpl::step() {
   return true;
 }
 
-// Before a prompt's first chunk: what of it needs no reading. Who then cancels is let go behind the
-// step, as its rows are planned already.
+// Tells each new request how much of its prompt the prefix cache had. computing_ is set because
+// rows and pages are planned already: a request that its sink cancels here is released after the
+// step.
 void EngineImpl::tell_cached() {
   computing_ = true;
   for (Session* session : scheduler_->taking_part()) {
@@ -146,14 +157,17 @@ void EngineImpl::compute() {
   u32 rows = static_cast<u32>(scheduler_->rows().size());
   u64 taken = platform_.now_ns() - before;
   if (done.has_value()) {
-    // Steps without a prompt tell what a row more costs, those with one what reading costs.
+    // A step without prompt tokens teaches what one more row costs, a step with some teaches what
+    // reading a prompt costs.
     if (rows == scheduler_->logit_rows())
       costs_.learn(rows, taken);
     else
       costs_.learn_reading(rows, taken);
   }
   if (done.has_value()) return;
-  // One of them is to blame; each alone tells which. A recurrent state cannot be moved on twice.
+  // One request made the whole batch fail, for example by numbers that are not finite. Each is
+  // computed again alone to find it, and only that one ends. A recurrent state has already advanced
+  // and cannot be computed twice, so there all of them end.
   bool again = parts_->model->state_bytes() == 0;
   u32 sequence = 0;
   for (Session* session : scheduler_->taking_part()) {
@@ -187,6 +201,8 @@ Result<void> EngineImpl::forward(std::span<const BatchRow> rows, std::span<const
   return done;
 }
 
+// Books what the step computed for this session, reports the progress of its prompt, and takes
+// tokens once the prompt has been read.
 void EngineImpl::take_results(Session& session) {
   u32 length = session.sequence.length + session.rows;
   store_.commit(session.sequence, session.tokens.view(), length, remembers(session));
@@ -199,8 +215,9 @@ void EngineImpl::take_results(Session& session) {
   take_tokens(session);
 }
 
-// The sampler sees the rows one after another, exactly as it would without guesses: the text goes
-// on as long as what it picks is what was guessed.
+// Verifies the guesses: row i holds the logits after i guesses. The sampler picks from one row
+// after another, exactly as it would without speculation, and goes on while its pick equals the
+// guess. The text is therefore the same with and without guesses.
 void EngineImpl::take_tokens(Session& session) {
   session.timings.drafted_tokens += session.drafts;
   u32 accepted = 0;
@@ -225,12 +242,16 @@ void EngineImpl::take_tokens(Session& session) {
   if (session.tokens.size() >= sizes_.context) slide(session);
 }
 
+// Applies the grammar's mask, then samples. Fills the log probabilities of `event` if the request
+// wants them.
 Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
   if (session.hash_logits) event.logits_hash = hash_of(logits);
   if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
   if (session.grammar != nullptr && TRY(session.grammar->mask(logits, platform_)) == 0)
-    return fail(Errc::kNotFound, "the grammar allows no token here");
-  // Others ran during the mask, and one of them may have cancelled it.
+    return fail(
+        Errc::kNotFound,
+        "the grammar allows no token here: the model's vocabulary cannot continue this text");
+  // mask() lets other threads run, and one of them may have cancelled this request.
   if (!session.alive()) return fail(Errc::kCancelled, "cancelled");
   platform_.operation("sampling");
   TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
@@ -278,9 +299,12 @@ void EngineImpl::slide(Session& session) {
       sizes_.context, before - session.tokens.size());
 }
 
+// Holds pages for the whole text at once, so that a text that has been begun can always be
+// finished.
 Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> tokens) {
   assert_own_thread();
-  if (stepping_) return fail(Errc::kBusy, "a step is being made");
+  if (stepping_)
+    return fail(Errc::kBusy, "the engine is in the middle of a step: call again between two steps");
   TRY(check_tokens(tokens, 0));
   u32 count = static_cast<u32>(tokens.size());
   Reading reading{.sequence = TRY(store_.make_sequence(count)), .state = {}};
@@ -325,9 +349,11 @@ Result<void> EngineImpl::score_chunk(Reading& reading, std::span<const TokenId> 
 
 Result<KvFileKey> EngineImpl::file_key() const {
   assert_own_thread();
-  if (stepping_) return fail(Errc::kBusy, "a step is being made");
+  if (stepping_)
+    return fail(Errc::kBusy, "the engine is in the middle of a step: call again between two steps");
   if (parts_->model->state_bytes() > 0)
-    return fail(Errc::kUnsupported, "a recurrent model keeps no text that could be saved");
+    return fail(Errc::kUnsupported,
+                "texts of a recurrent model cannot be saved: it has no KV pages");
   return KvFileKey{.model = parts_->info.fingerprint,
                    .cache_type = static_cast<u32>(sizes_.kv_type),
                    .vocabulary = parts_->tokenizer->size(),

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine behind the console, the benchmarks and the HTTP server.
+// The engine's interface: load a model, submit requests, and call step() until there is nothing to
+// do. The console, the benchmarks and the HTTP server reach it through service::EngineHost, which
+// owns it.
 //
-// Load a model, submit requests, call step() until idle: each step is one iteration of the
-// scheduler over every running request (continuous batching). submit() and cancel() come from any
-// thread of CPU 0, also inside a sink and inside Platform::breathe(); step() and the work without
-// tokens (score, embed, save, restore, forget_prompts) come from one thread, one at a time. Events
-// reach the sink from inside step(), on_end(kCancelled) from inside cancel().
+// Each step advances every running request (continuous batching). submit() and cancel() may be
+// called from any thread of CPU 0, also from a sink and from Platform::breathe(). step(), score(),
+// embed(), save(), restore() and forget_prompts() belong to one thread and are called one at a
+// time. Sinks are called from inside step(), except that on_end(kCancelled) comes from inside
+// cancel(). A step computes for milliseconds to seconds. It waits only for the worker pool, and
+// calls Platform::breathe() to let other threads run.
 #pragma once
 
 #include "ai/attention/kv_type.h"
@@ -21,21 +24,25 @@ class ChatTemplate;
 class Grammar;
 
 struct EngineOptions {
-  // Tokens a request may have. 0 = what the model was trained for, at most 4096, less when
-  // memory_bytes says so; a number that does not fit is an error.
+  // Tokens of prompt and answer together that one request may have. 0 takes what the model was
+  // trained for, at most 4096, and less if memory_bytes requires it. Any other number that does not
+  // fit is an error.
   u32 context = 0;
   u32 max_requests = 8;  // running at once
   u32 max_queued = 64;   // waiting
-  u64 kv_bytes = 0;      // of the page pool; 0 = one full context and a page a request, for all
-  u64 memory_bytes = 0;  // that loading may take beside the file; 0 = whatever the platform gives
+  // size of the KV page pool; 0 = one full context, and one page more per request
+  u64 kv_bytes = 0;
+  // loading may take this much beside the file; 0 = whatever the platform gives
+  u64 memory_bytes = 0;
   KvType kv_type = KvType::kF16;
-  u32 prefill_chunk = 128;  // prompt tokens a step: what weights are unpacked for at once (tiles.h)
+  // prompt tokens a step; weights are unpacked once for all of them (tiles.h)
+  u32 prefill_chunk = 128;
   const char* kernels = "auto";
-  bool speculate = true;  // n-gram lookup: the same bytes, sooner
-  bool grouped = false;   // the matrices were interleaved while they were read (ArrivingGroups)
+  bool speculate = true;  // guess tokens by n-gram lookup; does not change the text
+  bool grouped = false;   // the rows were already interleaved while they were read (ArrivingGroups)
 };
 
-// Every figure as an integer; the console and the API print these and nothing else.
+// The cost of one request, in integers. The console and the API print these and nothing else.
 struct Timings {
   u32 prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   u64 queued_ns = 0;  // submit to first work
@@ -43,29 +50,30 @@ struct Timings {
   u64 first_token_ns = 0;                                              // submit to first token
   u64 decode_ns = 0;                                                   // first token to last
   u64 gap_p50_ns = 0, gap_p95_ns = 0, gap_p99_ns = 0, gap_max_ns = 0;  // between tokens
-  u32 drafted_tokens = 0, accepted_tokens = 0;                         // speculation
+  u32 drafted_tokens = 0, accepted_tokens = 0;  // guesses made, and guesses that were right
 };
 
 enum class FinishReason : u8 { kStop, kLength, kContextFull, kCancelled, kError };
 
 struct TokenEvent {
-  // kNoToken: only text that was held back, just before on_end. End-of-generation tokens have no
-  // event unless Request::ignore_end.
+  // kNoToken marks text that was held back for a possible stop string and is released just before
+  // on_end(). End-of-generation tokens have no event unless Request::ignore_end is set.
   TokenId id;
   std::string_view text;  // whole UTF-8 characters only; may be empty while some are incomplete
-  i32 logprob_micro;      // when Request::logprobs > 0
+  i32 logprob_micro;      // set when Request::logprobs > 0
   std::span<const TokenLogprob> top;
-  u64 logits_hash;  // when Request::hash_logits
+  u64 logits_hash;  // set when Request::hash_logits
 };
 
 class RequestSink {
  public:
-  // After each chunk of the prompt; first of all with what the cache has of it, if anything.
+  // Called after each chunk of the prompt, and once before the first chunk if the prefix cache
+  // holds part of the prompt.
   virtual void on_prefill(u32 done, u32 total) = 0;
   virtual void on_token(const TokenEvent& event) = 0;
-  // Request::stop[index] was completed; on_end(kStop) follows.
+  // Request::stop[index] was completed. on_end(kStop) follows.
   virtual void on_stop_string(u32 /*index*/) {}
-  // Exactly once, last. `error` is set for kError and kContextFull.
+  // Called exactly once, as the last call. `error` is set for kError and kContextFull.
   virtual void on_end(FinishReason reason, const Timings& timings, const Error* error) = 0;
 
  protected:
@@ -77,49 +85,53 @@ using RequestId = u32;  // never 0
 struct Request {
   std::span<const TokenId> prompt = {};  // copied
   SamplerParams sampling = {};
-  std::span<const LogitBias> bias = {};         // copied
-  u32 max_tokens = 0;                           // 0 = until the context is full
-  std::span<const std::string_view> stop = {};  // strings; copied; the text before them is emitted
-  bool ignore_end = false;                      // go on past end-of-generation tokens (bench)
-  u32 logprobs = 0;                             // alternatives wanted a token; 0 = none
-  const Grammar* grammar = nullptr;             // outlives the request
-  bool slide = false;  // at a full context drop the oldest, say so in the log
+  std::span<const LogitBias> bias = {};  // copied
+  u32 max_tokens = 0;                    // 0 = until the context is full
+  // strings, copied; only the text before them is emitted
+  std::span<const std::string_view> stop = {};
+  bool ignore_end = false;           // go on past end-of-generation tokens (bench)
+  u32 logprobs = 0;                  // alternatives reported with each token; 0 = none
+  const Grammar* grammar = nullptr;  // must outlive the request
+  bool slide = false;  // when the context is full, drop the oldest half instead of ending (logged)
   bool cache_prompt = true;
-  // Not 0: one more choice for the same prompt. It waits until that request has read the prompt
-  // and then shares its pages; where that one has ended, it is a request like any other.
+  // If not 0, this request is one more choice for the same prompt. It waits until request `fork_of`
+  // has read the prompt and then shares its pages. If that request has ended, this one is read like
+  // any other.
   RequestId fork_of = 0;
-  bool hash_logits = false;  // FNV-1a over the bits of the logits a token was picked from
+  // report FNV-1a over the bits of the logits that each token was picked from
+  bool hash_logits = false;
 };
 
 // One token of a text that is scored, not generated.
 struct TokenScore {
-  u32 index;          // in the text; logprob of tokens[index] after tokens[0 .. index - 1]
-  TokenId id;         // kNoToken behind the last one: `top` tells what would come next
+  u32 index;  // position in the text: the logprob is of tokens[index], given tokens[0 .. index - 1]
+  TokenId id;  // kNoToken after the last token: then only `top` is valid, what would come next
   i32 logprob_micro;  // natural log, millionths
   std::span<const TokenLogprob> top;
 };
 
 class ScoreSink {
  public:
-  virtual bool on_score(const TokenScore& score) = 0;  // inside a chunk; false: enough
-  // Between two chunks, and after the last; false: enough.
+  // called inside a chunk; false ends the scoring
+  virtual bool on_score(const TokenScore& score) = 0;
+  // Called between two chunks and after the last one; returning false ends the scoring.
   virtual bool on_chunk(u32 /*done*/, u32 /*total*/) { return true; }
 
  protected:
   ~ScoreSink() = default;
 };
 
-// Who waits for the vector of a text.
+// Follows an embedding's progress and may end it.
 class EmbedSink {
  public:
-  // Between two chunks, and after the last; false: no longer wanted.
+  // Called between two chunks and after the last one; returning false ends the work.
   virtual bool on_read(u32 done, u32 total) = 0;
 
  protected:
   ~EmbedSink() = default;
 };
 
-// How the vectors of a text's tokens become the one of the text (embeddings).
+// How the hidden states of a text's tokens become one vector.
 enum class Pooling : u8 {
   kMean,
   kFirst,  // "cls"
@@ -131,22 +143,23 @@ struct ModelInfo {
   u64 parameters = 0, file_bytes = 0;
   u32 layers = 0, width = 0, heads = 0, kv_heads = 0, head_width = 0, ffn_width = 0;
   u32 vocabulary = 0, trained_context = 0, context = 0;
-  Pooling pooling = Pooling::kMean;  // as the file says; mean when it says nothing
-  // Of the weights' shapes and samples of their bytes: tells whether a saved text fits the model.
+  Pooling pooling = Pooling::kMean;  // as the file says; mean if it says nothing
+  // Hash over the tensors' shapes and samples of their bytes. A saved text is restored only into a
+  // model with the same fingerprint.
   u64 fingerprint = 0;
-  bool ranks = false;  // a reranker: its answer is no vector, embed() refuses
+  bool ranks = false;  // a reranker: it gives a score instead of a vector, and embed() refuses
 };
 
-// What loading takes, before it is taken (`model info`).
+// Bytes that loading will take, known before any is taken (`model info`).
 struct MemoryPlan {
   u64 weights_bytes = 0, kv_bytes = 0, workspace_bytes = 0, tokenizer_bytes = 0;
   u32 context = 0;
   u64 total() const { return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes; }
 };
 
-// A model that is not loaded, from the beginning of its file.
+// Describes a model that is not loaded, from the first bytes of its file.
 struct ModelSummary {
-  ModelInfo info;  // context: as loading would choose it
+  ModelInfo info;  // context: the one that loading would choose
   MemoryPlan plan;
   String tokenizer;   // "gpt2", "llama"
   bool fits = false;  // within EngineOptions::memory_bytes
@@ -155,17 +168,19 @@ struct ModelSummary {
 
 class Engine {
  public:
-  // `file` is a whole GGUF or llama2.c checkpoint in memory that outlives the engine and may be
-  // rewritten in place (rows are interleaved). Nothing allocates on the token path after this.
+  // Loads a whole GGUF file or llama2.c checkpoint that lies in memory. `file` must outlive the
+  // engine, which may rewrite it in place to interleave its rows. After load() nothing on the token
+  // path allocates.
   static Result<base::Owner<Engine>> load(std::span<Byte> file, Platform& platform,
                                           const EngineOptions& options);
-  // The same from a split file, parts in order.
+  // Loads a split file; `parts` are in order.
   static Result<base::Owner<Engine>> load(std::span<const std::span<Byte>> parts,
                                           Platform& platform, const EngineOptions& options);
-  // What load() would take, without touching a weight; refuses what load() would refuse.
+  // Returns what load() would take without touching a weight, and refuses what load() would refuse.
   static Result<MemoryPlan> plan_load(std::span<const std::span<Byte>> parts, Platform& platform,
                                       const EngineOptions& options);
-  // The same, and what it is, from the first bytes of each part, `file_bytes` long as a whole.
+  // Describes a model and what loading it would take, from the first bytes of each part.
+  // `file_bytes` are the parts' whole sizes.
   static Result<ModelSummary> inspect(std::span<const std::span<const Byte>> heads,
                                       std::span<const u64> file_bytes, Platform& platform,
                                       const EngineOptions& options);
@@ -177,54 +192,58 @@ class Engine {
   virtual const ChatTemplate* chat_template() const = 0;  // null when the model has none
   virtual const char* kernels_name() const = 0;
 
-  // kContextFull (both numbers in the log) when the prompt does not fit; kFull when the queue is;
-  // kInvalidArgument for what the sampler or the tokenizer does not know. Later errors reach the
-  // sink.
-  // From now on only the calling thread may call step(), score(), embed(), save(), restore(),
-  // forget_prompts() and the destructor: that is asserted. submit(), cancel() and what only reads
-  // are for every thread of CPU 0.
+  // Gives the engine to the calling thread: from now on only this thread may call step(), score(),
+  // embed(), save(), restore(), forget_prompts() and the destructor; an assertion checks it.
+  // submit(), cancel() and the accessors stay open to every thread of CPU 0.
   virtual void bind_to_this_thread() {}
 
+  // Copies the request and queues it. Returns kContextFull when the prompt does not fit (the log
+  // has both numbers), kFull when the queue is full, and kInvalidArgument for what the sampler or
+  // the tokenizer does not know. Later errors reach the sink.
   virtual Result<RequestId> submit(const Request& request, RequestSink& sink) = 0;
   virtual void cancel(RequestId id) = 0;  // on_end(kCancelled) comes before this returns
-  // One iteration. False: nothing to do, or all who wait need pages that a score(), embed() or
-  // restore() under way still holds. Errors of one request reach its sink, not the caller.
-  // submit() and cancel() may be called from a sink or from Platform::breathe(), step() may not.
+  // Advances every running request once. Returns false when there is nothing to do, or when every
+  // request waits for pages that a score(), embed() or restore() under way still holds. An error of
+  // one request reaches its sink, not the caller. submit() and cancel() may be called from a sink
+  // or from Platform::breathe(); step() may not.
   virtual bool step() = 0;
 
-  // score() and embed() read a text in chunks and return when it is read. A chunk is like a step:
-  // inside it (Platform::breathe(), on_score()) step() does nothing and score(), embed(), save()
-  // and restore() answer kBusy. Between two chunks (on_chunk(), on_read()) everything may be called
-  // but the destructor, so that the requests of others go on beside a long text. The results have
-  // the same bits whatever is called there. kFull when the pages that are free do not hold the
-  // whole text; kContextFull and kInvalidArgument as submit().
+  // score() and embed() read a text in chunks and return when all of it is read. A chunk is like a
+  // step: while it computes (Platform::breathe(), on_score()), step() does nothing, and score(),
+  // embed(), save() and restore() return kBusy. Between two chunks (on_chunk(), on_read())
+  // everything but the destructor may be called, so that requests go on beside a long text; the
+  // results do not depend on it. Both return kFull when the free pages do not hold the whole text,
+  // and kContextFull and kInvalidArgument as submit() does.
   //
-  // How probable each token of a text is, from the second on, with up to `top` alternatives.
+  //
+  // Reports the probability of each token from the second on, with up to `top` alternatives.
   virtual Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) = 0;
-  // The meaning of a text as info().width floats of length 1: what the final norm gives of its
-  // tokens, pooled. kCancelled when the sink, which may be null, wanted no more.
+  // Writes the text's embedding to `out`: info().width floats, pooled from the outputs of the final
+  // norm and scaled to length 1. `sink` may be null. Returns kCancelled when the sink ended the
+  // work.
   virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
                              EmbedSink* sink) = 0;
 
-  // save() and restore() use the pages of their text alone: from the sink and the source everything
-  // may be called but the destructor. kBusy inside a step or a chunk.
+  // save() and restore() hold only the pages of their own text. From their sink and source
+  // everything but the destructor may be called. Both return kBusy inside a step or a chunk.
   //
-  // Writes what the prompt cache keeps of `tokens` (a text that was generated or read here), for
-  // restore() of any engine with this model and type of cache. Returns the positions that need not
-  // be read again. kUnsupported for a recurrent model.
+  // Writes the tokens and KV pages that the prefix cache holds of `tokens`, a text that was
+  // generated or read here. restore() accepts them in any engine with the same model and cache
+  // type. Returns how many positions need not be read again. kUnsupported for a recurrent model.
   virtual Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) = 0;
-  // Takes such a text back into the prompt cache and returns its tokens: a prompt that begins with
-  // them is read from there. kUnsupported for bytes of another model, cache or version, kCorrupt
-  // for damaged ones, kFull when too few pages are free.
+  // Puts a saved text back into the prefix cache and returns its tokens; a prompt that begins with
+  // them is not read again. kUnsupported for bytes of another model, cache type or version,
+  // kCorrupt for damaged bytes, kFull when too few pages are free.
   virtual Result<Vector<TokenId>> restore(ByteSource& source) = 0;
 
   virtual u32 running() const = 0;
   virtual u32 queued() const = 0;
   virtual u64 kv_pages_total() const = 0;
-  virtual u64 kv_pages_used() const = 0;    // held by running requests
-  virtual u64 kv_pages_cached() const = 0;  // kept for prompts that begin like an earlier text
-  virtual void forget_prompts() = 0;        // empties that cache
-  static constexpr u32 kMostLogprobs = 20;  // alternatives a token
+  virtual u64 kv_pages_used() const = 0;  // held by running requests
+  // idle pages that the prefix cache keeps for prompts with the same beginning
+  virtual u64 kv_pages_cached() const = 0;
+  virtual void forget_prompts() = 0;        // empties the prefix cache
+  static constexpr u32 kMostLogprobs = 20;  // alternatives reported with a token
 };
 
 }  // namespace ai

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine put together from its parts; tests put it together from others.
+// The product's Engine, assembled from its parts. load.cpp builds it from a file; tests build it
+// around scripted models.
 #pragma once
 
 #include "ai/engine/kv_file.h"
@@ -9,7 +10,8 @@
 
 namespace ai {
 
-// What a loaded model consists of; the model looks for its kernels here.
+// The parts of a loaded model. It is on the heap and does not move, because the model keeps a
+// pointer to `kernels`.
 struct EngineParts {
   KernelTable kernels{};
   base::Owner<Tokenizer> tokenizer;
@@ -19,7 +21,7 @@ struct EngineParts {
   MemoryPlan plan;
 };
 
-// Limits and sizes that planning and loading must agree on.
+// The limits and sizes that planning chooses and loading obeys.
 struct EngineSizes {
   u32 context = 0, pages = 0;
   KvType kv_type = KvType::kF16;
@@ -29,12 +31,14 @@ struct EngineSizes {
 struct ModelSizes {
   u64 weights_bytes = 0, page_bytes = 0, state_bytes = 0, tokenizer_bytes = 0, vector_bytes = 0;
   u32 page_positions = 0, vocabulary = 0, trained_context = 0;
-  // Of a step's buffers; who knows is `model`.
+  // Returns the bytes of a step's work buffers. Called with `model`, whose type this file must not
+  // know.
   u64 (*workspace_bytes)(const void* model, const StepLimits& limits, u32 context) = nullptr;
   const void* model = nullptr;
 };
 
-// kOutOfMemory (the log tells what it takes and which context would fit) or the sizes and the plan.
+// Chooses context and pool so that they fit into memory, and fills `plan`. On kOutOfMemory the log
+// names the bytes needed and the context that would fit.
 Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes& model,
                                  Platform& platform, MemoryPlan& plan);
 SchedulerLimits scheduler_limits(const EngineOptions& options);
@@ -81,18 +85,19 @@ class EngineImpl final : public Engine {
   Result<void> check(const Request& request);
   Result<void> check_tokens(std::span<const TokenId> tokens, u32 room);
   std::span<float> logits_row(u32 row) {
-    usize width = parts_->model->params().vocabulary;  // padding behind the tokenizer's last
+    // the matrix may have padding rows after the last token
+    usize width = parts_->model->params().vocabulary;
     return logits_.view().subspan(row * width, parts_->tokenizer->size());
   }
   Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> views,
                        std::span<float> logits);
   void tell_cached();
-  void compute();  // what is planned
+  void compute();  // runs the planned rows through the model
   Result<void> compute_alone(const Session& session, u32 sequence);
   void take_results(Session& session);
   void take_tokens(Session& session);
   Result<TokenId> pick(Session& session, std::span<float> logits, TokenEvent& event);
-  // False when the session has ended.
+  // Returns false when the session has ended.
   bool take_token(Session& session, TokenId token, const TokenEvent& event);
   void end(Session& session, FinishReason reason, const Error* error);
   void slide(Session& session);
@@ -102,25 +107,28 @@ class EngineImpl final : public Engine {
   void assert_own_thread() const;
   Result<KvFileKey> file_key() const;
 
-  // A text that is read beside the requests, with what it holds from its first chunk to its last.
+  // A text that score() or embed() reads beside the requests. It holds its pages and state from the
+  // first chunk to the last.
   struct Reading {
     Sequence sequence;
-    Vector<float> state;  // of a recurrent model
+    Vector<float> state;  // used by recurrent models
     KvView view(KvStore& store) {
       return {store.memory(),
               sequence.pages.view(),
               {reinterpret_cast<Byte*>(state.data()), state.size() * sizeof(float)}};
     }
   };
-  // kBusy inside a step or a chunk, kFull when too few pages are free for the whole text.
+  // Returns kBusy inside a step or a chunk, and kFull when too few pages are free for the whole
+  // text.
   Result<Reading> begin_reading(std::span<const TokenId> tokens);
   Result<void> score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
                            ScoreSink& sink, bool& wants_more);
   Result<void> embed_chunk(Reading& reading, std::span<const TokenId> tokens, Pooling pooling,
                            std::span<float> sum);
 
-  // While a step or a chunk uses the buffers nobody else may: step() does nothing and the others
-  // answer kBusy. Sessions that end meanwhile stay in place until the end of it.
+  // Marks a step or chunk as using the shared buffers. Until it ends, step() does nothing, other
+  // work returns kBusy, and sessions that end stay in the list because the step still refers to
+  // them.
   class Exclusive {
    public:
     explicit Exclusive(EngineImpl& engine) : engine_(engine) { engine.stepping_ = true; }
@@ -134,7 +142,8 @@ class EngineImpl final : public Engine {
    private:
     EngineImpl& engine_;
   };
-  // A call that lets others in between its parts: the engine must outlive it.
+  // Counts a call that lets other threads run before it returns; the destructor asserts that there
+  // is none.
   class Use {
    public:
     explicit Use(EngineImpl& engine) : engine_(engine) { engine.uses_++; }
@@ -156,13 +165,14 @@ class EngineImpl final : public Engine {
   base::Owner<SamplerWorkspace> sampler_workspace_;
   base::Owner<LogProbabilities> log_probabilities_;
   base::Owner<SessionContext> session_context_;
-  Vector<BatchRow> score_rows_;  // of score() and embed()
+  Vector<BatchRow> score_rows_;  // used by score() and embed()
   StepCosts costs_;
   RequestId last_id_ = 0;
-  const void* thread_ = nullptr;  // that the engine belongs to; null: any
+  const void* thread_ = nullptr;  // the thread that bind_to_this_thread() named; null: any
   u32 uses_ = 0;                  // calls of score(), embed(), save() and restore() under way
-  bool stepping_ = false;         // sessions that end stay in place
-  bool computing_ = false;        // and so do the pages of those that take part
+  bool stepping_ = false;         // an Exclusive exists: ended sessions stay in the list
+  // the model computes: planned sessions keep their pages even if they end
+  bool computing_ = false;
 };
 
 }  // namespace ai

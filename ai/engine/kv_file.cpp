@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Writes and reads saved texts; nothing of a file is known to the cache before all of it is right.
+// Writes and reads saved texts. The cache learns of a text only after all of its bytes were
+// checked.
 #include "ai/engine/kv_file.h"
 
 #include "kernel/base/bytes.h"
@@ -8,7 +9,7 @@ namespace ai {
 namespace {
 
 constexpr u32 kVersion = 1;
-constexpr u32 kChunk = 4096;  // bytes on the stack
+constexpr u32 kChunk = 4096;  // bytes of the buffer on the stack
 
 struct Head {
   char magic[8];
@@ -34,7 +35,8 @@ class Checksum {
  private:
   void mix(u64 v) {
     value_ = (value_ ^ v) * 0x100000001b3;
-    value_ ^= value_ >> 32;  // else the high bits of a word never reach the low ones
+    // a multiplication alone never carries a word's high bits into the low ones
+    value_ ^= value_ >> 32;
   }
   u64 value_ = 0xcbf29ce484222325;
 };
@@ -78,7 +80,8 @@ class Reader {
   Result<void> check_sum() {
     u64 stored = 0;
     TRY(source_.read({reinterpret_cast<Byte*>(&stored), sizeof stored}));
-    if (stored != sum_.value()) return fail(Errc::kCorrupt, "a saved text with damaged bytes");
+    if (stored != sum_.value())
+      return fail(Errc::kCorrupt, "the saved text is damaged: its checksum does not match");
     return {};
   }
 
@@ -90,16 +93,22 @@ class Reader {
 Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key) {
   if (std::memcmp(head.magic, kMagic, sizeof kMagic) != 0)
     return fail(Errc::kCorrupt, "not a saved text");
-  if (head.version != kVersion) return fail(Errc::kUnsupported, "saved by another version");
-  if (head.model != key.model) return fail(Errc::kUnsupported, "saved with another model");
+  if (head.version != kVersion)
+    return fail(Errc::kUnsupported,
+                "the text was saved by another version of Marrow: it must be read again");
+  if (head.model != key.model)
+    return fail(Errc::kUnsupported, "the text was saved with another model: load that model first");
   if (head.cache_type != key.cache_type || head.page_positions != store.page_positions() ||
       head.page_bytes != store.pool().page_bytes())
-    return fail(Errc::kUnsupported, "saved with another type of KV cache");
-  if (head.tokens == 0 || head.zero != 0) return fail(Errc::kCorrupt, "a saved text of no tokens");
+    return fail(
+        Errc::kUnsupported,
+        "the text was saved with another type of KV cache : load the model with that type (kv=)");
+  if (head.tokens == 0 || head.zero != 0)
+    return fail(Errc::kCorrupt, "the saved text has no tokens");
   if (head.tokens > key.context)
     return fail(Errc::kContextFull, "the saved text exceeds the available context size");
   if (head.pages > head.tokens / head.page_positions)
-    return fail(Errc::kCorrupt, "a saved text with more pages than tokens");
+    return fail(Errc::kCorrupt, "the saved text has more pages than its tokens fill");
   return {};
 }
 
@@ -110,11 +119,11 @@ Result<Vector<TokenId>> read_tokens(Reader& reader, const Head& head, const KvFi
   TRY(reader.get({reinterpret_cast<Byte*>(all.data()), all.size_bytes()}));
   for (TokenId id : all)
     if (id >= key.vocabulary)
-      return fail(Errc::kCorrupt, "a saved text with a token beyond the vocabulary");
+      return fail(Errc::kCorrupt, "the saved text has a token outside the vocabulary");
   return tokens;
 }
 
-// Pages the store knows already are passed over, the others are filled.
+// Fills the pages from the file. Pages that the store has already are skipped.
 Result<void> read_pages(KvStore& store, Sequence& sequence, std::span<const TokenId> tokens,
                         u32 pages, Reader& reader) {
   u32 positions = pages * store.page_positions();
@@ -133,9 +142,11 @@ Result<void> read_pages(KvStore& store, Sequence& sequence, std::span<const Toke
 Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const TokenId> tokens,
                           ByteSink& sink) {
   if (tokens.empty() || tokens.size() > key.context)
-    return fail(Errc::kInvalidArgument, "no text that could be saved");
+    return fail(Errc::kInvalidArgument,
+                "the prompt cache holds none of this text: generate or read it first");
   u32 positions = store.match(tokens), pages = store.pages_for(positions);
-  Sequence sequence = TRY(store.make_sequence(positions));  // holds the pages meanwhile
+  // keeps the pages from being given away until they are written
+  Sequence sequence = TRY(store.make_sequence(positions));
   store.adopt(sequence, tokens, positions);
   Head head{.magic = {},
             .version = kVersion,

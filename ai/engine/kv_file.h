@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A text's tokens and its KV pages as bytes, so that a conversation goes on after a restart
-// without being read again.
+// The format of saved texts: tokens and KV pages as bytes, so that a conversation goes on after a
+// restart without being read again. Engine::save() and restore() call this on the engine's thread;
+// the sink and source may wait for a disk.
 //
 //   "MarrowKV", u32 version, u32 cache type, u64 model, u32 positions a page, u32 tokens,
 //   u64 bytes a page, u32 pages, u32 0, then the tokens (u32 each), the pages, and FNV-1a over all
 //   that came before, 8 bytes at a time (the rest of a piece byte by byte).
 //
-// Only whole pages are kept: the positions behind the last one are read again, and no byte of
-// another text that used the page before gets into the file.
+// Only whole pages are saved. The positions after the last whole page are read again, and no byte
+// of another text that used the page before gets into the file.
 #pragma once
 
 #include "ai/byte_stream.h"
@@ -15,19 +16,21 @@
 
 namespace ai {
 
-// What the engine that reads must have in common with the one that wrote, and its limits.
+// The properties that the engine that reads must share with the one that wrote, and the reader's
+// limits.
 struct KvFileKey {
   u64 model = 0;  // ModelInfo::fingerprint
   u32 cache_type = 0;
   u32 vocabulary = 0, context = 0;
 };
 
-// What the prefix cache knows of `tokens`. Returns the positions whose pages were written.
+// Writes what the prefix cache holds of `tokens`. Returns the number of positions whose pages were
+// written.
 Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const TokenId> tokens,
                           ByteSink& sink);
-// Makes the pages known to the prefix cache and returns the tokens. kUnsupported for another
-// model, cache or version, kCorrupt for what cannot be, kFull when too few pages are free; then
-// the store is as it was, but for idle pages that had to make room.
+// Adds the pages to the prefix cache and returns the tokens. Returns kUnsupported for another
+// model, cache type or version, kCorrupt for bytes that cannot be valid, and kFull when too few
+// pages are free. On an error the store is unchanged, except that idle pages may have been evicted.
 Result<Vector<TokenId>> read_kv_file(KvStore& store, const KvFileKey& key, ByteSource& source);
 
 }  // namespace ai

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pages of every sequence: shared beginnings, copies only where two texts part, exact books.
+// Implements the KV pages of every sequence: sharing of common beginnings, copying where two texts
+// part, and eviction.
 #include "ai/engine/kv_store.h"
 
 namespace ai {
@@ -50,12 +51,12 @@ void KvStore::adopt(Sequence& sequence, std::span<const TokenId> tokens, u32 mos
   adopt_part(sequence, tokens.subspan(sequence.length, most - sequence.length));
 }
 
-// The beginning of the next page, copied from the text that has most of it in common.
+// Copies the beginning of the next page from the cached text that shares most of it.
 void KvStore::adopt_part(Sequence& sequence, std::span<const TokenId> rest) {
   rest = rest.first(std::min<usize>(rest.size(), page_positions_));
   PrefixCache::Partial part = cache_.find_partial(sequence.serial, rest);
   if (part.common == 0) return;
-  pool_.hold(part.page);  // so that take() cannot give away what is to be copied
+  pool_.hold(part.page);  // hold the page, or take() below might evict it before it is copied
   Result<PageId> copy = take();
   if (copy.has_value()) {
     std::memcpy(pool_.data(*copy), pool_.data(part.page), pool_.page_bytes());
@@ -69,7 +70,8 @@ Result<void> KvStore::extend(Sequence& sequence, u32 until) {
   ASSERT(until >= sequence.length);
   u32 first = sequence.length / page_positions_, wanted = pages_for(until);
   usize before = sequence.pages.size();
-  // Only the page that `length` lies in can be shared; what follows was taken for this sequence.
+  // Only the page that contains position `length` can be shared with another sequence. Later pages
+  // were taken for this sequence alone.
   bool copy = until > sequence.length && first < before && !private_page(sequence.pages[first]);
   usize more = (wanted > before ? wanted - before : 0) + (copy ? 1 : 0);
   if (more > available()) return fail(Errc::kFull, "every KV page is in use");
@@ -86,12 +88,14 @@ void KvStore::commit(Sequence& sequence, std::span<const TokenId> tokens, u32 le
                      bool remember) {
   ASSERT(length <= tokens.size() && pages_for(length) <= sequence.pages.size());
   sequence.length = length;
-  // A sequence that stopped remembering (or never began) has no chain to continue.
+  // A sequence that is not remembered has no entry in the prefix cache that a new page could
+  // follow.
   while (remember && (sequence.known_pages + 1) * page_positions_ <= length) {
     PageId page = sequence.pages[sequence.known_pages];
     auto part = tokens.subspan(usize{sequence.known_pages} * page_positions_, page_positions_);
     PageId twin = cache_.find(sequence.serial, part);
-    if (twin != kNoPage) {  // the same tokens computed twice at once: the same bytes, so one goes
+    // two requests computed the same tokens at once: same bytes, so one copy goes
+    if (twin != kNoPage) {
       pool_.hold(twin);
       sequence.pages.replace(sequence.known_pages, twin);
     } else {
@@ -143,7 +147,7 @@ void KvStore::clear() {
     }
 }
 
-// Every idle page is known, every page known but not held is idle.
+// Checks that a page is idle exactly when the prefix cache knows it and no sequence holds it.
 bool KvStore::consistent() const {
   u32 known_idle = 0;
   for (PageId page = 0; page < pool_.total(); page++)

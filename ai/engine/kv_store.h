@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pages of every sequence: shared beginnings, copies only where two texts part, exact books.
+// The KV pages of every sequence. Sequences share the pages of a common beginning; a page is copied
+// only where two texts part. The engine owns the store; nothing here waits.
 #pragma once
 
 #include "ai/attention/kv_cache.h"
@@ -7,11 +8,12 @@
 
 namespace ai {
 
-// The computed part of one text, with the pages it is in.
+// The computed part of one text and the pages that hold it.
 struct Sequence {
   PageRun pages;
-  u32 length = 0;  // positions whose keys and values are there
-  // Leading whole pages known to the prefix cache, and the serial number of the last of them.
+  u32 length = 0;  // positions whose keys and values have been computed
+  // The number of leading whole pages that the prefix cache knows, and the serial number of the
+  // last one.
   u32 known_pages = 0;
   PrefixCache::Serial serial = PrefixCache::kRoot;
 };
@@ -20,26 +22,30 @@ class KvStore {
  public:
   static Result<KvStore> create(Platform& platform, u32 pages, usize page_bytes,
                                 u32 page_positions);
-  static u64 book_bytes(u32 pages, u32 page_positions);  // beside the pages themselves
+  // bytes of bookkeeping, without the pages themselves
+  static u64 book_bytes(u32 pages, u32 page_positions);
 
-  // An empty sequence of at most `positions`. It must not outlive the store.
+  // Returns an empty sequence with room for `positions`. It must not outlive the store.
   Result<Sequence> make_sequence(u32 positions);
-  // An empty sequence takes what an earlier text left of `tokens`, at most `most` positions.
+  // Gives an empty sequence the cached beginning of `tokens`, at most `most` positions.
   void adopt(Sequence& sequence, std::span<const TokenId> tokens, u32 most);
-  // Positions that adopt() would find in whole pages.
+  // Returns how many positions adopt() would find in whole pages.
   u32 match(std::span<const TokenId> tokens) const;
-  // Room for positions [length, until), in pages nobody else sees. kFull changes nothing.
+  // Makes room for positions [length, until) in pages that no other sequence sees. On kFull nothing
+  // has changed.
   Result<void> extend(Sequence& sequence, u32 until);
-  // The positions up to `length` are computed. Whole pages become known when `remember` says so.
+  // Records that the positions up to `length` are computed. With `remember`, whole pages enter the
+  // prefix cache.
   void commit(Sequence& sequence, std::span<const TokenId> tokens, u32 length, bool remember);
-  // Gives back the pages behind `length` (drafts that were wrong).
+  // Gives back the pages after `length`, which held drafts that were wrong.
   void cut(Sequence& sequence);
-  // `to`, which is empty, sees the first `length` positions of `from`.
+  // Lets the empty sequence `to` share the first `length` positions of `from`.
   void fork(const Sequence& from, Sequence& to, u32 length);
-  // Every page goes back and the sequence is empty. The last page's part is remembered with
-  // `remember`; a sequence that is merely destroyed leaves its whole pages as they are known.
+  // Gives every page back and empties the sequence. With `remember`, the prefix cache also keeps
+  // the partly filled last page. Destroying a sequence instead leaves only its whole pages in the
+  // cache.
   void end(Sequence& sequence, std::span<const TokenId> tokens, bool remember);
-  // Forgets every idle page.
+  // Evicts every idle page.
   void clear();
 
   const PagePool& pool() const { return pool_; }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How those who do not step the engine reach it: a lease keeps a model loaded and tells facts of
-// it, a job is work that makes no tokens.
+// Leases and jobs: how threads that do not own the engine use it. A lease keeps a model loaded and
+// gives facts about it. A job is work on the engine's thread that makes no tokens.
 #pragma once
 
 #include "ai/engine/engine.h"
 
 namespace ai {
 
-// Counts the leases of each loaded model. Outlives them.
+// Counts the leases of each loaded model. Outlives every lease.
 class LeaseKeeper {
  public:
   virtual void lease_ended(u32 slot) = 0;
@@ -16,12 +16,13 @@ class LeaseKeeper {
   ~LeaseKeeper() = default;
 };
 
-// A loaded model that stays loaded while somebody holds this. It gives facts; requests go through
-// whoever keeps the engine. Any thread of CPU 0; the facts need a lease that is not empty.
+// Keeps a model loaded for as long as it exists. It gives facts; requests go through the owner of
+// the engine (service::EngineHost). Usable on any thread of CPU 0. The facts need a lease that is
+// not empty.
 class Lease {
  public:
   Lease() = default;
-  // `model_name` and `engine` live as long as the keeper knows of a lease.
+  // `engine` and the text behind `model_name` live until the keeper was told that the lease ended.
   Lease(LeaseKeeper& keeper, u32 slot, Engine& engine, u64 load_number, std::string_view model_name)
       : keeper_(&keeper),
         engine_(&engine),
@@ -48,8 +49,8 @@ class Lease {
   const ChatTemplate* chat_template() const { return engine().chat_template(); }
   const char* kernels_name() const { return engine().kernels_name(); }
   std::string_view model() const { return model_; }  // the name it is loaded under
-  u64 load_number() const { return load_number_; }   // tells one load from another; 0: empty
-  u32 slot() const { return slot_; }                 // the keeper's
+  u64 load_number() const { return load_number_; }  // differs for every load; 0: the lease is empty
+  u32 slot() const { return slot_; }                // the keeper's index
 
  private:
   friend struct EngineAccess;
@@ -76,23 +77,23 @@ class Lease {
   u32 slot_ = 0;
 };
 
-// The keeper's way from a lease to its engine.
+// Lets the keeper, and nobody else, get from a lease to its engine.
 struct EngineAccess {
   static Engine& of(const Lease& lease) { return lease.engine(); }
 };
 
 class EngineJobs;
 
-// Work that makes no tokens: embeddings, scores, texts saved, restored and forgotten. Its run() is
-// called on the engine's thread between two steps, a piece at a time. Its owner keeps it until it
-// is neither waiting nor running.
+// Work that makes no tokens: embeddings, scores, saving, restoring and forgetting texts. run() is
+// called on the engine's thread between two steps, one piece of the work at a time. The thread that
+// created the job owns it and must keep it while it waits or runs.
 class EngineJob {
  public:
   EngineJob(const EngineJob&) = delete;
   EngineJob& operator=(const EngineJob&) = delete;
 
-  // One piece. True: it wants another turn, behind the other jobs. It may breathe
-  // (Platform::breathe), and whoever runs meanwhile finds it running().
+  // Does one piece of work. Returns true to get another turn behind the other jobs. It may breathe
+  // (Platform::breathe); threads that run then find the job running().
   virtual bool run(Engine& engine) = 0;
   bool waiting() const { return state_ == State::kWaiting; }
   bool running() const { return state_ == State::kRunning; }
@@ -105,12 +106,13 @@ class EngineJob {
   friend class EngineJobs;
   enum class State : u8 { kIdle, kWaiting, kRunning };
   EngineJob* next_ = nullptr;
-  EngineJobs* queue_ = nullptr;  // where it waits or runs
+  EngineJobs* queue_ = nullptr;  // the queue it waits or runs in
   State state_ = State::kIdle;
-  bool withdrawn_ = false;  // while it ran: no other turn
+  bool withdrawn_ = false;  // withdrawn while it ran: it gets no further turn
 };
 
-// The jobs of one engine, first come first served. Any thread of CPU 0; run_one() on the engine's.
+// The jobs of one engine, first come first served. Any thread of CPU 0 may add and withdraw; only
+// the engine's thread calls run_one().
 class EngineJobs {
  public:
   EngineJobs() = default;
@@ -127,7 +129,8 @@ class EngineJobs {
     put_last(job);
   }
 
-  // One piece of the first. False: there is none, or one runs (this was called from its breath).
+  // Runs one piece of the first job. Returns false when there is none, or when one is running
+  // already (this call came from its breathe()).
   bool run_one(Engine& engine) {
     if (first_ == nullptr || running_ != nullptr) return false;
     EngineJob& job = *first_;
@@ -144,8 +147,8 @@ class EngineJobs {
     return true;
   }
 
-  // A waiting job leaves its queue. One that runs gets no other turn and stays its owner's to keep
-  // until run() has returned. Nothing for the others.
+  // Removes a waiting job from its queue. A running job gets no further turn, and its owner must
+  // keep it until run() has returned. Does nothing for a job that is neither.
   static void withdraw(EngineJob& job) {
     job.withdrawn_ = true;
     if (!job.waiting()) return;

@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From a file in memory to an engine: check, plan, load, in this order, so that what is refused has
-// cost nothing.
+// Builds an engine from a file in memory: check, plan, then load, so that a model that is refused
+// has cost no memory. Runs on the thread that loads, before the engine has an owner.
 #include "ai/engine/engine_impl.h"
 #include "ai/gguf/layout.h"
 #include "ai/gguf/llama2c.h"
 #include "ai/quant/groups.h"
 #include "ai/quant/types.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 namespace {
 
-// No text of more bytes is encoded: it would not fit, and encoding does not give way. Words of a
-// language have 4 to 6 bytes a token, runs of blanks in programs more.
+// Texts with more bytes than this per token of context are refused before they are encoded: they
+// would not fit, and encoding does not let other threads run. A word takes 4 to 6 bytes a token;
+// runs of blanks in programs take more.
 constexpr usize kTextBytesPerToken = 16, kLeastText = 256 * kKiB;
 
 using Parts = std::span<const std::span<Byte>>;
 
-// All that is known before a weight is touched.
+// Everything that is known before a weight is touched.
 struct Opened {
   base::Owner<GgufFile> file;
-  Parts weights;  // where the file's tensors lie
+  Parts weights;  // the memory that holds the file's tensors
   base::Owner<Tokenizer> tokenizer;
   Hyperparameters params;
   KvType kv_type = KvType::kF16;
   u32 workers = 1;
 };
 
-// What the metadata say, checked.
+// Reads and checks the hyperparameters and the tokenizer.
 Result<void> read_metadata(Opened& opened, Platform& platform, const EngineOptions& options) {
   opened.params = TRY(read_hyperparameters(*opened.file));
   opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
@@ -40,7 +42,8 @@ Result<void> read_metadata(Opened& opened, Platform& platform, const EngineOptio
   return {};
 }
 
-// A GGUF file in parts, or a checkpoint of llama2.c with its tokenizer behind it or as a part.
+// Opens a GGUF file in parts, or a llama2.c checkpoint whose tokenizer follows it or is a part of
+// its own.
 Result<Opened> open(Parts parts, Platform& platform, const EngineOptions& options,
                     Llama2cGroups groups) {
   Vector<std::span<const Byte>> views;
@@ -71,7 +74,7 @@ ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   ModelSizes sizes;
   sizes.weights_bytes = file_bytes;
   sizes.tokenizer_bytes = opened.tokenizer->memory_bytes();
-  // Norms and biases are kept a second time, as floats.
+  // Norms and biases are also kept as floats, beside the file's own bytes.
   for (const GgufTensor& t : opened.file->tensors())
     if (t.view.rows == 1) sizes.vector_bytes += u64{t.view.columns} * sizeof(float);
   sizes.page_bytes = kv_page_bytes(opened.params, opened.kv_type);
@@ -87,7 +90,7 @@ ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   return sizes;
 }
 
-// The quantization that most of the bytes have.
+// Returns the name of the quantization that holds most of the bytes.
 const char* main_quantization(const GgufFile& file) {
   u64 bytes[usize(QuantType::kCount)] = {};
   for (const GgufTensor& t : file.tensors()) bytes[usize(t.view.type)] += t.view.data.size();
@@ -99,7 +102,8 @@ const char* main_quantization(const GgufFile& file) {
 
 constexpr usize kSample = 4096;
 
-// The first bytes of a tensor as they are in the model's file, whether it is grouped or not.
+// Returns a tensor's first bytes as the model's file has them, whether or not its rows are
+// interleaved.
 Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vector<Byte>& room) {
   TensorView first = t.view;
   first.rows = static_cast<u32>(t.dimensions[1]);
@@ -112,31 +116,28 @@ Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vecto
   return room.view().first(bytes);
 }
 
-// Names, types and shapes of all tensors, the first bytes of each, and the model's own keys.
+// Hashes the names, types and shapes of all tensors, the first bytes of each, and the metadata keys
+// of the model's architecture.
 Result<u64> fingerprint_of(const Opened& opened, u32 context) {
-  u64 h = 0xcbf29ce484222325;  // FNV-1a
-  auto add = [&](std::span<const Byte> bytes) {
-    for (Byte b : bytes) h = (h ^ b) * 0x100000001b3;
-  };
+  base::Fnv1a hash;
   const GgufFile& file = *opened.file;
   bool grouped = is_grouped_file(file);
   Vector<Byte> room;
   for (usize i = 0; i < file.key_count(); i++)
-    if (file.key(i).starts_with(opened.params.name)) add(file.raw(i));
+    if (file.key(i).starts_with(opened.params.name)) hash.add(file.raw(i));
   for (const GgufTensor& t : file.tensors()) {
-    add({reinterpret_cast<const Byte*>(t.name.data()), t.name.size()});
-    add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
-    h = (h ^ static_cast<u64>(t.view.type)) * 0x100000001b3;
-    add(TRY(sample_of(t, grouped, room)));
+    hash.add(t.name);
+    hash.add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
+    hash.add(static_cast<u64>(t.view.type));
+    hash.add(TRY(sample_of(t, grouped, room)));
   }
-  // Which of two sets of turns is used depends on the context.
-  if (opened.params.rope.scaling == RopeScaling::kLongRope &&
-      context > opened.params.rope.original_context)
-    h = ~h;
-  return h;
+  // LongRoPE has two sets of factors: the context decides which of them the keys were turned by.
+  bool long_factors = opened.params.rope.scaling == RopeScaling::kLongRope &&
+                      context > opened.params.rope.original_context;
+  return long_factors ? ~hash.value() : hash.value();
 }
 
-// As llama.cpp numbers them: 0 none, 1 mean, 2 first ("cls"), 3 last, 4 rank.
+// Reads the pooling, in llama.cpp's numbers: 0 none, 1 mean, 2 first ("cls"), 3 last, 4 rank.
 Result<void> describe_pooling(const GgufFile& file, ModelInfo& info) {
   char key[96];
   u64 kind = TRY(
@@ -145,7 +146,7 @@ Result<void> describe_pooling(const GgufFile& file, ModelInfo& info) {
                                 Pooling::kMean};
   if (kind >= std::size(kKinds)) {
     log(file.platform(), LogLevel::kError, "key '{}' is {}, expected 0 to 4", key, kind);
-    return fail(Errc::kUnsupported, "an unknown way of pooling");
+    return fail(Errc::kUnsupported, "the model pools its vectors in a way that is not supported");
   }
   info.pooling = kKinds[kind];
   info.ranks = kind == 4;
@@ -176,7 +177,7 @@ Result<ModelInfo> describe(const Opened& opened, u64 file_bytes) {
   return info;
 }
 
-// A template that does not compile is no reason to refuse the model: text can still be completed.
+// A template that does not compile is no reason to refuse the model: it can still complete text.
 Result<base::Owner<ChatTemplate>> load_template(const GgufFile& file, Platform& platform) {
   std::string_view source = TRY(file.get_string("tokenizer.chat_template", ""));
   if (source.empty()) return nullptr;
@@ -238,7 +239,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   ready->tokenizer = std::move(opened.tokenizer);
   ready->tokenizer->bound_text(std::max(kLeastText, sizes.context * kTextBytesPerToken));
   ready->chat_template = TRY(load_template(*opened.file, platform));
-  // From here on the file is rewritten.
+  // Nothing may fail for want of a check after this: loading rewrites the file in place.
   ready->model = TRY(Model::load(
       *opened.file, opened.weights,
       {.kernels = &ready->kernels, .kv_type = options.kv_type, .context = sizes.context},

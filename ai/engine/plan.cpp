@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What loading takes, before it is taken.
+// Chooses the context and the KV pool, and counts the bytes that loading will take, before any is
+// taken.
 #include "ai/engine/engine_impl.h"
 
 namespace ai {
@@ -16,7 +17,8 @@ struct Sizing {
   u64 pages_for(u64 context) const {
     return (context + model.page_positions - 1) / model.page_positions;
   }
-  // One full context, and for each request the page where its text parts from the others'.
+  // Counts one full context, and for each request one more page, where its text parts from the
+  // others'.
   u64 pages(u64 context) const {
     if (options.kv_bytes == 0 || model.page_bytes == 0)
       return pages_for(context) + limits.max_requests;
@@ -37,12 +39,12 @@ struct Sizing {
     plan.context = context;
     return plan;
   }
-  // The weights lie in the file already.
+  // The weights count as taken: they lie in the file, which is in memory.
   bool fits(u32 context) const {
     MemoryPlan p = plan(context);
     return options.memory_bytes == 0 || p.total() - p.weights_bytes <= options.memory_bytes;
   }
-  // The longest context at most `most` that fits; 0 when none does.
+  // Returns the longest context up to `most` that fits, or 0 if none does.
   u32 longest(u32 most) const {
     if (!fits(kLeastContext)) return 0;
     u32 low = kLeastContext, high = std::max(most, kLeastContext);
@@ -72,7 +74,7 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
   u32 trained = std::max(model.trained_context, kLeastContext);
   u32 wanted = options.context != 0 ? options.context : std::min(trained, kDefaultContext);
   if (wanted < kLeastContext)
-    return fail(Errc::kInvalidArgument, "a context of less than 16 tokens");
+    return fail(Errc::kInvalidArgument, "the context must have at least 16 tokens");
   if (wanted > trained)
     log(platform, LogLevel::kWarn, "a context of {} tokens, but the model was trained for {}",
         wanted, trained);
@@ -83,7 +85,7 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
         "a context of {} tokens takes {} bytes beside the model, {} are there; a context of {} "
         "tokens would fit",
         wanted, plan.total() - plan.weights_bytes, options.memory_bytes, longest);
-    return fail(Errc::kOutOfMemory, "the context does not fit into memory");
+    return fail(Errc::kOutOfMemory, "the context does not fit into memory: choose a smaller one");
   }
   plan = sizing.plan(std::min(wanted, longest));
   u64 pages = sizing.pages(plan.context);
@@ -93,7 +95,9 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
         "tokens would fit",
         options.kv_bytes, pages, plan.context, sizing.pages_for(plan.context),
         pages * model.page_positions);
-    return fail(Errc::kOutOfMemory, "the KV pool is smaller than one context");
+    return fail(
+        Errc::kOutOfMemory,
+        "the KV pool is smaller than one context: enlarge the pool or choose a smaller context");
   }
   return EngineSizes{plan.context, static_cast<u32>(pages), options.kv_type, sizing.limits};
 }

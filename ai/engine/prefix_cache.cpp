@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which tokens the KV pages hold: a hash table of chained pages.
+// Implements the prefix cache: a hash table of chained pages.
 #include "ai/engine/prefix_cache.h"
 
 #include <bit>
@@ -69,7 +69,7 @@ void PrefixCache::forget(PageId page) {
   PageId* link = &buckets_[entries_[page].bucket];
   while (*link != page) link = &entries_[*link].next;
   *link = entries_[page].next;
-  // The text itself must not outlive its being forgotten.
+  // Wipes the tokens: a text must not stay in memory after it was forgotten.
   base::wipe(tokens_.data() + usize{page} * page_positions_, page_positions_ * sizeof(TokenId));
   entries_[page] = {};
   size_--;

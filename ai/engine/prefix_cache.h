@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which tokens the KV pages hold, so that a prompt begins where an earlier text left off.
+// Remembers which tokens the KV pages hold, so that a prompt starts where an earlier text with the
+// same beginning left off. KvStore owns it; nothing here waits.
 //
-// Pages form chains: an entry is known by its predecessor's serial number and by its own tokens,
-// both compared in full (a serial is never given twice, so no hash collision can join two texts).
-// Whole pages are shared; of the page where two texts part the common part is copied.
+// Pages form chains: an entry is found by its predecessor's serial number and by its own tokens.
+// Both are compared in full, and a serial is never reused, so no hash collision can join two texts.
+// Whole pages are shared. Of the page where two texts part, the common part is copied.
 #pragma once
 
 #include "ai/attention/kv_cache.h"
@@ -16,23 +17,23 @@ class PrefixCache {
   using Serial = u64;
   static constexpr Serial kRoot = 0;  // the predecessor of a text's first page
 
-  // `page_positions` tokens a page. Allocates nothing afterwards.
+  // Each page holds `page_positions` tokens. Nothing allocates after create().
   static Result<PrefixCache> create(u32 pages, u32 page_positions);
   static u64 bytes(u32 pages, u32 page_positions);
 
-  // The page that holds exactly `tokens` (a whole page) after `parent`; kNoPage when none does.
+  // Returns the page after `parent` that holds exactly `tokens`, one whole page, or kNoPage.
   PageId find(Serial parent, std::span<const TokenId> tokens) const;
   struct Partial {
     PageId page = kNoPage;
     u32 common = 0;  // tokens
   };
-  // The page after `parent` that has the longest beginning in common with `tokens`.
+  // Returns the page after `parent` that shares the longest beginning with `tokens`.
   Partial find_partial(Serial parent, std::span<const TokenId> tokens) const;
 
-  // Makes a page known; the caller tells the pool to keep it. One to page_positions tokens.
-  // A page is known at most once.
+  // Adds a page, which holds 1 to page_positions tokens. The caller tells the pool to keep it. A
+  // page may be added only once.
   Serial insert(PageId page, Serial parent, std::span<const TokenId> tokens);
-  // The pool gave the page to somebody else.
+  // Removes a page, because the pool gave it to another sequence.
   void forget(PageId page);
   bool known(PageId page) const { return entries_[page].serial != kRoot; }
   Serial serial(PageId page) const { return entries_[page].serial; }
@@ -43,7 +44,7 @@ class PrefixCache {
     Serial serial = kRoot, parent = kRoot;
     u32 count = 0;  // tokens
     u32 bucket = 0;
-    PageId next = kNoPage;  // in the bucket
+    PageId next = kNoPage;  // the next entry of the same bucket
   };
   std::span<const TokenId> tokens(PageId page) const {
     return tokens_.view().subspan(usize{page} * page_positions_, entries_[page].count);

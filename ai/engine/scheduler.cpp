@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who takes part in the next step, with how many tokens, on which pages.
+// Plans one step: chooses the sessions that take part, how many tokens each computes, and the KV
+// pages they need. See the header for the policy.
 #include "ai/engine/scheduler.h"
 
 namespace ai {
 
+// The most rows that any plan can have: a full chunk of prompts, one row per decoding request, and
+// the guesses.
 StepLimits Scheduler::step_limits(const SchedulerLimits& limits) {
   return {.rows = limits.prefill_chunk + limits.max_requests + kMostDrafts,
           .logit_rows = limits.max_requests + kMostDrafts};
@@ -13,7 +16,8 @@ Result<base::Owner<Scheduler>> Scheduler::create(Platform& platform, KvStore& st
                                                  const Model& model,
                                                  const SchedulerLimits& limits) {
   auto s = TRY(base::make<Scheduler>(platform, store, model, limits));
-  // Ended sessions stay until the step is over, and their sinks may have submitted successors.
+  // Ended sessions stay in the list until the step is over, while their sinks may already have
+  // submitted successors. So the list needs twice the room.
   TRY(s->sessions_.reserve(2 * (usize{limits.max_requests} + limits.max_queued)));
   TRY(s->rows_.reserve(step_limits(limits).rows));
   TRY(s->views_.reserve(limits.max_requests));
@@ -44,6 +48,9 @@ u32 Scheduler::count(SessionState state) const {
   return n;
 }
 
+// The order matters: whether guessing pays depends on the number of rows, and pages can only be
+// reserved once all rows are known. Reserving pages may put requests back, so rows() is filled
+// last.
 void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
   admit(now_ns);
   share_rows(costs);
@@ -52,12 +59,15 @@ void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
   collect();
 }
 
+// Starts queued requests in the order they came, and stops at the first one that does not fit, so
+// that no small request can overtake a large one for ever.
 void Scheduler::admit(u64 now_ns) {
   u32 running = count(SessionState::kRunning);
   for (usize i = 0; i < sessions_.size() && running < limits_.max_requests; i++) {
     Session& s = *sessions_[i];
     if (s.state != SessionState::kQueued || must_wait(s)) continue;
-    // Its whole text must fit, or it would only push others out and be pushed out again.
+    // The whole text must fit at once. A request that starts with too few pages would only evict
+    // others and be put back itself.
     u32 whole = store_.pages_for(static_cast<u32>(s.tokens.size()) + 1);
     bool shared = running > 0 || store_.pool().held() > 0;
     if (shared && whole > store_.available()) return;
@@ -66,7 +76,8 @@ void Scheduler::admit(u64 now_ns) {
   }
 }
 
-// Somebody is just reading what this request begins with: its pages will be there for the taking.
+// Returns true if another request is reading the same beginning right now, or is the parent of this
+// choice: once that one is done, its pages can be shared instead of computed twice.
 bool Scheduler::must_wait(const Session& session) const {
   if (!shareable()) return false;
   std::span<const TokenId> wanted = session.tokens.view().first(session.tokens.size() - 1);
@@ -84,8 +95,11 @@ bool Scheduler::must_wait(const Session& session) const {
   return false;
 }
 
+// Gives the session whatever part of its text is already in KV pages, or a state slot if the model
+// is recurrent.
 Result<void> Scheduler::start(Session& session, u64 now_ns) {
-  u32 most = static_cast<u32>(session.tokens.size()) - 1;  // the last one's logits are wanted
+  // the last token is always computed: its logits are wanted
+  u32 most = static_cast<u32>(session.tokens.size()) - 1;
   if (shareable()) {
     Session* parent = session.fork_of == 0 || session.prompt_done ? nullptr : find(session.fork_of);
     if (parent != nullptr && parent->state == SessionState::kRunning)
@@ -101,7 +115,8 @@ Result<void> Scheduler::start(Session& session, u64 now_ns) {
   return {};
 }
 
-// Prompt tokens of this step.
+// Returns how many prompt tokens this step may read. While requests decode, it keeps the step to
+// about three times the time of one without a prompt.
 u32 Scheduler::chunk(const StepCosts& costs) const {
   u32 decoding = 0;
   for (const auto& s : sessions_)
@@ -112,6 +127,7 @@ u32 Scheduler::chunk(const StepCosts& costs) const {
   return std::min(std::max(rows, kLeastChunk), limits_.prefill_chunk);
 }
 
+// Decoding requests get one row each. Prompts share the chunk in the order they came.
 void Scheduler::share_rows(const StepCosts& costs) {
   u32 left = chunk(costs);
   for (auto& s : sessions_) {
@@ -122,14 +138,17 @@ void Scheduler::share_rows(const StepCosts& costs) {
   }
 }
 
+// Proposes draft tokens for requests that decode. All requests share kMostDrafts, and each one's
+// own hit rate decides whether it may guess.
 void Scheduler::guess(const StepCosts& costs) {
   u32 left = kMostDrafts, rows = 0;
   for (auto& s : sessions_) rows += s->rows;
   for (auto& s : sessions_) {
-    // A prompt is read at its own speed; guesses begin with the answer.
+    // Guessing begins with the answer. A request that is put back and reads its text again is
+    // excluded by its pending tokens.
     if (s->rows != 1 || s->pending() != 1 || !s->prompt_done) continue;
     u32 most = std::min({s->draft_policy.wanted(costs, rows), kMaxDraft, left});
-    // The last token a request may have needs no guess, and no position beyond the context exists.
+    // The last token of a request needs no guess, and the context has no position for one.
     u32 room = static_cast<u32>(s->tokens.capacity() - s->tokens.size());
     most = std::min(most, room > 0 ? room - 1 : 0);
     s->drafts = most == 0 ? 0 : find_draft(s->tokens.view(), std::span(s->draft).first(most));
@@ -138,6 +157,7 @@ void Scheduler::guess(const StepCosts& costs) {
   }
 }
 
+// Takes pages for every row. A request that is put back on the way keeps no rows.
 void Scheduler::reserve_pages() {
   for (auto& s : sessions_) {
     while (s->rows > 0) {
@@ -147,7 +167,8 @@ void Scheduler::reserve_pages() {
   }
 }
 
-// Guesses go first, then the youngest request; false when `session` itself had to go.
+// Frees pages for `session`: first it drops the session's guesses, then it puts back the youngest
+// running request. Returns false if `session` itself had to give way.
 bool Scheduler::make_room(Session& session) {
   if (session.drafts > 0) {
     session.drafts = 0;
@@ -174,12 +195,14 @@ bool Scheduler::make_room(Session& session) {
   return false;
 }
 
-// The only request that runs: what is held beside its pages belongs to a text that score(), embed()
-// or restore() are at, and comes back.
+// `alone` is the only running request. Pages held beyond its own belong to a score(), embed() or
+// restore() and will come back.
 bool Scheduler::held_by_others(const Session& alone) const {
   return store_.pool().held() > alone.sequence.pages.size();
 }
 
+// The tokens, the sampler and the clock stay with the session. Only its pages go, so it can be
+// computed again.
 void Scheduler::put_back(Session& session) {
   log(platform_, LogLevel::kDebug, "request {} put back at {} tokens: every KV page is in use",
       session.id, session.tokens.size());
@@ -188,6 +211,9 @@ void Scheduler::put_back(Session& session) {
   session.rows = session.drafts = 0;
 }
 
+// Writes the plan into flat arrays for the model: rows (one token each), views (the pages of each
+// sequence) and sessions, all in the same order. Only a row whose logits are needed has them
+// computed.
 void Scheduler::collect() {
   rows_.clear();
   views_.clear();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who takes part in the next step, with how many tokens, on which pages.
+// The scheduler: decides which requests take part in the next step, with how many tokens, on which
+// KV pages. The engine owns it and calls it on the engine's thread; nothing here waits or computes.
 //
-// Requests are served in the order they came. Every running request that decodes gets its row in
-// every step; prompts share what is left of the step, so a long prompt never holds up an answer.
-// When pages run out the youngest running request is put back and later computed again: sampler,
-// text and clock are kept, so nobody can tell from its answer. A request that is alone and still
-// finds too few pages waits while score(), embed() or restore() hold some, else it is an error.
+// Requests start in the order they came. Every request that decodes gets one row in every step.
+// Prompts share the remaining rows, so a long prompt never holds up another request's answer. When
+// pages run out, the youngest running request is put back into the queue and computed again later;
+// it keeps its sampler, text and clock, so its answer is the same. A request that runs alone and
+// still finds too few pages waits while score(), embed() or restore() hold some; otherwise it ends
+// with an error.
 #pragma once
 
 #include "ai/engine/session.h"
@@ -21,12 +23,13 @@ struct SchedulerLimits {
 
 class Scheduler {
  public:
-  static constexpr u32 kMostDrafts = kMaxDraft + 1;  // of all requests together in one step
-  // Prompt tokens of a step in which somebody decodes, while nothing is known of their cost. Then
-  // as many as make the step about three times as long as one without, but at least kLeastChunk,
-  // one tile of the products.
+  static constexpr u32 kMostDrafts = kMaxDraft + 1;  // guesses of all requests together in one step
+  // The prompt tokens that a step may read while requests decode. kMixedChunk holds until the cost
+  // of reading is known. After that the chunk is chosen so that the step takes about three times as
+  // long as one without a prompt. kLeastChunk is the lower bound, one tile of the products.
   static constexpr u32 kMixedChunk = 64, kLeastChunk = 16;
-  // A step with nobody decoding is as long as somebody new may have to wait.
+  // With nobody decoding, a step may take this long. It is also how long a new request may have to
+  // wait.
   static constexpr u64 kLongestStepNs = 1'000'000'000;
 
   static StepLimits step_limits(const SchedulerLimits& limits);
@@ -38,41 +41,44 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   bool queue_full() const;
-  // Takes ownership; there is room when queue_full() was false.
+  // Takes ownership. There is room if queue_full() returned false.
   void add(base::Owner<Session> session);
   Session* find(RequestId id);
   u32 count(SessionState state) const;
   u32 slots_used() const { return slots_.used(); }
 
-  // Fills rows(), views() and taking_part(). A request that cannot be served at all ends here.
+  // Plans the next step and fills rows(), views() and taking_part(). A request that can never be
+  // served ends here. `costs` are the measured times of earlier steps.
   void plan(u64 now_ns, const StepCosts& costs);
   std::span<const BatchRow> rows() const { return rows_.view(); }
   std::span<const KvView> views() const { return views_.view(); }
   std::span<Session* const> taking_part() const { return taking_part_.view(); }
   u32 logit_rows() const { return logit_rows_; }
-  // Every request of the step has ended meanwhile.
+  // Returns true when every request of the current step has ended, so that the model can stop
+  // computing it.
   bool nobody_waits() const;
 
-  // Is the session one of those that the step computes?
+  // Returns true if the current step computes this session.
   bool takes_part(const Session& session) const;
 
-  // The session's pages and state go back; with `remember` for whoever begins alike. A session
-  // that has none is left as it is.
+  // Gives the session's pages and state back. With `remember`, the prefix cache keeps them for
+  // texts with the same beginning. Does nothing for a session without pages.
   void release(Session& session, bool remember);
-  // The session begins anew with other tokens: `change` changes them.
+  // Starts the session again with other tokens, which `change` puts in place.
   template <class Change>
   void restart(Session& session, Change&& change) {
     release(session, true);
     change();
     if (!start(session, 0).has_value()) session.state = SessionState::kQueued;
   }
-  // Removes what has ended; the step's list is of no use afterwards.
+  // Destroys the sessions that have ended. taking_part() is empty afterwards.
   void remove_ended();
 
  private:
   void admit(u64 now_ns);
   bool must_wait(const Session& session) const;
-  // Takes what is there of its pages. An error leaves it as it was: it can wait.
+  // Gives the session what is cached of its pages. On an error the session is unchanged and keeps
+  // waiting.
   Result<void> start(Session& session, u64 now_ns);
   void share_rows(const StepCosts& costs);
   u32 chunk(const StepCosts& costs) const;
@@ -82,13 +88,14 @@ class Scheduler {
   void put_back(Session& session);
   bool held_by_others(const Session& alone) const;
   void collect();
+  // Pages can be shared between texts; a recurrent state cannot.
   bool shareable() const { return model_.state_bytes() == 0; }
 
   Platform& platform_;
   KvStore& store_;
   const Model& model_;
   SchedulerLimits limits_;
-  StateSlots slots_;                       // of a recurrent model, one a running request
+  StateSlots slots_;                       // for recurrent models, one per running request
   Vector<base::Owner<Session>> sessions_;  // in the order they came
   Vector<BatchRow> rows_;
   Vector<KvView> views_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One request on its way: its tokens and pages, its sampler, its text, its clock.
+// Implements one request: its tokens and pages, its sampler, its text and its clock.
 #include "ai/engine/session.h"
 
 #include "kernel/base/wipe.h"
@@ -27,7 +27,7 @@ Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Samp
       sampler(std::move(sampler_)),
       stop_(std::move(stop)) {}
 
-// What a person wrote and read does not stay in the heap for whoever gets this memory next.
+// Wipes the text, so that the heap's next user does not get what a person wrote or read.
 Session::~Session() {
   base::wipe(tokens);
   base::wipe(joined_);
@@ -42,16 +42,16 @@ Result<base::Owner<Session>> Session::create(RequestId id, const Request& reques
   usize longest_text = Utf8Stream::most_out(context.longest_piece) + stop.longest();
   auto session = TRY(base::make<Session>(id, request, sink, std::move(sampler), std::move(stop)));
   Session& s = *session;
-  // A full context, or what the request can come to.
+  // The request can grow to the full context, or to its prompt and max_tokens.
   usize room = context.context;
   if (request.max_tokens != 0 && !request.slide)
     room = std::min<usize>(room, request.prompt.size() + request.max_tokens);
   TRY(s.tokens.reserve(room));
   TRY(s.tokens.append(request.prompt));
-  // Guesses reach past the end of the text.
+  // Drafts reach past the end of the text.
   s.sequence = TRY(context.store.make_sequence(static_cast<u32>(room) + kMaxDraft));
   TRY(s.joined_.reserve(Utf8Stream::most_out(context.longest_piece)));
-  TRY(s.text_.reserve(longest_text + 3));  // and one U+FFFD at the end
+  TRY(s.text_.reserve(longest_text + 3));  // room for one U+FFFD at the end
   if (request.grammar != nullptr) s.grammar = TRY(GrammarState::create(*request.grammar));
   TRY(s.clock.create(now_ns));
   s.prompt_tokens = s.timings.prompt_tokens = static_cast<u32>(request.prompt.size());
@@ -69,7 +69,8 @@ Result<Session::Next> Session::accept(TokenId token, TokenEvent event, u64 now_n
     timings.generated_tokens++;
     TRY(tokens.push_back(token));
     if (grammar != nullptr && !grammar->accept(token))
-      return fail(Errc::kInvalidArgument, "the grammar refused a token it had allowed");
+      return fail(Errc::kInvalidArgument,
+                  "the grammar refused a token that it had allowed: this is a fault in Marrow");
     stopped = TRY(take_text(token, context.tokenizer));
     bool said_all = grammar != nullptr && grammar->finished();
     if (stopped || said_all)
@@ -87,7 +88,7 @@ Result<Session::Next> Session::accept(TokenId token, TokenEvent event, u64 now_n
   return next;
 }
 
-// True when a stop string was completed.
+// Appends the token's text. Returns true when a stop string was completed.
 Result<bool> Session::take_text(TokenId token, const Tokenizer& tokenizer) {
   joined_.clear();
   TRY(characters_.feed(tokenizer.piece(token), joined_));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One request on its way: its tokens and pages, its sampler, its text, its clock.
+// One request inside the engine: its tokens and pages, its sampler, its text and its clock.
 //
-// Everything it will ever need is allocated by create(). It owns the pages and the state that it
-// computes in, so a session that is destroyed in any state gives them back.
+// create() allocates everything the request will ever need. The session owns its pages and its
+// state, so destroying it in any state gives them back. Only the engine's thread uses it, except
+// that cancel() ends it from any thread of CPU 0.
 #pragma once
 
 #include "ai/engine/kv_store.h"
@@ -18,10 +19,10 @@ namespace ai {
 enum class SessionState : u8 {
   kQueued,   // holds no pages
   kRunning,  // has pages, takes part in steps
-  kEnded,    // the sink knows; waits for its removal
+  kEnded,    // its sink has been told; remove_ended() will destroy it
 };
 
-// What sessions share.
+// Facts and buffers that all sessions of an engine share.
 struct SessionContext {
   const Tokenizer& tokenizer;
   KvStore& store;
@@ -40,24 +41,26 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  // Tokens not computed yet: 1 = decoding, more = reading a prompt (or reading it again).
+  // Returns the number of tokens that are not computed yet: 1 while decoding, more while reading a
+  // prompt (or reading a text again).
   u32 pending() const { return static_cast<u32>(tokens.size()) - sequence.length; }
   bool alive() const { return state != SessionState::kEnded; }
 
   enum class Next : u8 { kGoOn, kStop, kLength, kContextFull };
-  // Takes the token that was picked: text, stop strings, limits; tells the sink. kGoOn unless the
-  // request is at its end. The sink may have cancelled it meanwhile: ask alive().
+  // Processes the picked token: text, stop strings and limits; tells the sink. Returns kGoOn unless
+  // the request is at its end. The sink may have cancelled the request meanwhile, so the caller
+  // must check alive().
   Result<Next> accept(TokenId token, TokenEvent event, u64 now_ns, const SessionContext& context);
-  // Tells the sink and gives the clock's figures. Once.
+  // Completes the timings and tells the sink that the request ended. Called once.
   void finish(FinishReason reason, const Error* error);
-  // Drops the oldest half (the first token stays where it is the tokenizer's BOS); the caller has
-  // given the pages back.
+  // Drops the oldest half of the tokens, but keeps the first one if it is the tokenizer's BOS. The
+  // caller has given the pages back.
   void slide(const SessionContext& context);
 
   const RequestId id;
   SessionState state = SessionState::kQueued;
   RequestSink& sink;
-  // Of the request.
+  // The request's own limits.
   const u32 max_tokens, logprobs;
   const bool ignore_end, may_slide, cache_prompt, hash_logits;
   const RequestId fork_of;
@@ -66,18 +69,19 @@ class Session {
   u32 prompt_tokens = 0;
   bool prompt_done = false;
   Sequence sequence;
-  StateSlot slot;  // while it runs, of a recurrent model
+  StateSlot slot;  // held while the request runs on a recurrent model
   Sampler sampler;
-  base::Owner<GrammarState> grammar;  // null = anything goes
+  base::Owner<GrammarState> grammar;  // null: every token is allowed
   DraftPolicy draft_policy;
   Timings timings;
   RequestClock clock;
 
-  // Of the step being made.
+  // Set by the scheduler for the step being planned.
   u32 rows = 0;    // tokens of the text
-  u32 drafts = 0;  // guesses behind them
+  u32 drafts = 0;  // guesses after them
   TokenId draft[kMaxDraft] = {};
-  u32 first_logits = 0;  // row of the step's logits; one for the last token, one for each guess
+  // first row of the step's logits: one row for the last token, then one per guess
+  u32 first_logits = 0;
 
  private:
   Result<bool> take_text(TokenId token, const Tokenizer& tokenizer);

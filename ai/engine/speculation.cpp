@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Prompt lookup, and the arithmetic of whether it pays.
+// Prompt lookup: finds guesses in the text itself, and computes whether guessing pays.
 #include "ai/engine/speculation.h"
 
 namespace ai {
 namespace {
 
-constexpr u32 kShortest = 2, kLongest = 8;  // tokens that must agree, and that are compared
+constexpr u32 kShortest = 2, kLongest = 8;  // fewest tokens that must agree, most that are compared
 constexpr u32 kOne = 256;
-constexpr u32 kProbe = 3;          // tokens guessed while finding out
-constexpr u32 kProbeRarest = 512;  // tokens between probes
-constexpr u32 kLeastGain = 280;    // in 256ths: 9 % better than without, or not at all
+constexpr u32 kProbe = 3;          // tokens guessed in a probe
+constexpr u32 kProbeRarest = 512;  // most tokens between two probes
+// in 256ths: a guess must make the step 9 % better, or it is not made
+constexpr u32 kLeastGain = 280;
 
 }  // namespace
 
@@ -24,7 +25,8 @@ u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out) {
     best = end;
   }
   if (best_length < kShortest) return 0;
-  // Past the end of the text the guess goes on with itself: a text that repeats goes on repeating.
+  // A draft that reaches the end of the text continues with its own tokens: a text that repeats
+  // goes on repeating.
   u32 drafted = 0;
   for (; drafted < out.size(); drafted++)
     out[drafted] = best + drafted < count ? tokens[best + drafted] : out[best + drafted - count];
@@ -37,7 +39,8 @@ void StepCosts::learn(u32 rows, u64 ns) {
   average = average == 0 ? ns : average - average / 8 + ns / 8;
 }
 
-// More rows never take less: a size that only had lucky steps counts as the next smaller one.
+// Returns the time of a step with `rows` rows. More rows never take less time, so a size that only
+// saw lucky steps counts as the next smaller one.
 u64 StepCosts::of(u32 rows) const {
   u64 most = 0;
   for (u32 n = 1; n <= std::min(rows, kMostRows); n++) most = std::max(most, ns_[n]);
@@ -49,8 +52,9 @@ u32 StepCosts::relative(u32 more, u32 rows) const {
   return base == 0 ? kOne : static_cast<u32>(of(more) * kOne / base);
 }
 
-// What a step without a prompt takes is paid anyway (the weights are read once): the rest is the
-// rows'. A handful of rows tells little and only counts until there is something better.
+// The weights are read once per step, so the time of a step without a prompt is paid anyway and
+// only the rest belongs to the prompt's rows. A measurement of a few rows is noisy: it counts only
+// until there is a better one.
 void StepCosts::learn_reading(u32 rows, u64 ns) {
   constexpr u32 kMeaning = 16;
   if (rows == 0 || (rows < kMeaning && reading_rows_ != 0)) return;
@@ -66,7 +70,8 @@ u32 StepCosts::rows_within(u64 ns) const {
 }
 
 u32 DraftPolicy::wanted(const StepCosts& costs, u32 rows) {
-  // With n guesses the step gives 1 + h + h^2 + … + h^n tokens here and one to each of the others.
+  // With n guesses and hit rate h the step gives 1 + h + h^2 + … + h^n tokens here, and one to each
+  // of the other requests.
   u32 best = 0, best_gain = kLeastGain;
   u64 here = kOne, power = kOne;
   for (u32 n = 1; n <= kMaxDraft; n++) {
@@ -85,7 +90,7 @@ u32 DraftPolicy::wanted(const StepCosts& costs, u32 rows) {
 
 void DraftPolicy::learn(u32 drafted, u32 accepted) {
   if (drafted == 0) return;
-  // Each token that was compared is one observation: those accepted, and the one that was not.
+  // Each compared token is one observation: the accepted ones, and the first that was not.
   u32 compared = std::min(drafted, accepted + 1);
   for (u32 i = 0; i < compared; i++) hit_rate_ = (hit_rate_ * 15 + (i < accepted ? kOne : 0)) / 16;
   if (since_probe_ >= probe_every_)

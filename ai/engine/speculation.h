@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Guesses of the next tokens by looking up where the last ones stood before (prompt lookup), and
-// the decision whether guessing pays. Guesses are verified by the model in one step: whatever this
-// file says, the text stays the same.
+// Guesses the next tokens by looking up where the last ones stood earlier in the text (prompt
+// lookup), and decides whether guessing pays. The model verifies all guesses in one step, so
+// nothing in this file can change the text.
 #pragma once
 
 #include "ai/tokenizer/tokenizer.h"
@@ -10,45 +10,46 @@ namespace ai {
 
 constexpr u32 kMaxDraft = 15;  // with the token itself 16 rows, one tile of the products
 
-// The tokens that followed the last earlier occurrence of the longest ending of `tokens` (at least
-// two, at most eight tokens long). Writes at most out.size() tokens and returns how many.
+// Finds the longest ending of `tokens` (two to eight tokens) that occurs earlier, and copies the
+// tokens that followed it there. Writes at most out.size() tokens and returns how many.
 u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out);
 
-// What a step of n rows takes, learned while running; shared by all requests of an engine.
+// The time of a step with n rows, learned from the steps themselves. All requests of an engine
+// share it.
 class StepCosts {
  public:
   void learn(u32 rows, u64 ns);
-  // Of `more` rows against `rows`, in 256ths. Sizes never seen count as what the next smaller one
-  // took, so a guess is tried before it is judged.
+  // Returns the time of a step with `more` rows relative to one with `rows`, in 256ths. A size not
+  // seen yet counts as the next smaller one, so a guess is tried before it is judged.
   u32 relative(u32 more, u32 rows) const;
 
-  // A step that read `rows` rows of prompts (and perhaps gave a token to others).
+  // Learns from a step that read `rows` rows of prompts and perhaps decoded for other requests too.
   void learn_reading(u32 rows, u64 ns);
-  // Rows of a prompt that make a step about `ns` longer; 0 = not known yet.
+  // Returns how many rows of a prompt make a step about `ns` longer; 0 = not known yet.
   u32 rows_within(u64 ns) const;
-  // What a step without a prompt takes; 0 = not known yet.
+  // Returns the time of a step without a prompt; 0 = not known yet.
   u64 step_ns(u32 rows) const { return of(rows); }
 
  private:
   static constexpr u32 kMostRows = 64;
   u64 of(u32 rows) const;
   u64 ns_[kMostRows + 1] = {};  // moving average by rows; 0 = not seen
-  u64 reading_ns_ = 0;          // of a row of a prompt; moving average
-  u32 reading_rows_ = 0;        // of the last step that counted; 0 = not seen
+  u64 reading_ns_ = 0;          // time of one row of a prompt; moving average
+  u32 reading_rows_ = 0;        // rows of the last step that counted; 0 = none yet
 };
 
-// How often the guesses of one request were right, and how many are worth making.
+// Tracks how often the guesses of one request are right, and says how many to make.
 class DraftPolicy {
  public:
-  // For a step of `rows` rows without guesses. 0 while guessing does not pay; now and again a
-  // short probe, ever more rarely.
+  // Returns the number of guesses for a step that has `rows` rows without them. It is 0 while
+  // guessing does not pay, except for a short probe at growing intervals.
   u32 wanted(const StepCosts& costs, u32 rows);
   void learn(u32 drafted, u32 accepted);
-  // A token passed without a guess.
+  // Records a token that was made without a guess.
   void idle() { since_probe_++; }
 
  private:
-  u32 hit_rate_ = 192;  // of one guessed token, in 256ths; begins hopeful
+  u32 hit_rate_ = 192;  // of one guessed token, in 256ths; starts optimistic
   u32 since_probe_ = 0;
   u32 probe_every_ = 16;  // tokens; doubles with each failed probe
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Places for the states of recurrent sequences.
+// Implements the slots for the states of recurrent sequences.
 #include "ai/engine/state_slots.h"
 
 namespace ai {
@@ -62,7 +62,7 @@ Result<StateSlot> StateSlots::take() {
     taken_[i] = true;
     return StateSlot(*this, i);
   }
-  return fail(Errc::kFull, "every place for a recurrent state is taken");
+  return fail(Errc::kFull, "every slot for a recurrent state is taken: wait until a request ends");
 }
 
 u32 StateSlots::used() const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Places for the states of recurrent sequences: one a running request, all allocated at the start.
+// Slots for the states of recurrent sequences. There is one slot per running request, all allocated
+// when the model is loaded. The scheduler owns them.
 #pragma once
 
 #include "ai/platform.h"
@@ -9,16 +10,16 @@ namespace ai {
 
 class StateSlots;
 
-// A place for one sequence's state. Whatever ends the sequence, it goes back with this.
+// Owns the slot of one sequence and gives it back when it is destroyed.
 class StateSlot {
  public:
-  StateSlot() = default;  // none
+  StateSlot() = default;  // holds no slot
   StateSlot(StateSlot&& other) noexcept
       : slots_(std::exchange(other.slots_, nullptr)), index_(other.index_) {}
   StateSlot& operator=(StateSlot&& other) noexcept;
   ~StateSlot() { give_back(); }
-  // Empty where there is none. What an earlier sequence left is still in it: a model begins its
-  // state anew at position 0.
+  // Returns the state's bytes, or an empty span without a slot. The bytes of an earlier sequence
+  // are still there: the model initializes its state at position 0.
   std::span<Byte> bytes() const;
 
  private:
@@ -26,20 +27,21 @@ class StateSlot {
   StateSlot(StateSlots& slots, u32 index) : slots_(&slots), index_(index) {}
   void give_back();
 
-  StateSlots* slots_ = nullptr;  // outlives the slot and stays where it is
+  StateSlots* slots_ = nullptr;  // must outlive the slot and must not move
   u32 index_ = 0;
 };
 
 class StateSlots {
  public:
-  // `count` slots of `bytes` each in one run of the platform's pages; of 0 bytes: none at all.
+  // Allocates `count` slots of `bytes` each in one run of the platform's pages. With `bytes` 0
+  // there are none.
   static Result<StateSlots> create(Platform& platform, u32 count, usize bytes);
   StateSlots() = default;
   StateSlots(StateSlots&& other) noexcept;
   StateSlots& operator=(StateSlots&& other) noexcept;
   ~StateSlots();
 
-  // The lowest free slot; kFull when every one is taken.
+  // Takes the lowest free slot. Returns kFull when every slot is taken.
   Result<StateSlot> take();
   u32 used() const;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The clock of one request: every gap between tokens, as integers.
+// Implements the clock of one request.
 #include "ai/engine/timings.h"
 
 namespace ai {
@@ -37,7 +37,7 @@ void RequestClock::finish(Timings& out) {
   u64 count = std::min<u64>(gap_count_, kGaps);
   if (count == 0) return;
   std::sort(gaps_.begin(), gaps_.begin() + count);
-  // Nearest rank: the smallest gap that at least `percent` of all do not exceed.
+  // Nearest rank: returns the smallest gap that at least `percent` of all gaps do not exceed.
   auto percentile = [&](u64 percent) { return gaps_[(count * percent + 99) / 100 - 1]; };
   out.gap_p50_ns = percentile(50);
   out.gap_p95_ns = percentile(95);

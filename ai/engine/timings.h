@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The clock of one request: every gap between tokens, as integers.
+// The clock of one request. It keeps the gaps between tokens and reports percentiles as integers.
 #pragma once
 
 #include "ai/engine/engine.h"
@@ -8,13 +8,13 @@ namespace ai {
 
 class RequestClock {
  public:
-  static constexpr u32 kGaps = 1024;  // the last ones; percentiles are over these
+  static constexpr u32 kGaps = 1024;  // only the last kGaps gaps are kept; percentiles cover these
 
   Result<void> create(u64 now_ns);
-  void work_begins(u64 now_ns);  // may be called again: a request that was put back
+  void work_begins(u64 now_ns);  // may be called again, for a request that was put back
   void prompt_done(u64 now_ns);
   void token(u64 now_ns);  // a token came out
-  // Sorts what was kept: call once, at the end.
+  // Sorts the kept gaps and fills `out`. Called once, at the end.
   void finish(Timings& out);
 
  private:

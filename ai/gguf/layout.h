@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How a GGUF file says that its matrices are grouped already (written by `pack`).
+// The key by which a GGUF file declares that its matrices are grouped already (`pack` writes it).
 #pragma once
 
 #include "ai/gguf/reader.h"
@@ -7,11 +7,12 @@
 namespace ai {
 
 constexpr std::string_view kLayoutKey = "marrow.layout";
-// Every tensor of two or more dimensions and a block type lies in groups of 16 rows
-// (ai/quant/groups.h); stacked matrices each by themselves; tensors begin at multiples of 64.
+// In this layout every tensor with two or more dimensions and a block type is in groups of 16 rows
+// (ai/quant/groups.h). Stacked matrices are grouped separately, and tensors begin at multiples of
+// 64.
 constexpr std::string_view kGroupedLayout = "rows16.1";
 
-// kUnsupported when a layout is declared that this build does not know.
+// Returns kUnsupported if the file declares a layout that this build does not know.
 inline Result<void> check_layout(const GgufFile& file) {
   if (!file.has(kLayoutKey)) return {};
   std::string_view layout = TRY(file.get_string(kLayoutKey));

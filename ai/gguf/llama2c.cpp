@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Walks a llama2.c checkpoint in the order of its export.py and names each matrix as GGUF does.
+// Reads a llama2.c checkpoint in the order of its export.py, and names each matrix as GGUF does.
 #include "ai/gguf/llama2c.h"
 
 #include "ai/gguf/writer.h"
@@ -11,14 +11,14 @@ namespace {
 
 constexpr u32 kMagic = 0x616b3432;  // "ak42"
 constexpr usize kOldHeader = 28, kHeader = 256;
-constexpr u32 kTypeF32 = 0, kTypeQ80 = 8;  // numbers of ggml
+constexpr u32 kTypeF32 = 0, kTypeQ80 = 8;  // ggml's numbers of the types
 constexpr u32 kAlignment = 4;
 
 struct Config {
   u32 version = 0;
   u32 width = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, vocabulary = 0, context = 0;
   bool shared = true;  // the output matrix is the embedding
-  u32 group = 0;       // version 2: weights a scale
+  u32 group = 0;       // version 2: weights per scale
   usize header = 0;
 
   u64 head() const { return width / heads; }
@@ -31,12 +31,13 @@ Result<void> read_numbers(base::ByteReader& reader, Config& c) {
   constexpr u32 kMost[] = {1 << 16, 1 << 20, 1024, 1024, 1024, 1 << 22, 1 << 24};
   for (usize i = 0; i < std::size(fields); i++) {
     i32 value = TRY(reader.read<i32>());
-    if (c.version == 0 && fields[i] == &c.vocabulary && value < 0) {  // says: output is its own
+    // a negative number means a separate output matrix
+    if (c.version == 0 && fields[i] == &c.vocabulary && value < 0) {
       c.shared = false;
       value = value == -0x7fffffff - 1 ? 0 : -value;
     }
     if (value < 1 || static_cast<u32>(value) > kMost[i])
-      return fail(Errc::kCorrupt, "llama2c: a number of the header cannot be");
+      return fail(Errc::kCorrupt, "llama2c: a number in the header is out of range");
     *fields[i] = static_cast<u32>(value);
   }
   if (c.width % c.heads != 0 || c.heads % c.kv_heads != 0 || c.head() % 2 != 0)
@@ -70,7 +71,7 @@ Result<Config> read_config(std::span<const Byte> file) {
   return c;
 }
 
-// Takes matrices one behind the other and writes them into the GGUF header.
+// Takes one matrix after another and writes it into the GGUF header.
 class Walker {
  public:
   Walker(std::span<Byte> file, const Config& c, GgufWriter& writer, Llama2cGroups groups)
@@ -88,7 +89,7 @@ class Walker {
     at_ += count * sizeof(float);
     return {};
   }
-  // Of version 2: int8 weights, then their scales.
+  // Takes a matrix of version 2: int8 weights, then their scales.
   Result<void> matrix(std::string_view name, u64 columns, u64 rows) {
     if (config_.version != 2) return floats(name, columns, rows);
     u64 count = columns * rows, bytes = count + count / config_.group * sizeof(float);
@@ -98,7 +99,7 @@ class Walker {
     at_ += bytes;
     return {};
   }
-  // "blk.N.`name`.weight" for all layers.
+  // Takes "blk.N.`name`.weight" for all layers.
   Result<void> layers(const char* name, u64 columns, u64 rows, bool quantized = true) {
     for (u32 i = 0; i < config_.layers; i++) {
       char full[48];
@@ -118,7 +119,8 @@ class Walker {
     const u64 dimensions[] = {columns, rows};
     return writer_.add_tensor(name, {dimensions, rows > 1 ? usize{2} : usize{1}}, type, at_);
   }
-  // In place: a block takes 34 bytes where its integers took 32, so from the last one backwards.
+  // Converts in place. A block takes 34 bytes where its integers took 32, so it goes from the last
+  // block to the first.
   Result<void> to_blocks(Byte* data, u64 count) {
     Vector<u16> scales;
     TRY(scales.resize(count / config_.group));
@@ -140,7 +142,7 @@ class Walker {
   usize at_;
 };
 
-// export.py, legacy_export.
+// Reads the order of export.py's legacy_export.
 Result<void> walk_old(Walker& w, const Config& c) {
   TRY(w.floats("token_embd.weight", c.width, c.vocabulary));
   TRY(w.layers("attn_norm", c.width, 1, false));
@@ -157,7 +159,7 @@ Result<void> walk_old(Walker& w, const Config& c) {
   return c.shared ? Result<void>() : w.floats("output.weight", c.width, c.vocabulary);
 }
 
-// export.py, version1_export and version2_export: all norms first.
+// Reads the order of export.py's version1_export and version2_export, which have all norms first.
 Result<void> walk_new(Walker& w, const Config& c) {
   TRY(w.layers("attn_norm", c.width, 1, false));
   TRY(w.layers("ffn_norm", c.width, 1, false));
@@ -191,9 +193,9 @@ Result<void> add_numbers(GgufWriter& w, const Config& c) {
 }
 
 // ---- tokenizer.bin ---------------------------------------------------------------------------
-// i32 longest piece, then for each id: f32 score, i32 length, bytes.
+// The file has i32 longest piece, then for each id: f32 score, i32 length, bytes.
 
-// SentencePiece's mark for a space, which llama2.c has replaced by the space itself.
+// Puts back SentencePiece's mark for a space, which llama2.c has replaced by the space itself.
 Result<void> append_piece(Vector<Byte>& out, std::string_view piece) {
   for (char c : piece) {
     if (c == ' ') {
@@ -214,7 +216,7 @@ i32 type_of(u32 id) {
   return id < kFirstPiece ? kByte : kNormal;
 }
 
-// The array of strings as GGUF spells it: element type, count, then length and bytes each.
+// An array of strings as GGUF stores it: element type, count, then length and bytes of each.
 struct Pieces {
   Vector<Byte> strings;
   Vector<float> scores;
@@ -260,7 +262,7 @@ Result<void> add_tokenizer(GgufWriter& w, std::span<const Byte> file, u32 vocabu
   return w.add_bool("tokenizer.ggml.add_space_prefix", true);
 }
 
-// Bytes that the header promises; does not touch the file.
+// Returns the bytes that the header promises. Does not touch the file.
 u64 described_bytes(const Config& c) {
   u64 matrices = u64{c.layers} * (2 * u64{c.width} * c.width + 2 * u64{c.width} * c.kv_width() +
                                   3 * u64{c.width} * c.hidden) +
@@ -289,7 +291,7 @@ Result<base::Owner<GgufFile>> parse_llama2c(std::span<Byte> checkpoint,
   }
   const Config& c = *config;
   u64 needed = described_bytes(c);
-  if (needed > checkpoint.size()) {  // before the first matrix is rewritten
+  if (needed > checkpoint.size()) {  // checked before the first matrix is rewritten
     log(platform, LogLevel::kError, "llama2c: the header describes {} bytes, the file has {}",
         needed, checkpoint.size());
     return fail(Errc::kCorrupt, "llama2c: the checkpoint is cut short");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Walks a part front to back: groups of 16 rows are taken apart in a copy, all else goes as it is.
+// Writes a part from front to back: groups of 16 rows are taken apart in a copy, everything else is
+// written as it is.
 #include "ai/gguf/original.h"
 
 #include <algorithm>
@@ -10,14 +11,14 @@
 namespace ai {
 namespace {
 
-constexpr usize kPlainBytes = kMiB;  // at most in one piece, so that others may breathe
+constexpr usize kPlainBytes = kMiB;  // most bytes in one piece, so that other threads can run
 
 class OriginalWriter {
  public:
   OriginalWriter(std::span<const Byte> part, Platform& platform, ByteSink& out)
       : part_(part), platform_(platform), out_(out) {}
 
-  // Everything up to `end` as it lies.
+  // Writes everything up to `end` as it is.
   Result<void> plain(usize end) {
     while (at_ < end) {
       usize bytes = std::min(end - at_, kPlainBytes);
@@ -27,7 +28,7 @@ class OriginalWriter {
     }
     return {};
   }
-  // The matrix that begins here.
+  // Writes the matrix that begins here.
   Result<void> matrix(const GgufTensor& t) {
     usize group_bytes = kGroupRows * t.view.row_bytes;
     u32 rows = static_cast<u32>(t.dimensions[1]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Grouping in place, and the packed file: metadata copied, layout declared, tensors in file order.
+// Groups matrices in place, and writes the packed file: metadata copied, layout declared, tensors
+// in file order.
 #include "ai/gguf/pack.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@ namespace ai {
 Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> parts) {
   for (const GgufTensor& t : file.tensors())
     if (t.part >= parts.size() || parts[t.part].data() + t.offset != t.view.data.data())
-      return fail(Errc::kInvalidArgument, "model: the bytes are not those of the file");
+      return fail(Errc::kInvalidArgument,
+                  "model: the given bytes do not belong to the parsed file");
   return {};
 }
 
@@ -52,7 +54,7 @@ Result<ArrivingGroups> ArrivingGroups::create(const GgufFile& file, u32 part, st
 }
 
 void ArrivingGroups::advance(u64 bytes) {
-  constexpr usize kPieceBytes = 2 * kMiB;  // a millisecond: then others get their turn
+  constexpr usize kPieceBytes = 2 * kMiB;  // takes a millisecond; after it other threads run
   for (; current_ < matrices_.size(); current_++, done_ = 0) {
     const Matrices& m = matrices_[current_];
     u32 ready = m.whole(bytes);
@@ -83,11 +85,12 @@ Result<void> group_matrices(const GgufFile& file, std::span<const std::span<Byte
 
 namespace {
 
-constexpr u32 kPackedAlignment = 64;  // a vector of every instruction set, a cache line
+constexpr u32 kPackedAlignment = 64;  // one vector of every instruction set, and one cache line
 constexpr std::string_view kNotCopied[] = {"general.alignment", "split.no", "split.count",
                                            "split.tensors.count"};
 
-// Positions in file.tensors() as they lie in the file: what is read together stays together.
+// Returns indices into file.tensors() in the order of the file's bytes, so that tensors which are
+// read together stay together.
 Result<Vector<u32>> in_file_order(const GgufFile& file) {
   auto tensors = file.tensors();
   Vector<u32> order;

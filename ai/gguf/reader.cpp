@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads the bytes of a GGUF file. Follows docs/gguf.md of the ggml project, versions 2 and 3.
+// Parses GGUF files, versions 2 and 3, following docs/gguf.md of the ggml project.
 #include "ai/gguf/reader.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace {
 constexpr u32 kMagic = 0x46554747;               // "GGUF"
 constexpr usize kSmallestValue = 8 + 1 + 4 + 1;  // key length, key, type, value
 constexpr usize kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
-constexpr usize kLongestKey = 65535;  // the specification's bound
+constexpr usize kLongestKey = 65535;  // the specification's limit
 constexpr usize kLongestName = 127;   // of a tensor; the specification says 64
 constexpr u64 kDefaultAlignment = 32;
 constexpr u64 kLargestAlignment = u64{1} << 20;
@@ -18,7 +18,7 @@ constexpr u64 kLargestDimension = u64{1} << 31;
 
 struct TypeRow {
   const char* name;
-  usize bytes;  // of a scalar
+  usize bytes;  // size of a scalar
 };
 constexpr TypeRow kTypes[] = {{"u8", 1},  {"i8", 1},  {"u16", 2},  {"i16", 2},    {"u32", 4},
                               {"i32", 4}, {"f32", 4}, {"bool", 1}, {"string", 0}, {"array", 0},
@@ -90,8 +90,8 @@ bool GgufFile::has_magic(std::span<const Byte> file) {
   return file.size() >= sizeof(u32) && base::load<u32>(file.data()) == kMagic;
 }
 
-// `header` and `data` are the same bytes in an ordinary file: tensor data begin at the first
-// aligned byte behind the header. Otherwise they begin at the beginning of `data`.
+// In an ordinary file `header` and `data` are the same bytes, and the tensors' data begin at the
+// first aligned byte after the header. Otherwise they begin at the start of `data`.
 Result<void> GgufFile::parse_part(std::span<const Byte> header, std::span<const Byte> data,
                                   u32 part) {
   base::ByteReader reader(header);
@@ -119,7 +119,7 @@ Result<void> GgufFile::parse_part(std::span<const Byte> header, std::span<const 
   u64 data_offset = elsewhere ? 0 : base::round_up(reader.position(), align);
   for (usize i = first_tensor; i < tensors_.size(); i++)
     TRY(place_tensor(tensors_[i], data, data_offset, align));
-  if (part > 0) {  // only the first part's keys speak for the model
+  if (part > 0) {  // only the first part's keys describe the model
     values_.truncate(first_value);
     string_offsets_.truncate(first_string);
   }
@@ -147,7 +147,7 @@ Result<void> GgufFile::read_values(base::ByteReader& reader, u64 count) {
     if (!key.has_value() || key->empty() || key->size() > kLongestKey) {
       log(platform_, LogLevel::kError, "gguf: key {} of {} (after '{}') is empty, too long or cut",
           i + 1, count, last);
-      return fail(Errc::kCorrupt, "gguf: bad key");
+      return fail(Errc::kCorrupt, "gguf: a key is empty, too long or cut");
     }
     u64 position = reader.position();
     auto value = read_value(reader, *key);
@@ -238,7 +238,7 @@ Result<void> GgufFile::check_split(usize first_value, u32 part) const {
   const Value* number = find("split.no", first_value);
   u64 parts = count == nullptr ? 1 : TRY(unsigned_value(*count));
   u64 here = number == nullptr ? 0 : TRY(unsigned_value(*number));
-  if (parts == 0) parts = 1;  // a file that was joined again
+  if (parts == 0) parts = 1;  // a split file that was joined again
   if (parts == part_count_ && here == part) return {};
   log(platform_, LogLevel::kError,
       "gguf: this is part {} of {}, expected part {} of {} (give all parts in order)", here + 1,
@@ -255,7 +255,7 @@ Result<GgufTensor> GgufFile::read_tensor(base::ByteReader& reader, u32 part) {
   if (!name.has_value() || name->empty() || name->size() > kLongestName) {
     log(platform_, LogLevel::kError, "gguf: name of tensor {} is empty, too long or cut",
         tensors_.size() + 1);
-    return fail(Errc::kCorrupt, "gguf: bad tensor name");
+    return fail(Errc::kCorrupt, "gguf: a tensor's name is empty, too long or cut");
   }
   tensor.name = *name;
   Result<void> shape = read_shape(reader, tensor);
@@ -308,7 +308,8 @@ Result<void> GgufFile::place_tensor(GgufTensor& tensor, std::span<const Byte> da
         bytes, tensor.offset, data.size());
     return fail(Errc::kCorrupt, "gguf: a tensor reaches past the end of the file");
   }
-  // Four bytes even where the file promises less: blocks and floats are read in place.
+  // Requires alignment to four bytes even if the file declares less, because blocks and floats are
+  // read in place.
   if (tensor.offset % align != 0 || *offset % sizeof(float) != 0) {
     log(platform_, LogLevel::kError, "gguf: tensor '{}' at {} is not aligned to {} bytes",
         tensor.name, tensor.offset, std::max<u64>(align, sizeof(float)));
@@ -331,7 +332,7 @@ Result<void> GgufFile::sort_tensors() {
   return {};
 }
 
-// Rows are rewritten in place at load, so two tensors must never share bytes.
+// Loading rewrites rows in place, so two tensors must never share bytes.
 Result<void> GgufFile::check_overlaps() {
   Vector<u32> order;
   TRY(order.resize(tensors_.size()));

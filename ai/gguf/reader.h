@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GGUF files, versions 2 and 3: metadata by key, tensors by name, over bytes somebody else owns.
+// Reads GGUF files, versions 2 and 3: metadata by key, tensors by name, over bytes that somebody
+// else owns.
 //
-// Nothing is believed before it is checked: lengths, counts, types, alignment, offsets, products of
+// Nothing is trusted before it is checked: lengths, counts, types, alignment, offsets, products of
 // dimensions, duplicates, overlaps. Every error is logged with its key or tensor and what was
 // expected. Views (strings, arrays, tensors) point into the file, which must outlive this object.
 #pragma once
@@ -16,7 +17,7 @@
 
 namespace ai {
 
-// The value types of the format, with the numbers of the file.
+// The value types of the format, with their numbers in the file.
 enum class GgufType : u32 {
   kU8,
   kI8,
@@ -34,7 +35,7 @@ enum class GgufType : u32 {
   kCount,
 };
 
-// An array of strings. Indexing reads the length in the file; `offsets` leads to it.
+// An array of strings. Indexing finds a string's length in the file through `offsets`.
 class GgufStrings {
  public:
   GgufStrings() = default;
@@ -48,11 +49,11 @@ class GgufStrings {
   }
 
  private:
-  const Byte* base_ = nullptr;  // of the array's first element
+  const Byte* base_ = nullptr;  // the array's first element
   std::span<const u32> offsets_;
 };
 
-// An array of numbers or booleans of any one type.
+// An array of numbers or booleans, all of one type.
 class GgufNumbers {
  public:
   GgufNumbers() = default;
@@ -62,7 +63,7 @@ class GgufNumbers {
   bool empty() const { return count_ == 0; }
   GgufType type() const { return type_; }
   bool is_real() const { return type_ == GgufType::kF32 || type_ == GgufType::kF64; }
-  i64 integer(usize i) const;  // booleans are 0 and 1; u64 wraps; 0 for an array of reals
+  i64 integer(usize i) const;  // booleans are 0 and 1; a large u64 wraps; 0 for an array of reals
   float real(usize i) const;   // integers are converted
 
  private:
@@ -75,32 +76,33 @@ struct GgufTensor {
   std::string_view name;
   u32 dimension_count = 0;
   u64 dimensions[4] = {1, 1, 1, 1};  // 0 is the contiguous one; unused ones are 1
-  u32 part = 0;                      // of a split file; 0 otherwise
-  u64 offset = 0;                    // of the data from the beginning of that part
+  u32 part = 0;                      // index of the part in a split file, otherwise 0
+  u64 offset = 0;                    // of the data, from the start of that part
   TensorView view;                   // rows = product of dimensions 1 to 3
 };
 
 class GgufFile {
  public:
   static Result<base::Owner<GgufFile>> parse(std::span<const Byte> file, Platform& platform);
-  // The parts of a split file in order (…-00001-of-0000N first).
+  // Parses the parts of a split file, given in order (…-00001-of-0000N first).
   static Result<base::Owner<GgufFile>> parse(std::span<const std::span<const Byte>> parts,
                                              Platform& platform);
-  // `header` describes tensors whose data lie elsewhere: offsets count from the beginning of
-  // `data`. For checkpoints of other formats (ai/gguf/llama2c.h); the header is owned.
+  // Parses a header whose tensors' data are elsewhere: offsets count from the start of `data`. For
+  // checkpoints of other formats (ai/gguf/llama2c.h). Takes ownership of the header.
   static Result<base::Owner<GgufFile>> parse_header(Vector<Byte> header, std::span<const Byte> data,
                                                     Platform& platform);
-  // The same from the beginning of each part, `file_bytes` long as a whole: for questions about a
-  // file that is not in memory. The tensors' views lead to bytes that are not there: never read.
+  // Parses only the beginning of each part; `file_bytes` are the whole sizes. For questions about a
+  // file that is not in memory. The tensors' views point to bytes that do not exist and must not be
+  // read.
   static Result<base::Owner<GgufFile>> parse_heads(std::span<const std::span<const Byte>> heads,
                                                    std::span<const u64> file_bytes,
                                                    Platform& platform);
   static bool has_magic(std::span<const Byte> file);
 
-  // Getters: kNotFound when the key is absent, kCorrupt when its type is another one. Both are
-  // logged. With a fallback an absent key gives that instead; a wrong type stays an error.
+  // Getters return kNotFound if the key is absent and kCorrupt if it has another type, and log
+  // both. With a fallback, an absent key gives the fallback, but a wrong type is still an error.
   bool has(std::string_view key) const;
-  Result<u64> get_u64(std::string_view key) const;  // any integer type that holds the value
+  Result<u64> get_u64(std::string_view key) const;  // any integer type, if the value fits
   Result<u64> get_u64(std::string_view key, u64 fallback) const;
   Result<i64> get_i64(std::string_view key) const;
   Result<i64> get_i64(std::string_view key, i64 fallback) const;
@@ -112,21 +114,21 @@ class GgufFile {
   Result<std::string_view> get_string(std::string_view key, std::string_view fallback) const;
   Result<GgufStrings> get_strings(std::string_view key) const;
   Result<GgufNumbers> get_numbers(std::string_view key) const;
-  // kArray for arrays; kNotFound without a log line when the key is absent.
+  // Returns kArray for arrays. Returns kNotFound, without a log line, if the key is absent.
   Result<GgufType> type_of(std::string_view key) const;
 
-  // By position, sorted by key.
+  // Access by index, sorted by key.
   usize key_count() const { return values_.size(); }
   std::string_view key(usize i) const { return values_[i].key; }
   GgufType type(usize i) const { return values_[i].type; }
   std::span<const Byte> raw(usize i) const { return values_[i].bytes; }  // as in the file
 
-  // By position, sorted by name.
+  // Sorted by name.
   std::span<const GgufTensor> tensors() const { return tensors_.view(); }
-  const GgufTensor* find_tensor(std::string_view name) const;     // null when absent
-  Result<const GgufTensor*> tensor(std::string_view name) const;  // absence is logged
+  const GgufTensor* find_tensor(std::string_view name) const;     // null if absent
+  Result<const GgufTensor*> tensor(std::string_view name) const;  // logs an absent tensor
 
-  // Its matrices were interleaved in memory, whatever the file says (ArrivingGroups).
+  // Says that the matrices were interleaved in memory, whatever the file declares (ArrivingGroups).
   void mark_grouped() { grouped_ = true; }
   bool marked_grouped() const { return grouped_; }
 
@@ -140,11 +142,11 @@ class GgufFile {
   struct Value {
     std::string_view key;
     GgufType type = GgufType::kU8;
-    GgufType element = GgufType::kU8;  // of an array
-    const Byte* data = nullptr;        // scalar, first element, or a string's length
-    u64 count = 0;                     // of an array
-    usize first_offset = 0;            // of an array of strings, in string_offsets_
-    std::span<const Byte> bytes;       // all behind the type
+    GgufType element = GgufType::kU8;  // element type of an array
+    const Byte* data = nullptr;        // the scalar, the first element, or a string's length
+    u64 count = 0;                     // elements of an array
+    usize first_offset = 0;            // for an array of strings: index into string_offsets_
+    std::span<const Byte> bytes;       // everything after the type
   };
 
   Result<void> parse_part(std::span<const Byte> header, std::span<const Byte> data, u32 part);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Typed access to GGUF metadata that the reader has checked and sorted.
+// Gives typed access to GGUF metadata, which the reader has checked and sorted.
 #include "ai/gguf/reader.h"
 
 namespace ai {
 namespace {
 
-// Any integer type, sign-extended to 64 bits; u64 keeps its bits.
+// Loads any integer type, sign-extended to 64 bits; a u64 keeps its bits.
 i64 load_integer(GgufType type, const Byte* at) {
   switch (type) {
     case GgufType::kU8:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GGUF version 3, the writing side (docs/gguf.md of the ggml project).
+// Writes GGUF version 3 (docs/gguf.md of the ggml project).
 #include "ai/gguf/writer.h"
 
 namespace ai {

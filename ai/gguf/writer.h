@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Builds the header of a GGUF version 3 file: for the packer, for checkpoints of other formats and
+// Builds the header of a GGUF version 3 file, for the packer, for checkpoints of other formats and
 // for tests.
 #pragma once
 
@@ -16,17 +16,17 @@ class GgufWriter {
   Result<void> add_strings(std::string_view key, std::span<const std::string_view> values);
   Result<void> add_f32s(std::string_view key, std::span<const float> values);
   Result<void> add_i32s(std::string_view key, std::span<const i32> values);
-  // Any key of `file`, as it is.
+  // Copies a key of `file` unchanged.
   Result<void> copy(const GgufFile& file, usize position);
-  // Type and value as the format spells them.
+  // Adds a value that is encoded in the format already.
   Result<void> add_raw(std::string_view key, GgufType type, std::span<const Byte> value);
 
-  // `offset` counts from the beginning of the data section.
+  // `offset` counts from the start of the data section.
   Result<void> add_tensor(std::string_view name, std::span<const u64> dimensions, u32 ggml_type,
                           u64 offset);
 
-  // The header; the data section follows at the next multiple of `alignment` (bytes of padding
-  // are included), which the caller has declared as general.alignment unless it is 32.
+  // Returns the header with padding; the data section follows at the next multiple of `alignment`.
+  // Unless that is 32, the caller has declared it as general.alignment.
   Result<Vector<Byte>> finish(u32 alignment = 32) const;
 
  private:

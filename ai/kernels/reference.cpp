@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The truth: products, norms and activations in the order of operations that every SIMD table
-// repeats bit for bit (wiki/Numerics). Complete and portable; speed is not its business.
+// The reference kernels: products, norms and activations in the order of operations that every SIMD
+// table repeats bit for bit (wiki/Numerics). They are complete and portable, and are not meant to
+// be fast.
 #include <algorithm>
 
 #include "ai/attention/reference.h"
@@ -11,7 +12,7 @@
 namespace ai {
 namespace {
 
-// One row of the job, wherever its group lies.
+// Returns a view of the job's matrix, from which single rows are read.
 TensorView view_of(const MatMul& job, QuantType type) {
   usize row = job.group_bytes / kGroupRows;
   return {.data = {static_cast<const Byte*>(job.groups), job.rows * row},
@@ -22,7 +23,8 @@ TensorView view_of(const MatMul& job, QuantType type) {
           .grouped = true};
 }
 
-// acc = acc + float(isum) * (d_row * d_act), then the min term. |isum| <= 32 * 128 * 127 < 2^19.
+// Computes acc = acc + float(isum) * (d_row * d_act), then the min term. |isum| <= 32 * 128 * 127 <
+// 2^19.
 float add_block(float acc, const BlockIntegers& w, const ActivationQ8x32& a) {
   i32 isum = 0;
   for (u32 k = 0; k < 32; k++) isum += w.q[k] * a.q[k];
@@ -31,8 +33,8 @@ float add_block(float acc, const BlockIntegers& w, const ActivationQ8x32& a) {
   return acc;
 }
 
-// All sums inside a superblock are exact: |isum| <= 256 weights * scale * |q| * 127, at most
-// 256 * 128 * 32 * 127 < 2^31 (Q6_K), and |msum| <= 256 * 63 * 127 (Q4_K).
+// All sums inside a superblock are exact: |isum| <= 256 weights * scale * |q| * 127, at most 256 *
+// 128 * 32 * 127 < 2^31 (Q6_K), and |msum| <= 256 * 63 * 127 (Q4_K).
 float add_block(float acc, const BlockIntegers& w, const ActivationQ8x256& a) {
   i32 isum = 0, msum = 0;
   for (u32 k = 0; k < 256; k++) isum += w.scale[k / w.sub_block] * (w.q[k] * a.q[k]);
@@ -43,7 +45,7 @@ float add_block(float acc, const BlockIntegers& w, const ActivationQ8x256& a) {
   return acc;
 }
 
-// Element i to lane i mod 16, ascending; then lanes 8+8, 4+4, 2+2, 1+1.
+// Adds element i to lane i mod 16, ascending; then lanes 8+8, 4+4, 2+2, 1+1.
 class LaneSum {
  public:
   void add(u32 i, float value) { lanes_[i % 16] = lanes_[i % 16] + value; }

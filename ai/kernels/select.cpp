@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which table runs: the best one the CPU has.
+// Selects the kernel table: the best one that the CPU supports.
 #include "ai/kernels/table.h"
 
 namespace ai {
@@ -35,7 +35,8 @@ Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have) {
   for (const KernelTable* table : arch_kernel_tables()) {
     if (name != table->name) continue;
     if (!have.has_all(table->needs))
-      return fail(Errc::kUnsupported, "this CPU lacks what the kernels need");
+      return fail(Errc::kUnsupported,
+                  "this CPU lacks instructions that these kernels need: `cpu` lists its features");
     return settled(*table, have);
   }
   return fail(Errc::kNotFound, "no kernels of that name");

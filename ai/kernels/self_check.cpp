@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Products of every format and the row functions, on made-up numbers, against the reference.
+// Compares the products of every format and the row functions with the reference, on random
+// numbers.
 #include "ai/kernels/self_check.h"
 
 #include <algorithm>
@@ -12,9 +13,9 @@
 namespace ai {
 namespace {
 
-constexpr u32 kRows = 2 * kGroupRows + 5;  // whole groups and one that is not
-constexpr u32 kBlocks = 3;                 // of 256 columns
-constexpr u32 kBatch = 5;                  // more than one tile and a rest
+constexpr u32 kRows = 2 * kGroupRows + 5;  // two whole groups and an incomplete one
+constexpr u32 kBlocks = 3;                 // in units of 256 columns
+constexpr u32 kBatch = 5;                  // more than one tile, with a remainder
 
 struct Random {
   u32 state;
@@ -22,9 +23,9 @@ struct Random {
   float next() { return static_cast<float>(static_cast<i32>(bits())) * 0x1p-31f; }  // in (-1, 1)
 };
 
-// Blocks of random weights whose scales are near 1/16, as those of models are.
+// Fills blocks with random weights whose scales are near 1/16, as in real models.
 void fill_rows(QuantType type, std::span<Byte> data, Random& random) {
-  constexpr u32 kHalfExponent = 0x2c00;  // of an f16 in [1/16, 1/8)
+  constexpr u32 kHalfExponent = 0x2c00;  // an f16 in [1/16, 1/8)
   constexpr Byte kE8M0 = 120;            // 2^-7 as an exponent alone
   auto half = [&] { return static_cast<u16>(kHalfExponent | (random.bits() >> 16 & 0x3ff)); };
   for (Byte& b : data) b = static_cast<Byte>(random.bits() >> 24);
@@ -46,17 +47,17 @@ struct Buffers {
   Vector<float> wanted, got;
 };
 
-// Of the floats' bits: a zero is not minus zero.
+// Compares bit patterns, so that +0 and -0 differ.
 bool equal_bits(const Buffers& room) {
   return std::ranges::equal(room.wanted, room.got, {}, std::bit_cast<u32, float>,
                             std::bit_cast<u32, float>);
 }
 
-// One product of `type` with random weights by both; false when a bit differs.
+// Computes one product of `type` with both tables. Returns false if a bit differs.
 Result<bool> same_product(QuantType type, const KernelTable& table, Buffers& room) {
   const QuantInfo& info = quant_info(type);
   Random random{7919 + static_cast<u32>(type)};
-  // Float types are read column by column: an odd number of them.
+  // Float types are read column by column, so an odd number of columns is tested.
   u32 columns = kBlocks * 256 + (info.block_weights == 1 ? 5 : 0);
   usize stride = row_bytes(type, columns), bytes = activation_bytes(info.activation, columns);
   TRY(room.weights.resize(stride * kRows));
@@ -93,9 +94,9 @@ Result<bool> same_product(QuantType type, const KernelTable& table, Buffers& roo
   return equal_bits(room);
 }
 
-// The functions that run along one row of floats.
+// Compares the functions that work along one row of floats.
 Result<bool> same_rows(const KernelTable& table, Buffers& room) {
-  constexpr u32 kWidth = 523;  // no multiple of any vector
+  constexpr u32 kWidth = 523;  // no multiple of any vector's length
   Random random{104729};
   Vector<float> a, b;
   TRY(a.resize(kWidth));
@@ -127,6 +128,7 @@ Result<KernelCheck> check_kernels(CpuFeatures have, Platform& platform) {
     KernelTable table = TRY(kernels_by_name(row->name, have));
     check.tables++;
     for (usize t = 0; t < usize(QuantType::kCount); t++) {
+      platform.breathe();  // a slow CPU takes seconds for each table
       check.comparisons++;
       if (TRY(same_product(static_cast<QuantType>(t), table, room))) continue;
       log(platform, LogLevel::kError, "kernels {}: products of {} differ from the reference",

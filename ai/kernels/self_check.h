@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Do the vector kernels of this machine give the reference's bits? For `selftest`: milliseconds,
-// no test framework.
+// Checks that this machine's vector kernels give the bits of the reference. `selftest` runs it; it
+// takes milliseconds and needs no test framework.
 #pragma once
 
 #include "ai/kernels/table.h"
@@ -9,11 +9,11 @@
 namespace ai {
 
 struct KernelCheck {
-  u32 tables = 0;       // that this CPU can run, the reference not among them
+  u32 tables = 0;       // tables that this CPU can run, besides the reference
   u32 comparisons = 0;  // products, conversions and row functions
 };
 
-// kCorrupt with the table and the format in the log when one gives other bits.
+// Returns kCorrupt if a bit differs; the log then names the table and the format.
 Result<KernelCheck> check_kernels(CpuFeatures have, Platform& platform);
 
 }  // namespace ai

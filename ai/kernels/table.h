@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One dispatch table for everything that is worth SIMD. Plain data only: nothing inline for a
-// SIMD file to instantiate under its own target attribute.
+// The dispatch table for everything that SIMD makes faster. Plain data only: a SIMD file must not
+// instantiate inline functions under its own target attribute.
 //
-// Every table gives the same bits (ai/kernels/reference.cpp is the truth; tests memcmp).
+// Every table gives the same bits as ai/kernels/reference.cpp; tests compare them with memcmp.
+// Kernels run on any worker, never wait and allocate nothing.
 #pragma once
 
 #include <string_view>
@@ -12,10 +13,10 @@
 
 namespace ai {
 
-// out[b * out_stride + r] = dot(row r, activation b), or += when `accumulate` (the residual add:
-// one further rounded addition to what is already there).
-// Rows run over the groups [first_group, last_group); the last group of the matrix may have fewer
-// than 16 rows (ai/quant/groups.h says how those lie), and no others are stored.
+// Computes out[b * out_stride + r] = dot(row r, activation b), or += if `accumulate` (the residual
+// addition: one more rounded addition to what is there). Rows are those of the groups [first_group,
+// last_group). The last group of the matrix may have fewer than 16 rows (ai/quant/groups.h
+// describes its layout), and only existing rows are stored.
 struct MatMul {
   const void* groups;  // start of group 0
   usize group_bytes;   // 16 rows: 16 * row_bytes
@@ -23,23 +24,23 @@ struct MatMul {
   u32 first_group, last_group;
   const void* activations;  // `batch` quantized vectors
   usize activation_bytes;   // of one vector
-  u32 batch;                // 1 = decode; more = prefill or batched decode: same bits per vector
+  u32 batch;  // 1 = decode; more = prefill or batched decode, with the same bits per vector
   float* out;
   usize out_stride;  // floats
   bool accumulate;
-  u32 prefetch_bytes;  // how far ahead weights are asked for; 0 = the format's own choice
+  u32 prefetch_bytes;  // how far ahead weights are prefetched; 0 = the format's own choice
 };
 
 struct KernelTable {
   const char* name;  // "reference", "sse2", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
   CpuFeatures needs;
   CpuFeatures first_where =
-      {};              // chosen before the better ones where the CPU has these; empty: never
-  u32 prefetch_bytes;  // for MatMul; 0 after selection where the CPU lacks prefetch_needs
+      {};              // preferred to better tables on CPUs with these features; empty: never
+  u32 prefetch_bytes;  // for MatMul; set to 0 at selection if the CPU lacks prefetch_needs
   CpuFeatures prefetch_needs;
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);
-  // Quantizes n values (a multiple of the activation's block); activation_bytes(type, n) in
-  // ai/quant/quant.h.
+  // Quantizes n values, a multiple of the activation's block. ai/quant/quant.h has the size of
+  // `out`: activation_bytes(type, n).
   void (*quantize[usize(ActivationType::kCount)])(const float* in, void* out, u32 n);
   // out = in / sqrt(mean(in * in) + epsilon) * weight; in and out may be the same
   void (*rms_norm)(const float* in, const float* weight, float epsilon, float* out, u32 n);
@@ -47,12 +48,12 @@ struct KernelTable {
   void (*silu_mul)(const float* gate, const float* up, float* out, u32 n);
   void (*gelu_mul)(const float* gate, const float* up, float* out, u32 n);
   void (*add)(const float* a, const float* b, float* out, u32 n);
-  // Queries of one KV head against its pages: ai/attention/attend.h.
+  // Attends with the queries of one KV head over its pages: ai/attention/attend.h.
   void (*attend)(const struct AttendJob& job);
 };
 
-// True when the table has every function. Each table is asserted to be complete where it is
-// defined: a format without a kernel does not build, instead of running at the reference's speed.
+// Returns true if the table has every function. This is asserted where each table is defined, so a
+// format without a kernel fails to build instead of running at the reference's speed.
 consteval bool complete(const KernelTable& table) {
   for (auto* product : table.mat_mul)
     if (product == nullptr) return false;
@@ -62,14 +63,15 @@ consteval bool complete(const KernelTable& table) {
          table.gelu_mul != nullptr && table.add != nullptr && table.attend != nullptr;
 }
 
-extern const KernelTable kReferenceKernels;  // portable, the truth
+extern const KernelTable kReferenceKernels;  // portable; defines the bits of all others
 
-// arch/<arch>/simd/tables.cpp: best first, the reference not among them.
+// Returns the tables of arch/<arch>/simd/tables.cpp, best first, without the reference.
 std::span<const KernelTable* const> arch_kernel_tables();
 
-// The best table for `have`; the reference where the CPU has none of them.
+// Returns the best table for `have`, or the reference if the CPU supports none of them.
 KernelTable select_kernels(CpuFeatures have);
-// By name (option `kernels=`); kNotFound, or kUnsupported when the CPU lacks something.
+// Returns the table of that name (option `kernels=`), kNotFound, or kUnsupported if the CPU lacks a
+// feature.
 Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have);
 
 }  // namespace ai

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The loops around a product (tiles.h).
+// Implements the loops around a product (tiles.h).
 #include "ai/kernels/tiles.h"
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace ai {
 namespace {
 
 constexpr usize kScratchBytes = 3 * sizeof(UnpackedColumn256);
-constexpr usize kGatherBytes = kGroupRows * 1024;  // 4 block columns of Q6_K and more of the rest
+// 4 block columns of Q6_K, and more of the other formats
+constexpr usize kGatherBytes = kGroupRows * 1024;
 
 struct Scratch {
   alignas(64) Byte unpacked[kScratchBytes];
@@ -22,7 +23,7 @@ struct Scratch {
   alignas(64) float acc[kChunkColumns][kGroupRows];
 };
 
-// Sixteen rows without a branch between them.
+// Stores sixteen rows without a branch between them.
 void store_group(float* out, const float* acc, bool accumulate) {
   for (u32 r = 0; r < kGroupRows; r += 4) {
     FourFloats sum = four_at(acc + r), before = four_at(out + r);
@@ -31,7 +32,7 @@ void store_group(float* out, const float* acc, bool accumulate) {
   }
 }
 
-// One group against one chunk of activation vectors.
+// Multiplies one group with one chunk of activation vectors.
 class GroupProduct {
  public:
   GroupProduct(const MatMul& job, const TileSet& tiles, Scratch& scratch)
@@ -55,7 +56,7 @@ class GroupProduct {
   }
 
  private:
-  // The last rows lie as ordinary rows: interleaved here, a few blocks at a time.
+  // The last rows are ordinary rows. They are interleaved here, a few blocks at a time.
   void remainder(const Byte* rows_at, u32 rows, const Byte* activations, u32 columns) {
     u32 step = static_cast<u32>(kGatherBytes / column_bytes_);
     for (u32 block = 0; block < blocks_; block += step) {
@@ -81,7 +82,7 @@ class GroupProduct {
     }
   }
 
-  // Each tile asks for its part of `next`, the slice behind this one.
+  // Each tile prefetches its part of `next`, the slice after this one.
   void run_tiles(u32 count, const Byte* activations, u32 columns, const Byte* next) {
     const Byte* end = next + count * column_bytes_;
     u32 size = kTileSizes - 1;
@@ -98,7 +99,7 @@ class GroupProduct {
   void store(u32 row, u32 rows, u32 first_column, u32 columns) {
     for (u32 b = 0; b < columns; b++) {
       float* out = job_.out + (first_column + b) * job_.out_stride + row;
-      __builtin_prefetch(out + kGroupRows, 1);  // for the next group: columns lie far apart
+      __builtin_prefetch(out + kGroupRows, 1);  // for the next group: its columns are far apart
       const float* acc = scratch_.acc[b];
       if (rows == kGroupRows)
         store_group(out, acc, job_.accumulate);

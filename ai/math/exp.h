@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The exponential function of the token path: the same bits in scalar code and in every SIMD table
-// (wiki/Numerics, rule 5). Multiply and add only, each rounded on its own.
+// The exponential function of the token path. Scalar code and every SIMD table compute the same
+// bits (wiki/Numerics, rule 5): only multiplications and additions, each rounded on its own.
 //
 // Relative error below 1.1e-7 on [-87, 88.37]. Below -87 the result is 0, above 88.37 it stays at
 // exp(88.37) = 2.39e38, so that it is always finite. NaN gives NaN.
@@ -12,7 +12,7 @@
 
 namespace ai {
 
-// What a SIMD file repeats, step by step.
+// SIMD files repeat these constants and steps.
 constexpr float kExpLowest = -87.0f;
 constexpr float kExpHighest = 88.37f;
 constexpr float kExpLog2E = 0x1.715476p+0f;  // 1 / ln 2
@@ -25,7 +25,7 @@ constexpr float kExpCoefficients[5] = {0x1.fffffcp-2f, 0x1.55549p-3f, 0x1.5558f4
                                        0x1.123a24p-7f, 0x1.6a23b2p-10f};
 
 constexpr float exp(float x) {
-  // As maxps(lowest, x) and minps(highest, x) do: a NaN in x stays.
+  // Clamps as maxps(lowest, x) and minps(highest, x) do: a NaN in x stays.
   float t = kExpLowest > x ? kExpLowest : x;
   t = kExpHighest < t ? kExpHighest : t;
   float shifted = t * kExpLog2E + kExpMagic;
@@ -36,7 +36,7 @@ constexpr float exp(float x) {
   for (int k = 3; k >= 0; k--) p = p * r + kExpCoefficients[k];
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  // n is added to the exponent: the shift drops all of `shifted` but the integer.
+  // Adds n to the exponent. The shift drops everything in `shifted` but the integer.
   float y = std::bit_cast<float>(std::bit_cast<u32>(p) + (std::bit_cast<u32>(shifted) << 23));
   return x < kExpLowest ? 0.0f : y;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Vectors of four for code outside the tables: every 64-bit CPU has these.
+// Vectors of four for code outside the kernel tables; every 64-bit CPU has them.
 #pragma once
 
 #include <bit>
@@ -20,7 +20,7 @@ inline void put_four(float* at, FourFloats four) {
   __builtin_memcpy(at, &four, sizeof four);
 }
 
-// No NaN and no infinity: their exponents have all bits set.
+// Returns true if there is no NaN and no infinity, whose exponents have all bits set.
 inline bool all_finite(const float* values, usize n) {
   constexpr u32 kExponent = 0x7f800000;
   FourWords found[2] = {};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sums over a vector in the one order of wiki/Numerics, rule 4: element i to lane i mod 16,
-// ascending, then lanes 8 + 8, 4 + 4, 2 + 2, 1 + 1.
+// Sums over a vector in the one order of wiki/Numerics, rule 4: element i goes to lane i mod 16,
+// ascending, then lanes are added 8 + 8, 4 + 4, 2 + 2, 1 + 1.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace ai {
 
-// term(i) for i in [0, n).
+// Sums term(i) for i in [0, n).
 template <class Term>
 float lane_sum(u32 n, Term&& term) {
   float lanes[16] = {};

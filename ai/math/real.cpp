@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Range reduction and power series; the series end where a further term is below 2^-56.
+// Computes with range reduction and power series. A series ends where the next term is below 2^-56.
 #include "ai/math/real.h"
 
 #include <bit>
@@ -10,7 +10,8 @@ namespace ai::real {
 namespace {
 
 constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer
-// ln 2 and pi / 2 in parts of 33 bits and a rest: products with integers below 2^20 are exact.
+// ln 2 and pi / 2, split into parts of 33 bits and a rest: products with integers below 2^20 are
+// exact.
 constexpr double kLn2High = 0x1.62e42fefp-1, kLn2Low = 0x1.473de6af278edp-34;
 constexpr double kHalfPi1 = 0x1.921fb544p+0, kHalfPi2 = 0x1.0b4611a6p-34,
                  kHalfPi3 = 0x1.3198a2e037073p-69;
@@ -30,7 +31,7 @@ Quadrant reduce(double x) {
   return {r, std::bit_cast<u64>(shifted) & 3};
 }
 
-// Power series in nested form: each step adds one term from the smallest up.
+// Evaluates power series in nested form: each step adds one term, from the smallest up.
 double sine_series(double x) {
   double square = x * x, sum = 0;
   for (int k = 19; k >= 3; k -= 2) sum = (1 + sum) * (-square / (k * (k - 1)));
@@ -62,7 +63,7 @@ double exp(double x) {
   return std::bit_cast<double>(std::bit_cast<u64>(sum) + (std::bit_cast<u64>(shifted) << 52));
 }
 
-// x = 2^e m with m in [0.7, 1.5); log m = 2 artanh((m - 1) / (m + 1)).
+// Writes x as 2^e m with m in [0.7, 1.5); log m = 2 artanh((m - 1) / (m + 1)).
 double log(double x) {
   u64 bits = std::bit_cast<u64>(x);
   i64 exponent = static_cast<i64>(bits >> 52) - 1023;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Functions of double precision for what is computed once (RoPE tables) or once a row, never once
-// a weight. Multiply, add and one division, so every machine gives the same bits.
+// Functions in double precision for values that are computed once (RoPE tables) or once per row,
+// never once per weight. They multiply, add, and divide once, so every machine gives the same bits.
 //
 // Relative error below 1e-15 (pow: 4e-15; sin, cos, tanh: absolute) in the ranges stated.
 #pragma once

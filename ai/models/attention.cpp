@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Queries, keys and values: projection, rotation, the pages of the KV cache, and the answer.
+// Attention: projects queries, keys and values, rotates them (RoPE), stores keys and values in the
+// pages of the KV cache, and attends.
 #include <algorithm>
 
 #include "ai/math/four.h"
@@ -9,20 +10,22 @@
 namespace ai {
 namespace {
 
-constexpr u32 kQueriesPerJob = 64;  // a worker's list; a multiple of what a table works on at once
-constexpr u32 kMostCalmRows = 16;   // attention of more gives way between its jobs
-constexpr u32 kPairsPerJob = 4096;  // of a query and a position, so that its turn comes soon
-constexpr u32 kTogether = 8;        // queries that a table works on at once: fewer waste its loads
+// queries in a worker's list; a multiple of what a kernel table works on at once
+constexpr u32 kQueriesPerJob = 64;
+constexpr u32 kMostCalmRows = 16;  // attention of more rows breathes between its jobs
+// (query, position) pairs in one job; small, so that other threads soon get CPU 0
+constexpr u32 kPairsPerJob = 4096;
+constexpr u32 kTogether = 8;  // queries that a kernel works on at once; fewer would waste its loads
 
 u32 queries_per_job(u32 positions) {
   u32 wanted = kPairsPerJob / positions / kTogether * kTogether;
   return std::clamp(wanted, kTogether, kQueriesPerJob);
 }
 
-// A worker's lists for one job of attention.
+// A worker's buffers for one attention job. Page pointers follow the struct.
 struct AttendLists {
   AttendQuery queries[kQueriesPerJob];
-  // Followed by one page pointer for each kPagePositions of the context.
+  // One pointer for each kPagePositions positions of the context.
   const Byte** pages() { return reinterpret_cast<const Byte**>(this + 1); }
 };
 
@@ -51,8 +54,8 @@ namespace {
 
 constexpr double kPi = 3.141592653589793;
 
-// YaRN (arXiv 2309.00071): pairs that turn often keep their speed, slow ones are interpolated.
-// Returns how much of the interpolated speed pair i gets.
+// YaRN (arXiv 2309.00071): pairs that rotate fast keep their frequency, slow ones are interpolated.
+// Returns the share of the interpolated frequency that pair i gets.
 double yarn_share(const RopeParams& rope, float base, u32 pair) {
   auto pair_that_turns = [&](double times) {
     double context = rope.original_context;
@@ -86,7 +89,7 @@ Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scale
     double share = yarn ? yarn_share(rope, base, i) : 1.0;
     table.frequencies[i] = speed / slower * share + speed * (1 - share);
     if (!(table.frequencies[i] >= 0 && table.frequencies[i] <= 1e3))
-      return fail(Errc::kCorrupt, "model: rope factors cannot be");
+      return fail(Errc::kCorrupt, "model: the RoPE factors are not valid");
   }
   if (scaled) table.magnitude = static_cast<double>(rope.attention_factor);
   if (rope.plain_magnitude) {
@@ -97,7 +100,8 @@ Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scale
   return table;
 }
 
-// Cosine and sine of every pair at every row's position, once a step for all layers and heads.
+// Computes the cosine and sine of every pair at every row's position, once per step for all layers
+// and heads.
 void Step::compute_turns() {
   u32 pairs = params().rope.dimensions / 2;
   if (pairs == 0) return;
@@ -117,8 +121,8 @@ void Step::compute_turns() {
 
 namespace {
 
-// Pair i of a head is turned by angle[2 i] (cosine) and angle[2 i + 1] (sine):
-// (a, b) = (a cosine - b sine, a sine + b cosine).
+// Rotates a head: pair i by angle[2 i] (cosine) and angle[2 i + 1] (sine), (a, b) = (a cosine - b
+// sine, a sine + b cosine).
 struct HeadTurn {
   const float* angle;
   u32 pairs;
@@ -128,8 +132,8 @@ struct HeadTurn {
     a_at = a * cosine - b * sine;
     b_at = a * sine + b * cosine;
   }
-  // Pair i lies at 2 i. A product with -sine is that with sine but for its sign, and a sum has no
-  // order: the same bits.
+  // Pair i is at 2 i and 2 i + 1. A product with -sine equals the one with sine except for its
+  // sign, and a sum of two does not depend on their order, so the bits are the same as in halves().
   void neighbours(float* v) const {
     u32 i = 0;
     for (; i + 2 <= pairs; i += 2) {
@@ -141,7 +145,7 @@ struct HeadTurn {
     }
     if (i < pairs) one(v[2 * i], v[2 * i + 1], i);
   }
-  // Pair i lies at i and `pairs` further.
+  // Pair i is at i and i + `pairs`.
   void halves(float* v) const {
     u32 i = 0;
     for (; i + 4 <= pairs; i += 4) {
@@ -176,7 +180,7 @@ void Step::turn(Rows heads, u32 head_count, u32 head_width, u32 first, u32 set) 
 
 void Step::norm_heads(const Norm& weights, Rows heads, u32 head_count, u32 head_width) {
   if (!weights.present()) return;
-  u32 n = static_cast<u32>(weights.weight.size());  // one head, or all together
+  u32 n = static_cast<u32>(weights.weight.size());  // one per head, or one for all heads
   u32 parts = head_count * head_width / n;
   for_rows(heads.count, [&](u32 row) {
     for (u32 part = 0; part < parts; part++) {
@@ -258,7 +262,7 @@ void Step::store(u32 index, Rows keys, Rows values) {
 
 void Step::mix(u32 index, Rows queries) {
   operation("attention");
-  // All queries in the order sequence, KV head, row, head: neighbours share their keys.
+  // Orders all queries by sequence, KV head, row and head, so that neighbours share their keys.
   u32 count = queries.count * params().heads;
   parallel_ranges(model_.platform, count, 1, [&](u32 first, u32 last, u32 worker) {
     mix_range(index, queries, first, last, worker);
@@ -268,7 +272,7 @@ void Step::mix(u32 index, Rows queries) {
 void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
   const Hyperparameters& p = params();
   u32 group = p.heads / p.kv_heads;  // query heads that share a KV head
-  u32 run = 0, run_end = 0;          // rows of one sequence
+  u32 run = 0, run_end = 0;          // the rows of one sequence
   for (u32 at = first; at < last;) {
     while (at >= run_end * p.heads) {
       run = run_end;
@@ -284,7 +288,8 @@ void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
   }
 }
 
-// Queries [from, to) of one KV head over a run of rows that starts at `run`.
+// Attends for queries [from, to) of one KV head, over a run of rows that starts at `run`. Runs on
+// worker `worker`.
 void Step::attend_some(u32 index, Rows queries, AttendPart part, u32 worker) {
   const Hyperparameters& p = params();
   u32 group = p.heads / p.kv_heads, width = p.key_width;

@@ -4,11 +4,13 @@
 //   c = norm(kv_a(n)), r = rope(rest of kv_a(n))       n = norm(x); c (kv_rank), r (rope_width)
 //   q = q_b(norm(q_a(n))) or q(n)                      heads of nope_width + rope_width
 //
-// Two forms of the same weights. Older files carry kv_b: keys (nope of kv_b(c), r) and values of
-// every head go to the cache. Newer ones carry k_b and v_b, one matrix a head: the cache holds
-// (c, r) once, q goes through k_b before the scores and the answer through v_b behind them.
+// The same weights come in two forms. Older files have kv_b: the keys (nope part of kv_b(c), r) and
+// the values of every head go to the cache. Newer files have k_b and v_b, one matrix per head: the
+// cache holds (c, r) once, q is multiplied by k_b before the scores, and the result by v_b after
+// them.
 //
-// DeepSeek MoE, the first one (arXiv 2401.06066), has Llama's attention before the same experts.
+// DeepSeek MoE, the first one (arXiv 2401.06066), has Llama's attention in front of the same
+// experts.
 #include <algorithm>
 #include <cstring>
 
@@ -20,7 +22,7 @@
 namespace ai {
 namespace {
 
-// Columns of `scratch`.
+// Offsets of the columns in `scratch`.
 struct Columns {
   u32 latent, q_rank, absorbed, up;
 };
@@ -54,10 +56,11 @@ Result<void> read_mla(const ParamReader& r, Hyperparameters& p) {
   p.kv_heads = absorbed ? 1 : p.heads;
   p.key_width = absorbed ? m.kv_rank + m.rope_width : head;
   p.value_width = absorbed ? m.kv_rank : m.value_width;
-  if (p.key_width > kMaxHeadWidth) return r.refuse("attention.kv_lora_rank", "a narrower latent");
+  if (p.key_width > kMaxHeadWidth)
+    return r.refuse("attention.kv_lora_rank", "at most the widest head");
   u32 per_head = std::max(p.key_width, m.nope_width + m.value_width) + 64;
   p.scratch_width = columns_of(p).absorbed + p.heads * per_head;
-  // YaRN's magnitude goes to the scores instead of cosine and sine.
+  // YaRN's magnitude scales the scores instead of cosine and sine.
   float magnitude = 1.0f;
   if (p.rope.scaling == RopeScaling::kYarn)
     magnitude += p.rope.yarn_log_multiplier * static_cast<float>(real::log(p.rope.factor));
@@ -66,7 +69,8 @@ Result<void> read_mla(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// Layers without experts, the shared ones, and what the chosen ones' answers count.
+// Reads which layers have no experts, the shared experts, and how the chosen experts' outputs are
+// weighted.
 Result<void> read_experts(const ParamReader& r, Hyperparameters& p) {
   MoeParams& moe = p.moe;
   moe.leading_dense = TRY(r.number("leading_dense_block_count", 0));
@@ -120,7 +124,8 @@ Result<void> check(Platform& platform, const LayerWeights& w, const Hyperparamet
   return check_ffn(platform, w, p, layer);
 }
 
-// One small product a head: columns [h * in_width, ...) of `in` through matrix h of `weights`.
+// Multiplies one small matrix per head: columns [h * in_width, ...) of `in` by matrix h of
+// `weights`.
 void multiply_heads(Step& s, const Linear& weights, Rows in, u32 in_width, Rows out,
                     u32 out_width) {
   ActivationType type = quant_info(weights.weight.type).activation;
@@ -146,7 +151,7 @@ void attend_absorbed(Step& s, const LayerWeights& w, u32 layer) {
       std::memcpy(absorbed[row] + usize{h} * p.key_width + m.kv_rank,
                   s.qkv[row] + usize{h} * head + m.nope_width, m.rope_width * sizeof(float));
   });
-  s.store(layer, latent, latent);  // (c, r); the value is c
+  s.store(layer, latent, latent);  // stores (c, r); the value is c
   s.mix(layer, absorbed);
   multiply_heads(s, w.v_b, s.mixed, m.kv_rank, s.qkv, m.value_width);
 }

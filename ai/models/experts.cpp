@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Mixture of experts: each row goes through the few nets its router picks.
+// Mixture of experts: the router picks a few feed-forward nets for each row.
 //
-// Pairs (row, choice) are sorted by expert, so that an expert's weights are read once a step for
-// all rows that want it. A row's answers are added in the order of its choices, whatever else is
-// in the batch.
+// Pairs (row, choice) are sorted by expert, so that an expert's weights are read once per step for
+// all rows that chose it. The outputs for a row are added in the order of its choices, so the other
+// rows of the batch cannot change its bits.
 #include <algorithm>
 #include <cstring>
 
@@ -27,7 +27,7 @@ void soft_max(float* values, u32 n) {
   for (u32 i = 0; i < n; i++) values[i] = values[i] / sum;
 }
 
-// The `count` highest scores, highest first, ties to the lowest expert. NaN never wins.
+// Picks the highest scores, highest first. A tie goes to the lower expert. NaN is never picked.
 void pick(std::span<const float> scores, std::span<Choice> out) {
   usize found = 0;
   for (u32 e = 0; e < scores.size(); e++) {
@@ -40,7 +40,8 @@ void pick(std::span<const float> scores, std::span<Choice> out) {
 
 }  // namespace
 
-// `probabilities` holds the router's answers for all rows: gate, pick, weigh.
+// Applies the gate to the router's outputs in `probabilities`, picks the experts of each row and
+// computes their weights.
 void Step::choose(const LayerWeights& w, u32 row) {
   const MoeParams& moe = params().moe;
   Rows table = rows_at(layout().probabilities, moe.experts * usize{2});
@@ -58,7 +59,7 @@ void Step::choose(const LayerWeights& w, u32 row) {
   pick({score, moe.experts}, chosen);
   float sum = 0;
   for (Choice& c : chosen) {
-    c.weight = gate[c.expert];  // the correction decides who is picked, not what it counts
+    c.weight = gate[c.expert];  // the correction affects which expert is picked, not its weight
     sum = sum + c.weight;
   }
   for (Choice& c : chosen) {
@@ -67,8 +68,8 @@ void Step::choose(const LayerWeights& w, u32 row) {
   }
 }
 
-// Experts stand in groups; only those of the best groups may be picked. A group is as good as its
-// two best experts together (DeepSeek-V3, 2.1.2).
+// Restricts the choice to the experts of the best groups. A group's score is the sum of its two
+// best experts (DeepSeek-V3, 2.1.2).
 void Step::keep_best_groups(std::span<float> scores) {
   const MoeParams& moe = params().moe;
   u32 size = moe.experts / moe.groups;
@@ -95,8 +96,8 @@ void Step::keep_best_groups(std::span<float> scores) {
   }
 }
 
-// Fills `pairs`: where each expert's run begins (experts + 1), the pair at each place of the
-// order, and the place of each pair.
+// Sorts the pairs by expert. Fills the start of each expert's run (experts + 1 entries), the pair
+// at each place of the order, and the place of each pair.
 Step::PairOrder Step::sort_pairs() {
   const MoeParams& moe = params().moe;
   u32 count = x.count * moe.experts_used;
@@ -120,7 +121,7 @@ Rows Step::pair_rows(usize offset, usize width) const {
   return {at<float>(offset), row_stride(width), x.count * params().moe.experts_used};
 }
 
-// The rows of `in` in the order of the pairs.
+// Copies the rows of `in` into the order of the pairs.
 Rows Step::gather(Rows in, u32 n, const PairOrder& order) {
   Rows out = pair_rows(layout().expert_in, n);
   for_rows(order.count, [&](u32 place) {
@@ -130,7 +131,7 @@ Rows Step::gather(Rows in, u32 n, const PairOrder& order) {
   return out;
 }
 
-// One product for each expert that somebody picked.
+// Adds one product for each expert that was picked by some row.
 usize Step::add_expert_products(const Linear& weights, Rows in, Rows out, const PairOrder& order,
                                 Product* products) {
   usize count = 0;
@@ -177,7 +178,7 @@ void Step::experts(const LayerWeights& w, Rows in, Rows out, bool accumulate) {
   deliver(branch, out, accumulate);
 }
 
-// branch = sum of the row's answers, each times its weight, first choice first.
+// Computes branch = the sum of the row's expert outputs, each times its weight, first choice first.
 void Step::sum_choices(Rows answer, const PairOrder& order) {
   u32 used = params().moe.experts_used;
   for_rows(branch.count, [&](u32 row) {
@@ -192,7 +193,7 @@ void Step::sum_choices(Rows answer, const PairOrder& order) {
   });
 }
 
-// The expert every token uses; qwen2moe opens it as far as a gate of its own says.
+// Adds the expert that every token uses. qwen2moe scales its output by a gate of its own.
 void Step::add_shared_expert(const LayerWeights& w, Rows in) {
   if (!w.shared_router.present())
     return dense(w.shared_gate, w.shared_up, w.shared_down, in, branch, true);

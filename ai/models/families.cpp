@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// All families in one list.
+// Lists all model families.
 #include "ai/models/family.h"
 
 namespace ai {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of model families: what distinguishes them as data, and one layer function each.
+// The table of model families. A row describes an architecture as data and names the function that
+// computes one of its layers.
 #pragma once
 
 #include "ai/models/hyperparameters.h"
@@ -10,14 +11,15 @@ namespace ai {
 class Step;
 
 enum class NormKind : u8 { kRms, kLayer };
-// Which values of a head turn together: neighbours (2i, 2i + 1) or halves (i, i + n/2).
+// The two values of a head that RoPE rotates together: neighbours (2i, 2i + 1) or halves (i, i +
+// n/2).
 enum class RopeKind : u8 { kNone, kNeighbours, kHalves };
 enum class FfnKind : u8 { kSiluGated, kGeluGated, kGelu };
-// Where the norms stand: before a branch, behind it, both, or one before both branches, which
-// then run side by side from the same input.
+// The place of the norms: before a branch, behind it, both, or once before both branches, which
+// then compute from the same input.
 enum class NormPlace : u8 { kBefore, kBehind, kBoth, kShared };
 
-// The words that the pages' tables are written in.
+// Short names for the tables on the families' pages.
 namespace family_words {
 using enum NormKind;
 using enum NormPlace;
@@ -26,7 +28,8 @@ using enum FfnKind;
 constexpr bool kHeadNorms = true, kNoHeadNorms = false;
 }  // namespace family_words
 
-// A layer of the usual kind: attention, then feed-forward, with the norms where `place` says.
+// Computes a layer of the usual kind: attention, then feed-forward, with the norms where the
+// architecture has them.
 void decoder_layer(Step& step, u32 layer);
 
 struct Architecture {
@@ -35,20 +38,20 @@ struct Architecture {
   NormPlace place;
   RopeKind rope;
   FfnKind ffn;
-  bool head_norms = false;  // q and k are normed before they turn
-  // Further numbers and checks of the family; null when the common ones are all.
+  bool head_norms = false;  // q and k are normed before RoPE
+  // Reads and checks numbers that only this family has; null if there are none.
   Result<void> (*read)(const ParamReader& file, Hyperparameters& params) = nullptr;
-  // Which weights a layer must have; null: check_layer.
+  // Checks that a layer has the weights it must have; null: check_layer.
   Result<void> (*check)(Platform& platform, const LayerWeights& weights,
                         const Hyperparameters& params, u32 layer) = nullptr;
   void (*layer)(Step& step, u32 layer) = decoder_layer;
 };
 
-// Every page's rows; ai/models/families.cpp joins them.
+// The rows of every page. families.cpp joins them.
 extern const std::span<const Architecture> kLlamaFamily, kGptFamily, kPhiFamily, kGemmaFamily,
     kMoeFamily, kDeepseekFamily, kMambaFamily;
 
 std::span<const std::span<const Architecture>> families();
-const Architecture* find_architecture(std::string_view name);  // null when unknown
+const Architecture* find_architecture(std::string_view name);  // null if the name is unknown
 
 }  // namespace ai

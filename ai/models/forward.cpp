@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Products, norms and the feed-forward net over the rows of a step.
+// Implements the steps' products, norms and feed-forward nets. Runs on the engine's thread and,
+// inside products and loops over rows, on all workers.
 #include "ai/models/forward.h"
 
 #include <algorithm>
@@ -137,7 +138,7 @@ void Step::multiply(Rows in, std::initializer_list<Output> outputs) {
 
 namespace {
 
-// Groups [from, to) of one product.
+// Computes groups [from, to) of one product.
 void run_groups(const KernelTable& kernels, const Product& p, u32 from, u32 to) {
   MatMul job{.groups = p.weight.data.data(),
              .group_bytes = kGroupRows * p.weight.row_bytes,
@@ -164,21 +165,22 @@ u32 groups_of(const Product& p) {
   return (p.weight.rows + kGroupRows - 1) / kGroupRows;
 }
 
-// Of one group, in bytes: loaded once, worked on once a row of the batch.
+// Returns the bytes that one group loads, times the rows of the batch that use them.
 u64 group_work(const Product& p) {
   return kGroupRows * p.weight.row_bytes * (u64{1} + p.out.count);
 }
 
-// What a piece must at least have: 2 us at 15 GB/s, a hundred times what it costs to take it.
+// The smallest piece of work a worker takes: 2 us at 15 GB/s, a hundred times the cost of taking
+// it.
 constexpr u64 kPieceWork = 64 * kKiB;
-// A run of more, 0.3 ms at that speed, gives way between its pieces: with a large batch one matrix
-// takes longer than a health check may wait.
+// A run of products with more work than this (0.3 ms at that speed) breathes between its pieces.
+// With a large batch, one matrix alone takes longer than a health check may wait.
 constexpr u64 kLongWork = 4 * kMiB;
-// And no piece has more. With a batch of 128 that is one group of a small model, which an emulated
-// CPU needs 10 ms for.
+// The largest piece. With a batch of 128 that is one group of a small model, which takes an
+// emulated CPU 10 ms.
 constexpr u64 kMostWork = 2 * kMiB;
 
-// One run of products on all workers; without stealing where a share's numbers would not fit.
+// One run of products on all workers. It does not steal if the group numbers do not fit a Share.
 struct ProductRun {
   Platform& platform;
   const KernelTable& kernels;
@@ -190,7 +192,7 @@ struct ProductRun {
   u32 groups = 0;
   PieceLimits limits = {};
 
-  // The first group of a worker's share: that in which its part of the work begins.
+  // Returns the first group of a worker's share: the group in which its part of the work begins.
   u32 planned_first(u32 worker) const {
     u64 begin = work * worker / workers;
     u32 first = 0;
@@ -261,7 +263,7 @@ void Step::activate(Rows gate, Rows up, Rows out, u32 n) {
   for_rows(gate.count, [&](u32 row) { function(gate[row], up[row], out[row], n); });
 }
 
-// out (+)= down(act(gate(in)) * up(in)); without a gate act(up(in)) takes its place.
+// Computes out (+)= down(act(gate(in)) * up(in)). Without a gate it is down(act(up(in))).
 void Step::dense(const LayerWeights& w, Rows in, Rows out, bool accumulate) {
   dense(w.gate, w.up, w.down, in, out, accumulate);
 }
@@ -296,10 +298,10 @@ void Step::feed_forward(u32 index, Rows in, Rows out, bool accumulate) {
 
 namespace {
 
-// Both branches from the same input: x + attention(norm(x)) + ffn(norm(x)).
+// Computes both branches from the same input: x + attention(norm(x)) + ffn(norm(x)).
 void side_by_side(Step& s, u32 index) {
   const LayerWeights& w = s.layer(index);
-  // Where there are two norms (gptneox, falcon 40B) attention and the net have one each.
+  // Models with two norms (gptneox, falcon 40B) have one for attention and one for the net.
   const Norm& own = w.attention_norm_2.present() ? w.attention_norm_2 : w.attention_norm;
   s.norm(own, s.x, s.branch);
   s.norm(w.ffn_norm.present() ? w.ffn_norm : w.attention_norm, s.x, s.normed);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The steps that families share. A page in this folder reads like its paper because each line of
-// it is one of these verbs over all rows of the batch.
+// The operations that the families share. A page in this folder reads like its paper because each
+// of its lines is one of these operations over all rows of the batch.
 //
-// Every verb that is worth it runs on all workers, split by a plan; the split leaves no trace in
-// the bits. Nothing here allocates.
+// Every operation that is large enough runs on all workers; how it is split does not change the
+// bits. Nothing here allocates. Everything is called on the engine's thread, inside
+// Model::forward(), and may breathe.
 #pragma once
 
 #include "ai/attention/attend.h"
@@ -13,37 +14,37 @@
 
 namespace ai {
 
-// `count` vectors of floats, `stride` apart; rows begin at multiples of 64 bytes.
+// `count` vectors of floats, `stride` floats apart. Each begins at a multiple of 64 bytes.
 struct Rows {
   float* data = nullptr;
   usize stride = 0;
   u32 count = 0;
   float* operator[](u32 row) const { return data + row * stride; }
-  // The same rows from column `first` on.
+  // Returns the same rows from column `first` on.
   Rows from(u32 first) const { return {data + first, stride, count}; }
 };
 
-// out (+)= weight * in, for every row of `in`; bias is added after the product.
+// Computes out (+)= weight * in for every row of `in`. A bias is added after the product.
 struct Product {
   TensorView weight;
   std::span<const float> bias;
-  const void* activations = nullptr;  // as the weight's type wants them
-  usize activation_bytes = 0;         // of one row
-  Rows out;                           // its count is the batch
+  const void* activations = nullptr;  // quantized as the weight's type requires
+  usize activation_bytes = 0;         // per row
+  Rows out;                           // its count is the number of rows in the batch
   bool accumulate = false;
 };
 
-// Where everything a step needs lies in its one block of memory: byte offsets.
+// Byte offsets of a step's buffers in its one block of memory.
 struct WorkspaceLayout {
   u32 rows = 0, context = 0, workers = 0;
   usize x = 0, branch = 0, normed = 0, qkv = 0, mixed = 0, hidden = 0, gated = 0, scratch = 0;
-  usize turns = 0;                                      // cosine and sine, two sets
-  usize quantized[usize(ActivationType::kCount)] = {};  // a row of the batch each
-  usize expert_in = 0, expert_hidden = 0, expert_gated = 0, expert_out = 0;  // a pair each
+  usize turns = 0;                                      // cosine and sine of RoPE; two sets
+  usize quantized[usize(ActivationType::kCount)] = {};  // one row for each row of the batch
+  usize expert_in = 0, expert_hidden = 0, expert_gated = 0, expert_out = 0;  // one row per pair
   usize expert_quantized[usize(ActivationType::kCount)] = {};
   usize probabilities = 0, choices = 0, pairs = 0, products = 0, ones = 0;
-  usize worker = 0, worker_bytes = 0;  // attention's lists, one a worker
-  usize shares = 0;                    // of the groups of a run of products, one a worker
+  usize worker = 0, worker_bytes = 0;  // attention's buffers, one per worker
+  usize shares = 0;                    // shares of a run of products, one per worker
   usize total = 0;
 };
 WorkspaceLayout plan_workspace(const Hyperparameters& params, u32 rows, u32 context, u32 workers);
@@ -56,18 +57,19 @@ struct StepWorkspace final : Workspace {
   Platform& platform;
   WorkspaceLayout layout;
   std::span<Byte> memory;
-  u16 runs = 0;  // of products, for their shares
+  u16 runs = 0;  // counts runs of products, to tell old shares from new ones
 };
 
-// How fast each pair of a head turns (wiki/Numerics, rule 5: angles in double, once a step).
+// The RoPE frequency of each pair of a head (wiki/Numerics, rule 5: angles are computed in double,
+// once per step).
 struct RopeTable {
-  Vector<double> frequencies;  // (dimensions / 2) radians a position
-  double magnitude = 1;        // of cosine and sine
+  Vector<double> frequencies;  // (dimensions / 2) radians per position
+  double magnitude = 1;        // factor of cosine and sine
 };
 Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scaled,
                                   std::span<const float> factors);
 
-// What a step runs on: the immutable half.
+// The immutable part of a loaded model, which a step reads.
 struct ModelParts {
   Hyperparameters params;
   ModelWeights weights;
@@ -75,10 +77,10 @@ struct ModelParts {
   Platform& platform;
   KvType kv_type;
   u32 context = 0;
-  RopeTable rope[2];  // [1]: layers with a window, where the family turns those otherwise
+  RopeTable rope[2];  // [1]: layers with a window, in families that rotate them differently
 };
 
-// A token's expert: its number and what its answer counts.
+// An expert that a token chose, and the weight of its output.
 struct Choice {
   u32 expert;
   float weight;
@@ -95,43 +97,45 @@ class Step {
   std::span<const KvView> sequences() const { return sequences_; }
   const ModelParts& model() const { return model_; }
 
-  // Buffers, one vector a row of the batch.
+  // Buffers with one vector per row of the batch.
   Rows x;        // (width) the residual stream
-  Rows branch;   // (width) what a branch gives before it joins x
+  Rows branch;   // (width) a branch's output before it is added to x
   Rows normed;   // (width)
   Rows qkv;      // (query + key + value widths)
-  Rows mixed;    // (heads * value width) attention's answer
+  Rows mixed;    // (heads * value width) attention's output
   Rows hidden;   // (2 * ffn width) gate and up
   Rows gated;    // (ffn width)
-  Rows scratch;  // (params.scratch_width) the family's own
+  Rows scratch;  // (params.scratch_width) for the family's own use
 
-  // x = embedding of the tokens, scaled; plus that of the position where there is one.
+  // Sets x to the tokens' embeddings, scaled, plus the embedding of the position if the model has
+  // one.
   void embed();
   void norm(const Norm& weights, Rows in, Rows out);
   void norm_vector(const Norm& weights, const float* in, float* out, u32 n);
-  // out (+)= weight * in + bias for each of `linears`, all in one parallel run.
+  // Computes out (+)= weight * in + bias for each of `linears`, all in one parallel run.
   struct Output {
     const Linear& linear;
     Rows out;
     bool accumulate = false;
   };
   void multiply(Rows in, std::initializer_list<Output> outputs);
-  // x += in * residual_scale
+  // Adds a branch to the residual stream: x += in * residual_scale.
   void join(Rows in);
 
-  // Queries, keys and values of `in` into `qkv`, normed per head where the family does so.
+  // Projects `in` to queries, keys and values in `qkv`, with a norm per head if the family has one.
   void project_qkv(const LayerWeights& weights, Rows in);
-  // Turns q and k, stores k and v, and attends: `mixed` is the answer of all heads.
+  // Rotates q and k, stores k and v in the cache, and attends. `mixed` receives the output of all
+  // heads.
   void attend(u32 layer);
-  // The pieces of attend(), for families that make their keys another way. `set` names the
-  // RopeTable; the turning values of each head begin at column `first`.
+  // The parts of attend(), for families that make their keys differently. `set` is the index of the
+  // RopeTable. In each head the values to rotate begin at column `first`.
   void turn(Rows heads, u32 head_count, u32 head_width, u32 first, u32 set);
   void store(u32 layer, Rows keys, Rows values);
   void mix(u32 layer, Rows queries);
-  // mixed * attention_output joins x (or goes to `branch`, for a norm behind it).
+  // Adds attention_output * mixed to x, or writes it to `branch` if a norm follows.
   void project_attention(const LayerWeights& weights, Rows out, bool accumulate);
 
-  // The feed-forward net of `in`: dense or experts, as the layer has it.
+  // Computes the feed-forward net of `in`: dense or experts, depending on the layer.
   void feed_forward(u32 layer, Rows in, Rows out, bool accumulate);
   void dense(const LayerWeights& weights, Rows in, Rows out, bool accumulate);
   void dense(const Linear& gate, const Linear& up, const Linear& down, Rows in, Rows out,
@@ -140,10 +144,10 @@ class Step {
   void experts(const LayerWeights& weights, Rows in, Rows out, bool accumulate);
 
   bool sees_window(u32 layer) const;
-  // True when a value of x is not finite.
+  // Returns true if a value of x is not finite.
   bool is_broken();
 
-  // Runs body(row) for all rows, on all workers when there are several rows.
+  // Runs body(row) for all rows, on all workers if there are several rows.
   template <class Body>
   void for_rows(u32 count, Body&& body) {
     if (count == 1) return body(0u);
@@ -151,10 +155,11 @@ class Step {
       for (u32 row = first; row < last; row++) body(row);
     });
   }
-  // `in` as products with weights of `type` want it: n values a row into the area at `where`.
+  // `in` in the form that weights of `type` multiply with: n values per row, written to the area at
+  // `where`.
   struct Activations {
     const void* data;
-    usize bytes;  // of a row
+    usize bytes;  // per row
   };
   Activations quantize(Rows in, u32 n, ActivationType type, usize where);
   void run(std::span<const Product> products);
@@ -178,11 +183,11 @@ class Step {
   };
   void attend_some(u32 layer, Rows queries, AttendPart part, u32 worker);
 
-  // Experts: pairs (row, choice) in the order of their experts.
+  // The pairs (row, choice), sorted by expert.
   struct PairOrder {
     u32* begin;     // (experts + 1) where each expert's run begins
-    u32* pair_at;   // (pairs) by place in the order
-    u32* place_of;  // (pairs) by pair
+    u32* pair_at;   // (pairs) pair at each place of the order
+    u32* place_of;  // (pairs) place of each pair
     u32 count;
   };
   void choose(const LayerWeights& weights, u32 row);
@@ -202,15 +207,15 @@ class Step {
   std::span<const KvView> sequences_;
 };
 
-// Rounded to whole cache lines.
+// Rounds up to whole cache lines, in floats.
 constexpr usize row_stride(usize n) {
   return (n + 15) / 16 * 16;
 }
 
-// Floats a row of the buffers whose width depends on the family.
+// The width in floats of buffers that depend on the family.
 usize qkv_width(const Hyperparameters& params);
 usize mixed_width(const Hyperparameters& params);
 usize dense_width(const Hyperparameters& params);
-usize attend_lists_bytes(u32 context);  // of one worker
+usize attend_lists_bytes(u32 context);  // per worker
 
 }  // namespace ai

@@ -2,9 +2,9 @@
 // Google's Gemma: embeddings scaled by sqrt(width), gelu gates, norms that carry 1 + weight (the
 // converter adds the 1).
 //
-// Gemma 2 (arXiv 2408.00118): a norm before and behind each branch, soft caps on scores and
-// logits, every other layer sees a window. Gemma 3 (arXiv 2503.19786): q and k are normed, five of
-// six layers see a window and turn with a base of their own; no caps.
+// Gemma 2 (arXiv 2408.00118) has a norm before and behind each branch, soft caps on scores and
+// logits, and a window in every other layer. Gemma 3 (arXiv 2503.19786) norms q and k; five of six
+// layers have a window and a RoPE base of their own; there are no caps.
 #include "ai/models/family.h"
 #include "ai/models/forward.h"
 
@@ -16,7 +16,7 @@ Result<void> read_gemma(const ParamReader&, Hyperparameters& p) {
   return {};
 }
 
-// Scores of the largest are scaled by the width a head would have if it were width / heads.
+// The largest Gemma scales its scores by the width that a head would have if it were width / heads.
 void scale_by_model_width(Hyperparameters& p) {
   p.attention_scale =
       1.0f / __builtin_sqrtf(static_cast<float>(p.width) / static_cast<float>(p.heads));

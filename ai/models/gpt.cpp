@@ -4,8 +4,8 @@
 //   x += attention_output(attention(q, k, v))   q, k, v = W layer_norm(x) + b
 //   x += down(gelu(up(layer_norm(x))))
 //
-// gpt2 and starcoder add a learned vector a position; starcoder2 turns q and k instead. falcon and
-// gptneox run both branches side by side.
+// gpt2 and starcoder add a learned vector per position; starcoder2 uses RoPE instead. falcon and
+// gptneox compute both branches from the same input.
 #include "ai/models/family.h"
 #include "ai/models/forward.h"
 
@@ -17,8 +17,9 @@ Result<void> read_gptneox(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// Command R: a Llama's net between layer norms without bias, side by side. The second one's layers
-// see a window and turn, but for each fourth, which does neither.
+// Command R: a Llama's net between layer norms without bias, with both branches computed from the
+// same input. In the second version, every fourth layer has neither window nor RoPE; the others
+// have both.
 Result<void> read_command_r(const ParamReader& r, Hyperparameters& p) {
   p.logit_scale = TRY(r.real("logit_scale", 1.0f));
   return {};
@@ -29,7 +30,7 @@ Result<void> read_cohere2(const ParamReader& r, Hyperparameters& p) {
   return read_command_r(r, p);
 }
 
-// gpt2: without its table of positions it would be blind to order.
+// gpt2 has no RoPE, so without its table of positions it could not tell the order of tokens.
 Result<void> check_positions(Platform& platform, const LayerWeights& weights,
                              const Hyperparameters& params, u32 layer) {
   if (!params.learned_positions) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads and checks the numbers every family has; pages add their own (Architecture::read).
+// Reads and checks the numbers that every family has. Families read their own in
+// Architecture::read.
 #include "ai/models/hyperparameters.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace ai {
 namespace {
 
-// Far above every published model, low enough that no product of two overflows 64 bits.
+// Limits far above every published model, and low enough that no product of two overflows 64 bits.
 constexpr u32 kMostLayers = 1024, kMostHeads = 1024, kWidest = 1 << 18, kLargestFfn = 1 << 20;
 constexpr u32 kLargestVocabulary = 1 << 22, kLongestContext = 1 << 24, kMostExperts = 1024;
 
@@ -31,8 +32,8 @@ Result<void> in_range(const ParamReader& r, std::string_view suffix, u32 value, 
 
 namespace {
 
-// Keys by which a converter says that a model computes something else than its relatives. What a
-// family's page does not read must be absent, or neutral.
+// Keys that tell a converter's reader that a model computes something different from its relatives.
+// If the family's page does not read such a key, it must be absent or neutral.
 constexpr std::string_view kTelling[] = {
     "attention.sliding_window",
     "attention.clamp_kqv",
@@ -73,13 +74,13 @@ std::unexpected<Error> ParamReader::refuse(std::string_view suffix,
                                            std::string_view expected) const {
   log(file_.platform(), LogLevel::kError, "model: key '{}' cannot be used, expected {}",
       key(suffix), expected);
-  return fail(Errc::kCorrupt, "model: a hyperparameter cannot be");
+  return fail(Errc::kCorrupt, "model: a hyperparameter is out of range");
 }
 
 Result<void> ParamReader::nothing_overlooked() const {
   for (usize i = 0; i < std::size(kTelling); i++) {
     if ((asked_ >> i & 1) != 0 || !has(kTelling[i])) continue;
-    // Nothing, once, or no factor: as if it were not there.
+    // An empty value, 1, or a factor of 1 means the same as an absent key.
     std::string_view name = key(kTelling[i]);
     GgufType type = TRY(file_.type_of(name));
     bool neutral = type == GgufType::kBool && !TRY(file_.get_bool(name));
@@ -133,7 +134,7 @@ Result<std::string_view> ParamReader::text(std::string_view suffix,
 
 namespace {
 
-// Layers, width, heads and what follows from them.
+// Reads layers, width, heads and what follows from them.
 Result<void> read_shape(const ParamReader& r, Hyperparameters& p) {
   p.layers = TRY(r.number("block_count"));
   TRY(in_range(r, "block_count", p.layers, kMostLayers));
@@ -144,7 +145,7 @@ Result<void> read_shape(const ParamReader& r, Hyperparameters& p) {
   p.heads = TRY(r.number("attention.head_count", 0));
   p.ffn_width = TRY(r.number("feed_forward_length", 0));
   if (p.ffn_width > kLargestFfn) return r.refuse("feed_forward_length", "at most 2^20");
-  if (p.heads == 0) return {};  // a family without attention; its page decides
+  if (p.heads == 0) return {};  // a family without attention; its page checks the rest
   TRY(in_range(r, "attention.head_count", p.heads, kMostHeads));
   p.kv_heads = TRY(r.number("attention.head_count_kv", p.heads));
   if (p.kv_heads == 0 || p.kv_heads > p.heads || p.heads % p.kv_heads != 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Llama (arXiv 2302.13971) and the many that differ from it by a bias, a norm or a number.
+// Llama (arXiv 2302.13971) and the many families that differ from it by a bias, a norm or a number.
 //
 //   x += attention_output(attention(rope(q), rope(k), v))   q, k, v = W norm(x)
 //   x += down(silu(gate(norm(x))) * up(norm(x)))
@@ -12,15 +12,15 @@
 namespace ai {
 namespace {
 
-// Mistral 7B: every layer sees the last `window` positions. Llama 3.x brings its rope factors as
-// a tensor (rope_freqs), others scale linearly or by YaRN: common numbers.
+// In Mistral 7B every layer sees the last `window` positions. Llama 3.x has its RoPE factors in a
+// tensor (rope_freqs); others scale linearly or by YaRN, which are common numbers.
 Result<void> read_llama(const ParamReader& r, Hyperparameters& p) {
   p.window = TRY(r.number("attention.sliding_window", 0));
-  p.moe.weights_norm = true;  // Mixtral: softmax over the chosen ones is the same
+  p.moe.weights_norm = true;  // Mixtral: a softmax over the picked experts gives the same
   return {};
 }
 
-// Four scales on a Llama; `divisor` divides the logits where the file does not say otherwise.
+// Reads four scales that some Llamas have. `divisor` divides the logits if the file has no value.
 Result<void> read_scales(const ParamReader& r, Hyperparameters& p, float divisor) {
   p.moe.weights_norm = true;
   p.embedding_scale = TRY(r.real("embedding_scale", p.embedding_scale));
@@ -36,7 +36,7 @@ Result<void> read_granite(const ParamReader& r, Hyperparameters& p) {
   return read_scales(r, p, 1.0f);
 }
 
-// MiniCPM (arXiv 2404.06395): the first files do not carry their scales.
+// MiniCPM (arXiv 2404.06395): the first files do not contain their scales.
 Result<void> read_minicpm(const ParamReader& r, Hyperparameters& p) {
   constexpr float kDepth = 1.4f, kBaseWidth = 256.0f;
   p.embedding_scale = 12.0f;
@@ -44,8 +44,8 @@ Result<void> read_minicpm(const ParamReader& r, Hyperparameters& p) {
   return read_scales(r, p, kBaseWidth / static_cast<float>(p.width));
 }
 
-// OLMo 3: each fourth layer sees everything and turns as the file says; the others see a window
-// and turn plainly.
+// OLMo 3: every fourth layer sees everything and uses RoPE as the file says. The others have a
+// window and unscaled RoPE.
 Result<void> read_olmo2(const ParamReader& r, Hyperparameters& p) {
   p.window = TRY(r.number("attention.sliding_window", 0));
   p.window_period = 4;
@@ -53,7 +53,7 @@ Result<void> read_olmo2(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// EXAONE 4 (arXiv 2507.11407): the large one as OLMo 3, but its fourth layers do not turn.
+// EXAONE 4 (arXiv 2507.11407): the large one is like OLMo 3, but its fourth layers have no RoPE.
 Result<void> read_exaone4(const ParamReader& r, Hyperparameters& p) {
   constexpr u32 kLayersOf32B = 64;
   u32 window = TRY(r.number("attention.sliding_window", 4096));
@@ -63,7 +63,7 @@ Result<void> read_exaone4(const ParamReader& r, Hyperparameters& p) {
   return {};
 }
 
-// SmolLM3: each fourth layer does not turn (arXiv 2501.18795).
+// SmolLM3: every fourth layer has no RoPE (arXiv 2501.18795).
 Result<void> read_smollm3(const ParamReader& r, Hyperparameters& p) {
   TRY(read_llama(r, p));
   p.rope.skip_period = 4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Mamba (arXiv 2312.00752): no attention; a state of fixed size that every token moves on.
+// Mamba (arXiv 2312.00752): has no attention, but a state of fixed size that every token changes.
 //
 //   (u, z) = in(norm(x))                               u, z (inner)
 //   u = silu(convolution over the last conv_width u of each channel)
@@ -18,7 +18,7 @@
 namespace ai {
 namespace {
 
-// Columns of `scratch`; each begins at a whole cache line.
+// Offsets of the columns in `scratch`; each begins at a whole cache line.
 struct Columns {
   u32 both, u, projected, step, y, total;
 };
@@ -69,13 +69,15 @@ float softplus(float x) {
   return static_cast<float>(real::log(1.0 + real::exp(static_cast<double>(x))));
 }
 
-// What a sequence keeps of this layer: (inner, conv_width - 1) inputs, then (inner, state).
+// Returns what a sequence keeps for this layer: (inner, conv_width - 1) inputs, then (inner,
+// state).
 float* state_of(Step& s, u32 layer, u32 row) {
   const KvView& view = s.sequences()[s.batch()[row].sequence];
   return reinterpret_cast<float*>(view.state.data()) + usize{layer} * s.params().state_floats;
 }
 
-// Channels [first, last) of all rows, in order: u = silu(convolution), history moved on.
+// Computes u = silu(convolution) for channels [first, last) of all rows, in order, and updates the
+// history.
 void convolve(Step& s, const LayerWeights& w, u32 layer, u32 first, u32 last) {
   const SsmParams& m = s.params().ssm;
   Columns c = columns_of(m);
@@ -98,7 +100,7 @@ void convolve(Step& s, const LayerWeights& w, u32 layer, u32 first, u32 last) {
   }
 }
 
-// The recurrence of channels [first, last) over all rows, in order.
+// Computes the recurrence of channels [first, last) over all rows, in order.
 void scan(Step& s, const LayerWeights& w, u32 layer, u32 first, u32 last) {
   const SsmParams& m = s.params().ssm;
   Columns c = columns_of(m);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading a model and running one step of it.
+// Loads a model and runs one step of it.
 #include "ai/models/model.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace ai {
 namespace {
 
-// Offsets into one block, each at a multiple of 64.
+// Places buffers in one block: returns offsets, each at a multiple of 64.
 class Placer {
  public:
   usize take(usize bytes) {
@@ -28,13 +28,13 @@ class Placer {
   usize total_ = 0;
 };
 
-// The quantized form of `count` vectors of up to n values. n is rounded up to whole blocks.
+// Places the quantized form of `count` vectors of up to n values. n is rounded up to whole blocks.
 void take_quantized(Placer& place, usize count, usize n,
                     usize (&out)[usize(ActivationType::kCount)]) {
   for (usize t = 0; t < usize(ActivationType::kCount); t++) {
     auto type = static_cast<ActivationType>(t);
     usize block = activation_block(type);
-    bool copied = type != ActivationType::kF32;  // float rows are used where they lie
+    bool copied = type != ActivationType::kF32;  // float rows are used where they are
     out[t] =
         place.take(copied ? count * activation_bytes(type, (n + block - 1) / block * block) : 0);
   }
@@ -124,7 +124,7 @@ Result<void> make_rope_tables(ModelParts& m) {
   return {};
 }
 
-// Scale and soft cap; false when a logit is not finite.
+// Applies scale and soft cap. Returns false if a logit is not finite.
 bool finish_logits(std::span<float> logits, const Hyperparameters& p) {
   if (p.logit_scale == 1 && p.logit_cap <= 0) return all_finite(logits.data(), logits.size());
   bool finite = true;
@@ -155,7 +155,8 @@ class LoadedModel final : public Model {
                               Workspace& workspace, std::span<float> hidden) override;
 
  private:
-  // `room` is what the caller has for results, `width` what each row that wants one takes.
+  // `room` is the size of the caller's result buffer, `width` the floats that each wanted row
+  // needs.
   Result<void> check_batch(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                            const StepWorkspace& workspace, usize room, usize width) const;
   Result<void> run_layers(Step& step, const Workspace& workspace);
@@ -166,7 +167,7 @@ class LoadedModel final : public Model {
 };
 
 Result<base::Owner<Workspace>> LoadedModel::create_workspace(const StepLimits& limits) const {
-  if (limits.rows == 0) return fail(Errc::kInvalidArgument, "model: a step of no rows");
+  if (limits.rows == 0) return fail(Errc::kInvalidArgument, "model: a step needs at least one row");
   WorkspaceLayout layout =
       plan_workspace(m_.params, limits.rows, m_.context, m_.platform.worker_count());
   auto workspace = TRY(base::make<StepWorkspace>(m_.platform, layout));
@@ -237,12 +238,14 @@ Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
     }
     step.operation("other threads");
     m_.platform.breathe();
-    if (workspace.abandoned) return fail(Errc::kCancelled, "model: nobody waits for the step");
+    if (workspace.abandoned)
+      return fail(Errc::kCancelled,
+                  "model: the step was abandoned, because every request of it ended");
   }
   return {};
 }
 
-// The final norm of the rows that want a result, moved together.
+// Applies the final norm to the rows that want a result, and moves them together.
 Rows LoadedModel::norm_wanted(Step& step) {
   step.operation("output matrix");
   Rows chosen = step.normed;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Families whose feed-forward net is a choice of experts (Mixtral, arXiv 2401.04088, is a "llama"
-// with experts and needs no row). Attention is Llama's.
+// Families whose feed-forward net picks from several experts. Attention is Llama's. Mixtral (arXiv
+// 2401.04088) is a "llama" with experts and needs no row here.
 //
 //   x += sum over chosen experts of weight * down(silu(gate(n)) * up(n))      n = norm(x)
 //
-// Qwen2-MoE adds an expert for all tokens behind a sigmoid gate and leaves the weights as the
-// softmax over all experts gave them; Qwen3-MoE and others make the chosen ones sum to 1.
+// Qwen2-MoE adds an expert for all tokens behind a sigmoid gate, and uses the weights as the
+// softmax over all experts gives them. Qwen3-MoE and others scale the weights of the picked experts
+// so that they sum to 1.
 #include "ai/models/family.h"
 #include "ai/models/forward.h"
 

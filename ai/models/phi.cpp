@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Microsoft's Phi. Phi-2: one layer norm, attention and a gelu net side by side, part of each head
-// turns. Phi-3 (arXiv 2404.14219): a Llama whose q, k, v are one matrix, as are gate and up;
-// long contexts by two sets of rope factors (longrope, arXiv 2402.13753).
+// Microsoft's Phi. Phi-2 has one layer norm, computes attention and a gelu net from the same input,
+// and rotates only part of each head. Phi-3 (arXiv 2404.14219) is a Llama whose q, k, v are one
+// matrix, as are gate and up; long contexts use two sets of RoPE factors (longrope, arXiv
+// 2402.13753).
 #include "ai/models/family.h"
 #include "ai/models/forward.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 Result<void> read_phi3(const ParamReader& r, Hyperparameters& p) {
   p.window = TRY(r.number("attention.sliding_window", 0));
-  if (p.window >= p.trained_context) p.window = 0;  // "none", as the larger ones write it
+  if (p.window >= p.trained_context) p.window = 0;  // the larger models write "no window" like this
   return {};
 }
 

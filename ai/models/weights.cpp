@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tensors by table: names, shapes, what must be there; then every matrix into groups of 16 rows.
+// Loads tensors by table: names, shapes, and which ones must exist. Then interleaves every matrix
+// into groups of 16 rows.
 #include "ai/models/weights.h"
 
 #include <algorithm>
@@ -15,13 +16,13 @@ namespace {
 enum class Dim : u8 {
   kOne,
   kWidth,
-  kQuery,  // heads * width of a query head
+  kQuery,  // heads * width of a head
   kKey,    // kv_heads * key_width
   kValue,  // kv_heads * value_width
-  kQkv,    // the three above
+  kQkv,    // the three above together
   kMixed,  // heads * value width of a head
-  kFfn,    // of a dense layer
-  kFfnUp,  // kFfn, or twice that when the gate is in the same matrix
+  kFfn,    // of a layer without experts
+  kFfnUp,  // kFfn, or twice that if the same matrix has the gate
   kVocabulary,
   kContext,
   kExperts,
@@ -167,7 +168,7 @@ constexpr NormRow kNorms[] = {
 };
 
 struct FloatsRow {
-  const char* name;  // in full, with its suffix if it has one
+  const char* name;  // full name, with its suffix if it has one
   std::span<const float> LayerWeights::* member;
   Dim columns, rows;
 };
@@ -179,7 +180,7 @@ constexpr FloatsRow kFloats[] = {
     {"ssm_d", &W::ssm_d, Dim::kSsmInner, Dim::kOne},
 };
 
-// Tensors that nothing here needs and that are safe to leave alone.
+// Tensors that this code does not need and may safely ignore.
 constexpr std::string_view kIgnored[] = {"attn_rot_embd.weight", "attn_rot_embd"};
 
 }  // namespace
@@ -268,11 +269,11 @@ class WeightLoader {
     return fail(Errc::kCorrupt, "model: a tensor has the wrong shape");
   }
 
-  // Absent tensors leave `out` empty; check_weights() says which must be there.
+  // An absent tensor leaves `out` empty. check_weights() decides which ones must exist.
   Result<void> linear(std::string_view middle, u64 columns, u64 rows, u64 stack, Linear& out) {
     const GgufTensor* t = find(middle, ".weight");
     if (t != nullptr) {
-      if (rows == 1 && t->dimension_count == 1) {  // a router of one output may be a vector
+      if (rows == 1 && t->dimension_count == 1) {  // a router with one output may be a vector
         TRY(check_shape(*t, columns, 1, 1));
       } else {
         TRY(check_shape(*t, columns, rows, stack));
@@ -323,7 +324,8 @@ class WeightLoader {
       if (tensor.ends_with(ignored)) return {};
     log(file_.platform(), LogLevel::kError, "model: nothing uses tensor '{}' in architecture '{}'",
         tensor, params_.name);
-    return fail(Errc::kUnsupported, "model: a tensor that this architecture does not know");
+    return fail(Errc::kUnsupported,
+                "model: the file has a tensor that this architecture does not use");
   }
 
   std::unexpected<Error> missing(std::string_view tensor) {
@@ -334,7 +336,7 @@ class WeightLoader {
   const GgufFile& file_;
   const Hyperparameters& params_;
   ModelWeights& weights_;
-  Vector<u8> used_;  // by position of the tensor in the file
+  Vector<u8> used_;  // indexed by the tensor's position in the file
   char prefix_[24] = {};
   usize prefix_size_ = 0;
   char name_[96] = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The weights of a model by name: found by table, shapes checked, matrices grouped in place.
+// The weights of a model: found by name, checked for shape, and interleaved in place.
 #pragma once
 
 #include "ai/models/hyperparameters.h"
@@ -7,8 +7,8 @@
 
 namespace ai {
 
-// (rows, columns) matrix; bias (rows) or empty. Stacked matrices (experts, heads) lie one behind
-// the other, each grouped by itself.
+// A matrix (rows, columns) and its bias (rows), which may be empty. Stacked matrices (experts,
+// heads) follow one another, and each is grouped separately.
 struct Linear {
   TensorView weight;
   std::span<const float> bias;
@@ -32,10 +32,10 @@ struct LayerWeights {
   Linear router, gate_experts, up_experts, down_experts;
   Linear shared_router, shared_gate, shared_up, shared_down;
   std::span<const float> router_correction;  // (experts) deepseek v3
-  // latent attention
+  // Latent attention.
   Linear q_a, q_b, kv_a, kv_b, k_b, v_b;
   Norm q_a_norm, kv_a_norm;
-  // state space
+  // State space models.
   Linear ssm_in, ssm_x, ssm_dt, ssm_output;
   std::span<const float> ssm_conv, ssm_conv_bias, ssm_a, ssm_d;
   Norm ssm_dt_norm, ssm_b_norm, ssm_c_norm;
@@ -43,29 +43,30 @@ struct LayerWeights {
 
 class ModelWeights {
  public:
-  // Finds and checks every tensor; none may be left over. Rewrites matrices in `parts`.
+  // Finds and checks every tensor, and refuses tensors that nothing uses. Rewrites matrices in
+  // `parts`.
   static Result<ModelWeights> load(const GgufFile& file, std::span<const std::span<Byte>> parts,
                                    const Hyperparameters& params, Platform& platform);
 
-  Linear embedding, position_embedding, output;  // output is the embedding when tied
+  Linear embedding, position_embedding, output;  // output is the embedding if the two are tied
   Norm embedding_norm, output_norm;
   std::span<const float> rope_factors, rope_factors_long, rope_factors_short;
   Vector<LayerWeights> layers;
 
  private:
   friend class WeightLoader;
-  Vector<Vector<float>> floats_;  // norms, biases: dequantized once
+  Vector<Vector<float>> floats_;  // norms and biases, dequantized once
 };
 
-// What a layer must have: attention with its norms, feed-forward or experts, or both. The first
-// tensor that is missing is logged.
+// Check that a layer has what it must have: attention with its norms, feed-forward or experts, or
+// both. The first missing tensor is logged.
 Result<void> check_attention(Platform& platform, const LayerWeights& weights,
                              const Hyperparameters& params, u32 layer);
 Result<void> check_ffn(Platform& platform, const LayerWeights& weights,
                        const Hyperparameters& params, u32 layer);
 Result<void> check_layer(Platform& platform, const LayerWeights& weights,
                          const Hyperparameters& params, u32 layer);
-// Tensors by name and whether they are there.
+// A tensor that must exist, by name, and whether it does.
 struct Need {
   const char* name;
   bool met;

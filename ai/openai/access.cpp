@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keys (RFC 6750), names of this machine, origins of pages (RFC 6454).
+// Implements access control: keys (RFC 6750), names of this machine, origins of web pages (RFC
+// 6454).
 #include "ai/openai/access.h"
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 namespace ai::openai {
 namespace {
 
-// The words of a list with blanks or commas between.
+// Visits the words of a list that are separated by blanks or commas.
 template <class Use>
 bool any_word(std::string_view list, Use&& use) {
   while (!list.empty()) {
@@ -22,7 +23,7 @@ bool any_word(std::string_view list, Use&& use) {
   return false;
 }
 
-// "host" of "host:8080", "[::1]" of "[::1]:8080".
+// Returns "host" for "host:8080" and "[::1]" for "[::1]:8080".
 std::string_view host_of(std::string_view authority) {
   if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
   return authority.substr(0, authority.find(':'));
@@ -42,12 +43,12 @@ bool is_ipv4(std::string_view host) {
   return host.empty();
 }
 
-// No name begins with a bracket, so what is in it need not be taken apart.
+// A name never begins with a bracket, so an address in brackets need not be parsed.
 bool is_address(std::string_view host) {
   return (host.size() > 2 && host.front() == '[' && host.back() == ']') || is_ipv4(host);
 }
 
-// The key that a request shows, "" for none. A scheme that is not Bearer shows none.
+// Returns the key of a request, or "". An authorization scheme other than Bearer has none.
 std::string_view key_of(const base::HttpRequest& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view given = head.header("authorization");
@@ -69,19 +70,19 @@ Result<crypto::Sha256Digest> Guard::read_key(std::string_view text) {
   text.remove_prefix(kHashed.size());
   crypto::Sha256Digest digest{};
   if (text.size() != 2 * digest.size())
-    return fail(Errc::kInvalidArgument, "sha256: wants 64 hexadecimal digits behind it");
+    return fail(Errc::kInvalidArgument, "sha256: must be followed by 64 hexadecimal digits");
   for (usize i = 0; i < digest.size(); i++) {
     const char* at = text.data() + 2 * i;
     auto [end, error] = std::from_chars(at, at + 2, digest[i], 16);
     if (error != std::errc{} || end != at + 2)
-      return fail(Errc::kInvalidArgument, "sha256: wants 64 hexadecimal digits behind it");
+      return fail(Errc::kInvalidArgument, "sha256: must be followed by 64 hexadecimal digits");
   }
   if (digest == crypto::sha256(std::string_view()))
     return fail(Errc::kInvalidArgument, "this is the hash of an empty key");
   return digest;
 }
 
-// Only hashes stay: a dump of memory shows no key.
+// Keeps only the hashes of the keys, so that a dump of memory shows no key.
 Result<void> Guard::take_keys(ServiceOptions& options) {
   options_ = &options;
   auto hash = [](Vector<String>& plain, Vector<crypto::Sha256Digest>& out) -> Result<void> {
@@ -106,7 +107,8 @@ bool Guard::open() const {
   return options_->open && keys_.empty() && more_keys_.empty() && !has_admin_keys();
 }
 
-// Every stored key is compared, and each comparison takes the same time.
+// Compares with every stored key, and each comparison takes the same time, so the time tells
+// nothing about the keys.
 Guard::Shown Guard::shown(const base::HttpRequest& head) const {
   std::string_view key = key_of(head);
   if (key.empty()) return {};
@@ -121,7 +123,7 @@ Guard::Shown Guard::shown(const base::HttpRequest& head) const {
   return {user || more_user, admin || more_admin};
 }
 
-// Addresses are never names that somebody else's name server could point here.
+// Accepts addresses, because no foreign name server can make a name of one.
 bool Guard::knows_host(std::string_view authority) const {
   std::string_view host = host_of(authority);
   return is_address(host) || base::equal_ignoring_case(host, "localhost") ||
@@ -145,9 +147,9 @@ std::string_view Guard::allowed_origin(const base::HttpRequest& head) const {
 }
 
 Result<void> Guard::check_source(const base::HttpRequest& head, ApiError& error) const {
-  if (!open()) return {};  // a page that has no key gets nowhere
+  if (!open()) return {};  // with a key needed, a web page without one achieves nothing
   std::string_view host = head.header("host");
-  // Browsers always name the host.
+  // Browsers always send a host.
   bool unnamed = head.http_1_0 && !head.has("host");
   if (!unnamed && !knows_host(host))
     return error.refuse(403, "permission_error", "host_not_allowed",
@@ -165,7 +167,7 @@ Result<void> Guard::check_source(const base::HttpRequest& head, ApiError& error)
                       origin.substr(0, 100));
 }
 
-// A page can send text across origins without being asked; JSON it cannot.
+// A web page can send text to another origin without the browser asking first, but not JSON.
 Result<void> Guard::check_body(const base::HttpRequest& head, BodyKind kind,
                                ApiError& error) const {
   if (!open() || kind != BodyKind::kJson) return {};
@@ -189,12 +191,13 @@ Result<void> Guard::check_admin(const base::HttpRequest& head, Shown key, ApiErr
   if (options_->admin == AdminRoutes::kOpen) return {};
   if (open())
     return error.refuse(403, "permission_error", "admin_key_required",
-                        "{} over the network wants a key: set admin_key=, or admin=open if "
+                        "{} over the network needs a key: set admin_key=, or admin=open if "
                         "everybody may; on this machine itself say `model load NAME`",
                         head.path.substr(0, 100));
   if (key.admin || !has_admin_keys()) return {};
   return error.refuse(403, "permission_error", "admin_key_required",
-                      "{} wants an admin key; this key is for requests", head.path.substr(0, 100));
+                      "{} needs an admin key; this key is for requests only",
+                      head.path.substr(0, 100));
 }
 
 Result<void> Guard::check_key(const base::HttpRequest& head, Access access, ApiError& error) const {

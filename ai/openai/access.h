@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who may ask for what: keys where there are some, and without them the names this machine goes by
-// and the web pages that may use it. All of it is decided by the head of a request.
+// Decides who may use which route: by keys, or, on a server without keys, by the name it was called
+// by and the web page that called it. Everything is decided from the head of a request.
 #pragma once
 
 #include "ai/openai/api.h"
@@ -9,27 +9,28 @@
 
 namespace ai::openai {
 
-// What a route lets in. Each row of the table of routes has one.
+// The key that a route requires. Each row of the table of routes has one.
 enum class Access : u8 { kPublic, kKey, kAdmin };
-// What the body of a route is.
+// The kind of body that a route takes.
 enum class BodyKind : u8 {
   kNone,
   kJson,
-  kText,  // or JSON, as the route sees it
+  kText,  // text, or JSON if the route finds that it is
 };
 
 class Guard {
  public:
-  // Hashes the keys of `options` and zeroes them there; an empty or broken one is an error. The
-  // options outlive it.
+  // Hashes the keys of `options` and zeroes them there. An empty or malformed key is an error. The
+  // options must outlive the guard.
   Result<void> take_keys(ServiceOptions& options);
-  // Takes the place of the keys that came this way before; those of the options stay.
+  // Replaces the keys of an earlier call. The keys of the options stay.
   void set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys);
-  // "sha256:" and 64 hex digits, or the key itself.
+  // Reads "sha256:" and 64 hex digits, or a key as it is.
   static Result<crypto::Sha256Digest> read_key(std::string_view text);
 
-  // Which server was meant, and by which page: where no key tells, a page of somebody else's could
-  // otherwise use this machine through the browser of a person who can reach it.
+  // Refuses a request that named another host or came from a foreign web page. On a server without
+  // keys, such a page could otherwise use this machine through the browser of a person who can
+  // reach it.
   Result<void> check_source(const base::HttpRequest& head, ApiError& error) const;
   Result<void> check_body(const base::HttpRequest& head, BodyKind kind, ApiError& error) const;
   Result<void> check_key(const base::HttpRequest& head, Access access, ApiError& error) const;
@@ -40,17 +41,17 @@ class Guard {
 
  private:
   struct Shown {
-    bool user, admin;  // the key of a request is among these
+    bool user, admin;  // the key of a request is one of these
   };
-  bool open() const;  // no key is wanted
+  bool open() const;  // no key is needed
   bool has_admin_keys() const { return admin_keys_.size() + more_admin_keys_.size() > 0; }
   Shown shown(const base::HttpRequest& head) const;
   bool knows_host(std::string_view authority) const;
   Result<void> check_admin(const base::HttpRequest& head, Shown key, ApiError& error) const;
 
   const ServiceOptions* options_ = nullptr;
-  Vector<crypto::Sha256Digest> keys_, admin_keys_;            // of the options
-  Vector<crypto::Sha256Digest> more_keys_, more_admin_keys_;  // of a file
+  Vector<crypto::Sha256Digest> keys_, admin_keys_;            // from the options
+  Vector<crypto::Sha256Digest> more_keys_, more_admin_keys_;  // from a key file
 };
 
 }  // namespace ai::openai

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the API server needs of the world: replies out, and the machine behind it.
+// The two interfaces that the API service needs: Reply, for the answer, and Backend, for the
+// machine.
 //
-// Nothing here knows a socket. All calls come from cooperative threads of CPU 0.
+// Nothing in this folder knows sockets. All calls come from cooperative threads of CPU 0.
 #pragma once
 
 #include "ai/engine/lease.h"
@@ -21,10 +22,10 @@ struct Waiting;
 // Service::gone(), from outside of them.
 class Reply {
  public:
-  // A whole answer. The headers are views for the time of the call.
+  // Sends a whole answer. The headers are views that are valid during the call.
   virtual void respond(int status, std::string_view type, std::string_view body,
                        std::span<const base::HttpHeader> headers) = 0;
-  // An answer in pieces: any number of send(), then end().
+  // Begins an answer in pieces: any number of send(), then end().
   virtual void begin_stream(int status, std::string_view type,
                             std::span<const base::HttpHeader> headers) = 0;
   virtual void send(std::string_view text) = 0;
@@ -70,45 +71,45 @@ struct ModelRow {
   bool loaded = false;
 };
 
-// What became of a load or unload.
+// The result of a load or unload.
 struct LoadEnd {
-  bool found = true;  // there is such a model
+  bool found = true;  // a model of that name exists
   Result<void> result;
 };
 
 struct ChatPrompt {
-  json::Value messages;  // as the API has them, contents already plain strings
+  json::Value messages;  // in the API's form, with contents that are plain strings already
   json::Value tools;     // absent or a list
   json::Value extra;     // chat_template_kwargs: absent or an object
   bool add_generation_prompt = true;
   bool continue_last = false;  // the last message is the beginning of the answer
 };
 
-// Of the model that serves whoever names none; zeros without one.
+// Figures of the current model; zeros without one.
 struct EngineFigures {
   u32 running = 0, queued = 0;
   u64 kv_pages_total = 0, kv_pages_used = 0, kv_pages_cached = 0;
 };
 
-// The machine: engines, models, clock. Implemented by console/serve and by tests. Any thread of
-// CPU 0 unless a call says more.
+// The machine: engines, models, clock. Implemented by service/serve/backend.h and by tests. For
+// every thread of CPU 0, unless a call says otherwise.
 class Backend {
  public:
   // The loaded model of exactly that name; for "" the current one. kNotFound where it is not
   // loaded.
   virtual Result<Lease> lease(std::string_view model) = 0;
-  // As Engine::submit(). The sink is called on the engine's thread, and by cancel().
+  // Does what Engine::submit() does. The sink is called on the engine's thread, and by cancel().
   virtual Result<RequestId> submit(const Lease& lease, const Request& request,
                                    RequestSink& sink) = 0;
   virtual void cancel(const Lease& lease,
-                      RequestId id) = 0;  // on_end(kCancelled) before it returns
-  // Queues the job; its lease and the job stay until it is neither waiting nor running.
+                      RequestId id) = 0;  // on_end(kCancelled) comes before it returns
+  // Queues the job. The job and its lease must stay until it is neither waiting nor running.
   virtual void ask(const Lease& lease, EngineJob& job) = 0;
-  // A waiting job leaves the queue. One that runs gets no other turn, no more: its owner tells it
-  // by a flag of its own, and keeps it until run() has returned.
+  // Removes a waiting job from the queue. A running one gets no further turn; its owner tells it by
+  // a flag of its own, and keeps it until run() has returned.
   virtual void withdraw(EngineJob& job) = 0;
-  // For a job, on the engine's thread between two chunks of a long text: the requests of everybody
-  // else make one step.
+  // Called by a job on the engine's thread, between two chunks of a long text: lets all other
+  // requests make one step.
   virtual void let_others_step() = 0;
   virtual bool is_loaded(u64 load_number) = 0;
   virtual EngineFigures figures() = 0;
@@ -125,11 +126,11 @@ class Backend {
   // Begins to load or unload the model of that name: a number for load_end(). kBusy while another
   // change goes on, kUnsupported when this machine cannot.
   virtual Result<u32> change_model(ModelChange change, std::string_view name) = 0;
-  virtual const LoadEnd* load_end(u32 number) = 0;  // null: it goes on
-  // The model's chat template. `problem` gets a sentence when it refuses.
+  virtual const LoadEnd* load_end(u32 number) = 0;  // null while it is under way
+  // Renders the model's chat template. `problem` gets a sentence if the template refuses.
   virtual Result<void> render(const Lease& lease, const ChatPrompt& prompt, Vector<TokenId>& out,
                               String* text, base::Writer& problem) = 0;
-  // Otherwise tools are described in a system message.
+  // If not, tools are described in a system message.
   virtual bool template_knows_tools(const Lease& lease) = 0;
   virtual std::string_view build() = 0;  // "marrow 0.1 (abc123)"
   virtual u64 now_ns() = 0;
@@ -140,8 +141,9 @@ class Backend {
   virtual u64 memory_total() = 0;
   virtual u64 heap_bytes() = 0;
   virtual void log(std::string_view line) = 0;
-  // Texts with their KV pages under a name, for another day. `bytes` says how long they are. On the
-  // engine's thread, from a job.
+  virtual Result<void> report(base::Writer& out) = 0;  // the whole machine, for support
+  // Saves texts with their KV pages under a name, to be restored later. `bytes` is set to their
+  // length. Called on the engine's thread, from a job.
   virtual Result<u32> save_text(Engine& engine, std::string_view name,
                                 std::span<const TokenId> tokens, u64& bytes) = 0;
   virtual Result<Vector<TokenId>> restore_text(Engine& engine, std::string_view name,
@@ -155,14 +157,15 @@ constexpr u64 kForever = ~u64{0};
 
 // Who may load and unload models and write slots.
 enum class AdminRoutes : u8 {
-  kKey,     // who shows an admin key, or a request key where there is no admin key
-  kOpen,    // whoever may make requests
-  kClosed,  // nobody
+  kKey,     // those with an admin key, or with a request key if there is no admin key
+  kOpen,    // all that may make requests
+  kClosed,  // none
 };
 
 struct ServiceOptions {
-  Vector<String> api_keys, admin_keys;  // plain or sha256:HEX here, kept hashed
-  // Requests need no key as long as there is none. Without this and without a key nobody gets in.
+  Vector<String> api_keys, admin_keys;  // plain or sha256:HEX here; kept as hashes
+  // Without any key, requests need none. If this is false and there is no key, every request is
+  // refused.
   bool open = false;
   AdminRoutes admin = AdminRoutes::kKey;
   std::string_view cors;  // origins with blanks or commas between, "*", or ""
@@ -172,8 +175,8 @@ struct ServiceOptions {
   u32 default_max_tokens = 0;        // 0 = until the context is full
   u64 heartbeat_ns = 4'000'000'000;  // of silence in a stream before a sign of life is sent
   u32 rate_per_second = 0;           // requests a second over all clients; 0 = no limit
-  u32 client_rate = 0;               // and from each of them
-  u32 client_requests = 0;           // running and waiting, of each client; 0 = no limit
+  u32 client_rate = 0;               // the same for each client
+  u32 client_requests = 0;           // running and waiting requests of each client; 0 = no limit
   bool json_log = false;
   bool any_model = false;    // a name that no model has means the default one
   bool unload_idle = false;  // a model goes when it has not been asked for as long as keep_alive

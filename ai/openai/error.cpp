@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Writing errors as JSON.
+// Writes errors as JSON.
 #include "ai/openai/error.h"
 
 namespace ai::openai {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Errors as clients expect them: a status, a sentence, and which parameter was wrong.
+// Errors as API clients expect them: a status, a sentence, and the parameter that was wrong.
 #pragma once
 
 #include "kernel/base/json.h"
@@ -10,10 +10,10 @@ struct ApiError {
   int status = 400;
   const char* type = "invalid_request_error";
   const char* code = nullptr;
-  u64 prompt_tokens = 0, context = 0;  // of context_length_exceeded
+  u64 prompt_tokens = 0, context = 0;  // for context_length_exceeded
   u32 retry_after_ms = 0;
-  bool wants_key = false;       // the answer says how keys are shown
-  std::string_view allow = {};  // the methods, of 405
+  bool wants_key = false;       // the answer says how to send a key
+  std::string_view allow = {};  // the allowed methods, for status 405
   char param_text[96] = {};
   char message_text[320] = {};
   std::string_view param, message;
@@ -22,7 +22,7 @@ struct ApiError {
   ApiError(const ApiError&) = delete;
   ApiError& operator=(const ApiError&) = delete;
 
-  // Fills in the fields and returns the Result that reports them: return error.bad("n", "…").
+  // Fills in the fields and returns the error as a Result: return error.bad("n", "…").
   template <class... Args>
   std::unexpected<Error> bad(std::string_view about, std::string_view format, const Args&... args) {
     param = base::format_into(param_text, "{}", about);
@@ -37,7 +37,7 @@ struct ApiError {
     code = new_code;
     return bad({}, format, args...);
   }
-  // For a TRY of something that knows no more than its Error (out of memory and the like).
+  // For a TRY of something that has only its Error, such as out of memory.
   void take(const Error& error);
 };
 

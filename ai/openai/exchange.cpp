@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Exchanges and choices: tokens come in from the engine, text goes out in the API's form.
+// Implements exchanges and choices: tokens come in from the engine, text goes out in the API's
+// form.
 #include "ai/openai/exchange.h"
 
 #include "ai/openai/service.h"
@@ -8,7 +9,8 @@ namespace ai::openai {
 
 // ---- choice ---------------------------------------------------------------------------------
 
-// Out of memory in the middle of an answer: the answer ends with an error, the server goes on.
+// Keeps the first failure. If memory runs out in the middle of an answer, the answer ends with an
+// error and the server goes on.
 void Choice::keep(Result<void> result) {
   if (!result.has_value()) exchange_.choice_ended(*this, &result.error());
 }
@@ -19,7 +21,7 @@ void Choice::on_prefill(u32 done, u32 total) {
 
 void Choice::on_token(const TokenEvent& event) {
   if (exchange_.parameters.says_nothing) return;
-  // Text without a token is the rest of a token that came before.
+  // An event without a token has text that an earlier token began.
   if (event.id != Tokenizer::kNoToken) count_token(event);
   if (event.text.empty()) return;
   if (thoughts != nullptr)
@@ -144,9 +146,9 @@ Exchange::Exchange(Service& service, Reply& reply, const Form& form, base::Budge
   reply_.join(reply.exchange_);
 }
 
-// Whatever is still in the engine leaves it first. What the peer has said is zeroed.
+// Cancels what is still in the engine first, then zeroes what the peer has sent.
 Exchange::~Exchange() {
-  if (ending_ == Ending::kNone) ending_ = Ending::kGone;  // it never began: nothing is counted
+  if (ending_ == Ending::kNone) ending_ = Ending::kGone;  // it never began, so nothing is counted
   stop();
   base::wipe(body_text);
   base::wipe(prompt_text);
@@ -157,7 +159,7 @@ Exchange::~Exchange() {
 
 Result<void> Exchange::count_body(usize bytes) {
   if (body_share_.take(bytes)) return {};
-  return fail(Errc::kFull, "the memory for requests is in use");
+  return fail(Errc::kFull, "the memory for requests is in use: try again later");
 }
 
 Result<void> Exchange::make_choices(ApiError& error) {
@@ -236,7 +238,7 @@ Result<void> Exchange::submit(Choice& choice) {
   Request request;
   request.prompt = prompts[choice.prompt].view();
   request.sampling = parameters.sampling;
-  // Choices differ, and the first is what n = 1 would have said.
+  // Each choice has its own seed; the first one's answer is the one that n = 1 would give.
   request.sampling.seed += choice.index();
   request.bias = parameters.bias.view();
   request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
@@ -246,7 +248,7 @@ Result<void> Exchange::submit(Choice& choice) {
   request.grammar = choice.grammar.get();
   request.slide = parameters.slide;
   request.cache_prompt = parameters.cache_prompt;
-  // The other choices of a prompt share what the first one has read.
+  // The other choices of a prompt share the pages that the first one has read.
   const Choice& first = *choices_[choice.index() / parameters.n * parameters.n];
   if (&first != &choice && !first.done()) request.fork_of = first.id;
   choice.id = TRY(service_.backend().submit(lease, request, choice));
@@ -259,7 +261,8 @@ void Exchange::gone() {
   if (settle(Ending::kGone)) stop();
 }
 
-// What is left of it in the engine: the peer has gone, or the answer has failed.
+// Cancels what is left in the engine, because the peer has closed the connection or the answer has
+// failed.
 void Exchange::stop() {
   Backend& backend = service_.backend();
   for (base::Owner<Choice>& choice : choices_)
@@ -267,7 +270,8 @@ void Exchange::stop() {
   if (work != nullptr && work->job() != nullptr) backend.withdraw(*work->job());
 }
 
-// The only way to an ending, and the only place that counts it. False: it has one.
+// Sets how the exchange ended. This is the only place that does so and counts it. Returns false if
+// it has ended already.
 bool Exchange::settle(Ending ending) {
   if (ending_ != Ending::kNone) return false;
   ending_ = ending;
@@ -320,7 +324,7 @@ void Exchange::finish() {
   answer(scratch_.view());
 }
 
-// The end of a stream, or all of an answer.
+// Sends the end of a stream, or the whole answer.
 void Exchange::answer(std::string_view json_text) {
   Reply* reply = reply_.get();
   if (reply == nullptr) return gone();
@@ -344,7 +348,7 @@ void Exchange::describe_failure(const Error& error, ApiError& out) {
     out.take(error);
 }
 
-// The other choices are cancelled by the service's next tick: this may be inside the engine.
+// The service's next tick() cancels the other choices, because this may run inside the engine.
 void Exchange::fail_with(const Error& error) {
   if (!settle(Ending::kFailed)) return;
   ApiError api;
@@ -384,7 +388,8 @@ void Exchange::send_text(std::string_view text) {
   reply->send(text);
 }
 
-// Half an event is none: who reads the stream gets the error instead.
+// Sends the event unless memory ran out while it was written: a client must not get half an event,
+// so it gets the error.
 void Exchange::end_event(const Result<void>& written) {
   if (written.has_value())
     send_text(scratch_.view());
@@ -408,7 +413,8 @@ u32 Exchange::prompt_tokens() const {
   return sum;
 }
 
-// What n choices of one prompt share is counted once, as the prompt's tokens are.
+// Choices of one prompt share its cached tokens, so they are counted once, as the prompt's tokens
+// are.
 u32 Exchange::cached_tokens() const {
   u32 sum = 0;
   for (const base::Owner<Choice>& c : choices_)
@@ -419,7 +425,7 @@ u32 Exchange::cached_tokens() const {
 // ---- shared parts of answers ----------------------------------------------------------------
 
 void Form::error(Exchange& exchange, const ApiError& error) const {
-  char text[kMaxErrorText];  // there may be no memory for more
+  char text[kMaxErrorText];  // on the stack, because there may be no memory left
   base::BufferWriter sink(text);
   sink.write("data: ");
   write_error(error, error_form(), sink);
@@ -445,7 +451,7 @@ void write_usage(Exchange& exchange, json::Writer& w) {
 
 void write_timings(const Timings& t, json::Writer& w) {
   u32 prompt = t.prompt_tokens - std::min(t.prompt_tokens, t.cached_tokens);
-  // The first token comes out of the prefill; decoding makes the others.
+  // The prefill gives the first token; decoding gives the others.
   u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
   constexpr u64 kNsPerMs = 1'000'000, kNsPerSecond = 1'000'000'000;
   auto per_second = [](u64 count, u64 ns) { return base::ratio(count * kNsPerSecond, ns, 2); };
@@ -498,7 +504,8 @@ void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Wri
     w.key("timings");
     write_running_timings(choice, w);
   }
-  // All chunks have it where the last one is asked for, as OpenAI's do.
+  // If a stream ends with a chunk of usage, all chunks before it have the field with null, as
+  // OpenAI's do.
   if (exchange.parameters.include_usage) w.field_null("usage");
   w.end_object();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One request being answered: its choices in the engine, and the form its answer has.
+// One request that is being answered: its choices in the engine, and the form of its answer.
 #pragma once
 
 #include "ai/openai/grammar_cache.h"
@@ -13,7 +13,7 @@ namespace ai::openai {
 
 class Exchange;
 class Service;
-struct ModelMemory;  // service.h
+struct ModelMemory;  // defined in service.h
 
 struct ToolCall {
   String name, arguments;
@@ -46,18 +46,18 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   std::span<const base::Owner<ToolCall>> calls() const { return calls_.view(); }
   // "stop", "length" or "tool_calls".
   const char* finish_reason() const;
-  // The stop string that ended it, or "".
+  // Returns the stop string that ended it, or "".
   std::string_view stopped_by() const;
-  // Tokens of its text were dropped, as the request allowed.
+  // Returns true if tokens of its text were dropped, as the request allowed.
   bool truncated() const;
-  // What is known while it is being made: of the tokens so far.
+  // Returns the timings so far, while the choice is being generated.
   Timings running_timings() const;
 
-  // Log probabilities of the tokens since the last take, in the order of generation.
+  // The log probability of a token. They are kept since the last take, in the order of generation.
   struct LogprobEntry {
     TokenId id;
     i32 micro;
-    u32 first_top, top_count;  // in tops()
+    u32 first_top, top_count;  // indices into tops()
   };
   std::span<const LogprobEntry> logprobs(u32 from) const { return logprobs_.view().subspan(from); }
   std::span<const TokenLogprob> tops() const { return tops_.view(); }
@@ -65,8 +65,8 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
 
   RequestId id = 0;
   bool submitted = false;
-  u32 prompt = 0;         // which of the exchange's prompts
-  u32 logprobs_sent = 0;  // for streams
+  u32 prompt = 0;         // index of the prompt in the exchange
+  u32 logprobs_sent = 0;  // how many were sent, in a stream
   u32 tokens_sent = 0;
   u32 calls_sent = 0;
   bool opened = false;  // the form's first chunk of this choice has gone out
@@ -88,12 +88,12 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   Timings timings_;
   FinishReason reason_ = FinishReason::kStop;
   bool done_ = false;
-  u32 stop_string_ = ~u32{0};  // of the request's
+  u32 stop_string_ = ~u32{0};  // index among the request's stop strings
   u64 first_token_ns_ = 0, last_token_ns_ = 0;
-  u32 counted_ = 0;  // tokens
+  u32 counted_ = 0;  // tokens counted so far
 };
 
-// How an API writes answers. Rows without state; what varies is in the exchange.
+// The way an API writes answers. Forms have no state; what varies is in the exchange.
 class Form {
  public:
   virtual const char* stream_type() const { return "text/event-stream"; }
@@ -101,8 +101,8 @@ class Form {
   virtual const char* prompt_field() const { return "messages"; }  // whose fault a long prompt is
   // The whole answer at once.
   virtual void whole(Exchange& exchange, json::Writer& w) const = 0;
-  // Streams: once at the start; text of a choice; a tool call and its arguments; the end of a
-  // choice; the end of all.
+  // For streams: called once at the start; for text of a choice; for a tool call and its arguments;
+  // at the end of a choice; at the end of everything.
   virtual void begin(Exchange&) const {}
   virtual void text(Exchange&, Choice&, std::string_view) const = 0;
   virtual void thought(Exchange&, Choice&, std::string_view) const {}
@@ -110,7 +110,7 @@ class Form {
   virtual void arguments(Exchange&, Choice&, std::string_view) const {}
   virtual void end_choice(Exchange&, Choice&) const {}
   virtual void end(Exchange&) const {}
-  // So much of a prompt has been read; only when it was asked for.
+  // Reports how much of a prompt has been read, if the request asked for it.
   virtual void progress(Exchange&, Choice&, u32 /*done*/, u32 /*total*/) const {}
   virtual void error(Exchange& exchange, const ApiError& error) const;  // in mid-stream
   // What is sent when there is nothing to say for long, "" for nothing: so much has been read.
@@ -120,19 +120,19 @@ class Form {
   ~Form() = default;
 };
 
-// What makes no tokens: embeddings, slots saved and restored, models loaded.
+// Work that generates no tokens: embeddings, saving and restoring slots, loading models.
 class Work {
  public:
   virtual ~Work() = default;
-  // What the engine is asked first; null: nothing, it only waits for something.
+  // Returns the job that the engine must run first, or null if the work only waits for something.
   virtual EngineJob* job() { return nullptr; }
-  // Looks how far it is, with each of the service's ticks. True: all is done, and `answer` is the
-  // JSON to send, or empty when choices are to follow.
+  // Called with each of the service's ticks. Returns true when the work is done; `answer` then has
+  // the JSON to send, or is empty if choices follow.
   virtual Result<bool> look(Exchange& exchange, base::Writer& answer) = 0;
   virtual void refuse(const Error& error, ApiError& out) const { out.take(error); }
 };
 
-// Work of the engine, in pieces on its thread.
+// Work that the engine's thread does in pieces.
 class EngineWork : public Work, public EngineJob {
  public:
   explicit EngineWork(Exchange& exchange) : exchange_(exchange) {}
@@ -141,10 +141,11 @@ class EngineWork : public Work, public EngineJob {
   Result<bool> look(Exchange& exchange, base::Writer& answer) final;
 
  protected:
-  virtual Result<bool> piece(Engine& engine) = 0;  // true: it was the last one
-  virtual void write(base::Writer& answer) = 0;  // on the service's thread; nothing: choices follow
+  virtual Result<bool> piece(Engine& engine) = 0;  // returns true after the last piece
+  // on the service's thread; writes nothing if choices follow
+  virtual void write(base::Writer& answer) = 0;
   Exchange& exchange() const { return exchange_; }
-  bool wanted() const;  // somebody waits for it
+  bool wanted() const;  // a client still waits for it
 
  private:
   Exchange& exchange_;
@@ -152,8 +153,8 @@ class EngineWork : public Work, public EngineJob {
   bool over_ = false;
 };
 
-// Held by the service from before its first output until nothing of it is in the engine. All calls
-// come from CPU 0; those of choices come on the engine's thread.
+// The service owns an exchange from before its first output until the engine holds nothing of it.
+// All calls come from CPU 0; those of its choices come on the engine's thread.
 class Exchange {
  public:
   Exchange(Service& service, Reply& reply, const Form& form, base::Budget& bodies);
@@ -162,52 +163,52 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   // ---- set up by the route
-  Lease lease;                    // outlives the choices, their grammars and the work
-  ModelMemory* memory = nullptr;  // of that model; there as long as the lease
-  String body_text;               // what `body` points into
+  Lease lease;                    // must outlive the choices, their grammars and the work
+  ModelMemory* memory = nullptr;  // of the leased model; valid as long as the lease
+  String body_text;               // the text that `body` points into
   json::Document body;            // the request
   Parameters parameters;
   Vector<Vector<TokenId>> prompts;
   String prompt_text;  // for llama-server's answers
   ToolChoice tools;
   bool echo = false;
-  Vector<String> prompt_texts;  // of the prompts, with `echo`
-  // How probable the prompts' tokens are, with `echo` and logprobs; nothing is said of the first.
+  Vector<String> prompt_texts;  // texts of the prompts, for `echo`
+  // The probabilities of the prompts' tokens, for `echo` with logprobs. The first token has none.
   struct Scores {
     Vector<Choice::LogprobEntry> entries;
     Vector<TokenLogprob> tops;
   };
   Vector<Scores> scores;
   bool truncated = false;   // the beginning of a prompt was dropped, as the request allowed
-  base::Owner<Work> work;   // before the choices, or instead of them
-  u64 client = 0;           // client_hash of its address
+  base::Owner<Work> work;   // done before the choices, or instead of them
+  u64 client = 0;           // client_hash() of the peer's address
   std::string_view path;    // of the route
-  std::string_view origin;  // that may read the answer
-  u32 slot = ~u32{0};       // which remembers this text once it is complete
+  std::string_view origin;  // the web page's origin that may read the answer
+  u32 slot = ~u32{0};       // the slot that remembers this text once it is complete
   const char* id_prefix = "chatcmpl-";
 
   // ---- life
-  // Each request has exactly one of these.
+  // How the exchange ended. Each has exactly one ending.
   enum class Ending : u8 {
     kNone,
     kAnswered,
     kFailed,
-    kGone,  // its peer, before the answer was complete
+    kGone,  // the peer closed the connection before the answer was complete
   };
-  Result<void> count_body(usize bytes);  // kFull: there is no memory for it now
+  Result<void> count_body(usize bytes);  // returns kFull if there is no memory for the body now
   Result<void> make_choices(ApiError& error);
-  void start();  // the first output, and what there is to do
-  void gone();   // its peer; the work stops
+  void start();  // writes the first output and starts the work or the choices
+  void gone();   // the peer has closed the connection; stops the work
   void tick(u64 now_ns);
   void choice_ended(Choice& choice, const Error* error);
   Ending ending() const { return ending_; }
-  bool finished() const;  // it has ended, and nothing of it is in the engine any more
+  bool finished() const;  // it has ended, and the engine holds nothing of it
 
   // ---- for forms and choices
   Service& service() { return service_; }
   const Form& form() const { return form_; }
   bool streaming() const { return parameters.stream; }
-  // Somebody waits for the answer, and it is not complete.
+  // Returns true if a client waits for the answer and it is not complete.
   bool has_reply() const { return reply_.get() != nullptr; }
   u32 context() const { return std::min(lease.info().context, parameters.context); }
   std::string_view token_text(TokenId id) const { return lease.tokenizer().piece(id); }
@@ -216,7 +217,7 @@ class Exchange {
   u64 created() const { return created_; }
   std::span<base::Owner<Choice>> choices() { return choices_.view(); }
   void send_text(std::string_view text);
-  // One SSE event around the JSON that `write(json::Writer&)` makes.
+  // Sends one SSE event with the JSON that `write(json::Writer&)` writes.
   template <class Write>
   void send_event(std::string_view event, Write&& write) {
     scratch_.clear();
@@ -287,7 +288,8 @@ void write_usage(Exchange& exchange, json::Writer& w);
 void write_timings(const Timings& timings, json::Writer& w);
 void write_running_timings(Choice& choice, json::Writer& w);
 void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
-// The rest of a streamed chunk, from its choice's finish_reason on; nullptr: it goes on.
+// Writes the rest of a streamed chunk, from its choice's finish_reason on. `finish` is nullptr if
+// more follows.
 void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w);
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
 void write_logprob_list(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers of /v1/messages in Anthropic's form, whole and as named events.
+// Writes answers of /v1/messages in Anthropic's form, whole and as named events.
 #include "ai/openai/exchange.h"
 #include "ai/openai/service.h"
 
@@ -21,7 +21,7 @@ class AnthropicForm final : public Form {
       w.begin_object().field("type", "tool_use").field("id", call->id_text());
       w.field("name", call->name).key("input");
       Result<json::Document> input = json::Document::parse(call->arguments.view());
-      // An answer cut at its limit may leave half an object.
+      // An answer that was cut at its token limit may contain half an object.
       if (input.has_value())
         w.value(input->root());
       else

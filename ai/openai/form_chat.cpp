@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers of /v1/chat/completions, whole and as chunks.
+// Writes answers of /v1/chat/completions, whole and as chunks.
 #include "ai/openai/exchange.h"
 #include "ai/openai/service.h"
 
@@ -47,7 +47,7 @@ class ChatForm final : public Form {
   void call(Exchange& exchange, Choice& choice, const ToolCall& call) const override {
     chunk(exchange, choice, nullptr, [&](json::Writer& w) {
       role_once(choice, w);
-      // The name comes once: clients join what they get.
+      // The name is sent once, because clients concatenate what they receive.
       w.key("tool_calls").begin_array().begin_object();
       w.field("index", choice.calls().size() - 1).field("id", call.id_text());
       w.field("type", "function").key("function").begin_object();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers of /v1/responses (text): the object, and its stream of typed, numbered events.
+// Writes answers of /v1/responses (text only): the object, and its stream of typed, numbered
+// events.
 #include "ai/openai/exchange.h"
 #include "ai/openai/service.h"
 

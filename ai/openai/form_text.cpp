@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers of /v1/completions, of llama-server's /completion, and plain streamed text.
+// Writes answers of /v1/completions, of llama-server's /completion, and plain streamed text.
 #include "ai/openai/exchange.h"
 #include "ai/openai/service.h"
 
@@ -87,11 +87,12 @@ class CompletionForm final : public Form {
     });
   }
 
-  // The tokens that are told of: of the prompt, where that was asked for, then of the answer.
+  // The tokens to report: those of the prompt, if the request asked for them, then those of the
+  // answer.
   struct Shown {
     Choice::LogprobEntry entry;
     std::span<const TokenLogprob> top;
-    bool unknown;  // the first of all: nothing comes before it
+    bool unknown;  // the very first token has no probability
   };
   template <class Use>
   static void for_each_shown(Exchange& exchange, Choice& choice, u32 from, Use&& use) {
@@ -107,7 +108,7 @@ class CompletionForm final : public Form {
       use(Shown{e, top_of(e, choice.tops()), false});
   }
 
-  // Four lists of equal length, as this API has them.
+  // Writes four lists of equal length, as this API has them.
   static void logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
     if (!exchange.parameters.want_logprobs) {
       w.null();
@@ -185,7 +186,7 @@ class LlamaForm final : public Form {
   }
 
  private:
-  // More requests than slots: the rest have none.
+  // Returns the slot's number. If there are more requests than slots, the rest have none.
   static i32 slot(Exchange& exchange) {
     return exchange.slot < ModelMemory::kSlots ? static_cast<i32>(exchange.slot) : -1;
   }

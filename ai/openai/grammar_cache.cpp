@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// References counted, and a short list of the grammars that were wanted last.
+// Counts references, and keeps a short list of the grammars that were used last.
 #include "ai/openai/grammar_cache.h"
 
 namespace ai::openai {
 namespace {
 
-// A number before each text says how long it is, so that no two lists of texts look the same.
+// Puts the length before each text, so that no two lists of texts hash the same bytes.
 void add(crypto::Sha256& hash, u64 number, std::string_view text) {
   hash.update({reinterpret_cast<const Byte*>(&number), sizeof number});
   hash.update({reinterpret_cast<const Byte*>(text.data()), text.size()});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Compiled grammars by what they were compiled from: once a request, and not again for the next one
-// that wants the same.
+// Caches compiled grammars by the text they were compiled from, so that the next request with the
+// same grammar need not compile it again.
 //
-// A grammar never changes, so that all choices of all requests share it; each keeps a GrammarRef.
-// Thread context, without yields.
+// A grammar never changes, so all choices of all requests share it, and each keeps a GrammarRef.
+// For threads; nothing here yields.
 #pragma once
 
 #include "ai/text/grammar.h"
@@ -11,11 +11,11 @@
 
 namespace ai::openai {
 
-// Keeps a grammar, or nothing. The grammar goes with the last of its references.
+// A counted reference to a grammar, or empty. The last reference destroys the grammar.
 class GrammarRef {
  public:
   GrammarRef() = default;
-  // The first reference.
+  // Makes the first reference.
   static Result<GrammarRef> own(base::Owner<Grammar> grammar);
   GrammarRef(GrammarRef&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
   GrammarRef& operator=(GrammarRef&& other) noexcept {
@@ -42,18 +42,18 @@ class GrammarCache {
   enum class Kind : u8 { kGbnf, kSchema, kTools, kAnyObject };
   using Key = crypto::Sha256Digest;
 
-  // What a grammar of that kind is compiled from: its text, or its schema as JSON.
+  // Returns the key of a grammar: a hash of its kind and its text, or its schema as JSON.
   static Key key_of(Kind kind, std::string_view text);
   static Key key_of(Kind kind, json::Value schema);
 
-  // The tree of the tokens that all grammars here are for, built when `tokenizer` is another one;
-  // then nothing of the old one is kept.
+  // Returns the token tree for `tokenizer`. It is built anew for another tokenizer, and all cached
+  // grammars are then dropped.
   Result<const TokenTrie*> tokens(const Tokenizer& tokenizer);
-  // The grammar of that key, or none. Only after tokens().
+  // Returns the grammar of that key, or an empty reference. Call tokens() first.
   GrammarRef find(const Key& key);
-  // Keeps it for later, and lets go of those that were wanted the longest ago.
+  // Adds a grammar and drops the ones that were used longest ago.
   Result<GrammarRef> keep(const Key& key, base::Owner<Grammar> grammar);
-  // The model has gone. References that are still held must not be used any more.
+  // The model was unloaded. References that are still held must not be used any more.
   void clear();
 
   u64 compiled() const { return compiled_; }
@@ -65,7 +65,7 @@ class GrammarCache {
   struct Entry {
     Key key;
     GrammarRef grammar;
-    u64 used;  // by the count of look-ups
+    u64 used;  // look-ups are counted; this is the last one's number
   };
   void make_room(usize bytes);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checking and translating conversations.
+// Checks and translates conversations.
 #include "ai/openai/messages.h"
 
 namespace ai::openai {
@@ -20,7 +20,7 @@ std::string_view role_as(std::string_view role) {
   return {};
 }
 
-// Text of a string or of a list of text parts; anything else is refused by name.
+// Appends the text of a string or of a list of text parts. Refuses anything else and names it.
 Result<void> join_content(json::Value content, std::string_view where, String& out,
                           ApiError& error) {
   if (content.is_null()) return {};
@@ -47,7 +47,7 @@ void write_tool_calls(json::Value calls, json::Writer& w) {
     json::Value arguments = function.find("arguments");
     w.begin_object().field("id", call.find("id").text()).field("type", "function");
     w.key("function").begin_object().field("name", function.find("name").text());
-    // Templates print objects; a string of JSON would come out quoted twice.
+    // Templates print objects as JSON; a string that contains JSON would be quoted twice.
     Result<json::Document> parsed = json::Document::parse(arguments.text());
     w.key("arguments");
     if (arguments.is_string() && parsed.has_value())
@@ -101,13 +101,13 @@ Result<void> normalize_messages(json::Value messages, String& out, ApiError& err
 
 namespace {
 
-// Fields that mean the same in both APIs.
+// Copies fields that mean the same in both APIs.
 void copy_fields(json::Value body, std::initializer_list<std::string_view> names, json::Writer& w) {
   for (std::string_view name : names)
     if (json::Value value = body.find(name); !value.is_null()) w.field(name, value);
 }
 
-// {"type": "json_schema", "schema": …}, as the newer APIs have it, in the form of chat's.
+// Writes {"type": "json_schema", "schema": …}, as the newer APIs have it, in chat's form.
 void write_format(json::Value format, json::Writer& w) {
   std::string_view type = format.find("type").text();
   if (type.empty()) return;
@@ -175,7 +175,8 @@ Result<void> chat_from_responses(json::Value body, String& out, ApiError& error)
 
 namespace {
 
-// One Anthropic message may hold text, tool results and tool uses: several chat messages.
+// One Anthropic message may contain text, tool results and tool uses. It becomes several chat
+// messages.
 Result<void> anthropic_message(json::Value message, u32 index, json::Writer& w, ApiError& error) {
   char path[48];
   std::string_view where = base::format_into(path, "messages.{}.content", index);

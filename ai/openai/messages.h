@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Conversations of every API as one form: a list of {role, content, tool_calls…} for templates.
+// Brings the conversations of every API into one form: a list of {role, content, tool_calls…} for
+// templates.
 #pragma once
 
 #include "ai/openai/error.h"
 
 namespace ai::openai {
 
-// Checks chat messages and writes them as templates want them: contents as plain strings,
+// Checks chat messages and writes them as templates need them: contents as plain strings,
 // `developer` as `system`, arguments of tool calls as objects.
 Result<void> normalize_messages(json::Value messages, String& out, ApiError& error);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What /metrics shows: counters since boot and two histograms, all integers.
+// The numbers of /metrics: counters since boot and two histograms, all integers.
 #pragma once
 
 #include "kernel/base/format.h"
 
 namespace ai::openai {
 
-// Upper bounds in microseconds; the last bucket has none.
+// Upper bounds in microseconds. The last bucket has none.
 constexpr u64 kLatencyBounds[] = {1'000,     2'000,     5'000,      10'000,     20'000,
                                   50'000,    100'000,   200'000,    500'000,    1'000'000,
                                   2'000'000, 5'000'000, 10'000'000, 30'000'000, 60'000'000};

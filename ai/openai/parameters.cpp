@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of parameters: name, range, where it goes. Numbers stay decimal until they are
+// The table of parameters: name, range, destination. Numbers are parsed as decimals and stored in
 // thousandths.
 #include "ai/openai/parameters.h"
 
 namespace ai::openai {
 namespace {
 
-// A decimal that becomes thousandths.
+// A decimal number that is stored in thousandths.
 struct MilliRow {
   std::string_view name;
   i32 SamplerParams::* field;
@@ -31,7 +31,7 @@ constexpr MilliRow kMilliRows[] = {
     {"mirostat_eta", &SamplerParams::mirostat_eta_milli, 0, 10'000},
 };
 
-constexpr i64 kWholeContext = 1'000'000;  // llama-server says -1
+constexpr i64 kWholeContext = 1'000'000;  // what llama-server writes as -1
 
 struct CountRow {
   std::string_view name;
@@ -106,8 +106,8 @@ Result<void> add_bias(TokenId id, json::Value value, Parameters& out, ApiError& 
   return out.bias.push_back({id, static_cast<i32>(milli)});
 }
 
-// OpenAI: {"50256": -100}. llama-server: [[50256, -100], [15, false], ["a text", -1]]: the last is
-// for each token of the text.
+// OpenAI has {"50256": -100}. llama-server has [[50256, -100], [15, false], ["a text", -1]]; the
+// last form applies to each token of the text.
 Result<void> read_bias(json::Value body, const Tokenizer& tokenizer, Parameters& out,
                        ApiError& error) {
   json::Value list = body.find("logit_bias");
@@ -134,7 +134,8 @@ Result<void> read_bias(json::Value body, const Tokenizer& tokenizer, Parameters&
   return {};
 }
 
-// Chat: logprobs: true, top_logprobs: k. Completions: logprobs: k. llama-server: n_probs: k.
+// Chat has logprobs: true with top_logprobs: k. Completions have logprobs: k. llama-server has
+// n_probs: k.
 Result<void> read_logprobs(json::Value body, Parameters& out, ApiError& error) {
   json::Value logprobs = body.find("logprobs");
   if (logprobs.is_number()) {
@@ -167,7 +168,7 @@ Result<void> read_format(json::Value body, Parameters& out, ApiError& error) {
     if (!out.schema.is_object())
       return error.bad("response_format", "'response_format.json_schema.schema' is missing");
   }
-  // llama-server: {"type": "json_object", "schema": …} and a schema at the top.
+  // llama-server also accepts {"type": "json_object", "schema": …} and a schema at the top level.
   if (type == "json_object" && format.find("schema").is_object())
     out.schema = format.find("schema");
   if (body.find("json_schema").is_object()) out.schema = body.find("json_schema");
@@ -192,10 +193,10 @@ Result<void> read_lengths(json::Value body, Parameters& out, ApiError& error) {
   }
   json::Value seed = body.find("seed");
   if (!seed.is_null()) {
-    // The whole 64-bit range comes from clients; only its bits matter.
+    // Clients send any 64-bit number. Only its bits matter.
     Result<i64> value = seed.integer();
     if (!value.has_value()) return error.bad("seed", "'seed' must be a whole number below 2^62");
-    out.seed_given = *value != -1;  // llama-server: -1 is "any"
+    out.seed_given = *value != -1;  // llama-server: -1 means any seed
     out.sampling.seed = static_cast<u64>(*value);
   }
   return {};
@@ -270,7 +271,7 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
 
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,
                                   ApiError& error) {
-  // ".7" is a number to people, not to JSON.
+  // People write ".7", which is not JSON.
   char text[40];
   std::string_view number =
       base::format_into(text, "{}{}", value.starts_with('.') ? "0" : "", value);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Generation parameters of every API, from JSON, each with its range, as one Parameters.
+// Reads the generation parameters of every API from JSON, checks their ranges, and stores them in
+// one Parameters.
 #pragma once
 
 #include "ai/openai/api.h"
@@ -21,31 +22,32 @@ struct Parameters {
   u32 context = ~u32{0};  // most tokens of prompt and answer, where that is less than it could be
   bool split_thought = false;  // an answer's <think>…</think> is no part of what it says
   u32 n = 1;
-  Vector<std::string_view> stop;  // into the request's document
+  Vector<std::string_view> stop;  // points into the request's document
   Vector<LogitBias> bias;
-  u32 logprobs = 0;  // alternatives
+  u32 logprobs = 0;  // alternatives reported with each token
   bool want_logprobs = false;
   bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
   bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
-  bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is read, no more
+  bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is only read
   bool says_nothing = false;
-  json::Value schema;        // of the answer; present for json_schema
+  json::Value schema;        // the answer's schema; present for json_schema
   bool json_object = false;  // any JSON object
   std::string_view grammar;  // GBNF
 };
 
-// The defaults of the server (llama-server's): temperature 0.8, top_k 40, top_p 0.95, min_p 0.05.
+// Returns the server's defaults, which are llama-server's: temperature 0.8, top_k 40, top_p 0.95,
+// min_p 0.05.
 Parameters default_parameters();
 
-// Reads all fields that generation shares; those of one API only are read by its own code.
+// Reads all fields that generation shares. Fields of only one API are read by its own code.
 Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,
                              ApiError& error);
 
-// "0.7" of a query string; the same rows, by their short names (temp, n).
+// Reads "0.7" of a query string with the same table, by the short names (temp, n).
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,
                                   ApiError& error);
 
-// Typed access with errors that name the field.
+// Read a field of a known type. The error names the field.
 Result<std::string_view> text_field(json::Value body, std::string_view name, ApiError& error);
 Result<bool> bool_field(json::Value body, std::string_view name, bool absent, ApiError& error);
 Result<i64> int_field(json::Value body, std::string_view name, i64 least, i64 most, i64 absent,

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// So many requests a second from each client: a token bucket each, for the clients seen last.
+// Limits the requests a second of each client, with a token bucket for each of the clients seen
+// last.
 #pragma once
 
 #include "kernel/base/containers.h"
+#include "kernel/base/hash.h"
 
 namespace ai::openai {
 
-// FNV-1a: clients are told apart by it, nothing secret depends on it.
+// Hashes a client's name. Nothing secret depends on it.
 inline u64 client_hash(std::string_view name) {
-  u64 hash = 0xcbf29ce484222325;
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
-  return hash;
+  return base::fnv1a(name);
 }
 
 class RateLimit {
  public:
-  // False: too many. A client may save up what one second allows. `per_second` 0 = no limit.
+  // Returns false if there were too many requests. A client may save up what one second allows.
+  // `per_second` 0 = no limit.
   bool take(u64 client, u32 per_second, u64 now_ns) {
     if (per_second == 0) return true;
     constexpr u64 kSecond = 1'000'000'000;
-    Bucket* found = &buckets_[0];  // else the one not seen for longest
+    Bucket* found = &buckets_[0];  // if no bucket matches, the one that was not seen for longest
     for (Bucket& b : buckets_) {
       if (b.client == client && b.seen_ns != 0) {
         found = &b;
@@ -38,7 +39,7 @@ class RateLimit {
 
  private:
   struct Bucket {
-    u64 client = 0, saved = 0, seen_ns = 0;  // saved: nanoseconds' worth
+    u64 client = 0, saved = 0, seen_ns = 0;  // saved: in nanoseconds
   };
   Bucket buckets_[256];
 };

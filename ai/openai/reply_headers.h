@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The headers of one answer, put together where it is given.
+// Collects the headers of one answer.
 #pragma once
 
 #include "ai/openai/api.h"
 
 namespace ai::openai {
 
-// Where an answer goes, and which web page may read it: "" or what Guard::allowed_origin() said.
+// The destination of an answer, and the web page that may read it: "" or the result of
+// Guard::allowed_origin().
 struct ReplyTo {
   Reply& reply;
   std::string_view origin;
 };
 
-// Views, and room for the numbers among them. What does not fit is left out: no header that an
-// answer cannot do without comes that late.
+// Views of headers, and room for the numbers among them. Headers that do not fit are dropped; the
+// necessary ones are added first.
 class ReplyHeaders {
  public:
   ReplyHeaders(Backend& backend, std::string_view origin) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /v1/completions with "echo" and "logprobs": how probable the prompts' own tokens are, as programs
-// that evaluate models ask it.
+// /v1/completions with "echo" and "logprobs": reports the probabilities of the prompts' own tokens,
+// which programs that evaluate models ask for.
 #include "ai/openai/service.h"
 
 namespace ai::openai {
 namespace {
 
-// One prompt's scores as they come.
+// Collects the scores of one prompt.
 class Keeps final : public ScoreSink {
  public:
   Keeps(Exchange& exchange, Exchange::Scores& scores) : exchange_(exchange), scores_(scores) {}
 
   bool on_score(const TokenScore& score) override {
-    if (score.id == Tokenizer::kNoToken) return false;  // behind the last token
+    if (score.id == Tokenizer::kNoToken) return false;  // there is no token after the last one
     u32 first = static_cast<u32>(scores_.tops.size());
     kept_ = scores_.tops.append(score.top);
     if (kept_.has_value())
@@ -32,7 +32,7 @@ class Keeps final : public ScoreSink {
   Result<void> kept_;
 };
 
-// A prompt at a time; the choices follow when all are scored.
+// Scores one prompt at a time. The choices follow when all are scored.
 class ScoreWork final : public EngineWork {
  public:
   using EngineWork::EngineWork;

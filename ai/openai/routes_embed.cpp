@@ -20,13 +20,13 @@ void write_base64(std::span<const Byte> bytes, base::Writer& out) {
   }
 }
 
-// Nine places: more than a float of a vector of length 1 has to say.
+// Nine digits are more than a float in a vector of length 1 needs.
 base::Decimal decimal(float value) {
   double scaled = static_cast<double>(value) * 1e9;
   return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
 }
 
-// Goes on as long as the client is there.
+// Goes on while the client is connected.
 class Waits final : public EmbedSink {
  public:
   explicit Waits(Exchange& exchange) : exchange_(exchange) {}
@@ -44,10 +44,10 @@ class EmbeddingWork final : public EngineWork {
   using EngineWork::EngineWork;
   EmbeddingShape shape = EmbeddingShape::kOpenAi;
   bool base64 = false;
-  u32 dimensions = 0;  // the first of each vector, again of length 1
+  u32 dimensions = 0;  // only the first values of each vector, scaled to length 1 again
 
  private:
-  // A text at a time: those who wait for tokens wait no longer than for one.
+  // Embeds one text per piece, so that requests wait for one text at most.
   Result<bool> piece(Engine& engine) override {
     if (exchange().prompts.empty()) return true;
     u32 width = engine.info().width;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that report: health, models, what the server is, tokens, the page.
+// Routes that report: health, models, properties of the server, the machine's report, tokens, and
+// the chat page.
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/utf8.h"
@@ -9,17 +10,18 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
 
-// A text client: it asks for plain text, or for no particular thing at /healthz.
+// Returns true for a text client: one that asks for plain text, or for no particular type at
+// /healthz.
 bool wants_text(const base::HttpRequest& in) {
   return in.path == "/healthz" || in.header("accept").starts_with("text/plain");
 }
 
-// A token as text: a control token by its name.
+// Returns a token as text; a control token is shown by its name.
 std::string_view token_as_text(const Tokenizer& tokenizer, TokenId id) {
   return tokenizer.is_control(id) ? tokenizer.spelling(id) : tokenizer.piece(id);
 }
 
-// A piece that is no whole UTF-8 is a list of its bytes, as llama-server has it.
+// Writes a piece that is not valid UTF-8 as a list of its bytes, as llama-server does.
 void write_piece(std::string_view piece, json::Writer& w) {
   if (utf8::valid(piece)) {
     w.value(piece);
@@ -54,6 +56,15 @@ Result<void> Service::live(Call& call) {
   return {};
 }
 
+Result<void> Service::report(Call& call) {
+  String body;
+  base::StringWriter sink(body);
+  TRY(backend_.report(sink));
+  TRY(sink.status());
+  respond(call.to(), 200, "text/plain; charset=utf-8", body.view());
+  return {};
+}
+
 Result<void> Service::health(Call& call) {
   Result<Lease> taken = backend_.lease({});
   const Lease* lease = taken.has_value() ? &*taken : nullptr;
@@ -77,7 +88,7 @@ Result<void> Service::health(Call& call) {
 void Service::write_health(const Lease* lease, base::Writer& out) {
   LoadState load = backend_.load_state();
   json::Writer w(out);
-  bool loading = load.bytes_total > 0;  // beside a model that serves, or before the first one
+  bool loading = load.bytes_total > 0;  // while another model serves, or before the first one
   w.begin_object();
   w.field("status", lease != nullptr ? "ok" : loading ? "loading" : "no model");
   w.field("model", backend_.model_id()).field("build", backend_.build());
@@ -193,7 +204,7 @@ Result<void> Service::props(Call& call) {
   return {};
 }
 
-// Prompts and answers stay out of it.
+// The log gets no text of prompts or answers.
 Result<void> Service::tokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));

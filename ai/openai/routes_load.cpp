@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /v1/models/load and /unload: answered when it is done, with what became of it.
+// /v1/models/load and /unload. They answer when the load has ended, with its result.
 #include <algorithm>
 
 #include "ai/openai/service.h"
@@ -33,7 +33,7 @@ class LoadWork final : public Work {
   }
 
  private:
-  u32 number_ = 0;  // of the backend; 0 = not begun
+  u32 number_ = 0;  // the backend's number; 0 = not begun
   bool found_ = true;
 };
 
@@ -87,7 +87,7 @@ Result<void> Service::load_model(Call& call) {
   return change_model(call, ModelChange::kLoad, name, wait);
 }
 
-// The body may say which of the loaded models; without a name it is the current one.
+// The body may name one of the loaded models. Without a name the current one is unloaded.
 Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /metrics: for Prometheus, after the four lines that SwiftOS's llmd has; or as one JSON object.
+// /metrics: Prometheus text, after the four lines that SwiftOS's llmd has, or one JSON object.
 #include "ai/attention/attend.h"
 #include "ai/openai/service.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /slots: what runs and what was said last, saved, restored and forgotten. As llama-server's.
+// /slots: shows what runs and which texts are remembered; saves, restores and forgets them, as
+// llama-server's does.
 #include <algorithm>
 #include <charconv>
 
@@ -51,7 +52,8 @@ class SlotWork final : public EngineWork {
     w.end_object().end_object();
   }
 
-  // The engine keeps pages by what they say: it forgets them once no slot remembers a text.
+  // The engine finds pages by their tokens, not by slot. It is told to forget them once no slot
+  // remembers a text.
   void forget_if_last(Engine& engine) {
     for (const ModelMemory::Slot& other : exchange().memory->slots)
       if (!other.tokens.empty()) return;
@@ -62,7 +64,7 @@ class SlotWork final : public EngineWork {
   u64 bytes_ = 0, ns_ = 0;
 };
 
-// "action=save" of "a=b&action=save".
+// Returns the value of `name` in a query such as "a=b&action=save".
 std::string_view query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     std::string_view one = query.substr(0, query.find('&'));
@@ -97,8 +99,9 @@ Exchange* Service::user_of(u64 load_number, u32 slot) {
   return nullptr;
 }
 
-// The one asked for; else the free one whose text begins most like this prompt, the oldest of
-// equals. More requests than slots: the rest are not remembered.
+// Chooses the slot that was asked for, otherwise the free one whose text shares the longest
+// beginning with this prompt, the oldest of equals. If there are more requests than slots, the rest
+// are not remembered.
 Result<void> Service::choose_slot(Exchange& exchange, ApiError& error) {
   i64 wanted =
       TRY(int_field(exchange.body.root(), "id_slot", -1, ModelMemory::kSlots - 1, -1, error));
@@ -120,7 +123,7 @@ Result<void> Service::choose_slot(Exchange& exchange, ApiError& error) {
   return {};
 }
 
-// A text that finds no memory is forgotten: it can be read again.
+// If memory runs out the text is forgotten, since it can be read again.
 void Service::remember(Exchange& exchange) {
   if (exchange.slot >= ModelMemory::kSlots || exchange.prompts.empty()) return;
   ModelMemory::Slot& slot = exchange.memory->slots[exchange.slot];

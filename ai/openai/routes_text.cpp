@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes that make text: from each API's body to an exchange.
+// Routes that generate text: turn each API's body into an exchange.
 #include "ai/openai/messages.h"
 #include "ai/openai/service.h"
 
@@ -7,9 +7,9 @@ namespace ai::openai {
 namespace {
 
 constexpr u32 kMaxPrompts = 64;
-constexpr u32 kMaxEmbedded = 2048;  // as OpenAI's
+constexpr u32 kMaxEmbedded = 2048;  // OpenAI's limit
 
-// What a template that knows no tools is told about them.
+// Describes the tools for a template that does not know tools.
 Result<void> describe_tools(json::Value tools, String& out) {
   TRY(out.append(
       "You may call these functions. To call one, answer with a line\n<tool_call>{\"name\": "
@@ -22,7 +22,7 @@ Result<void> describe_tools(json::Value tools, String& out) {
   return sink.status();
 }
 
-// `messages` with the description in front, or in the system message that is there.
+// Writes `messages` with the description added to the system message, or in front as a new one.
 Result<void> add_tool_description(json::Value messages, json::Value tools, String& out) {
   String text;
   TRY(describe_tools(tools, text));
@@ -44,8 +44,8 @@ Result<void> add_tool_description(json::Value messages, json::Value tools, Strin
   return sink.status();
 }
 
-// What templates are told beside the messages: chat_template_kwargs, and two fields of their own
-// that stand for a variable of the same name.
+// Collects the variables that templates get beside the messages: chat_template_kwargs, and two
+// fields that stand for a variable of the same name.
 Result<void> template_variables(json::Value body, String& out, ApiError& error) {
   json::Value given = body.find("chat_template_kwargs");
   if (!given.is_null() && !given.is_object())
@@ -58,7 +58,8 @@ Result<void> template_variables(json::Value body, String& out, ApiError& error) 
   if (!effort.empty()) w.field("reasoning_effort", effort);
   if (!body.find("enable_thinking").is_null() || effort == "none")
     w.field("enable_thinking", thinks);
-  for (json::Member m : given.members()) w.field(m.name, m.value);  // the last of a name holds
+  // if a name occurs twice, the last value counts
+  for (json::Member m : given.members()) w.field(m.name, m.value);
   w.end_object();
   return sink.status();
 }
@@ -101,8 +102,8 @@ Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
   return {};
 }
 
-// As "truncation": "auto" asks: the oldest tokens go, as many as an answer needs room, and the one
-// that every text begins with stays.
+// Implements "truncation": "auto": drops the oldest tokens, as many as the answer needs room for,
+// but keeps the token that every text begins with.
 void Service::truncate(const Exchange& exchange, Vector<TokenId>& prompt) {
   usize kept = exchange.context() / 2;
   usize first = prompt[0] == exchange.lease.tokenizer().bos() ? 1 : 0;
@@ -170,7 +171,7 @@ Result<void> Service::chat(Call& call) {
   return begin(call, std::move(exchange));
 }
 
-// The other chat APIs are translated to this one's body; their fields keep their meaning.
+// Translates the bodies of the other chat APIs to this one's; their fields keep their meaning.
 Result<void> Service::responses(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
@@ -213,7 +214,7 @@ Result<void> Service::anthropic_count(Call& call) {
 
 // ---- completions ----------------------------------------------------------------------------
 
-// Ids, and texts between them as llama-server has it.
+// Reads a list of token ids, and of texts between them, as llama-server allows.
 Result<void> Service::read_tokens(const Tokenizer& tokenizer, json::Value list,
                                   std::string_view param, Vector<TokenId>& out, ApiError& error) {
   for (json::Value one : list.elements()) {
@@ -231,7 +232,8 @@ Result<void> Service::read_tokens(const Tokenizer& tokenizer, json::Value list,
 
 Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiError& error) {
   u32 most = exchange.work == nullptr ? kMaxPrompts : kMaxEmbedded;
-  if (exchange.prompts.size() == most) return error.bad("prompt", "at most {} prompts", most);
+  if (exchange.prompts.size() == most)
+    return error.bad("prompt", "'prompt' may be a list of at most {} prompts", most);
   const Tokenizer& tokenizer = exchange.lease.tokenizer();
   Vector<TokenId> tokens;
   if (value.is_string()) {
@@ -296,7 +298,7 @@ Result<void> Service::completions(Call& call) {
 
 Result<void> Service::llama_completion(Call& call) {
   std::string_view type = call.in.header("content-type");
-  // Anything that does not say JSON is a prompt as it stands.
+  // A body that does not look like JSON is a prompt as it is.
   bool looks_json = type.find("json") != std::string_view::npos ||
                     (type.find("text/") == std::string_view::npos && call.in.body.starts_with('{'));
   if (!looks_json) return text_completion(call);
@@ -349,7 +351,7 @@ Result<void> Service::text_completion(Call& call) {
   return begin(call, std::move(exchange));
 }
 
-// One user message through the model's template; ?n= &temp= &top_k= &top_p= &seed=.
+// Runs one user message through the model's template; ?n= &temp= &top_k= &top_p= &seed=.
 Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The server's spine: routes, access, errors, the life of exchanges.
+// The core of the API server: routes, access, errors, and the life of exchanges.
 #include "ai/openai/service.h"
 
 #include "ai/text/grammar_schema.h"
@@ -57,6 +57,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/healthz", Access::kPublic, BodyKind::kNone, &Service::health},
     {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
     {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
+    {"GET", "/report", Access::kAdmin, BodyKind::kNone, &Service::report},
     {"POST", "/api/chat", Access::kKey, BodyKind::kJson, &Service::ollama_chat},
     {"POST", "/api/generate", Access::kKey, BodyKind::kJson, &Service::ollama_generate},
     {"POST", "/api/embed", Access::kKey, BodyKind::kJson, &Service::ollama_embed},
@@ -108,7 +109,7 @@ Result<void> Service::find_route(Call& call) {
                            "{} is not allowed for {}", in.method, in.path.substr(0, 200));
 }
 
-// All that the head of a request decides.
+// Decides everything that the head of a request decides.
 Result<void> Service::decide(Call& call) {
   for (const ErrorFormRow& row : kErrorForms)
     if (call.in.path.starts_with(row.begins)) call.form = row.form;
@@ -134,7 +135,7 @@ bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply&
   return done.has_value();
 }
 
-// Decides again: keys may have changed since the head came.
+// Decides access again, because keys may have changed since the head came.
 void Service::handle(const base::HttpRequest& request, std::string_view peer, Reply& reply) {
   Call call{.in = request, .peer = peer, .reply = reply, .origin = {}, .error = {}};
   call.since_ns = backend_.now_ns();
@@ -151,7 +152,8 @@ void Service::answer_options(Call& call) {
     const base::HttpHeader allow[] = {{"Allow", kMethods}};
     return respond(call.to(), 204, {}, {}, allow);
   }
-  // Browsers' clients send a dozen x-stainless-* headers: allow what they ask for.
+  // Browser clients send a dozen x-stainless-* headers, so every header that is asked for is
+  // allowed.
   std::string_view wanted = call.in.header("access-control-request-headers");
   if (wanted.empty()) wanted = "Authorization, Content-Type, X-Api-Key";
   const base::HttpHeader allow[] = {{"Allow", kMethods},
@@ -173,7 +175,7 @@ void Service::respond_error(ReplyTo to, const ApiError& error, ErrorForm form) {
   if (error.retry_after_ms > 0) headers.add_retry(error.retry_after_ms);
   if (error.wants_key) headers.add("WWW-Authenticate", "Bearer");
   if (!error.allow.empty()) headers.add("Allow", error.allow);
-  char body[kMaxErrorText];  // there may be no memory for more
+  char body[kMaxErrorText];  // on the stack, because there may be no memory left
   base::BufferWriter sink(body);
   write_error(error, form, sink);
   to.reply.respond(error.status, "application/json", sink.view(), headers.view());
@@ -221,7 +223,8 @@ Result<ModelMemory*> Service::memory_of(const Lease& lease) {
 
 void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
   char facts[256];
-  // Bytes of cache a position tell its type: the model's shape is in its fingerprint.
+  // The bytes that a position takes in the cache tell its type; the model's shape is in its
+  // fingerprint.
   std::string_view text =
       base::format_into(facts, "{} {:016x} {} {}", backend_.build(), lease.info().fingerprint,
                         lease.plan().kv_bytes, lease.info().context);
@@ -262,7 +265,7 @@ Result<void> Service::lend(Exchange& exchange, Lease lease) {
   return {};
 }
 
-// From here on the exchange is known: whatever it says, its peer may go.
+// Adds the exchange to the list. From here on its peer may disappear, whatever the exchange sends.
 Result<void> Service::enroll(base::Owner<Exchange> exchange) {
   exchange->accepted_ns = backend_.now_ns();
   TRY(exchanges_.push_back(std::move(exchange)));
@@ -351,7 +354,7 @@ void Service::count(Exchange::Ending ending) {
 
 namespace {
 
-// Before anything is done with a schema: what it costs to look at all of it.
+// Limits the size of a schema before any work is done with it.
 Result<void> check_schema(json::Value schema, const char* param, ApiError& error) {
   usize bytes = 0;
   if (schema.node_count() > kMaxSchemaValues)

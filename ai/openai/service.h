@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The API server without a network: a table of routes, the requests in work, keys and metrics.
+// The API server without a network: a table of routes, the requests in progress, keys and metrics.
+// service/serve owns it and connects it to sockets.
 //
-// All calls come from cooperative threads of CPU 0 and none of them waits. The service calls
-// replies, and replies do not call back: a request that comes, or a peer that goes, is told from
-// outside of them (net::HttpConnection keeps to that). Sinks of the engine's thread may run while
-// the service is idle or between two of its calls, never inside one.
+// All calls come from cooperative threads of CPU 0, and none of them waits. The service calls
+// replies, and replies never call back: new requests and closed connections are reported from
+// outside of those calls (net::HttpConnection keeps to that). Sinks run on the engine's thread
+// while the service is idle or between two of its calls, never inside one.
 #pragma once
 
 #include "ai/openai/access.h"
@@ -14,10 +15,10 @@
 
 namespace ai::openai {
 
-// What is remembered of one load of a model, as long as it is loaded.
+// The service's memory of one load of a model, for as long as it is loaded.
 struct ModelMemory {
-  // A place whose last text is remembered, so that it can be saved; llama-server's notion. The
-  // engine itself knows texts by what they say.
+  // A slot remembers its last text, so that it can be saved; the notion is llama-server's. The
+  // engine itself finds texts by their tokens.
   struct Slot {
     Vector<TokenId> tokens;
     u64 used_ns = 0;
@@ -33,7 +34,7 @@ struct ModelMemory {
   u64 keep_ns = kForever;  // how long it stays without one, as the last request said
   GrammarCache grammars;
   Slot slots[kSlots];
-  char fingerprint[24] = {};  // names build, model and cache type
+  char fingerprint[24] = {};  // from build, model and cache type
 
   std::string_view fingerprint_text() const { return fingerprint; }
 };
@@ -52,25 +53,28 @@ constexpr u64 kListAgeNs = 5'000'000'000;  // of a list that is believed to lack
 
 class Service {
  public:
-  // kInvalidArgument for a key that is none. `backend`, and what the options point to, outlive it.
+  // Returns kInvalidArgument for a malformed key. `backend`, and what the options point to, must
+  // outlive the service.
   static Result<base::Owner<Service>> create(ServiceOptions options, Backend& backend);
 
-  // Takes the place of the keys that came this way before; those of the options stay.
+  // Replaces the keys of an earlier call. The keys of the options stay.
   void set_keys(Vector<crypto::Sha256Digest> keys, Vector<crypto::Sha256Digest> admin_keys) {
     guard_.set_keys(std::move(keys), std::move(admin_keys));
   }
 
-  // Before the body of a request is read. False: it was refused, and the answer says why.
+  // Called before the body of a request is read. Returns false if the request was refused; the
+  // answer then says why.
   bool admit(const base::HttpRequest& head, std::string_view peer, Reply& reply);
-  // Answers at once, or ties an exchange to `reply` that will. The request's views are not kept.
+  // Answers at once, or ties `reply` to an exchange that will. The views of the request are not
+  // kept.
   void handle(const base::HttpRequest& request, std::string_view peer, Reply& reply);
-  // For bytes that are no HTTP request: the error in the usual form.
+  // Sends the error for bytes that are no HTTP request, in the usual form.
   void respond_bad_http(Reply& reply, int status, const char* problem);
-  // The peer has gone before its answer was complete; the work for it stops. Nothing happens when
-  // no exchange is tied to it.
+  // The peer closed its connection before its answer was complete: stops the work for it. Does
+  // nothing if no exchange is tied to `reply`.
   void gone(Reply& reply);
-  // Looks at works and heartbeats, stops and drops what has ended. Often: after each step of the
-  // engine, after each job.
+  // Advances works and heartbeats, and drops exchanges that have ended. To be called often: after
+  // each step of the engine and after each job.
   void tick();
   bool idle() const { return exchanges_.empty() && waiting_.empty(); }
 
@@ -78,9 +82,10 @@ class Service {
   const ServiceOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   u32 next_number() { return ++number_; }
-  // What is remembered of the model that the lease holds; made when it is first wanted.
+  // Returns what is remembered of the leased model, and creates it on first use.
   Result<ModelMemory*> memory_of(const Lease& lease);
-  // The grammar that all choices of `exchange` share; none when it may say anything.
+  // Returns the grammar that all choices of `exchange` share, or an empty reference if every text
+  // is allowed.
   Result<GrammarRef> make_grammar(Exchange& exchange, ApiError& error);
   void respond(ReplyTo to, int status, std::string_view type, std::string_view body,
                std::span<const base::HttpHeader> more = {});
@@ -89,10 +94,10 @@ class Service {
   }
   void respond_error(ReplyTo to, const ApiError& error, ErrorForm form);
   void context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error);
-  void count(Exchange::Ending ending);  // by Exchange::settle() only
+  void count(Exchange::Ending ending);  // called by Exchange::settle() only
   void log_done(Exchange& exchange);
   void log_failed(Exchange& exchange, const Error& error);
-  // The running exchange that has this slot of the model, or null.
+  // Returns the running exchange that uses this slot of the model, or null.
   Exchange* user_of(u64 load_number, u32 slot);
   void remember(Exchange& exchange);
 
@@ -103,7 +108,8 @@ class Service {
   friend struct Waiting;
   struct Call;  // one request on its way through a route
   struct Route {
-    std::string_view method, path;  // a path that ends in '*' stands for all that begin so
+    // a path that ends in '*' matches every path that begins like it
+    std::string_view method, path;
     Access access;
     BodyKind body;
     Result<void> (Service::*run)(Call& call);
@@ -165,7 +171,7 @@ class Service {
                                String* text, ApiError& error);
   Result<void> query_parameters(Call& call, Parameters& out);
 
-  // Routes: text.
+  // Routes that generate text.
   Result<void> chat(Call& call);
   Result<void> completions(Call& call);
   Result<void> llama_completion(Call& call);
@@ -202,6 +208,7 @@ class Service {
   Result<void> health(Call& call);
   Result<void> live(Call& call);
   Result<void> metrics_page(Call& call);
+  Result<void> report(Call& call);
   Result<void> models(Call& call);
   Result<void> one_model(Call& call);
   Result<void> load_model(Call& call);
@@ -222,7 +229,7 @@ class Service {
   base::Budget unlimited_;
   Guard guard_;
   Metrics metrics_;
-  Vector<base::Owner<ModelMemory>> memories_;  // outlive the exchanges
+  Vector<base::Owner<ModelMemory>> memories_;  // must outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
   Vector<base::Owner<Waiting>> waiting_;  // in the order they came
   // The load that somebody without a key has caused last.
@@ -232,7 +239,7 @@ class Service {
     u64 next_ns = 0;  // when there may be another one
   } strangers_load_;
   u32 number_ = 0;
-  u64 models_known_ = 0;  // when the list of models was first told: the same for all who ask
+  u64 models_known_ = 0;  // when the list of models was first sent; every client gets the same time
   bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
 };
@@ -248,7 +255,7 @@ struct Service::Call {
   const base::HttpRequest& in;
   std::string_view peer;
   Reply& reply;
-  std::string_view origin;  // that may read the answer
+  std::string_view origin;  // the origin that may read the answer
   ApiError error;
   ErrorForm form = ErrorForm::kOpenAi;
   const Route* route = nullptr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tool calls, in and out.
+// Reads tool descriptions, and finds tool calls in generated text.
 #include "ai/openai/tool_calls.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace ai::openai {
 namespace {
 
 constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>";
-constexpr usize kMaxHead = 4096;  // a call whose name has not come by then is text
+constexpr usize kMaxHead = 4096;  // a call whose name is longer than this is plain text
 constexpr u32 kMaxTools = 128, kMaxParallel = 8;
 
 bool is_space(char c) {
@@ -30,15 +30,15 @@ json::Value function_named(json::Value tools, std::string_view name) {
   return {};
 }
 
-// How much of the end of `text` may be the beginning of `word`.
+// Returns how many bytes at the end of `text` may begin `word`.
 usize partial_match(std::string_view text, std::string_view word) {
   usize n = std::min(text.size(), word.size() - 1);
   while (n > 0 && !word.starts_with(text.substr(text.size() - n))) n--;
   return n;
 }
 
-// Reads `{"name":"f","arguments":` with any spaces. kNotFound: more is needed.
-// kCorrupt: this is something else.
+// Reads `{"name":"f","arguments":` with any spaces. kNotFound: more text is needed. kCorrupt: this
+// is not a call.
 struct CallHead {
   std::string_view name;
   usize bytes;
@@ -165,7 +165,7 @@ Result<void> ToolCallReader::feed(std::string_view text) {
   return {};
 }
 
-// False: nothing more to do until more text comes.
+// Returns false if there is nothing to do until more text comes.
 Result<bool> ToolCallReader::step() {
   switch (state_) {
     case State::kText:
@@ -213,7 +213,7 @@ Result<bool> ToolCallReader::head_step() {
   return true;
 }
 
-// The arguments are an object: it ends where its braces balance outside of strings.
+// The arguments are an object, which ends where its braces balance outside of strings.
 bool ToolCallReader::arguments_step() {
   std::string_view text = held_.view();
   for (usize i = 0; i < text.size(); i++) {
@@ -241,7 +241,7 @@ bool ToolCallReader::arguments_step() {
   return false;
 }
 
-// After the arguments: the call's own brace and, unless forced, the closing tag.
+// Reads what follows the arguments: the call's own brace and, unless forced, the closing tag.
 bool ToolCallReader::tail_step() {
   std::string_view text = held_.view();
   usize at = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tools: which one may be called, the grammar that forces a call, and calls found in the text.
+// Tools: which one may be called, the grammar that forces a call, and the reader that finds calls
+// in the text.
 #pragma once
 
 #include "ai/openai/error.h"
@@ -8,18 +9,18 @@ namespace ai::openai {
 
 struct ToolChoice {
   enum class Mode : u8 { kNone, kAuto, kRequired } mode = Mode::kNone;
-  std::string_view name;  // the one that must be called; "" = any
+  std::string_view name;  // the tool that must be called; "" = any
   bool parallel = false;  // more than one call may be forced
 };
 
 // Checks `tools` and `tool_choice` of a chat request.
 Result<ToolChoice> read_tool_choice(json::Value body, ApiError& error);
 
-// GBNF for one (or several) calls written as {"name": …, "arguments": {…}}.
+// Writes GBNF for one or several calls of the form {"name": …, "arguments": {…}}.
 Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& out,
                           ApiError& error);
 
-// Where the parts of an answer go.
+// Receives the parts of an answer.
 class ToolCallSink {
  public:
   virtual void on_content(std::string_view text) = 0;
@@ -31,7 +32,7 @@ class ToolCallSink {
 };
 
 // Finds calls in streamed text: {"name": "f", "arguments": {…}}, bare when `forced`, otherwise
-// between <tool_call> and </tool_call>. What only looked like a call comes out as content.
+// between <tool_call> and </tool_call>. Text that only looked like a call is passed on as content.
 class ToolCallReader {
  public:
   ToolCallReader(bool forced, ToolCallSink& sink) : forced_(forced), sink_(sink) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Activations to int8: wiki/Numerics, rule 3. One division a block, defined order, half to even.
+// Quantizes activations to int8 (wiki/Numerics, rule 3): one division per block, a defined order,
+// rounding half to even.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -10,8 +11,8 @@
 namespace ai {
 namespace {
 
-// Adding 1.5 * 2^23 leaves the integer, rounded half to even, in the low mantissa bits; |x| is at
-// most 127 here, far inside the +-2^22 where that holds.
+// Adding 1.5 * 2^23 leaves the integer, rounded half to even, in the low mantissa bits. |x| is at
+// most 127 here, well inside the +-2^22 for which this holds.
 i32 round_half_even(float x) {
   constexpr float kMagic = 12582912.0f;
   float shifted = x + kMagic;
@@ -19,10 +20,10 @@ i32 round_half_even(float x) {
   return bits - std::bit_cast<i32>(kMagic);
 }
 
-// Returns the scale; q gets `count` numbers. A block of zeros has scale 0.
+// Quantizes `count` numbers to q and returns the scale, which is 0 for a block of zeros.
 float quantize_block(const float* in, i8* q, u32 count) {
-  // The largest magnitude by its bits: the same order as the numbers, and a NaN beats them all, so
-  // that it reaches the logits and is reported there.
+  // Finds the largest magnitude by comparing bits, which have the same order as the numbers. A NaN
+  // compares above them all, so it reaches the logits and is reported there.
   u32 largest = 0;
   for (u32 i = 0; i < count; i++)
     largest = std::max(largest, std::bit_cast<u32>(in[i]) & 0x7fffffff);

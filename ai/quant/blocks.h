@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The blocks of every weight type as they lie in a GGUF file, and of the activations that meet
-// them. All fields little-endian; "f16" fields are the bits of an IEEE half.
+// The blocks of every weight type as a GGUF file has them, and the blocks of activations that they
+// are multiplied with. All fields are little-endian; an "f16" is the bits of an IEEE half.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace ai {
 
-// A float is a block of its own.
+// Each float is a block of its own.
 using BlockF32 = float;
 using BlockF16 = u16;
 using BlockBF16 = u16;
 
-// 32-weight blocks. Nibble packing: low nibbles are weights 0..15, high nibbles 16..31.
+// Blocks of 32 weights. Of packed nibbles, the low ones are weights 0..15, the high ones 16..31.
 struct BlockQ4_0 {  // d * (q - 8)
   u16 d;            // f16
   u8 qs[16];
@@ -23,7 +23,7 @@ struct BlockQ4_1 {  // d * q + m
 };
 struct BlockQ5_0 {  // d * (q - 16)
   u16 d;
-  u8 qh[4];  // bit i of the 32-bit number: the fifth bit of weight i
+  u8 qh[4];  // bit i of the 32-bit number is the fifth bit of weight i
   u8 qs[16];
 };
 struct BlockQ5_1 {  // d * q + m
@@ -44,7 +44,7 @@ struct BlockMXFP4 {  // 2^(e - 128) * kMxfp4Values[q]
   u8 qs[16];
 };
 
-// 256-weight superblocks.
+// Superblocks of 256 weights.
 struct BlockQ2_K {  // d * scale * q - dmin * min, 16 sub-blocks of 16
   u8 scales[16];    // low nibble scale, high nibble min
   u8 qs[64];        // two halves of 128 weights; weight 32 s + i of a half: bits 2s of byte i
@@ -86,7 +86,7 @@ static_assert(sizeof(BlockIQ4_NL) == 18 && sizeof(BlockMXFP4) == 17);
 static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 && sizeof(BlockQ4_K) == 144);
 static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210 && sizeof(BlockIQ4_XS) == 136);
 
-// Non-linear four-bit levels.
+// The levels of non-linear four-bit weights.
 constexpr i8 kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                1,    13,   25,  38,  53,  69,  89,  113};
 // E2M1 doubled, so that they are integers: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
@@ -96,13 +96,13 @@ constexpr i8 kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6,
 struct ActivationQ8x32 {
   i8 q[32];
   float scale;
-  float weighted_sum;  // scale * float(sum): meets the m of Q4_1 and Q5_1
-  i32 sum;             // of q: takes the offset out of unsigned weights, exactly
+  float weighted_sum;  // scale * float(sum); multiplied with the m of Q4_1 and Q5_1
+  i32 sum;             // sum of q; removes the offset of unsigned weights exactly
 };
 struct alignas(64) ActivationQ8x256 {
   i8 q[256];
-  i16 sums16[16];  // of each 16 values
-  i16 sums32[8];   // of each 32 values
+  i16 sums16[16];  // sum of each 16 values
+  i16 sums32[8];   // sum of each 32 values
   float scale;
 };
 static_assert(sizeof(ActivationQ8x32) == 44 && sizeof(ActivationQ8x256) == 320);

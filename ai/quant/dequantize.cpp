@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each format's bits mean. Block layouts follow the GGUF formats' definition in ggml.
+// Decodes the bits of each format. The layouts follow the definition of the GGUF formats in ggml.
 #include <cstring>
 
 #include "ai/quant/half.h"
@@ -27,7 +27,7 @@ void set_minimum(BlockIntegers& out, u16 m) {
   out.has_minimum = true;
 }
 
-// Nibbles of 32 weights: low ones first.
+// Splits the nibbles of 32 weights, low ones first.
 template <class Map>
 void split_nibbles(const u8* qs, i8* q, Map map) {
   for (u32 i = 0; i < 16; i++) {
@@ -85,7 +85,7 @@ void split(const BlockMXFP4& b, BlockIntegers& out) {
   split_nibbles(b.qs, out.q, [](int n, u32) { return kMxfp4Values[n]; });
 }
 
-// Two bits of weight k, as Q2_K and Q3_K pack them.
+// Returns the two bits of weight k, as Q2_K and Q3_K pack them.
 int two_bits(const u8 (&qs)[64], u32 k) {
   return qs[k / 128 * 32 + k % 32] >> (k % 128 / 32 * 2) & 3;
 }
@@ -117,7 +117,7 @@ void split(const BlockQ3_K& b, BlockIntegers& out) {
   }
 }
 
-// The 6-bit scales and mins of Q4_K and Q5_K.
+// Splits the 6-bit scales and mins of Q4_K and Q5_K.
 void split_scales(const u8 (&s)[12], BlockIntegers& out) {
   out.sub_block = 32;
   for (u32 j = 0; j < 4; j++) {
@@ -128,7 +128,7 @@ void split_scales(const u8 (&s)[12], BlockIntegers& out) {
   }
 }
 
-// Four bits of weight k of Q4_K and Q5_K.
+// Returns the four bits of weight k of Q4_K and Q5_K.
 int four_bits(const u8 (&qs)[128], u32 k) {
   return qs[k / 64 * 32 + k % 32] >> (k % 64 / 32 * 4) & 15;
 }
@@ -185,7 +185,7 @@ void split_at(const Byte* at, BlockIntegers& out) {
 
 using Split = void (*)(const Byte*, BlockIntegers&);
 constexpr Split kSplits[] = {
-#define FORMAT_FLOAT(...) nullptr,  // has no blocks
+#define FORMAT_FLOAT(...) nullptr,  // float types have no blocks
 #define FORMAT(name, ...) split_at<Block##name>,
 #include "ai/quant/formats.def"
 };

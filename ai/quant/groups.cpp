@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rows to groups and back. Pure moving of bytes, driven by the table of fields.
+// Converts rows to groups and back. It only moves bytes, driven by the table of fields.
 #include "ai/quant/groups.h"
 
 #include <cstring>
@@ -10,7 +10,7 @@
 namespace ai {
 namespace {
 
-// The words of formats.def.
+// The words that formats.def is written in.
 constexpr GroupField half(u8 at) {
   return {.offset = at, .bytes = 2, .unit = 2, .is_half = true};
 }
@@ -24,7 +24,7 @@ constexpr GroupField fours(u8 at, u8 bytes) {
   return {.offset = at, .bytes = bytes, .unit = 4, .is_half = false};
 }
 
-// True when the fields cover each of a block's bytes once, and no others.
+// Returns true if the fields cover each byte of a block exactly once.
 constexpr bool cover(std::span<const GroupField> fields, usize block_bytes) {
   bool covered[256] = {};
   usize bytes = 0;
@@ -50,10 +50,10 @@ constexpr std::span<const GroupField> kFields[] = {
 #include "ai/quant/formats.def"
 };
 
-// Moves block columns between 16 block streams and a group. kIn: rows to group.
+// Moves block columns between 16 streams of blocks and a group. kIn: from rows to a group.
 enum class Direction : u8 { kIn, kOut };
 
-// `blocks[r]` is where the next block of row r lies; null = a row of zeros (kIn only).
+// `blocks[r]` is the next block of row r; null stands for a row of zeros (kIn only).
 template <Direction direction>
 void move_column(std::span<const GroupField> fields, Byte* const (&blocks)[kGroupRows],
                  Byte* group) {
@@ -136,7 +136,7 @@ void gather_blocks(QuantType type, const Byte* plain_rows, usize row_stride, u32
   const QuantInfo& info = quant_info(type);
   for (u32 b = first_block; b < first_block + blocks; b++) {
     Byte* at[kGroupRows] = {};
-    for (u32 r = 0; r < rows; r++)  // read only: kIn copies from the blocks
+    for (u32 r = 0; r < rows; r++)  // kIn only reads the blocks, so the cast is safe
       at[r] = const_cast<Byte*>(plain_rows + r * row_stride + usize{b} * info.block_bytes);
     move_column<Direction::kIn>(group_fields(type), at, out);
     out += kGroupRows * info.block_bytes;

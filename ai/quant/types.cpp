@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of weight types, made of formats.def.
+// Defines the table of weight types, generated from formats.def.
 #include "ai/quant/types.h"
 
 #include "ai/quant/blocks.h"
@@ -42,7 +42,8 @@ const QuantInfo& quant_info(QuantType type) {
 Result<QuantType> quant_from_ggml(u32 ggml_type) {
   for (const QuantInfo& info : kInfos)
     if (info.ggml_type == ggml_type) return info.type;
-  return fail(Errc::kUnsupported, "tensor type not supported");
+  return fail(Errc::kUnsupported,
+              "a tensor's type is not supported: convert the model to another quantization");
 }
 
 }  // namespace ai

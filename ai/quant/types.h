@@ -14,16 +14,16 @@ enum class QuantType : u8 {
   kCount,
 };
 
-// How the other operand of a product is stored: int8 with a scale per 32 or per 256 values for
-// the quantized weights, plain f32 for the float weights (wiki/Numerics, rules 2 to 4).
+// How the other operand of a product is stored: int8 with one scale per 32 or 256 values for
+// quantized weights, plain f32 for float weights (wiki/Numerics, rules 2 to 4).
 enum class ActivationType : u8 { kF32, kQ8x32, kQ8x256, kCount };
 
 struct QuantInfo {
   QuantType type;
   const char* name;   // "Q4_K"
-  u32 ggml_type;      // the number in the file
-  u32 block_weights;  // weights a block
-  u32 block_bytes;    // bytes a block
+  u32 ggml_type;      // the type's number in the file
+  u32 block_weights;  // weights per block
+  u32 block_bytes;    // bytes per block
   ActivationType activation;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tokens a sampler still considers, best first, sorted only as far as they are looked at.
+// The tokens that a sampler still considers, best first, sorted only as far as somebody looks.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,9 @@
 
 namespace ai {
 
-// A candidate is one number whose descending order is (logit descending, id ascending): the logit's
-// bits made monotonic above, the complement of the id below.
+// A candidate packed into one number, whose descending order is logit descending, then id
+// ascending. The upper half is the logit's bits made monotonic, the lower half the complement of
+// the id.
 class CandidateKey {
  public:
   static u64 of(float logit, u32 id) {
@@ -29,7 +30,7 @@ class CandidateKey {
 
 class Candidates {
  public:
-  // `keys` in any order; the storage is the caller's.
+  // `keys` may be in any order. The caller owns the storage.
   explicit Candidates(std::span<u64> keys) : keys_(keys) {}
 
   usize size() const { return keys_.size(); }
@@ -39,7 +40,7 @@ class Candidates {
     if (rank >= sorted_) sort_to(std::max<usize>(rank + 1, 64));
     return keys_[rank];
   }
-  std::span<u64> unsorted() { return keys_; }  // all, in no particular order
+  std::span<u64> unsorted() { return keys_; }  // all candidates, in no particular order
   void keep_first(usize count) {
     if (count < keys_.size()) sort_to(count);
     keys_ = keys_.first(std::min(count, keys_.size()));
@@ -52,7 +53,8 @@ class Candidates {
   void sort_all() { sort_to(keys_.size()); }
 
  private:
-  // Grows by factors of four, so that looking at a few ranks of a large set stays cheap.
+  // The sorted part grows by factors of four, so that looking at a few ranks of a large set stays
+  // cheap.
   void sort_to(usize wanted) {
     wanted = std::min(std::max(wanted, sorted_ * 4), keys_.size());
     if (wanted <= sorted_) return;

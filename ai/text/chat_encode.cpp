@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rendering with guarded messages, then encoding what the guards leave.
+// Renders the template with guarded messages, then encodes the result.
 #include "ai/text/chat_encode.h"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ Result<void> encode_chat(const ChatTemplate* chat, const Tokenizer& tokenizer,
   if (tokens == nullptr) return {};
   usize begin = tokens->size();
   TRY(tokenizer.encode_guarded(guarded.view(), AddSpecial::kYes, *tokens));
-  // A template that writes the beginning-of-text token itself must not get a second one.
+  // If the template writes the beginning-of-text token itself, no second one is added.
   TokenId bos = tokenizer.bos();
   bool twice =
       tokens->size() - begin >= 2 && (*tokens)[begin] == bos && (*tokens)[begin + 1] == bos;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Messages to prompt tokens. The only way a conversation reaches a model.
+// Turns messages into prompt tokens. Every conversation reaches the model through this.
 //
-// Control tokens come from the template: a message that spells one ("<|im_end|>") is letters.
-// Tokens of other conversations are those of the whole rendered text.
+// Control tokens come only from the template: a message that contains the text of one
+// ("<|im_end|>") is encoded as letters. A conversation without such text gets the same tokens as
+// encoding the whole rendered text.
 #pragma once
 
 #include "ai/text/chat_template.h"
@@ -19,13 +20,13 @@ struct ChatInput {
   i64 now_unix = 0;                 // 0 = not known
 };
 
-// Appends what `chat` (null: plain "User:" lines) makes of `input`: to `text` as people read it, to
-// `tokens` with BOS where the model wants it, once. Either may be null.
+// Renders `input` with `chat` (null: plain "User:" lines). Appends the result to `text` as people
+// read it, and to `tokens`, with BOS once if the model needs it. Either may be null.
 Result<void> encode_chat(const ChatTemplate* chat, const Tokenizer& tokenizer,
                          const ChatInput& input, String* text, Vector<TokenId>* tokens,
                          TemplateError* error = nullptr);
 
-// Where an answer ends besides the model's end tokens.
+// Returns the strings that end an answer, besides the model's end tokens.
 std::span<const std::string_view> chat_stops(const ChatTemplate* chat);
 
 }  // namespace ai

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Compiling chat templates, and giving them their variables.
+// Compiles chat templates and sets their variables.
 #include "ai/text/chat_template.h"
 
 #include <charconv>
@@ -16,10 +16,12 @@ using namespace jinja;
 
 constexpr usize kMaxSource = kMiB;
 constexpr usize kMaxTree = 64 * kMiB;
-constexpr u32 kMaxVariables = 256;   // of a client: each is looked for among those before it
-constexpr u32 kIndexedMembers = 16;  // from then on names are not compared one by one
+constexpr u32 kMaxVariables = 256;   // from a client; each is compared with those before it
+constexpr u32 kIndexedMembers = 16;  // from this size on, names are looked up by hash
 
-// Hugging Face passes templates on as Python reads them: "\n" line ends, one final "\n" dropped.
+// Normalizes as Hugging Face does, which passes templates on as Python reads them: "
+// " line ends, one final "
+// " dropped.
 Result<String> normalized(std::string_view source) {
   String text;
   TRY(text.reserve(source.size()));
@@ -31,12 +33,12 @@ Result<String> normalized(std::string_view source) {
   return text;
 }
 
-// JSON of a client as values of a template. The parser has bounded its depth.
+// Converts a client's JSON into the values of a template. The parser has bounded its depth.
 class Importer {
  public:
   Importer(Interpreter& in, const Tokenizer* guard) : in_(in), guard_(guard) {}
 
-  // A text that the template did not write.
+  // Returns a text that the template did not write, guarded if there is a guard.
   Result<Value> text(std::string_view from) {
     if (guard_ == nullptr) return string(from);
     String guarded;
@@ -75,7 +77,7 @@ class Importer {
   }
 
  private:
-  // The last of a name holds, in the place of the first.
+  // If a name occurs twice, the last value counts, in the place of the first.
   Result<void> members(json::Value from, Dict& into) {
     NameIndex names;
     bool indexed = from.size() > kIndexedMembers;
@@ -135,7 +137,7 @@ Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& e
   return {};
 }
 
-// A tool call with its arguments as an object where the client sent them as text that is one.
+// Parses a tool call's arguments into an object if the client sent them as JSON text.
 Result<void> parse_call_arguments(Interpreter& in, const Tokenizer* guard, Value call,
                                   Vector<base::Owner<json::Document>>& parsed) {
   Value* function = call.is(Kind::kDict) ? call.dict->find("function") : nullptr;
@@ -143,7 +145,7 @@ Result<void> parse_call_arguments(Interpreter& in, const Tokenizer* guard, Value
   Value* arguments = function->dict->find("arguments");
   if (arguments == nullptr || !arguments->is(Kind::kString)) return {};
   std::string_view text = arguments->text();
-  if (guard != nullptr) {  // the guards belong around what the JSON stands for
+  if (guard != nullptr) {  // guard the texts inside the JSON, not the JSON itself
     String written;
     TRY(Tokenizer::unguard(text, written));
     text = TRY(in.keep(written.view())).text();
@@ -222,7 +224,7 @@ Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages
   return in.run(body_);
 }
 
-// Failures that no place in the template stands for, such as memory, still have their words.
+// Errors that belong to no place in the template, such as a lack of memory, get their text here.
 void complete(const Result<void>& result, TemplateError& detail) {
   if (result.has_value() || detail.size > 0) return;
   base::BufferWriter writer(detail.text);
@@ -230,7 +232,8 @@ void complete(const Result<void>& result, TemplateError& detail) {
   detail.size = static_cast<u32>(writer.view().size());
 }
 
-// Most templates want a tool call's arguments as an object, some as text: the first that works.
+// Most templates need a tool call's arguments as an object, some as text. This tries both and uses
+// the first that works.
 Result<void> CompiledTemplate::render(std::span<const ChatMessage> messages,
                                       const TemplateOptions& options, String& out,
                                       TemplateError* error) const {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A model's own chat template: messages to the text the model was trained on.
+// A model's own chat template: turns messages into the text format that the model was trained on.
 //
-// Jinja as Hugging Face renders it (trim_blocks, lstrip_blocks, json.dumps as tojson,
+// Templates are Jinja as Hugging Face renders it (trim_blocks, lstrip_blocks, json.dumps as tojson,
 // raise_exception, strftime_now, break and continue). Every render is bounded in steps, memory,
-// output and depth. Immutable after compile(); thread context.
+// output and depth. A template is immutable after compile(). For threads; long renders do not
+// yield.
 #pragma once
 
 #include "ai/text/jinja_error.h"
@@ -16,23 +17,24 @@ class Tokenizer;
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
-  bool has_content = true;  // false: null, as beside tool calls
-  json::Value parts;        // when present: the content as the client sent it, instead
-  json::Value tool_calls;   // an array; arguments given as JSON text reach the template parsed
-  std::string_view name;    // "" = not given
-  std::string_view tool_call_id;  // likewise
-  std::string_view reasoning;     // "reasoning_content", likewise
+  bool has_content = true;  // false: null, as in messages with tool calls
+  json::Value parts;        // if present, the content as the client sent it
+  // an array; arguments that came as JSON text are parsed before the template sees them
+  json::Value tool_calls;
+  std::string_view name;          // "" = not given
+  std::string_view tool_call_id;  // "" = not given
+  std::string_view reasoning;     // "reasoning_content"; "" = not given
 };
 
 struct TemplateOptions {
   bool add_generation_prompt = true;
-  std::string_view bos, eos;  // texts of the tokens; "" when there is none
+  std::string_view bos, eos;  // text of the tokens; "" if there is none
   json::Value tools;          // an array, or absent
   json::Value documents;
-  json::Value extra;  // an object: more variables, such as enable_thinking
-  i64 now_unix = 0;   // for strftime_now, UTC; 0 = that function is undefined
-  // Given: every text of messages, tools, documents and extra comes out as its guard() writes it,
-  // so that encode_guarded() takes control tokens from the template alone.
+  json::Value extra;  // an object with more variables, such as enable_thinking
+  i64 now_unix = 0;   // UTC, for strftime_now; 0 leaves that function undefined
+  // If given, every text of messages, tools, documents and extra is passed through its guard(), so
+  // that encode_guarded() finds control tokens only where the template wrote them.
   const Tokenizer* guard = nullptr;
   u64 max_steps = 1'000'000;  // about 50 ms
   usize max_output = 16 * kMiB;
@@ -40,16 +42,16 @@ struct TemplateOptions {
 
 class ChatTemplate {
  public:
-  // `source` is copied. `error`, when given, says what is wrong and where.
+  // Copies `source`. `error`, if given, says what is wrong and where.
   static Result<base::Owner<ChatTemplate>> compile(std::string_view source,
                                                    TemplateError* error = nullptr);
   virtual ~ChatTemplate() = default;
 
-  // Appends to `out`; on failure `out` is as it was and `error`, when given, has the reason (with
-  // `raised` set when the template itself refused the messages).
+  // Appends to `out`. On failure `out` is unchanged, and `error`, if given, has the reason;
+  // `raised` is set if the template itself refused the messages.
   virtual Result<void> render(std::span<const ChatMessage> messages, const TemplateOptions& options,
                               String& out, TemplateError* error = nullptr) const = 0;
-  // The template's text mentions tools: giving it some has an effect.
+  // Returns true if the template mentions tools, so that passing some has an effect.
   virtual bool knows_tools() const = 0;
   virtual std::string_view source() const = 0;
 };

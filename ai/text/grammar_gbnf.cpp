@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GBNF to a byte automaton: each rule is a fragment (Thompson's construction), characters are
-// spelled as UTF-8, and left recursion is refused because it would never take a byte. All of it
-// takes time proportional to the text and the states.
+// Compiles GBNF to a byte automaton. Each rule becomes a fragment (Thompson's construction) and
+// characters become their UTF-8 bytes. Left recursion is refused, because it would never consume a
+// byte. Everything takes time proportional to the text and the states.
 #include <algorithm>
 
 #include "ai/text/grammar.h"
@@ -15,7 +15,7 @@ namespace {
 using State = Grammar::State;
 
 constexpr u32 kMaxDepth = 64;  // of parentheses
-// Together these take 40 ms, which nothing interrupts.
+// Compiling a grammar of this size takes 40 ms, during which no other thread runs.
 constexpr u32 kMaxStates = 384 * 1024;
 constexpr u32 kMaxRules = 32 * 1024;
 constexpr u32 kMaxRepeat = 100'000;  // also bounded by kMaxStates
@@ -39,24 +39,26 @@ class GbnfCompiler {
   Result<void> run();
 
  private:
-  // States [first, end of building) with one entry and one exit; the exit is a jump not yet set.
+  // A part of the automaton: states [first, end of building) with one entry and one exit. The exit
+  // is a jump whose target is not set yet.
   struct Fragment {
     u32 start, exit;
   };
   struct Rule {
     u32 start = Grammar::kNone;
-    u32 waiting = Grammar::kNone;  // first of waits_: goes on once this rule may be empty
+    // index into waits_: the searches that continue once this rule may be empty
+    u32 waiting = Grammar::kNone;
     bool nullable = false;
   };
-  // A state reached without a byte, and its rule.
+  // A state that is reached without consuming a byte, and the rule it belongs to.
   struct Reached {
     u32 state, rule;
   };
   struct Wait {
     Reached then;
-    u32 next;  // in waits_
+    u32 next;  // index into waits_
   };
-  // Rule `caller` begins with `callee`.
+  // Rule `caller` begins with a call of `callee`.
   struct FirstCall {
     u32 caller, callee;
   };
@@ -105,9 +107,9 @@ class GbnfCompiler {
   Grammar& out_;
   base::Writer& problem_;
   usize at_ = 0;
-  NameIndex names_;  // of the rules, in their order
+  NameIndex names_;  // names of the rules, in their order
   Vector<Rule> rules_;
-  Vector<bool> reached_;  // by state: no rule shares its states
+  Vector<bool> reached_;  // indexed by state; rules do not share states
   Vector<Reached> todo_;
   Vector<Wait> waits_;
   Vector<FirstCall> first_calls_;
@@ -145,7 +147,7 @@ void GbnfCompiler::skip_space() {
   }
 }
 
-// "name ::=" begins the next rule, wherever the line breaks are.
+// Returns true at "name ::=", which begins the next rule, wherever the line breaks are.
 bool GbnfCompiler::at_rule_head() const {
   usize i = at_;
   while (i < text_.size() && is_name_char(text_[i])) i++;
@@ -270,7 +272,7 @@ Result<u32> GbnfCompiler::character() {
     if (!digit) TRY(error("expected hex digits"));
     value = value << 4 | digit.value_or(0);
   }
-  if (value > 0x10ffff) TRY(error("not a character"));
+  if (value > 0x10ffff) TRY(error("this is above 10ffff, the last Unicode character"));
   return value;
 }
 
@@ -336,7 +338,7 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::bytes(std::string_view text) {
 
 Result<GbnfCompiler::Fragment> GbnfCompiler::choice(const Vector<u32>& starts, u32 exit) {
   if (starts.empty()) {
-    // Nothing matches: a range that no byte is in.
+    // This matches nothing: no byte is in the range.
     u32 never = TRY(add({State::Kind::kRange, 1, 0, exit, Grammar::kNone}));
     return Fragment{never, exit};
   }
@@ -350,7 +352,7 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::ranges(Vector<CharRange>& list, boo
             [](const CharRange& a, const CharRange& b) { return a.low < b.low; });
   u32 exit = TRY(jump());
   Vector<u32> starts;
-  u32 next = 0;  // first character not yet covered by the list
+  u32 next = 0;  // first character that the list does not cover yet
   for (const CharRange& r : list) {
     u32 low = std::max(r.low, next);
     if (negated && r.low > next) TRY(range_bytes(next, r.low - 1, exit, starts));
@@ -361,16 +363,16 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::ranges(Vector<CharRange>& list, boo
   return choice(starts, exit);
 }
 
-// Splits [low, high] until every part is a sequence of independent byte ranges.
+// Splits [low, high] until every part is a sequence of independent ranges of bytes.
 Result<void> GbnfCompiler::range_bytes(u32 low, u32 high, u32 exit, Vector<u32>& starts) {
   if (low > high) return {};
-  // Not characters: surrogates (RFC 3629).
+  // Leaves out surrogates, which are no characters (RFC 3629).
   if (low < 0xd800 && high >= 0xd800) {
     TRY(range_bytes(low, 0xd7ff, exit, starts));
     return range_bytes(0xd800, high, exit, starts);
   }
   if (low >= 0xd800 && low <= 0xdfff) return range_bytes(0xe000, high, exit, starts);
-  for (u32 limit : {0x7fu, 0x7ffu, 0xffffu})  // ends of the 1-, 2- and 3-byte forms
+  for (u32 limit : {0x7fu, 0x7ffu, 0xffffu})  // the last characters of the 1-, 2- and 3-byte forms
     if (low <= limit && high > limit) {
       TRY(range_bytes(low, limit, exit, starts));
       return range_bytes(limit + 1, high, exit, starts);
@@ -378,7 +380,7 @@ Result<void> GbnfCompiler::range_bytes(u32 low, u32 high, u32 exit, Vector<u32>&
   char first[4], last[4];
   u32 length = utf8::encode(low, first);
   for (u32 i = 1; i < length; i++) {
-    u32 tail = (1u << 6 * i) - 1;  // the bits of the last i bytes
+    u32 tail = (1u << 6 * i) - 1;  // the bits that the last i bytes hold
     if ((low & ~tail) == (high & ~tail)) continue;
     if ((low & tail) != 0) {
       TRY(range_bytes(low, low | tail, exit, starts));
@@ -424,14 +426,14 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::repeated(Fragment one, u32 first) {
   }
 }
 
-// item{least,most}: copies in a row; each optional one can leave straight to the end.
+// Builds item{least,most} as copies in a row. Each optional copy has a jump to the end.
 Result<GbnfCompiler::Fragment> GbnfCompiler::repeat(Fragment one, u32 first, u32 least, u32 most) {
   u32 end_state = static_cast<u32>(out_.states_.size());
   bool unbounded = most == Grammar::kNone;
   u32 copies = unbounded ? least + 1 : most;
   u32 exit = TRY(jump()), start = TRY(jump()), tail = start;
   for (u32 i = 0; i < copies; i++) {
-    // The last copy is the item itself, so that the others are made from an untouched one.
+    // The item itself becomes the last copy, so that the others are copied from an unchanged item.
     Fragment part = i + 1 < copies ? TRY(copy(one, first, end_state)) : one;
     if (i < least) {
       out_.states_[tail].next = part.start;
@@ -466,8 +468,8 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::copy(Fragment one, u32 first, u32 e
 
 // ---- checks ---------------------------------------------------------------------------------
 
-// What can be reached from a rule's start without a byte, each state once: from a call it goes on
-// when the called rule may be empty, which may turn out later.
+// Finds the states that can be reached from a rule's start without consuming a byte, each once. The
+// search passes a call if the called rule may be empty, which may become known later.
 Result<void> GbnfCompiler::find_first_calls() {
   TRY(reached_.resize(out_.states_.size()));
   for (u32 rule = 0; rule < rules_.size(); rule++) {
@@ -512,7 +514,8 @@ Result<void> GbnfCompiler::may_be_empty(u32 rule) {
   return {};
 }
 
-// Rules whose first calls all lead to finished rules are finished; the rest are in a cycle.
+// A rule is finished when all its first calls are finished rules. Rules that never finish are in a
+// cycle.
 Result<void> GbnfCompiler::check_left_recursion() {
   usize count = rules_.size();
   Vector<u32> open, callers_at, callers, order;
@@ -537,7 +540,7 @@ Result<void> GbnfCompiler::check_left_recursion() {
   return {};
 }
 
-// Two bytes are of one class when every range has both or neither.
+// Puts two bytes into one class if every range contains both or neither.
 void GbnfCompiler::assign_classes() {
   bool begins[257] = {};
   begins[0] = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Regular expressions of JSON Schema (ECMA-262 subset) as GBNF inside JSON quotes.
+// Compiles regular expressions of JSON Schema (an ECMA-262 subset) to GBNF inside JSON quotes.
 #include "ai/text/grammar_schema.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
@@ -13,7 +13,7 @@ class RegexReader {
  public:
   RegexReader(std::string_view pattern, GbnfText& out) : text_(pattern), out_(out) {}
 
-  // An expression matches anywhere in the string unless it is anchored.
+  // A pattern may match anywhere in the string unless it is anchored.
   Result<void> run() {
     bool anchored_start = take("^");
     bool anchored_end = ends_with_anchor();
@@ -116,7 +116,7 @@ class RegexReader {
     return literal(TRY(character()));
   }
 
-  // \d and friends as the inside of a GBNF class; "" for anything else.
+  // Returns \d and the like as the inside of a GBNF class, and "" for anything else.
   static std::string_view class_escape(std::string_view text) {
     if (text.size() < 2) return {};
     switch (text[1]) {
@@ -125,7 +125,7 @@ class RegexReader {
       case 'w':
         return "a-zA-Z0-9_";
       case 's':
-        return " ";  // the other kinds of space would need escapes in JSON
+        return " ";  // other kinds of space would need escapes in JSON
       case 'D':
         return "^0-9\"\\\\\\x00-\\x1f\\x7f";
       case 'W':
@@ -160,7 +160,7 @@ class RegexReader {
     return value;
   }
 
-  // One character as JSON writes it between quotes.
+  // Adds one character as JSON writes it between quotes.
   Result<void> literal(u32 c) {
     if (c < 0x20 || c == 0x7f) return bad("pattern has a control character:");
     char text[8];
@@ -212,7 +212,7 @@ class RegexReader {
     return set.status();
   }
 
-  // A positive range leaves out the two characters that JSON escapes; they are added apart.
+  // A positive range excludes the two characters that JSON must escape. They are added separately.
   Result<void> class_range(GbnfText& set, u32 low, u32 high, bool negated, bool& quote,
                            bool& slash) {
     for (u32 special : {u32{'"'}, u32{'\\'}}) {
@@ -243,7 +243,7 @@ class RegexReader {
       } else {
         return {};
       }
-      // A lazy repetition matches the same strings.
+      // A lazy repetition matches the same strings as a greedy one.
       (void)take("?");
     }
     return {};

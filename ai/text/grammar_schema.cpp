@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// JSON Schema to GBNF: structure (references, choices, enums). What cannot be enforced is refused.
+// Compiles JSON Schema to GBNF: structure such as references, choices and enums. Refuses what
+// cannot be enforced.
 #include "ai/text/grammar_schema.h"
 
 namespace ai {
 
-// Space is bounded: one blank, or one line break with its indentation where a value or a name may
-// stand on a line of its own; one blank after a colon; nothing after the end.
+// White space is bounded: one blank, or one line break with its indentation where a value or a name
+// may stand on a line of its own; one blank after a colon; none after the end.
 constinit const std::string_view kJsonRules = R"(
 json-space ::= (" " | "\n" [ \t]{0,16})?
 json-blank ::= " "?
@@ -25,10 +26,10 @@ json-value ::= json-object | json-array | json-string | json-number | json-boole
 
 namespace {
 
-constexpr u32 kMaxSchemaDepth = 96;  // through references
+constexpr u32 kMaxSchemaDepth = 96;  // counted through references
 constexpr u32 kMaxSchemaRules = 24'000;
 
-// Says something about the value but forbids none, or is used beside another keyword.
+// Keywords that describe the value but forbid none, or that are read together with another keyword.
 constexpr std::string_view kAnnotations[] = {"title",
                                              "description",
                                              "default",
@@ -57,7 +58,7 @@ constexpr std::string_view kEnforced[] = {
     "items",   "prefixItems", "minItems", "maxItems",   "minLength",        "maxLength",
     "pattern", "format",      "minimum",  "maximum",    "exclusiveMinimum", "exclusiveMaximum",
     "anyOf",   "oneOf",       "allOf",    "$ref"};
-// Beside a choice or a reference these would have to be combined with it.
+// Keywords that would have to be combined with a choice or a reference beside them.
 constexpr std::string_view kStructural[] = {"properties",
                                             "required",
                                             "additionalProperties",
@@ -88,18 +89,18 @@ bool has_structure(json::Value schema) {
   return false;
 }
 
-// The one value that `property` must have, when its schema says so.
+// Returns the only value that `property` may have, if its schema says so.
 json::Value tag_of(json::Value property) {
   if (property.find("const").present()) return property.find("const");
   json::Value list = property.find("enum");
   return list.size() == 1 ? list.at(0) : json::Value();
 }
 
-// A branch of oneOf, as far as it tells itself apart: its type, its one value, and the required
-// properties that have one value.
+// The properties that distinguish a branch of oneOf: its type, its only value, and the required
+// properties that have only one value.
 struct Branch {
   struct Tag {
-    u32 name;  // in the index of all branches' tags
+    u32 name;  // index of the name among all branches' tags
     json::Value value;
   };
   std::string_view type;
@@ -120,7 +121,7 @@ struct Branch {
     }
     return branch;
   }
-  // `mine` has this branch's tags by name; absent values for the other names.
+  // `mine` has this branch's tags, indexed by name; names that it does not have are absent.
   bool disjoint(const Branch& other, std::span<const json::Value> mine) const {
     auto numeric = [](std::string_view t) { return t == "integer" || t == "number"; };
     if (!type.empty() && !other.type.empty() && type != other.type)
@@ -179,7 +180,7 @@ Result<void> SchemaCompiler::run() {
 }
 
 Result<u32> SchemaCompiler::rule_for(json::Value schema) {
-  // Every schema that can be reached is a part of the root's document.
+  // Every schema that can be reached is part of the root's document.
   u32& known = rules_[static_cast<usize>(schema.node() - root_.node())];
   if (known != 0) return known - 1;
   if (next_rule_ >= kMaxSchemaRules) return error("has too many parts");
@@ -306,7 +307,8 @@ Result<void> SchemaCompiler::choices(json::Value list, GbnfText& out) {
   return {};
 }
 
-// oneOf wants exactly one branch to match; a grammar can promise that when no two can.
+// oneOf requires that exactly one branch matches. A grammar can guarantee that if no two can match
+// together.
 Result<void> SchemaCompiler::check_disjoint(json::Value list) {
   TRY(check_count("branches in oneOf", list.size(), kMaxExclusive));
   NameIndex names;
@@ -334,7 +336,7 @@ Result<json::Value> SchemaCompiler::follow(json::Value schema) {
   return error("$ref leads in a circle");
 }
 
-// A pointer into this document (RFC 6901 in a fragment).
+// Follows a pointer into this document (RFC 6901 in a fragment).
 Result<json::Value> SchemaCompiler::resolve(std::string_view pointer) {
   if (!pointer.starts_with('#')) return error("$ref must point into the same schema:", pointer);
   std::string_view rest = pointer.substr(1);

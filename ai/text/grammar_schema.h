@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Inside of the JSON Schema compiler: one class, its parts in grammar_schema*.cpp.
+// The internals of the JSON Schema compiler: one class, implemented in grammar_schema*.cpp.
 #pragma once
 
 #include "ai/text/grammar.h"
@@ -7,15 +7,15 @@
 
 namespace ai {
 
-// What one schema may have. Each is looked at before any work is done for it; within them the work
-// is proportional to the schema and the grammar that comes of it.
-constexpr u32 kMaxSchemaValues = 128 * 1024;  // values and names of members
+// Limits of one schema. Each is checked before any work for it is done; within them, the work is
+// proportional to the schema and the resulting grammar.
+constexpr u32 kMaxSchemaValues = 128 * 1024;  // values and members' names
 constexpr u32 kMaxProperties = 4096;          // of one object
-constexpr u32 kMaxExclusive = 256;            // branches of one oneOf: each is compared with each
-constexpr usize kMaxPattern = 16 * 1024;      // bytes
+constexpr u32 kMaxExclusive = 256;  // branches of one oneOf; each is compared with every other
+constexpr usize kMaxPattern = 16 * 1024;  // bytes
 
-// Appends to GBNF text and keeps the first failed growth. Text past the limit of a grammar is
-// dropped: one that is longer than that is refused.
+// Appends GBNF text and keeps the first failed growth. Text beyond the limit of a grammar is
+// dropped, because such a grammar is refused anyway.
 class GbnfText final : public base::Writer {
  public:
   void write(std::string_view text) override {
@@ -26,7 +26,7 @@ class GbnfText final : public base::Writer {
     base::format_to(*this, format, args...);
     return *this;
   }
-  // `text` as a GBNF literal in quotes.
+  // Appends `text` as a GBNF literal in quotes.
   GbnfText& literal(std::string_view text);
   std::string_view view() const { return text_.view(); }
   Result<void> status() const { return status_; }
@@ -36,11 +36,11 @@ class GbnfText final : public base::Writer {
   Result<void> status_;
 };
 
-// Inclusive bounds of a number; absent ones are ±kUnbounded.
+// Inclusive bounds of a number. An absent bound is ±kUnbounded.
 constexpr i64 kUnbounded = i64{1} << 60;
 struct NumberBounds {
   i64 low = -kUnbounded, high = kUnbounded;
-  bool open_low = false, open_high = false;  // exclusive bounds that are whole numbers
+  bool open_low = false, open_high = false;  // the bound is a whole number that is excluded
 };
 
 class SchemaCompiler {
@@ -58,9 +58,9 @@ class SchemaCompiler {
   };
 
   std::unexpected<Error> error(const char* what, std::string_view about = {});
-  // "the schema has 80000 properties; at most 4096 are taken"
+  // Fails with, for example, "the schema has 80000 properties; at most 4096 are taken".
   Result<void> check_count(const char* what, usize have, usize most);
-  // The number of the rule for `schema`, compiled now unless it is known already.
+  // Returns the number of the rule for `schema`, and compiles it if it is not known yet.
   Result<u32> rule_for(json::Value schema);
   Result<void> emit(u32 rule, const GbnfText& body);
   u32 new_rule() { return next_rule_++; }
@@ -80,7 +80,7 @@ class SchemaCompiler {
   Result<void> count_properties(std::span<const json::Value> parts);
   Result<void> collect_properties(std::span<const json::Value> parts, Vector<Property>& list);
   Result<u32> additional_pair(json::Value additional, const Vector<Property>& known);
-  // `names` are sorted, not empty, and begin with the same `depth` bytes.
+  // `names` are sorted, not empty, and share their first `depth` bytes.
   Result<void> other_names(std::span<const std::string_view> names, u32 depth, GbnfText& out);
   Result<void> array(json::Value schema, GbnfText& out);
   Result<void> string(json::Value schema, GbnfText& out);
@@ -94,17 +94,18 @@ class SchemaCompiler {
   std::string_view prefix_;
   String& out_;
   base::Writer& problem_;
-  Vector<u32> rules_;  // by the schema's place in the document: its rule + 1, 0 = none yet
+  // rule number + 1, indexed by the schema's place in the document; 0 = none yet
+  Vector<u32> rules_;
   u32 next_rule_ = 0;
   u32 depth_ = 0;
 };
 
 constexpr u32 kNoCount = ~u32{0};
 
-// The strings a regular expression matches, as GBNF between JSON quotes. What it cannot express
-// (look-around, back references) is an error.
+// Writes the strings that a regular expression matches as GBNF between JSON quotes. What it cannot
+// express (look-around, back references) is an error.
 Result<void> regex_to_gbnf(std::string_view pattern, GbnfText& out, const char*& what);
-// Whole numbers of [low, high] as written in decimal.
+// Writes the whole numbers of [low, high] in decimal.
 void integer_range(i64 low, i64 high, GbnfText& out);
 
 }  // namespace ai

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// JSON Schema to GBNF: objects, arrays, strings and numbers with their bounds.
+// Compiles JSON Schema to GBNF: objects, arrays, strings and numbers with their bounds.
 #include <algorithm>
 
 #include "ai/text/grammar_schema.h"
@@ -8,7 +8,7 @@
 namespace ai {
 namespace {
 
-// {least,most} as GBNF writes it.
+// Writes {least,most} in GBNF.
 void repetition(GbnfText& out, u32 least, u32 most) {
   if (most == kNoCount)
     out.add("{{{},}", least);
@@ -74,8 +74,8 @@ Result<void> SchemaCompiler::collect_properties(std::span<const json::Value> par
   return check_count("properties", list.size(), kMaxProperties);
 }
 
-// Properties keep the schema's order. Two chains of rules: before the first one is written and
-// after, so that the commas come out right whatever is left out.
+// Properties keep the schema's order. There are two chains of rules, for the text before and after
+// the first written property, so that the commas are right whichever properties are left out.
 Result<void> SchemaCompiler::object(std::span<const json::Value> parts, GbnfText& out) {
   Vector<Property> list;
   TRY(collect_properties(parts, list));
@@ -128,7 +128,7 @@ Result<void> SchemaCompiler::object(std::span<const json::Value> parts, GbnfText
   return {};
 }
 
-// "name": value for names that `known` does not have.
+// Writes the rule for a "name": value pair whose name is not in `known`.
 Result<u32> SchemaCompiler::additional_pair(json::Value additional, const Vector<Property>& known) {
   Vector<std::string_view> names;
   for (const Property& p : known) {
@@ -155,12 +155,12 @@ Result<u32> SchemaCompiler::additional_pair(json::Value additional, const Vector
   return rule;
 }
 
-// Strings that are none of `names`: step by step along their common beginnings, and off at any
-// character that no name has there. Characters on the way are plain, never escapes.
+// Writes the strings that are none of `names`: it follows their common beginnings and leaves at any
+// character that no name has there. Characters on the way are never escaped.
 Result<void> SchemaCompiler::other_names(std::span<const std::string_view> names, u32 depth,
                                          GbnfText& out) {
   if (depth > 256) return error("a property's name is too long beside additionalProperties");
-  bool ends_here = names[0].size() == depth;  // sorted: the shortest comes first
+  bool ends_here = names[0].size() == depth;  // sorted, so the shortest is first
   names = names.subspan(ends_here ? 1 : 0);
   if (names.empty()) {
     out.add(" json-char+");
@@ -273,7 +273,7 @@ Result<void> SchemaCompiler::format(std::string_view name, GbnfText& out) {
 
 namespace {
 
-// Decimal digits of the same length, low <= high.
+// Writes the decimal numbers between `low` and `high`, which have the same length.
 void digit_range(std::string_view low, std::string_view high, GbnfText& out) {
   if (low.empty()) return;
   u32 rest = static_cast<u32>(low.size() - 1);
@@ -315,7 +315,7 @@ void digit_range(std::string_view low, std::string_view high, GbnfText& out) {
   out.add(" )");
 }
 
-// Whole numbers of [low, high], 0 <= low; without limit above when high is kUnbounded.
+// Writes the whole numbers of [low, high], 0 <= low. Without an upper limit if high is kUnbounded.
 void magnitude_range(i64 low, i64 high, GbnfText& out) {
   char low_text[24], high_text[24];
   out.add(" (");
@@ -384,13 +384,13 @@ Result<void> SchemaCompiler::integer(json::Value schema, GbnfText& out) {
     out.add(" json-integer");
     return {};
   }
-  if (low > high) return error("the bounds leave no number");
+  if (low > high) return error("no number lies within the bounds");
   integer_range(low, high, out);
   return {};
 }
 
-// The whole part decides, except at a bound: there only zeros (or, when open, some other digit)
-// may follow the point.
+// The whole part decides, except at a bound, where only zeros may follow the point, or at least one
+// other digit if the bound is excluded.
 Result<void> SchemaCompiler::number(json::Value schema, GbnfText& out) {
   NumberBounds b = TRY(bounds(schema));
   if (b.low == -kUnbounded && b.high == kUnbounded) {
@@ -398,11 +398,11 @@ Result<void> SchemaCompiler::number(json::Value schema, GbnfText& out) {
     return {};
   }
   if (b.low > b.high || (b.low == b.high && (b.open_low || b.open_high)))
-    return error("the bounds leave no number, or none that whole-number steps reach");
+    return error("no number lies within the bounds, or none that whole-number steps reach");
   constexpr std::string_view kFraction = " (\".\" [0-9]{1,12})?";
   constexpr std::string_view kNonZero = " \".\" [0-9]{0,8} [1-9]";
   bool first = true;
-  // One sign at a time: magnitudes from `near` (towards zero) to `far`.
+  // One sign at a time: magnitudes from `near` (closer to zero) to `far`.
   auto side = [&](const char* sign, i64 near, i64 far, bool open_near, bool open_far) {
     auto begin = [&] {
       out.add(first ? " {}" : " | {}", sign);
@@ -419,7 +419,7 @@ Result<void> SchemaCompiler::number(json::Value schema, GbnfText& out) {
          b.high < 0 ? b.open_high : b.high == 0 && b.open_high, b.open_low);
   if (b.high >= 0 && !(b.high == 0 && b.open_high))
     side("", std::max<i64>(b.low, 0), b.high, b.low >= 0 && b.open_low, b.open_high);
-  if (first) return error("the bounds leave no number");
+  if (first) return error("no number lies within the bounds");
   return {};
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The automaton at work: configurations made deterministic as they are met, masks kept.
+// Runs the automaton of a grammar: makes its configurations deterministic as they are met, and
+// caches masks.
 //
-// A configuration is a set of (state, stack) pairs; stacks are shared lists of return states.
-// Each (configuration, byte class) step is computed once and then a table look-up, so that the
-// walk over the token tree costs one look-up a node. When a table fills up, everything but the
-// current configuration is forgotten and found again as needed.
+// A configuration is a set of (state, stack) pairs; stacks are shared lists of return states. Each
+// step from a configuration by a byte class is computed once and then looked up, so the walk over
+// the token tree costs one look-up per node. When a table is full, everything but the current
+// configuration is dropped and computed again when needed.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -17,12 +18,13 @@ namespace {
 using State = Grammar::State;
 
 constexpr u32 kMaxConfigs = 4096;
-constexpr u32 kMaxItems = 48 * 1024;  // over all configurations
-constexpr u32 kMaxClosure = 4096;     // pairs met while one configuration is made
+constexpr u32 kMaxItems = 48 * 1024;  // over all configurations together
+constexpr u32 kMaxClosure = 4096;     // pairs met while one configuration is computed
 constexpr u32 kMaxStacks = 8192;
-constexpr u32 kNoStack = ~u32{0};  // over the depth limit
+constexpr u32 kNoStack = ~u32{0};  // the depth limit was exceeded
 constexpr u32 kTransitionBytes = 512 * 1024;
-constexpr u64 kStepsPerBreath = 20'000;  // pairs met or tree nodes passed: half a millisecond
+// pairs met or tree nodes visited: about half a millisecond
+constexpr u64 kStepsPerBreath = 20'000;
 
 u32 mix(u64 v) {
   v *= 0x9e3779b97f4a7c15;
@@ -78,7 +80,7 @@ Result<base::Owner<GrammarState>> GrammarState::clone() const {
   TRY(copy_vector(copy->config_index_, config_index_));
   TRY(copy_vector(copy->stacks_, stacks_));
   TRY(copy_vector(copy->stack_index_, stack_index_));
-  // The masks stay behind: they are found again when they are needed.
+  // Masks are not copied: they are computed again when needed.
   for (Config& config : copy->configs_) config.mask_slot = kNoMask;
   copy->current_ = current_;
   return copy;
@@ -91,7 +93,7 @@ void GrammarState::start_over() {
   std::fill(config_index_.begin(), config_index_.end(), u16{0});
   std::fill(stack_index_.begin(), stack_index_.end(), u32{0});
   std::fill(std::begin(slot_owner_), std::end(slot_owner_), kDead);
-  // Configuration 0 and stack 0 stand for "dead" and "empty"; there is room for both.
+  // Configuration 0 means "dead" and stack 0 means "empty". create() reserved room for both.
   (void)configs_.push_back({0, 0, 0, false, kNoMask});
   (void)stacks_.push_back({Grammar::kNone, 0, 0});
   std::fill_n(transitions_.begin(), grammar_.class_count(), kDead);
@@ -117,7 +119,7 @@ void GrammarState::compact() {
   for (u32 i = 0; i < kept.count; i++) (void)found_.push_back(items_[kept.first + i]);
   start_over();
   for (u64& item : found_) {
-    // From the bottom of the old stack to its top.
+    // Copies the old stack from bottom to top.
     u32 chain[kMaxStack + 1], length = 0;
     for (u32 at = stack_of(item); at != 0; at = old_stacks_[at].parent)
       chain[length++] = old_stacks_[at].state;
@@ -153,13 +155,13 @@ void GrammarState::begin_closure() {
   pending_.clear();
   met_ = 0;
   closure_accepts_ = false;
-  if (++stamp_ == 0) {  // after 2^32 closures old stamps could look new
+  if (++stamp_ == 0) {  // after 2^32 closures, old stamps could be taken for new ones
     std::fill(seen_stamp_.begin(), seen_stamp_.end(), u32{0});
     stamp_ = 1;
   }
 }
 
-// Follows everything that takes no byte; states that wait for one are collected in found_.
+// Follows everything that consumes no byte, and collects the states that wait for a byte in found_.
 void GrammarState::close_over(u32 state, u32 stack) {
   std::span<const State> states = grammar_.states();
   u32 size = static_cast<u32>(seen_.size());
@@ -171,8 +173,8 @@ void GrammarState::close_over(u32 state, u32 stack) {
       if (seen_[slot] == item) return;
     bool waits = states[to].kind == State::Kind::kRange;
     Vector<u64>& list = waits ? found_ : pending_;
-    // Of all pairs met, not only of those that wait: half of seen_ must stay free, or the search
-    // above would not end.
+    // The limit counts all pairs, not only those that wait: half of seen_ must stay free, or the
+    // search above would not end.
     if (list.size() == list.capacity() || met_ + 1 >= size / 2) {
       truncated_ = true;
       return;
@@ -184,7 +186,7 @@ void GrammarState::close_over(u32 state, u32 stack) {
     (void)list.push_back(item);
   };
   add(state, stack);
-  // pending_ is a queue, not a stack: its length bounds the pairs met, so nothing is lost track of.
+  // pending_ is a queue, so its length bounds the pairs met and none is lost.
   for (usize i = 0; i < pending_.size(); i++) {
     u64 item = pending_[i];
     const State& s = states[state_of(item)];
@@ -192,7 +194,7 @@ void GrammarState::close_over(u32 state, u32 stack) {
       add(s.next, stack_of(item));
       add(s.other, stack_of(item));
     } else if (s.kind == State::Kind::kCall) {
-      // A call in last place needs no return of its own: lists stay flat.
+      // A call in last place needs no return address, so lists stay short.
       u32 back = s.other;
       while (states[back].kind == State::Kind::kSplit && states[back].other == Grammar::kNone)
         back = states[back].next;
@@ -245,7 +247,7 @@ GrammarState::ConfigId GrammarState::compute_step(ConfigId from, u8 byte) {
     if (byte >= s.low && byte <= s.high) close_over(s.next, stack_of(item));
   }
   ConfigId to = intern_closure();
-  // A step that ran out of room is not remembered: after compact() it may succeed.
+  // A step that ran out of room is not cached: after compact() it may succeed.
   if (!truncated_)
     transitions_[usize{from} * grammar_.class_count() + grammar_.byte_class(byte)] = to;
   truncated_ |= truncated_before;
@@ -330,7 +332,7 @@ Result<u32> GrammarState::mask(std::span<float> logits, Platform& platform) {
     for (usize id = first; id < end; id++)
       if ((bits[word] >> (id - first) & 1) == 0) logits[id] = kNever;
   }
-  // Rows past the vocabulary (padding of the output matrix) are never tokens.
+  // Rows beyond the vocabulary (padding of the output matrix) are no tokens.
   for (usize id = bits.size() * 64; id < logits.size(); id++) logits[id] = kNever;
   return allowed;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Builds the token tree: sort the tokens by bytes, then open a node for each new prefix.
+// Builds the token tree: sorts the tokens by their bytes, then adds a node for each new prefix.
 #include <algorithm>
 
 #include "ai/text/grammar.h"

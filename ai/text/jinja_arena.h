@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Memory that templates take and give back all at once: a list of blocks with an upper bound.
+// An arena for templates: memory that is taken piece by piece and freed all at once, with an upper
+// bound.
 #pragma once
 
 #include <span>
@@ -10,7 +11,7 @@
 
 namespace ai::jinja {
 
-// Holds trivially destructible things only. Past its limit it fails, so no template can take more.
+// Holds only trivially destructible objects. It fails past its limit, so no template can take more.
 class Arena {
  public:
   explicit Arena(usize limit) : limit_(limit) {}
@@ -29,7 +30,7 @@ class Arena {
   Result<T*> make() {
     return ::new (TRY(take(sizeof(T)))) T();
   }
-  // Value-initialized.
+  // Returns `count` value-initialized objects.
   template <class T>
     requires std::is_trivially_destructible_v<T>
   Result<T*> array(usize count) {
@@ -46,7 +47,7 @@ class Arena {
     std::copy(items.begin(), items.end(), copied);
     return std::span<T>(copied, items.size());
   }
-  // Room for text that the caller fills.
+  // Returns room for text that the caller fills.
   Result<char*> text(usize bytes) { return static_cast<char*>(TRY(take(bytes))); }
   Result<std::string_view> copy(std::string_view text) {
     if (text.empty()) return std::string_view();
@@ -75,7 +76,7 @@ class Arena {
     return at;
   }
   Result<void> grow(usize bytes) {
-    // Blocks double with use, so that many small things take few allocations.
+    // Blocks double in size, so that many small objects take few allocations.
     usize size = std::max({bytes, kBlock, std::min(used_, usize{1} << 20)});
     void* memory = base::allocate(kHead + size, kAlign);
     if (memory == nullptr) return fail(Errc::kOutOfMemory, "out of memory");

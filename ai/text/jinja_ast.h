@@ -9,9 +9,9 @@ namespace ai::jinja {
 class Interpreter;
 struct Arguments;
 
-// A filter: input is what stands before the bar.
+// A filter. `input` is the value before the bar.
 using Filter = Result<Value> (*)(Interpreter& in, Value input, const Arguments& arguments);
-// A test ("is"): the answer.
+// A test ("is"). Returns its answer.
 using Test = Result<bool> (*)(Interpreter& in, Value input, const Arguments& arguments);
 
 enum class Operator : u8 {
@@ -42,7 +42,7 @@ struct Link {  // one more operand of a chain
 };
 
 struct Argument {
-  std::string_view name;  // "" = by position
+  std::string_view name;  // "" = a positional argument
   Expression* value;
 };
 
@@ -66,7 +66,7 @@ struct Expression {
     kCall,         // left ( arguments )
     kFilter,       // left | filter ( arguments )
     kTest,         // left is test ( arguments ), negated for "is not"
-    kCaptured,     // the text of the block that a filter or set statement has around it
+    kCaptured,     // the text of the block that a filter or set statement encloses
   };
   Kind kind = Kind::kConstant;
   bool negated = false;
@@ -87,13 +87,13 @@ struct Statement;
 using Body = std::span<Statement*>;
 
 struct Branch {
-  Expression* condition;  // null: else
+  Expression* condition;  // null: the else branch
   Body body;
 };
 
 struct Parameter {
   std::string_view name;
-  Expression* fallback;  // null: undefined when not given
+  Expression* fallback;  // null: undefined if not given
 };
 
 struct Statement {
@@ -122,7 +122,7 @@ struct Statement {
   Body body, otherwise;
 };
 
-// Rows of the tables of built-ins; null when the name is unknown.
+// Return the row of a built-in, or null if the name is unknown.
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
 

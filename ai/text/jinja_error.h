@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where and why a template failed, in words for the person who wrote it.
+// Records where and why a template failed, in words for the person who wrote it.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ struct TemplateError {
   u32 line = 0, column = 0;  // from 1; the column counts bytes
   char text[192] = {};
   u32 size = 0;
-  bool raised = false;  // by the template's own raise_exception
+  bool raised = false;  // by the template's own raise_exception()
 
   std::string_view message() const { return {text, size}; }
 };
@@ -23,7 +23,7 @@ class Reporter {
  public:
   Reporter(std::string_view source, TemplateError& error) : source_(source), error_(error) {}
 
-  // Records the first failure and returns it as an error value.
+  // Records the first failure and returns it as an error.
   template <class... Args>
   std::unexpected<Error> fail(u32 offset, std::string_view format, const Args&... args) {
     base::BufferWriter writer(error_.text);

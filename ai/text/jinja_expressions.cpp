@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Evaluating a template's expressions.
+// Evaluates a template's expressions.
 #include "ai/text/jinja_interpreter.h"
 
 namespace ai::jinja {
@@ -112,7 +112,7 @@ Result<Value> Interpreter::evaluate_compare(const Expression& e) {
   return boolean(true);
 }
 
-// "and" and "or" give the operand that decided, as in Python.
+// As in Python, "and" and "or" return the operand that decided.
 Result<Value> Interpreter::evaluate_logic(const Expression& e) {
   Value value;
   for (const Expression* item : e.items) {
@@ -146,9 +146,9 @@ Result<Value> Interpreter::evaluate_subscript(const Expression& e) {
 
 namespace {
 
-// Python's slice bounds, for `size` items.
+// Python's slice bounds for `size` items.
 struct Slice {
-  i64 first, last, step;  // last is one past the end in the direction of step
+  i64 first, last, step;  // `last` is one past the end in the direction of `step`
 };
 
 i64 bound(const Value& value, i64 missing, i64 low, i64 high, i64 size) {
@@ -172,7 +172,7 @@ Result<Value> Interpreter::evaluate_slice(const Expression& e) {
     if (e.items[i] == nullptr) continue;
     bounds[i] = TRY(evaluate(*e.items[i]));
     if (!bounds[i].is_number() && !bounds[i].is(Kind::kNone))
-      return reporter_.fail(e.offset, "slices want integers, not {}", kind_name(bounds[i].kind));
+      return reporter_.fail(e.offset, "slices need integers, not {}", kind_name(bounds[i].kind));
   }
   i64 step = bounds[2].is_number() ? bounds[2].number() : 1;
   if (step == 0) return reporter_.fail(e.offset, "a slice's step cannot be 0");

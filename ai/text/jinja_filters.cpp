@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Filters: one row and one small function each, after Jinja 3.1's list of built-in filters.
+// Implements filters: one row and one small function each, after Jinja 3.1's list of built-in
+// filters.
 #include <charconv>
 
 #include "ai/text/jinja_interpreter.h"
@@ -22,7 +23,7 @@ Result<Value> to_json(Interpreter& in, Value input, const Arguments& arguments) 
   Value indent = arguments.get(0, "indent");
   if (indent.is_number()) {
     if (indent.number() < 0 || indent.number() > 16)
-      return in.fail(arguments.offset, "tojson() wants an indent of 0 to 16");
+      return in.fail(arguments.offset, "tojson() needs an indent of 0 to 16");
     style.indent = indent.number();
     style.item_separator = ",";
   }
@@ -38,7 +39,7 @@ Result<Value> to_json(Interpreter& in, Value input, const Arguments& arguments) 
   return in.keep(out.view());
 }
 
-// The items, or an attribute of each ("a.b" goes deeper).
+// Returns an attribute of an object; "a.b" goes deeper.
 Result<Value> attribute_path(Interpreter& in, u32 offset, Value object, std::string_view path) {
   while (!path.empty()) {
     usize point = path.find('.');
@@ -119,7 +120,7 @@ Result<Value> list(Interpreter& in, Value input, const Arguments& arguments) {
 Result<Value> items(Interpreter& in, Value input, const Arguments& arguments) {
   if (input.is(Kind::kUndefined)) return list_value(TRY(in.new_list()));
   if (!input.is(Kind::kDict))
-    return in.fail(arguments.offset, "items wants a dict, not {}", kind_name(input.kind));
+    return in.fail(arguments.offset, "items needs a dict, not {}", kind_name(input.kind));
   Method method{input, "items"};
   return call_method(in, method, {});
 }
@@ -131,7 +132,7 @@ Result<Value> map(Interpreter& in, Value input, const Arguments& arguments) {
   if (path.is(Kind::kNone)) {
     Value name = arguments.get(0, "filter");
     if (name.is(Kind::kString)) filter = find_filter(name.text());
-    if (filter == nullptr) return in.fail(arguments.offset, "map wants a filter or an attribute");
+    if (filter == nullptr) return in.fail(arguments.offset, "map needs a filter or an attribute");
   }
   Arguments rest = arguments.without_first();
   List* list = TRY(in.new_list());
@@ -146,7 +147,8 @@ Result<Value> map(Interpreter& in, Value input, const Arguments& arguments) {
   return list_value(list);
 }
 
-// select, reject, selectattr, rejectattr: what passes a test, or its attribute does.
+// Implements select, reject, selectattr and rejectattr: keeps the items that pass a test, or whose
+// attribute does.
 Result<Value> sift(Interpreter& in, const Value& input, Arguments arguments, bool by_attribute,
                    bool wanted) {
   std::span<Value> items = TRY(in.iterate(arguments.offset, input));
@@ -196,8 +198,7 @@ Result<Value> to_integer(Interpreter& in, Value input, const Arguments& argument
   return integer(value);
 }
 
-// Lines after the first (or all, with first=true) begin with spaces; blank ones only with
-// blank=true.
+// Indents every line but the first (or all, with first=true). Blank lines only with blank=true.
 Result<Value> indent(Interpreter& in, Value input, const Arguments& arguments) {
   std::string_view text = TRY(in.text_of(input));
   Value width = arguments.get(0, "width", integer(4));
@@ -208,7 +209,7 @@ Result<Value> indent(Interpreter& in, Value input, const Arguments& arguments) {
     TRY(spaces.append(width.text()));
   } else {
     if (!width.is_number() || width.number() < 0 || width.number() > 256)
-      return in.fail(arguments.offset, "indent() wants a width of 0 to 256");
+      return in.fail(arguments.offset, "indent() needs a width of 0 to 256");
     for (i64 i = 0; i < width.number(); i++) TRY(spaces.push_back(' '));
   }
   String out;
@@ -226,7 +227,7 @@ Result<Value> indent(Interpreter& in, Value input, const Arguments& arguments) {
   return in.keep(out.view());
 }
 
-// Text compares without regard to case unless asked to.
+// Texts compare without regard to case unless `case_sensitive` is set.
 Result<Value> sort_key(Interpreter& in, const Arguments& arguments, const Value& item,
                        bool case_sensitive) {
   Value key = TRY(attribute_of(in, arguments.offset, item, arguments.get(99, "attribute")));
@@ -252,7 +253,8 @@ struct Keyed {
   Value key, item;
 };
 
-// Merges the sorted halves [0, middle) and [middle, size) of `from` into `to`; equals keep order.
+// Merges the sorted halves [0, middle) and [middle, size) of `from` into `to`. Equal items keep
+// their order.
 Result<void> merge_halves(Interpreter& in, u32 offset, std::span<Keyed> from, usize middle,
                           Keyed* to, bool reverse) {
   usize left = 0, right = middle;
@@ -357,7 +359,7 @@ Result<Value> sum(Interpreter& in, Value input, const Arguments& arguments) {
 
 Result<Value> attr(Interpreter& in, Value input, const Arguments& arguments) {
   Value name = arguments.get(0, "name");
-  if (!name.is(Kind::kString)) return in.fail(arguments.offset, "attr() wants a name");
+  if (!name.is(Kind::kString)) return in.fail(arguments.offset, "attr() needs a name");
   return in.attribute(arguments.offset, input, name.text());
 }
 

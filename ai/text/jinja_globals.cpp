@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Functions that chat templates may call: range, namespace, dict, raise_exception, strftime_now.
+// Implements the functions that chat templates may call: range, namespace, dict, raise_exception,
+// strftime_now.
 #include "ai/text/jinja_interpreter.h"
 
 namespace ai::jinja {
@@ -8,7 +9,7 @@ namespace {
 Result<Value> range(Interpreter& in, const Arguments& arguments) {
   std::span<Value> given = arguments.positional;
   for (const Value& value : given) {
-    if (!value.is_number()) return in.fail(arguments.offset, "range() wants integers");
+    if (!value.is_number()) return in.fail(arguments.offset, "range() needs integers");
   }
   if (given.empty() || given.size() > 3)
     return in.fail(arguments.offset, "range() takes one to three integers");
@@ -55,7 +56,7 @@ struct Date {
   i64 year, month, day, weekday, year_day, hour, minute, second;
 };
 
-// Proleptic Gregorian calendar; days count from 1970-01-01, a Thursday.
+// Converts by the proleptic Gregorian calendar. Days count from 1970-01-01, a Thursday.
 Date date_of(i64 unix_seconds) {
   i64 days = unix_seconds / 86400;
   i64 rest = unix_seconds % 86400;
@@ -72,7 +73,7 @@ Date date_of(i64 unix_seconds) {
             .hour = rest / 3600,
             .minute = rest / 60 % 60,
             .second = rest % 60};
-  constexpr i64 kEra = 146097;  // days of 400 years
+  constexpr i64 kEra = 146097;  // days in 400 years
   date.year += days / kEra * 400;
   days %= kEra;
   for (; days < 0; days += leap(date.year) ? 366 : 365) date.year--;
@@ -90,7 +91,7 @@ constexpr std::string_view kMonths[] = {"January",   "February", "March",    "Ap
 constexpr std::string_view kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                       "Thursday", "Friday", "Saturday"};
 
-// One letter of strftime's language; "" for one that is not known.
+// Returns the text for one letter of a strftime format, or "" for an unknown one.
 std::string_view date_part(char letter, const Date& d, std::span<char> room) {
   std::string_view month = kMonths[d.month], day = kDays[d.weekday];
   i64 hour12 = d.hour % 12 == 0 ? 12 : d.hour % 12;
@@ -137,10 +138,10 @@ std::string_view date_part(char letter, const Date& d, std::span<char> room) {
   }
 }
 
-// UTC: the machine knows no other time.
+// The time is UTC, because the machine knows no time zone.
 Result<Value> strftime_now(Interpreter& in, const Arguments& arguments) {
   Value format = arguments.get(0, "format");
-  if (!format.is(Kind::kString)) return in.fail(arguments.offset, "strftime_now() wants a format");
+  if (!format.is(Kind::kString)) return in.fail(arguments.offset, "strftime_now() needs a format");
   Date date = date_of(in.now_unix());
   String out;
   for (usize i = 0; i < format.size; i++) {

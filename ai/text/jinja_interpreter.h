@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Runs a template's tree. Everything it does is paid for: steps, memory, output and depth have
-// limits, so no template can take the machine along.
+// Runs a template's syntax tree. Every step counts against limits of steps, memory, output and
+// depth, so no template can exhaust the machine. For threads; it does not yield.
 #pragma once
 
 #include "ai/text/jinja_ast.h"
@@ -9,12 +9,12 @@
 namespace ai::jinja {
 
 struct Limits {
-  u64 steps = 1'000'000;     // nodes evaluated, items walked, 64 bytes copied
-  usize memory = 64 * kMiB;  // values of one render
-  usize output = 16 * kMiB;  // text of one render, captured blocks included
-  // Expressions and blocks inside one another, macro calls too: up to 0.9 KiB of stack each.
+  u64 steps = 1'000'000;     // counts nodes evaluated, items visited, and every 64 bytes copied
+  usize memory = 64 * kMiB;  // bytes for the values of one render
+  usize output = 16 * kMiB;  // bytes of text of one render, captured blocks included
+  // Expressions, blocks and macro calls inside one another. Each takes up to 0.9 KiB of stack.
   u32 depth = 40;
-  static constexpr i64 kMaxRange = 100'000;  // as Jinja's sandbox
+  static constexpr i64 kMaxRange = 100'000;  // the limit of Jinja's sandbox
 };
 
 struct NamedValue {
@@ -27,7 +27,7 @@ struct Arguments {
   std::span<Value> positional;
   std::span<NamedValue> named;
 
-  // The argument at that position or of that name; `fallback` when neither was given.
+  // Returns the argument at that position or of that name, or `fallback` if neither was given.
   Value get(usize position, std::string_view name, Value fallback = none()) const {
     if (position < positional.size()) return positional[position];
     for (const NamedValue& v : named) {
@@ -42,7 +42,7 @@ struct Arguments {
   }
 };
 
-// Names one block level knows; the outermost is the template's.
+// The names that one level of blocks knows. The outermost scope is the template's.
 struct Scope {
   Scope* parent = nullptr;
   Dict names;
@@ -50,19 +50,19 @@ struct Scope {
 
 struct Macro {
   const Statement* definition = nullptr;
-  Scope* scope = nullptr;  // where it was defined
+  Scope* scope = nullptr;  // the scope it was defined in
   const Macro* caller = nullptr;
 };
 
 struct Loop {
   std::span<Value> items;
   usize index = 0;
-  Value changed;  // what changed() was last called with
+  Value changed;  // the last argument of changed()
 };
 
 class Interpreter {
  public:
-  // `now_unix` is the time strftime_now tells; 0 leaves that function undefined.
+  // strftime_now() tells `now_unix`; 0 leaves that function undefined.
   Interpreter(Arena& arena, Reporter& reporter, const Limits& limits, String& out, i64 now_unix)
       : arena_(arena), reporter_(reporter), limits_(limits), out_(&out), now_unix_(now_unix) {}
 
@@ -81,13 +81,13 @@ class Interpreter {
   }
   i64 now_unix() const { return now_unix_; }
   Result<void> spend(u64 steps);
-  Result<Value> keep(std::string_view text);  // a copy in the arena, paid for
+  Result<Value> keep(std::string_view text);  // a copy in the arena, counted against the limits
   Result<bool> equal(const Value& a, const Value& b);
   Result<bool> less(u32 offset, const Value& a, const Value& b);
   Result<bool> contains(u32 offset, const Value& all, const Value& part);
   Result<List*> new_list();
   Result<Dict*> new_dict();
-  // What a loop walks: items, keys, characters. Do not change the result.
+  // Returns what a loop visits: items, keys or characters. The result must not be changed.
   Result<std::span<Value>> iterate(u32 offset, const Value& value);
   Result<u64> length(u32 offset, const Value& value);
   Result<std::string_view> text_of(const Value& value);  // str()
@@ -155,7 +155,7 @@ class Interpreter {
 
 bool truth(const Value& value);
 
-// str(), repr() and json.dumps() of a value, appended to `out`. Nesting past 32 is an error.
+// Append str(), repr() or json.dumps() of a value to `out`. Nesting deeper than 32 is an error.
 struct JsonStyle {
   i64 indent = -1;  // -1: on one line
   std::string_view item_separator = ", ", key_separator = ": ";
@@ -166,10 +166,10 @@ Result<void> append_repr(Interpreter& in, const Value& value, String& out, u32 d
 Result<void> append_json(Interpreter& in, u32 offset, const Value& value, const JsonStyle& style,
                          String& out, u32 depth = 0);
 
-// Methods of strings, lists and dicts.
+// The methods of strings, lists and dicts.
 bool has_method(const Value& object, std::string_view name);
 Result<Value> call_method(Interpreter& in, const Method& method, const Arguments& arguments);
-// Functions every template knows.
+// The functions that every template knows.
 bool has_global(const Interpreter& in, std::string_view name);
 Result<Value> call_global(Interpreter& in, std::string_view name, const Arguments& arguments);
 

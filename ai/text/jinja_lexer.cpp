@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The lexer: one pass over the source, brackets balanced so that "}}" inside a dict is no end.
+// The lexer: one pass over the source. It counts brackets, so that "}}" inside a dict does not end
+// a tag.
 #include "ai/text/jinja_lexer.h"
 
 #include "kernel/base/hex.h"
@@ -67,7 +68,7 @@ Result<Vector<Token>> Lexer::run() {
   return std::move(tokens_);
 }
 
-// Text up to the next tag, less what that tag's white space control takes away.
+// Reads the text up to the next tag, without what that tag's white space control removes.
 Result<void> Lexer::text_until_tag() {
   usize begin = at_;
   usize end = begin;
@@ -93,7 +94,7 @@ Result<void> Lexer::text_until_tag() {
   return text.empty() ? Result<void>{} : push(Kind::kText, text, begin);
 }
 
-// Skips what follows a tag: all white space after "-", one line end where `trims` says so.
+// Skips what follows a tag: all white space after "-", or one line end if `trims` is set.
 void Lexer::after_end(bool strip, bool keep, bool trims) {
   if (strip) {
     at_ = std::min(source_.find_first_not_of(kSpaces, at_), source_.size());
@@ -113,7 +114,8 @@ Result<void> Lexer::comment() {
   return {};
 }
 
-// {% raw %} … {% endraw %}: the text between is no template. False when this is another block.
+// Reads {% raw %} … {% endraw %}, whose content is plain text. Returns false if this is another
+// block.
 Result<bool> Lexer::raw_block() {
   auto word_tag = [this](usize at, std::string_view word, usize& end, bool& strips_after,
                          bool& strips_before) {
@@ -166,7 +168,7 @@ Result<void> Lexer::tag(Kind begin, Kind end, std::string_view closing) {
   return {};
 }
 
-// One token inside a tag.
+// Reads one token inside a tag.
 Result<void> Lexer::inside(Kind end, std::string_view closing, bool& done) {
   usize offset = at_;
   char c = source_[at_];
@@ -194,7 +196,7 @@ Result<void> Lexer::number() {
   };
   digits();
   bool real = false;
-  // "a.0.b" indexes twice: after a point there is no fraction.
+  // "a.0.b" indexes twice: a number after a point has no fraction.
   bool after_point = begin > 0 && source_[begin - 1] == '.';
   auto digit_at = [this](usize at) { return at < source_.size() && is_digit(source_[at]); };
   if (!after_point && rest().starts_with('.') && digit_at(at_ + 1)) {
@@ -228,7 +230,7 @@ Result<void> Lexer::quoted() {
     return reporter_.fail(static_cast<u32>(begin), "this string has no end");
   std::string_view text = source_.substr(at_, end - at_);
   if (escaped) {
-    // An escape never grows: "\xff", four bytes, makes two.
+    // Decoding never makes a text longer: "\xff" has four bytes and becomes two.
     char* decoded = TRY(arena_.text(text.size()));
     char* out = decoded;
     for (usize at = at_; at < end;) TRY(escape(at, end, out));
@@ -238,7 +240,7 @@ Result<void> Lexer::quoted() {
   return push(Kind::kString, text, begin);
 }
 
-// Decodes one character or escape of Python's string literals.
+// Decodes one character or escape of a Python string literal.
 Result<void> Lexer::escape(usize& at, usize end, char*& out) {
   char c = source_[at++];
   if (c != '\\' || at >= end) {
@@ -263,7 +265,7 @@ Result<void> Lexer::escape(usize& at, usize end, char*& out) {
   for (u32 i = 0; i < wanted; i++, at++) {
     std::optional<u8> digit = base::hex_digit(at < end ? source_[at] : '\0');
     if (!digit)
-      return reporter_.fail(static_cast<u32>(at), "\\{} wants {} hexadecimal digits", c, wanted);
+      return reporter_.fail(static_cast<u32>(at), "\\{} needs {} hexadecimal digits", c, wanted);
     code = code << 4 | *digit;
   }
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) code = utf8::kReplacement;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Templates to tokens: text between tags, tags with their white space control (trim_blocks and
-// lstrip_blocks on, as Hugging Face renders chat templates), names, numbers, strings, operators.
+// Splits templates into tokens: text between tags, tags with their white space control (trim_blocks
+// and lstrip_blocks are on, as Hugging Face renders chat templates), names, numbers, strings and
+// operators.
 #pragma once
 
 #include "ai/text/jinja_error.h"
@@ -18,7 +19,7 @@ struct Token {
     kName,
     kInteger,
     kFloat,
-    kString,  // text = decoded
+    kString,  // text is the decoded string
     kOperator,
     kEnd,
   };
@@ -33,7 +34,8 @@ struct Token {
   bool is_name(std::string_view wanted) const { return kind == Kind::kName && text == wanted; }
 };
 
-// `source` has "\n" line ends and outlives the tokens; decoded strings live in `arena`.
+// `source` has "
+// " line ends and must outlive the tokens. Decoded strings are in `arena`.
 Result<Vector<Token>> tokenize(std::string_view source, Arena& arena, Reporter& reporter);
 
 }  // namespace ai::jinja

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Methods of Python's str, list and dict that chat templates call, one row each.
+// Implements the methods of Python's str, list and dict that chat templates call, one row each.
 #include "ai/text/jinja_interpreter.h"
 #include "ai/tokenizer/unicode.h"
 #include "kernel/base/utf8.h"
@@ -17,7 +17,7 @@ i64 number_or(const Value& value, i64 otherwise) {
 Result<std::string_view> wanted_text(Interpreter& in, const Arguments& arguments, usize position) {
   Value value = arguments.get(position, "");
   if (!value.is(Kind::kString))
-    return in.fail(arguments.offset, "this method wants a str, not {}", kind_name(value.kind));
+    return in.fail(arguments.offset, "this method needs a str, not {}", kind_name(value.kind));
   return value.text();
 }
 
@@ -35,7 +35,7 @@ Result<void> add_part(Interpreter& in, List& parts, std::string_view part) {
   return parts.append(in.arena(), string(part));
 }
 
-// Without a separator: runs of white space, none at the ends.
+// Without a separator, split() splits at runs of white space and returns no empty parts.
 Answer split_spaces(Interpreter& in, std::string_view text, i64 most) {
   List* parts = TRY(in.new_list());
   TRY(in.spend(text.size() / 16));
@@ -64,7 +64,7 @@ Answer split(Interpreter& in, Value self, const Arguments& arguments) {
   i64 most = number_or(arguments.get(1, "maxsplit"), kAll);
   std::string_view text = self.text();
   if (!separator.is(Kind::kString)) return split_spaces(in, text, most);
-  if (separator.size == 0) return in.fail(arguments.offset, "split() wants a separator");
+  if (separator.size == 0) return in.fail(arguments.offset, "split() needs a separator");
   List* parts = TRY(in.new_list());
   TRY(in.spend(text.size() / 16));
   for (; most != 0; most--) {
@@ -81,7 +81,7 @@ Answer split_right(Interpreter& in, Value self, const Arguments& arguments) {
   Value separator = arguments.get(0, "sep");
   i64 most = number_or(arguments.get(1, "maxsplit"), kAll);
   if (!separator.is(Kind::kString) || separator.size == 0)
-    return in.fail(arguments.offset, "rsplit() wants a separator");
+    return in.fail(arguments.offset, "rsplit() needs a separator");
   if (most == kAll) return split(in, self, arguments);
   std::string_view text = self.text();
   TRY(in.spend(text.size() / 16));
@@ -112,7 +112,7 @@ Answer split_lines(Interpreter& in, Value self, const Arguments& arguments) {
   return list_value(parts);
 }
 
-// One text or a tuple of them.
+// Accepts one text or a tuple of them.
 template <bool kStart>
 Answer begins_or_ends(Interpreter& in, Value self, const Arguments& arguments) {
   auto fits = [&self](std::string_view part) {
@@ -289,7 +289,7 @@ Answer copy(Interpreter& in, Value self, const Arguments&) {
 // ---- loop ----------------------------------------------------------------------------------
 
 Answer cycle(Interpreter& in, Value self, const Arguments& arguments) {
-  if (arguments.positional.empty()) return in.fail(arguments.offset, "cycle() wants values");
+  if (arguments.positional.empty()) return in.fail(arguments.offset, "cycle() needs values");
   return arguments.positional[self.loop->index % arguments.positional.size()];
 }
 

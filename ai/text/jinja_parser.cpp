@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Statements of templates.
+// Parses the statements of templates.
 #include "ai/text/jinja_parser.h"
 
 namespace ai::jinja {
@@ -68,7 +68,7 @@ Result<Body> Parser::parse_body(Words ends, u32 opened_at, std::string_view bloc
   return arena_.copy(std::span<Statement* const>(statements.data(), statements.size()));
 }
 
-// The body and its end tag.
+// Parses the body of a block and its end tag.
 Result<Body> Parser::parse_whole_block(std::string_view end, u32 opened_at,
                                        std::string_view block) {
   Body body = TRY(parse_body({&end, 1}, opened_at, block));
@@ -131,7 +131,7 @@ Result<Statement*> Parser::parse_for(u32 offset) {
   Statement* statement = TRY(make_statement(Statement::Kind::kFor, offset));
   statement->targets = TRY(parse_targets());
   TRY(expect(Kind::kName, "in"));
-  // No "a if b else c" here: the "if" begins the loop's own condition.
+  // "a if b else c" is not possible here: the "if" begins the loop's own condition.
   statement->value = TRY(parse_logic(0));
   if (take_name("if")) statement->condition = TRY(parse_expression());
   if (token().is_name("recursive"))
@@ -201,7 +201,7 @@ Result<Statement*> Parser::parse_call(u32 offset) {
   if (token().is_operator("(")) statement->parameters = TRY(parse_parameters());
   statement->value = TRY(parse_expression());
   if (statement->value->kind != Expression::Kind::kCall)
-    return reporter_.fail(offset, "a call block wants a call");
+    return reporter_.fail(offset, "a call block needs a call");
   TRY(expect(Kind::kBlockEnd, "%}"));
   u32 loops = std::exchange(loops_, 0);
   statement->body = TRY(parse_whole_block("endcall", offset, "call"));
@@ -212,7 +212,7 @@ Result<Statement*> Parser::parse_call(u32 offset) {
 Result<Statement*> Parser::parse_filter_block(u32 offset) {
   Statement* statement = TRY(make_statement(Statement::Kind::kFilterBlock, offset));
   Expression* captured = TRY(make(Expression::Kind::kCaptured, offset));
-  // The first filter stands without its bar: one is put in front of it in thought.
+  // The first filter has no bar in front of it; parse_filters() knows that.
   statement->value = TRY(parse_filters(captured));
   TRY(expect(Kind::kBlockEnd, "%}"));
   statement->body = TRY(parse_whole_block("endfilter", offset, "filter"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tokens to syntax tree, in an arena. Grammar and precedence are those of Jinja 3.1's template
-// designer documentation; nesting is bounded.
+// Parses tokens into a syntax tree in an arena. Grammar and precedence follow the template designer
+// documentation of Jinja 3.1. Nesting is bounded.
 #pragma once
 
 #include "ai/text/jinja_ast.h"
@@ -17,10 +17,10 @@ class Parser {
 
  private:
   using Kind = Token::Kind;
-  // Of brackets, blocks and conditions together: some 1.8 KiB of stack each.
+  // Limits brackets, blocks and conditions together. Each takes about 1.8 KiB of stack.
   static constexpr u32 kMaxDepth = 24;
 
-  // Counts nesting for as long as it lives.
+  // Counts one level of nesting while it lives.
   struct Nesting {
     explicit Nesting(u32& depth) : depth(depth) { depth++; }
     ~Nesting() { depth--; }
@@ -29,7 +29,7 @@ class Parser {
 
   // ---- statements (jinja_parser.cpp)
   using Words = std::span<const std::string_view>;
-  // Up to a block tag that begins with one of `ends`; that tag's name is left to be read.
+  // Parses up to a block tag that begins with one of `ends`, and leaves that tag's name to be read.
   Result<Body> parse_body(Words ends, u32 opened_at, std::string_view block);
   Result<Body> parse_whole_block(std::string_view end, u32 opened_at, std::string_view block);
   Result<Statement*> parse_block();
@@ -47,9 +47,9 @@ class Parser {
   Result<Statement*> make_statement(Statement::Kind kind, u32 offset);
 
   // ---- expressions (jinja_parser_expression.cpp)
-  Result<Expression*> parse_expression();  // with "if … else"
+  Result<Expression*> parse_expression();  // including "if … else"
   Result<void> append_expression(Vector<Expression*>& items);
-  Result<Expression*> parse_tuple();  // "a, b" without brackets is one
+  Result<Expression*> parse_tuple();  // "a, b" without brackets is a tuple
   Result<Expression*> parse_logic(u32 level);
   Result<Expression*> parse_not();
   Result<Expression*> parse_compare();
@@ -97,7 +97,7 @@ class Parser {
   Reporter& reporter_;
   usize at_ = 0;
   u32 depth_ = 0;
-  u32 loops_ = 0;  // loops around the present statement
+  u32 loops_ = 0;  // loops that enclose the current statement
 };
 
 }  // namespace ai::jinja

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Expressions of templates. Operators of one precedence make a chain, not a tree as deep as they
-// are many, so that evaluating "a + b + … " takes no stack.
+// Parses the expressions of templates. Operators of one precedence become a chain instead of a deep
+// tree, so that evaluating "a + b + …" needs no stack.
 #include <charconv>
 
 #include "ai/text/jinja_parser.h"
@@ -15,7 +15,7 @@ struct OperatorRow {
   Operator op;
 };
 
-// From loosest to tightest.
+// Operators from loosest to tightest.
 constexpr OperatorRow kSums[] = {{"+", Operator::kAdd}, {"-", Operator::kSubtract}};
 constexpr OperatorRow kJoins[] = {{"~", Operator::kConcatenate}};
 constexpr OperatorRow kProducts[] = {{"*", Operator::kMultiply},
@@ -93,7 +93,7 @@ Result<Expression*> Parser::parse_tuple() {
   return tuple;
 }
 
-// Level 0 is "or", level 1 "and".
+// Level 0 is "or", level 1 is "and".
 Result<Expression*> Parser::parse_logic(u32 level) {
   std::string_view word = level == 0 ? "or" : "and";
   Expression* first = TRY(level == 0 ? parse_logic(1) : parse_not());
@@ -120,7 +120,7 @@ Result<Expression*> Parser::parse_not() {
   Expression* result = TRY(make(ExpressionKind::kNot, offset));
   result->left = value;
   if (negated) return result;
-  // "not not x" is the truth of x.
+  // "not not x" is the truth value of x.
   Expression* twice = TRY(make(ExpressionKind::kNot, offset));
   twice->left = result;
   return twice;
@@ -159,7 +159,7 @@ Result<Expression*> Parser::parse_compare() {
   return compare;
 }
 
-// Operators of `level` and tighter ones.
+// Parses operators of `level` and tighter ones.
 Result<Expression*> Parser::parse_arithmetic(u32 level) {
   Expression* left = TRY(parse_unary(true));
   for (;;) {
@@ -218,7 +218,7 @@ Result<Expression*> Parser::parse_primary() {
   return name;
 }
 
-// Strings that stand side by side are one.
+// Adjacent strings are joined, as in Python.
 Result<Expression*> Parser::parse_string() {
   Expression* constant = TRY(make(ExpressionKind::kConstant, token().offset));
   std::string_view text = take().text;
@@ -278,7 +278,7 @@ Result<Expression*> Parser::parse_dict() {
   return dict;
 }
 
-// "(a)" is a; "()", "(a,)" and "(a, b)" are tuples.
+// "(a)" is a. "()", "(a,)" and "(a, b)" are tuples.
 Result<Expression*> Parser::parse_parenthesis() {
   u32 offset = token().offset;
   if (peek(1).is_operator(")")) return parse_list(")", ExpressionKind::kTuple);
@@ -298,7 +298,7 @@ Result<Expression*> Parser::parse_parenthesis() {
 }
 
 Result<Expression*> Parser::parse_postfix(Expression* left) {
-  // Each step deepens the tree by one, as brackets do.
+  // Each step makes the tree one level deeper, as brackets do.
   u32 steps = 0;
   for (;; steps++) {
     if (steps > kMaxDepth) return reporter_.fail(token().offset, "nested too deeply");
@@ -386,7 +386,7 @@ Result<Expression*> Parser::parse_test(Expression* left) {
   test->left = left;
   test->negated = take_name("not");
   u32 offset = token().offset;
-  // "none", "true", "false" and "in" are tests as well as words.
+  // "none", "true", "false" and "in" are names of tests, too.
   test->name = TRY(expect_name("a test"));
   test->test = find_test(test->name);
   if (test->test == nullptr) return reporter_.fail(offset, "unknown test \"{}\"", test->name);

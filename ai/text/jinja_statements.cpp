@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Executing a template's statements.
+// Executes a template's statements.
 #include "ai/text/jinja_interpreter.h"
 
 namespace ai::jinja {
@@ -124,7 +124,8 @@ Result<List*> Interpreter::wanted_items(const Statement& statement, std::span<Va
 Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   Value over = TRY(evaluate(*statement.value));
   Loop* loop = TRY(arena_.make<Loop>());
-  // A list the body appends to is walked as it was at the beginning.
+  // If the body appends to the list, the loop still visits only the items that were there at the
+  // start.
   loop->items = TRY(iterate(statement.offset, over));
   if (statement.condition != nullptr)
     loop->items = TRY(wanted_items(statement, loop->items))->view();
@@ -138,7 +139,7 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   return Flow::kNext;
 }
 
-// Each turn has names of its own: what it sets is gone in the next.
+// Each iteration has its own scope: what it sets is gone in the next one.
 Result<Interpreter::Flow> Interpreter::execute_iteration(const Statement& statement, Loop& loop) {
   TRY(spend(1));
   Scope* inner = TRY(arena_.make<Scope>());
@@ -160,7 +161,8 @@ Result<void> Interpreter::assign(u32 offset, std::span<std::string_view> targets
   if (targets.size() == 1) return scope_->names.set(arena_, targets[0], value);
   std::span<Value> parts = TRY(iterate(offset, value));
   if (parts.size() != targets.size())
-    return reporter_.fail(offset, "{} names for {} values", targets.size(), parts.size());
+    return reporter_.fail(offset, "{} values cannot be assigned to {} names", parts.size(),
+                          targets.size());
   for (usize i = 0; i < targets.size(); i++) TRY(scope_->names.set(arena_, targets[i], parts[i]));
   return {};
 }
@@ -194,7 +196,7 @@ Result<Value> Interpreter::capture(Body body) {
   return keep(text.view());
 }
 
-// {% set x %}…{% endset %} and {% filter f %}…{% endfilter %}.
+// Executes {% set x %}…{% endset %} and {% filter f %}…{% endfilter %}.
 Result<void> Interpreter::execute_captured(const Statement& statement) {
   Value text = TRY(capture(statement.body));
   Value outer = std::exchange(captured_, text);
@@ -215,7 +217,7 @@ Result<void> Interpreter::execute_macro(const Statement& statement) {
   return scope_->names.set(arena_, statement.name, value);
 }
 
-// {% call f(x) %}…{% endcall %}: f's caller() gives the block's text.
+// Executes {% call f(x) %}…{% endcall %}: in f, caller() returns the block's text.
 Result<void> Interpreter::execute_call_block(const Statement& statement) {
   Macro* block = TRY(arena_.make<Macro>());
   block->definition = &statement;
@@ -223,7 +225,7 @@ Result<void> Interpreter::execute_call_block(const Statement& statement) {
   Value callee = TRY(evaluate(*statement.value->left));
   Arguments arguments = TRY(evaluate_arguments(statement.offset, statement.value->arguments));
   if (!callee.is(Kind::kMacro))
-    return reporter_.fail(statement.offset, "a call block wants a macro");
+    return reporter_.fail(statement.offset, "a call block needs a macro");
   Macro called = *callee.macro;
   called.caller = block;
   Value text = TRY(call_macro(called, arguments));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Text as Python sees it (positions count code points), and values as text: str, repr, JSON.
+// Text as Python treats it (positions count code points), and values as text: str, repr, JSON.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -12,7 +12,7 @@
 namespace ai::jinja {
 namespace {
 
-constexpr u32 kMaxNesting = 32;  // of values written as text
+constexpr u32 kMaxNesting = 32;  // of a value that is written as text
 
 bool is_space(u32 code) {
   // Python also counts the four ASCII separators as white space.
@@ -23,7 +23,7 @@ bool is_letter(u32 code) {
   return (unicode::class_of(code) & unicode::kLetter) != 0;
 }
 
-// The character before `end` of `text`, which is not at the beginning.
+// Returns where the character before `end` begins. `end` is not 0.
 usize previous_character(std::string_view text, usize end) {
   usize at = end - 1;
   while (at > 0 && end - at < 4 && (static_cast<u8>(text[at]) & 0xc0) == 0x80) at--;
@@ -67,7 +67,7 @@ std::string_view strip(std::string_view text, std::string_view characters, bool 
   return text;
 }
 
-// "upper", "lower", "title" or "capitalize", by simple case mappings.
+// Changes to "upper", "lower", "title" or "capitalize" with simple case mappings.
 Result<Value> change_case(Interpreter& in, std::string_view text, std::string_view how) {
   TRY(in.spend(text.size() / 8));
   String out;
@@ -87,7 +87,7 @@ Result<Value> change_case(Interpreter& in, std::string_view text, std::string_vi
 
 Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
                            std::string_view from, std::string_view to, i64 most) {
-  if (from.empty()) return in.fail(offset, "replace() wants a text to look for");
+  if (from.empty()) return in.fail(offset, "replace() needs a text to search for");
   TRY(in.spend(text.size() / 16));
   String out;
   for (; most != 0; most--) {
@@ -104,7 +104,7 @@ Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
 
 namespace {
 
-// Python's choice: single quotes unless only the text has some and no double ones.
+// Uses single quotes unless the text contains some and no double ones, as Python does.
 Result<void> append_quoted(std::string_view text, String& out) {
   bool doubled =
       text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
@@ -190,7 +190,7 @@ Result<void> append_json_string(Interpreter& in, std::string_view text, String& 
   TRY(in.spend(text.size() / 16));
   base::StringWriter writer(out);
   writer.write("\"");
-  // Python leaves U+007F as it is.
+  // Python does not escape U+007F.
   for (usize at; (at = text.find('\x7f')) != std::string_view::npos; text.remove_prefix(at + 1)) {
     json::write_escaped(writer, text.substr(0, at));
     writer.write("\x7f");
@@ -207,9 +207,10 @@ Result<void> append_break(const JsonStyle& style, u32 depth, String& out) {
   return {};
 }
 
-// In the order of the keys; of equal ones as they came.
+// Returns the entries sorted by key. Equal keys keep their order.
 Result<Vector<const Entry*>> sorted_entries(Interpreter& in, const Dict& dict) {
-  TRY(in.spend(u64{dict.size} * std::bit_width(dict.size) / 4));  // comparisons are short
+  // comparing two keys costs little, so n log n comparisons are charged at a quarter
+  TRY(in.spend(u64{dict.size} * std::bit_width(dict.size) / 4));
   Vector<const Entry*> entries;
   TRY(entries.reserve(dict.size));
   for (const Entry& entry : dict.view()) TRY(entries.push_back(&entry));
@@ -247,7 +248,7 @@ Result<void> append_json_dict(Interpreter& in, u32 offset, const Dict& dict, con
 
 }  // namespace
 
-// json.dumps(value, ensure_ascii=False): what Hugging Face's "tojson" is.
+// Appends json.dumps(value, ensure_ascii=False), which is what "tojson" means to Hugging Face.
 Result<void> append_json(Interpreter& in, u32 offset, const Value& value, const JsonStyle& style,
                          String& out, u32 depth) {
   TRY(in.spend(1));

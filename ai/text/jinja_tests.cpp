@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tests ("is …"): one row and one small function each, after Jinja 3.1's list of built-in tests.
+// Implements the tests of "is …": one row and one small function each, after Jinja 3.1's list of
+// built-in tests.
 #include "ai/text/jinja_interpreter.h"
 
 namespace ai::jinja {
@@ -26,7 +27,7 @@ Answer mapping(Interpreter&, Value v, const Arguments&) {
 Answer iterable(Interpreter&, Value v, const Arguments&) {
   return v.is_sequence() || v.is(Kind::kDict) || v.is(Kind::kString) || v.is(Kind::kUndefined);
 }
-// Whatever has a length and items: text and dicts too.
+// Accepts everything that has a length and items, including text and dicts.
 Answer sequence(Interpreter& in, Value v, const Arguments& arguments) {
   return iterable(in, v, arguments);
 }
@@ -58,7 +59,8 @@ Answer at_least(Interpreter& in, Value v, const Arguments& arguments) {
 Answer within(Interpreter& in, Value v, const Arguments& arguments) {
   return in.contains(arguments.offset, arguments.get(0, "seq"), v);
 }
-// The same object: for what has no identity of its own here, the same kind and value.
+// Returns true for the same object. Values without an identity here are the same if kind and value
+// are equal.
 Answer same(Interpreter& in, Value v, const Arguments& arguments) {
   Value other = arguments.get(0, "other");
   bool shared = v.is_sequence() || v.is(Kind::kDict);
@@ -74,7 +76,7 @@ Answer parity(Interpreter& in, Value v, const Arguments& arguments) {
   Value rest = TRY(in.arithmetic(arguments.offset, Operator::kModulo, v, integer(2)));
   return rest.number() == kRest;
 }
-// Text that has letters, all of that case.
+// Returns true for text that has letters, all of them in that case.
 template <bool kUpper>
 Answer has_case(Interpreter& in, Value v, const Arguments&) {
   std::string_view text = TRY(in.text_of(v));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Values of a template: what Python would have, in memory of the render's arena.
+// The values of a template, as Python would have them. They are in the arena of one render.
 #pragma once
 
 #include "ai/text/jinja_arena.h"
@@ -13,23 +13,23 @@ struct Loop;
 struct Method;
 
 enum class Kind : u8 {
-  kUndefined,  // text = the name that was not found
+  kUndefined,  // text is the name that was not found
   kNone,
   kBool,
   kInteger,
-  kFloat,  // text = as the source wrote it; templates pass such numbers on
+  kFloat,  // text is the number as the source has it; templates only pass such numbers on
   kString,
   kList,
   kTuple,
   kDict,
-  kNamespace,  // a dict whose entries are attributes
+  kNamespace,  // a dict whose entries are read as attributes
   kMacro,
   kLoop,
-  kGlobal,  // text = name of a built-in function
+  kGlobal,  // text is the name of a built-in function
   kMethod,  // a method bound to its object
 };
 
-// Trivially copyable; lists and dicts are shared by reference, as in Python.
+// Trivially copyable. Lists and dicts are shared by reference, as in Python.
 struct Value {
   Kind kind = Kind::kUndefined;
   union {
@@ -42,7 +42,7 @@ struct Value {
     Loop* loop;
     const Method* method;
   };
-  usize size = 0;  // of the text
+  usize size = 0;  // bytes of text
 
   Value() : characters(nullptr) {}
   bool is(Kind wanted) const { return kind == wanted; }
@@ -105,7 +105,7 @@ struct Entry {
   Value key, value;
 };
 
-// In order of insertion. Small in practice, so it is searched from the front.
+// Entries in order of insertion. Dicts of templates are small, so a search starts at the front.
 struct Dict {
   Entry* entries = nullptr;
   u32 size = 0, capacity = 0;
@@ -156,6 +156,6 @@ inline Value dict_value(Dict* dict, Kind kind = Kind::kDict) {
   return v;
 }
 
-const char* kind_name(Kind kind);  // as Python names the type
+const char* kind_name(Kind kind);  // the name of the type in Python
 
 }  // namespace ai::jinja

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What operators do with values: truth, comparison, arithmetic, attributes, items, iteration.
+// Implements the operators on values: truth, comparison, arithmetic, attributes, items, iteration.
 #include <limits>
 
 #include "ai/text/jinja_interpreter.h"
@@ -42,7 +42,8 @@ bool truth(const Value& value) {
 
 namespace {
 
-// The value of a decimal literal, near enough to order numbers that templates compare.
+// Returns the value of a decimal literal, accurate enough to order the numbers that templates
+// compare.
 double decimal(std::string_view text) {
   bool negative = text.starts_with('-');
   double value = 0;
@@ -128,7 +129,7 @@ Result<bool> Interpreter::less(u32 offset, const Value& a, const Value& b) {
   if (numeric(a) && numeric(b)) return real(a) < real(b);
   if (a.is(Kind::kString) && b.is(Kind::kString)) {
     TRY(spend(std::min(a.size, b.size) / 64));
-    return a.text() < b.text();  // UTF-8 orders as its code points do
+    return a.text() < b.text();  // UTF-8 has the same order as code points
   }
   if (a.is_sequence() && a.kind == b.kind) {
     for (u32 i = 0; i < std::min(a.list->size, b.list->size); i++) {
@@ -181,7 +182,7 @@ Result<std::span<Value>> Interpreter::iterate(u32 offset, const Value& value) {
     return list->view();
   }
   if (!value.is(Kind::kString))
-    return reporter_.fail(offset, "{} cannot be walked through", kind_name(value.kind));
+    return reporter_.fail(offset, "{} cannot be iterated over", kind_name(value.kind));
   TRY(spend(value.size));
   for (std::string_view rest = value.text(); !rest.empty();) {
     u32 bytes = utf8::decode(rest).bytes;
@@ -252,7 +253,7 @@ Result<Value> Interpreter::loop_attribute(const Loop& loop, std::string_view nam
       {"first", boolean(index == 0)},
       {"last", boolean(index + 1 == count)},
       {"length", integer(count)},
-      {"depth", integer(1)},  // more only in recursive loops
+      {"depth", integer(1)},  // only recursive loops would have more
       {"depth0", integer(0)},
   };
   for (const Row& row : rows) {
@@ -336,8 +337,8 @@ namespace {
 struct Quotient {
   i64 floor, rest;
 };
-// Python's: rounds down, and the rest has the divisor's sign. b is not 0 and a / b does not
-// overflow.
+// Divides as Python does: it rounds down, and the remainder has the divisor's sign. b is not 0, and
+// a / b does not overflow.
 Quotient divide(i64 a, i64 b) {
   Quotient q{a / b, a % b};
   if (q.rest != 0 && (q.rest < 0) != (b < 0)) {
@@ -347,7 +348,7 @@ Quotient divide(i64 a, i64 b) {
   return q;
 }
 
-// True when the power does not fit. The exponent is not negative.
+// Returns true if the power does not fit. The exponent is not negative.
 bool power_overflows(i64 base, i64 exponent, i64& out) {
   out = 1;
   if (base == 0 || base == 1 || base == -1) {
@@ -371,7 +372,7 @@ Result<Value> Interpreter::arithmetic(u32 offset, Operator op, const Value& a, c
   for (const Value* v : {&a, &b}) {
     if (v->is(Kind::kUndefined)) return reporter_.fail(offset, "\"{}\" is undefined", v->text());
     if (v->is(Kind::kFloat))
-      return reporter_.fail(offset, "numbers with fractions are passed on, not computed with");
+      return reporter_.fail(offset, "templates cannot compute with fractions");
   }
   if (op == Operator::kAdd && !(a.is_number() && b.is_number())) return add(offset, a, b);
   if (op == Operator::kMultiply && a.is(Kind::kString) && b.is_number())
@@ -408,7 +409,7 @@ Result<Value> Interpreter::arithmetic(u32 offset, Operator op, const Value& a, c
   if (overflow) return reporter_.fail(offset, "the result is too large");
   if (op != Operator::kDivide) return integer(result);
   if (divide(x, y).rest != 0)
-    return reporter_.fail(offset, "numbers with fractions are passed on, not computed with");
+    return reporter_.fail(offset, "templates cannot compute with fractions");
   char digits[32];
   Value text = TRY(keep(base::format_into(digits, "{}.0", result)));
   return text_value(Kind::kFloat, text.text());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Log probabilities of the model's own logits, as integers.
+// Computes log probabilities from the model's own logits, as integers.
 #include "ai/math/exp.h"
 #include "ai/math/real.h"
 #include "ai/text/candidates.h"
@@ -8,7 +8,7 @@
 namespace ai {
 namespace {
 
-// Millionths, rounded; below -2147 the number ends, and so does anybody's interest.
+// Rounds to millionths. Below -2147 the 32-bit number ends, far beyond any use.
 i32 to_micro(double logprob) {
   double scaled = logprob * 1e6;
   if (!(scaled > -2147483647.0)) return -2147483647;

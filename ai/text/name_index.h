@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names to the order in which they came: for texts with thousands of names.
+// Numbers names in the order in which they came, for texts with thousands of names.
 //
-// A hash table that is at most a quarter full. No look-up takes more than kMaxProbes steps: names
-// that a client has made to collide are an error, not a slow search.
+// It is a hash table that is at most a quarter full. No look-up takes more than kMaxProbes steps:
+// if a client has chosen names that collide, that is an error instead of a slow search.
 #pragma once
 
 #include <string_view>
 
 #include "kernel/base/containers.h"
+#include "kernel/base/hash.h"
 
 namespace ai {
 
@@ -15,10 +16,11 @@ class NameIndex {
  public:
   static constexpr u32 kNone = ~u32{0};
 
-  // The number of `name`: size() when it is new. Its bytes must outlive the index.
+  // Returns the number of `name`, which is size() before the call if the name is new. Its bytes
+  // must outlive the index.
   Result<u32> add(std::string_view name) {
     if (usize{size()} * kRoom >= slots_.size()) TRY(grow());
-    u32 hash = hash_of(name);
+    u32 hash = base::slot_hash(name);
     Slot* slot = place(hash, name);
     if (slot == nullptr) return fail(Errc::kInvalidArgument, kCollide);
     if (slot->entry != 0) return slot->entry - 1;
@@ -28,7 +30,7 @@ class NameIndex {
   }
   u32 find(std::string_view name) const {
     if (slots_.empty()) return kNone;
-    const Slot* slot = const_cast<NameIndex*>(this)->place(hash_of(name), name);
+    const Slot* slot = const_cast<NameIndex*>(this)->place(base::slot_hash(name), name);
     return slot == nullptr || slot->entry == 0 ? kNone : slot->entry - 1;
   }
   u32 size() const { return static_cast<u32>(names_.size()); }
@@ -36,18 +38,13 @@ class NameIndex {
 
  private:
   struct Slot {
-    u32 hash, entry;  // the number + 1; 0 = free
+    u32 hash, entry;  // entry is the number + 1; 0 = free
   };
   static constexpr usize kRoom = 4, kFirstSlots = 64;
-  static constexpr usize kMaxProbes = 48;  // among names of chance never needed
-  static constexpr const char* kCollide = "names are made to collide: choose others";
+  static constexpr usize kMaxProbes = 48;  // honest names never need that many
+  static constexpr const char* kCollide = "too many names have the same hash: choose other names";
 
-  static u32 hash_of(std::string_view name) {
-    u64 hash = 1469598103934665603u;  // FNV-1a, then its best bits
-    for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
-    return static_cast<u32>(hash * 0x9e3779b97f4a7c15 >> 32);
-  }
-  // Where `name` is or may be put; null after kMaxProbes.
+  // Returns the slot where `name` is or may be put, or null after kMaxProbes.
   Slot* place(u32 hash, std::string_view name) {
     usize mask = slots_.size() - 1, at = hash & mask;
     for (usize probe = 0; probe < kMaxProbes; at = (at + 1) & mask, probe++) {

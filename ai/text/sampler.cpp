@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From logits to one token: the chain of filters of sampler.h.
+// Picks one token from logits with the chain of filters that sampler.h describes.
 #include "ai/text/sampler.h"
 
 #include <limits>
@@ -23,8 +23,9 @@ float log_of(double value) {
   return static_cast<float>(real::log(value));
 }
 
-// What a pass over all logits finds: the highest, and whether one is what no mask can have made
-// (NaN, plus infinity). Four vectors at once, as each waits for itself.
+// The result of one pass over all logits: the highest one, and whether one is NaN or plus infinity,
+// which no mask can have made. It works on four vectors at once, because each operation waits for
+// its predecessor.
 struct Overview {
   float highest;
   bool broken;
@@ -59,7 +60,7 @@ Overview overview(std::span<const float> values) {
   return all;
 }
 
-// Whether one of kLanes logits is above `threshold`.
+// Returns true if one of kLanes logits is above `threshold`.
 bool any_above(const float* logits, float threshold) {
   FourWords above{};
   for (u32 v = 0; v < kLanes / 4; v++)
@@ -67,15 +68,15 @@ bool any_above(const float* logits, float threshold) {
   return (above[0] | above[1] | above[2] | above[3]) != 0;
 }
 
-// The k best of `logits`, unsorted, in `keys`. Whole blocks below the k-th best so far are passed
-// over; the buffer of 2k is cut back to k whenever it is full.
+// Writes the k best of `logits` to `keys`, unsorted. It skips whole blocks below the k-th best so
+// far, and cuts the buffer of 2k back to k whenever it is full.
 std::span<u64> best_keys(std::span<const float> logits, u32 k, std::span<u64> keys) {
   usize room = std::min<usize>(usize{k} * 2, keys.size()), count = 0;
   float threshold = kMinusInfinity;
   for (u32 id = 0; id < logits.size(); id++) {
     while (id % kLanes == 0 && id + kLanes <= logits.size() && !any_above(&logits[id], threshold))
       id += kLanes;
-    // A later id never beats an equal logit; -inf is excluded at any threshold.
+    // A later id never wins against an equal logit, and -inf never passes.
     if (id == logits.size() || !(logits[id] > threshold)) continue;
     keys[count++] = CandidateKey::of(logits[id], id);
     if (count < room || count <= k) continue;
@@ -100,7 +101,7 @@ std::span<u64> all_keys(std::span<const float> logits, float at_least, std::span
   return keys.first(count);
 }
 
-// Weight of rank i relative to the best, at temperature 1.
+// Returns the weight of rank i relative to the best one, at temperature 1.
 double weight(Candidates& c, usize rank, float best) {
   return static_cast<double>(exp(c.logit(rank) - best));
 }
@@ -111,14 +112,14 @@ double weight_of_all(Candidates& c, float best) {
   return sum;
 }
 
-// Keeps the tokens whose surprise is nearest to the expected one, up to `p` of the probability
-// (Meister et al., "Locally typical sampling"); ties to the better rank.
+// Keeps the tokens whose surprise is nearest to the expected surprise, up to `p` of the probability
+// (Meister et al., "Locally typical sampling"). A tie goes to the better rank.
 void keep_typical(Candidates& c, float p, std::span<u64> scratch) {
   c.sort_all();
   float best = c.logit(0);
   double sum = weight_of_all(c, best), mean = 0;
   for (usize i = 0; i < c.size(); i++) mean += weight(c, i, best) * (c.logit(i) - best);
-  mean /= sum;  // expected log weight; the surprise differs by a constant that cancels
+  mean /= sum;  // the expected log weight; it differs from the surprise by a constant that cancels
   for (usize i = 0; i < c.size(); i++) {
     double shift = (c.logit(i) - best) - mean;
     float distance = static_cast<float>(shift < 0 ? -shift : shift);
@@ -131,11 +132,12 @@ void keep_typical(Candidates& c, float p, std::span<u64> scratch) {
     reached += weight(c, static_cast<u32>(scratch[kept++]), best);
   for (usize i = 0; i < kept; i++) scratch[i] = static_cast<u32>(scratch[i]);
   std::sort(scratch.begin(), scratch.begin() + kept);
-  for (usize i = 0; i < kept; i++) c.unsorted()[i] = c.at(scratch[i]);  // ranks ascend: in place
+  // the ranks ascend, so this works in place
+  for (usize i = 0; i < kept; i++) c.unsorted()[i] = c.at(scratch[i]);
   c.keep_first(kept);
 }
 
-// The shortest run of best tokens that has at least `p` of `sum`.
+// Keeps the shortest run of best tokens that has at least `p` of `sum`.
 void keep_top_p(Candidates& c, float p, float best, double sum) {
   double reached = 0;
   for (usize i = 0; i < c.size(); i++) {
@@ -152,7 +154,8 @@ void keep_min_p(Candidates& c, float least_logit) {
   c.keep_first(kept);
 }
 
-// "Exclude top choices": of the tokens that each have at least `threshold`, only the last stays.
+// XTC, "exclude top choices": of the tokens that each have at least `threshold`, only the last one
+// stays.
 void exclude_top(Candidates& c, float threshold) {
   float best = c.logit(0);
   double sum = weight_of_all(c, best);
@@ -184,7 +187,7 @@ struct Range {
 }  // namespace
 
 Result<void> check_sampler_params(const SamplerParams& p) {
-  constexpr i64 kMany = 1'000'000;  // a thousand, in thousandths
+  constexpr i64 kMany = 1'000'000;  // 1000, in thousandths
   const Range ranges[] = {
       {p.temperature_milli, 0, kMany, "temperature must be 0 to 1000"},
       {p.top_p_milli, 0, kMilli, "top_p must be 0 to 1"},
@@ -297,8 +300,8 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
                    : best_keys(logits, params_.top_k, workspace.keys_.view()));
   if (typical) keep_typical(c, milli(params_.typical_milli), workspace.scratch_.view());
   if (params_.top_p_milli < kMilli) {
-    // What min-p will cut still counts in the denominator of top-p; summed by id where no filter
-    // came before, by rank behind one.
+    // Tokens that min-p will remove still count in the denominator of top-p. They are summed by id
+    // if no filter came before, otherwise by rank.
     double sum = 0;
     if (all && !typical)
       for (float v : logits) sum += static_cast<double>(exp(v - best));
@@ -325,16 +328,17 @@ void Sampler::penalize(std::span<float> logits, std::span<const TokenId> history
   for (TokenId id : recent) workspace.counts_[id]++;
   for (TokenId id : recent) {
     u32 count = std::exchange(workspace.counts_[id], 0);
-    if (count == 0) continue;  // a further occurrence of a token already done
+    if (count == 0) continue;  // a further occurrence of a token that was handled already
     float& logit = logits[id];
     logit = logit <= 0 ? logit * repeat : logit / repeat;
     logit -= static_cast<float>(count) * frequency + presence;
   }
 }
 
-// "Don't repeat yourself": a token that would continue a run which has occurred before is lowered
-// by multiplier * base ^ (run - allowed). repeats[k] is the length of the longest common ending of
-// the history and the history without its last k tokens (the Z function of the reversed history).
+// DRY, "don't repeat yourself": lowers the logit of a token that would continue a run which has
+// occurred before, by multiplier * base ^ (run - allowed). repeats[k] is the length of the longest
+// common ending of the history and the history without its last k tokens (the Z function of the
+// reversed history).
 void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
                   SamplerWorkspace& workspace) const {
   auto recent = history.last(std::min<usize>(history.size(), workspace.repeats_.size()));
@@ -353,14 +357,14 @@ void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
       right = k + n;
     }
   }
-  // The token after an earlier occurrence that ended k tokens ago is back(k - 1).
+  // back(k - 1) is the token that followed an earlier occurrence that ended k tokens ago.
   for (u32 k = 1; k < count; k++)
     workspace.counts_[back(k - 1)] =
         std::max(workspace.counts_[back(k - 1)], std::min(z[k], limit));
   for (u32 k = 1; k < count; k++) {
     u32 run = std::exchange(workspace.counts_[back(k - 1)], 0);
     if (run < params_.dry_allowed_length || run == 0) continue;
-    constexpr float kMost = 1e30f;  // finite, and beyond every logit
+    constexpr float kMost = 1e30f;  // finite, and larger than every logit
     float penalty = milli(params_.dry_multiplier_milli), base = milli(params_.dry_base_milli);
     for (u32 i = params_.dry_allowed_length; i < run && base > 1 && penalty < kMost; i++)
       penalty *= base;
@@ -369,11 +373,11 @@ void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
 }
 
 // Mirostat 2.0 (Basu et al.): only tokens whose surprise is at most mu may be drawn, and mu follows
-// the surprise that came out. Surprise is in bits.
+// the surprise of what was drawn. Surprise is measured in bits.
 Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace) {
   constexpr float kLn2 = 0.693147180559945f;
   float inverse = 1.0f / milli(params_.temperature_milli);
-  // A low temperature makes large logits larger than any number: the largest there is will do.
+  // A low temperature can scale logits beyond all floats, so they are limited to the largest one.
   constexpr float kMost = std::numeric_limits<float>::max();
   for (float& v : logits)
     if (v != kMinusInfinity) v = std::clamp(v * inverse, -kMost, kMost);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From logits to one token. Integers outside (console code has no float), floats inside.
+// Picks one token from logits. The interface has only integers, because console code has no floats;
+// inside it computes in floats.
 //
-// Order (llama.cpp's): logit bias, penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature,
-// draw; with mirostat: logit bias, penalties, DRY, temperature, mirostat. Ties go to the lowest id.
-// Temperature 0 takes the highest logit after bias, penalties and DRY, and draws nothing.
-// The same seed, logits and history give the same token on every machine.
+// The order is llama.cpp's: logit bias, penalties, DRY, top-k, typical, top-p, min-p, XTC,
+// temperature, draw. With mirostat it is: logit bias, penalties, DRY, temperature, mirostat. Ties
+// go to the lowest id. Temperature 0 takes the highest logit after bias, penalties and DRY, and
+// draws nothing. The same seed, logits and history give the same token on every machine. Used on
+// the engine's thread.
 #pragma once
 
 #include "ai/tokenizer/tokenizer.h"
@@ -27,40 +29,41 @@ struct SamplerParams {
   i32 repeat_penalty_milli = 1000;  // 1000 = off
   i32 presence_penalty_milli = 0;
   i32 frequency_penalty_milli = 0;
-  u32 penalty_last_n = 64;       // tokens of prompt and answer looked at; 0 = none
+  u32 penalty_last_n = 64;       // tokens of prompt and answer that penalties look at; 0 = none
   i32 dry_multiplier_milli = 0;  // 0 = off
   i32 dry_base_milli = 1750;
   u32 dry_allowed_length = 2;
   i32 xtc_probability_milli = 0;  // 0 = off
-  i32 xtc_threshold_milli = 100;  // above 500 = off: no two tokens can have that much
+  i32 xtc_threshold_milli = 100;  // above 500 = off, because no two tokens can both have that much
   u32 mirostat = 0;               // 0 or 2
   i32 mirostat_tau_milli = 5000;
   i32 mirostat_eta_milli = 100;
   u64 seed = 0;
 };
 
-// kInvalidArgument names the parameter that is out of its range.
+// Returns kInvalidArgument, naming the parameter, if one is out of range.
 Result<void> check_sampler_params(const SamplerParams& params);
 
-// kCorrupt when a logit is NaN or infinite: checked before anything may mask tokens.
+// Returns kCorrupt if a logit is NaN or infinite. Called before anything masks tokens.
 Result<void> check_finite(std::span<const float> logits);
 
-// xoshiro256** (Blackman and Vigna), seeded by splitmix64.
+// The generator xoshiro256** (Blackman and Vigna), seeded by splitmix64.
 class Random {
  public:
   explicit Random(u64 seed);
   u64 next();
-  double uniform();  // [0, 1): 53 bits
+  double uniform();  // in [0, 1), with 53 random bits
 
  private:
   u64 state_[4];
 };
 
-// Scratch for one pick at a time: made once at load, shared by every request.
+// Scratch memory for one pick at a time. Made once when the model is loaded, and shared by every
+// request.
 class SamplerWorkspace {
  public:
   static Result<SamplerWorkspace> create(u32 vocabulary, u32 context);
-  // DRY never matches across these tokens. Default: none.
+  // Adds a token across which DRY finds no repetition. By default there are none.
   void add_dry_breaker(TokenId id);
   bool is_dry_breaker(TokenId id) const;
   static u64 bytes(u32 vocabulary, u32 context);
@@ -68,20 +71,21 @@ class SamplerWorkspace {
  private:
   friend class Sampler;
   friend class LogProbabilities;
-  Vector<u64> keys_;      // (vocabulary) candidates: logit and id as one ordered number
+  Vector<u64> keys_;      // (vocabulary) candidates, each with logit and id packed into one number
   Vector<u64> scratch_;   // (vocabulary)
-  Vector<u32> counts_;    // (vocabulary) all zero between picks
+  Vector<u32> counts_;    // (vocabulary) all zero between two picks
   Vector<u32> repeats_;   // (context)
   Vector<u64> breakers_;  // (vocabulary / 64) bits
 };
 
 class Sampler {
  public:
-  // Params are checked by check_sampler_params; bias ids must be below `vocabulary`.
+  // `params` were checked by check_sampler_params(). Ids in `bias` must be below `vocabulary`.
   static Result<Sampler> create(const SamplerParams& params, std::span<const LogitBias> bias,
                                 u32 vocabulary);
-  // `logits` are changed; minus infinity excludes a token. `history` is prompt and answer so far.
-  // kCorrupt for NaN, kNotFound when every token is excluded. Allocates nothing.
+  // Picks a token. Changes `logits`, in which minus infinity excludes a token. `history` is the
+  // prompt and the answer so far. Returns kCorrupt for NaN and kNotFound if every token is
+  // excluded. Allocates nothing.
   Result<TokenId> pick(std::span<float> logits, std::span<const TokenId> history,
                        SamplerWorkspace& workspace);
   const SamplerParams& params() const { return params_; }
@@ -103,14 +107,14 @@ class Sampler {
 
 struct TokenLogprob {
   TokenId id;
-  i32 logprob_micro;  // natural log, millionths
+  i32 logprob_micro;  // natural logarithm in millionths
 };
 
-// Log probabilities of the model's own logits, before bias, penalties and grammar.
+// Log probabilities from the model's own logits, before bias, penalties and grammar.
 class LogProbabilities {
  public:
   static Result<LogProbabilities> create(u32 vocabulary, u32 top_capacity);
-  // Keeps a copy of the logits, so that of() answers after they have been changed.
+  // Copies the logits, so that of() can be called after they were changed.
   void take(std::span<const float> logits, u32 top, SamplerWorkspace& workspace);
   i32 of_micro(TokenId id) const;
   std::span<const TokenLogprob> top() const { return top_.view(); }
@@ -119,10 +123,10 @@ class LogProbabilities {
   Vector<float> logits_;  // (vocabulary)
   Vector<TokenLogprob> top_;
   u32 top_capacity_ = 0;
-  double log_sum_ = 0;  // log of the sum of exp(logit)
+  double log_sum_ = 0;  // logarithm of the sum of exp(logit)
 };
 
-// log(sum(exp(logits))), the sum in ascending order of ids.
+// Returns log(sum(exp(logits))), summed in ascending order of ids.
 double log_sum_exp(std::span<const float> logits);
 
 }  // namespace ai

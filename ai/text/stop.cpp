@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Stop strings over a stream of text: Knuth, Morris and Pratt's automaton for each.
+// Finds stop strings in a stream of text, with the automaton of Knuth, Morris and Pratt for each.
 #include "ai/text/stop.h"
 
 namespace ai {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Joins the pieces of tokens into whole characters; what cannot become one is U+FFFD.
+// Implements the joining of token pieces into characters.
 #include "ai/text/utf8_stream.h"
 
 #include "kernel/base/utf8.h"
@@ -18,7 +18,7 @@ Result<void> append(Vector<char>& out, std::string_view text) {
 Result<void> Utf8Stream::feed(std::string_view bytes, Vector<char>& out) {
   for (char byte : bytes) {
     kept_[held_++] = byte;
-    // One byte can end a broken sequence and begin another: at most two rounds.
+    // One byte can end a broken sequence and begin another, so there are at most two rounds.
     while (held_ > 0) {
       std::string_view kept(kept_, held_);
       utf8::Decoded d = utf8::decode(kept);

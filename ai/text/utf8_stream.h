@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Joins the pieces of tokens into whole characters; what cannot become one is U+FFFD.
+// Joins the pieces of tokens into whole UTF-8 characters. Bytes that cannot form one become U+FFFD.
 #pragma once
 
 #include <string_view>
@@ -13,7 +13,7 @@ class Utf8Stream {
   // A feed of n bytes appends at most this many.
   static constexpr usize most_out(usize n) { return (n + 3) * 3; }
 
-  // Appends the characters that are complete now; keeps at most three bytes back.
+  // Appends the characters that are complete, and keeps back at most three bytes.
   Result<void> feed(std::string_view bytes, Vector<char>& out);
   // The text has ended: an incomplete character becomes one U+FFFD.
   Result<void> finish(Vector<char>& out);

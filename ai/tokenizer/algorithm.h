@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What every tokenizer shares: the vocabulary, special tokens in the text, BOS and EOS.
+// The common base of all tokenizers: the vocabulary, special tokens in the text, BOS and EOS.
 #pragma once
 
 #include "ai/tokenizer/vocabulary.h"
@@ -25,11 +25,11 @@ class VocabularyTokenizer : public Tokenizer {
  protected:
   Result<void> encode_around(std::string_view text, AddSpecial add, ParseSpecial parse,
                              bool guarded, Vector<TokenId>& out) const;
-  // Text without special tokens; `after_special` also at the beginning.
+  // Encodes text without special tokens. `after_special` is also set at the beginning.
   virtual Result<void> encode_text(std::string_view text, bool after_special,
                                    Vector<TokenId>& out) const = 0;
 
-  // What ends a text that is to have its special tokens.
+  // Returns the token that ends a text with special tokens.
   virtual TokenId closing() const { return vocabulary_.eos; }
 
   Vocabulary vocabulary_;
@@ -42,7 +42,7 @@ Result<base::Owner<Tokenizer>> load_tokenizer(base::Owner<T> tokenizer,
   return base::Owner<Tokenizer>(std::move(tokenizer));
 }
 
-// One for each value of tokenizer.ggml.model.
+// Make the tokenizer for one value of tokenizer.ggml.model each.
 Result<base::Owner<Tokenizer>> make_bpe(const TokenizerConfig& config, Platform& platform);
 Result<base::Owner<Tokenizer>> make_spm(const TokenizerConfig& config, Platform& platform);
 Result<base::Owner<Tokenizer>> make_unigram(const TokenizerConfig& config, Platform& platform);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Byte-pair encoding with ranked merges: words from the pre-tokenizer, bytes (or characters, where
-// spaces are escaped) joined in the order of the merges.
+// Byte-pair encoding with ranked merges: the pre-tokenizer splits the text into words, whose bytes
+// (or characters, if spaces are escaped) are joined in the order of the merges.
 #include <bit>
 
 #include "ai/tokenizer/algorithm.h"
@@ -12,9 +12,9 @@ namespace ai {
 namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
-constexpr u32 kMaxProbes = 4096;  // as in the vocabulary: only made-up files need more
+constexpr u32 kMaxProbes = 4096;  // as in the vocabulary: only files made to collide need more
 
-// Merges by rank, found by the pair of tokens they join.
+// Merges by rank, found by the pair of tokens that they join.
 class MergeTable {
  public:
   Result<void> load(const TokenizerConfig& config, const Vocabulary& vocabulary, Spelling spelling,
@@ -36,7 +36,7 @@ class MergeTable {
   }
   Result<void> insert(u32 rank);
 
-  Vector<Merge> merges_;  // position = rank
+  Vector<Merge> merges_;  // indexed by rank
   Vector<u32> index_;     // open addressing
 };
 
@@ -98,7 +98,8 @@ Result<void> MergeTable::insert(u32 rank) {
     if (other.left == merge.left && other.right == merge.right) return {};  // the first wins
     at = (at + 1) & (index_.size() - 1);
   }
-  return fail(Errc::kCorrupt, "tokenizer.ggml.merges are made to collide");
+  return fail(Errc::kCorrupt,
+              "tokenizer.ggml.merges collide too often: the file is damaged or hostile");
 }
 
 MergePair MergeTable::pair(const MergeSymbol& left, const MergeSymbol& right) const {
@@ -132,7 +133,7 @@ class Bpe final : public VocabularyTokenizer {
 };
 
 Result<void> Bpe::load(const TokenizerConfig& config, Platform& platform) {
-  // 11 is what readers of GGUF assume when a file of this kind names neither BOS nor EOS.
+  // Readers of GGUF assume 11 if a file of this kind names neither BOS nor EOS.
   VocabularyDefaults defaults{
       .spelling = pre_.escape_spaces ? Spelling::kEscapedSpace : Spelling::kByteLevel,
       .bos = 11,
@@ -145,7 +146,7 @@ Result<void> Bpe::load(const TokenizerConfig& config, Platform& platform) {
   return merges_.load(config, vocabulary_, defaults.spelling, platform);
 }
 
-// Spaces escaped where the vocabulary wants it, broken UTF-8 replaced.
+// Escapes spaces if the vocabulary needs it, and replaces invalid UTF-8.
 Result<void> normalize(std::string_view text, bool escape_spaces, String& out) {
   while (!text.empty()) {
     utf8::Decoded c = utf8::decode(text);
@@ -184,7 +185,7 @@ Result<void> Bpe::encode_word(std::string_view word, Merger<MergeTable>& merger,
       TRY(out.push_back(symbol.token));
       continue;
     }
-    // A character without a token: its bytes, as far as they have one.
+    // A character without a token is encoded as those of its bytes that have one.
     for (char c : word.substr(symbol.begin, symbol.size)) {
       TokenId byte = vocabulary_.byte_token(static_cast<u8>(c));
       if (byte != Vocabulary::kNone) TRY(out.push_back(byte));
@@ -194,7 +195,8 @@ Result<void> Bpe::encode_word(std::string_view word, Merger<MergeTable>& merger,
 }
 
 Result<void> Bpe::add_characters(std::string_view word, Merger<MergeTable>& merger) const {
-  if (word.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (word.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
   for (u32 at = 0; at < word.size();) {
     u32 bytes = pre_.escape_spaces ? utf8::decode(word.substr(at)).bytes : 1;
     TokenId token = pre_.escape_spaces ? vocabulary_.find(word.substr(at, bytes))

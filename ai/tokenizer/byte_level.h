@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GPT-2's alphabet: 256 printable characters that stand for the 256 bytes.
+// GPT-2's alphabet: 256 printable characters that represent the 256 bytes.
 //
-// Printable Latin-1 bytes stand for themselves; the 68 others, in order, for U+0100 and up.
+// Printable Latin-1 bytes represent themselves; the other 68 are, in order, U+0100 and up.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ constexpr bool stands_for_itself(u32 byte) {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte != 0xad);
 }
 
-// The bytes that U+0100 and up stand for.
+// The bytes that U+0100 and up represent.
 constexpr std::array<u8, 68> kShiftedBytes = [] {
   std::array<u8, 68> shifted{};
   usize count = 0;
@@ -32,8 +32,8 @@ constexpr std::optional<u8> byte_of_character(u32 code) {
   return std::nullopt;
 }
 
-// Appends the bytes that `text` stands for. False, with `out` as it was, when a character is not of
-// the alphabet.
+// Appends the bytes that `text` represents. Returns false, with `out` unchanged, if a character is
+// not in the alphabet.
 inline Result<bool> append_bytes(std::string_view text, String& out) {
   usize begin = out.size();
   while (!text.empty()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a model file says about its vocabulary, gathered from whatever format holds it.
+// The description of a vocabulary, collected from a model file of any format.
 //
-// Views point into the file and need to live only while the tokenizer is made.
+// Views point into the file and are needed only while the tokenizer is made.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 
 namespace ai {
 
-// GGUF's tokenizer.ggml.token_type.
+// The values of GGUF's tokenizer.ggml.token_type.
 enum class TokenType : u8 {
   kUndefined,
   kNormal,
@@ -22,19 +22,19 @@ enum class TokenType : u8 {
   kByte,
 };
 
-// A vocabulary is read in pieces of so many texts, between which others have their turn.
+// The number of texts after which reading a vocabulary lets other threads run.
 constexpr usize kTextsPerBreath = 1024;
 
 struct TokenizerConfig {
   std::string_view model;         // tokenizer.ggml.model: "gpt2", "llama", "t5", "bert"
   std::string_view pre;           // tokenizer.ggml.pre
-  std::string_view general_name;  // general.name: Phi-3 is told by it
+  std::string_view general_name;  // general.name, by which Phi-3 is recognized
   Vector<std::string_view> tokens;
   Vector<std::string_view> merges;  // "left right", best first
-  Vector<float> scores;             // empty or one a token
-  Vector<TokenType> types;          // empty or one a token
+  Vector<float> scores;             // empty, or one per token
+  Vector<TokenType> types;          // empty, or one per token
   Vector<Byte> charsmap;            // tokenizer.ggml.precompiled_charsmap
-  // Ids as the file has them, not yet checked against the vocabulary.
+  // Ids as the file has them, not checked against the vocabulary yet.
   std::optional<u64> bos, eos, eot, eom, unknown, separator, padding, mask;
   std::optional<u64> fim_pad, fim_repository, fim_separator;
   std::optional<bool> add_bos, add_eos, add_separator, add_space_prefix, remove_extra_spaces;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The loop that byte-pair encodings share: join the best neighbours until none can be joined.
+// The loop that all byte-pair encodings share: join the best pair of neighbours until none can be
+// joined.
 //
-// Few symbols are scanned for the best pair each time; many go through a heap, so that a word of a
-// megabyte takes n log n steps. Both give the same result: lowest key first, leftmost of equals.
+// A few symbols are scanned for the best pair each time. Many go through a heap, so that a word of
+// a megabyte takes n log n steps. Both give the same result: lowest key first, leftmost of equals.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 
 namespace ai {
 
-// `key` orders pairs; `token` is what they join to.
+// `key` orders pairs. `token` is the result of joining them.
 struct MergePair {
   static constexpr u32 kNoKey = ~u32{0};
   u32 key = kNoKey;
@@ -19,7 +20,7 @@ struct MergePair {
 };
 
 struct MergeSymbol {
-  u32 begin = 0, size = 0;  // bytes of the text it stands for
+  u32 begin = 0, size = 0;  // bytes of the text that it represents
   TokenId token = Tokenizer::kNoToken;
   MergePair with_next;
 };
@@ -40,7 +41,7 @@ class Merger {
   std::span<const MergeSymbol> symbols() const { return symbols_.view(); }
 
  private:
-  static constexpr usize kScanned = 48;  // symbols: few enough to do without a heap
+  static constexpr usize kScanned = 48;  // up to this many symbols, scanning is faster than a heap
   static constexpr u32 kNone = ~u32{0};
 
   void run_scan() {
@@ -63,7 +64,7 @@ class Merger {
 
   Result<void> run_heap() {
     usize count = symbols_.size();
-    if (count >= kNone) return fail(Errc::kInvalidArgument, "text too long");
+    if (count >= kNone) return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
     TRY(next_.resize(count));
     TRY(previous_.resize(count));
     heap_.clear();
@@ -77,7 +78,7 @@ class Merger {
       u64 entry = heap_.back();
       heap_.pop_back();
       u32 left = static_cast<u32>(entry);
-      // Stale when the symbol is gone or its pair is another one by now.
+      // The entry is stale if the symbol was joined or now has another pair.
       if (symbols_[left].size == 0 || symbols_[left].with_next.key != entry >> 32) continue;
       u32 right = next_[left];
       join(left, right);

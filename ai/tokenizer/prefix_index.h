@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which of many texts a text begins with: a sorted list, narrowed byte by byte.
+// Finds which of many texts a text begins with, in a sorted list that is narrowed byte by byte.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +9,12 @@
 
 namespace ai {
 
-// Ids only; whoever holds the texts lends them through `text_of` with each call.
+// Keeps only ids; the owner of the texts passes `text_of` with each call.
 class PrefixIndex {
  public:
-  static constexpr usize kMaxBytes = 256;  // longer texts are left out: they bound the work
+  static constexpr usize kMaxBytes = 256;  // longer texts are left out, which bounds the work
 
-  // Of equal texts the one `before(a, b)` puts first stays.
+  // Builds the index. If texts are equal, the one that `before(a, b)` puts first stays.
   template <class TextOf, class Before>
   Result<void> build(Vector<TokenId> ids, const TextOf& text_of, const Before& before) {
     auto out_of_bounds = [&](TokenId id) {
@@ -41,7 +41,7 @@ class PrefixIndex {
     for (usize depth = 0; depth < text.size() && first != last; depth++) {
       auto byte = [&](TokenId id) { return static_cast<u8>(text_of(id)[depth]); };
       u8 wanted = static_cast<u8>(text[depth]);
-      // Sorted: those that end here come first, then by the byte at `depth`.
+      // The list is sorted: texts that end here come first, then the others by the byte at `depth`.
       first = std::partition_point(first, last, [&](TokenId id) {
         return text_of(id).size() <= depth || byte(id) < wanted;
       });
@@ -50,7 +50,7 @@ class PrefixIndex {
     }
   }
 
-  // Some text of the list begins with all of `text` and is longer.
+  // Returns true if a text of the list begins with all of `text` and is longer.
   template <class TextOf>
   bool begins(std::string_view text, const TextOf& text_of) const {
     const TokenId* at = std::partition_point(ids_.begin(), ids_.end(),

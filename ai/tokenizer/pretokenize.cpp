@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of pre-tokenizers: which scanners, in which order, for the names models give.
+// The table of pre-tokenizers: which scanners, in which order, for the names that models have.
 #include "ai/tokenizer/pretokenize.h"
 
 #include <iterator>
@@ -118,7 +118,7 @@ struct Row {
   PreTokenizer value;
 };
 
-// Names as llama.cpp's converter writes them into tokenizer.ggml.pre.
+// Names as llama.cpp's converter writes them to tokenizer.ggml.pre.
 constexpr Row kRows[] = {
     {"default", {kDefaultPasses}},
     {"gpt-2", {kGpt2Passes}},

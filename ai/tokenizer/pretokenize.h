@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Cutting text into words before byte-level merging: hand-written scanners, one table of models.
+// Splits text into words before byte-level merging, with hand-written scanners and one table of
+// models.
 #pragma once
 
 #include <span>
@@ -10,21 +11,21 @@
 
 namespace ai {
 
-// Alternatives in order of preference. What none matches stays together up to the next match.
+// Scanners in order of preference. Text that none matches stays together up to the next match.
 struct Pass {
   std::span<const Scanner> alternatives;
 };
 
-// Passes run one inside the words of the other.
+// Passes that run one inside the words of the other.
 struct PreTokenizer {
   std::span<const Pass> passes;
-  bool whole_words = false;    // a word that is a token needs no merging ("ignore_merges")
-  bool escape_spaces = false;  // tokens are spelled with U+2581, not in GPT-2's alphabet
-  bool whole_breaks = false;   // the same for words of line breaks only
-  bool add_bos = false;        // unless the file says otherwise
+  bool whole_words = false;    // a word that is a token is not merged ("ignore_merges")
+  bool escape_spaces = false;  // spaces are written as U+2581, not in GPT-2's alphabet
+  bool whole_breaks = false;   // as whole_words, but only for words of line breaks
+  bool add_bos = false;        // used if the file says nothing
 };
 
-// The row that tokenizer.ggml.pre names; kUnsupported for a name nobody knows.
+// Returns the row that tokenizer.ggml.pre names, or kUnsupported for an unknown name.
 Result<const PreTokenizer*> find_pre_tokenizer(std::string_view name);
 // All names, for error messages and tests.
 usize pre_tokenizer_count();
@@ -35,7 +36,8 @@ template <class Word>
 Result<void> for_each_word(std::span<const Pass> passes, std::string_view text, usize begin,
                            usize end, Word&& word);
 
-// End of the next piece of the run that begins at `at`: a match, or what precedes the next match.
+// Returns the end of the next piece of the run from `at`: a match, or the text before the next
+// match.
 usize next_piece(const Pass& pass, const Run& run, usize at);
 
 template <class Word>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The scanners that pre-tokenizers are made of.
 //
-// Each says the regular expression it stands for. Where GGUF files meet expressions that
-// tell upper from lower case outside ASCII (tekken, gpt-4o), the convention among GGUF readers is
-// followed: a letter outside ASCII counts as both.
+// Each scanner has the regular expression that it implements as its comment. Some expressions
+// distinguish upper from lower case outside ASCII (tekken, gpt-4o). There this follows the
+// convention of GGUF readers: a letter outside ASCII counts as both.
 #include "ai/tokenizer/scanners.h"
 
 #include <algorithm>
@@ -73,7 +73,7 @@ constexpr CategorySet kWordOrSpace = kWhiteSpace | kLetter | kNumber;
 bool is_newline(const Char& c) {
   return c.is('\r') || c.is('\n');
 }
-// A character, and none of these: the end of the run is no character.
+// Returns true for a character that is in no class of the set. The end of the run is no character.
 bool is_none_of(const Char& c, CategorySet set) {
   return c.bytes > 0 && !c.is(set);
 }
@@ -92,7 +92,7 @@ usize skip_while(const Run& run, usize at, Wanted&& wanted) {
 usize skip_set(const Run& run, usize at, CategorySet set) {
   return skip_while(run, at, [set](const Char& c) { return c.is(set); });
 }
-// At most `most` characters of the set.
+// Skips at most `most` characters of the set.
 usize skip_some(const Run& run, usize at, CategorySet set, u32 most) {
   for (Char c = run.at(at); most > 0 && c.is(set); c = run.at(at), most--) at += c.bytes;
   return at;
@@ -127,7 +127,7 @@ usize any_contraction(const Run& run, usize at) {
 
 // ---- words ---------------------------------------------------------------------------------
 
-// " ?[set]+" for a set given by `wanted`; no match gives back `at`.
+// Implements " ?[set]+" for a set given by `wanted`. Returns `at` if nothing matches.
 template <class Wanted>
 static usize after_space(const Run& run, usize at, Wanted&& wanted) {
   usize begin = run.at(at).is(' ') ? at + 1 : at;
@@ -170,7 +170,7 @@ usize spaced_others_one_tail(const Run& run, usize at) {
   return end != at && (is_newline(c) || c.is('/')) ? end + 1 : end;
 }
 
-// "prefix?[set]+", where a character of the set may serve as the prefix.
+// Implements "prefix?[set]+", where a character of the set may be the prefix.
 template <class Prefix>
 static usize prefixed(const Run& run, usize at, Prefix&& prefix, CategorySet set) {
   Char c = run.at(at);
@@ -193,13 +193,14 @@ usize prefixed_letters(const Run& run, usize at) {
 usize prefixed_letters_marks(const Run& run, usize at) {
   return prefixed(run, at, is_word_prefix, kLetterOrMark);
 }
-// The same and (?i:'s|'t|'re|'ve|'m|'ll|'d)?
+// [^\r
+// \p{L}\p{N}]?[\p{L}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?
 usize prefixed_letters_marks_contraction(const Run& run, usize at) {
   usize end = prefixed_letters_marks(run, at);
   return end == at ? at : any_contraction(run, end);
 }
 
-// upper*lower+ or else upper+lower*, where a letter outside ASCII is both.
+// Matches upper*lower+, or upper+lower* if that fails. A letter outside ASCII counts as both cases.
 static usize cased(const Run& run, usize at, CategorySet letters) {
   auto upper = [letters](const Char& c) {
     return c.is(letters) && !(c.code >= 'a' && c.code <= 'z');
@@ -213,7 +214,7 @@ static usize cased(const Run& run, usize at, CategorySet letters) {
     if (lower(c)) last_both = end;
   }
   if (lower(run.at(end))) return skip_while(run, end, lower);
-  // The longest upper* leaves nothing for lower+: it gives back up to its last letter that is both.
+  // The longest upper* leaves nothing for lower+, so it gives back the last letter that is both.
   return last_both > at ? last_both : end;
 }
 template <CategorySet kLetters>
@@ -277,8 +278,8 @@ usize right_aligned_digits(const Run& run, usize at) {
   usize count = run.digits_end(at) - at;
   return count > 0 && count % 3 == 0 ? at + 3 : at;
 }
-// \d{1,3}(?=(?:\d{3})*\b) as GGUF readers take it: \p{N}{1,3}, grouped by three from the right,
-// the text before them in one piece with the first group.
+// Implements \d{1,3}(?=(?:\d{3})*\b) as GGUF readers do: \p{N}{1,3}, in groups of three from the
+// right, with the text before them in one piece with the first group.
 usize right_aligned_numbers(const Run& run, usize at) {
   usize end = skip_while(run, at, [](const Char& c) { return c.bytes > 0 && !c.is(kNumber); });
   u64 count = run.numbers_left(end);
@@ -307,7 +308,8 @@ usize spaces_before_last(const Run& run, usize at) {
 usize spaces(const Run& run, usize at) {
   return skip_set(run, at, kWhiteSpace);
 }
-// "\s+$". It is sought from left to right, so only the first of a run of spaces can begin a match.
+// Implements "\s+$". It is searched from left to right, so only the first of a run of spaces can
+// begin a match.
 usize final_spaces(const Run& run, usize at) {
   if (run.before(at).is(kWhiteSpace)) return at;
   usize end = spaces(run, at);
@@ -401,7 +403,7 @@ bool within(const Char& c, std::span<const Range> ranges) {
 usize skip_ranges(const Run& run, usize at, std::span<const Range> ranges) {
   return skip_while(run, at, [ranges](const Char& c) { return within(c, ranges); });
 }
-// "\s?X+": any one white space may precede.
+// Implements "\s?X+": any one white space may precede.
 template <class Wanted>
 usize after_any_space(const Run& run, usize at, Wanted&& wanted) {
   Char c = run.at(at);
@@ -422,7 +424,7 @@ usize han_kana(const Run& run, usize at) {
   static constexpr Range kRanges[] = {{0x4e00, 0x9fa5}, {0x3040, 0x30ff}};
   return skip_ranges(run, at, kRanges);
 }
-// The scripts of South-East and East Asia that AFMoE keeps apart from other letters.
+// Matches the scripts of South-East and East Asia that AFMoE separates from other letters.
 usize asian(const Run& run, usize at) {
   static constexpr Range kRanges[] = {
       {0x4e00, 0x9fff}, {0x3400, 0x4dbf}, {0xf900, 0xfaff}, {0x3040, 0x30ff}, {0xff65, 0xff9f},
@@ -455,7 +457,8 @@ usize any_spaced_letters(const Run& run, usize at) {
 usize any_spaced_punctuation(const Run& run, usize at) {
   return after_any_space(run, at, [](const Char& c) { return c.is(kPunctuation); });
 }
-// DeepSeek LLM's list of letters: those with case, less the blocks it does not name.
+// Matches DeepSeek LLM's list of letters: those with case, without the blocks that it does not
+// name.
 usize any_spaced_cased(const Run& run, usize at) {
   static constexpr Range kLeftOut[] = {{0x560, 0x588},     {0x10c7, 0x10ff},   {0x1c80, 0x1c88},
                                        {0x2d00, 0x2d2d},   {0xa790, 0xa7fa},   {0xab30, 0xab68},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Scanners: each is one alternative of a pre-tokenizer's pattern, written out by hand.
+// Scanners: each implements one alternative of a pre-tokenizer's pattern by hand.
 //
-// A scanner returns the end of its match that begins at `at`, or `at` when there is none. Their
-// expressions stand in scanners.cpp.
+// A scanner returns the end of the match that begins at `at`, or `at` if there is none.
+// scanners.cpp has their regular expressions.
 #pragma once
 
 #include <span>
@@ -12,7 +12,7 @@
 
 namespace ai {
 
-// A run of text whose characters past the end have no class and the code kEnd.
+// A run of text. Past its end, characters have no class and the code kEnd.
 class Run {
  public:
   static constexpr u32 kEnd = ~u32{0};
@@ -26,16 +26,17 @@ class Run {
 
   Run(std::string_view text, usize begin, usize end) : text_(text), begin_(begin), end_(end) {}
   Char at(usize position) const;
-  Char before(usize position) const;  // class and code kEnd at the beginning of the run
+  // class and code are those of kEnd at the beginning of the run
+  Char before(usize position) const;
   usize begin() const { return begin_; }
   usize end() const { return end_; }
-  // End of the ASCII digits at `position`. Remembered, so that asking for each digit of a long
-  // number costs no more than asking once.
+  // Returns the end of the ASCII digits at `position`. The result is cached, so asking for each
+  // digit of a long number costs no more than asking once.
   usize digits_end(usize position) const;
-  // How many characters of \p{N} there are from `position` on. Remembered likewise.
+  // Returns how many characters of \p{N} follow from `position` on. Cached, too.
   u64 numbers_left(usize position) const;
-  // End of the last line break among the white space from `position` on; `position` when there is
-  // none. Remembered likewise.
+  // Returns the end of the last line break in the white space from `position` on, or `position` if
+  // there is none. Cached, too.
   usize breaks_end(usize position) const;
 
  private:
@@ -47,7 +48,7 @@ class Run {
   mutable usize spaces_begin_ = 0, spaces_end_ = 0, breaks_end_ = 0;
 };
 
-// One alternative of a pattern: the end of its match that begins at `at`, or `at` for none.
+// One alternative of a pattern. Returns the end of the match that begins at `at`, or `at`.
 using Scanner = usize (*)(const Run& run, usize at);
 
 namespace scan {

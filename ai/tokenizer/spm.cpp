@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SentencePiece byte-pair encoding: neighbours whose joined text has the best score are joined
-// first; what ends up without a token becomes bytes.
+// SentencePiece byte-pair encoding: joins the neighbours whose joined text has the best score
+// first. Text that has no token in the end is encoded as bytes.
 #include <bit>
 
 #include "ai/tokenizer/algorithm.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 
-// Floats in descending order as ascending integers; equal scores, and both zeros, are equal.
+// Maps floats in descending order to ascending integers. Equal scores, and both zeros, are equal.
 u32 descending_key(float score) {
   u32 bits = std::bit_cast<u32>(score + 0.0f);
   u32 ascending = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
@@ -61,7 +61,8 @@ Result<void> Spm::encode_text(std::string_view text, bool after_special,
   if (add_space_prefix_ && after_special) TRY(escaped.append(kSpaceMark));
   for (char c : text) TRY(c == ' ' ? escaped.append(kSpaceMark) : escaped.push_back(c));
   std::string_view whole = escaped.view();
-  if (whole.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (whole.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
 
   ScoreRules rules{vocabulary_, whole};
   Merger<ScoreRules> merger(rules);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Encoding around special tokens, and making the tokenizer a model file describes.
+// Encodes text around special tokens, and makes the tokenizer that a model file describes.
 #include "ai/tokenizer/tokenizer.h"
 
 #include "ai/gguf/reader.h"
@@ -12,11 +12,11 @@ constexpr std::string_view kSpaces = " \t\n\v\f\r";
 
 struct Special {
   usize at;
-  TokenId token;  // kNone: none up to the end
+  TokenId token;  // kNone: there is none up to the end
 };
 
-// The first special token of `text` from `from` on; of those that begin there, the longest. A guard
-// breaks longer spellings in two; a spelling of one byte it follows.
+// Finds the first special token of `text` from `from` on; of those that begin there, the longest. A
+// guard breaks a longer spelling in two, and follows a spelling of one byte.
 Special next_special(const Vocabulary& vocabulary, std::string_view text, usize from,
                      ParseSpecial parse, bool guarded) {
   for (usize at = from; at < text.size(); at++) {
@@ -30,7 +30,7 @@ Special next_special(const Vocabulary& vocabulary, std::string_view text, usize 
   return {text.size(), Vocabulary::kNone};
 }
 
-// Bytes of the character that `text` begins with, as far as it is there.
+// Returns the bytes of the first character of `text`, as far as it is there.
 usize first_character(std::string_view text) {
   usize n = 1;
   while (n < text.size() && (static_cast<u8>(text[n]) & 0xc0) == 0x80) n++;
@@ -39,7 +39,7 @@ usize first_character(std::string_view text) {
 
 }  // namespace
 
-// A guard that stands in the text itself is doubled.
+// Doubles a guard that the text itself contains.
 Result<void> Tokenizer::guard(std::string_view text, String& out) const {
   for (usize at = 0; at < text.size();) {
     usize end = std::min(text.find(kGuard, at), text.size());
@@ -71,8 +71,8 @@ Result<void> Tokenizer::encode_guarded(std::string_view text, AddSpecial add,
   return encode(plain.view(), add, ParseSpecial::kNo, out);
 }
 
-// A guard goes behind the first character of every control token's spelling, and of an end of the
-// text that what follows might make into one.
+// Puts a guard after the first character of every control token's spelling, and of an end of the
+// text that could become one together with what follows.
 Result<void> VocabularyTokenizer::guard(std::string_view text, String& out) const {
   usize done = 0;
   auto put = [&](usize end, bool mark) -> Result<void> {
@@ -90,7 +90,7 @@ Result<void> VocabularyTokenizer::guard(std::string_view text, String& out) cons
     bool control = token != Vocabulary::kNone && vocabulary_.type(token) != TokenType::kUserDefined;
     bool mark = control || vocabulary_.begins_special(rest);
     if (mark) TRY(put(at + first_character(rest), true));
-    bool whole = token != Vocabulary::kNone && !mark;  // a user-defined token stays one
+    bool whole = token != Vocabulary::kNone && !mark;  // a user-defined token stays whole
     at += whole ? vocabulary_.special_bytes(token) : 1;
   }
   return put(text.size(), false);
@@ -159,7 +159,7 @@ constexpr IdKey kIdKeys[] = {
     {"tokenizer.ggml.eot_token_id", &TokenizerConfig::eot},
     {"tokenizer.ggml.eom_token_id", &TokenizerConfig::eom},
     {"tokenizer.ggml.unknown_token_id", &TokenizerConfig::unknown},
-    {"tokenizer.ggml.seperator_token_id", &TokenizerConfig::separator},  // spelled so in GGUF
+    {"tokenizer.ggml.seperator_token_id", &TokenizerConfig::separator},  // GGUF has this spelling
     {"tokenizer.ggml.padding_token_id", &TokenizerConfig::padding},
     {"tokenizer.ggml.mask_token_id", &TokenizerConfig::mask},
     {"tokenizer.ggml.fim_pad_token_id", &TokenizerConfig::fim_pad},
@@ -216,7 +216,7 @@ Result<TokenizerConfig> read_config(const GgufFile& file) {
   config.pre = TRY(file.get_string("tokenizer.ggml.pre", ""));
   config.general_name = TRY(file.get_string("general.name", ""));
   for (const IdKey& row : kIdKeys) {
-    // A negative id becomes one that is outside every vocabulary.
+    // A negative id becomes one outside every vocabulary.
     if (file.has(row.key)) config.*row.into = static_cast<u64>(TRY(file.get_i64(row.key)));
   }
   for (const FlagKey& row : kFlagKeys) {

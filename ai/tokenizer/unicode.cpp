@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Look-ups in the generated Unicode tables.
+// Looks up code points in the generated Unicode tables.
 #include "ai/tokenizer/unicode.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ struct CodePair {
 
 #include "unicode_tables.inc"
 
-constexpr u32 kBlock = 128;  // code points a block, as generated
+constexpr u32 kBlock = 128;  // code points per block; the generator uses the same number
 constexpr u8 kSpaceFlag = 0x80;
 
 u32 mapped(std::span<const CodePair> pairs, u32 code) {
@@ -43,7 +43,7 @@ u32 to_upper(u32 code) {
 }
 
 u32 base_letter(u32 code) {
-  // Hangul syllables decompose by arithmetic, 588 for each leading consonant (Unicode 3.12).
+  // Hangul syllables are decomposed by arithmetic: 588 for each leading consonant (Unicode 3.12).
   if (code >= 0xac00 && code <= 0xd7a3) return 0x1100 + (code - 0xac00) / 588;
   return code < 0x80 ? code : mapped(kBaseLetter, code);
 }

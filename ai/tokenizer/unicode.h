@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Unicode as tokenizers and templates need it: general categories (UAX #44), simple case
-// mappings and base letters. UTF-8 itself is kernel/base/utf8.h.
+// The Unicode properties that tokenizers and templates need: general categories (UAX #44), simple
+// case mappings and base letters. UTF-8 itself is in kernel/base/utf8.h.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace ai::unicode {
 
-// Values are those of scripts/gen_unicode.py.
+// The values must be those of scripts/gen_unicode.py.
 enum class Category : u8 {
   kCn,
   kCc,
@@ -41,7 +41,7 @@ enum class Category : u8 {
   kZs,
 };
 
-// A set of categories (bit = Category) plus white space, which cuts across them.
+// A set of categories (bit = Category), plus white space, which is independent of the categories.
 using CategorySet = u32;
 constexpr CategorySet bit(Category c) {
   return CategorySet{1} << static_cast<u32>(c);
@@ -60,13 +60,14 @@ constexpr CategorySet kWhiteSpace = CategorySet{1} << 31;
 
 constexpr u32 kMaxCodePoint = 0x10ffff;
 
-// The bit of the category, and kWhiteSpace where it applies. Past the last code point: Cn.
+// Returns the bit of the category, with kWhiteSpace if it applies. Past the last code point it is
+// Cn.
 CategorySet class_of(u32 code);
 
-// Simple (one to one) mappings; a code point without one maps to itself.
+// Simple (one to one) mappings. A code point without one maps to itself.
 u32 to_lower(u32 code);
 u32 to_upper(u32 code);
-// First code point of the full canonical decomposition: "é" gives "e".
+// Returns the first code point of the full canonical decomposition: "e" for "é".
 u32 base_letter(u32 code);
 
 }  // namespace ai::unicode

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SentencePiece unigram models (T5 and its kin): the segmentation with the best sum of scores.
+// SentencePiece unigram models (T5 and its relatives): finds the segmentation with the best sum of
+// scores.
 //
-// Text is first normalized by the file's character map, a double array in the form of Kanda,
+// The file's character map first normalizes the text. It is a double array in the form of Kanda,
 // "Space- and Time-Efficient String Dictionaries" (2018), as SentencePiece stores it.
 #include "ai/tokenizer/algorithm.h"
 #include "kernel/base/bytes.h"
@@ -11,15 +12,16 @@ namespace ai {
 namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
-constexpr double kUnknownPenalty = 10;  // below the worst score, as in SentencePiece
+constexpr double kUnknownPenalty = 10;  // subtracted from the worst score, as in SentencePiece
 
-// Longest-match replacements of prefixes. Foreign bytes: each index is checked where it is used.
+// Replaces prefixes, longest match first. The bytes come from the file, so each index is checked
+// where it is used.
 class CharacterMap {
  public:
   Result<void> load(std::span<const Byte> bytes);
   struct Match {
     std::string_view replacement;
-    usize bytes = 0;  // of the text it replaces; 0 = none
+    usize bytes = 0;  // bytes of text that it replaces; 0 = none
   };
   Match longest(std::string_view text) const;
 
@@ -145,7 +147,7 @@ Result<void> Unigram::normalize(std::string_view text, String& out) const {
   return {};
 }
 
-// best[i] = how the first i bytes are best cut.
+// best[i] is the best way to cut the first i bytes.
 Result<void> Unigram::search(std::string_view text, Vector<Step>& best) const {
   TRY(best.resize(text.size() + 1));
   best[0].score = 0;
@@ -174,10 +176,11 @@ Result<void> Unigram::encode_text(std::string_view text, bool, Vector<TokenId>& 
   TRY(normalize(text, normal));
   std::string_view whole = normal.view();
   if (whole.empty()) return {};
-  if (whole.size() >= ~u32{0}) return fail(Errc::kInvalidArgument, "text too long");
+  if (whole.size() >= ~u32{0})
+    return fail(Errc::kInvalidArgument, "the text is too long to be encoded");
   Vector<Step> best;
   TRY(search(whole, best));
-  // From the end; a run of unknown characters is one unknown token.
+  // Walks back from the end. A run of unknown characters is one unknown token.
   usize begin = out.size();
   bool after_unknown = false;
   for (usize at = whole.size(); at > 0; at = best[at].from) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading a vocabulary: spelling, index by text, roles of tokens.
+// Loads a vocabulary: spelling, index by text, roles of tokens.
 #include "ai/tokenizer/vocabulary.h"
 
 #include <bit>
@@ -12,7 +12,7 @@ namespace ai {
 namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581 stands for a space
-// A genuine vocabulary needs a few dozen steps; only texts made to collide need thousands.
+// Real vocabularies need a few dozen steps. Only texts made to collide need thousands.
 constexpr u32 kMaxProbes = 4096;
 
 u64 hash(std::string_view text) {
@@ -27,7 +27,7 @@ u64 hash(std::string_view text) {
   return h ^ h >> 32;
 }
 
-// "<0x0A>" is the byte 10.
+// Returns 10 for "<0x0A>", and so on.
 std::optional<u8> byte_text(std::string_view text) {
   if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
   auto high = base::hex_digit(text[3]);
@@ -36,8 +36,8 @@ std::optional<u8> byte_text(std::string_view text) {
   return static_cast<u8>(*high << 4 | *low);
 }
 
-// Tokens that end a generation whatever the file says of their type. Converters often leave
-// eot/eom/fim ids out, so the names are all there is to go by.
+// Names of tokens that end generation, whatever type the file gives them. Converters often leave
+// out the ids of eot, eom and fim tokens, so only the names are known.
 constexpr std::string_view kEndNames[] = {
     "<|eot_id|>",
     "<|im_end|>",
@@ -61,7 +61,7 @@ constexpr std::string_view kEndNames[] = {
     "<|tool_response>",
     "<｜end▁of▁sentence｜>",
     "[e~[",
-    // Fill-in-the-middle: padding, repository and file separators.
+    // Fill-in-the-middle: separators for padding, repositories and files.
     "<|fim_pad|>",
     "<fim-pad>",
     "<fim_pad>",
@@ -74,7 +74,8 @@ constexpr std::string_view kEndNames[] = {
     "<reponame>",
     "<|file_sep|>",
 };
-// Harmony's markup is text for whoever reads the answer, though its file calls it control.
+// Harmony's markup, which readers of the answer need as text, although the file calls it control
+// tokens.
 constexpr std::string_view kVisibleNames[] = {"<|channel|>", "<|message|>", "<|start|>",
                                               "<|constrain|>"};
 
@@ -113,7 +114,7 @@ Result<void> Vocabulary::load(const TokenizerConfig& config, const VocabularyDef
   TRY(scores_.reserve(config.scores.size()));
   for (usize i = 0; i < std::min(count, config.scores.size()); i++) {
     float score = config.scores[i];
-    // Sums of scores must stay ordered numbers whatever the file holds.
+    // Sums of scores must stay ordered numbers, whatever the file contains.
     TRY(scores_.push_back(score == score ? std::clamp(score, -1e30f, 1e30f) : 0.0f));
   }
   TRY(build_index(platform));
@@ -151,7 +152,7 @@ Result<void> Vocabulary::add_token(std::string_view text, TokenType type, Spelli
   return tokens_.push_back(token);
 }
 
-// A text with a character outside the alphabet is one no word can spell.
+// A text with a character outside the alphabet cannot be spelled by any word.
 Result<void> Vocabulary::spell_bytes(Token& token, std::string_view text) {
   token.shown = token.text;
   usize begin = arena_.size();
@@ -227,7 +228,7 @@ Result<void> Vocabulary::insert(TokenId id, u32& duplicates) {
     }
     slot = (slot + 1) & (index_.size() - 1);
   }
-  return fail(Errc::kCorrupt, "token texts are made to collide");
+  return fail(Errc::kCorrupt, "token texts collide too often: the file is damaged or hostile");
 }
 
 TokenId Vocabulary::find(std::string_view text) const {
@@ -301,7 +302,7 @@ void Vocabulary::mark_known_names() {
   }
 }
 
-// Two families use a name of the list above for something that ends no generation: Harmony's
+// Keeps two names of the list above that do not end generation in some families: Harmony's
 // "<|end|>" closes a message, and "</s>" is text where "<|tool_response>" exists (Gemma 4).
 void Vocabulary::keep_harmony_end() {
   bool returns = false, calls = false, flush = false, tool = false;
@@ -335,14 +336,15 @@ Result<void> Vocabulary::collect_special(const TokenizerConfig& config) {
     if (special) TRY(ids.push_back(id));
   }
   auto text_of = [this](TokenId id) { return view(tokens_[id].text); };
-  // User-defined tokens count even where control tokens do not: of equal texts they stay.
+  // If texts are equal, the user-defined token stays, because it counts even where control tokens
+  // do not.
   auto rank = [this](TokenId id) { return type(id) == TokenType::kUserDefined ? 0 : 1; };
   TRY(special_.build(std::move(ids), text_of, [&rank](TokenId a, TokenId b) {
     return rank(a) != rank(b) ? rank(a) < rank(b) : a < b;
   }));
   for (TokenId id : special_.ids()) special_first_[static_cast<u8>(text_of(id)[0])] = true;
 
-  // Phi-3 was trained with the space after its markers dropped; nothing but the name says so.
+  // Phi-3 was trained without the space after its markers. Only the model's name says so.
   bool phi3 = contains_ignoring_case(config.general_name, "phi-3") ||
               contains_ignoring_case(config.general_name, "phi3");
   constexpr std::string_view kKeepSpace[] = {"<unk>", "<s>", "<|endoftext|>"};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tokens of a model: texts, kinds, scores, look-up by text, special tokens, roles.
+// The tokens of a model: texts, types, scores, look-up by text, special tokens, roles.
 //
-// Everything a file can get wrong is settled here: ids outside the vocabulary are dropped with a
-// warning, odd token texts become plain text, and look-ups stay bounded whatever the texts are.
+// Everything that a file can get wrong is handled here: ids outside the vocabulary are dropped with
+// a warning, malformed token texts become plain text, and look-ups stay bounded for any texts.
 #pragma once
 
 #include <array>
@@ -12,13 +12,13 @@
 
 namespace ai {
 
-// How token texts spell what they stand for.
+// How token texts represent their bytes.
 enum class Spelling : u8 {
   kByteLevel,     // GPT-2: each byte is a printable character ("Ġ" is a space)
-  kEscapedSpace,  // SentencePiece: U+2581 is a space, "<0x0A>" a byte
+  kEscapedSpace,  // SentencePiece: U+2581 is a space, "<0x0A>" is a byte
 };
 
-// Roles a tokenizer's algorithm gives tokens when the file says nothing.
+// The roles that an algorithm gives to tokens if the file says nothing.
 struct VocabularyDefaults {
   Spelling spelling;
   std::optional<u64> bos, eos, unknown, separator;
@@ -27,14 +27,14 @@ struct VocabularyDefaults {
 
 class Vocabulary {
  public:
-  static constexpr usize kMaxMatchedBytes = 1024;  // a longer token text is never matched
+  static constexpr usize kMaxMatchedBytes = 1024;  // longer token texts are never matched
   static constexpr TokenId kNone = Tokenizer::kNoToken;
 
   Result<void> load(const TokenizerConfig& config, const VocabularyDefaults& defaults,
                     Platform& platform);
 
   u32 size() const { return static_cast<u32>(tokens_.size()); }
-  // The token that words spell with these bytes; kNone when there is none.
+  // Returns the token whose spelling inside words has these bytes, or kNone.
   TokenId find(std::string_view spelled) const;
   TokenId byte_token(u8 byte) const { return byte_tokens_[byte]; }
   float score(TokenId id) const { return scores_.empty() ? 0.0f : scores_[id]; }
@@ -43,29 +43,31 @@ class Vocabulary {
   bool is_control(TokenId id) const {
     return id < size() && tokens_[id].type == TokenType::kControl;
   }
-  // What the token adds to the text: bytes, perhaps part of a character; "" for control tokens.
+  // Returns what the token adds to the text: bytes, perhaps part of a character; "" for control
+  // tokens.
   std::string_view piece(TokenId id) const;
-  // The token as the file writes it; "" outside the vocabulary.
+  // Returns the token as the file writes it; "" outside the vocabulary.
   std::string_view spelling(TokenId id) const {
     return id < size() ? view(tokens_[id].text) : std::string_view();
   }
-  // The token as words spell it (the bytes find() compares).
+  // Returns the token's spelling inside words, the bytes that find() compares.
   std::string_view spelled(TokenId id) const { return view(tokens_[id].spelled); }
   usize longest() const { return longest_; }  // bytes of the longest token find() can return
 
   TokenId bos = kNone, eos = kNone, unknown = kNone, separator = kNone;
   bool add_bos = false, add_eos = false;
 
-  // The longest special token at the front of `text`; kNone if none.
+  // Returns the longest special token at the front of `text`, or kNone.
   TokenId special_at(std::string_view text, ParseSpecial parse) const;
-  // Some special token begins with all of `text` and goes on.
+  // Returns true if a special token begins with all of `text` and is longer.
   bool begins_special(std::string_view text) const;
   usize special_bytes(TokenId id) const { return tokens_[id].text.size; }
-  // False: no special token begins with this byte. Lets the search skip most of a text.
+  // Returns false if no special token begins with this byte, so that a search can skip most of a
+  // text.
   bool special_begins(char c) const { return special_first_[static_cast<u8>(c)]; }
   usize memory_bytes() const {
     return arena_bytes_ + tokens_.capacity() * sizeof(Token) + scores_.capacity() * sizeof(float) +
-           index_.capacity() * sizeof(u32);  // special tokens are a few
+           index_.capacity() * sizeof(u32);  // special tokens are few
   }
   bool swallows_space_after(TokenId id) const { return tokens_[id].strip_right; }
 
@@ -75,7 +77,7 @@ class Vocabulary {
   };
   struct Token {
     Span text;     // as in the file
-    Span spelled;  // as words spell it; size 0 when no word can
+    Span spelled;  // as words spell it; empty if no word can
     Span shown;    // what it adds to the text
     TokenType type = TokenType::kNormal;
     bool end = false, strip_right = false;
@@ -95,10 +97,10 @@ class Vocabulary {
   void keep_harmony_end();
   Result<void> collect_special(const TokenizerConfig& config);
 
-  String arena_;  // every text once, pieces beside where they differ
+  String arena_;  // every text once, and its other forms where they differ
   Vector<Token> tokens_;
   Vector<float> scores_;
-  Vector<u32> index_;  // open addressing over spelled(); kNone = free
+  Vector<u32> index_;  // open addressing by spelled(); kNone = free
   PrefixIndex special_;
   std::array<TokenId, 256> byte_tokens_;
   std::array<bool, 256> special_first_{};

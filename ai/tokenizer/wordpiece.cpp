@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// WordPiece (BERT): words between spaces and punctuation, the longest known piece first. In GGUF
-// the first piece of a word begins with U+2581; a word that does not work out is one unknown token.
+// WordPiece (BERT): splits at spaces and punctuation, then takes the longest known piece first. In
+// GGUF the first piece of a word begins with U+2581. A word that cannot be split into pieces is one
+// unknown token.
 #include "ai/tokenizer/algorithm.h"
 #include "ai/tokenizer/unicode.h"
 #include "kernel/base/utf8.h"
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::string_view kWordMark = "\xe2\x96\x81";
 
-// Characters that BERT's basic tokenizer makes words of their own.
+// Returns true for characters that BERT's basic tokenizer makes words of their own.
 bool is_ideograph(u32 code) {
   constexpr u32 kRanges[][2] = {{0x4e00, 0x9fff},   {0x3400, 0x4dbf},   {0x20000, 0x2a6df},
                                 {0x2a700, 0x2b73f}, {0x2b740, 0x2b81f}, {0x2b920, 0x2ceaf},
@@ -79,7 +80,7 @@ Result<void> WordPiece::encode_text(std::string_view text, bool, Vector<TokenId>
   return encode_word(word, out);
 }
 
-// Takes the word away.
+// Appends the word's tokens and empties the word.
 Result<void> WordPiece::encode_word(String& word, Vector<TokenId>& out) const {
   if (word.empty()) return {};
   String marked;

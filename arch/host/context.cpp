@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Cooperative thread switches by ucontext, with AddressSanitizer told of every change of stack.
+// Switches cooperative threads with ucontext, and tells AddressSanitizer about every change of
+// stack.
 #include "kernel/arch_contract.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -16,7 +17,7 @@
 namespace arch {
 namespace {
 
-// Only CPU 0 runs threads, so one variable tells the new stack which context it came from.
+// Only CPU 0 runs threads, so one variable can tell the new stack which context it came from.
 Context* switched_from = nullptr;
 
 void arrive([[maybe_unused]] Context& here) {
@@ -40,7 +41,7 @@ void first_step() {
 }  // namespace
 
 void Cpu::init_context(Context& context, u64 stack_end, void (*entry)(void*), void* argument) {
-  constexpr usize kAssumedBytes = kMinimumStackBytes;  // the least that a stack has
+  constexpr usize kAssumedBytes = kMinimumStackBytes;  // the smallest stack there is
   getcontext(&context.machine);
   context.machine.uc_stack.ss_sp = reinterpret_cast<void*>(stack_end - kAssumedBytes);
   context.machine.uc_stack.ss_size = kAssumedBytes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// CPUs of the twin: pinned threads, futex sleep, time, entropy, and the ends of the process.
+// The twin's CPUs: pinned threads, sleep by futex, time, entropy, and the ends of the process.
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -19,7 +19,7 @@
 namespace arch {
 namespace {
 
-// What a per-CPU register is to the kernel, a thread-local word is here.
+// The kernel has a per-CPU register for this; the twin has a thread-local word.
 __thread u32 this_cpu = 0;
 
 cpu_set_t allowed_cpus() {
@@ -28,7 +28,8 @@ cpu_set_t allowed_cpus() {
   if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
   return set;
 }
-// The process's CPUs as they were at the start: pinning the main thread must not shrink them.
+// Returns the process's CPUs as they were at the start, because pinning the main thread must not
+// reduce them.
 const cpu_set_t& initial_cpus() {
   static const cpu_set_t set = allowed_cpus();
   return set;
@@ -46,7 +47,7 @@ void pin(u32 index) {
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(cpu, &one);
-  // A container may forbid it; then the thread merely floats.
+  // A container may forbid it; the thread is then not pinned.
   if (pthread_setaffinity_np(pthread_self(), sizeof one, &one) != 0)
     log::debug("host", "cpu {} could not be pinned", index);
 }
@@ -66,7 +67,7 @@ void* run_secondary(void* argument) {
   return nullptr;
 }
 
-// A pending wake-up of each secondary CPU: what an interrupt line is to the machine.
+// A pending wake-up of a secondary CPU. It replaces the machine's interrupt.
 struct alignas(64) Doorbell {
   std::atomic<u32> pending{0};
   std::atomic<u64> timer{0};  // ticks; 0 = none
@@ -112,7 +113,7 @@ u32 Cpu::cpu_count() {
 
 Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* argument) {
   if (index == 0 || index >= cpu_count()) return fail(Errc::kOutOfRange, "no such cpu");
-  pin(0);  // alone the main thread may float; with workers each has a core of its own
+  pin(0);  // alone, the main thread need not be pinned; with workers each thread has its own core
   pthread_t thread;
   auto* start = new Start{index, entry, argument};
   if (pthread_create(&thread, nullptr, run_secondary, start) != 0) {
@@ -147,12 +148,12 @@ void Cpu::wake_cpu(u32 index) {
 }
 
 void Cpu::report_cpu(u32 index) {
-  log::warn("host", "cpu {} is a thread of process {}: a debugger can show where it is", index,
+  log::warn("host", "cpu {} is a thread of process {}: attach a debugger to see where it is", index,
             static_cast<i32>(getpid()));
 }
 
 Result<void> Cpu::watch_boot_cpu(void (*)()) {
-  return fail(Errc::kUnsupported, "a debugger sees more of a process");
+  return fail(Errc::kUnsupported, "not in the twin: use a debugger on the process");
 }
 
 void Cpu::set_timer(u64 ticks) {
@@ -170,7 +171,7 @@ void Cpu::relax() {
 #endif
 }
 
-// The worker pool bounds the spin by its deadline and then sleeps: on an overcommitted host the
+// The worker pool limits this spin by its deadline and then sleeps. On an overcommitted host the
 // other side may be off its core for milliseconds.
 void Cpu::wait_while_equal(const std::atomic<u32>& word, u32 value, u64 deadline_ticks) {
   for (u32 spins = 1; word.load(std::memory_order_acquire) == value; spins++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the host's CPU can do: CPUID and, for vector state, XCR0 as the host's kernel set it.
+// Detects the features of the host's CPU: CPUID, and for vector state XCR0 as the host's kernel set
+// it.
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__)
@@ -53,7 +54,7 @@ CpuFeatures Cpu::cpu_features() {
       {kAvx512Vnni, zmm && avx512 && bit(seven.c, 11)},
       {kAvx512Vbmi, zmm && avx512 && bit(seven.c, 1)},
       {kWaitPkg, bit(seven.c, 5)},
-      {kRdRand, bit(one.c, 30)},
+      {kRandom, bit(one.c, 30)},
       {kFarPrefetch, cpuid(0, 0).b == 0x756e6547},                          // "Genu"
       {kEmulated, bit(one.c, 31) && cpuid(0x40000000, 0).b == 0x54474354},  // "TCGT"
   };
@@ -73,7 +74,7 @@ CpuFeatures Cpu::cpu_features() {
 }
 #else
 CpuFeatures Cpu::cpu_features() {
-  return {};  // the portable reference tables run anywhere
+  return {};  // the portable reference tables run on every CPU
 }
 #endif
 

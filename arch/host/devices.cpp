@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The twin's devices: stdio for a console, the host's files for a disk, its TCP for a network.
+// Registers the twin's devices: stdio as console, the host's files as a disk, the host's TCP as
+// network.
 #include <ctime>
 
 #include "arch/host/host_fs.h"

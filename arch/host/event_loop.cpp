@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the twin's event loop: poll(2) over the watched descriptors and an eventfd.
+// Implements the twin's event loop with poll(2) over the watched descriptors and an eventfd.
 #include "arch/host/event_loop.h"
 
 #include <poll.h>
@@ -42,7 +42,7 @@ void handle_ready(const timespec* limit) {
   if (ppoll(fds, count, limit, nullptr) <= 0) return;
   u64 rung = 0;
   if (fds[0].revents != 0 && read(wake_fd(), &rung, sizeof rung) < 0) rung = 0;
-  // Handlers may add or remove watches: look each ready descriptor up again.
+  // Handlers may add or remove watches, so each ready descriptor is looked up again.
   for (nfds_t i = 1; i < count; i++) {
     if (fds[i].revents == 0) continue;
     for (const Watch& w : watches) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of /host by POSIX calls. map() gives a file as it lies in the page cache, which is
-// there at once; when it is settled, a thread moves it into huge pages by and by. What is to be
-// rewritten is read into such pages instead.
+// Implements /host with POSIX calls. map() gives a file as it is in the page cache, which is
+// available at once. After settle() a thread gradually moves it to huge pages. A file that will be
+// rewritten is read into huge pages instead.
 #include "arch/host/host_fs.h"
 
 #include <dirent.h>
@@ -130,7 +130,7 @@ Result<void> HostFile::flush() {
 
 Result<std::span<Byte>> HostFile::map() {
   if (size_ == 0 || mapped_ != nullptr) return contents_;
-  // Room for the file to begin at a huge page.
+  // One huge page more, so that the file can begin at a huge page.
   usize bytes = base::round_up(size_, mm::kLargePageBytes) + mm::kLargePageBytes;
   void* at = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) return failure();
@@ -148,7 +148,7 @@ Result<std::span<Byte>> HostFile::map() {
   return contents_;
 }
 
-// Into huge pages at once: to copy page by page as they are written takes longer.
+// Reads into huge pages at once: copying page by page as they are written takes longer.
 Result<void> HostFile::own() {
   if (contents_.empty() || owned_) return {};
   if (mmap(contents_.data(), mapped_bytes_ - mm::kLargePageBytes, PROT_READ | PROT_WRITE,
@@ -157,7 +157,8 @@ Result<void> HostFile::own() {
   madvise(contents_.data(), mapped_bytes_ - mm::kLargePageBytes, MADV_HUGEPAGE);
   owned_ = true;
   usize read = TRY(read_at(0, contents_));
-  if (read != contents_.size()) return fail(Errc::kCorrupt, "the file ends before its size");
+  if (read != contents_.size())
+    return fail(Errc::kCorrupt, "the file is shorter than its size says: copy it again");
   return {};
 }
 
@@ -198,7 +199,7 @@ Result<base::Owner<File>> HostFileSystem::open(std::string_view path) {
 }
 
 Result<base::Owner<File>> HostFileSystem::create(std::string_view path) {
-  // Keys and saved texts are among what is written: it is for its owner alone.
+  // Keys and saved texts are written here, so files are readable by their owner only.
   constexpr mode_t kOwnerOnly = 0600;
   int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnly);
   if (fd < 0) return failure();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A thread copies piece after piece into fresh memory and puts that in the old one's place: the
-// kernel exchanges them under its lock, so a reader sees the old bytes or the same new ones.
+// Implements the move: a thread copies one piece after another into fresh memory and remaps that to
+// the old address. The host's kernel exchanges them under its lock, so a reader sees either the old
+// bytes or the same new ones.
 #include "arch/host/huge_mover.h"
 
 #include <sys/mman.h>
@@ -16,9 +17,9 @@
 namespace host {
 namespace {
 
-// Each piece is a mapping of its own, of which a process may have 65,530.
+// Each piece becomes a mapping of its own, of which a process may have 65,530.
 constexpr usize kMostPieces = 8192;
-// Of the thread's time: what it takes from the worker on its core.
+// Rest per unit of work, which limits what the thread takes from the worker on its core.
 constexpr i64 kRestPerWork = 4;
 
 i64 now_ns() {
@@ -32,7 +33,7 @@ void rest(i64 ns) {
   nanosleep(&time, nullptr);
 }
 
-// Fresh memory that begins at a huge page; null when there is none.
+// Returns fresh memory that begins at a huge page, or null.
 Byte* fresh_memory(usize bytes) {
   usize room = bytes + mm::kLargePageBytes;
   void* at = mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -51,7 +52,7 @@ Byte* fresh_memory(usize bytes) {
 void HugeMover::start(std::span<Byte> memory) {
   if (started_) return;
   memory_ = memory;
-  // The thread is of no concern to signals, and stays on the cores of who starts it.
+  // The thread handles no signals and stays on the cores of the thread that starts it.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -72,7 +73,7 @@ void HugeMover::stop() {
   started_ = false;
 }
 
-// What is left over at the end stays where it is.
+// Moves all whole pieces. The rest at the end, less than a piece, stays in its old pages.
 void HugeMover::run() {
   usize piece = base::round_up(memory_.size() / kMostPieces + 1, mm::kLargePageBytes);
   for (usize at = 0; at + piece <= memory_.size() && !stopped_.load(); at += piece) {

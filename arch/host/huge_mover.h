@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Moves memory that is only read any more into huge pages, behind the back of its readers: weights
-// are read from end to end for each token, and from pages of 4 KB that is 15 to 25 % slower (Zen
-// 4).
+// Moves read-only memory to huge pages, unnoticed by its readers. Weights are read from end to end
+// for each token, which is 15 to 25 % slower from pages of 4 KB (Zen 4).
 #pragma once
 
 #include <pthread.h>
@@ -20,12 +19,12 @@ class HugeMover {
   HugeMover(const HugeMover&) = delete;
   HugeMover& operator=(const HugeMover&) = delete;
 
-  // `memory` begins at a huge page and is a mapping of its own. Its bytes do not change and stay
-  // readable at every moment; from now on nobody writes to it. Only once.
+  // Starts to move `memory`, which begins at a huge page and is a mapping of its own. Its bytes
+  // stay readable at every moment, and nobody may write to it from now on. Called once.
   void start(std::span<Byte> memory);
-  // The piece on its way is the last one.
+  // Ends the move after the current piece.
   void stop();
-  // How much of it has been moved.
+  // Returns how many bytes were moved.
   u64 moved() const { return moved_.load(std::memory_order_relaxed); }
 
  private:

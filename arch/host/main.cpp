@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The twin's first instruction: arguments become the boot command line, stdio the console.
-//
-// build/host/marrow MODEL.gguf threads=2 run="help; poweroff"
+// The twin's entry point: arguments become the boot command line, and stdio becomes the console.
 #include <version.h>
 
 #include <algorithm>
@@ -36,7 +34,7 @@ constexpr const char* kUsage =
 
 constexpr int kBadUsage = 2;
 
-// The shell has taken the quotes: a value with spaces gets its own back.
+// The shell has removed the quotes, so a value with spaces gets them back.
 std::string in_quotes(std::string_view word) {
   std::string text;
   for (char c : word) {
@@ -49,13 +47,14 @@ std::string in_quotes(std::string_view word) {
   return text.substr(0, value) + '"' + text.substr(value) + '"';
 }
 
-// A file named alone is the model.
+// Returns true for a word that is just a file name, which names the model.
 bool names_model(std::string_view word) {
   std::error_code none;
   return word.find('=') == word.npos && std::filesystem::is_regular_file(word, none);
 }
 
-// A machine boots with a warning where a person who types expects to be told.
+// Checks one argument. A machine boots with a warning, but a person who types a wrong argument
+// expects an error.
 bool understood(const char* word) {
   char buffer[200];
   base::BufferWriter why(buffer);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// base::allocate for hosted programs: malloc, with allocations counted and failures on demand.
+// Implements base::allocate for hosted programs: malloc, with counted allocations and injected
+// failures.
 #include "arch/host/memory.h"
 
 #include <malloc.h>
@@ -43,7 +44,7 @@ namespace base {
 void* allocate(usize bytes, usize align) {
   if (!host::allocation_may_succeed()) return nullptr;
   if (bytes > (usize{1} << 46))
-    return nullptr;  // ASan aborts on absurd sizes; the kernel's heap refuses
+    return nullptr;  // ASan aborts on absurd sizes, while the kernel's heap refuses them
   usize rounded = (std::max(bytes, usize{1}) + align - 1) / align * align;
   void* memory = align <= alignof(std::max_align_t) ? std::malloc(rounded)
                                                     : std::aligned_alloc(align, rounded);

@@ -8,10 +8,10 @@ namespace host {
 
 u64 allocation_count();  // base::allocate calls and page requests so far
 i64 live_allocations();  // not yet freed
-u64 live_bytes();        // of them, as malloc rounded
-// Makes the nth allocation from now fail (1 = the next); 0 = never again.
+u64 live_bytes();        // their bytes, as rounded by malloc
+// Makes the nth allocation from now on fail (1 = the next); 0 = none.
 void fail_allocation(u64 nth);
-// For other hosted providers (pages): counts one allocation and says whether it may succeed.
+// For other hosted allocators (pages): counts one allocation and returns whether it may succeed.
 bool allocation_may_succeed();
 
 }  // namespace host

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The twin's pages: anonymous mappings, counted by purpose. The machine's RAM that is not ours is
-// shown as the host's.
+// Allocates the twin's pages as anonymous mappings and counts them by purpose. The rest of the
+// machine's RAM is shown as the host's.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ struct Run {
   usize bytes;
   Purpose purpose;
 };
-// By address; touched only by CPU 0, as the interface says.
+// The runs by address. Only CPU 0 uses them, as the interface requires.
 std::map<Byte*, Run>& runs() {
   static std::map<Byte*, Run> all;
   return all;
@@ -31,8 +31,8 @@ u64 bytes_of_system(int name) {
   return pages > 0 ? static_cast<u64>(pages) * kPageBytes : 0;
 }
 
-// What a process may have, page cache that the host would give up included; without such a line
-// what is free at this moment.
+// Returns the memory that a process may have, including page cache that the host can give up, or
+// what is free now if the host does not tell that.
 u64 available_bytes() {
   u64 kib = 0;
   if (FILE* file = std::fopen("/proc/meminfo", "r"); file != nullptr) {
@@ -50,7 +50,8 @@ void init(const BootInfo&) {}
 
 Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
   ASSERT(arch::Cpu::cpu_index() == 0);
-  if (!host::allocation_may_succeed()) return fail(Errc::kOutOfMemory, "out of pages");
+  if (!host::allocation_may_succeed())
+    return fail(Errc::kOutOfMemory, "out of pages: unload a model or give the machine more memory");
   if (request.bytes > bytes_of_system(_SC_PHYS_PAGES))
     return fail(Errc::kOutOfMemory, "more than the machine has");
   usize bytes = (std::max(request.bytes, usize{1}) + kPageBytes - 1) / kPageBytes * kPageBytes;
@@ -68,7 +69,7 @@ Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
   return std::span<Byte>(first, bytes);
 }
 
-// A part of a run may be freed: what is left before and after it stays a run of its own.
+// A part of a run may be freed. What is left before and after it stays a run.
 void free_pages(std::span<Byte> pages) {
   ASSERT(arch::Cpu::cpu_index() == 0);
   auto at = runs().upper_bound(pages.data());
@@ -85,7 +86,7 @@ void free_pages(std::span<Byte> pages) {
   munmap(pages.data(), pages.size());
 }
 
-// "firmware" is what other processes and the host's kernel hold.
+// "firmware" counts the memory of other processes and of the host's kernel.
 Usage usage() {
   Usage u;
   u.total = bytes_of_system(_SC_PHYS_PAGES);
@@ -116,7 +117,7 @@ HeapUsage heap_usage() {
 }
 
 Result<void> verify_heap() {
-  return {};  // malloc's own, and AddressSanitizer's in tests
+  return {};  // malloc checks itself, and in tests AddressSanitizer does
 }
 
 void print_ranges(base::Writer& out) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reboot of the twin: the same program again, with the arguments that /proc remembers.
+// Reboots the twin: runs the same program again with the arguments that /proc has.
 #include "arch/host/process.h"
 
 #include <unistd.h>

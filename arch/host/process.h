@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What main.cpp and the CPU layer of the twin share about the process itself.
+// Functions about the process itself, shared by main.cpp and the twin's CPU layer.
 #pragma once
 
 #include "kernel/dev/char_device.h"
@@ -7,7 +7,8 @@
 namespace host {
 
 void restore_terminal();  // idempotent; any thread
-void run_again();  // replaces the process by a new run with the same arguments; returns on failure
+// replaces the process by a new run with the same arguments; returns only if that failed
+void run_again();
 CharDevice& standard_streams();
 
 }  // namespace host

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// net::Network over the host's sockets: one epoll descriptor stands for all of them in the twin's
-// event loop, edge-triggered, so that each change of state wakes the services once.
+// Implements net::Network with the host's sockets. One edge-triggered epoll descriptor represents
+// all of them in the twin's event loop, so that each change of state wakes the services once.
 #include "arch/host/sockets.h"
 
 #include <arpa/inet.h>
@@ -29,7 +29,8 @@ struct Shared {
 };
 Shared shared;
 
-// Whoever is woken looks at every socket; only those with news are worth a system call.
+// A woken service looks at every socket, but only sockets with news are worth a system call. This
+// tracks which have news.
 struct Watched {
   bool may_read = true;
 };
@@ -37,7 +38,7 @@ struct Watched {
 void on_ready(void*) {
   constexpr int kMost = 64;
   epoll_event events[kMost];
-  for (int n = kMost; n == kMost;) {  // taking the events re-arms them
+  for (int n = kMost; n == kMost;) {  // reading the events re-arms them
     n = epoll_wait(shared.epoll, events, kMost, 0);
     for (int i = 0; i < n; i++)
       if ((events[i].events & ~u32{EPOLLOUT}) != 0)
@@ -46,7 +47,7 @@ void on_ready(void*) {
   for (const Shared::Wake& wake : shared.wakes) wake.call(wake.context);
 }
 
-// Until its descriptor is closed.
+// The watch ends when its descriptor is closed.
 void add_to_epoll(int fd, Watched& watched) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -64,7 +65,7 @@ Error error_of(int number) {
       return {Errc::kNotFound, "no such local address"};
     case EMFILE:
     case ENFILE:
-      return {Errc::kFull, "too many open sockets"};
+      return {Errc::kFull, "too many open connections: close some"};
     default:
       return {Errc::kIo, "socket error"};
   }
@@ -177,7 +178,7 @@ class HostNetwork final : public net::Network {
   void on_activity(void (*wake)(void*), void* context) override {
     for (const Shared::Wake& known : shared.wakes)
       if (known.call == wake && known.context == context) return;
-    ASSERT(shared.wakes.push_back({wake, context}));  // each caller in the tree asks once
+    ASSERT(shared.wakes.push_back({wake, context}));  // each caller in the tree registers once
   }
   std::string_view address(u32 index) const override { return index == 0 ? "127.0.0.1" : ""; }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The twin's console device: stdin and stdout, raw while they are a terminal, restored at the end.
+// The twin's console device: stdin and stdout, in raw mode if they are a terminal, restored at the
+// end.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -20,7 +21,7 @@ namespace host {
 namespace {
 
 constexpr char kInterruptByte = 0x03;
-std::atomic<u32> interrupts{0};  // SIGINTs not yet read as bytes
+std::atomic<u32> interrupts{0};  // SIGINTs that were not read as bytes yet
 termios saved;
 std::atomic<bool> raw{false};
 int interrupt_fd = -1;  // readable after a SIGINT
@@ -29,7 +30,7 @@ void on_interrupt(int) {
   int error = errno;
   interrupts.fetch_add(1);
   u64 one = 1;
-  // A failed write means the counter is full, and so readable already.
+  // A failed write means that the counter is full, so it is readable already.
   [[maybe_unused]] ssize_t written = ::write(interrupt_fd, &one, sizeof one);
   errno = error;
 }
@@ -79,7 +80,8 @@ void StandardStreams::start() {
   raw.store(tcsetattr(STDIN_FILENO, TCSANOW, &changed) == 0);
 }
 
-// Watched only while the buffer is empty, else poll(2) would return at once for ever.
+// stdin is watched only while the buffer is empty; otherwise poll(2) would return at once, for
+// ever.
 void StandardStreams::listen() {
   if (ended_) return;
   auto watched = watch(STDIN_FILENO, Readiness::kReadable, on_readable, this);
@@ -110,7 +112,7 @@ void StandardStreams::write(std::string_view text) {
   }
 }
 
-// Reads what is there without waiting; the end of input is remembered and read as ^D once.
+// Reads the available input without waiting. The end of input is remembered and read as ^D once.
 void StandardStreams::fill() {
   pollfd in{STDIN_FILENO, POLLIN, 0};
   if (ended_ || first_ < last_ || ::poll(&in, 1, 0) <= 0) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Local APIC by memory or by MSR. Intel SDM vol. 3, chapter 11.
+// Drives the local APIC by memory or by MSR. Intel SDM vol. 3, chapter 11.
 #include "arch/x86_64/apic.h"
 
 #include <arch/cpu.h>
@@ -24,7 +24,7 @@ constexpr u64 kFallbackBase = 0xfee00000;
 constinit u64 mmio_base = 0;
 constinit bool x2 = false;
 constinit bool deadline_timer = false;
-constinit u64 counts_per_tick = 0;  // 32.32
+constinit u64 counts_per_tick = 0;  // fixed point, 32.32
 
 u32 read(u32 offset) {
   if (x2) return static_cast<u32>(read_msr(msr::kX2ApicBase + offset / 16));
@@ -78,6 +78,10 @@ void end_of_interrupt() {
   write(kEndOfInterrupt, 0);
 }
 
+u32 first_unreachable() {
+  return x2 ? ~u32{0} : 0xff;
+}
+
 bool is_x2apic() {
   return x2;
 }
@@ -121,7 +125,7 @@ void Cpu::set_timer(u64 ticks) {
   if (ticks == 0) return write(kInitialCount, 0);
   u64 now = now_ticks();
   u64 left = ticks > now ? ticks - now : 1;
-  // Far deadlines come early: a sleeper looks at the clock and asks again.
+  // Far deadlines expire early; the sleeper looks at the clock and sets the timer again.
   constexpr u64 kFar = u64{1} << 31;
   u64 counts = std::min(left, kFar) * (counts_per_tick >> 8) >> 24;
   write(kInitialCount, static_cast<u32>(std::clamp(counts, u64{1}, u64{0xffffffff})));

@@ -1,11 +1,11 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; The first instruction to the first line of C++: from a loader's 32-bit hand-over to long mode.
+; From the first instruction to the first line of C++: a loader's 32-bit hand-over becomes long mode.
 ;
-; Two loaders, one path. GRUB enters at multiboot2_entry (Multiboot2 specification 3.3), QEMU's
+; Two loaders share one path. GRUB enters at multiboot2_entry (Multiboot2 specification 3.3), QEMU's
 ; `-kernel` at pvh_entry (Xen "x86/HVM direct boot ABI"). Both leave us in 32-bit protected mode,
-; paging off, flat segments, interrupts off. What we do, in order:
+; paging off, flat segments, interrupts off. The steps, in order:
 ;   1. note the cycle counter: this is time zero of the boot chart
-;   2. refuse a CPU without long mode or no-execute pages, in words, on the serial line and the screen
+;   2. refuse a CPU without long mode or no-execute pages, with a message on serial line and screen
 ;   3. identity-map the first 4 GiB with 2 MiB pages (paging.cpp builds the real tables later)
 ;   4. long mode, 64-bit code segment, SSE on (the engine's objects may use it from the start)
 ;   5. x86_entry(protocol, information, ticks) in entry.cpp, which never returns
@@ -20,7 +20,7 @@ COM1               equ 0x3f8
 VGA_TEXT           equ 0xb8000          ; 80 columns, a character and its colours a cell
 VGA_LINE           equ 160
 
-; ---- what loaders look for -----------------------------------------------------------------
+; ---- headers that loaders search for -------------------------------------------------------
 section .multiboot2 progbits alloc noexec nowrite align=8
 header:
     dd MULTIBOOT2_MAGIC
@@ -46,7 +46,7 @@ section .note.pvh progbits alloc noexec nowrite align=4
     db "Xen", 0
     dq pvh_entry
 
-; ---- 1. two doors, one corridor ------------------------------------------------------------
+; ---- 1. the two entries --------------------------------------------------------------------
 section .text.boot progbits alloc exec nowrite align=16
 global multiboot2_entry
 multiboot2_entry:                       ; eax = the loader's magic, ebx = boot information
@@ -106,8 +106,8 @@ entry:
 .far:
     jmp 0x08:entry64
 
-; Also the way of every further CPU (smp_trampoline.asm), and those have no stack yet: returns to
-; ebp. Needs CR3; clobbers eax, ecx, edx.
+; Every further CPU also comes this way (smp_trampoline.asm). They have no stack yet, so this returns
+; to ebp. Needs CR3; clobbers eax, ecx, edx.
 global enable_long_mode
 enable_long_mode:
     mov eax, 1 << 5 | 1 << 9 | 1 << 10  ; CR4: PAE, OSFXSR, OSXMMEXCPT
@@ -120,7 +120,7 @@ enable_long_mode:
     mov cr0, eax
     jmp ebp
 
-; ---- the refusal: the text at ebp on COM1 and on the screen, then nothing more ---------------
+; ---- the refusal: writes the text at ebp to COM1 and the screen, then stops ------------------
 ; esi and edi are still the loader's.
 refuse:
     call find_screen
@@ -139,8 +139,8 @@ refuse:
     hlt
     jmp .stop
 
-; Where to draw: the third line of a framebuffer of 32-bit pixels below 4 GiB if multiboot2 names
-; one (3.6.12), else of VGA text, which is harmless where there is none.
+; Finds where to draw: the third line of a framebuffer of 32-bit pixels below 4 GiB if multiboot2
+; names one (3.6.12), otherwise of VGA text, which is harmless where there is none.
 find_screen:
     mov dword [screen_at], VGA_TEXT + 2 * VGA_LINE
     cmp edi, MULTIBOOT2_LOADER

@@ -1,5 +1,6 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; Switching between cooperative threads: what the ABI says a call preserves, and the stack pointer.
+; Switches between cooperative threads: saves the registers that a call preserves according to the
+; ABI, and exchanges the stack pointer.
 ;
 ; Vector registers are the caller's to save (System V ABI 3.2.1); MXCSR and the x87 control word are
 ; the same everywhere in Marrow.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this CPU is and can do: protection bits, vector state, features. Intel SDM vol. 1, ch. 13.
+// Detects and enables this CPU's features: protection bits, vector state. Intel SDM vol. 1, ch. 13.
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -11,7 +11,7 @@
 namespace arch {
 namespace {
 
-// CR4 bits; each is set only where CPUID has it.
+// CR4 bits. Each is set only if CPUID has it.
 constexpr u64 kCr4Umip = 1 << 11, kCr4Xsave = 1 << 18, kCr4Smep = 1 << 20, kCr4Smap = 1 << 21;
 // XCR0 state components.
 constexpr u64 kX87 = 1 << 0, kSse = 1 << 1, kAvx = 1 << 2, kAvx512 = 7 << 5;
@@ -32,15 +32,15 @@ CpuidResult structured(u32 subleaf) {
 void init_vector_state() {
   u32 mxcsr = kDefaultMxcsr;
   asm volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
-  // Without the leaf that lists its components XSAVE is of no use: firmware may limit CPUID for old
-  // systems. The CPU then runs with SSE.
+  // Without the leaf that lists its components XSAVE cannot be used (firmware may limit CPUID for
+  // old systems). The CPU then runs with SSE.
   constexpr u32 kStateLeaf = 0xd;
   if (!bit(cpuid(1).c, 26) || cpuid(0).a < kStateLeaf) return;
   write_cr4(read_cr4() | kCr4Xsave);
   u64 offered = cpuid(kStateLeaf).a;
   u64 wanted = kX87 | kSse;
   if ((offered & kAvx) != 0) wanted |= kAvx;
-  // The three AVX-512 components only go together, and only with AVX.
+  // The three AVX-512 components are enabled only together, and only with AVX.
   if ((offered & kAvx) != 0 && (offered & kAvx512) == kAvx512) wanted |= kAvx512;
   write_xcr0(wanted);
 }
@@ -59,14 +59,15 @@ CpuFeatures read_features() {
   } kRows[] = {
       {CpuFeature::kSsse3, bit(one.c, 9)},
       {CpuFeature::kSse41, bit(one.c, 19)},
-      {CpuFeature::kAvx2, avx && bit(seven.b, 5) && bit(one.c, 12)},  // the tables pair it with FMA
+      // the tables use it together with FMA
+      {CpuFeature::kAvx2, avx && bit(seven.b, 5) && bit(one.c, 12)},
       {CpuFeature::kF16c, avx && bit(one.c, 29)},
       {CpuFeature::kAvxVnni, avx && bit(seven1.a, 4)},
       {CpuFeature::kAvx512, avx512},
       {CpuFeature::kAvx512Vnni, avx512 && bit(seven.c, 11)},
       {CpuFeature::kAvx512Vbmi, avx512 && bit(seven.c, 1)},
       {CpuFeature::kWaitPkg, bit(seven.c, 5)},
-      {CpuFeature::kRdRand, bit(one.c, 30)},
+      {CpuFeature::kRandom, bit(one.c, 30)},
       {CpuFeature::kFarPrefetch, cpuid(0).b == kIntelName},
       {CpuFeature::kEmulated, bit(one.c, 31) && cpuid(0x40000000).b == kTcgName},
   };
@@ -103,7 +104,8 @@ CpuFeatures Cpu::cpu_features() {
   return features_found;
 }
 
-// RDSEED where there is one, else RDRAND. Either may run dry for a moment (SDM vol. 1, 7.3.17.1).
+// Uses RDSEED if the CPU has it, otherwise RDRAND. Either may be empty for a moment (SDM vol. 1,
+// 7.3.17.1).
 Result<u64> Cpu::hardware_random() {
   constexpr u32 kTries = 64;
   bool has_seed = bit(structured(0).b, 18), has_random = bit(cpuid(1).c, 30);
@@ -160,7 +162,7 @@ void Cpu::unguard_page(void* page) {
 }
 
 void Cpu::init_context(Context& to, u64 stack_top, void (*entry)(void*), void* argument) {
-  // What context_switch pops: r15, r14, r13, r12, rbp, rbx, return address (context.asm).
+  // context_switch pops these: r15, r14, r13, r12, rbp, rbx, return address (context.asm).
   stack_top = base::round_down(stack_top, 16);
   auto* stack = reinterpret_cast<u64*>(stack_top) - 7;
   stack[0] = stack[1] = stack[4] = stack[5] = 0;

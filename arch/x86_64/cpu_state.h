@@ -4,7 +4,7 @@
 
 namespace arch {
 
-// Protection bits (SMEP, SMAP, UMIP, write protect) and vector state (XCR0), as far as present.
+// Enables protection bits (SMEP, SMAP, UMIP, write protect) and vector state (XCR0), if present.
 void init_cpu_state();
 
 }  // namespace arch

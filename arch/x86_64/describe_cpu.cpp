@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The CPU in words, for the `cpu` command. Intel SDM vol. 2, CPUID.
+// Describes the CPU for the `cpu` command. Intel SDM vol. 2, CPUID.
 #include <arch/cpu.h>
 #include <arch/registers.h>
 
 #include "arch/x86_64/apic.h"
+#include "kernel/base/text.h"
 
 namespace arch {
 namespace {
 
+// The name is padded with blanks in front and with zeros behind (AMD64 APM 3, Fn8000_0002).
 std::string_view trimmed(std::string_view text) {
-  text = text.substr(0, text.find('\0'));
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
+  return base::trim(text.substr(0, text.find('\0')), " ");
 }
 
 void describe_name(base::Writer& out) {
@@ -27,13 +26,13 @@ void describe_name(base::Writer& out) {
   u32 id = cpuid(1).a;
   u32 family = id >> 8 & 15;
   u32 model = id >> 4 & 15;
-  // The extended fields count only for these families.
+  // The extended fields are valid only for these families.
   if (family == 6 || family == 15) model += (id >> 16 & 15) << 4;
   if (family == 15) family += id >> 20 & 255;
   base::format_to(out, "  version    family {}, model {}, stepping {}\n", family, model, id & 15);
 }
 
-// Deterministic cache parameters: Intel's leaf, or AMD's of the same layout.
+// Prints the deterministic cache parameters from Intel's leaf, or from AMD's with the same layout.
 void describe_caches(base::Writer& out) {
   bool amd = cpuid(0x80000000).a >= 0x8000001d && (cpuid(0x80000001).c >> 22 & 1) != 0;
   u32 leaf = amd ? 0x8000001d : 4;

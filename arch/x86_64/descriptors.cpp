@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Global descriptor table, task state, interrupt table. Intel SDM vol. 3, chapters 3, 6 and 7.
+// Sets up the global descriptor table, task state and interrupt table. Intel SDM vol. 3, chapters
+// 3, 6 and 7.
 #include "arch/x86_64/descriptors.h"
 
 #include <arch/paging.h>
@@ -22,7 +23,7 @@ struct [[gnu::packed]] TablePointer {
 struct Gate {
   u16 offset_low;
   u16 segment;
-  u8 stack;  // of the task state, 0 = stay
+  u8 stack;  // index of the task state's stack; 0 = stay
   u8 kind;
   u16 offset_middle;
   u32 offset_high;
@@ -49,7 +50,7 @@ TrapStack stack_of(u32 vector) {
 
 void fill_task_state(CpuBlock& block) {
   auto set = [&](TrapStack slot, u64 top) { block.task.stacks[static_cast<u32>(slot) - 1] = top; };
-  block.task.io_map = sizeof(TaskState);  // past the end: no port is open to outer rings
+  block.task.io_map = sizeof(TaskState);  // past the end: no port is accessible to outer rings
   set(TrapStack::kDoubleFault, block.double_fault.top());
   set(TrapStack::kNmi, block.nmi.top());
   set(TrapStack::kMachineCheck, block.machine_check.top());
@@ -62,7 +63,7 @@ void fill_segments(CpuBlock& block) {
   u64 limit = sizeof(TaskState) - 1;
   block.gdt[1] = kCodeDescriptor;
   block.gdt[2] = kDataDescriptor;
-  // A 64-bit available task state: type 9, present; the base lies in four pieces.
+  // A 64-bit available task state (type 9, present). The base is split into four pieces.
   block.gdt[3] = limit | (base & 0xffffff) << 16 | u64{0x89} << 40 | (base >> 24 & 0xff) << 56;
   block.gdt[4] = base >> 32;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each CPU needs before it may take a trap: segments, task state with its stacks, GS base.
+// The per-CPU tables without which a CPU cannot take a trap: segments, task state with its stacks,
+// GS base.
 #pragma once
 
 #include <arch/cpu.h>
@@ -8,8 +9,9 @@
 
 namespace arch {
 
-// Interrupt stack table slots (Intel SDM vol. 3, 6.14.5). Every vector has one, so the interrupted
-// stack is never pushed to; handlers run with interrupts off, so none is used twice at once.
+// Slots of the interrupt stack table (Intel SDM vol. 3, 6.14.5). Every vector has one, so the
+// interrupted stack is never pushed to. Handlers run with interrupts off, so no stack is used twice
+// at once.
 enum class TrapStack : u8 { kDoubleFault = 1, kNmi, kMachineCheck, kFault, kInterrupt, kCount };
 
 template <u64 bytes>
@@ -30,7 +32,7 @@ struct [[gnu::packed]] TaskState {
 };
 static_assert(sizeof(TaskState) == 104);
 
-// All that is private to one CPU. GS base points at its start.
+// The private data of one CPU. GS base points to its start.
 struct alignas(4096) CpuBlock {
   CpuLocal local;
   u64 gdt[5] = {};
@@ -38,20 +40,20 @@ struct alignas(4096) CpuBlock {
   GuardedStack<16 * kKiB> double_fault;
   GuardedStack<16 * kKiB> nmi;
   GuardedStack<16 * kKiB> machine_check;
-  GuardedStack<32 * kKiB> fault;  // also that of the panic shell
+  GuardedStack<32 * kKiB> fault;  // also used by the panic shell
   GuardedStack<16 * kKiB> interrupt;
-  GuardedStack<64 * kKiB> main;  // a worker's; CPU 0 runs on boot.asm's
+  GuardedStack<64 * kKiB> main;  // for a worker; CPU 0 runs on boot.asm's stack
 };
 
 CpuBlock& boot_cpu_block();
-// The first bytes of the guard pages below its stacks.
+// Returns the first bytes of the guard pages below its stacks.
 std::array<const Byte*, 6> guards_of(const CpuBlock& block);
 
-// Loads segments, task state and the interrupt table of the calling CPU, whose block this is.
+// Loads segments, task state and interrupt table of the calling CPU, which owns this block.
 void load_descriptors(CpuBlock& block);
-// Fills the one interrupt table. CPU 0, once.
+// Fills the interrupt table, which all CPUs share. CPU 0, called once.
 void init_interrupt_table();
-// Takes the guard pages of a block's stacks away.
+// Unmaps the guard pages of a block's stacks.
 Result<void> guard_stacks(CpuBlock& block);
 
 }  // namespace arch

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first C++: the loader's words become a BootInfo, then kernel_main takes over.
+// The first C++ code: converts the loader's information to a BootInfo and calls kernel_main.
 #include <arch/cpu.h>
 #include <arch/registers.h>
 
@@ -19,13 +19,13 @@ namespace {
 
 constinit BootInfo boot_info;
 
-// What the loader wrote lies in memory that will be given away: texts are copied.
+// Copies texts, because the loader's memory will be reused.
 class TextKeeper {
  public:
   std::string_view keep(std::string_view text) {
     usize length = std::min(text.size(), sizeof(buffer_) - used_);
     char* copy = buffer_ + used_;
-    std::copy_n(text.data(), length, copy);  // an empty text may be nowhere
+    std::copy_n(text.data(), length, copy);  // an empty text may have no address
     used_ += length;
     return {copy, length};
   }
@@ -36,7 +36,7 @@ class TextKeeper {
 };
 constinit TextKeeper texts;
 
-// Before paging::init all of the first 4 GiB is mapped, and nothing above.
+// Before paging::init() the first 4 GiB are mapped, and nothing above.
 class EarlyMemory final : public base::PhysicalView {
  public:
   Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
@@ -46,9 +46,10 @@ class EarlyMemory final : public base::PhysicalView {
   }
 };
 
-// multiboot2 brings a copy of the ACPI root pointer among its texts.
+// multiboot2 includes a copy of the ACPI root pointer, which is kept here.
 u64 keep_root_pointer(u64 address) {
-  alignas(8) static constinit std::array<char, 36> copy{};  // of version 2, ACPI 6.5, 5.2.5.3
+  // version 2 of the structure, ACPI 6.5, 5.2.5.3
+  alignas(8) static constinit std::array<char, 36> copy{};
   EarlyMemory memory;
   Result<std::span<const Byte>> found = memory.at(address, copy.size());
   if (!found.has_value()) return address;
@@ -70,12 +71,13 @@ Result<void> read_boot_info(u32 protocol, u64 information) {
 // The canary must be set in a function that has none itself.
 void x86_entry(u32 protocol, u64 information, u64 ticks) {
   arch::write_msr(arch::msr::kGsBase, reinterpret_cast<u64>(&arch::boot_cpu_block().local));
-  // Its lowest byte stays zero: a string that runs over it ends there.
+  // The lowest byte stays zero, so that a string that runs over the canary ends there.
   __stack_chk_guard = arch::Cpu::random_seed() & ~u64{0xff};
   Result<void> read = read_boot_info(protocol, information);
   if (!read.has_value()) boot_info.problem = read.error().what;
   boot_info.acpi_rsdp = keep_root_pointer(boot_info.acpi_rsdp);
   boot_info.entry_ticks = ticks;
+  boot_info.text_screen = 0xb8000;
   boot_info.command_line = texts.keep(boot_info.command_line);
   boot_info.loader = texts.keep({boot_info.loader, std::strlen(boot_info.loader) + 1}).data();
   for (BootModule& module : boot_info.modules)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One function a fault; their names are what the reports are checked for.
+// Provokes faults, one function each. The reports are checked for these functions' names.
 #include <arch/faults.h>
 
 #include <arch/cpu.h>
@@ -9,7 +9,8 @@
 namespace arch {
 namespace {
 
-// Values the compiler must not see through: it would warn, or delete the fault as undefined.
+// Returns a value that the compiler cannot see through. Otherwise it would warn, or delete the
+// fault as undefined.
 template <class T>
 T hidden(T value) {
   asm volatile("" : "+r"(value));
@@ -25,9 +26,9 @@ T hidden(T value) {
   hidden(u64{value});
 }
 
-// Each level keeps a page of stack, so the guard page below cannot be stepped over.
+// Each level uses a page of stack, so the guard page below cannot be skipped.
 [[gnu::noinline]] u64 fault_stack_overflow_level(u64 depth) {
-  if (depth == hidden(~u64{0})) return 0;  // never: but the compiler wants to see an end
+  if (depth == hidden(~u64{0})) return 0;  // never true, but the compiler wants an end
   volatile u8 room[2048];
   room[depth % sizeof room] = static_cast<u8>(depth);
   return fault_stack_overflow_level(depth + 1) + room[depth % sizeof room];
@@ -36,7 +37,7 @@ T hidden(T value) {
   hidden(fault_stack_overflow_level(hidden(u64{0})));
 }
 
-// In ring 0 only vector instructions ask for alignment.
+// In ring 0 only vector instructions require alignment.
 [[gnu::noinline]] void fault_unaligned() {
   alignas(16) static constinit u8 room[48] = {};
   asm volatile("movaps (%0), %%xmm0" : : "r"(hidden(room + 1)) : "memory");
@@ -53,7 +54,7 @@ T hidden(T value) {
 
 [[gnu::noinline]] void fault_nmi() {
   apic::send_nmi(apic::id());
-  for (u32 i = 0; i < 1'000'000; i++) Cpu::relax();  // it takes a moment to come back
+  for (u32 i = 0; i < 1'000'000; i++) Cpu::relax();  // the NMI takes a moment to arrive
 }
 
 [[gnu::noinline]] void fault_undefined() {

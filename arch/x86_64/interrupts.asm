@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; The 256 doors of the interrupt table: each makes the same frame (TrapFrame) and calls one function.
+; The 256 entries of the interrupt table. Each pushes the same frame (TrapFrame) and calls one function.
 ;
 ; Every vector runs on a stack of its own from the task-state segment (descriptors.cpp), so the
 ; interrupted stack is never written to: a full or broken one still gives a report, and code with a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// I/O APICs: a redirection entry a line. Intel 82093AA data sheet, chapter 3.
+// Drives I/O APICs, which have one redirection entry per line. Intel 82093AA data sheet, chapter 3.
 #include "arch/x86_64/io_apic.h"
 
 #include <arch/interrupts.h>
@@ -26,7 +26,7 @@ constinit StaticVector<Controller, 8> controllers;
 constinit StaticVector<acpi::LineOverride, 16> overrides;
 constinit u32 boot_apic_id = 0;
 
-// Two registers: select, then the window.
+// Access takes two registers: the index is selected first, then the window is used.
 u32 read(u64 base, u32 index) {
   *reinterpret_cast<volatile u32*>(base) = index;
   return *reinterpret_cast<volatile u32*>(base + 0x10);
@@ -51,15 +51,15 @@ void add(const acpi::IoApic& io) {
   for (u32 i = 0; i < lines; i++) write(io.address, kRedirections + 2 * i, kMasked);
 }
 
-// The 8259 pair: moved away from the fault vectors, then masked for good.
+// Moves the 8259 pair away from the fault vectors, then masks it for ever.
 void silence_legacy() {
   constexpr u16 kMaster = 0x20, kSlave = 0xa0;
   constexpr u8 kInit = 0x11, k8086Mode = 0x01;
   out8(kMaster, kInit);
   out8(kSlave, kInit);
-  out8(kMaster + 1, 0x20);  // vectors 32..47: nobody's, so that a stray one is merely counted
+  out8(kMaster + 1, 0x20);  // vectors 32..47 have no handler, so a stray interrupt is only counted
   out8(kSlave + 1, 0x28);
-  out8(kMaster + 1, 1 << 2);  // the slave hangs on line 2
+  out8(kMaster + 1, 1 << 2);  // the slave is connected to line 2
   out8(kSlave + 1, 2);
   out8(kMaster + 1, k8086Mode);
   out8(kSlave + 1, k8086Mode);
@@ -82,8 +82,9 @@ namespace interrupts {
 
 using io_apic::find;
 
-u64 message_address() {
-  return 0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12;
+// Intel SDM vol. 3, 11.11.
+Result<Message> message(u32 vector, const pci_config::Function&) {
+  return Message{0xfee00000 | u64{io_apic::boot_apic_id & 0xff} << 12, vector};
 }
 
 Result<void> route_line(u32 global_line, Route route) {
@@ -109,6 +110,12 @@ IsaLine isa_line(u32 isa_line) {
   for (const acpi::LineOverride& o : io_apic::overrides)
     if (o.isa_line == isa_line) return {o.global_line, o.level, o.active_low};
   return {isa_line, false, false};
+}
+
+Result<void> route_isa(u32 number, u32 vector) {
+  IsaLine line = isa_line(number);
+  return route_line(line.global_line,
+                    {.vector = vector, .level = line.level, .active_low = line.active_low});
 }
 
 }  // namespace interrupts

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Four-level page tables for one identity-mapped address space. Intel SDM vol. 3, chapter 4.
+// Implements four-level page tables for one identity-mapped address space. Intel SDM vol. 3,
+// chapter 4.
 #include <arch/paging.h>
 #include <arch/registers.h>
 
@@ -24,20 +25,20 @@ constexpr u64 kPresent = 1 << 0, kWritable = 1 << 1, kUser = 1 << 2, kWriteThrou
     kNoExecute = u64{1} << 63;
 constexpr u64 kAddress = 0x000ffffffffff000;
 
-// The memory type that {cache disable, write through} select, by IA32_PAT as init() sets it:
-// 0 write-back, 1 write-combining, 2 uncached unless MTRRs say otherwise, 3 uncached.
+// The memory type that {cache disable, write through} select by IA32_PAT as init() sets it: 0
+// write-back, 1 write-combining, 2 uncached unless MTRRs say otherwise, 3 uncached.
 constexpr u64 kPat = 0x00'07'01'06'00'07'01'06;
 constexpr u64 kCacheBits[] = {0, kWriteThrough, kWriteThrough | kCacheDisable};
 
 constexpr u32 kLevels = 4;
-constexpr u64 level_bytes(u32 level) {  // what one entry spans: level 1 = 4 KiB
+constexpr u64 level_bytes(u32 level) {  // bytes that one entry spans: level 1 = 4 KiB
   return u64{1} << (12 + 9 * (level - 1));
 }
 constexpr u32 index_of(u64 address, u32 level) {
   return address >> (12 + 9 * (level - 1)) & 511;
 }
 
-// Enough for 128 GiB in 2 MiB pages on a CPU without 1 GiB pages; later tables come from the
+// Enough for 128 GiB in 2 MiB pages on a CPU without 1 GiB pages. Later tables come from the
 // physical allocator.
 constexpr u32 kPoolPages = 160;
 alignas(kPageBytes) constinit Table pool[kPoolPages];
@@ -63,7 +64,8 @@ u64 leaf_bits(Rights rights) {
   return bits;
 }
 
-// The table below `entry`, made if absent; a large page is split into equal smaller ones.
+// Returns the table below `entry`. It is made if it is absent, and a large page is split into equal
+// smaller ones.
 Result<u64*> descend(u64& entry, u32 level) {
   if ((entry & kPresent) != 0 && (entry & kLarge) == 0) return table_at(entry);
   u64* table = new_table();
@@ -82,10 +84,11 @@ bool large_allowed(u32 level) {
   return level == 1 || level == 2 || (level == 3 && has_gib_pages);
 }
 
-// Writes leaves for [address, end) below `table`, each as large as alignment allows.
+// A change of the leaves for [address, end) below one table. Each leaf is as large as alignment
+// allows.
 struct Change {
   u64 address, end;
-  u64 target;  // physical address of `address`; unused when `bits` is not present
+  u64 target;  // physical address of `address`; unused if `bits` is not present
   u64 bits;    // 0 or kGuardMark: not present
 };
 
@@ -94,7 +97,7 @@ Result<void> apply(u64* table, u32 level, Change& c) {
   while (c.address < c.end) {
     u64& entry = table[index_of(c.address, level)];
     bool whole = (c.address | c.target) % span == 0 && c.end - c.address >= span;
-    // An unmapped 4 KiB page is only ever marked at level 1, so that is_guard finds it.
+    // Unmapping marks only 4 KiB pages at level 1, so that is_guard() finds them.
     if (whole && large_allowed(level) && ((c.bits & kPresent) != 0 || level == 1)) {
       u64 size = level > 1 ? kLarge : 0;
       entry = (c.bits & kPresent) != 0 ? c.bits | size | c.target : c.bits;
@@ -123,12 +126,12 @@ Result<void> map_identity(u64 begin, u64 end, Rights rights) {
   return map(begin, begin, end - begin, rights);
 }
 
-// RAM and firmware tables; what is reserved stays unmapped until a driver asks.
+// Maps RAM and firmware tables. Reserved ranges stay unmapped until a driver asks.
 void map_memory(BootInfo& boot) {
   for (MemoryRange& range : boot.memory) {
     if (range.kind == MemoryKind::kReserved || range.kind == MemoryKind::kBad) continue;
     bool usable = range.kind == MemoryKind::kUsable;
-    // Partial pages of RAM are useless, partial pages of tables are not.
+    // Partial pages of RAM are useless; partial pages of tables are not.
     u64 begin =
         usable ? base::round_up(range.base, kPageBytes) : base::round_down(range.base, kPageBytes);
     u64 end = usable ? base::round_down(range.base + range.size, kPageBytes)
@@ -138,8 +141,8 @@ void map_memory(BootInfo& boot) {
   }
 }
 
-// What the loader brought, wherever it lies: QEMU with an option ROM puts the end of a file into
-// pages that it lists as reserved.
+// Maps the files that the loader brought, wherever they are: QEMU with an option ROM puts the end
+// of a file into pages that it lists as reserved.
 void map_modules(BootInfo& boot) {
   for (BootModule& module : boot.modules) {
     u64 begin = base::round_down(module.base, kPageBytes);
@@ -148,10 +151,11 @@ void map_modules(BootInfo& boot) {
   }
 }
 
-// Where a panic of the boot is shown. A framebuffer that cannot be mapped shows nothing.
-void map_screen(const Framebuffer& screen) {
-  constexpr u64 kVgaText = 0xb8000;
-  static_cast<void>(map_device(kVgaText, kPageBytes));
+// Maps the screen that shows a panic of the boot. A framebuffer that cannot be mapped shows
+// nothing.
+void map_screen(const BootInfo& boot) {
+  const Framebuffer& screen = boot.framebuffer;
+  static_cast<void>(map_device(boot.text_screen, kPageBytes));
   u64 bytes = u64{screen.pitch} * screen.height;
   if (screen.base != 0) static_cast<void>(map_device(screen.base, bytes, Cache::kWriteCombining));
 }
@@ -161,13 +165,13 @@ Result<void> map_kernel() {
   TRY(map_identity(at(__kernel_start), at(__text_end), {.access = Access::kExecute}));
   TRY(map_identity(at(__text_end), at(__rodata_end), {.access = Access::kReadOnly}));
   TRY(map_identity(at(__rodata_end), at(__kernel_end), {}));
-  // The BIOS area: the search for the RSDP reads it, nobody writes there.
+  // The BIOS area, which the search for the RSDP reads and nobody writes.
   TRY(map_identity(0xe0000, 0x100000, {.access = Access::kReadOnly}));
   TRY(unmap(0, kPageBytes));
   return unmap_guard(at(boot_stack_guard));
 }
 
-// The leaf entry for `address`, or the empty entry where the walk ends.
+// Returns the leaf entry for `address`, or the empty entry where the walk ends.
 u64 find_entry(u64 address) {
   const u64* table = root != nullptr ? root : early_root;
   for (u32 level = kLevels;; level--) {
@@ -217,7 +221,7 @@ void init(BootInfo& boot) {
   root = new_table();
   map_memory(boot);
   map_modules(boot);
-  map_screen(boot.framebuffer);
+  map_screen(boot);
   MUST(map_kernel());
   write_msr(msr::kPat, kPat);
   write_cr3(reinterpret_cast<u64>(root));

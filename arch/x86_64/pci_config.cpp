@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2) and the ports 0xcf8/0xcfc
-// (PCI Local Bus 3.0, 3.2.2.3.2).
+// Implements PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2) and the ports
+// 0xcf8/0xcfc (PCI Local Bus 3.0, 3.2.2.3.2).
 #include <arch/pci_config.h>
 
 #include <arch/paging.h>
@@ -17,38 +17,36 @@ constexpr u32 kNothing = ~u32{0};
 
 constexpr u64 kBusBytes = kMiB;
 
-// Configuration space in memory, mapped when it is first touched and as a whole: its buses are
-// looked at one by one. What overlaps RAM cannot be configuration space, whatever the table says.
+// A segment's configuration space in memory. It is mapped as a whole when it is first used, because
+// its buses are examined one by one. What overlaps RAM cannot be configuration space, whatever the
+// table says.
 struct Window {
   bool mapped = false;
-  u32 buses = 0;  // from the first one on
+  u32 buses = 0;  // from the first bus on
 };
-constinit std::array<Window, acpi::kMostPciSegments> windows{};
+constinit std::array<Window, boot::kMostPciHosts> windows{};
 
-// The base stands for bus 0, whatever the first bus is (PCI Firmware 3.3, table 4-3).
-u64 first_page(const acpi::PciSegment& s) {
-  return s.base + u64{s.first_bus} * kBusBytes;
-}
-
-void open(const acpi::PciSegment& s, Window& window) {
+void open(const boot::PciHost& s, Window& window) {
   window.mapped = true;
   u32 buses = 0;
   u32 most = u32{s.last_bus} - s.first_bus + 1;
-  while (buses < most && !paging::is_mapped(first_page(s) + buses * kBusBytes)) buses++;
+  while (buses < most && !paging::is_mapped(s.ecam + buses * kBusBytes)) buses++;
   if (buses < most)
     log::warn("pci", "segment {}: {} of its {} buses lie in RAM", s.segment, most - buses, most);
-  if (paging::map_device(first_page(s), buses * kBusBytes).has_value()) window.buses = buses;
+  if (paging::map_device(s.ecam, buses * kBusBytes).has_value()) window.buses = buses;
 }
 
-// The function's page of configuration space, or 0 when no segment in memory holds its bus.
+// Returns the function's page of configuration space, or 0 if no segment in memory contains its
+// bus.
 u64 page_of(const Function& f) {
-  const auto& segments = firmware().pci_segments;
-  for (u32 i = 0; i < segments.size(); i++) {
-    const acpi::PciSegment& s = segments[i];
+  const auto& hosts = firmware().hardware.pci_hosts;
+  for (u32 i = 0; i < hosts.size(); i++) {
+    const boot::PciHost& s = hosts[i];
     if (s.segment != f.segment || f.bus < s.first_bus || f.bus > s.last_bus) continue;
     if (!windows[i].mapped) open(s, windows[i]);
-    if (f.bus - u32{s.first_bus} >= windows[i].buses) return 0;
-    return s.base + (u64{f.bus} << 20 | u64{f.device} << 15 | u64{f.function} << 12);
+    u32 bus = f.bus - u32{s.first_bus};
+    if (bus >= windows[i].buses) return 0;
+    return s.ecam + (u64{bus} << 20 | u64{f.device} << 15 | u64{f.function} << 12);
   }
   return 0;
 }
@@ -92,13 +90,21 @@ void write(const Function& f, u16 offset, u8 bytes, u32 value) {
 }
 
 u32 range_count() {
-  return std::max<u32>(1, static_cast<u32>(firmware().pci_segments.size()));
+  return std::max<u32>(1, static_cast<u32>(firmware().hardware.pci_hosts.size()));
 }
 
 Range range(u32 index) {
-  const auto& segments = firmware().pci_segments;
-  if (index >= segments.size()) return {0, 0, 255};
-  return {segments[index].segment, segments[index].first_bus, segments[index].last_bus};
+  const auto& hosts = firmware().hardware.pci_hosts;
+  if (index >= hosts.size()) return {0, 0, 255};
+  return {hosts[index].segment, hosts[index].first_bus, hosts[index].last_bus};
+}
+
+Result<u32> pin_line(const Function& f, u8 pin) {
+  constexpr u16 kInterruptLine = 0x3c;
+  u32 line = read(f, kInterruptLine, 1);
+  if (pin == 0 || line == 0 || line == 0xff)
+    return fail(Errc::kNotFound, "the function's pin is wired to no line");
+  return line;
 }
 
 }  // namespace arch::pci_config

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
+// Sets up the machine around the CPU: firmware tables, interrupt controllers, the list of CPUs.
 #include "arch/x86_64/platform.h"
 
 #include <arch/cpu.h>
@@ -9,6 +9,8 @@
 #include "arch/x86_64/io_apic.h"
 #include "arch/x86_64/smp.h"
 #include "boot/boot_info.h"
+#include "kernel/acpi/iommu.h"
+#include "kernel/base/bytes.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 
@@ -16,8 +18,9 @@ namespace arch {
 namespace {
 
 constinit acpi::Tables tables;
+constinit const BootInfo* loader_words = nullptr;  // entry.cpp keeps them
 
-// Firmware tables lie in memory that is not ours; each page is mapped when it is first read.
+// Firmware tables are in reserved memory; each page is mapped when it is first read.
 class FirmwareMemory final : public base::PhysicalView {
  public:
   Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
@@ -28,7 +31,7 @@ class FirmwareMemory final : public base::PhysicalView {
   }
 };
 
-void read_firmware(const BootInfo& boot) {
+void read_tables(const BootInfo& boot) {
   FirmwareMemory memory;
   u64 root = boot.acpi_rsdp;
   if (root == 0) root = acpi::find_root_pointer(memory).value_or(0);
@@ -38,7 +41,37 @@ void read_firmware(const BootInfo& boot) {
   if (tables.bad_tables != 0) log::warn("acpi", "{} bad tables skipped", tables.bad_tables);
 }
 
-// A page of RAM for real mode, below the BIOS's own data at the end of conventional memory.
+class MappedRegisters final : public acpi::IommuRegisters {
+ public:
+  explicit MappedRegisters(u64 base) : base_(base) {}
+  u32 read(u32 offset) override { return *reinterpret_cast<volatile u32*>(base_ + offset); }
+  void write(u32 offset, u32 value) override {
+    *reinterpret_cast<volatile u32*>(base_ + offset) = value;
+  }
+
+ private:
+  u64 base_;
+};
+
+// Drivers give devices physical addresses; an IOMMU that translates would refuse them.
+void turn_off_iommus() {
+  for (const acpi::Iommu& unit : tables.iommus) {
+    u64 page = base::round_down(unit.registers, paging::kPageBytes);
+    if (!paging::map_device(page, acpi::kIommuBytes).has_value()) continue;
+    MappedRegisters registers(page);
+    acpi::IommuState state = acpi::turn_off_iommu(unit.kind, registers);
+    if (state == acpi::IommuState::kTurnedOff)
+      log::info("iommu", "{:#x}: the firmware had left translation on: turned off", page);
+    else if (state == acpi::IommuState::kStays)
+      log::error(
+          "iommu",
+          "{:#x} does not turn off: disks and cards may fail; turn VT-d, AMD-Vi or kernel DMA "
+          "protection off in the firmware",
+          page);
+  }
+}
+
+// Finds a page of RAM for real mode, below the BIOS's data at the end of conventional memory.
 u64 find_trampoline(const BootInfo& boot) {
   constexpr u64 kWanted = 0x8000;
   for (const MemoryRange& range : boot.memory)
@@ -59,12 +92,22 @@ const acpi::Tables& firmware() {
   return tables;
 }
 
+Result<std::span<const Byte>> read_firmware(u64 address, u64 bytes) {
+  return FirmwareMemory().at(address, bytes);
+}
+
+const BootInfo* boot_information() {
+  return loader_words;
+}
+
 void init_platform(const BootInfo& boot) {
   paging::set_page_source(page_for_tables);
-  read_firmware(boot);
+  loader_words = &boot;
+  read_tables(boot);
   apic::init(tables.local_apic);
   apic::enable();
   io_apic::init(tables);
+  turn_off_iommus();
   smp::set_cpus(tables.cpus.view());
   smp::set_trampoline(find_trampoline(boot));
 }

@@ -4,9 +4,15 @@
 
 #include "kernel/acpi/tables.h"
 
+struct BootInfo;
+
 namespace arch {
 
-// Empty before init_platform and on a machine without ACPI.
+// Empty before init_platform(), and on a machine without ACPI.
 const acpi::Tables& firmware();
+// Memory of the firmware, mapped when it is first read.
+Result<std::span<const Byte>> read_firmware(u64 address, u64 bytes);
+// Returns what the loader told; null before init_platform.
+const BootInfo* boot_information();
 
 }  // namespace arch

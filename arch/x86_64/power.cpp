@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Switching off and starting again. ACPI 6.5, 4.8.3 (registers) and 7.4.2 (S5).
+// Turns the machine off and restarts it. ACPI 6.5, 4.8.3 (registers) and 7.4.2 (S5).
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/port_io.h>
@@ -26,11 +26,12 @@ void write(const acpi::Register& r, u32 value) {
 }
 
 void wait_a_moment() {
-  constexpr u64 kTicks = 200'000'000;  // some 50 to 100 ms: the chipset takes its time
+  constexpr u64 kTicks = 200'000'000;  // about 50 to 100 ms, because the chipset takes its time
   for (u64 end = Cpu::now_ticks() + kTicks; Cpu::now_ticks() < end;) Cpu::relax();
 }
 
-// QEMU's isa-debug-exit: the process ends with status 2 * code + 1. Elsewhere nothing is there.
+// Uses QEMU's isa-debug-exit, which ends the process with status 2 * code + 1. Elsewhere the port
+// has no device.
 void exit_emulator(u32 code) {
   constexpr u16 kPort = 0xf4;
   out32(kPort, code);
@@ -43,7 +44,7 @@ void enter_s5(const acpi::FixedHardware& f) {
   }
   constexpr u16 kSleepEnable = 1 << 13;
   enable_acpi();
-  // The register is 16 bits wide whatever length the table gives.
+  // The register is 16 bits wide, whatever length the table gives.
   auto sleep = [&](acpi::Register r, u8 kind) {
     if (r.bytes == 0) return;
     r.bytes = 2;
@@ -76,7 +77,7 @@ void Cpu::power_off(u32 code) {
     enter_s5(f);
     wait_a_moment();
   }
-  // Without a working S5 the emulator's door still ends it, with status 1.
+  // Without a working S5, QEMU's exit device still ends the machine, with status 1.
   exit_emulator(0);
 }
 
@@ -89,7 +90,7 @@ void Cpu::reboot() {
   constexpr u8 kPulseReset = 0xfe;
   if (!f.present || f.has_8042) out8(kKeyboardCommand, kPulseReset);
   wait_a_moment();
-  // No interrupt table: the next fault is the third, and that resets any x86.
+  // There is no interrupt table: the next fault becomes a triple fault, which resets any x86.
   struct [[gnu::packed]] {
     u16 limit = 0;
     u64 base = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The button's bit in the PM1 event registers and the system control interrupt. ACPI 6.5, 4.8.3.1.
+// Watches the button's bit in the PM1 event registers and the system control interrupt. ACPI 6.5,
+// 4.8.3.1.
 #include <arch/interrupts.h>
 #include <arch/port_io.h>
 #include <arch/power_button.h>
@@ -11,11 +12,11 @@
 namespace arch {
 namespace {
 
-constexpr u16 kButton = 1 << 8;  // in status and in enable
+constexpr u16 kButton = 1 << 8;  // in the status and the enable register
 
-// Status words and, behind each, its enable word. Either block may be missing.
+// Status words, each followed by its enable word. Either block may be missing.
 struct Event {
-  u16 status = 0, enable = 0;  // ports; 0 = not there
+  u16 status = 0, enable = 0;  // ports; 0 = not present
 };
 constinit Event events[2];
 using Handler = void (*)();
@@ -38,7 +39,7 @@ void on_interrupt(void*) {
 // The line is level-triggered and active low, unless the firmware says otherwise.
 Result<void> route(u32 line, u32 vector) {
   for (const acpi::LineOverride& o : firmware().overrides)
-    if (o.isa_line == line) return irq::route_isa(line, vector);
+    if (o.isa_line == line) return interrupts::route_isa(line, vector);
   return irq::route_line(line, vector, irq::Trigger::kLevel, irq::Polarity::kLow);
 }
 
@@ -51,13 +52,13 @@ Result<void> watch_power_button(void (*pressed)()) {
   events[0] = event_at(f.pm1a_event);
   events[1] = event_at(f.pm1b_event);
   if (events[0].status == 0) return fail(Errc::kNotFound, "no PM1 event registers");
-  enable_acpi();  // until then the firmware itself acts on the button
+  enable_acpi();  // until then the firmware itself handles the button
   on_press = pressed;
   u32 vector = TRY(irq::allocate("power button", on_interrupt, nullptr));
   for (const Event& e : events) {
     if (e.status == 0) continue;
-    out16(e.status, kButton);  // a press from before
-    out16(e.enable, kButton);  // and nothing else: no one would answer it
+    out16(e.status, kButton);  // clears an earlier press
+    out16(e.enable, kButton);  // enables nothing else, because nothing would handle it
   }
   return route(f.sci_line, vector);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Starting further CPUs and reaching them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
+// Starts further CPUs and reaches them by NMI. Intel SDM vol. 3, chapter 9.4 and MP 1.4, B.4.
 #include "arch/x86_64/smp.h"
 
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
+
+#include <algorithm>
 
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/cpu_state.h"
@@ -18,7 +20,7 @@
 
 namespace {
 
-struct Slot {  // as in smp_trampoline.asm
+struct Slot {  // the layout is also in smp_trampoline.asm
   u32 apic_id;
   u32 index;
   u64 stack_top;
@@ -51,18 +53,40 @@ constinit CpuRecord records[smp::kMaxCpus];
 constinit u32 record_count = 1;
 constinit u32 slot_count = 0;
 constinit u64 trampoline = 0;
+constexpr u32 kNobody = ~u32{0};  // all CPUs, where a number is meant: no CPU has it
 
-// One backtrace at a time; filled by the interrupted CPU.
+// One backtrace at a time; the interrupted CPU fills it.
 constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
 symbols::Place place_of(const TrapFrame& frame) {
-  return {frame.program_counter(), frame.frame_pointer(), frame.stack_pointer()};
+  return {frame.program_counter(), frame.frame_pointer(), frameless_caller(frame)};
 }
 
 void spin_ticks(u64 ticks) {
   u64 end = Cpu::now_ticks() + ticks;
   while (Cpu::now_ticks() < end) Cpu::relax();
+}
+
+Result<CpuBlock*> make_block(u32 index) {
+  void* memory = base::allocate(sizeof(CpuBlock), alignof(CpuBlock));
+  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory for a CPU's stacks");
+  auto* block = ::new (memory) CpuBlock{};
+  block->local.index = index;
+  TRY(guard_stacks(*block));
+  return block;
+}
+
+// The CPU with this index has not answered: the next one of the firmware's list takes its place and
+// its stacks. An INIT makes the dead one wait for a start-up message, should it ever wake.
+Result<void> replace_dead(u32 index) {
+  apic::send_init(records[index].apic_id);
+  for (u32 i = index; i + 1 < record_count; i++) records[i].apic_id = records[i + 1].apic_id;
+  record_count--;
+  Slot* slot = std::ranges::find(smp_slots, index, &Slot::index);
+  slot->apic_id = index < record_count ? records[index].apic_id : kNobody;
+  if (index == record_count) return fail(Errc::kNotFound, "no further CPU");
+  return {};
 }
 
 }  // namespace
@@ -76,8 +100,18 @@ void set_cpus(std::span<const u32> apic_ids) {
   records[0].block = &boot_cpu_block();
   records[0].block->local.apic_id = own;
   records[0].started = true;
-  for (u32 id : apic_ids)
-    if (id != own && record_count < kMaxCpus) records[record_count++].apic_id = id;
+  u32 unreachable = 0;
+  for (u32 id : apic_ids) {
+    if (id == own) continue;
+    if (id >= apic::first_unreachable())
+      unreachable++;
+    else if (record_count < kMaxCpus)
+      records[record_count++].apic_id = id;
+  }
+  if (unreachable > 0)
+    log::warn("cpu",
+              "{} cpus have numbers of 255 and more, which this mode of the apic cannot reach",
+              unreachable);
 }
 
 void set_trampoline(u64 page) {
@@ -114,20 +148,20 @@ Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* arg
   if (index == 0 || index >= record_count) return fail(Errc::kInvalidArgument, "no such CPU");
   if (trampoline == 0) return fail(Errc::kUnsupported, "no RAM below 1 MiB to start a CPU in");
   CpuRecord& record = records[index];
-  if (record.block != nullptr) return fail(Errc::kBusy, "the CPU was started before");
-  void* memory = base::allocate(sizeof(CpuBlock), alignof(CpuBlock));
-  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory for a CPU's stacks");
-  record.block = ::new (memory) CpuBlock{};
-  record.block->local.index = index;
+  if (record.started) return fail(Errc::kBusy, "the CPU was started before");
+  if (record.block == nullptr) {
+    record.block = TRY(make_block(index));
+    smp_slots[slot_count++] = {record.apic_id, index, record.block->main.top()};
+  } else {
+    TRY(replace_dead(index));
+  }
   record.block->local.apic_id = record.apic_id;
-  TRY(guard_stacks(*record.block));
   record.entry = entry;
   record.argument = argument;
   smp_root = read_cr3();
-  smp_slots[slot_count++] = {record.apic_id, index, record.block->main.top()};
-  // The manual's 10 ms after INIT are for CPUs with an external APIC; since then none needs them.
-  // The second start-up message is for a CPU that missed the first and is ignored by others.
-  constexpr u64 kPause = 50'000;  // ticks: some 10 to 50 us
+  // The manual's 10 ms after INIT are for CPUs with an external APIC; later ones do not need them.
+  // The second start-up message is for a CPU that missed the first; others ignore it.
+  constexpr u64 kPause = 50'000;  // ticks: about 10 to 50 us
   apic::send_init(record.apic_id);
   spin_ticks(kPause);
   apic::send_startup(record.apic_id, trampoline);
@@ -140,7 +174,7 @@ void Cpu::wake_cpu(u32 index) {
   if (cpu_started(index)) apic::send_wake(records[index].apic_id);
 }
 
-// The call chain of another CPU, taken by NMI; empty when it does not answer.
+// Returns the call chain of another CPU, captured by NMI; empty if it does not answer.
 static std::span<const u64> capture_cpu(u32 index) {
   captured_count = 0;
   records[index].message = Message::kBacktrace;
@@ -152,36 +186,26 @@ static std::span<const u64> capture_cpu(u32 index) {
   return std::span(captured).first(captured_count.load(std::memory_order_acquire));
 }
 
-static void log_chain(u32 index, std::span<const u64> chain) {
-  log::warn("cpu", "cpu {} is in:", index);
-  for (usize i = 0; i < chain.size(); i++) {
-    char line[160];
-    base::BufferWriter out(line);
-    symbols::print_address(out, chain[i],
-                           i == 0 ? symbols::Position::kHere : symbols::Position::kReturn);
-    log::warn("cpu", "{}", out.view());
-  }
-}
-
-// The calling CPU, from inside the watch's NMI: no lock, it may hold that very one.
+// Reports the calling CPU, from inside the watch's NMI. It takes no lock, because the CPU may hold
+// that very lock.
 static void report_own(u32 index) {
   const TrapFrame* frame = watch::interrupted();
   if (frame == nullptr) return log::warn("cpu", "cpu {} is the one that asks", index);
   std::array<u64, 32> chain;
-  log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
+  symbols::log_chain(index, std::span(chain).first(symbols::capture(place_of(*frame), chain)));
 }
 
 void Cpu::report_cpu(u32 index) {
   if (!cpu_started(index)) return log::warn("cpu", "cpu {} was never started", index);
   if (index == cpu_index()) return report_own(index);
-  // Two CPUs may suspect each other at once; an NMI is taken while waiting here, too.
+  // Two CPUs may suspect each other at once; an NMI is also taken while waiting here.
   static constinit locks::Spinlock lock;
   bool on = lock.lock();
   std::span<const u64> chain = capture_cpu(index);
   if (chain.empty())
     log::error("cpu", "cpu {} does not answer an nmi", index);
   else
-    log_chain(index, chain);
+    symbols::log_chain(index, chain);
   lock.unlock(on);
 }
 

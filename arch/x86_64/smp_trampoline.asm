@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; How every further CPU comes up: real mode below 1 MiB, then boot.asm's way to long mode.
+; Starts every further CPU: real mode below 1 MiB, then boot.asm's way to long mode.
 ;
 ; A start-up message names a 4 KiB page; the CPU begins there in real mode (Intel SDM vol. 3, 9.4).
 ; smp.cpp copies the first part into such a page. All CPUs may come through here at once: nothing

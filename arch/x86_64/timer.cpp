@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How fast the cycle counter runs: asked of CPUID, else measured against HPET, ACPI timer or PIT.
+// Finds the rate of the cycle counter: from CPUID, or measured against HPET, ACPI timer or PIT.
 #include <arch/paging.h>
 #include <arch/port_io.h>
 #include <arch/registers.h>
@@ -12,8 +12,8 @@
 namespace arch {
 namespace {
 
-// Long enough for an error below 100 ppm with reads that take a microsecond, short enough for a
-// prompt in 0.3 s.
+// Long enough for an error below 100 ppm if a read takes a microsecond, short enough for a prompt
+// within 0.3 s.
 constexpr u64 kWindowMicroseconds = 8'000;
 
 // A clock of known rate.
@@ -28,7 +28,7 @@ constinit u64 hpet_base = 0;
 constinit u16 pm_timer_port = 0;
 
 u64 read_hpet() {
-  // The low half suffices: at 100 MHz it wraps after 42 s.
+  // The low half is enough: at 100 MHz it wraps after 42 s.
   return *reinterpret_cast<volatile u32*>(hpet_base + 0xf0);
 }
 u64 read_pm_timer() {
@@ -49,7 +49,7 @@ bool open_hpet(Reference& out) {
   constexpr u64 kMaxPeriodFs = 100'000'000, kFsPerSecond = 1'000'000'000'000'000;
   if (period_fs == 0 || period_fs > kMaxPeriodFs) return false;
   auto* config = reinterpret_cast<volatile u32*>(hpet_base + 0x10);
-  *config = *config | 1;  // let it run
+  *config = *config | 1;  // starts it
   out = {"hpet", kFsPerSecond / period_fs, 0xffffffff, read_hpet};
   return true;
 }
@@ -72,7 +72,7 @@ bool open_pit(Reference& out) {
   return true;
 }
 
-// A moment on both clocks. Of a few tries the one with the shortest read is the truest.
+// One moment on both clocks. Of a few attempts the one with the shortest read is the most accurate.
 struct Moment {
   u64 ticks;
   u64 reference;
@@ -91,11 +91,11 @@ Moment moment(const Reference& clock) {
   return best;
 }
 
-// Many windows long on any CPU: past it the clock stands still.
+// Many windows long on any CPU. If nothing changed by then, the clock stands still.
 constexpr u64 kPatienceTicks = 1'000'000'000;
 
-// Runs the window; also compares the interrupt controller's timer with the cycle counter. 0: the
-// clock stands still.
+// Measures one window, and also compares the interrupt controller's timer with the cycle counter.
+// Returns 0 if the clock stands still.
 u64 measure(const Reference& clock) {
   u64 wanted = clock.hertz * kWindowMicroseconds / 1'000'000;
   apic::start_count();
@@ -113,9 +113,9 @@ u64 measure(const Reference& clock) {
   return (end.ticks - start.ticks) * clock.hertz / passed;
 }
 
-// Leaf 15h: the counter's ratio to a crystal whose rate is said (Intel SDM vol. 3, 19.7.3);
-// leaf 40000010h: what a hypervisor says, in kHz. Believed only with a deadline timer, since the
-// other one has to be measured anyway.
+// Leaf 15h has the counter's ratio to a crystal of known rate (Intel SDM vol. 3, 19.7.3); leaf
+// 40000010h has the rate in kHz according to a hypervisor. It is used only with a deadline timer,
+// because the other timer must be measured anyway.
 u64 rate_from_cpuid() {
   bool deadline_timer = (cpuid(1).c >> 24 & 1) != 0;
   if (!deadline_timer) return 0;
@@ -128,7 +128,8 @@ u64 rate_from_cpuid() {
   return 0;
 }
 
-// Where nothing tells the time: deadlines come, seconds are wrong. Leaf 16h has the base frequency.
+// Used if there is no clock: deadlines still expire, but seconds are wrong. Leaf 16h has the base
+// frequency.
 TickRate guess() {
   constexpr u64 kHertz = 2'000'000'000, kWindowTicks = 16'000'000;
   apic::start_count();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every trap ends here: interrupts go to their handler, faults become a panic that explains itself.
-// Intel SDM vol. 3, 6.15 (exceptions) and 4.7 (page-fault error codes).
+// Handles every trap: interrupts go to their handler, and faults become a panic that explains
+// itself. Intel SDM vol. 3, 6.15 (exceptions) and 4.7 (page-fault error codes).
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -58,7 +58,7 @@ bool canonical(u64 address) {
   return static_cast<i64>(address << 16) >> 16 == static_cast<i64>(address);
 }
 
-// What a page fault at this address most likely means, or nothing.
+// Returns what a page fault at this address most likely means, or null.
 const char* address_hint(u64 address) {
   if (paging::is_guard(address)) return ": a guard page, so a stack overflow";
   if (address < paging::kPageBytes) return ": near null, so a null pointer";
@@ -79,7 +79,8 @@ void explain_page_fault(const TrapFrame& frame, u64 address, base::Writer& out) 
                   (frame.error & 1 << 5) != 0 ? ", protection key" : "");
 }
 
-// Does the instruction at `at` insist on a 16-byte boundary? MOVAPS, MOVNTPS, MOVDQA, MOVNTDQ.
+// Returns true if the instruction at `at` needs 16-byte alignment: MOVAPS, MOVNTPS, MOVDQA,
+// MOVNTDQ.
 bool wants_alignment(u64 at) {
   for (u32 i = 0; i < 4 && is_readable(at + i + 1); i++) {
     u8 byte = *reinterpret_cast<const u8*>(at + i);
@@ -92,7 +93,8 @@ bool wants_alignment(u64 at) {
   return false;
 }
 
-// The CPU does not report the address of a non-canonical access: look for one in the registers.
+// The CPU does not report the address of a non-canonical access, so the registers are searched for
+// one.
 void explain_general_protection(const TrapFrame& frame, base::Writer& out) {
   base::format_to(out, "general protection fault");
   if (frame.error != 0) {
@@ -131,7 +133,7 @@ void explain(const TrapFrame& frame, base::Writer& out) {
   }
 }
 
-// The CPU's own vectors only end a sleep; a spurious one is not even acknowledged (11.9).
+// The CPU's own vectors only end a sleep. A spurious one is not even acknowledged (11.9).
 void interrupt(u32 vector) {
   if (vector == apic::kSpuriousVector) return;
   this_cpu().interrupted.store(true, std::memory_order_relaxed);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The old interval timer as the source of NMIs. Intel 8254 data sheet; 82093AA (I/O APIC), 3.2.4.
+// Uses the old interval timer as a source of NMIs. Intel 8254 data sheet; 82093AA (I/O APIC),
+// 3.2.4.
 //
-// Mode 0 is one shot: the output rises when the count ends and stays up until a new count is
-// written. So the handler can tell the watch's NMI (output up) from one that means trouble.
+// Mode 0 is a one-shot timer: the output rises when the count ends, and stays up until a new count
+// is written. So the handler can distinguish the watch's NMI (output up) from one that means
+// trouble.
 #include "arch/x86_64/watch.h"
 
 #include <arch/cpu.h>
@@ -31,7 +33,7 @@ void arm() {
   out8(kChannel0, kLongestCount);
 }
 
-// Without a timer the port reads as all ones, and so as expired.
+// Without a timer the port reads as all ones, which means expired.
 bool expired() {
   out8(kCommand, kReadStatus);
   return (in8(kChannel0) & kOutput) != 0;
@@ -41,7 +43,8 @@ bool expired() {
 
 bool take_nmi(const TrapFrame& frame) {
   if (on_tick == nullptr || Cpu::cpu_index() != 0 || !expired()) return false;
-  if (panic_happened()) return true;  // all stands still on purpose; not armed again
+  // the machine stands still on purpose, so the timer is not armed again
+  if (panic_happened()) return true;
   frame_of_nmi = &frame;
   on_tick();
   frame_of_nmi = nullptr;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The watch over a boot CPU that has no other CPU to watch it: a timer that raises an NMI, which
-// comes through where interrupts are off.
+// Watches a boot CPU that has no other CPU to watch it: a timer raises an NMI, which is taken even
+// with interrupts off.
 #pragma once
 
 #include <arch/trap_frame.h>
 
 namespace arch::watch {
 
-// Was this NMI the watch's own? Then it has been dealt with. NMI context.
+// Returns true if this NMI was the watch's own, and handles it. NMI context.
 bool take_nmi(const TrapFrame& frame);
 
-// What the watch's NMI interrupted while it is being dealt with, else null.
+// Returns what the watch's NMI interrupted while it is being handled, otherwise null.
 const TrapFrame* interrupted();
 
 }  // namespace arch::watch

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Conversations: their editing, their file form, and their way through the template.
+// Implements conversations: editing them, saving and loading them as JSON, and rendering them with
+// the template.
 #include "console/chat/chat_prompt.h"
 
 #include "kernel/base/json.h"

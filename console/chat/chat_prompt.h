@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A conversation, and the tokens that the model's own template makes of it.
+// A conversation, and the tokens that the model's own template makes of it. Used by the shell's
+// thread.
 #pragma once
 
 #include "ai/engine/lease.h"
@@ -17,13 +18,13 @@ struct Message {
 class Conversation {
  public:
   Result<void> add(Role role, std::string_view text);
-  Result<void> set_system(std::string_view text);  // "" takes it away
-  void clear();                                    // all but the system message
-  // Takes the last question and its answer away; false when there is none.
+  Result<void> set_system(std::string_view text);  // "" removes it
+  void clear();                                    // removes everything but the system message
+  // Removes the last question and its answer. Returns false if there is none.
   bool undo();
-  // Takes the last answer away, so that the question stands last; false when there is none.
+  // Removes the last answer, so that the question is last. Returns false if there is none.
   bool undo_answer();
-  // Takes the oldest question and its answer away; false when only one is left.
+  // Removes the oldest question and its answer. Returns false if only one is left.
   bool drop_oldest();
 
   std::span<const Message> messages() const { return messages_.view(); }
@@ -36,15 +37,16 @@ class Conversation {
   Vector<Message> messages_;
 };
 
-enum class Continue : u8 { kNo, kAssistant };  // whether the answer's opening stands at the end
+// whether the text ends with the opening of an answer
+enum class Continue : u8 { kNo, kAssistant };
 
-// What the template makes of the messages. A model without one gets plain "User:" lines.
+// Renders the messages with the model's template. A model without one gets plain "User:" lines.
 Result<void> render_chat(const ai::Lease& model, std::span<const Message> messages,
                          Continue continuation, String& out);
-// The same as tokens, ready to be answered.
+// Renders the messages to tokens, ready to be answered.
 Result<void> encode_chat(const ai::Lease& model, std::span<const Message> messages,
                          Vector<ai::TokenId>& out);
-// Where an answer ends besides the model's own end tokens.
+// Returns the strings that end an answer, besides the model's own end tokens.
 std::span<const std::string_view> chat_stops(const ai::Lease& model);
 
 }  // namespace console

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands that make text: talk, chat, llm (gen), template.
+// The commands that generate text: talk, chat, llm (gen), template.
 #include "console/chat/talk.h"
 #include "console/shell/command.h"
 #include "console/terminal/io.h"
@@ -24,7 +24,7 @@ Result<void> run_talk(const Arguments& arguments, base::Writer&) {
   return talk->run();
 }
 
-// One question to a new conversation: for scripts. Nothing but the answer is printed.
+// Asks one question in a new conversation. Prints nothing but the answer, for scripts.
 Result<void> run_chat(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "chat TEXT");
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
@@ -60,10 +60,10 @@ struct LlmArguments {
   String prompt;
   u32 tokens = kDefaultTokens;
   bool json = false;
-  bool special = false;  // "<|im_end|>" in the prompt is the token
+  bool special = false;  // "<|im_end|>" in the prompt is read as the token
 };
 
-// `llm [OPTION ...] WORD ... [N]`: a number behind the words is N, quotes or not.
+// Parses `llm [OPTION ...] WORD ... [N]`. A number after the words is N, quoted or not.
 Result<LlmArguments> parse_llm(const Arguments& arguments) {
   LlmArguments parsed;
   bool from_file = false;
@@ -95,7 +95,8 @@ Result<LlmArguments> parse_llm(const Arguments& arguments) {
     words.pop_back();
   }
   if (from_file && !words.empty())
-    return fail(Errc::kInvalidArgument, "the prompt is the file's: llm --file PATH [N]");
+    return fail(Errc::kInvalidArgument,
+                "with --file the prompt comes from the file: llm --file PATH [N]");
   for (usize i = 0; i < words.size(); i++) {
     if (i > 0) TRY(parsed.prompt.push_back(' '));
     TRY(parsed.prompt.append(words[i]));
@@ -140,7 +141,7 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
   ai::Request request;
   request.prompt = prompt.view();
   request.max_tokens = llm.tokens;
-  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, is at least 1");
+  if (llm.tokens == 0) return fail(Errc::kInvalidArgument, "N, the last word, must be at least 1");
   if (!llm.json) {
     base::format_to(out, "llm: weights in memory from {}\n",
                     service::engine_host().file(model).path);
@@ -163,27 +164,29 @@ Result<void> run_llm(const Arguments& arguments, base::Writer& out) {
 }
 
 constexpr const char* kLlmDetails =
-    "Greedy: the likeliest token each time. N is 64 by default. Special tokens in the prompt are\n"
-    "letters unless --special says otherwise. --file takes the exact bytes of a file, special\n"
-    "tokens parsed; --json prints ids, text and timings (ns) as one JSON line and nothing else.\n"
-    "Words behind -- are the prompt, whatever they begin with.";
+    "Takes the likeliest token at each step. N is 64 by default. Special tokens in the prompt are\n"
+    "read as plain text unless --special is given. --file takes the exact bytes of a file and\n"
+    "parses special tokens; --json prints ids, text and timings (ns) as one JSON line and nothing\n"
+    "else. Words after -- are the prompt, whatever they begin with.";
 
-constexpr Command kTalk{"talk",
-                        "talk [MODEL]",
-                        "a conversation with the model",
-                        run_talk,
-                        "/help inside tells what there is. Ctrl-C stops an answer, twice leaves.",
-                        false,
-                        service::complete_model};
+constexpr Command kTalk{
+    "talk",
+    "talk [MODEL]",
+    "a conversation with the model",
+    run_talk,
+    "/help lists the commands of a conversation. Ctrl-C stops an answer; pressed twice it leaves.",
+    false,
+    service::complete_model};
 constexpr Command kChat{
     "chat", "chat TEXT", "answers one question, for scripts", run_chat,
-    "A new conversation each time, through the model's template. The boot option talk.max=\n"
-    "(512) is the most tokens an answer has."};
+    "Each call starts a new conversation and uses the model's template. The boot option\n"
+    "talk.max= (512) limits the tokens of an answer."};
 constexpr Command kLlm{"llm", "llm [PROMPT] [N] [--special] [--json] [--file PATH]",
-                       "goes on with a text, greedily", run_llm, kLlmDetails};
+                       "continues a text, greedily", run_llm, kLlmDetails};
 constexpr Command kGen{"gen", "gen [PROMPT] [N]", "the same as llm", run_llm, kLlmDetails};
 constexpr Command kTemplate{"template", "template",
-                            "what the model's template makes of the conversation", run_template};
+                            "prints the conversation as the model's template formats it",
+                            run_template};
 CONSOLE_COMMAND(kTalk);
 CONSOLE_COMMAND(kChat);
 CONSOLE_COMMAND(kLlm);

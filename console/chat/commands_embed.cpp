@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `embed`: a text's meaning as numbers, and how near two texts are. Millionths, as the console has
-// no float: only the engine's bits are looked at.
+// `embed`: shows the vectors of texts and how similar they are. It computes in millionths, because
+// the console has no floats; it only reads the bits of the engine's floats.
 #include <algorithm>
 #include <cstring>
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr i64 kOne = 1'000'000;
 
-// Lets others have their steps between two chunks of a long text.
+// Lets other requests make their steps between two chunks of a long text.
 class Between final : public ai::EmbedSink {
  public:
   explicit Between(service::Turn& turn) : turn_(turn) {}
@@ -24,7 +24,7 @@ class Between final : public ai::EmbedSink {
   service::Turn& turn_;
 };
 
-// The vector of one text, each number in millionths.
+// Returns the vector of one text, each number in millionths.
 Result<Vector<i64>> vector_of(const ai::Lease& model, std::string_view text, u32& token_count) {
   const ai::ModelInfo& info = model.info();
   Vector<ai::TokenId> tokens;
@@ -97,11 +97,13 @@ Result<void> run_embed(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-constexpr Command kEmbed{
-    "embed", "embed [--json] TEXT [TEXT ...]", "texts as vectors, and how near they are", run_embed,
-    "A text of several words is quoted: embed \"a cat\" \"a dog\". Two or more are compared with\n"
-    "the first. --json prints all numbers, in millionths, a line a text. Pooling as the model's\n"
-    "file says, else the mean."};
+constexpr Command kEmbed{"embed", "embed [--json] TEXT [TEXT ...]",
+                         "prints embeddings of texts and their similarity", run_embed,
+                         "Quote a text of several words: embed \"a cat\" \"a dog\". Two or more "
+                         "texts are compared with\n"
+                         "the first. --json prints all numbers in millionths, one line per text. "
+                         "The pooling is that of\n"
+                         "the model's file, else the mean."};
 CONSOLE_COMMAND(kEmbed);
 
 }  // namespace

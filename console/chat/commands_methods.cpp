@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Methods that spend more tokens for a better answer: vote, best, refine. Each says what it cost.
+// Methods that spend more tokens for a better answer: vote, best, refine. Each reports its cost.
 #include <algorithm>
 
 #include "console/chat/generation.h"
@@ -13,14 +13,14 @@ namespace console {
 namespace {
 
 constexpr u32 kMostChoices = 16;
-constexpr i32 kChoiceTemperature = 800;  // thousandths: choices that are all alike cannot vote
+constexpr i32 kChoiceTemperature = 800;  // thousandths; identical choices could not vote
 
-// One of several answers to the same question; the engine shares the prompt's pages among them.
+// One of several answers to the same question. The engine shares the prompt's pages among them.
 class Choice final : public ai::RequestSink {
  public:
   void on_prefill(u32, u32) override {}
   void on_token(const ai::TokenEvent& event) override {
-    // Out of memory: this choice is shorter than it was and will lose.
+    // Out of memory: the choice's text is cut short, and it will lose.
     static_cast<void>(text.append(event.text));
     if (event.id == ai::Tokenizer::kNoToken) return;
     tokens++;
@@ -41,7 +41,8 @@ class Choice final : public ai::RequestSink {
   ai::Timings timings;
   Error error{Errc::kIo, "the answer failed"};
   bool ended = false;
-  service::HeldRequest held;  // last: it is cancelled while the rest still stands
+  // last, so that its destructor cancels the request while the rest still exists
+  service::HeldRequest held;
 };
 
 Result<void> serve(Io& io, std::span<Choice> choices) {
@@ -92,7 +93,8 @@ std::string_view last_line(std::string_view text) {
   return text;
 }
 
-// What people are shown of it: short enough for a line, and whole characters.
+// Returns the part of an answer that people are shown: short enough for a line, in whole
+// characters.
 std::string_view verdict_of(std::string_view text) {
   constexpr usize kMost = 48;
   if (std::string_view number = last_number(text); !number.empty()) return number;
@@ -102,7 +104,7 @@ std::string_view verdict_of(std::string_view text) {
   return text.substr(0, end);
 }
 
-// What an answer comes down to: its last number, or its last line's letters and digits.
+// Returns what decides an answer: its last number, or the letters and digits of its last line.
 std::string_view essence(std::string_view text, String& room) {
   room.clear();
   if (std::string_view number = last_number(text); !number.empty()) return number;
@@ -134,7 +136,8 @@ struct Question {
   std::string_view text;
 };
 Result<Question> parse_question(const Arguments& arguments, u64 most, const char* range) {
-  if (arguments.words.size() < 3) return fail(Errc::kInvalidArgument, "a number and a question");
+  if (arguments.words.size() < 3)
+    return fail(Errc::kInvalidArgument, "expected a number and a question");
   u64 count = TRY(parse_number(arguments.words[1]));
   if (count == 0 || count > most) return fail(Errc::kOutOfRange, range);
   bool quoted = arguments.words.size() == 3;
@@ -151,7 +154,8 @@ Result<Vector<Choice>> choices_for(const Arguments& arguments, u64& ns) {
   TRY(choices.resize(question.count));
   u64 start = timing::now_ns();
   TRY(ask_many(model, question.text, choices.view(), io()));
-  for (Choice& choice : choices) choice.held = {};  // all have ended; the lease ends here
+  // all have ended; this ends their use of the lease
+  for (Choice& choice : choices) choice.held = {};
   ns = timing::now_ns() - start;
   return choices;
 }
@@ -191,7 +195,7 @@ Result<void> run_best(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-// Asks, then lets the model find fault with its answer and write it anew, until nothing changes.
+// Asks, then lets the model criticize and rewrite its answer until nothing changes.
 Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
   constexpr u64 kMostRounds = 10;
   Question question = TRY(parse_question(arguments, kMostRounds, "1 to 10 rounds"));
@@ -229,13 +233,14 @@ Result<void> run_refine(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-constexpr Command kVote{"vote", "vote N QUESTION", "asks N times and takes the commonest answer",
-                        run_vote,
-                        "Answers count as the same when their last number is, or without numbers\n"
-                        "the letters of their last line. Ties go to the likelier text. The prompt\n"
-                        "is read once for all."};
+constexpr Command kVote{
+    "vote", "vote N QUESTION", "asks N times and takes the commonest answer", run_vote,
+    "Two answers are equal when their last numbers are equal, or without numbers\n"
+    "the letters of their last lines. A tie goes to the likelier text. The prompt\n"
+    "is read once for all answers."};
 constexpr Command kBest{"best", "best N QUESTION", "asks N times and takes the likeliest answer",
-                        run_best, "By mean log-probability a token. The prompt is read once."};
+                        run_best,
+                        "Compares the mean log-probability per token. The prompt is read once."};
 constexpr Command kRefine{"refine", "refine ROUNDS QUESTION",
                           "lets the model criticise and rewrite its answer", run_refine,
                           "Ends early when a round changes nothing."};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands that look into the model: tokenize, detokenize, logits, perplexity.
+// The commands that look into the model: tokenize, detokenize, logits, perplexity.
 #include "console/chat/fixed_point.h"
 #include "console/chat/generation.h"
 #include "console/chat/talk.h"
@@ -8,7 +8,7 @@
 namespace console {
 namespace {
 
-// Scores a text between the steps of everybody else; what comes of it is kept until it is done.
+// Scores a text between the steps of other requests, and keeps the results until it is done.
 class Scores : public ai::ScoreSink {
  public:
   explicit Scores(service::Turn& turn) : turn_(turn) {}
@@ -18,7 +18,7 @@ class Scores : public ai::ScoreSink {
   service::Turn& turn_;
 };
 
-// A token's bytes as text that a terminal can take.
+// Writes a token's bytes as text that is safe on a terminal.
 void write_piece(base::Writer& out, const ai::Tokenizer& tokenizer, ai::TokenId id) {
   std::string_view piece = tokenizer.piece(id);
   out.write("'");
@@ -37,7 +37,7 @@ void write_piece(base::Writer& out, const ai::Tokenizer& tokenizer, ai::TokenId 
   out.write(tokenizer.is_control(id) ? "' (control)" : "'");
 }
 
-// The text of `tokenize TEXT`: one quoted word, or everything as typed.
+// Returns the text of `tokenize TEXT`: one quoted word, or everything as typed.
 std::string_view text_argument(const Arguments& arguments) {
   return arguments.words.size() == 2 ? arguments.words[1] : arguments.raw;
 }
@@ -74,7 +74,7 @@ Result<void> run_detokenize(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-// Keeps the likeliest tokens behind the last one.
+// Keeps the most probable tokens after the last one.
 class LogitsSink final : public Scores {
  public:
   LogitsSink(service::Turn& turn, Vector<ai::TokenLogprob>& top) : Scores(turn), top_(top) {}
@@ -133,7 +133,8 @@ class SumSink final : public Scores {
   Sum& sum_;
 };
 
-// A window is one turn: requests of the server make their steps between two chunks of it.
+// Scores one window of the text in one turn. Requests of the server make their steps between two of
+// its chunks.
 Result<void> score_window(const ai::Lease& model, std::span<const ai::TokenId> tokens, Sum& sum) {
   KeyPatience patience(io());
   return service::engine_host().between_steps(model, &patience, [&](service::Turn& turn) {
@@ -171,13 +172,14 @@ Result<void> run_perplexity(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kTokenize{"tokenize", "tokenize TEXT", "the tokens of a text", run_tokenize,
                             "Special tokens in the text are parsed."};
-constexpr Command kDetokenize{"detokenize", "detokenize ID ...", "the text of tokens",
+constexpr Command kDetokenize{"detokenize", "detokenize ID ...", "prints the text of token ids",
                               run_detokenize};
-constexpr Command kLogits{"logits", "logits TEXT", "what may come after a text, and how likely",
-                          run_logits, "The ten likeliest tokens with their natural logarithms."};
-constexpr Command kPerplexity{"perplexity", "perplexity FILE", "how well the model predicts a text",
-                              run_perplexity,
-                              "Windows of 512 tokens, every token from the second of each on."};
+constexpr Command kLogits{
+    "logits", "logits TEXT", "prints the likeliest next tokens of a text", run_logits,
+    "Prints the ten likeliest tokens with the natural logarithm of their probability."};
+constexpr Command kPerplexity{
+    "perplexity", "perplexity FILE", "how well the model predicts a text", run_perplexity,
+    "Reads windows of 512 tokens and scores every token of a window but the first."};
 CONSOLE_COMMAND(kTokenize);
 CONSOLE_COMMAND(kDetokenize);
 CONSOLE_COMMAND(kLogits);

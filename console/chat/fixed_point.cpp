@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// e^x by halving out powers of two: e^x = 2^k * e^r, r in [0, ln 2), and a short series for e^r.
+// Computes e^x by splitting off powers of two: e^x = 2^k * e^r, r in [0, ln 2), with a short series
+// for e^r.
 #include "console/chat/fixed_point.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ u64 exp_milli(u64 micro) {
     term = (term * r >> 32) / n;  // r < 2^32 and term <= 2^32: the product fits 64 bits
     sum += term;
   }
-  // sum < 2^33 and k <= 43: scaled in two parts so that nothing is lost below the point.
+  // sum < 2^33 and k <= 43. It is scaled in two parts, so that nothing below the point is lost.
   u64 whole = sum >> 32, fraction = sum & 0xffffffff;
   u64 milli_fraction = fraction * 1000;
   u64 shifted = k <= 20 ? (milli_fraction << k) >> 32 : (milli_fraction >> (32 - 20)) << (k - 20);

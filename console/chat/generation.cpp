@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The sink of a request: text for the terminal, progress of the prompt, the figures for `perf`.
+// Generates one answer: collects its text for the terminal, the progress of the prompt, and the
+// figures for `perf`.
 #include "console/chat/generation.h"
 
 #include <algorithm>
@@ -11,10 +12,11 @@
 namespace console {
 namespace {
 
-constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt sooner
+constexpr u64 kLeastTokenNs = 1000;  // no machine reads a token of a prompt faster
 
-// What the engine's thread leaves for the person's: text to show, how far the prompt is read, the
-// end. Nothing is written to the terminal from the engine's thread: a slow line holds up nobody.
+// Passes an answer from the engine's thread to the person's thread: text to show, progress of the
+// prompt, the end. The engine's thread never writes to the terminal, so a slow serial line delays
+// no other request.
 class Listener final : public ai::RequestSink {
  public:
   Listener(Io& io, Show show, Answer& answer, u32 prompt_tokens)
@@ -44,16 +46,16 @@ class Listener final : public ai::RequestSink {
   Progress progress_;
   u32 read_ = 0, total_;
   u64 read_ns_;        // when read_ was reported
-  u64 token_read_ns_;  // a token of a prompt takes; 0 = not known yet
+  u64 token_read_ns_;  // time that a token of a prompt takes; 0 = not known yet
   u64 token_ns_ = 0;
-  usize shown_ = 0;  // bytes of the text
+  usize shown_ = 0;  // bytes of the text that were shown
   bool ended_ = false;
 };
 
 void Listener::on_prefill(u32 done, u32 total) {
   u64 now = io_.now_ns();
   u32 fresh = done - std::min(read_, done);
-  // The first report may be of what the cache had.
+  // The first report may be about tokens from the cache, which took no time.
   bool computed = now - read_ns_ > fresh * kLeastTokenNs;
   if (computed && fresh > 0)
     token_read_ns_ = (now - read_ns_) / fresh;
@@ -69,7 +71,8 @@ void Listener::on_token(const ai::TokenEvent& event) {
   if (event.id != ai::Tokenizer::kNoToken) {
     if (token_ns_ != 0) service::perf_log().add_gap(now - token_ns_);
     token_ns_ = now;
-    // Out of memory: what was shown is longer than what is kept, and the next prompt is shorter.
+    // Out of memory: the text that was shown is longer than the tokens that are kept, so the next
+    // prompt is shorter.
     static_cast<void>(answer_.tokens.push_back(event.id));
     answer_.logprob_sum_micro += event.logprob_micro;
     answer_.logits_hash = (answer_.logits_hash ^ event.logits_hash) * 0x100000001b3;
@@ -84,8 +87,8 @@ void Listener::on_end(ai::FinishReason reason, const ai::Timings& timings, const
   ended_ = true;
 }
 
-// The engine reports a chunk of the prompt at a time, which may be seconds: between two reports the
-// reading is shown as fast as it has been.
+// The engine reports the prompt's progress once per chunk, which may be seconds apart. Between two
+// reports the progress is extrapolated from the rate so far.
 void Listener::show_reading() {
   if (ended_ || token_ns_ != 0 || total_ == 0) return;
   u64 more = token_read_ns_ == 0 ? 0 : (io_.now_ns() - read_ns_) / token_read_ns_;
@@ -96,7 +99,8 @@ void Listener::show() {
   show_reading();
   if (token_ns_ != 0 || ended_) progress_.hide();
   if (show_ != Show::kText) return;
-  // Writing may give way to the engine's thread, whose next token moves the text: a copy is shown.
+  // Writing may yield to the engine's thread, whose next token moves the text, so a copy is
+  // written.
   char piece[256];
   while (shown_ < answer_.text.size()) {
     std::string_view fresh = answer_.text.view().substr(shown_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chat loop: questions in, answers streamed, the context watched.
+// Implements the chat loop: reads questions, streams answers, and watches the context.
 #include "console/chat/talk.h"
 
 #include "console/shell/shell.h"
@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kQuestionPrompt = "you> ";
 constexpr std::string_view kMorePrompt = "...> ";
 constexpr std::string_view kQuotes = "\"\"\"";
-constexpr u32 kLowPercent = 85;  // of the context in use: say what will happen at its end
+// once this much of the context is used, say what will happen when it is full
+constexpr u32 kLowPercent = 85;
 
 }  // namespace
 
@@ -65,7 +66,7 @@ Result<void> Talk::run() {
   }
 }
 
-// One line, or everything between """ and """.
+// Reads one line, or everything between """ and """.
 Result<String> Talk::read_question() {
   std::string_view line = TRY(read_line(io_, editor_, kQuestionPrompt));
   String text = TRY(String::from(line));
@@ -91,7 +92,8 @@ void Talk::ask(std::string_view question) {
   answer();
 }
 
-// Sees to it that the prompt leaves room for an answer; false when it cannot.
+// Makes sure that the prompt leaves room for an answer, by dropping old turns if allowed. Returns
+// false if it cannot.
 bool Talk::make_room(const ai::Lease& model, Vector<ai::TokenId>& prompt) {
   u32 context = model.info().context;
   u32 dropped = 0;
@@ -128,7 +130,7 @@ void Talk::answer() {
   ai::Request request;
   request.prompt = prompt.view();
   request.sampling = sampling_;
-  // "Always the likeliest" is to mean that.
+  // At temperature 0 the most probable token is always taken, so the penalty is off, too.
   if (sampling_.temperature_milli == 0) request.sampling.repeat_penalty_milli = 1000;
   request.max_tokens = max_tokens_;
   request.stop = chat_stops(model);
@@ -141,7 +143,7 @@ void Talk::answer() {
   if (!answer->text.view().ends_with('\n')) io_.write("\n");
   report(*answer, static_cast<u32>(prompt.size()), model.info().context);
   if (answer->text.empty() && answer->reason != ai::FinishReason::kStop) {
-    // Nothing was said: the question is not left standing without an answer.
+    // There was no answer, so the question does not stay in the conversation.
     conversation_.undo();
     return;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `talk`: a conversation with the model. Lines that begin with '/' are commands about it.
+// `talk`: a conversation with the model. Lines that begin with '/' are commands.
 #pragma once
 
 #include "console/chat/chat_prompt.h"
@@ -13,9 +13,9 @@ class Talk final : public Completer {
  public:
   Talk(Io& io, Conversation& conversation);
 
-  // Until the person leaves. Errors that end it: no model, no memory.
+  // Runs until the person leaves. Returns an error if there is no model or no memory.
   Result<void> run();
-  // One question, answered on the terminal. What went wrong is said there.
+  // Answers one question on the terminal, and reports errors there.
   void ask(std::string_view question);
   void complete(std::string_view before, Candidates& out) override;
 
@@ -31,7 +31,7 @@ class Talk final : public Completer {
   };
   static const Row kRows[];
 
-  Result<String> read_question();  // may be several lines
+  Result<String> read_question();  // may have several lines
   Next command(std::string_view line);
   void answer();
   void say(const Error& error);
@@ -42,7 +42,7 @@ class Talk final : public Completer {
   void load(std::string_view name);
   Result<void> save_cache(std::string_view name);
   void load_cache(std::string_view name);
-  void set_system(std::string_view text);  // "": shows it
+  void set_system(std::string_view text);  // "" shows it
   void show_help();
   void show_sampling();
   void show_context();
@@ -54,19 +54,19 @@ class Talk final : public Completer {
   ai::SamplerParams sampling_;
   u32 max_tokens_ = 0;
   bool slide_ = false;
-  bool interrupted_ = false;  // Ctrl-C was the last thing: one more leaves
-  u32 used_tokens_ = 0;       // of the context, after the last answer
+  bool interrupted_ = false;  // the last input was Ctrl-C: one more leaves
+  u32 used_tokens_ = 0;       // tokens of the context in use after the last answer
 };
 
-// The machine's one conversation: `talk` goes on with it, `template` shows it.
+// Returns the machine's only conversation. `talk` continues it and `template` shows it.
 Conversation& conversation();
 
-// Temperature and the like from the boot options. Scripts get the likeliest tokens.
+// Chooses the sampling from the boot options. Scripts get the most probable tokens.
 enum class Use : u8 { kTalk, kScript };
 ai::SamplerParams default_sampling(Use use);
-u32 default_max_tokens();  // of an answer in talk
+u32 default_max_tokens();  // tokens that an answer of talk may have
 
-// "0.7" as thousandths; at most three digits behind the point.
+// Parses "0.7" to thousandths, with at most three digits after the point.
 Result<i32> parse_milli(std::string_view text, i32 most);
 
 }  // namespace console

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands inside a conversation, a row each, and the boot options behind its defaults.
+// The commands inside a conversation, one row each, and the boot options with its defaults.
 #include "console/chat/talk.h"
 #include "console/shell/shell.h"
 #include "kernel/base/nearest.h"
@@ -10,20 +10,20 @@ namespace console {
 namespace {
 
 constexpr Option kTemperature{"temp", OptionKind::kText, "", "0..5",
-                              "temperature; without it talk has 0.3 and chat 0: the likeliest"};
+                              "temperature; by default 0.3 in talk, 0 (greedy) in chat"};
 constexpr Option kTopP{"top_p", OptionKind::kText, "0.95", "0..1", "top-p of talk and chat"};
 constexpr Option kRepeat{"repeat", OptionKind::kText, "", "1..2",
-                         "makes late tokens less likely; without it talk has 1.1, chat 1: off"};
+                         "repeat penalty; by default 1.1 in talk, 1 (off) in chat"};
 KERNEL_OPTION(kRepeat);
 constexpr Option kSeed{"seed", OptionKind::kNumber, "0", "0..", "seed of talk and chat"};
 constexpr Option kMostTokens{"talk.max", OptionKind::kNumber, "512", "0..1000000",
-                             "tokens an answer of talk may have; 0 = until the context is full"};
+                             "longest answer of talk in tokens; 0 = until the context is full"};
 KERNEL_OPTION(kMostTokens);
 KERNEL_OPTION(kTemperature);
 KERNEL_OPTION(kTopP);
 KERNEL_OPTION(kSeed);
 
-// Thousandths. Small models repeat themselves without a little chance and a little penalty.
+// In thousandths. Small models repeat themselves without some randomness and some penalty.
 constexpr i32 kTalkTemperature = 300, kTalkRepeat = 1100;
 constexpr i32 kMostTemperature = 5000, kMostTopP = 1000, kMostRepeat = 2000;
 
@@ -34,7 +34,7 @@ Result<i32> parse_milli(std::string_view text, i32 most) {
   std::string_view whole = text.substr(0, point);
   std::string_view part = text.substr(std::min(point + 1, text.size()));
   if ((whole.empty() && part.empty()) || part.size() > 3)
-    return fail(Errc::kInvalidArgument, "a number such as 0.7 is wanted");
+    return fail(Errc::kInvalidArgument, "expected a number such as 0.7");
   u64 value = whole.empty() ? 0 : TRY(parse_number(whole));
   if (value > 1'000'000) return fail(Errc::kOutOfRange, "the number is too large");
   u64 fraction = part.empty() ? 0 : TRY(parse_number(part));
@@ -67,7 +67,7 @@ Talk::Next Talk::set_decimal(std::string_view rest, i32& milli, i32 least, i32 m
   if (!rest.empty()) {
     Result<i32> value = parse_milli(rest, most);
     if (!value.has_value() || *value < least) {
-      base::format_to(io_, "a number from {} to {} is wanted, such as 0.75\n",
+      base::format_to(io_, "expected a number from {} to {}, such as 0.75\n",
                       base::Decimal{least / 10, 2}, base::Decimal{most / 10, 2});
       return Next::kGoOn;
     }
@@ -150,7 +150,7 @@ const Talk::Row Talk::kRows[] = {
      [](Talk& t, std::string_view rest) {
        Result<u64> value = rest.empty() ? Result<u64>(t.max_tokens_) : parse_number(rest);
        if (!value.has_value() || *value > ~u32{0}) {
-         t.io_.write("talk: a number of tokens is wanted\n");
+         t.io_.write("talk: expected a number of tokens\n");
          return Next::kGoOn;
        }
        t.max_tokens_ = static_cast<u32>(*value);
@@ -229,7 +229,7 @@ void Talk::show_help() {
 
 namespace {
 
-// What people know from elsewhere.
+// Names that people know from other programs.
 struct Alias {
   std::string_view other, ours;
 };
@@ -252,7 +252,7 @@ Talk::Next Talk::command(std::string_view line) {
     if (name == row->name) return row->run(*this, rest);
     nearest.consider(row->name);
   }
-  // The shell's commands work here too: /poweroff, /mem, /status.
+  // The shell's commands also work here: /poweroff, /mem, /status.
   const Command* command = find_command(name);
   if (command != nullptr && std::string_view(command->name) != "talk") {
     Shell(io_).run(line.substr(1));

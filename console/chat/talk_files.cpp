@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /save and /load: the conversation as text, and what the model knows of it, so that it need not be
-// read again.
+// Implements /save and /load: the conversation's text, and the model's KV pages of it, so that it
+// need not be read again.
 #include "console/chat/talk.h"
 #include "service/file_stream.h"
 #include "service/storage.h"
@@ -20,7 +20,7 @@ void Talk::save(std::string_view name) {
   if (!path->view().starts_with('/'))
     io_.write("/load finds it until then; a disk or USB stick with FAT32 keeps it for good\n");
   Result<void> cache = save_cache(name);
-  // Without a disk, or with a model that has no cache, the text is read again: no fault.
+  // Without a disk, or with a model that has no cache, the text is read again. That is no fault.
   bool expected = !cache.has_value() && (cache.error().code == Errc::kNotFound ||
                                          cache.error().code == Errc::kUnsupported);
   if (!cache.has_value() && !expected) say(cache.error());
@@ -68,7 +68,8 @@ void Talk::load(std::string_view name) {
   load_cache(name);
 }
 
-// What cannot be used (another model, no such file) is read again with the next question.
+// If the saved pages cannot be used (another model, no such file), the text is read again with the
+// next question.
 void Talk::load_cache(std::string_view name) {
   Result<ai::Lease> model = service::engine_host().lease(service::kConsoleHolder);
   if (!model.has_value()) return;

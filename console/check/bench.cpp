@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `bench` and the one-line measurement of the boot option perf.
+// Implements `bench`, and the one-line measurement of the boot option perf.
 #include "console/check/bench.h"
 
 #include <algorithm>
@@ -28,10 +28,10 @@ constexpr Option kPerfMinimum{"perf.min_tok_s",
 KERNEL_OPTION(kPerfTokens);
 KERNEL_OPTION(kPerfMinimum);
 
-// The time in which all requests of a batch decode: from the last one's first token until the first
-// of them ends.
+// The time during which all requests of a batch decode: from the last one's first token until the
+// first of them ends.
 struct Together {
-  u32 waiting = 0;  // requests without a token
+  u32 waiting = 0;  // requests that have no token yet
   u64 began_ns = 0, last_ns = 0, tokens = 0;
   bool over = false;
 };
@@ -63,7 +63,8 @@ class Meter final : public ai::RequestSink {
   ai::FinishReason reason = ai::FinishReason::kError;
   ai::Timings timings;
   Error error{Errc::kIo, "the request failed"};
-  service::HeldRequest held;  // last: it is cancelled while the rest still stands
+  // last, so that its destructor cancels the request while the rest still exists
+  service::HeldRequest held;
 };
 
 Result<void> serve(Io& io, std::span<Meter> meters) {
@@ -144,7 +145,7 @@ void print_row(const Measurement& m, bool csv, base::Writer& out) {
   if (csv) return print_csv_row(m, out);
   base::format_to(out, "{:>7} {:>7} {:>6} {:>14}", m.prompt, m.generate, m.batch,
                   service::tokens_per_second(u64{m.prompt} * m.batch, m.prefill_ns));
-  if (m.generate < 2)  // one token has no gap before it
+  if (m.generate < 2)  // the first token has no gap before it
     return base::format_to(out, " {:>13} {:>8} {:>9} {:>9}\n", "-", "-", "-", "-");
   base::format_to(out, " {:>13} {:>8} {:>9} {:>9}\n",
                   service::tokens_per_second(m.decoded, m.decode_ns),
@@ -162,7 +163,7 @@ Result<void> run_matrix(const ai::Lease& model, std::span<const Case> cases, boo
     if (row.prompt + row.generate > context) continue;
     Result<Measurement> m = measure(model, io(), row.prompt, row.generate, row.batch);
     bool too_many = !m.has_value() && m.error().code == Errc::kFull;
-    if (too_many) continue;  // fewer requests at once than this row wants
+    if (too_many) continue;  // this row needs more requests at once than are allowed
     if (!m.has_value()) return std::unexpected(m.error());
     print_row(*m, csv, out);
     print_row(*m, true, copy);
@@ -170,9 +171,9 @@ Result<void> run_matrix(const ai::Lease& model, std::span<const Case> cases, boo
   return copy.status();
 }
 
-// ---- the run before ----
+// ---- the previous run ----
 
-// The part of `line` before its first comma; `line` keeps what is behind it.
+// Returns the part of `line` before its first comma and removes both from `line`.
 std::string_view take_field(std::string_view& line) {
   usize comma = std::min(line.find(','), line.size());
   std::string_view field = line.substr(0, comma);
@@ -186,7 +187,7 @@ struct KeptRow {
 };
 constexpr i32 kMostRate = 2'000'000'000;
 
-// A line of the CSV that bench keeps; false for any other.
+// Parses a line of the CSV that bench keeps. Returns false for any other line.
 bool parse_kept(std::string_view line, KeptRow& row) {
   for (std::string_view& field : row.what) field = take_field(line);
   Result<i32> prefill = parse_milli(take_field(line), kMostRate);
@@ -204,14 +205,15 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-// Percent of the rate before, one decimal; "-" where a row does not measure it.
+// Prints the rate in percent of the previous one, with one decimal; "-" if the row does not measure
+// it.
 void print_percent(i32 now, i32 before, base::Writer& out) {
   if (before == 0) return out.write("        -");
   base::format_to(out, "{:>9}",
                   base::ratio(static_cast<u64>(now) * 100, static_cast<u64>(before), 1));
 }
 
-// Rows that both runs have, each rate as a part of what it was.
+// Prints the rows that both runs have, each rate relative to the previous one.
 void print_changes(std::string_view now, std::string_view before, base::Writer& out) {
   std::string_view heading = take_line(before);
   bool alike = heading == take_line(now), first = true;
@@ -236,7 +238,7 @@ void print_changes(std::string_view now, std::string_view before, base::Writer& 
   }
 }
 
-// What a step costs in which no worker has anything to do: the median.
+// Returns the median time of a parallel step in which no worker has work.
 u64 empty_step_ns() {
   constexpr u32 kSteps = 1001;
   static u64 took[kSteps];
@@ -249,9 +251,9 @@ u64 empty_step_ns() {
   return took[kSteps / 2];
 }
 
-// "512:64:1,16:64:8": prompt, tokens, requests at once.
+// Parses "512:64:1,16:64:8": prompt, tokens, requests at once.
 Result<Vector<Case>> parse_cases(std::string_view text) {
-  constexpr std::string_view kForm = "--cases wants prompt:tokens:requests[,...], such as 512:64:1";
+  constexpr std::string_view kForm = "--cases needs prompt:tokens:requests[,...], such as 512:64:1";
   Vector<Case> cases;
   while (!text.empty()) {
     u32 numbers[3];
@@ -310,7 +312,7 @@ Result<void> run_bench(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-// One line for machines: what the boot option perf=1 prints.
+// Prints one line for programs, for the boot option perf=1.
 Result<void> run_perfline(const Arguments&, base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kBenchHolder, io()));
   i32 minimum = TRY(parse_milli(options::text(kPerfMinimum), 1'000'000'000));
@@ -332,14 +334,14 @@ Result<void> run_perfline(const Arguments&, base::Writer& out) {
 }
 
 constexpr Command kBench{
-    "bench", kBenchUsage, "prefill, decode and batches: a table of speeds", run_bench,
-    "Prompts are made up and read anew each time. A decode row's rate is over its whole batch.\n"
-    "--cases measures other rows: tokens of the prompt, tokens made, requests at once.\n"
-    "The table is kept, and compared with the one kept before; --last prints that one, without\n"
-    "measuring."};
+    "bench", kBenchUsage, "measures prefill, decode and batches", run_bench,
+    "Prompts are synthetic and never come from the prompt cache. A decode row shows the rate of\n"
+    "its whole batch. --cases measures other rows: prompt tokens, generated tokens, requests at\n"
+    "once. The table is stored and compared with the one stored before; --last prints the stored\n"
+    "table without measuring."};
 constexpr Command kPerfline{
     "perfline", "perfline", "one line of speed, for scripts", run_perfline,
-    "What the boot option perf prints; perf.tokens and perf.min_tok_s count."};
+    "Prints the same line as the boot option perf; perf.tokens= and perf.min_tok_s= apply."};
 CONSOLE_COMMAND(kBench);
 CONSOLE_COMMAND(kPerfline);
 

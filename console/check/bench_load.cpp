@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `benchload`: what the API server's clients would ask, asked of the engine itself. The difference
-// between both is what HTTP, JSON and TCP cost.
+// `benchload`: sends the engine the requests that clients of the API server would send. The
+// difference to the server's speed is the cost of HTTP, JSON and TCP.
 #include <algorithm>
 
 #include "console/check/bench.h"
@@ -10,7 +10,7 @@
 namespace console {
 namespace {
 
-// One of many places at which requests are made one after the other.
+// One of several clients, each of which makes requests one after another.
 struct Place final : ai::RequestSink {
   void on_prefill(u32, u32) override {}
   void on_token(const ai::TokenEvent&) override {}
@@ -21,15 +21,16 @@ struct Place final : ai::RequestSink {
   }
   bool idle = true, failed = false;
   u64 tokens = 0;
-  service::HeldRequest held;  // last: it is cancelled while the rest still stands
+  // last, so that its destructor cancels the request while the rest still exists
+  service::HeldRequest held;
 };
 
 struct Load {
   u32 requests, together, prompt, generate;
 };
 
-// Tokens that mean text: special ones are few and lie at the ends. tests/bench/http_load.cpp
-// writes the same.
+// Fills a prompt with tokens from the middle of the vocabulary, since the few special ones are at
+// its ends. tests/bench/http_load.cpp writes the same prompts.
 Result<void> fill_prompt(u32 vocabulary, u32 number, std::span<ai::TokenId> out) {
   u32 half = vocabulary / 2;
   if (half < 2) return fail(Errc::kUnsupported, "the vocabulary is too small");
@@ -92,10 +93,10 @@ Result<void> run_load(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kLoad{
     "benchload", "benchload [requests [at once [prompt [tokens]]]]",
-    "the engine alone under the load of a server", run_load,
-    "As many requests as are wanted, so many at once, each with a prompt of its own: what\n"
-    "tests/system/http_load.py asks over HTTP. 640 requests, 64 at once, 16 + 16 tokens by\n"
-    "default; the option requests= is how many of them share a step."};
+    "measures the engine alone under a server's load", run_load,
+    "Runs that many requests, so many at once, each with its own prompt: the load that\n"
+    "tests/system/http_load.py sends over HTTP. By default 640 requests, 64 at once, 16 + 16\n"
+    "tokens. The boot option requests= sets how many of them share a step."};
 CONSOLE_COMMAND(kLoad);
 
 }  // namespace

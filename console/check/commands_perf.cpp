@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about speed and state: perf, status.
+// The commands about speed and state: perf, status.
 #include <version.h>
 
 #include "console/chat/talk.h"
@@ -32,7 +32,7 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
     constexpr u64 kDefaultSeconds = 5, kMostSeconds = 3600;
     u64 seconds =
         arguments.words.size() > 2 ? TRY(parse_number(arguments.words[2])) : kDefaultSeconds;
-    if (seconds > kMostSeconds) return fail(Errc::kOutOfRange, "an hour at most");
+    if (seconds > kMostSeconds) return fail(Errc::kOutOfRange, "at most 3600 seconds");
     return profile_engine(seconds, out);
   }
   if (what == "mem") {
@@ -88,12 +88,12 @@ Result<void> run_status(const Arguments&, base::Writer& out) {
 constexpr Command kPerf{
     "perf",
     kPerfUsage,
-    "how fast the answers were",
+    "speed of the answers",
     run_perf,
-    "The last answer and the sums since boot.\n"
-    "trace: the last answer event by event, CSV; every figure follows from it.\n"
-    "profile: works for SECONDS (5) and tells which operation took how long.\n"
-    "boot: the chart of the boot. mem: memory by purpose. reset: starts the sums again.",
+    "Without an argument: the last answer, and totals since boot.\n"
+    "trace: the events of the last answer as CSV; every figure is computed from them.\n"
+    "profile: generates for SECONDS (5) and prints the time of each operation.\n"
+    "boot: the timeline of the boot. mem: memory by purpose. reset: clears the totals.",
     false,
     complete_perf};
 constexpr Command kStatus{"status", "status", "the machine in a few lines", run_status};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine at work under the profile: prompts first, then tokens, each with a table of its own.
+// Runs the engine under the profiler: first prompts, then tokens, with a table for each.
 #include "console/check/profile_command.h"
 
 #include "console/check/bench.h"
@@ -14,13 +14,13 @@ namespace {
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u32 kPromptTokens = 128, kAnswerTokens = 64;
 
-// Work of one kind, over all requests of the profile.
+// The work of one kind, over all requests of the profile.
 struct Phase {
   profile::Table table;
   u64 tokens = 0, ns = 0, barrier_ns = 0;
 };
 
-// Switches from the one table to the other when the first token is there.
+// Switches from the first table to the second at the first token.
 class PhaseSink final : public ai::RequestSink {
  public:
   PhaseSink(Phase& reading, Phase& making) : reading_(reading), making_(making) { begin(reading_); }

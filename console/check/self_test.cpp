@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `selftest`: is this machine able to do its work? A row a question; a few seconds in all.
+// `selftest`: checks whether this machine can do its work, one row per question. It takes a few
+// seconds.
 #include <algorithm>
 #include <atomic>
 
@@ -23,7 +24,8 @@ namespace {
 
 constexpr u64 kMs = 1'000'000;
 
-// Every fact goes to `out`, indented; the verdict is the result. kNotFound: nothing to check here.
+// A check writes its facts to `out`, indented, and returns the verdict. kNotFound means that there
+// is nothing to check here.
 using Check = Result<void> (*)(base::Writer& out);
 
 Result<void> check_cpu(base::Writer& out) {
@@ -34,7 +36,7 @@ Result<void> check_cpu(base::Writer& out) {
     if (features.has(static_cast<CpuFeature>(i)))
       base::format_to(out, " {}", cpu_feature_name(static_cast<CpuFeature>(i)));
   out.write("\n");
-  if (sched::worker_count() == 0) return fail(Errc::kIo, "no cpu computes");
+  if (sched::worker_count() == 0) return fail(Errc::kIo, "no cpu takes part in computing");
   return {};
 }
 
@@ -42,10 +44,10 @@ Result<void> check_cpu(base::Writer& out) {
 
 struct Walk {
   std::span<Byte> pages;
-  std::atomic<u64> wrong{0};  // the address of a word that came back otherwise
+  std::atomic<u64> wrong{0};  // address of a word that came back changed
 };
 
-// Runs over the part of one worker, which also shows that its CPU reaches the memory.
+// Walks one worker's part, which also shows that its CPU reaches the memory.
 void walk_part(Walk& walk, u32 worker, u32 workers) {
   auto words = std::span(reinterpret_cast<volatile u64*>(walk.pages.data()),
                          walk.pages.size() / sizeof(u64));
@@ -70,8 +72,8 @@ Result<void> walk_pages(std::span<Byte> pages) {
   return fail(Errc::kCorrupt, "memory does not keep what is written");
 }
 
-// As much of the free memory as a second allows, from places spread by the allocator: blocks are
-// held until the end so that each is another one.
+// Checks as much of the free memory as one second allows. Blocks are held until the end, so that
+// each allocation gives a different one.
 Result<void> check_memory(base::Writer& out) {
   TRY(mm::verify());
   TRY(mm::verify_heap());
@@ -137,8 +139,8 @@ Result<void> check_workers(base::Writer&) {
 constexpr std::string_view kQuestion = "The capital of France is";
 constexpr u32 kAnswerTokens = 5;
 
-// What llama.cpp answers greedily, for models that are known; each step's likeliest token stands
-// at least 0.9 logits before the next (tests/goldens/smollm2-q4_1.greedy.txt).
+// llama.cpp's greedy answers for known models. At each step the most probable token is at least 0.9
+// logits ahead (tests/goldens/smollm2-q4_1.greedy.txt).
 struct Golden {
   std::string_view quantization;
   u64 file_bytes, parameters;
@@ -176,8 +178,8 @@ Result<Run> run_once(const ai::Lease& model, bool cache) {
   return Run{std::move(answer.tokens), answer.logits_hash};
 }
 
-// A known model gives the known tokens. Any model gives the same bits for the same question,
-// whether the prompt is read anew or taken from the cache.
+// A known model must give the known tokens. Every model must give the same bits for the same
+// question, whether the prompt is computed or taken from the cache.
 Result<void> check_model(base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
   Run first = TRY(run_once(model, false));
@@ -189,16 +191,15 @@ Result<void> check_model(base::Writer& out) {
       golden != nullptr ? "compared with the known ones" : "no known answer of this model");
   bool same = std::ranges::equal(first.tokens.view(), again.tokens.view()) &&
               first.logits_hash == again.logits_hash;
-  if (!same) return fail(Errc::kCorrupt, "the same question gave other bits");
+  if (!same) return fail(Errc::kCorrupt, "the same question gave different bits the second time");
   if (golden != nullptr && !std::ranges::equal(first.tokens.view(), std::span(golden->tokens)))
-    return fail(Errc::kCorrupt, "the model's tokens are not the known ones");
+    return fail(Errc::kCorrupt, "the model's tokens differ from the known ones");
   return {};
 }
 
-// ---- disks and network
-// ----------------------------------------------------------------------------
+// ---- disks and network ---------------------------------------------------------------------
 
-// The first, the middle and the last blocks, read twice: both times the same.
+// Reads the first, middle and last blocks twice and compares.
 Result<void> check_disk(BlockDevice& disk) {
   BlockGeometry geometry = disk.geometry();
   if (geometry.blocks == 0) return {};  // a drive without a medium
@@ -228,7 +229,7 @@ Result<void> check_disks(base::Writer& out) {
   return {};
 }
 
-// Sends `text` from one end to the other and compares; both ends are ours.
+// Sends `text` from one end to the other and compares. Both ends are in this program.
 Result<void> check_stream(net::Socket& from, net::Socket& to, std::string_view text, u64 end_ns) {
   char got[256];
   usize sent = 0, received = 0;
@@ -267,7 +268,7 @@ Result<void> check_network(base::Writer& out) {
   return {};
 }
 
-// The unit tests that are built into this image: kernel tables against the reference and more.
+// Runs the unit tests that this image contains: kernel tables against the reference, and more.
 Result<void> check_built_in_tests(base::Writer& out) {
   class Quiet final : public base::Writer {
    public:
@@ -278,7 +279,7 @@ Result<void> check_built_in_tests(base::Writer& out) {
   TestTotals totals = run_tests(quiet, "");
   if (totals.passed + totals.failed == 0) return fail(Errc::kNotFound, "no tests in this image");
   base::format_to(out, "  {} tests passed, {} failed\n", totals.passed, totals.failed);
-  if (totals.failed > 0) return fail(Errc::kCorrupt, "`test` tells which");
+  if (totals.failed > 0) return fail(Errc::kCorrupt, "built-in tests failed: `test` shows which");
   return {};
 }
 
@@ -312,7 +313,7 @@ Result<void> run_selftest(const Arguments&, base::Writer& out) {
   }
   base::format_to(out, "selftest: {} passed, {} failed, {} skipped, {} ms\n", passed, failed,
                   skipped, (timing::now_ns() - begin) / kMs);
-  if (failed > 0) return fail(Errc::kCorrupt, "the machine is not well");
+  if (failed > 0) return fail(Errc::kCorrupt, "the machine failed a check");
   return {};
 }
 

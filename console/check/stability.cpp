@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `stability`: the rounds of mixed work, what is counted after each, and the verdict.
+// Implements `stability`: the rounds of mixed work, what is counted after each, and the verdict.
 #include "console/check/stability.h"
 
 #include <algorithm>
@@ -66,7 +66,7 @@ class Stability {
   u64 start_ns_ = 0, reported_ns_ = 0, figures_before_ = 0, tokens_before_ = 0;
   u64 stalls_before_ = 0;
   u64 rounds_start_ns_ = 0;
-  ai::Lease model_;  // of the subject at work
+  ai::Lease model_;  // of the model being tested
   String server_text_, leak_;
   arch::CpuHealth health_;
 };
@@ -99,7 +99,8 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
     u32 made = checkers[0].tokens;
     u64 steps = host.steps();
     host.wait_news();
-    // The first token's step has read a part of the prompt too; one with good guesses makes more.
+    // The step of the first token has read part of the prompt, too; a step with accepted guesses
+    // gives more tokens. Neither counts as a plain step.
     if (checkers.size() == 1 && made > 0 && checkers[0].tokens == made + 1 &&
         host.steps() == steps + 1)
       subject().drift.add_step(host.last_step_ns());
@@ -116,7 +117,7 @@ Result<void> Stability::serve(std::span<Checker> checkers) {
   return {};
 }
 
-// The first answers, each made alone and from nothing.
+// Records the first answers, each generated alone and without the cache.
 Result<void> Stability::record(Subject& subject) {
   const ai::Tokenizer& tokenizer = model_.tokenizer();
   u32 longest = model_.info().context - kStabilityAnswerTokens - 1;
@@ -133,7 +134,7 @@ Result<void> Stability::record(Subject& subject) {
   return {};
 }
 
-// The loaded model, and those to switch to: named ones, else all that fit.
+// Adds the loaded model, and the models to switch to: the named ones, or all that fit.
 Result<void> Stability::add_subjects() {
   service::EngineHost& host = service::engine_host();
   constexpr usize kMostModels = 3;
@@ -163,7 +164,8 @@ Result<void> Stability::add_subjects() {
   return {};
 }
 
-// The lease of the model before ends first: while it lasts no other may take its place.
+// Switches to a subject. The previous model's lease ends first, because no other model may replace
+// it while it is leased.
 Result<void> Stability::work_on(usize subject_index) {
   current_ = subject_index;
   model_ = {};
@@ -172,7 +174,8 @@ Result<void> Stability::work_on(usize subject_index) {
   return {};
 }
 
-// To another model and back: it must have the same bytes in memory as when it was first there.
+// Switches to another model and back. The weights must have the same bytes in memory as the first
+// time.
 Result<void> Stability::switch_model() {
   TRY(work_on((current_ + 1) % subjects_.size()));
   figures_.switches++;
@@ -195,10 +198,10 @@ Result<void> Stability::ask_server() {
   return {};
 }
 
-// One of: alone, from the cache, several at once, cancelled somewhere; now and then another model
-// or a request over the network first.
+// Does one round: an answer alone, from the cache, several at once, or cancelled somewhere; now and
+// then a switch of models or a request over the network first.
 Result<void> Stability::round() {
-  bool whole = plan_.plant == Plant::kNothing;  // a planted bit stays where it is
+  bool whole = plan_.plant == Plant::kNothing;  // a planted bit must stay where it is
   if (whole && subjects_.size() > 1 && random(kSwitchEvery) == 0) TRY(switch_model());
   if (random(kRequestEvery) == 0) TRY(ask_server());
   Checker checkers[kParallel];
@@ -230,17 +233,17 @@ void Stability::leaked(std::string_view what, u64 bytes) {
   base::format_to(writer, "{} bytes of {} after round {}", bytes, what, figures_.rounds);
 }
 
-// After a round nothing may be held: no page of the cache, and no more memory than before.
+// Checks that nothing is held after a round: no page of the cache, and no more memory than before.
 void Stability::account() {
-  // Between two steps: inside one, an answer that has ended may still have its pages.
+  // Looks between two steps: inside one, an answer that has ended may still have its pages.
   service::EngineHost& host = service::engine_host();
   service::EngineHost::Figures engine;
   Result<void> looked = host.between_steps(model_, nullptr, [&](service::Turn&) -> Result<void> {
     engine = host.figures(model_);
     return {};
   });
-  ASSERT(looked.has_value());                        // nobody's patience can end
-  bool others = engine.running + engine.queued > 0;  // a client of the server
+  ASSERT(looked.has_value());  // without a patience, the turn cannot be cancelled
+  bool others = engine.running + engine.queued > 0;  // a client of the server has requests
   if (others) return;
   MemoryWatch::Leak leak = subject().memory.after_round();
   if (leak.what != nullptr) leaked(leak.what, leak.bytes);
@@ -370,7 +373,7 @@ bool Stability::planted_found() const {
   return false;
 }
 
-// Whether there were any.
+// Prints each fault. Returns true if there was one.
 bool Stability::say_faults(Result<void> result) {
   const StabilityFigures& f = figures_;
   const struct {
@@ -411,8 +414,8 @@ bool Stability::say_faults(Result<void> result) {
   return true;
 }
 
-// What there was of what a judgement takes, of the model that had least, and how long a run would
-// have enough of it at this pace.
+// Says how many rounds and steps the least-tested model got, how many a verdict needs, and about
+// how long a run would need at this pace.
 void Stability::say_too_short() {
   u64 rounds = MemoryWatch::needed(), steps = DriftWatch::needed();
   for (const auto& each : subjects_) {
@@ -426,7 +429,8 @@ void Stability::say_too_short() {
   if (rounds == 0 || steps == 0) return out_.write("\n");
   u64 now = timing::now_ns();
   u64 more = std::max(MemoryWatch::needed() * 100 / rounds, DriftWatch::needed() * 100 / steps);
-  more += more / 2;  // percent of what was done; the order of the work is not even
+  // in percent of what was done, with a margin, because the work is not evenly distributed
+  more += more / 2;
   if (plan_.tokens != 0)
     base::format_to(out_, ": about {} tokens would do\n",
                     (figures_.tokens - tokens_before_) * more / 100);
@@ -469,15 +473,15 @@ void complete_stability(std::string_view, void (*add)(void*, std::string_view), 
 constexpr Command kStability{
     "stability",
     "stability [90s|10m|1h|3d|TOKENS] [--seed N] [--with MODEL] [--resume] [--plant FAULT]",
-    "works for long and checks every answer",
+    "runs for a long time and checks every answer",
     run_stability,
-    "Questions alone, from the cache, several at once and cancelled, switches between models and\n"
-    "requests to the own server where there are, in an order fixed by the seed. Each answer is\n"
-    "compared token by token with the first one to that question, memory is counted after each\n"
-    "round, and a line a minute says how it goes. 1h by default.\n"
-    "The verdict is PASSED, FAILED, STOPPED, or TOO SHORT to tell: it then says what would do.\n"
-    "--resume goes on with the figures that the last run has kept. --plant bit|page|stall|drift\n"
-    "breaks something half-way, to see it found; FAILED too when it is not.",
+    "Asks single questions, cached ones, several at once and cancelled ones, switches between\n"
+    "models (--with) and sends requests to this machine's server if it runs; the seed fixes the\n"
+    "order. Each answer is compared token by token with the first one to that question, memory\n"
+    "is counted after each round, and one line a minute reports progress. 1h by default.\n"
+    "The verdict is PASSED, FAILED, STOPPED, or TOO SHORT, which names the time that is needed.\n"
+    "--resume continues with the figures stored by the last run. --plant bit|page|stall|drift\n"
+    "plants a fault half-way; the verdict is FAILED too when the fault is not found.",
     false,
     complete_stability};
 CONSOLE_COMMAND(kStability);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The checking of answers and of their speed.
+// Checks answers and their speed.
 #include <algorithm>
 
 #include "console/check/stability.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Faults on purpose: `stability --plant KIND` shows that it finds what it says it finds.
+// Plants faults: `stability --plant KIND` shows that it finds what it claims to find.
 #include "console/check/stability.h"
 #include "kernel/arch_contract.h"
 #include "kernel/sched/worker_pool.h"
@@ -35,15 +35,15 @@ Result<void> Planter::after_round(const ai::Lease& model) {
   return {};
 }
 
-// A fiftieth of a step more a round: after fifty rounds answers take twice as long.
+// Makes each round slower by a fiftieth of a step: after fifty rounds answers take twice as long.
 u64 Planter::slow_ns(u64 step_ns) const {
   return kind_ == Plant::kDrift ? step_ns * rounds_ / 50 : 0;
 }
 
-// The last worker is away for longer than the watchdog likes.
+// Keeps the last worker busy for longer than the watchdog's limit.
 Result<void> Planter::stall_a_worker() {
   if (sched::worker_count() < 2)
-    return fail(Errc::kUnsupported, "with one thread there is nobody to wait for");
+    return fail(Errc::kUnsupported, "a stall needs at least two threads");
   u64 limit = sched::stall_limit();
   sched::set_stall_limit(kStallLimitNs);
   sched::run_on_workers(
@@ -59,8 +59,8 @@ Result<void> Planter::stall_a_worker() {
 void Planter::restore(const ai::Lease& model) {
   service::EngineHost& host = service::engine_host();
   if (std::exchange(flipped_, false) && host.flip_weight_bit(model).has_value()) {
-    // What the cache has was computed with the wrong bit. Without a turn it stays: the job that
-    // forgets cannot fail.
+    // The cache holds keys and values that were computed with the wrong bit, so it is emptied. If
+    // there is no turn for that, they stay; emptying itself cannot fail.
     Result<void> forgotten =
         host.between_steps(model, nullptr, [](service::Turn& turn) -> Result<void> {
           turn.engine().forget_prompts();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What memory each purpose and the heap have after a round of stability.
+// Compares the memory of each purpose, and the heap, after a round of stability.
 #include <algorithm>
 
 #include "console/check/stability.h"
@@ -7,10 +7,10 @@
 namespace console {
 namespace {
 
-constexpr u64 kSlackBytes = kMiB;  // what caches and network may have more
+constexpr u64 kSlackBytes = kMiB;  // caches and the network may have this much more
 constexpr u64 kHeapSlackBytes = 256 * kKiB;
 
-// Purposes whose pages are the same after every round; the others have the slack.
+// Purposes whose pages must be the same after every round. The others may grow by the slack.
 constexpr mm::Purpose kSteady[] = {mm::Purpose::kModel,   mm::Purpose::kWeights,
                                    mm::Purpose::kKvCache, mm::Purpose::kEngine,
                                    mm::Purpose::kStacks,  mm::Purpose::kOther};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A client of our own server, for stability: HTTP/1.1 over the loopback (RFC 9112).
+// A client for the machine's own server, for stability: HTTP/1.1 over the loopback (RFC 9112).
 #include "console/check/stability.h"
 #include "kernel/base/json.h"
 #include "kernel/net/stack.h"
@@ -12,11 +12,11 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr u64 kLookNs = 1'000'000;
-constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // an emulated machine that works for others too
+constexpr u64 kPatienceNs = 60 * kNsPerSecond;  // long, for an emulated machine on a busy host
 constexpr std::string_view kBody =
     R"({"prompt":"The capital of France is","max_tokens":8,"temperature":0})";
 
-// Sends `request` and takes everything until the server closes.
+// Sends `request` and reads until the server closes the connection.
 Result<String> exchange(net::Socket& socket, std::string_view request, Io& io) {
   String answer;
   u64 end = timing::now_ns() + kPatienceNs;
@@ -53,7 +53,7 @@ Result<String> ask_own_server(Io& io) {
   std::string_view text = answer.view();
   usize body = text.find("\r\n\r\n");
   if (body == std::string_view::npos) return fail(Errc::kCorrupt, "our own server sent no HTTP");
-  // 401: it wants a key, which is an answer too.
+  // 401 means that the server needs a key, which is an answer, too.
   if (!text.starts_with("HTTP/1.1 200")) return String::from(text.substr(0, text.find('\r')));
   json::Document document = TRY(json::Document::parse(text.substr(body + 4)));
   return String::from(document.root().find("choices").at(0).find("text").text());

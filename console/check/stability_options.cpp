@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The words behind `stability`.
+// Parses the words of `stability`.
 #include "console/chat/talk.h"
 #include "console/check/stability.h"
 
@@ -27,14 +27,15 @@ Result<void> parse_span(std::string_view text, StabilityPlan& plan) {
   for (const Unit& unit : kUnits) {
     if (!text.ends_with(unit.letter)) continue;
     u64 count = TRY(parse_number(text.substr(0, text.size() - 1)));
-    if (count == 0 || count > 1'000'000) return fail(Errc::kOutOfRange, "no usable duration");
+    if (count == 0 || count > 1'000'000)
+      return fail(Errc::kOutOfRange, "the duration must look like 90s, 10m, 1h or 3d");
     plan.ns = count * unit.seconds * kNsPerSecond;
     plan.tokens = 0;
     return {};
   }
   plan.tokens = TRY(parse_number(text));
   plan.ns = 0;
-  if (plan.tokens == 0) return fail(Errc::kOutOfRange, "no usable number of tokens");
+  if (plan.tokens == 0) return fail(Errc::kOutOfRange, "the number of tokens must be at least 1");
   return {};
 }
 
@@ -66,7 +67,7 @@ Result<StabilityPlan> parse_stability(std::span<const std::string_view> words) {
       continue;
     }
     std::string_view option = words[i];
-    if (++i == words.size()) return fail(Errc::kInvalidArgument, "a value is missing at the end");
+    if (++i == words.size()) return fail(Errc::kInvalidArgument, "the last option needs a value");
     if (option == "--seed") plan.seed = TRY(parse_number(words[i]));
     if (option == "--plant") plan.plant = TRY(parse_plant(words[i]));
     if (option == "--with") TRY(plan.others.push_back(TRY(String::from(words[i]))));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What commands read from their words.
+// Helpers with which commands read their words.
 #include "console/shell/command.h"
 
 namespace console {

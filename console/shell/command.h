@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A console command is a row. Adding one: write run_x, the row, CONSOLE_COMMAND(row).
+// A console command is one row. To add one, write run_x, the row, and CONSOLE_COMMAND(row).
 #pragma once
 
 #include <span>
@@ -28,8 +28,8 @@ struct Command {
                    void* context) = nullptr;
 };
 
-Result<u64> parse_number(std::string_view text);  // decimal digits, nothing else
-// words[index] as a number, `otherwise` when there are fewer words.
+Result<u64> parse_number(std::string_view text);  // decimal digits only
+// Returns words[index] as a number, or `otherwise` if there are fewer words.
 Result<u64> number_at(const Arguments& arguments, usize index, u64 otherwise);
 
 REGISTRY(console_commands, Command)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Splitting a line into commands and words.
+// Splits a line into commands and words.
 #include "console/shell/command_line.h"
 
 #include <algorithm>
@@ -15,12 +15,12 @@ bool ends_command(char c) {
   return c == ';' || c == '\n';
 }
 
-// Follows quoting one character at a time: what scanning and unquoting share.
+// Follows quoting one character at a time. Scanning and unquoting share it.
 struct Quoting {
   enum class Step : u8 { kPlain, kLiteral, kMark, kEscape };
   char quote = 0;
 
-  // What line[at] is; kEscape: the character after it is literal.
+  // Classifies line[at]. After kEscape, the next character is literal.
   Step step(std::string_view line, usize at, bool word_start) {
     char c = line[at];
     bool has_next = at + 1 < line.size();

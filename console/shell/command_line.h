@@ -2,8 +2,9 @@
 // The shell's grammar: `COMMAND word "quoted word" 'raw word'; COMMAND …`.
 //
 // A semicolon or a line end outside quotes ends a command. Double quotes and a backslash work
-// anywhere in a word ("\"" and "\\" inside quotes, "\ " outside), single quotes only at its start,
-// so that `echo don't` needs none. Pure, no allocation: usable in the panic shell.
+// anywhere in a word ("\"" and "\\" inside quotes, "\ " outside). Single quotes work only at the
+// start of a word, so that `echo don't` needs none. Pure and without allocation, so the panic shell
+// can use it.
 #pragma once
 
 #include <span>
@@ -13,22 +14,25 @@
 
 namespace console {
 
-// The next word of one command.
+// One word of a command.
 struct Word {
   std::string_view text;  // unquoted, in the caller's room
-  usize start, end;       // where it stands in the line, quotes included
+  usize start, end;       // its place in the line, quotes included
 };
 
-// Walks one sequence. `room` receives the unquoted text: as long as the line is always enough.
+// Reads one line of commands. `room` receives the unquoted text; the length of the line is always
+// enough.
 class CommandReader {
  public:
   CommandReader(std::string_view line, std::span<char> room) : line_(line), room_(room) {}
 
-  // Goes to the next command that is not empty; false at the end of the line.
+  // Moves to the next command that is not empty. Returns false at the end of the line.
   bool next_command();
-  // Its next word; kNotFound after the last, kInvalidArgument for a quote that is not closed.
+  // Returns the command's next word, kNotFound after the last one, or kInvalidArgument for an open
+  // quote.
   Result<Word> next_word();
-  // From `start` (a Word's end) to the end of the command, as typed, without outer spaces.
+  // Returns the text from `start` (a Word's end) to the end of the command, as typed, without outer
+  // spaces.
   std::string_view raw_from(usize start) const;
 
  private:

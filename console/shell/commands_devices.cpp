@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
+// The commands about drivers and devices: drivers, lsusb, lsblk, lsnet, disk.
 #include <algorithm>
 #include <array>
 
@@ -28,7 +28,7 @@ Result<const devices::DriverService*> driver_service() {
   return service;
 }
 
-// A reset while something else runs: the prompt comes back before it happens.
+// A driver reset that happens later, on its own thread, so that it interrupts other work.
 struct LaterReset {
   char function[16];
   u64 after_ns;
@@ -37,7 +37,8 @@ Result<void> reset_later(const devices::DriverService& service, std::string_view
   static constexpr u64 kNsPerMs = 1'000'000;
   static constinit LaterReset later{};
   static constinit const devices::DriverService* by = nullptr;
-  if (by != nullptr) return fail(Errc::kBusy, "another reset waits for its time");
+  if (by != nullptr)
+    return fail(Errc::kBusy, "another reset is scheduled: wait until it has happened");
   if (function.size() >= sizeof later.function || ms > 60'000)
     return fail(Errc::kInvalidArgument, "drivers reset FUNCTION MS, at most 60000");
   base::format_into(later.function, "{}", function);
@@ -71,9 +72,9 @@ Result<void> run_drivers(const Arguments& arguments, base::Writer& out) {
   return fail(Errc::kInvalidArgument, "drivers [reset FUNCTION [MS]|starve COUNT]");
 }
 constexpr Command kDrivers{"drivers", "drivers [reset FUNCTION [MS]|starve COUNT]",
-                           "which driver runs which device, and how it fares", run_drivers,
+                           "devices, their drivers and their state", run_drivers,
                            "drivers reset 00:04.0    resets that PCI function through its driver,\n"
-                           "                         with MS that much later\n"
+                           "                         MS: after that many milliseconds\n"
                            "drivers starve 10        the next 10 DMA mappings fail, for tests"};
 CONSOLE_COMMAND(kDrivers);
 
@@ -86,7 +87,7 @@ constexpr Command kLsusb{"lsusb", "lsusb", "USB devices: place, driver, speed, i
                          run_lsusb};
 CONSOLE_COMMAND(kLsusb);
 
-// A list may be empty because nothing drives what there is.
+// Gives a hint when a list is empty, because there may be devices without a driver.
 void advise(base::Writer& out) {
   const devices::DriverService* service = devices::driver_service();
   if (service != nullptr) service->advise(out);
@@ -129,7 +130,7 @@ CONSOLE_COMMAND(kLsnet);
 
 // ---- disk ----------------------------------------------------------------------------------
 
-struct Buffer {  // pages for a transfer, given back at the end
+struct Buffer {  // owns the pages of a transfer
   static Result<Buffer> create(usize bytes) {
     mm::PageRequest request{
         .bytes = bytes, .purpose = mm::Purpose::kFiles, .align = mm::kLargePageBytes};
@@ -146,7 +147,7 @@ struct Buffer {  // pages for a transfer, given back at the end
   explicit Buffer(std::span<Byte> p) : pages(p) {}
 };
 
-// The first bytes of a block, as hex and text.
+// Prints the first bytes of a block as hex and text.
 Result<void> show_block(BlockDevice& disk, u64 block, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   Buffer buffer = TRY(Buffer::create(bytes));
@@ -164,7 +165,8 @@ Result<void> show_block(BlockDevice& disk, u64 block, base::Writer& out) {
   return {};
 }
 
-// FNV-1a over a range, so that a host can compare with its image: `disk check vda FIRST COUNT`.
+// Prints FNV-1a over a range, so that a host can compare it with its image: `disk check vda FIRST
+// COUNT`.
 Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   constexpr usize kChunk = 4 * kMiB;
@@ -180,7 +182,7 @@ Result<void> check_blocks(BlockDevice& disk, u64 first, u64 count, base::Writer&
   return {};
 }
 
-// Splitmix64: the same numbers on a host are ten lines of any language.
+// Generates splitmix64's numbers. A host computes the same ones in ten lines of any language.
 struct Numbers {
   u64 state;
   u64 next() {
@@ -191,11 +193,11 @@ struct Numbers {
   }
 };
 
-// Reads at random places, many in flight, hashed in the order of their numbers.
+// Reads random places with many requests in flight, and hashes them in the order of their numbers.
 class Verifier {
  public:
   static constexpr usize kDeep = 16, kMostBlocks = 32;
-  // `buffer`: kDeep * kMostBlocks blocks.
+  // `buffer` has kDeep * kMostBlocks blocks.
   Verifier(BlockDevice& disk, Buffer buffer, u64 seed, u64 count)
       : disk_(disk),
         geometry_(disk.geometry()),
@@ -220,7 +222,7 @@ class Verifier {
   }
 
   BlockDevice& disk_;
-  BlockGeometry geometry_;  // as it was: a disk that goes has no blocks any more
+  BlockGeometry geometry_;  // as it was at the start: a disk that was removed has no blocks
   Buffer buffer_;
   Numbers numbers_;
   u64 count_;
@@ -251,7 +253,7 @@ void Verifier::prepare(Slot& slot, usize index) {
       .status = {}};
 }
 
-// False: the disk's queue is full.
+// Returns false if the disk's queue is full.
 Result<bool> Verifier::submit(Slot& slot) {
   if (slot.submitted) return true;
   slot.submitted = true;
@@ -287,7 +289,7 @@ Result<void> Verifier::run(base::Writer& out) {
     }
     Slot& slot = slots_[taken % kDeep];
     if (!status.has_value()) break;
-    if (!slot.submitted) {  // not even the oldest: others keep the queue full
+    if (!slot.submitted) {  // not even the oldest was accepted: others keep the queue full
       wait();
       taken--;
       continue;
@@ -296,7 +298,7 @@ Result<void> Verifier::run(base::Writer& out) {
     status = slot.request.status;
     slot.submitted = false;
     hash.update(slot.request.buffer);
-    sched::yield();  // a fast disk would never make it wait
+    sched::yield();  // a fast disk would otherwise never let other threads run
     bytes_ += slot.request.buffer.size();
   }
   Result<void> rest = drain();
@@ -308,7 +310,7 @@ Result<void> Verifier::run(base::Writer& out) {
   return {};
 }
 
-// Overwrites blocks with the numbers of a seed, flushes, reads them back.
+// Overwrites blocks with the numbers of a seed, flushes, and reads them back.
 Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base::Writer& out) {
   u32 bytes = disk.geometry().block_bytes;
   constexpr usize kChunk = 4 * kMiB;
@@ -338,7 +340,7 @@ Result<void> fill_blocks(BlockDevice& disk, u64 first, u64 count, u64 seed, base
 
 Result<void> bench_disk(BlockDevice& disk, u64 mib, base::Writer& out) {
   BlockGeometry g = disk.geometry();
-  if (mib == 0) return fail(Errc::kInvalidArgument, "how many MiB? At least 1");
+  if (mib == 0) return fail(Errc::kInvalidArgument, "the number of MiB must be at least 1");
   u64 bytes = std::min(mib * kMiB, base::round_down(g.blocks * g.block_bytes, kMiB));
   if (bytes == 0) return fail(Errc::kOutOfRange, "the disk holds less than a MiB");
   Buffer buffer = TRY(Buffer::create(std::min<u64>(bytes, 64 * kMiB)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about files: ls, cat, cp, rm, mkdir, df, mount.
+// The commands about files: ls, cat, cp, rm, mkdir, df, mount.
 #include "console/shell/command.h"
 #include "console/terminal/io.h"
 #include "kernel/base/text.h"
@@ -57,7 +57,7 @@ constexpr Command kLs{"ls", "ls [PATH]", "files of a directory, sizes in bytes",
                       "Disks are under /disk, boot modules under /boot."};
 CONSOLE_COMMAND(kLs);
 
-// Control characters would change the terminal; what is not text is refused.
+// Returns true for bytes that are not text, whose control characters would change the terminal.
 bool looks_binary(std::string_view text) {
   for (char c : text) {
     u8 byte = static_cast<u8>(c);
@@ -68,7 +68,7 @@ bool looks_binary(std::string_view text) {
 }
 
 Result<void> run_cat(const Arguments& arguments, base::Writer& out) {
-  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "which file?");
+  if (arguments.words.size() < 2) return fail(Errc::kInvalidArgument, "name a file");
   wait_for_disks();
   auto file = TRY(fs::open(arguments.words[1]));
   Vector<Byte> bytes;
@@ -84,7 +84,7 @@ Result<void> run_cat(const Arguments& arguments, base::Writer& out) {
 constexpr Command kCat{"cat", "cat FILE", "shows a text file (its first 64 KiB)", run_cat};
 CONSOLE_COMMAND(kCat);
 
-// A path that names a directory means a file of the same name in it.
+// Returns the target path. If `to` is a directory, it is the file of the same name in it.
 Result<String> target_of(std::string_view from, std::string_view to) {
   String path = TRY(String::from(to));
   Result<fs::FileInfo> info = fs::stat(to);
@@ -94,10 +94,10 @@ Result<String> target_of(std::string_view from, std::string_view to) {
   return path;
 }
 
-// Before anything is touched: what is there already would be emptied for a copy that does not fit.
+// Checks the free space before anything is touched: creating the copy empties a file that exists.
 Result<void> need_room(std::string_view path, u64 bytes, base::Writer& out) {
   Result<fs::Space> space = fs::space(path);
-  if (!space.has_value()) return {};  // it does not know
+  if (!space.has_value()) return {};  // the file system does not know
   Result<fs::FileInfo> old = fs::stat(path);
   u64 freed = old.has_value() && old->kind == fs::FileKind::kFile ? old->size : 0;
   if (bytes <= space->free + freed) return {};
@@ -203,7 +203,7 @@ Result<void> run_mount(const Arguments&, base::Writer& out) {
     base::format_to(out, "{:<20} {:<10} {}\n", volume.point, "-", volume.reason.what);
   return {};
 }
-constexpr Command kMount{"mount", "mount", "what is mounted where; disks are mounted by themselves",
+constexpr Command kMount{"mount", "mount", "mounted file systems; disks are mounted automatically",
                          run_mount,
                          "A row without a kind says why a disk or a partition is not mounted.\n"
                          "This kernel repairs no file system: run fsck on another machine."};

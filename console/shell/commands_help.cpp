@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `help`: the commands by topic, one command's text, the boot options.
+// `help`: lists commands by topic, one command's text, and the boot options.
 #include <algorithm>
 
 #include "console/shell/shell.h"
@@ -9,7 +9,7 @@
 namespace console {
 namespace {
 
-// No topic has the name of a command. A command that none has is listed under "other".
+// A topic's name is never a command's name. Commands without a topic are listed under "other".
 struct Topic {
   std::string_view name;
   std::string_view commands;
@@ -18,7 +18,7 @@ constexpr Topic kTopics[] = {
     {"answers", "talk chat llm gen vote best refine template"},
     {"language", "models model tokenize detokenize logits embed perplexity"},
     {"speed", "perf bench benchload perfline trace"},
-    {"health", "status selftest stability test dmesg bt registers fault"},
+    {"health", "status report selftest stability test dmesg bt registers fault"},
     {"machine", "cpu mem threads interrupts drivers lspci lsusb version reboot poweroff"},
     {"disks", "ls cat cp rm mkdir mount df lsblk disk"},
     {"network", "serve ip net ping ss lsnet nic"},
@@ -47,7 +47,7 @@ void list_row(const Command& row, base::Writer& out) {
   base::format_to(out, "  {:<12} {}\n", row.name, row.summary);
 }
 
-// "", a topic's name, kOther, or "all".
+// `name` is "", a topic's name, kOther, or "all".
 bool list_topic(std::string_view name, base::Writer& out) {
   for (const Topic& topic : kTopics) {
     if (topic.name != name) continue;
@@ -128,10 +128,13 @@ void complete_help(std::string_view, void (*add)(void*, std::string_view), void*
   for (const Command* row : console_commands_rows()) add(context, row->name);
 }
 
-constexpr Command kHelp{
-    "help",       "help [COMMAND|TOPIC|all|boot] [--markdown]",        "what there is to type",
-    run_help,     "--markdown prints the whole table as a wiki page.", true,
-    complete_help};
+constexpr Command kHelp{"help",
+                        "help [COMMAND|TOPIC|all|boot] [--markdown]",
+                        "lists the commands, explains one",
+                        run_help,
+                        "--markdown prints the whole table as a wiki page.",
+                        true,
+                        complete_help};
 CONSOLE_COMMAND(kHelp);
 
 }  // namespace

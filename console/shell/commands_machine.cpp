@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about the machine itself: mem, cpu, threads, dmesg, trace.
+// The commands about the machine itself: mem, cpu, threads, dmesg, trace.
 #include <charconv>
 
 #include "console/shell/command.h"
+#include "console/shell/file_writer.h"
 #include "console/terminal/io.h"
 #include "kernel/arch_contract.h"
 #include "kernel/fs/file_system.h"
@@ -41,9 +42,9 @@ Result<void> run_mem(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kMem{"mem",
                        "mem [map|check]",
-                       "where every byte of memory went",
+                       "memory by purpose, to the last byte",
                        run_mem,
-                       "Without a word: bytes by purpose; they add up to the machine's RAM.\n"
+                       "Without an argument: bytes by purpose; they add up to the machine's RAM.\n"
                        "map: runs of pages of one purpose, by address.\n"
                        "check: counts every page again and walks the heap.\n",
                        /*panic_safe=*/true};
@@ -86,7 +87,7 @@ Result<void> run_dmesg(const Arguments& arguments, base::Writer& out) {
     std::string_view text = arguments.words[1];
     auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-      return fail(Errc::kInvalidArgument, "LINES is a number");
+      return fail(Errc::kInvalidArgument, "LINES must be a number");
   }
   log::replay(out, count);
   return {};
@@ -101,40 +102,12 @@ CONSOLE_COMMAND(kDmesg);
 
 // ---- trace ---------------------------------------------------------------------------------
 
-class FileWriter final : public base::Writer {
- public:
-  explicit FileWriter(fs::File& file) : file_(file) {}
-  void write(std::string_view text) override {
-    while (!text.empty() && status.has_value()) {
-      usize part = std::min(text.size(), sizeof buffer_ - used_);
-      std::memcpy(buffer_ + used_, text.data(), part);
-      used_ += part;
-      text.remove_prefix(part);
-      if (used_ == sizeof buffer_) flush();
-    }
-  }
-  void flush() {
-    auto written = file_.write_at(
-        offset_, {reinterpret_cast<const Byte*>(static_cast<const char*>(buffer_)), used_});
-    if (!written.has_value()) status = std::unexpected(written.error());
-    offset_ += used_;
-    used_ = 0;
-  }
-  Result<void> status;
-
- private:
-  fs::File& file_;
-  u64 offset_ = 0;
-  usize used_ = 0;
-  char buffer_[4096];
-};
-
 Result<void> dump_to_file(std::string_view path) {
   auto file = TRY(fs::create(path));
   FileWriter writer(*file);
   trace::dump(writer);
-  writer.flush();
-  return writer.status;
+  TRY(writer.finish());
+  return {};
 }
 
 Result<void> run_trace(const Arguments& arguments, base::Writer& out) {
@@ -161,10 +134,10 @@ Result<void> run_trace(const Arguments& arguments, base::Writer& out) {
 constexpr Command kTrace{
     "trace",
     "trace [boot|dump [PATH]|clear|on|off]",
-    "what happened last",
+    "recent events of the kernel",
     run_trace,
-    "Without a word: the last events of each CPU.\n"
-    "boot: where each millisecond from the first instruction to the prompt went.\n"
+    "Without an argument: the last events of each CPU.\n"
+    "boot: the steps from the first instruction to the prompt, with their times.\n"
     "dump: all of them as JSON for ui.perfetto.dev, to the console or a file.\n",
     /*panic_safe=*/true};
 CONSOLE_COMMAND(kTrace);

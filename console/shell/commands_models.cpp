@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about models: models, model info/load/switch/unload/verify.
+// The commands about models: models, model info/load/switch/unload/verify.
 #include <algorithm>
 
 #include "console/shell/command.h"
@@ -16,7 +16,7 @@ base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
 }
 
-// "no: 812.0 MiB more are needed": of what is free now.
+// Prints whether the model fits into the memory that is free now.
 void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   u64 free = mm::usage().of(mm::Purpose::kFree);
   if (summary.needed_bytes == 0) return out.write("loaded");
@@ -25,7 +25,7 @@ void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   base::format_to(out, "too large: {} MiB more needed", mebibytes(std::max(missing, u64{kMiB})));
 }
 
-// One line of facts, one that tells where it lies: 80 columns do.
+// Prints one line of facts and one with the path, both for 80 columns.
 void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
   Result<service::ModelFacts> summary = service::engine_host().inspect(file);
   base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
@@ -47,7 +47,7 @@ void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
 Result<void> run_models(const Arguments&, base::Writer& out) {
   Vector<service::BrokenModel> broken;
   Vector<service::ModelFile> models = TRY(service::find_models(&broken));
-  // A lease, as a row waits for a disk, and the model might go meanwhile.
+  // A lease keeps the model loaded while its row waits for a disk.
   Result<ai::Lease> lease = service::engine_host().lease(service::kConsoleHolder);
   const service::ModelFile* current =
       lease.has_value() ? &service::engine_host().file(*lease) : nullptr;
@@ -55,7 +55,7 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
   for (const service::ModelFile& file : models) {
     bool active = current != nullptr && current->path.view() == file.path.view();
     listed = listed || active;
-    // A CD has what the loader has put into memory from it.
+    // A CD has the files that the loader has put into memory from it.
     auto same = [&](const service::ModelFile& other) {
       return other.name.view() == file.name.view() && other.bytes == file.bytes;
     };
@@ -109,7 +109,8 @@ void print_loaded(const ai::Lease& model, base::Writer& out) {
                   service::milliseconds(service::engine_host().load_ns(model)));
 }
 
-// The model of that name; without one the loaded one, or what would be loaded.
+// Returns the model of that name. Without a name, returns the loaded one, or the one that would be
+// loaded.
 Result<service::ModelFile> wanted_model(std::string_view name) {
   if (!name.empty()) {
     const service::ModelFile* current = service::engine_host().current_file();
@@ -202,18 +203,20 @@ void complete_verb(std::string_view word, void (*add)(void*, std::string_view), 
 
 constexpr Command kModels{
     "models", "models", "the models that can be used", run_models,
-    "Looks at the boot modules, then at /models and the root of every disk. * marks the one that\n"
-    "answers. Context: as it would be loaded. Hash: whether `model verify` has found the bytes of\n"
-    "the image's manifest. A model file also loads by its path: model load /disk0/x.gguf (in the\n"
-    "hosted twin any path of the host)."};
+    "Searches the boot modules, then /models and the root of every disk. * marks the model that\n"
+    "answers. Context: the length it would be loaded with. Hash: whether `model verify` found the\n"
+    "SHA-256 of the image's manifest. A model also loads by its path: model load /disk0/x.gguf "
+    "(in\n"
+    "the hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
     "model [info|load|switch|unload|verify] [NAME]",
-    "one model: what it is, loading, switching",
+    "describes, loads, switches or verifies a model",
     run_model,
-    "info tells what it is and the byte plan, of a model that is not loaded too. load and switch\n"
-    "serve running requests first; the old model stays until the new one works. verify compares\n"
-    "the SHA-256 with the manifest of the boot image, of a loaded model as it lies in memory.",
+    "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
+    "finish running requests first; the old model stays until the new one works. verify compares\n"
+    "the SHA-256 with the manifest of the boot image; of a loaded model it reads the copy in "
+    "memory.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commands about the network: ip, ping, ss, net.
+// The commands about the network: ip, ping, ss, net.
 #include <charconv>
 
 #include "console/shell/command.h"
 #include "console/shell/net_bench.h"
 #include "console/terminal/io.h"
+#include "kernel/dev/registry.h"
 #include "kernel/net/stack.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -16,12 +17,22 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 
 Result<void> need_stack() {
   if (net::stack_running()) return {};
-  return fail(Errc::kUnsupported, "this machine's network is not ours: it is off, or the host's");
+  return fail(Errc::kUnsupported,
+              "this needs Marrow's own network: it is switched off, or this is the twin");
+}
+
+// Without a card the lists above are of the machine with itself.
+void tell_without_card(base::Writer& out) {
+  if (!devices::nets().empty()) return;
+  out.write("no network card: nobody reaches this machine\n");
+  if (const devices::DriverService* drivers = devices::driver_service(); drivers != nullptr)
+    drivers->advise(out);
 }
 
 Result<void> run_ip(const Arguments&, base::Writer& out) {
   TRY(need_stack());
   net::describe_interfaces(out);
+  tell_without_card(out);
   return {};
 }
 constexpr Command kIp{"ip", "ip", "addresses of this machine, gateways and name servers", run_ip};
@@ -40,12 +51,14 @@ Result<void> run_net(const Arguments& arguments, base::Writer& out) {
   if (arguments.words.size() > 1 && arguments.words[1] == "bench")
     return run_net_bench(arguments, out);
   net::describe_counters(out);
+  tell_without_card(out);
   return {};
 }
-constexpr Command kNet{"net", "net [bench HOST PORT send|receive|echo [MIB|ROUNDS]]",
-                       "what each protocol counted, and the time of day; TCP throughput", run_net,
-                       "net bench needs a peer that knows the bytes: scripts/compare_linux.py has\n"
-                       "one. MIB is 64 unless told, ROUNDS of an echo 1000. Ctrl-C stops."};
+constexpr Command kNet{
+    "net", "net [bench HOST PORT send|receive|echo [MIB|ROUNDS]]",
+    "protocol counters, the time of day; measures TCP throughput", run_net,
+    "net bench needs a peer that checks the bytes: scripts/compare_linux.py contains\n"
+    "one. By default MIB is 64 and ROUNDS of an echo is 1000. Ctrl-C stops."};
 CONSOLE_COMMAND(kNet);
 
 // ---- ping -----------------------------------------------------------------------------------
@@ -82,7 +95,7 @@ Result<void> run_ping(const Arguments& arguments, base::Writer& out) {
     std::string_view text = arguments.words[2];
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     if (error != std::errc{} || end != text.data() + text.size() || count == 0)
-      return fail(Errc::kInvalidArgument, "COUNT is a number");
+      return fail(Errc::kInvalidArgument, "COUNT must be a number");
   }
   net::IpAddress address =
       TRY(net::resolve(arguments.words[1], timing::now_ns() + 10 * kNsPerSecond));
@@ -101,8 +114,8 @@ Result<void> run_ping(const Arguments& arguments, base::Writer& out) {
   if (totals.answered == 0) return fail(Errc::kTimeout, "nobody answered");
   return {};
 }
-constexpr Command kPing{"ping", "ping HOST [COUNT]", "asks a machine whether it is there", run_ping,
-                        "HOST is a name or an IPv4 or IPv6 address; 4 questions unless told."};
+constexpr Command kPing{"ping", "ping HOST [COUNT]", "sends echo requests to a machine", run_ping,
+                        "HOST is a name or an IPv4 or IPv6 address; COUNT is 4 by default."};
 CONSOLE_COMMAND(kPing);
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// nic: raw frames through a network card and back from a peer that echoes them.
+// nic: sends raw frames through a network card to a peer that echoes them.
 //
-// A frame of ours has EtherType 0x88b5 (local experiments, IEEE 802, 9.2.4), its number in the
-// first eight bytes and a pattern made from the number behind. The peer sends it back as it is.
+// Its frames have EtherType 0x88b5 (local experiments, IEEE 802, 9.2.4), their number in the first
+// eight bytes, and a pattern computed from the number after it. The peer sends them back unchanged.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -17,8 +17,9 @@ namespace {
 
 constexpr u16 kEtherType = 0x88b5;
 constexpr usize kHeader = 14, kNumber = 8, kLeast = kHeader + kNumber, kMost = 1514;
-constexpr u64 kWindow = 64;                // frames on their way: what fits a socket of the peer
-constexpr u64 kLostAfterNs = 300'000'000;  // without any frame: those on their way are lost
+constexpr u64 kWindow = 64;  // frames in flight: what fits into a socket of the peer
+// after this time without any frame, those in flight count as lost
+constexpr u64 kLostAfterNs = 300'000'000;
 constexpr u64 kBatch = 32;
 
 class Echo final : FrameSink {
@@ -29,7 +30,7 @@ class Echo final : FrameSink {
   void report(base::Writer& out) const;
 
  private:
-  // What is not ours while no network stack polls the card: nobody's.
+  // Drops frames that belong to others while no network stack polls the card.
   class Nobody final : public FrameSink {
     void on_frame(std::span<const Byte>) override {}
   };
@@ -37,7 +38,7 @@ class Echo final : FrameSink {
   void write_frame(u64 number);
   Result<void> send();
   using Pattern = std::array<u64, (kMost - kHeader + 7) / 8>;
-  // The number itself, then words that differ from frame to frame and from place to place.
+  // Writes the number, then words that differ between frames and between places in a frame.
   void write_pattern(u64 number, Pattern& out) const {
     u64 word = number;
     for (usize i = 0; i <= (bytes_ - kHeader) / 8 && i < out.size(); i++) {
@@ -61,7 +62,7 @@ void Echo::on_frame(std::span<const Byte> frame) {
   if (frame.size() < kLeast) return;
   u64 number = 0;
   std::memcpy(&number, frame.data() + kHeader, kNumber);
-  // A short frame comes back padded to what Ethernet carries at least.
+  // A short frame comes back padded to Ethernet's minimum.
   bool right = number < sent_ && frame.size() >= bytes_;
   if (right) {
     write_pattern(number, expected_);
@@ -138,7 +139,8 @@ Result<void> run_nic(const Arguments& arguments, base::Writer& out) {
   bool ping = arguments.words[1] == "ping";
   u64 frames = TRY(number_at(arguments, 3, ping ? 100 : 10'000));
   u64 bytes = TRY(number_at(arguments, 4, ping ? 64 : kMost));
-  if (bytes < kLeast || bytes > kMost) return fail(Errc::kOutOfRange, "22 to 1514 bytes a frame");
+  if (bytes < kLeast || bytes > kMost)
+    return fail(Errc::kOutOfRange, "a frame must have 22 to 1514 bytes");
   Echo echo(*card, frames, bytes, ping ? 1 : kWindow);
   Result<void> status = echo.run();
   echo.report(out);
@@ -150,15 +152,16 @@ void complete_card(std::string_view, void (*add)(void*, std::string_view), void*
   for (NetDevice* card : devices::nets()) add(context, card->name());
 }
 
-constexpr Command kNic{"nic",
-                       "nic bench|ping CARD [FRAMES [BYTES]]",
-                       "frames through a card to a peer that echoes them, checked and timed",
-                       run_nic,
-                       "bench keeps 64 frames on their way, ping one: its time a frame is the\n"
-                       "round trip. The peer sends frames of EtherType 0x88b5 back as they are;\n"
-                       "tests/system/test_drivers.py has one.\n",
-                       false,
-                       complete_card};
+constexpr Command kNic{
+    "nic",
+    "nic bench|ping CARD [FRAMES [BYTES]]",
+    "sends frames to an echoing peer, checks and times them",
+    run_nic,
+    "bench keeps 64 frames in flight. ping keeps one: its time per frame is the\n"
+    "round trip. The peer sends frames of EtherType 0x88b5 back unchanged;\n"
+    "tests/system/test_drivers.py contains one.\n",
+    false,
+    complete_card};
 CONSOLE_COMMAND(kNic);
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command `serve`: the API server in the foreground or behind the prompt.
+// The command `serve`: runs the API server in the foreground or in the background.
 #include "console/shell/command.h"
 #include "console/shell/model_use.h"
 #include "service/serve/server.h"
@@ -10,11 +10,14 @@
 namespace console {
 namespace {
 
-// For supervisors: one line of JSON when requests will be answered.
-void print_ready(base::Writer& out) {
+// Prints one line of JSON for supervisors: "ready" when requests will be answered, "listening"
+// while they get 503 because there is no model. Returns whether it was "ready".
+bool print_state(base::Writer& out) {
+  auto model = service::engine_host().lease(service::kConsoleHolder);
   json::Writer w(out);
-  w.begin_object().field("event", "ready").field("port", service::server_port());
-  if (auto model = service::engine_host().lease(service::kConsoleHolder); model.has_value()) {
+  w.begin_object().field("event", model.has_value() ? "ready" : "listening");
+  w.field("port", service::server_port());
+  if (model.has_value()) {
     w.field("model", model->model());
     w.field("context", model->info().context);
     w.field("load_ms", service::engine_host().load_ns(*model) / 1'000'000);
@@ -25,6 +28,7 @@ void print_ready(base::Writer& out) {
   if (!print.view().empty()) w.field("tls_sha256", print.view());
   w.end_object();
   out.write("\n");
+  return model.has_value();
 }
 
 Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
@@ -44,13 +48,15 @@ Result<void> run_serve(const Arguments& arguments, base::Writer& out) {
   Result<void> loaded = service::engine_host().load_default(&progress);
   if (!loaded.has_value())
     base::format_to(out, "no model: {}; requests get 503 until one is loaded\n", loaded.error());
-  print_ready(out);
+  bool ready = print_state(out);
   if (verb == "start") return {};
-  // Input that has ended (a service without a terminal) does not end the server.
+  // The end of input (a service without a terminal) does not stop the server.
   while (!io().interrupted() && service::server_running()) {
     constexpr u64 kLookNs = 200'000'000;
     constexpr int kCtrlC = 3;
     int c = io().read_until(io().now_ns() + kLookNs);
+    // A request may have loaded one.
+    if (!ready && service::engine_host().loaded()) ready = print_state(out);
     if (c == kCtrlC) break;
     if (c >= 0) sched::sleep_ns(kLookNs);
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands about the console itself: version, clear, history, echo, test, reboot,
-// poweroff.
+// The commands about the console itself: version, clear, history, echo, test, reboot, poweroff.
 #include <version.h>
 
 #include <algorithm>
@@ -44,12 +43,12 @@ Result<void> run_echo(const Arguments& arguments, base::Writer& out) {
   return {};
 }
 
-// In-kernel and hosted tests alike; the closing line is the one that scripts look for.
+// Runs the in-kernel or hosted tests. Scripts look for the closing line.
 Result<void> run_test(const Arguments& arguments, base::Writer& out) {
   TestTotals totals = run_tests(out, arguments.words.size() > 1 ? arguments.words[1] : "");
   if (totals.skipped > 0) base::format_to(out, "# {} skipped\n", totals.skipped);
   base::format_to(out, "{} passed, {} failed\n", totals.passed, totals.failed);
-  if (totals.failed > 0) return fail(Errc::kCorrupt, "there are failures");
+  if (totals.failed > 0) return fail(Errc::kCorrupt, "some tests failed");
   if (totals.passed == 0) return fail(Errc::kNotFound, "no test ran");
   return {};
 }
@@ -71,7 +70,7 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
     std::string_view word = arguments.words[1];
     bool digits = !word.empty() && word.size() <= 2 &&
                   std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits) return fail(Errc::kInvalidArgument, "the code is a number from 0 to 99");
+    if (!digits) return fail(Errc::kInvalidArgument, "the code must be a number from 0 to 99");
     code = 0;
     for (char c : word) code = code * 10 + static_cast<u32>(c - '0');
   }
@@ -88,7 +87,7 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
 constexpr Command kVersion{"version",   "version", "version and commit of this kernel",
                            run_version, "",        true};
 constexpr Command kClear{"clear", "clear", "clears the screen", run_clear, "", true};
-constexpr Command kHistory{"history", "history", "the lines typed before", run_history,
+constexpr Command kHistory{"history", "history", "lists earlier lines", run_history,
                            "Lines that begin with a space are not kept."};
 constexpr Command kEcho{"echo", "echo [TEXT]", "prints its words", run_echo, "", true};
 constexpr Command kTest{"test",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loading on behalf of a command.
+// Loads models for commands.
 #include "console/shell/model_use.h"
 
 namespace console {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How commands get at a model: a lease on the loaded one, with the loading shown to the person.
-// The shell's thread only.
+// Gives commands a lease on a model, loading one if necessary and showing the progress. For the
+// shell's thread only; everything here may wait.
 #pragma once
 
 #include "console/terminal/io.h"
@@ -10,7 +10,7 @@
 
 namespace console {
 
-// Shows how far a work is on a line of `io`; Ctrl-C stops it.
+// Shows the progress of long work on a line of `io`. Ctrl-C stops the work.
 class ShownProgress final : public service::ProgressSink {
  public:
   ShownProgress(Io& io, const char* what) : io_(io), progress_(&io, what, "MiB", kMiB) {}
@@ -22,7 +22,7 @@ class ShownProgress final : public service::ProgressSink {
   Progress progress_;
 };
 
-// Waits until Ctrl-C.
+// A patience that ends with Ctrl-C.
 class KeyPatience final : public service::Patience {
  public:
   explicit KeyPatience(Io& io) : io_(io) {}
@@ -32,10 +32,10 @@ class KeyPatience final : public service::Patience {
   Io& io_;
 };
 
-// Loads a model, with its progress on `io`.
+// Loads a model and shows the progress on `io`.
 Result<void> load_shown(const service::ModelFile& file, Io& io);
-// Sleeps until `done()` is true, which is asked after each step of the engine. kCancelled on
-// Ctrl-C.
+// Sleeps until `done()` returns true, which is tested after each step of the engine. Returns
+// kCancelled on Ctrl-C.
 template <class Done>
 Result<void> wait_until(Io& io, Done&& done) {
   while (!done()) {
@@ -45,7 +45,7 @@ Result<void> wait_until(Io& io, Done&& done) {
   return {};
 }
 
-// A lease on the current model; the default one is loaded first when there is none.
+// Leases the current model. If none is loaded, the default one is loaded first.
 Result<ai::Lease> use_model(const service::Holder& holder, Io& io);
 
 }  // namespace console

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One TCP connection as fast as it goes.
+// Measures one TCP connection.
 //
-// We connect, and send what we want: 's' (we send), 'r' (we receive) or 'e' (8 bytes there and
-// back, one at a time), then the bytes or rounds as 8 bytes, little-endian. The bytes are a period
-// of 1,048,573 of splitmix64's numbers from seed 1, again and again: a prime length, so that a
-// lost, doubled or moved segment shows. Having received, the peer says "ok" or "bad".
+// It connects and sends what it wants: 's' (send to the peer), 'r' (receive) or 'e' (8 bytes there
+// and back, one at a time), then the number of bytes or rounds in 8 bytes, little-endian. The bytes
+// repeat a period of 1,048,573 bytes of splitmix64's numbers from seed 1; the length is prime, so
+// that a lost, doubled or moved segment shows. After receiving, the peer answers "ok" or "bad".
 // scripts/compare_linux.py is such a peer.
 #include "console/shell/net_bench.h"
 
@@ -28,7 +28,7 @@ sched::WaitQueue& news() {
   return queue;
 }
 
-// The period and its first kPiece bytes again, so that every piece is one run.
+// The period, followed by its first kPiece bytes again, so that every piece is contiguous.
 Result<Vector<char>> make_pattern() {
   Vector<char> bytes;
   TRY(bytes.resize(base::round_up(kPeriod + kPiece, sizeof(u64))));
@@ -59,7 +59,7 @@ class Bench {
   Result<void> write(std::string_view bytes);
   Result<usize> read(std::span<char> into);
   Result<void> read_all(std::span<char> into);
-  // Until something has happened; an error after a minute without.
+  // Sleeps until something has happened. Returns an error after a minute without news.
   Result<void> wait(u64 since);
 
   base::Owner<net::Socket> socket_;
@@ -80,7 +80,7 @@ Result<Bench> Bench::create(const net::IpAddress& address, u16 port) {
 
 Result<void> Bench::wait(u64 since) {
   u64 now = timing::now_ns();
-  if (now >= next_look_ns_) {  // asking costs a turn through the serial port
+  if (now >= next_look_ns_) {  // asking for Ctrl-C costs a read of the serial port
     next_look_ns_ = now + kHangUpNs;
     if (io().interrupted()) return fail(Errc::kCancelled, "interrupted");
   }
@@ -139,7 +139,8 @@ Result<void> Bench::send(u64 bytes) {
   char verdict[2];
   TRY(read_all(verdict));
   took_ns_ = timing::now_ns() - start;
-  if (std::string_view(verdict, 2) != "ok") return fail(Errc::kCorrupt, "other bytes arrived");
+  if (std::string_view(verdict, 2) != "ok")
+    return fail(Errc::kCorrupt, "the bytes arrived changed");
   return {};
 }
 
@@ -153,7 +154,7 @@ Result<void> Bench::receive(u64 bytes) {
     usize most = static_cast<usize>(std::min<u64>(left, kPiece));
     usize n = TRY(read(room.view().first(most)));
     if (std::memcmp(room.data(), pattern_.data() + phase, n) != 0)
-      return fail(Errc::kCorrupt, "other bytes arrived");
+      return fail(Errc::kCorrupt, "the bytes arrived changed");
     phase = (phase + n) % kPeriod;
     left -= n;
   }
@@ -170,7 +171,7 @@ Result<void> Bench::echo(u64 rounds) {
     TRY(write({there, sizeof there}));
     TRY(read_all(back));
     if (std::memcmp(there, back, sizeof there) != 0)
-      return fail(Errc::kCorrupt, "other bytes arrived");
+      return fail(Errc::kCorrupt, "the bytes arrived changed");
   }
   took_ns_ = timing::now_ns() - start;
   return {};
@@ -180,7 +181,7 @@ Result<u64> number(std::string_view text, u64 most) {
   u64 value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value == 0 || value > most)
-    return fail(Errc::kInvalidArgument, "not a number that can be meant");
+    return fail(Errc::kInvalidArgument, "the number is out of range");
   return value;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The last step of the boot: what the boot options ask for, then the prompt.
+// The last step of the boot: runs what the boot options ask for, then the prompt.
 #include <version.h>
 
 #include "console/shell/shell.h"
@@ -11,17 +11,18 @@ namespace {
 
 constexpr Option kRun{"run", OptionKind::kText, "", "\"COMMAND; COMMAND\"",
                       "commands to run before the prompt; end with poweroff to leave"};
-constexpr Option kCi{"ci", OptionKind::kFlag, "", "", "boots, says so and powers off", "zosia.ci"};
-constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "tells all about the machine",
+constexpr Option kCi{
+    "ci", OptionKind::kFlag, "", "", "boots, prints the result and powers off", "zosia.ci"};
+constexpr Option kDiag{"diag",      OptionKind::kFlag, "", "", "prints a report on the machine",
                        "zosia.diag"};
 constexpr Option kSelftest{
     "selftest", OptionKind::kFlag, "", "", "checks the machine and powers off", "zosia.selftest"};
 constexpr Option kPerf{
     "perf", OptionKind::kFlag, "", "", "measures the model's speed and powers off", "zosia.perf"};
-constexpr Option kTalk{"talk",      OptionKind::kFlag, "", "", "a conversation before the prompt",
-                       "zosia.talk"};
+constexpr Option kTalk{
+    "talk", OptionKind::kFlag, "", "", "starts a conversation before the prompt", "zosia.talk"};
 constexpr Option kStability{"stability", OptionKind::kText, "", "90s|10m|1h|3d|TOKENS",
-                            "long mixed work, every answer checked, then powers off"};
+                            "runs mixed work that long, checks every answer, powers off"};
 KERNEL_OPTION(kStability);
 KERNEL_OPTION(kRun);
 KERNEL_OPTION(kCi);
@@ -30,7 +31,7 @@ KERNEL_OPTION(kSelftest);
 KERNEL_OPTION(kPerf);
 KERNEL_OPTION(kTalk);
 
-// A boot option that stands for commands; they run in this order.
+// A boot option that stands for commands. They run in this order.
 struct Mode {
   const Option* option;
   const char* commands;
@@ -60,7 +61,7 @@ void run() {
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);
-  if (options::flag(kTalk)) shell.run("talk");  // a person's: no verdict
+  if (options::flag(kTalk)) shell.run("talk");  // talks with a person, so it has no verdict
   if (options::given(kStability)) {
     char line[512];
     run_and_report(shell,

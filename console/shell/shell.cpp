@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Finding and running commands, reading lines, completing words.
+// Implements finding and running commands, reading lines, and completing words.
 #include "console/shell/shell.h"
 
 #include "console/shell/command_line.h"
@@ -25,7 +25,7 @@ void say_unknown(std::string_view name, base::Writer& out) {
   }
 }
 
-// What went wrong; a command that was given the wrong words is shown how it is written.
+// Reports an error. A command that was given wrong words also shows its usage.
 void report(std::string_view name, const Error& error, base::Writer& out) {
   std::string_view what = error.what;
   const Command* command = name.empty() ? nullptr : find_command(name);
@@ -35,7 +35,7 @@ void report(std::string_view name, const Error& error, base::Writer& out) {
     base::format_to(out, "usage: {}\n", command->usage);
 }
 
-// Remembers what was running, so that a sequence inside a sequence gives it back.
+// Saves the current sequence, so that a sequence inside a sequence restores it at its end.
 class Running {
  public:
   explicit Running(History& history) : verdict_(verdict), history_(shell_history) {
@@ -90,7 +90,7 @@ Result<std::string_view> read_line(Io& io, LineEditor& editor, std::string_view 
   editor.start(prompt, io.columns());
   editor.refresh();
   for (;;) {
-    // Everything that is there already is taken before the row is drawn again.
+    // Takes all input that is there before the row is drawn again.
     int byte = io.read_until(0);
     LineEditor::Event event = LineEditor::Event::kNone;
     if (byte < 0) {
@@ -169,7 +169,7 @@ bool Shell::prompt() {
     return false;
   }
   history_.add(*line);
-  Result<String> copy = String::from(*line);  // a command may use the editor
+  Result<String> copy = String::from(*line);  // the command may use the editor, which owns `line`
   if (!copy.has_value()) {
     io_.write("out of memory\n");
     return true;
@@ -179,7 +179,8 @@ bool Shell::prompt() {
 }
 
 void Shell::complete(std::string_view before, Candidates& out) {
-  // The command the cursor is in: after the last separator. Quotes are rare enough here.
+  // The command that the cursor is in begins after the last separator. Separators inside quotes are
+  // rare enough to ignore here.
   usize start = before.find_last_of(";\n");
   start = start == std::string_view::npos ? 0 : start + 1;
   while (start < before.size() && before[start] == ' ') start++;

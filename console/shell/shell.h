@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The shell: reads a line, runs its commands, says what went wrong and what may have been meant.
+// The shell: reads a line, runs its commands, and reports errors with a suggestion.
 #pragma once
 
 #include "console/shell/command.h"
@@ -9,19 +9,19 @@
 namespace console {
 
 constexpr std::string_view kPrompt = "marrow> ";
-// Pasted text comes marked as such, so that its line ends are no Enter.
+// Makes the terminal mark pasted text, so that its line ends do not count as Enter.
 constexpr std::string_view kMarkPastes = "\x1b[?2004h";
 
-// The row of that name (case matters not; a leading '/' is forgiven: /poweroff), or null.
+// Returns the command of that name, or null. Case and a leading '/' (as in /poweroff) are ignored.
 const Command* find_command(std::string_view name);
-// The row that follows `last` by name (null: the first), null at the end.
+// Returns the command that follows `last` by name (null: the first), or null at the end.
 const Command* next_command(const Command* last);
 
-// Reads one line with editing, history and completion. kCancelled: Ctrl-C; kNotFound: Ctrl-D.
-// The text is valid until the next call with the same editor.
+// Reads one line with editing, history and completion. kCancelled: Ctrl-C; kNotFound: Ctrl-D. The
+// text is valid until the next call with the same editor.
 Result<std::string_view> read_line(Io& io, LineEditor& editor, std::string_view prompt);
 
-// What became of a sequence.
+// The result of a sequence of commands.
 struct Verdict {
   u32 commands = 0;
   u32 failed = 0;
@@ -31,9 +31,9 @@ class Shell final : public Completer {
  public:
   explicit Shell(Io& io) : io_(io), editor_(io, history_) { editor_.set_completer(this); }
 
-  // Runs `COMMAND; COMMAND`, each whether or not the one before it failed.
+  // Runs `COMMAND; COMMAND`. A failed command does not stop the ones after it.
   Verdict run(std::string_view sequence);
-  // One prompt and what is typed at it; false when there is no more input (tests).
+  // Shows one prompt and runs what is typed. Returns false if there is no more input (tests).
   bool prompt();
 
   void complete(std::string_view before, Candidates& out) override;
@@ -47,16 +47,16 @@ class Shell final : public Completer {
   LineEditor editor_;
 };
 
-// The sequence that is running: `poweroff` turns it into the machine's last word.
+// Returns the verdict of the running sequence, which `poweroff` turns into the exit status.
 const Verdict& current_verdict();
-// The shell's history, for `history`; null outside a shell.
+// Returns the shell's history for `history`, or null outside a shell.
 History* current_history();
 
-// One command on the panic screen: only rows marked panic_safe, no allocation, no locks, no
-// thread. False: there is no such command or it may not run there (`out` says which).
+// Runs one command on the panic screen: only rows marked panic_safe, without allocation, locks or
+// threads. Returns false if there is no such command or it may not run there; `out` says which.
 bool run_panic_safe(std::string_view line, base::Writer& out);
 
-// The last step of the boot: does what the boot options ask for, then serves the person.
+// The last step of the boot: does what the boot options ask for, then serves the person for ever.
 [[noreturn]] void run();
 
 }  // namespace console

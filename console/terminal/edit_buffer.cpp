@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Cursor movement and cutting over two stacks.
+// Implements cursor movement and cutting over two stacks.
 #include "console/terminal/edit_buffer.h"
 
 #include "kernel/base/text_width.h"
@@ -69,7 +69,7 @@ usize EditBuffer::step_right() const {
 void EditBuffer::move_left(usize bytes) {
   std::string_view text = before_.view();
   for (usize i = 0; i < bytes; i++) {
-    // Out of memory: the rest stays left of the cursor, nothing is lost.
+    // Out of memory: the rest stays left of the cursor, so nothing is lost.
     if (!after_.push_back(text[text.size() - 1 - i]).has_value()) {
       bytes = i;
       break;
@@ -133,7 +133,7 @@ bool EditBuffer::erase_right() {
 
 void EditBuffer::kill_before(usize bytes) {
   killed_.clear();
-  // Out of memory: the text is still cut, only `yank` has nothing to give.
+  // Out of memory: the text is still cut, but `yank` will have nothing to insert.
   static_cast<void>(killed_.append(before_.view().substr(before_.size() - bytes)));
   before_.truncate(before_.size() - bytes);
 }
@@ -154,7 +154,7 @@ void EditBuffer::kill_to_start() {
 }
 
 void EditBuffer::kill_word_left() {
-  // As a Unix terminal does: back to white space, whatever stands between.
+  // Like a Unix terminal, deletes back to white space, whatever is between.
   usize at = before_.size();
   while (at > 0 && before_[at - 1] == ' ') at--;
   while (at > 0 && before_[at - 1] != ' ') at--;
@@ -182,7 +182,7 @@ void EditBuffer::swap() {
   std::copy(text.begin(), text.end(), moved);
   before_.truncate(before_.size() - bytes);
   right();
-  static_cast<void>(before_.append({moved, bytes}));  // this room was just given back
+  static_cast<void>(before_.append({moved, bytes}));  // this room was just released
 }
 
 std::string_view EditBuffer::text() {

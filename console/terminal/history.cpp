@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The history of typed lines.
+// Keeps the history of typed lines.
 #include "console/terminal/history.h"
 
 namespace console {
@@ -12,7 +12,7 @@ void History::add(std::string_view line) {
     lines_.erase(0);
   }
   Result<String> kept = String::from(line);
-  // Out of memory: a line that is not remembered is no error worth a message.
+  // Out of memory: the line is not remembered, which is not worth an error.
   if (kept.has_value() && lines_.push_back(std::move(*kept)).has_value()) bytes_ += line.size();
 }
 

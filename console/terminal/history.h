@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Lines typed before, oldest first, bounded in number and bytes.
+// Lines typed before, oldest first, limited in number and bytes.
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -8,13 +8,13 @@ namespace console {
 
 class History {
  public:
-  // Leaves out empty lines, repeats of the last one, lines that begin with a space (as shells do,
-  // for secrets) and lines too long to be worth keeping.
+  // Adds a line unless it is empty, repeats the last one, begins with a space (as shells do, for
+  // secrets) or is too long.
   void add(std::string_view line);
   usize size() const { return lines_.size(); }
   std::string_view line(usize index) const { return lines_[index].view(); }
 
-  // The newest line before `below` that contains `part`; size() when there is none.
+  // Returns the newest line before `below` that contains `part`, or size() if there is none.
   usize find(std::string_view part, usize below) const;
 
  private:

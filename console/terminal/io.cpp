@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The console's input and output on the machine's terminal.
+// Connects the console to the machine's terminal.
 #include "console/terminal/io.h"
 
 #include "kernel/dev/terminal.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The state machine from bytes to keys, and its tables.
+// Implements the state machine from bytes to keys, with its tables.
 #include "console/terminal/key_decoder.h"
 
 #include <utility>
@@ -23,7 +23,7 @@ constexpr ControlKey kControlKeys[] = {
     {0x17, Key::kKillWordLeft}, {0x19, Key::kYank},      {0x7f, Key::kBackspace},
 };
 
-// What follows "ESC [" (or "ESC O"): parameters and the final byte.
+// A key by the parameters and the final byte that follow "ESC [" or "ESC O".
 struct SequenceKey {
   std::string_view parameters;
   char final;
@@ -48,7 +48,7 @@ constexpr AltKey kAltKeys[] = {
 };
 
 void add(KeyDecoder::Events& out, Key key, u32 code = 0) {
-  // A byte ends at most one broken character and begins one key: two always fit.
+  // One byte ends at most one broken character and begins one key, so two entries always fit.
   static_cast<void>(out.push_back({key, code}));
 }
 
@@ -68,7 +68,8 @@ KeyDecoder::Events KeyDecoder::feed(u8 byte) {
       } else if (byte == 'O') {
         state_ = State::kSs3;
       } else if (byte == ']' || byte == 'P' || byte == '^' || byte == '_' || byte == 'X') {
-        state_ = State::kString;  // OSC, DCS, PM, APC, SOS: a terminal's report, of no use here
+        // OSC, DCS, PM, APC, SOS: a report of the terminal, which is not used here
+        state_ = State::kString;
       } else if (byte == kEscapeByte) {
         state_ = State::kEscape;
       } else {
@@ -82,7 +83,7 @@ KeyDecoder::Events KeyDecoder::feed(u8 byte) {
       end_sequence(byte, out);
       break;
     case State::kCsi:
-      if (byte < 0x20) {  // a control character ends a broken sequence and counts itself
+      if (byte < 0x20) {  // a control character ends a broken sequence and is also a key itself
         state_ = State::kGround;
         ground(byte, out);
       } else if (byte >= 0x40 && byte <= 0x7e) {
@@ -114,7 +115,7 @@ void KeyDecoder::ground(u8 byte, Events& out) {
     return;
   }
   if (pasting_ && byte != 0x03) {
-    // Pasted lines stay one input; other control characters of a paste are not commands.
+    // Pasted lines stay one input. Other control characters in a paste are no commands.
     if (byte == '\r' || byte == '\n') add(out, Key::kText, '\n');
     if (byte == '\t') add(out, Key::kText, '\t');
     return;
@@ -127,7 +128,8 @@ void KeyDecoder::ground(u8 byte, Events& out) {
 void KeyDecoder::text(u8 byte, Events& out) {
   base::Utf8Assembler::Out codes = utf8_.feed(byte);
   for (u32 i = 0; i < codes.count; i++) {
-    bool c1 = codes.codes[i] >= 0x80 && codes.codes[i] < 0xa0;  // invisible, and some move cursors
+    // invisible, and some of them move the cursor
+    bool c1 = codes.codes[i] >= 0x80 && codes.codes[i] < 0xa0;
     add(out, Key::kText, c1 ? utf8::kReplacement : codes.codes[i]);
   }
 }
@@ -151,7 +153,7 @@ void KeyDecoder::end_sequence(u8 final, Events& out) {
 
 u64 KeyDecoder::patience_ns() const {
   constexpr u64 kMs = 1'000'000;
-  // A 9600-baud line needs 1 ms a byte; a sequence in flight never pauses for 100.
+  // A byte takes 1 ms on a line of 9600 baud. Inside a sequence there is never a pause of 100 ms.
   return pasting_ && state_ == State::kGround ? 1000 * kMs : 100 * kMs;
 }
 
@@ -159,7 +161,7 @@ KeyDecoder::Events KeyDecoder::idle() {
   Events out;
   if (utf8_.flush()) add(out, Key::kText, utf8::kReplacement);
   if (state_ == State::kEscape) add(out, Key::kCancel);
-  // A paste whose end was lost must not swallow Enter for ever.
+  // If the end of a paste is lost, Enter must still work later.
   if (state_ == State::kGround) pasting_ = false;
   state_ = State::kGround;
   return out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes from a terminal become keys: UTF-8, control characters, ANSI escape sequences (ECMA-48,
-// xterm's and the Linux console's spellings) and bracketed paste. Pure: no clock, no device.
+// Turns bytes from a terminal into keys: UTF-8, control characters, ANSI escape sequences (ECMA-48,
+// in the forms of xterm and the Linux console) and bracketed paste. Pure: it knows no clock and no
+// device.
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -31,7 +32,7 @@ enum class Key : u8 {
   kSearch,
   kClearScreen,
   kInterrupt,
-  kEndOfInput,  // Ctrl-D: deletes to the right, or leaves when the line is empty
+  kEndOfInput,  // Ctrl-D: deletes to the right, or leaves if the line is empty
   kCancel,      // Ctrl-G or a lone Escape
   kSwap,
 };
@@ -46,10 +47,11 @@ class KeyDecoder {
   using Events = StaticVector<KeyEvent, 2>;
   Events feed(u8 byte);
 
-  // Something is half read: call idle() if nothing more comes for `patience_ns()`.
+  // Returns true in the middle of a sequence: call idle() if nothing more comes for
+  // `patience_ns()`.
   bool pending() const { return state_ != State::kGround || utf8_.pending() || pasting_; }
   u64 patience_ns() const;
-  // Gives up on what is half read (a lone Escape is Key::kCancel).
+  // Gives up on an incomplete sequence (a lone Escape is Key::kCancel).
   Events idle();
   bool pasting() const { return pasting_; }
 
@@ -61,9 +63,9 @@ class KeyDecoder {
 
   State state_ = State::kGround;
   bool pasting_ = false;
-  bool after_return_ = false;  // the \n of a \r\n is no second Enter
+  bool after_return_ = false;  // the \n of a \r\n is not a second Enter
   base::Utf8Assembler utf8_;
-  // CSI parameters as typed; longer ones are read to their end and ignored.
+  // CSI parameters as received. Longer ones are read to their end and ignored.
   char parameters_[16] = {};
   usize parameter_size_ = 0;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Editing, history, search and completion of one line. Drawing is in line_view.cpp.
+// Implements editing, history, search and completion of one line. line_view.cpp draws it.
 #include "console/terminal/line_editor.h"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ std::string_view Candidates::common_prefix() const {
     while (n < prefix.size() && n < text.size() && prefix[n] == text[n]) n++;
     prefix = prefix.substr(0, n);
   }
-  // Never half a character.
+  // Never cuts a character in half.
   while (!prefix.empty() && prefix.size() < list_[0].size() &&
          (static_cast<u8>(list_[0][prefix.size()]) & 0xc0) == 0x80)
     prefix.remove_suffix(1);
@@ -196,7 +196,7 @@ bool LineEditor::search_key(const KeyEvent& event) {
   }
 }
 
-// The first Tab goes as far as all candidates agree; the second shows them.
+// The first Tab completes as far as all candidates agree; the second lists them.
 void LineEditor::complete(Listing listing) {
   if (completer_ == nullptr) return;
   Candidates candidates;

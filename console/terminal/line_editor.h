@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One editable line on a terminal: keys in, the least escape sequences out.
+// One editable line on a terminal: takes keys and writes as few escape sequences as possible.
 //
-// A line longer than the screen scrolls sideways in one row, so the terminal's real width may be
-// larger than believed without harm. Nothing is drawn until refresh(): the caller reads all that
-// has arrived first, so a paste of 100 kB costs one redraw.
+// A line longer than the screen scrolls sideways in one row, so a terminal that is wider than
+// assumed does no harm. Nothing is drawn until refresh(): the caller reads all input that has
+// arrived first, so a paste of 100 kB costs one redraw.
 #pragma once
 
 #include "console/terminal/edit_buffer.h"
@@ -13,12 +13,12 @@
 
 namespace console {
 
-// What Tab may offer for the word left of the cursor.
+// The completions that Tab offers for the word left of the cursor.
 class Candidates {
  public:
   usize word_start = 0;  // byte offset in the text left of the cursor
   void add(std::string_view text);
-  void finish();  // sorted, without repeats
+  void finish();  // sorts them and removes repeats
   std::span<const String> list() const { return list_.view(); }
   std::string_view common_prefix() const;
 
@@ -42,7 +42,8 @@ class LineEditor {
   LineEditor(base::Writer& out, History& history) : out_(out), history_(history) {}
   void set_completer(Completer* completer) { completer_ = completer; }
 
-  // Begins an empty line behind `prompt` (which outlives it) on a terminal `columns` wide.
+  // Begins an empty line after `prompt` (which must outlive it) on a terminal that is `columns`
+  // wide.
   void start(std::string_view prompt, u32 columns);
   Event feed(u8 byte);
   Event idle();  // see KeyDecoder
@@ -50,7 +51,7 @@ class LineEditor {
   u64 patience_ns() const { return keys_.patience_ns(); }
 
   void refresh();
-  void redraw();  // the whole row: something else was written over it
+  void redraw();  // draws the whole row, after something else was written over it
   std::string_view line() { return buffer_.text(); }
   bool overflowed() const { return overflowed_; }  // the line was longer than kLongestLine
 
@@ -58,12 +59,13 @@ class LineEditor {
   enum class Listing : u8 { kNo, kYes };
   Event handle(const KeyDecoder::Events& events);
   Event press(const KeyEvent& event);
-  bool edit(Key key);  // false: not an editing key
+  bool edit(Key key);  // returns false if it is no editing key
   void insert(u32 code);
   void browse(bool older);
   void show_history(usize index);
   void begin_search();
-  bool search_key(const KeyEvent& event);  // false: the search is over, treat the key as usual
+  // returns false if the search is over; the key is then handled as usual
+  bool search_key(const KeyEvent& event);
   void search_again(usize below);
   void complete(Listing listing);
   void list_candidates(std::span<const String> list);
@@ -83,8 +85,8 @@ class LineEditor {
   u32 columns_ = 80;
   usize window_ = 0;  // first shown byte of buffer_.before()
 
-  usize browsed_ = 0;  // index into the history; its size() = the line being typed
-  String draft_;       // that line while older ones are looked at
+  usize browsed_ = 0;  // index into the history; its size() stands for the line being typed
+  String draft_;       // the typed line, while older ones are shown
   bool searching_ = false;
   bool found_ = true;
   String query_;
@@ -92,7 +94,7 @@ class LineEditor {
 
   bool last_was_tab_ = false;
   bool overflowed_ = false;
-  String shown_;          // what is on the screen's row
+  String shown_;          // what the screen's row shows
   u32 shown_cursor_ = 0;  // column
 };
 

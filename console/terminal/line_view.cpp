@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Drawing of the edited line: composes the row as it should be and sends what differs.
+// Draws the edited line: composes the row as it should be, and sends only the differences.
 #include <algorithm>
 
 #include "console/terminal/line_editor.h"
@@ -7,14 +7,15 @@
 namespace console {
 namespace {
 
-constexpr std::string_view kNewlineSign = "\xe2\x86\xb5";  // U+21B5, for a pasted line's end
+// U+21B5, shown for a line end in pasted text
+constexpr std::string_view kNewlineSign = "\xe2\x86\xb5";
 
 struct Glyph {
   std::string_view text;
   u32 width;
 };
 
-// How a character of the line is shown: everything that is not a plain character has a stand-in.
+// Returns how a character is shown. Everything that is not a plain character has a substitute.
 Glyph glyph_of(std::string_view text, usize& taken) {
   utf8::Decoded c = utf8::decode(text);
   taken = c.bytes;
@@ -34,8 +35,8 @@ u32 shown_width(std::string_view text) {
   return width;
 }
 
-// Bytes of the characters that `a` and `b` begin with alike, and their columns. Stops early
-// enough that a combining mark is redrawn with its base.
+// Returns the bytes, and their columns, with which `a` and `b` begin alike. Stops early enough that
+// a combining mark is redrawn with its base.
 usize common_start(std::string_view a, std::string_view b, u32& column) {
   usize same = 0, safe = 0;
   u32 width = 0;
@@ -61,8 +62,8 @@ usize common_start(std::string_view a, std::string_view b, u32& column) {
 
 }  // namespace
 
-// Moves the window so that the cursor is inside it: half a screen at a time, so that typing at
-// the end mostly only appends.
+// Moves the window so that it contains the cursor. It moves by half a screen, so that typing at the
+// end mostly just appends.
 void LineEditor::scroll_window() {
   std::string_view before = buffer_.before();
   u32 prompt = shown_width(prompt_);
@@ -135,7 +136,7 @@ void LineEditor::refresh() {
   scroll_window();
   String row;
   u32 cursor = 0;
-  // Out of memory: the screen stays as it is, the typed text is not touched.
+  // Out of memory: the screen stays as it is, and the typed text is not affected.
   if (!compose(row, cursor).has_value()) return;
   u32 column = 0;
   usize same = common_start(shown_.view(), row.view(), column);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The line of a long work.
+// Shows the progress of long work on one line.
 #include "console/terminal/progress.h"
 
 #include <algorithm>
@@ -8,8 +8,8 @@ namespace console {
 namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
-constexpr u64 kQuietNs = kNsPerSecond;        // a work that takes longer is shown
-constexpr u64 kBetweenNs = kNsPerSecond / 4;  // two updates
+constexpr u64 kQuietNs = kNsPerSecond;        // work that takes longer is shown
+constexpr u64 kBetweenNs = kNsPerSecond / 4;  // time between two updates
 
 }  // namespace
 

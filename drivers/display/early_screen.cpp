@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A grid of ASCII in static memory, drawn as it is written: pixels of the loader's framebuffer or
-// VGA text. Slow when it scrolls; a panic scrolls once.
+// Draws a grid of ASCII in static memory as it is written, into the loader's framebuffer or as VGA
+// text. Scrolling is slow, but a panic scrolls once.
 #include "drivers/display/early_screen.h"
 
 #include <font.h>
@@ -14,7 +14,6 @@ namespace display {
 namespace {
 
 constexpr u32 kFirst = ' ', kLast = '~';
-constexpr u64 kVgaText = 0xb8000;
 constexpr u32 kVgaColumns = 80, kVgaRows = 25;
 constexpr u16 kVgaWhite = 0x0f00;
 
@@ -31,7 +30,7 @@ consteval Glyphs ascii_glyphs() {
 
 }  // namespace display
 
-// boot.asm draws with it too.
+// boot.asm draws with it, too.
 extern "C" {
 extern const display::Glyphs early_font;
 constinit const display::Glyphs early_font = display::ascii_glyphs();
@@ -42,8 +41,9 @@ namespace {
 
 class EarlyScreen final : public CharDevice {
  public:
-  void start(const Framebuffer& framebuffer);
+  void start(const Framebuffer& framebuffer, u64 text_screen);
   void stop() { on_ = false; }
+  void tell(std::string_view line);
   const char* name() const override { return "early screen"; }
   void write(std::string_view text) override;
   int read() override { return -1; }
@@ -55,25 +55,27 @@ class EarlyScreen final : public CharDevice {
   void scroll();
   void draw(u32 row, u32 column) const;
 
-  Framebuffer pixels_;  // base == 0: VGA text
+  Framebuffer pixels_;  // base == 0: text cells
+  u64 cells_ = 0;
   u32 columns_ = 0, rows_ = 0, row_ = 0, column_ = 0;
   bool on_ = false;
   char grid_[kMostRows][kMostColumns] = {};
 };
 constinit EarlyScreen screen;
 
-void EarlyScreen::start(const Framebuffer& framebuffer) {
+void EarlyScreen::start(const Framebuffer& framebuffer, u64 text_screen) {
   pixels_ = framebuffer;
+  cells_ = text_screen;
   if (framebuffer.bits_per_pixel != 32) pixels_.base = 0;
   bool text = pixels_.base == 0;
   columns_ = text ? kVgaColumns : std::min(framebuffer.width / kFontWidth, kMostColumns);
   rows_ = text ? kVgaRows : std::min(framebuffer.height / kFontHeight, kMostRows);
-  on_ = columns_ > 0 && rows_ > 0;
+  on_ = columns_ > 0 && rows_ > 0 && (!text || cells_ != 0);
 }
 
-// paging.cpp maps it; before that the first 4 GiB are.
+// paging.cpp maps the screen; before that the first 4 GiB are mapped.
 bool EarlyScreen::reachable() const {
-  if (pixels_.base == 0) return arch::paging::is_mapped(kVgaText);
+  if (pixels_.base == 0) return arch::paging::is_mapped(cells_);
   return arch::paging::is_mapped(pixels_.base) &&
          arch::paging::is_mapped(pixels_.base + u64{pixels_.pitch} * pixels_.height - 1);
 }
@@ -81,6 +83,14 @@ bool EarlyScreen::reachable() const {
 void EarlyScreen::write(std::string_view text) {
   if (!on_ || !reachable()) return;
   for (char c : text) put(c);
+}
+
+void EarlyScreen::tell(std::string_view line) {
+  if (pixels_.base != 0) return;
+  write(line.substr(0, columns_ - 1));
+  // The firmware's text may be there still.
+  while (column_ < columns_ - 1) write(" ");
+  write("\n");
 }
 
 void EarlyScreen::put(char c) {
@@ -115,7 +125,7 @@ void EarlyScreen::scroll() {
 void EarlyScreen::draw(u32 row, u32 column) const {
   char c = grid_[row][column] == '\0' ? ' ' : grid_[row][column];
   if (pixels_.base == 0) {
-    auto* cells = reinterpret_cast<volatile u16*>(kVgaText);
+    auto* cells = reinterpret_cast<volatile u16*>(cells_);
     cells[row * kVgaColumns + column] = static_cast<u16>(kVgaWhite | static_cast<u8>(c));
     return;
   }
@@ -129,9 +139,13 @@ void EarlyScreen::draw(u32 row, u32 column) const {
 
 }  // namespace
 
-void start_early(const Framebuffer& framebuffer) {
-  screen.start(framebuffer);
+void start_early(const Framebuffer& framebuffer, u64 text_screen) {
+  screen.start(framebuffer, text_screen);
   panic_add_device(screen);
+}
+
+void tell_text_screen(std::string_view line) {
+  screen.tell(line);
 }
 
 void end_early() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Drawing of the text grid into the pixels of the loader's framebuffer.
+// Draws the text grid into the pixels of the loader's framebuffer.
 #include "drivers/display/framebuffer.h"
 
 #include <font.h>
@@ -24,7 +24,7 @@ constexpr Option kDisplay{"display", OptionKind::kText, "on", "on|off",
 KERNEL_OPTION(kDisplay);
 
 constexpr u32 kScrollbackRows = 2000;
-// While text pours in, the screen follows at 50 frames a second and not at every line.
+// While much text is written, the screen follows at 50 frames a second and not at every line.
 constexpr u64 kFrameNs = 20'000'000;
 
 u16 glyph_of(u32 code) {
@@ -40,7 +40,7 @@ class Console final : public CharDevice {
   const char* name() const override { return "screen"; }
   void write(std::string_view text) override;
   void flush() override;
-  int read() override;  // no keys come from a screen; the poll is when it catches up
+  int read() override;  // a screen has no keys; the poll is when it catches up
   u32 columns() const override { return screen_->columns(); }
   u32 rows() const override { return screen_->rows(); }
   void scroll_view(i32 half_screens);
@@ -78,7 +78,7 @@ Result<void> Console::start(const Framebuffer& framebuffer) {
 }
 
 void Console::write(std::string_view text) {
-  // An NMI (the watchdog's) may come in the middle of this; other devices get its text.
+  // The watchdog's NMI may come in the middle of this; its text then goes to other devices only.
   if (busy_ && !panic_happened()) return;
   busy_ = true;
   screen_->write(text);
@@ -163,12 +163,17 @@ void Console::draw_cell(u32 row, u32 column, const Cell& cell) {
 }  // namespace
 
 Result<void> init(const Framebuffer& framebuffer) {
-  if (options::text(kDisplay) == "off") return fail(Errc::kNotFound, "switched off by display=off");
-  if (framebuffer.base == 0) return fail(Errc::kNotFound, "no framebuffer");
+  if (options::text(kDisplay) == "off")
+    return fail(Errc::kNotFound, "the screen is switched off by display=off");
+  if (framebuffer.base == 0) {
+    tell_text_screen("Marrow: no picture in true colour; the console is on the serial line, COM1.");
+    return fail(Errc::kNotFound, "no framebuffer");
+  }
   bool pixels = framebuffer.bits_per_pixel == 32 || framebuffer.bits_per_pixel == 24;
   u64 line = u64{framebuffer.width} * (framebuffer.bits_per_pixel / 8u);
   if (!pixels || framebuffer.pitch < line)
-    return fail(Errc::kUnsupported, "this pixel format is not known");
+    return fail(Errc::kUnsupported,
+                "this pixel format is not supported: set a 24- or 32-bit mode in the loader");
   static Console device;
   TRY(device.start(framebuffer));
   TRY(terminal::add(device));

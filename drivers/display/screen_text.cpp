@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The escape-sequence state machine and the ring of lines.
+// Implements the escape-sequence state machine and the ring of lines.
 #include "drivers/display/screen_text.h"
 
 #include <algorithm>
@@ -137,7 +137,7 @@ Cell ScreenText::blank() const {
 void ScreenText::put(u32 code) {
   if (code >= 0x80 && code < 0xa0) return;
   u32 width = base::display_width(code);
-  if (width == 0) return;  // a combining mark: one cell holds one character
+  if (width == 0) return;  // a combining mark; one cell shows one character
   if (column_ + width > columns_) {
     column_ = 0;
     line_feed();
@@ -278,7 +278,7 @@ void ScreenText::erase_display(u32 what) {
   for (u32 row = from; row < to; row++) erase(row, 0, columns_);
 }
 
-// Lines [from_row, rows) move up or down; what leaves is lost, not kept.
+// Moves lines [from_row, rows) up or down. Lines that leave are lost.
 void ScreenText::shift_lines(u32 count, bool up, u32 from_row) {
   u32 height = rows_ - from_row;
   count = std::min(count, height);
@@ -303,7 +303,7 @@ void ScreenText::shift_cells(u32 count, bool left) {
   }
 }
 
-// "38;5;N" or "38;2;R;G;B" at `at`: sets the colour, returns the parameters taken.
+// Parses "38;5;N" or "38;2;R;G;B" at `at`: sets the colour and returns the parameters it used.
 usize ScreenText::extended_colour(usize at, u8& colour) const {
   u32 kind = at + 1 < parameter_count_ ? parameters_[at + 1] : 0;
   if (kind == 5 && at + 2 < parameter_count_) {

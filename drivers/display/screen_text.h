@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A terminal's screen as a grid of cells: UTF-8, colours and cursor control (ECMA-48 and xterm's
-// common subset), with lines kept that scrolled away. Pure; drawing is framebuffer.cpp's.
+// common subset). Lines that scroll away are kept. Pure; framebuffer.cpp draws.
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -23,27 +23,27 @@ struct Cell {
   bool operator==(const Cell&) const = default;
 };
 
-// 0xRRGGBB of one of xterm's 256 colours.
+// Returns 0xRRGGBB of one of xterm's 256 colours.
 u32 palette_rgb(u8 colour);
 
 class ScreenText {
  public:
-  // Allocates here and never again.
+  // Allocates everything it will ever need.
   static Result<base::Owner<ScreenText>> create(u32 columns, u32 rows, u32 scrollback_rows);
   explicit ScreenText(u32 columns, u32 rows) : columns_(columns), rows_(rows) {}
 
-  void write(std::string_view bytes);  // returns to the newest lines
+  void write(std::string_view bytes);  // also returns to the newest lines
 
   u32 columns() const { return columns_; }
   u32 rows() const { return rows_; }
-  // What is to be seen, older lines included when the view is scrolled back.
+  // Returns a cell that is visible, with older lines if the view is scrolled back.
   const Cell& cell(u32 row, u32 column) const;
-  // The cursor is on the screen at (row, column) of the view.
+  // Returns true if the cursor is visible at (row, column) of the view.
   bool cursor_shown() const { return cursor_visible_ && view_ + row_ < rows_; }
   u32 cursor_row() const { return row_ + view_; }
   u32 cursor_column() const { return column_ < columns_ ? column_ : columns_ - 1; }
 
-  // Positive: towards older lines.
+  // Positive numbers scroll towards older lines.
   void scroll_view(i32 rows);
 
  private:
@@ -74,7 +74,7 @@ class ScreenText {
   Vector<Cell> cells_;        // (lines, columns), a ring of lines
   u32 lines_ = 0;             // in the ring
   u32 first_ = 0;             // the ring's line of screen row 0
-  u32 kept_ = 0;              // lines above the screen that hold something
+  u32 kept_ = 0;              // lines above the screen with contents
   u32 view_ = 0;              // lines scrolled back
   u32 row_ = 0, column_ = 0;  // column_ == columns_: the next character wraps
   u32 saved_row_ = 0, saved_column_ = 0;
@@ -85,7 +85,7 @@ class ScreenText {
   u32 parameters_[kMaxParameters] = {};
   usize parameter_count_ = 0;
   bool private_ = false;
-  bool unknown_ = false;  // intermediate bytes: not a sequence we know
+  bool unknown_ = false;  // intermediate bytes: an unknown sequence
 };
 
 }  // namespace display

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Each press of the button is a wish to switch off.
+// Makes each press of the button a request to switch off.
 #include "drivers/input/power_button.h"
 
 #include "kernel/dev/power.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// 8042 set-up and the keyboard as a console device. (Intel 8042; IBM PS/2 Technical Reference.)
+// Sets up the 8042 and adds its keyboard as a console device. (Intel 8042; IBM PS/2 Technical
+// Reference.)
 #include "drivers/input/ps2.h"
 
 #include "drivers/display/framebuffer.h"
@@ -12,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/time/clock.h"
 
+#include <arch/interrupts.h>
 #include <arch/port_io.h>
 
 namespace ps2 {
@@ -52,7 +54,7 @@ class Keyboard final : public CharDevice {
   void write(std::string_view) override {}
   int read() override;
   bool announces_input() const override { return by_interrupt; }
-  void take_all();  // what the controller holds; interrupts off
+  void take_all();  // everything that the controller holds; called with interrupts off
 
   bool by_interrupt = false;
 
@@ -63,7 +65,8 @@ class Keyboard final : public CharDevice {
   input::ScancodeDecoder decoder_{input::ScancodeSet::kSet1};  // the controller translates
   char ring_[kRing] = {};
   u32 first_ = 0, last_ = 0;  // counters; their difference is the fill
-  i8 scroll_ = 0;             // asked for by keys, done by read(): drawing is no interrupt's work
+  // keys request it and read() does it, because drawing is no work for an interrupt handler
+  i8 scroll_ = 0;
 };
 
 constinit Keyboard keyboard;
@@ -126,7 +129,7 @@ Result<void> init() {
   TRY(start_controller());
   Result<u32> vector = irq::allocate("keyboard", on_interrupt, nullptr);
   Result<void> routed;
-  if (vector.has_value()) routed = irq::route_isa(kIsaLine, *vector);
+  if (vector.has_value()) routed = arch::interrupts::route_isa(kIsaLine, *vector);
   keyboard.by_interrupt = vector.has_value() && routed.has_value();
   if (!keyboard.by_interrupt) log::warn("ps2", "no interrupt for the keyboard: it is polled");
   TRY(terminal::add(keyboard));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tables of the US keyboard and the decoder over them. Keys are named by their set 1 code.
+// Tables of the US keyboard, and the decoder that uses them. Keys are named by their set 1 code.
 #include "drivers/input/scancode.h"
 
 #include <string_view>
@@ -29,7 +29,7 @@ constexpr std::string_view kShifted(
 
 struct Sequence {
   u8 code;
-  char digit;  // what the keypad's key types with NumLock; 0 = nothing
+  char digit;  // the character of the keypad's key with NumLock; 0 = none
   std::string_view bytes;
 };
 constexpr Sequence kSequences[] = {
@@ -39,7 +39,7 @@ constexpr Sequence kSequences[] = {
     {0x4e, '+', "+"},
 };
 
-// The 8042's own translation of set 2 into set 1, codes 0x00 to 0x83; 0 = not a key.
+// The 8042's own translation from set 2 to set 1, codes 0x00 to 0x83; 0 = no key.
 constexpr u8 kSet2ToSet1[0x84] = {
     0,    0x43, 0,    0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0,    0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29,
     0,    0,    0x38, 0x2a, 0,    0x1d, 0x10, 0x02, 0,    0,    0,    0x2c, 0x1f, 0x1e, 0x11,
@@ -67,7 +67,7 @@ KeyPress ScancodeDecoder::feed(u8 scancode) {
     skip_--;
     return {};
   }
-  if (scancode == 0xe1) {  // Pause: no key of ours; the rest of its sequence is 5 or 7 bytes
+  if (scancode == 0xe1) {  // Pause, which is not used; the rest of its sequence is 5 or 7 bytes
     skip_ = set_ == ScancodeSet::kSet1 ? 5 : 7;
     return {};
   }
@@ -92,7 +92,7 @@ KeyPress ScancodeDecoder::feed(u8 scancode) {
 }
 
 void ScancodeDecoder::modifier(u8 code, bool extended, bool released) {
-  // An extended shift is the keyboard's own make-up around the grey keys.
+  // An extended shift is sent by the keyboard itself around the grey keys.
   if (code == kShiftLeft && !extended) shift_left_ = !released;
   if (code == kShiftRight && !extended) shift_right_ = !released;
   if (code == kControl) control_ = !released;
@@ -120,7 +120,7 @@ KeyPress ScancodeDecoder::key(u8 code, bool extended, bool released) {
     if (types_digit) {
       character(row.digit, row.digit, out);
     } else if (control_ && row.bytes.size() == 3) {
-      // Ctrl with an arrow, Home or End, as xterm spells it: ESC [ 1 ; 5 X
+      // Ctrl with an arrow, Home or End, in xterm's form: ESC [ 1 ; 5 X
       add(out, "\x1b[1;5");
       add(out, row.bytes.substr(2));
     } else {
@@ -147,7 +147,7 @@ void ScancodeDecoder::character(char plain, char shifted, KeyPress& out) const {
   if (is_letter(plain) && caps_) shift = !shift;
   char c = shift ? shifted : plain;
   if (control_) {
-    if (c == ' ' || c == '2') return;  // NUL is nothing
+    if (c == ' ' || c == '2') return;  // NUL is ignored
     bool has_control = (c >= '@' && c <= '_') || is_letter(c);
     if (has_control) c = static_cast<char>(c & 0x1f);
   }

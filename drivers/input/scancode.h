@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PS/2 scan codes become what a terminal would send: US layout, modifiers, escape sequences.
+// Converts PS/2 scan codes to what a terminal would send: US layout, modifiers, escape sequences.
 // (IBM PS/2 Technical Reference, keyboard scan code sets 1 and 2.) Pure.
 #pragma once
 
@@ -28,7 +28,7 @@ class ScancodeDecoder {
   ScancodeSet set_;
   bool extended_ = false;  // after 0xe0
   bool released_ = false;  // after set 2's 0xf0
-  u8 skip_ = 0;            // bytes of Pause's sequence still to come
+  u8 skip_ = 0;            // bytes of Pause's sequence that are still to come
   bool shift_left_ = false, shift_right_ = false, control_ = false, alt_ = false;
   bool caps_ = false, num_ = true;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tables of what common machines have and Marrow does not drive.
+// Lists common devices that Marrow does not drive, with advice.
 #include "drivers/linux/advice.h"
 
 namespace linux_drivers {
@@ -7,7 +7,7 @@ namespace {
 
 constexpr u32 kAny = 0;
 
-// PCI class and subclass; the first row that fits has it.
+// Advice by PCI class and subclass; the first row that matches is used.
 struct Advice {
   u32 kind, vendor;
   const char* what;

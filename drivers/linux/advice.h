@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What to say of a disk controller or a network card that has no driver.
+// Writes advice about a disk controller or a network card that has no driver.
 #pragma once
 
 #include "drivers/linux/host.h"
@@ -8,7 +8,8 @@
 namespace linux_drivers {
 
 // Writes "00:03.0: no driver for this network card of Realtek (10ec:8139): use one of …" and a line
-// end. False, and nothing: it has a driver, or a machine does without one for it.
+// end. Returns false and writes nothing if the device has a driver, or if a machine does not need
+// one.
 bool advise(const struct shim_binding& row, base::Writer& out);
 
 }  // namespace linux_drivers

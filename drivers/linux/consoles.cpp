@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keyboards and console devices of Linux drivers as devices of the terminal.
+// Connects the keyboards and console devices of Linux drivers to the terminal.
 #include <atomic>
 
 #include "drivers/display/framebuffer.h"
@@ -12,7 +12,8 @@
 
 namespace {
 
-// Every USB keyboard types here. Keys come in interrupts or threads, read() is the console's.
+// All USB keyboards type here. Keys come in interrupts or threads; the console's thread calls
+// read().
 class Keyboard final : public CharDevice {
  public:
   const char* name() const override { return "usb keyboard"; }
@@ -41,7 +42,7 @@ class Keyboard final : public CharDevice {
   input::ScancodeDecoder decoder_{input::ScancodeSet::kSet1};
   char ring_[kRing] = {};
   u32 first_ = 0, last_ = 0;  // counters; their difference is the fill
-  i8 scroll_ = 0;             // asked for by keys, done by read()
+  i8 scroll_ = 0;             // keys request it, read() does it
 };
 constinit Keyboard keyboard;
 constinit bool keyboard_added = false;

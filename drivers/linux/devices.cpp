@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// NetDevice and BlockDevice over the shim. Received frames are lent, disk requests name the
-// caller's own memory: no payload is copied here but a sent frame's, once.
+// Implements NetDevice and BlockDevice over the shim. Received frames are lent, and disk requests
+// name the caller's own memory. Only sent frames are copied here, once.
 #include "drivers/linux/devices.h"
 
 #include "drivers/linux/advice.h"
@@ -29,7 +29,7 @@ constexpr int kNoMemory = -12, kNoDevice = -19, kNoWay = -95;
 
 constexpr u64 kSlotPollNs = 500'000'000;
 constexpr u64 kSearchPollNs = 5'000'000;
-constexpr u64 kSearchMostNs = 8'000'000'000;  // a stick may take seconds; a broken one for ever
+constexpr u64 kSearchMostNs = 8'000'000'000;  // a stick may take seconds, a broken one for ever
 
 Error from_errno(int error) {
   struct Row {
@@ -156,18 +156,18 @@ class Disk final : public BlockDevice {
 };
 
 constexpr usize kMaxCards = 8;
-constexpr usize kMaxDisks = 128;  // a stick that comes back is another one
+constexpr usize kMaxDisks = 128;  // a stick that is inserted again counts as another disk
 constinit Card cards[kMaxCards];
 constinit Disk disks[kMaxDisks];
 constinit usize card_count = 0;
 constinit usize disk_count = 0;
 constinit bool started = false;
-constinit int start_error = 0;  // why no driver runs, an errno
+constinit int start_error = 0;  // an errno: why no driver runs
 constinit u64 entropy_bits = 0;
-constinit sched::WaitQueue start_event;   // for those who wait for the first disks
-constinit sched::WaitQueue change_event;  // for the thread that takes over new devices
+constinit sched::WaitQueue start_event;   // woken for those who wait for the first disks
+constinit sched::WaitQueue change_event;  // woken for the thread that registers new devices
 
-// Takes over what has appeared since the last look: nvme scans in the background.
+// Registers devices that have appeared since the last look (nvme scans in the background).
 void take_new_devices() {
   for (; disk_count < kMaxDisks && disk_count < static_cast<usize>(shim_disk_count());
        disk_count++) {
@@ -184,7 +184,7 @@ void take_new_devices() {
   }
 }
 
-// Buses are scanned in the background (nvme, ahci, USB): until nothing is under way any more.
+// Buses are scanned in the background (nvme, ahci, USB): waits until no scan is under way.
 void search(u64 begin) {
   while (shim_searching() != 0 && timing::now_ns() - begin < kSearchMostNs) {
     take_new_devices();
@@ -196,7 +196,8 @@ void search(u64 begin) {
             base::ratio(timing::now_ns() - begin, 1'000'000, 1));
 }
 
-// Once a boot, so that nobody looks for a disk or card that cannot come.
+// Logs devices without a driver once per boot, so that nobody waits for a disk or card that cannot
+// appear.
 void warn_of_undriven() {
   struct shim_binding row{};
   for (int i = 0; shim_binding(i, &row) == 0; i++) {
@@ -227,13 +228,13 @@ void run_start(void*) {
   devices::end_search();
   for (;;) {
     take_new_devices();
-    // A slot with a button is looked at twice a second; without one, devices announce themselves.
+    // A slot with a button is polled twice a second. Without one, devices announce themselves.
     bool slots = error == 0 && shim_hotplug_poll() > 0;
     change_event.wait(slots ? timing::now_ns() + kSlotPollNs : ~u64{0});
   }
 }
 
-// A list of nothing has its reason.
+// Explains an empty list.
 void say_not_started(base::Writer& out) {
   if (!started) out.write("the drivers are still starting\n");
   if (start_error != 0) out.write("the drivers did not start: dmesg says why\n");
@@ -288,11 +289,12 @@ void list_usb(base::Writer& out) {
 Result<void> reset(std::string_view function) {
   char name[16];
   if (function.size() >= sizeof(name))
-    return fail(Errc::kNotFound, "no such function: see drivers");
+    return fail(Errc::kNotFound, "no such PCI function: `drivers` lists them");
   base::format_into(name, "{}", function);
   int error = started ? shim_pci_reset(name) : kNoDevice;
-  if (error == kNoDevice) return fail(Errc::kNotFound, "no such function: see drivers");
-  if (error == kNoWay) return fail(Errc::kUnsupported, "its driver cannot reset it");
+  if (error == kNoDevice)
+    return fail(Errc::kNotFound, "no such PCI function: `drivers` lists them");
+  if (error == kNoWay) return fail(Errc::kUnsupported, "this function's driver cannot reset it");
   if (error != 0) return std::unexpected(from_errno(error));
   return {};
 }

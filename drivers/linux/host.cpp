@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What Linux code gets from Marrow: the functions of host.h on the kernel's own services.
+// Implements the functions of host.h, which Linux code calls, with the kernel's own services.
 #include "drivers/linux/host.h"
 
 #include <arch/paging.h>
@@ -22,8 +22,8 @@ constexpr int kNoMemory = -12;  // Linux's ENOMEM, as the shim expects it
 constexpr int kNoSpace = -28;   // ENOSPC
 constexpr int kInvalid = -22;   // EINVAL
 
-// Sleepers of Linux code by channel. Two channels may share a queue: waiters re-check their
-// condition.
+// Sleepers of Linux code, by channel. Two channels may share a queue, because waiters test their
+// condition again.
 constexpr usize kQueues = 128;  // a power of two
 constinit sched::WaitQueue queues[kQueues];
 sched::WaitQueue& queue_of(const void* channel) {
@@ -34,14 +34,14 @@ static_assert(kQueues == 1 << 7);
 
 constinit u32 interrupt_depth = 0;
 constinit u64 copied = 0;   // bytes
-constinit u64 entropy = 0;  // of random generators, mixed into what drivers get
+constinit u64 entropy = 0;  // from random generators; mixed into what drivers get
 
 struct VectorUse {
   void (*handler)(void*);
   void* argument;
 };
 constinit VectorUse vector_uses[256] = {};
-constinit VectorUse* vector_of[256] = {};  // by vector
+constinit VectorUse* vector_of[256] = {};  // indexed by vector
 
 void on_interrupt(void* context) {
   auto& use = *static_cast<VectorUse*>(context);
@@ -107,7 +107,7 @@ void shim_host_delay_ns(unsigned long ns) {
   while (timing::now_ns() < end) arch::Cpu::relax();
 }
 
-// Ids and hash keys, not secrets: xorshift over hardware entropy.
+// For ids and hash keys, not secrets: xorshift over hardware entropy.
 void shim_host_random(void* out, unsigned long bytes) {
   u64 state = (arch::Cpu::random_seed() ^ entropy) | 1;
   auto* at = static_cast<Byte*>(out);
@@ -121,7 +121,7 @@ void shim_host_random(void* out, unsigned long bytes) {
 
 void shim_host_add_entropy(const void* bytes, unsigned long count, unsigned long bits) {
   for (Byte b : std::span(static_cast<const Byte*>(bytes), count))
-    entropy = (entropy ^ b) * 0x100000001b3;  // FNV-1a's step: no byte is lost
+    entropy = (entropy ^ b) * 0x100000001b3;  // FNV-1a's step, which loses no byte
   linux_drivers::count_entropy(bits);
 }
 
@@ -182,14 +182,26 @@ void shim_host_free_vector(int vector) {
   if (vector_of[vector] != nullptr) vector_of[vector]->handler = nullptr;
   vector_of[vector] = nullptr;
 }
-void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data) {
-  irq::Message message = irq::message(static_cast<u32>(vector));
-  *address = message.address;
-  *data = message.data;
+int shim_host_msi_message(int vector, unsigned int bus, unsigned int devfn, unsigned long* address,
+                          unsigned int* data) {
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr) return kInvalid;
+  auto message = irq::message(static_cast<u32>(vector), device->function);
+  if (!message.has_value()) return kNoSpace;
+  *address = message->address;
+  *data = message->data;
+  return 0;
+}
+int shim_host_pin_line(unsigned int bus, unsigned int devfn, unsigned int pin) {
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr) return kInvalid;
+  auto line = arch::pci_config::pin_line(device->function, static_cast<u8>(pin));
+  return line.has_value() ? static_cast<int>(*line) : kInvalid;
 }
 int shim_host_route_line(unsigned int line, int vector) {
-  auto routed =
-      irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, irq::Polarity::kLow);
+  constexpr irq::Polarity kPolarity =
+      arch::pci_config::kPinsActiveLow ? irq::Polarity::kLow : irq::Polarity::kHigh;
+  auto routed = irq::route_line(line, static_cast<u32>(vector), irq::Trigger::kLevel, kPolarity);
   return routed.has_value() ? 0 : kInvalid;
 }
 void shim_host_mask_line(unsigned int line) {
@@ -206,8 +218,17 @@ void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offs
   const pci::Device* device = device_at(bus, devfn);
   if (device != nullptr) device->write(static_cast<u16>(offset), static_cast<u8>(width), value);
 }
+void shim_host_pci_bar(unsigned int bus, unsigned int devfn, int index, struct shim_bar* out) {
+  *out = {};
+  const pci::Device* device = device_at(bus, devfn);
+  if (device == nullptr || index < 0 || index >= static_cast<int>(pci::kBars)) return;
+  const pci::Bar& bar = device->bars[static_cast<usize>(index)];
+  if (bar.bytes == 0 || bar.base == 0 || (bar.is_port && !arch::pci_config::kHasPorts)) return;
+  *out = {bar.is_port ? SHIM_BAR_PORTS : SHIM_BAR_MEMORY, bar.base, bar.bytes};
+}
 void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
                         void* context) {
   for (const pci::Device& device : pci::devices())
-    found(bus_of(device.function), devfn_of(device.function), context);
+    if (pci::is_coherent(device))
+      found(bus_of(device.function), devfn_of(device.function), context);
 }

@@ -17,9 +17,9 @@ void* shim_host_memcpy(void* to, const void* from, unsigned long bytes);
 void* shim_host_memmove(void* to, const void* from, unsigned long bytes);
 
 /* Time. */
-unsigned long shim_host_ns(void);      /* monotonic */
-unsigned long shim_host_unix_ns(void); /* since 1970; 0 = nobody has told the time yet */
-void shim_host_delay_ns(unsigned long ns);  /* spins */
+unsigned long shim_host_ns(void);          /* monotonic */
+unsigned long shim_host_unix_ns(void);     /* since 1970; 0 = nobody has told the time yet */
+void shim_host_delay_ns(unsigned long ns); /* spins */
 void shim_host_random(void* out, unsigned long bytes);
 
 /* One line for the kernel log: 0 error, 1 warning, 2 info, 3 debug. */
@@ -35,7 +35,7 @@ void shim_host_wait(const void* channel, unsigned long deadline_ns);
 void shim_host_wake(const void* channel);
 void shim_host_wake_interfaces(void); /* frames came, a ring has room, a link changed */
 int shim_host_in_interrupt(void);
-int shim_host_checks_locks(void); /* is the order of sleeping locks to be checked? */
+int shim_host_checks_locks(void);     /* is the order of sleeping locks to be checked? */
 void shim_host_devices_changed(void); /* a disk or a network card was added; any context */
 
 /* Input and output of people. A key is named by its PS/2 set 1 code, 0xe000 added for the grey
@@ -49,9 +49,13 @@ void shim_host_add_entropy(const void* bytes, unsigned long count, unsigned long
 /* Interrupts: a vector of CPU 0 that calls handler(argument) with interrupts off. */
 int shim_host_alloc_vector(void (*handler)(void*), void* argument); /* or a negative errno */
 void shim_host_free_vector(int vector);
-void shim_host_msi_message(int vector, unsigned long* address, unsigned int* data);
-/* Routes a legacy line (the PCI function's INTx) to a vector, unmasked; level-triggered, active
- * low. */
+/* What the function writes to raise the vector; 0 or a negative errno. */
+int shim_host_msi_message(int vector, unsigned int bus, unsigned int devfn, unsigned long* address,
+                          unsigned int* data);
+/* The line that the function's pin (1 = INTA) is wired to, or a negative errno: not every machine
+ * wires them. */
+int shim_host_pin_line(unsigned int bus, unsigned int devfn, unsigned int pin);
+/* Routes such a line to a vector, unmasked. */
 int shim_host_route_line(unsigned int line, int vector);
 void shim_host_mask_line(unsigned int line);
 
@@ -61,7 +65,15 @@ unsigned int shim_host_pci_read(unsigned int bus, unsigned int devfn, unsigned i
                                 int width);
 void shim_host_pci_write(unsigned int bus, unsigned int devfn, unsigned int offset, int width,
                          unsigned int value);
-/* Calls found(bus, devfn, context) for each function of the machine. */
+/* A base address register: where the CPU finds what it decodes. The upper half of a wide one and
+ * ports where the CPU has none, and one without an address, are SHIM_BAR_NONE. */
+enum shim_bar_kind { SHIM_BAR_NONE, SHIM_BAR_MEMORY, SHIM_BAR_PORTS };
+struct shim_bar {
+  enum shim_bar_kind kind;
+  unsigned long base, bytes;
+};
+void shim_host_pci_bar(unsigned int bus, unsigned int devfn, int index, struct shim_bar* out);
+/* Calls found(bus, devfn, context) for each function of the machine whose DMA is coherent. */
 void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void* context),
                         void* context);
 
@@ -85,12 +97,13 @@ struct shim_binding {
 int shim_binding(int index, struct shim_binding* out);
 /* Resets the function "00:04.0" through its driver. -ENODEV, -EOPNOTSUPP, or the driver's error. */
 int shim_pci_reset(const char* name);
-/* What the check of lock order has seen: kinds of sleeping locks, pairs of them, and pairs that were
- * taken both ways round. All 0 unless shim_host_checks_locks. */
+/* What the check of lock order has seen: kinds of sleeping locks, pairs of them, and pairs that
+ * were taken both ways round. All 0 unless shim_host_checks_locks. */
 void shim_lock_report(int* locks, int* orders);
 int shim_lock_inversions(void);
 void shim_starve_dma(unsigned long count); /* the next `count` mappings fail */
-unsigned long shim_in_place(void); /* bytes that disks moved to or from where they belong, since the start */
+unsigned long shim_in_place(
+    void); /* bytes that disks moved to or from where they belong, since the start */
 /* Looks at the hot-plug slots and takes away what was asked for or is gone. How many slots there
  * are. Thread context. */
 int shim_hotplug_poll(void);

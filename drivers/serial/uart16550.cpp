@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The 16550 at COM1: polled output, input by interrupt into a ring. TI PC16550D data sheet.
-#include "drivers/serial/uart16550.h"
-
+// Drives the 16550 at COM1: polled output, input by interrupt into a ring. TI PC16550D data sheet.
+#include <arch/interrupts.h>
 #include <arch/port_io.h>
 
-#include <array>
-#include <atomic>
-
+#include "drivers/serial/receive_ring.h"
+#include "drivers/serial/serial.h"
 #include "kernel/dev/terminal.h"
 #include "kernel/irq/irq.h"
 #include "kernel/sync/lock.h"
@@ -21,21 +19,20 @@ constexpr u16 kData = 0, kInterruptEnable = 1, kFifoControl = 2, kLineControl = 
 constexpr u8 kReceived = 1 << 0;       // line status
 constexpr u8 kTransmitEmpty = 1 << 5;  // line status
 constexpr u32 kFifoBytes = 16;
-constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up: about a second
+constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up, about a second
 
 bool found = false;
 
-// Written by the interrupt, read by the console: one producer, one consumer.
-std::array<u8, 1024> ring;
-std::atomic<u32> ring_head{0}, ring_tail{0};
+constinit ReceiveRing ring;
 
 constexpr u8 kOnReceive = 1 << 0;  // interrupt enable
-// Modem control: DTR, RTS, the gate of the interrupt line.
+// Modem control: DTR, RTS, and the gate of the interrupt line.
 constexpr u8 kReady = 1 << 0, kSend = 1 << 1, kOut2 = 1 << 3;
 constinit bool by_interrupt = false, held = false;
 
-// A full ring holds the sender: what it has sent stays in the device, RTS falls, and no interrupt
-// asks for it again until the console has made room. A sender that heeds neither loses bytes there.
+// Holds the sender when the ring is full: bytes stay in the device, RTS falls, and the receive
+// interrupt is off until the console has made room. A sender that ignores both loses bytes in the
+// device.
 void hold(bool now) {
   if (now == held) return;
   held = now;
@@ -44,12 +41,9 @@ void hold(bool now) {
 }
 
 void drain() {
-  u32 head = ring_head.load(std::memory_order_relaxed);
-  u32 room = static_cast<u32>(ring.size()) - (head - ring_tail.load(std::memory_order_acquire));
-  for (; room > 0 && (arch::in8(kBase + kLineStatus) & kReceived) != 0; room--)
-    ring[head++ % ring.size()] = arch::in8(kBase + kData);
-  ring_head.store(head, std::memory_order_release);
-  hold(room == 0);
+  while (!ring.full() && (arch::in8(kBase + kLineStatus) & kReceived) != 0)
+    ring.put(arch::in8(kBase + kData));
+  hold(ring.full());
 }
 
 // Waits until the transmit FIFO is empty; then kFifoBytes may be written at once.
@@ -74,7 +68,8 @@ constinit Uart uart;
 
 }  // namespace
 
-void init() {
+// COM1 lies where it always did: nothing has to be told. 115200 baud.
+void init(const BootConsole&) {
   arch::out8(kBase + kScratch, 0x5a);
   found = arch::in8(kBase + kScratch) == 0x5a;
   if (!found) return;
@@ -105,15 +100,12 @@ void write(std::string_view text) {
 }
 
 int read() {
-  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt just kept
-  u32 tail = ring_tail.load(std::memory_order_relaxed);
-  if (tail != ring_head.load(std::memory_order_acquire)) {
-    u8 byte = ring[tail % ring.size()];
-    ring_tail.store(tail + 1, std::memory_order_release);
-    if (held && tail + 1 == ring_head.load(std::memory_order_relaxed)) hold(false);
+  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt has just stored
+  if (int byte = ring.take(); byte >= 0) {
+    if (held && ring.empty()) hold(false);
     return byte;
   }
-  // Polled as well: before the interrupt is routed, and in a panic, where none comes.
+  // Polls, too: before the interrupt is routed, and in a panic, where there are no interrupts.
   if (!found || (arch::in8(kBase + kLineStatus) & kReceived) == 0) return -1;
   return arch::in8(kBase + kData);
 }
@@ -122,7 +114,7 @@ Result<void> enable_interrupt() {
   constexpr u32 kIsaLine = 4;
   if (!found) return fail(Errc::kNotFound, "no serial line");
   u32 vector = TRY(irq::allocate("serial", on_interrupt, nullptr));
-  Result<void> routed = irq::route_isa(kIsaLine, vector);
+  Result<void> routed = arch::interrupts::route_isa(kIsaLine, vector);
   if (!routed.has_value()) {
     irq::release(vector);
     return routed;

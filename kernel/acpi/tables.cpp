@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, FADT and the DSDT's \_S5. ACPI 6.5, chapter 5.
+// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, DMAR, IVRS, FADT and the DSDT's \_S5. ACPI 6.5,
+// chapter 5.
 #include "kernel/acpi/tables.h"
+
+#include <algorithm>
+
+#include "kernel/acpi/fields.h"
 
 namespace acpi {
 namespace {
-
-using Bytes = std::span<const Byte>;
 
 constexpr u64 kMaxTableBytes = 16 * kMiB;  // the DSDT of a large server has one or two
 constexpr u32 kMaxTables = 512;
@@ -30,7 +33,7 @@ std::string_view text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The whole table at `address`, header included, with its sum checked.
+// Returns the whole table at `address`, header included, after checking its checksum.
 Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   auto header = TRY(memory.read<Header>(address));
   if (header.bytes < sizeof header || header.bytes > kMaxTableBytes)
@@ -38,13 +41,6 @@ Result<Bytes> table_at(base::PhysicalView& memory, u64 address) {
   Bytes table = TRY(memory.at(address, header.bytes));
   if (!sums_to_zero(table)) return fail(Errc::kCorrupt, "an ACPI table with a wrong sum");
   return table;
-}
-
-// A field of a table that may be an older, shorter revision: zero where it ends before.
-template <class T>
-T field(Bytes table, u64 offset) {
-  auto bytes = base::slice(table, offset, sizeof(T));
-  return bytes.has_value() ? base::load<T>(bytes->data()) : T{};
 }
 
 // ---- MADT, 5.2.12 --------------------------------------------------------------------------
@@ -59,7 +55,7 @@ void add_cpu(u32 apic_id, u32 flags, Tables& out) {
 
 void read_override(Bytes entry, Tables& out) {
   u16 flags = field<u16>(entry, 8);
-  // 0 in either field means "as the bus does it": ISA is edge-triggered and active high.
+  // 0 in either field means the bus's default: ISA is edge-triggered and active high.
   LineOverride line{.isa_line = field<u8>(entry, 3),
                     .global_line = field<u32>(entry, 4),
                     .level = (flags >> 2 & 3) == 3,
@@ -96,9 +92,11 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
         add_cpu(field<u32>(entry, 4), field<u32>(entry, 8), out);
         break;
       default:
+        read_gic(kind, entry, out);
         break;
     }
   }
+  finish_gic(out);
 }
 
 // ---- MCFG (PCI Firmware Specification 3.3, 4.1.2), HPET --------------------------------------
@@ -106,12 +104,17 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
 void read_mcfg(base::PhysicalView&, Bytes table, Tables& out) {
   constexpr u64 kFirst = 44, kEntry = 16;
   for (u64 at = kFirst; at + kEntry <= table.size(); at += kEntry) {
-    PciSegment segment{.base = field<u64>(table, at),
-                       .segment = field<u16>(table, at + 8),
-                       .first_bus = field<u8>(table, at + 10),
-                       .last_bus = field<u8>(table, at + 11)};
-    if (segment.base == 0 || segment.last_bus < segment.first_bus ||
-        !out.pci_segments.push_back(segment))
+    u64 base = field<u64>(table, at);
+    static constinit boot::PciHost host;  // large for a boot stack
+    host = {};
+    host.segment = field<u16>(table, at + 8);
+    host.first_bus = field<u8>(table, at + 10);
+    host.last_bus = field<u8>(table, at + 11);
+    host.coherent = true;  // unless the IORT says otherwise
+    // The base stands for bus 0, whatever the first bus is (table 4-3).
+    host.ecam = base + u64{host.first_bus} * kMiB;
+    if (base == 0 || base > ~(256 * kMiB) || host.last_bus < host.first_bus ||
+        !out.hardware.pci_hosts.push_back(host))
       out.bad_tables++;
   }
 }
@@ -121,9 +124,48 @@ void read_hpet(base::PhysicalView&, Bytes table, Tables& out) {
   if (field<u8>(table, kAddressSpace) == 0) out.hpet = field<u64>(table, kAddress);
 }
 
+// ---- DMAR (VT-d Architecture Specification 4.1, 8) and IVRS (AMD I/O Virtualization 3.08, 5.2)
+// ----
+
+void add_iommu(Iommu::Kind kind, u64 registers, Tables& out) {
+  for (const Iommu& known : out.iommus)
+    if (known.registers == registers) return;  // IVRS lists a unit once for each revision
+  if (registers == 0 || !out.iommus.push_back({kind, registers})) out.bad_tables++;
+}
+
+void read_dmar(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u16 kUnit = 0;  // DRHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (field<u16>(table, at) == kUnit)
+      add_iommu(Iommu::Kind::kIntel, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
+void read_ivrs(base::PhysicalView&, Bytes table, Tables& out) {
+  constexpr u64 kFirst = 48, kHead = 4;
+  constexpr u8 kUnits[] = {0x10, 0x11, 0x40};  // IVHD: the address of its registers lies at 8
+  for (u64 at = kFirst; at + kHead <= table.size();) {
+    u16 bytes = field<u16>(table, at + 2);
+    if (bytes < kHead || bytes > table.size() - at) {
+      out.bad_tables++;
+      return;
+    }
+    if (std::ranges::find(kUnits, table[at]) != std::end(kUnits))
+      add_iommu(Iommu::Kind::kAmd, field<u64>(table.subspan(at, bytes), 8), out);
+    at += bytes;
+  }
+}
+
 // ---- FADT, 5.2.9 ---------------------------------------------------------------------------
 
-// A generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
+// Reads a generic address structure (5.2.3.2): space, bits, bit offset, access size, address.
 Register generic(Bytes table, u64 offset) {
   u8 space = field<u8>(table, offset);
   u8 bits = field<u8>(table, offset + 1);
@@ -133,7 +175,7 @@ Register generic(Bytes table, u64 offset) {
   return {static_cast<Register::Space>(space), bytes, address};
 }
 
-// The 64-bit form where there is one, else the old port number with its length.
+// Returns the 64-bit form if there is one, otherwise the old port number with its length.
 Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   Register r = generic(table, extended);
   if (r.bytes != 0) return r;
@@ -142,8 +184,9 @@ Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
   return {Register::Space::kPort, field<u8>(table, length), number};
 }
 
-// \_S5 is `Name (_S5, Package () {a, b, ...})`. Without an interpreter: the name, NameOp before
-// it, then the package's first two integers (20.2.5). Boards that compute it are not served.
+// Finds `Name (_S5, Package () {a, b, ...})` without an interpreter: looks for the name after a
+// NameOp, then takes the package's first two integers (20.2.5). Boards that compute the package are
+// not supported.
 void find_s5(Bytes dsdt, FixedHardware& out) {
   constexpr Byte kNameOp = 0x08, kPackageOp = 0x12, kRoot = '\\', kBytePrefix = 0x0a,
                  kZeroOp = 0x00, kOneOp = 0x01;
@@ -178,7 +221,7 @@ void find_s5(Bytes dsdt, FixedHardware& out) {
 void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   constexpr u32 kResetFlag = 1 << 10, kReducedFlag = 1 << 20, kTimer32Flag = 1 << 8,
                 kButtonIsMethod = 1 << 4;
-  constexpr u16 k8042Flag = 1 << 1;
+  constexpr u16 k8042Flag = 1 << 1, kPsci = 1 << 0, kPsciByHvc = 1 << 1;
   FixedHardware& f = out.fixed;
   u32 flags = field<u32>(table, 112);
   f.present = true;
@@ -194,12 +237,16 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
   f.pm1b_control = preferred(table, 184, 68, 89);
   f.pm_timer = preferred(table, 208, 76, 91);
   f.sleep_control = generic(table, 244);
-  // Before revision 3 the boot flags are not to be trusted: such a board has the controller.
+  // Before revision 3 the boot flags are unreliable, so such a board counts as having the
+  // controller.
   f.has_8042 = table[8] < 3 || (field<u16>(table, 109) & k8042Flag) != 0;
   if ((flags & kResetFlag) != 0) {
     f.reset = generic(table, 116);
     f.reset_value = field<u8>(table, 128);
   }
+  u16 arm = field<u16>(table, 129);
+  if ((arm & kPsci) != 0)
+    out.hardware.conduit = (arm & kPsciByHvc) != 0 ? boot::Conduit::kHvc : boot::Conduit::kSmc;
   u64 dsdt = field<u64>(table, 140);
   if (dsdt == 0) dsdt = field<u32>(table, 40);
   auto code = table_at(memory, dsdt);
@@ -213,16 +260,21 @@ struct TableKind {
   std::string_view signature;
   void (*read)(base::PhysicalView& memory, Bytes table, Tables& out);
 };
-constexpr TableKind kKinds[] = {
-    {"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet}, {"FACP", read_fadt}};
+constexpr TableKind kKinds[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
+                                {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
+                                {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
+constexpr std::string_view kIortSignature = "IORT";
 
-void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
+// `iort` is told where one lies: it is about PCI hosts, which a later table may name.
+void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort) {
   auto header = memory.read<Header>(address);
   if (!header.has_value()) {
     out.bad_tables++;
     return;
   }
   std::string_view signature(header->signature, sizeof header->signature);
+  u32 bad_before = out.bad_tables;
+  if (signature == kIortSignature) iort = address;
   for (const TableKind& kind : kKinds) {
     if (kind.signature != signature) continue;
     auto table = table_at(memory, address);
@@ -231,17 +283,35 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out) {
     else
       out.bad_tables++;
   }
+  TableEntry entry{.address = address,
+                   .bytes = header->bytes,
+                   .revision = header->revision,
+                   .bad = out.bad_tables != bad_before,
+                   .signature = {},
+                   .oem = {},
+                   .oem_table = {}};
+  std::ranges::copy(header->signature, entry.signature);
+  std::ranges::copy(header->oem, entry.oem);
+  std::ranges::copy(header->oem_table, entry.oem_table);
+  static_cast<void>(out.listed.push_back(entry));
 }
 
 // RSDT entries are 32 bits, XSDT entries 64 (5.2.7, 5.2.8).
 Result<void> read_root(base::PhysicalView& memory, u64 address, u32 entry_bytes, Tables& out) {
   Bytes root = TRY(table_at(memory, address));
   u64 count = std::min<u64>((root.size() - sizeof(Header)) / entry_bytes, kMaxTables);
+  u64 iort = 0;
   for (u64 i = 0; i < count; i++) {
     u64 at = sizeof(Header) + i * entry_bytes;
     u64 table = entry_bytes == 8 ? field<u64>(root, at) : field<u32>(root, at);
-    if (table != 0) read_table(memory, table, out);
+    if (table != 0) read_table(memory, table, out, iort);
   }
+  if (iort == 0) return {};
+  auto table = table_at(memory, iort);
+  if (table.has_value())
+    read_iort(*table, out);
+  else
+    out.bad_tables++;
   return {};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// An amount that many share: bytes of memory for the bodies of all connections, for one.
+// An amount that several holders share, such as the memory for the bodies of all connections.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace base {
 
-// Thread context. Outlives its shares.
+// For threads only. It must outlive its shares.
 class Budget {
  public:
   explicit Budget(u64 limit = ~u64{0}) : limit_(limit) {}
@@ -19,14 +19,14 @@ class Budget {
 
   u64 limit() const { return limit_; }
   u64 used() const { return used_; }
-  void set_limit(u64 limit) { limit_ = limit; }  // what is taken already stays taken
+  void set_limit(u64 limit) { limit_ = limit; }  // lowering it takes nothing back from the holders
 
  private:
   friend class BudgetShare;
   u64 limit_, used_ = 0;
 };
 
-// What one holder has of it; given back when the share goes.
+// The part of the budget that one holder has taken. The destructor gives it back.
 class BudgetShare {
  public:
   explicit BudgetShare(Budget& budget) : budget_(budget) {}
@@ -34,7 +34,7 @@ class BudgetShare {
   BudgetShare(const BudgetShare&) = delete;
   BudgetShare& operator=(const BudgetShare&) = delete;
 
-  // False: the budget is spent, and this share is what it was.
+  // Returns false if the budget does not have that much left; the share is then unchanged.
   [[nodiscard]] bool take(u64 more) {
     if (more > budget_.limit_ - std::min(budget_.limit_, budget_.used_)) return false;
     budget_.used_ += more;

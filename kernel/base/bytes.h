@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one bounded reader of foreign bytes, checked arithmetic, and unaligned little-endian access.
+// The bounded reader for foreign bytes, checked arithmetic, and unaligned little-endian access. Any
+// context.
 #pragma once
 
 #include <bit>
@@ -14,7 +15,8 @@ namespace base {
 
 static_assert(std::endian::native == std::endian::little, "formats below are little-endian");
 
-// The built-in, because a freestanding compiler calls std::memcpy even for two bytes.
+// Uses the compiler's built-in, because a freestanding compiler would call std::memcpy even for two
+// bytes.
 template <class T>
   requires std::is_trivially_copyable_v<T>
 T load(const Byte* at) {
@@ -61,14 +63,15 @@ constexpr u64 round_down(u64 v, u64 power_of_two) {
   return v & ~(power_of_two - 1);
 }
 
-// The part [offset, offset + bytes) of `all`, or kCorrupt. No arithmetic can wrap.
+// Returns the bytes [offset, offset + bytes) of `all`, or kCorrupt. The arithmetic cannot wrap.
 inline Result<std::span<const Byte>> slice(std::span<const Byte> all, u64 offset, u64 bytes) {
   if (offset > all.size() || bytes > all.size() - offset)
     return fail(Errc::kCorrupt, "ends in the middle of a field");
   return all.subspan(offset, bytes);
 }
 
-// Walks a run of bytes; each read is checked and leaves the position alone when it fails.
+// Reads a run of bytes from front to back. Each read is checked, and a failed read leaves the
+// position unchanged.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const Byte> bytes) : bytes_(bytes) {}

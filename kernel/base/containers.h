@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Containers whose growth can fail: Vector, String, StaticVector, StaticString.
+// Containers whose growth can fail: Vector, String, StaticVector, StaticString. Vector and String
+// own heap memory, so they are for threads only.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +13,8 @@
 
 #include "kernel/base/memory.h"
 
-// A growing array. Every member that can allocate returns Result; indexing is checked.
-// Moved, never copied implicitly: clone() says what it costs.
+// A growing array. Every member that allocates returns a Result, and indexing is checked. It can be
+// moved, but copied only by clone(), so that a copy is visible where it costs.
 template <class T>
 class Vector {
  public:
@@ -162,7 +163,7 @@ class Vector {
   usize capacity_ = 0;
 };
 
-// Bytes of text that own themselves; no terminator is kept.
+// Owns bytes of text, without a terminating zero.
 class String {
  public:
   static Result<String> from(std::string_view text) {
@@ -192,7 +193,7 @@ class String {
   Vector<char> chars_;
 };
 
-// At most N elements, in place. push_back says whether there was room.
+// An array of at most N elements, stored in place. push_back() fails when it is full.
 template <class T, usize N>
 class StaticVector {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names of CPU features, as `cpu` prints them and `kernels=` errors quote them.
+// Names CPU features as `cpu` prints them and as errors of `kernels=` quote them.
 #include "kernel/base/cpu_features.h"
 
 #include <iterator>
@@ -7,7 +7,7 @@
 const char* cpu_feature_name(CpuFeature feature) {
   constexpr const char* kNames[] = {
       "ssse3",        "sse4.1",      "avx2",        "f16c",         "avx-vnni",
-      "avx512",       "avx512-vnni", "avx512-vbmi", "waitpkg",      "rdrand",
+      "avx512",       "avx512-vnni", "avx512-vbmi", "waitpkg",      "random",
       "far-prefetch", "emulated",    "neon",        "neon-dotprod", "neon-i8mm",
   };
   static_assert(std::size(kNames) == static_cast<usize>(CpuFeature::kCount));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a CPU can do, as far as kernel tables and `cpu` care. Filled by the arch layer.
+// The CPU features that decide between kernel tables or that `cpu` shows. The arch layer fills them
+// in at boot.
 #pragma once
 
 #include "kernel/base/types.h"
@@ -11,13 +12,14 @@ enum class CpuFeature : u8 {
   kAvx2,
   kF16c,
   kAvxVnni,  // VPDPBUSD on 256 bits, VEX form
-  kAvx512,   // F + BW + VL + DQ together: no CPU of interest has fewer
+  kAvx512,   // F, BW, VL and DQ together: no relevant CPU has only some of them
   kAvx512Vnni,
   kAvx512Vbmi,
   kWaitPkg,  // umonitor/umwait
-  kRdRand,
-  kFarPrefetch,  // its own prefetcher stops at page ends, so software must ask far ahead (Intel)
-  kEmulated,     // a program plays the CPU (QEMU's TCG): other instructions are the fast ones
+  kRandom,
+  // the hardware prefetcher stops at page ends, so software must prefetch far ahead (Intel)
+  kFarPrefetch,
+  kEmulated,  // an emulator such as QEMU's TCG, where different instructions are fast
   kNeon,
   kNeonDotProd,
   kNeonI8mm,

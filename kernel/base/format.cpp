@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of bounded formatting.
+// Implements bounded formatting.
 #include "kernel/base/format.h"
 
 namespace base {
@@ -13,7 +13,8 @@ struct Spec {
   bool prefix = false;  // "#": 0x in front
 };
 
-// Parses what stands between ':' and '}'. Unknown characters are ignored: the format is ours.
+// Parses the text between ':' and '}'. Ignores unknown characters, because every format string is
+// in this tree.
 Spec parse_spec(std::string_view text) {
   Spec spec;
   for (usize i = 0; i < text.size(); i++) {
@@ -42,7 +43,7 @@ void pad(Writer& out, char fill, usize count) {
   }
 }
 
-// Display columns of UTF-8 text: continuation bytes take none.
+// Returns the display columns of UTF-8 text. Continuation bytes take none.
 usize columns(std::string_view text) {
   usize n = 0;
   for (char c : text) n += (static_cast<u8>(c) & 0xc0) != 0x80;
@@ -58,7 +59,7 @@ void write_padded(Writer& out, std::string_view text, const Spec& spec, char def
   if (align == '<') pad(out, ' ', fill);
 }
 
-// Writes digits of `value` so that they end at `end`; returns where they begin.
+// Writes the digits of `value` so that they end before `end`. Returns where they begin.
 char* digits_before(char* end, u64 value, u32 base) {
   do {
     *--end = "0123456789abcdef"[value % base];
@@ -141,7 +142,7 @@ Decimal ratio(u64 value, u64 unit, u32 digits) {
   u64 rest = value % unit;
   unsigned __int128 fraction = (static_cast<unsigned __int128>(rest) * scale * 2 + unit) / 2;
   u64 part = 0;
-  // 128-bit division without a libgcc call: `fraction / unit` fits 64 bits because rest < unit.
+  // Divides 128 bits without calling libgcc. `fraction / unit` fits 64 bits because rest < unit.
   for (int bit = 40; bit >= 0; bit--) {
     u64 candidate = part | (u64{1} << bit);
     if (static_cast<unsigned __int128>(candidate) * unit <= fraction) part = candidate;

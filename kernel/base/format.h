@@ -14,7 +14,7 @@
 
 namespace base {
 
-// Where formatted text goes.
+// Receives formatted text.
 class Writer {
  public:
   virtual void write(std::string_view text) = 0;
@@ -23,7 +23,7 @@ class Writer {
   ~Writer() = default;
 };
 
-// Writes into a caller's buffer and drops what does not fit (truncated() tells).
+// Writes into the caller's buffer and drops what does not fit; truncated() then returns true.
 class BufferWriter final : public Writer {
  public:
   explicit BufferWriter(std::span<char> buffer) : buffer_(buffer) {}
@@ -37,7 +37,7 @@ class BufferWriter final : public Writer {
   bool truncated_ = false;
 };
 
-// Appends to a String; the first failed growth is kept in status().
+// Appends to a String. status() keeps the first failed growth.
 class StringWriter final : public Writer {
  public:
   explicit StringWriter(String& out) : out_(out) {}
@@ -53,10 +53,10 @@ class StringWriter final : public Writer {
 
 struct Decimal {
   i64 scaled;  // value * 10^digits
-  u32 digits;  // after the point, at most 9
+  u32 digits;  // digits after the point, at most 9
 };
 
-// value / unit as a Decimal with `digits` places, rounded half up; 0 when unit is 0.
+// Returns value / unit as a Decimal with `digits` places, rounded half up. Returns 0 if unit is 0.
 Decimal ratio(u64 value, u64 unit, u32 digits);
 
 struct FormatArg {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a hexadecimal digit is worth. Any context.
+// The value of a hexadecimal digit. Any context.
 #pragma once
 
 #include <optional>

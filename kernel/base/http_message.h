@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A request of HTTP as everybody looks at it: views, nothing owned (RFC 9110).
+// An HTTP request as the parser and the service share it: views into bytes that another object owns
+// (RFC 9110).
 #pragma once
 
 #include <algorithm>
 #include <span>
 #include <string_view>
 
-#include "kernel/base/types.h"
+#include "kernel/base/text.h"
 
 namespace base {
 
@@ -14,27 +15,17 @@ struct HttpHeader {
   std::string_view name, value;
 };
 
-inline char ascii_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return ascii_lower(x) == ascii_lower(y);
-         });
-}
-
-// Valid for as long as whoever hands it out says.
+// The function that passes it states how long its views are valid.
 struct HttpRequest {
   std::string_view method = {};
   std::string_view path = {};   // decoded
   std::string_view query = {};  // still escaped
   std::span<const HttpHeader> headers = {};
-  std::string_view body = {};  // empty while only the head has come
+  std::string_view body = {};  // empty while only the head has arrived
   bool http_1_0 = false;
   bool keep_alive = true;
 
-  // The first header of that name, in any letter case; "" when there is none.
+  // Returns the first header of that name, in any letter case, or "".
   std::string_view header(std::string_view name) const {
     for (const HttpHeader& h : headers)
       if (equal_ignoring_case(h.name, name)) return h.value;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// JSON: an iterative parser into flat nodes, exact decimal numbers, and the writer.
+// Implements JSON: an iterative parser into flat nodes, exact decimal numbers, and the writer.
 #include "kernel/base/json.h"
 
 #include <bit>
 
+#include "kernel/base/hash.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 #include "kernel/base/wipe.h"
@@ -11,26 +12,22 @@
 namespace json {
 namespace {
 
-// The index of a large object: a hash table, at most a quarter full, of a power of two of slots.
-// A slot has the name's hash in its upper half and, in the lower, how many nodes behind the
+// The index of a large object is a hash table that is at most a quarter full, with a power of two
+// of slots. The upper half of a slot is the hash of a name. The lower half says how many nodes
+// after the object's own node the name stands; 0 marks a free slot. The parser refuses names that
+// were made to collide.
 // object's its name stands; 0 is free. Names made to collide are refused by the parser.
 constexpr u32 kIndexedMembers = 64;
 constexpr u64 kSlotsPerMember = 4;
-constexpr u32 kMaxProbes = 48;  // among names of chance never needed
-
-u32 hash_of(std::string_view name) {
-  u64 hash = 1469598103934665603u;  // FNV-1a, then its best bits
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 1099511628211u;
-  return static_cast<u32>(hash * 0x9e3779b97f4a7c15 >> 32);
-}
+constexpr u32 kMaxProbes = 48;  // honest names never need that many
 
 u64 slot_count(const Node& object) {
   return std::bit_ceil(object.count * kSlotsPerMember);
 }
 
-// Where `name` is in the index or may be put; null after kMaxProbes.
+// Returns the slot where `name` is or may be put, or null after kMaxProbes.
 const u64* find_slot(std::span<const u64> slots, const Node* object, std::string_view name) {
-  u32 hash = hash_of(name);
+  u32 hash = base::slot_hash(name);
   u64 mask = slots.size() - 1, at = hash & mask;
   for (u32 probe = 0; probe < kMaxProbes; at = (at + 1) & mask, probe++) {
     u64 slot = slots[at];
@@ -42,7 +39,7 @@ const u64* find_slot(std::span<const u64> slots, const Node* object, std::string
 
 }  // namespace
 
-// One pass, no recursion: the open containers are a small stack of node indices.
+// Parses in one pass without recursion: the open containers are a small stack of node indices.
 class Parser {
  public:
   Parser(std::string_view text, const Limits& limits, Document& out)
@@ -78,7 +75,7 @@ class Parser {
     return index;
   }
 
-  // Inside the innermost container: its end, or a comma and one more element.
+  // Continues inside the innermost container: takes its end, or a comma and one more element.
   Result<void> next_in_container() {
     u32 container = open_[depth_ - 1];
     bool object = out_.nodes_[container].kind == Kind::kObject;
@@ -111,11 +108,12 @@ class Parser {
     TRY(slots.resize(slot_count(*object)));
     for (Member m : Value(out_.nodes_.data(), container).members()) {
       const u64* slot = find_slot(slots.view(), object, m.name);
-      if (slot == nullptr) return fail(Errc::kCorrupt, "member names are made to collide");
+      if (slot == nullptr)
+        return fail(Errc::kCorrupt, "an object's member names collide too often");
       u64 place = static_cast<u64>(m.value.node() - 1 - object);
-      slots[static_cast<usize>(slot - slots.data())] = u64{hash_of(m.name)} << 32 | place;
+      slots[static_cast<usize>(slot - slots.data())] = u64{base::slot_hash(m.name)} << 32 | place;
     }
-    // An object has no text of its own: an empty one that begins where its index lies.
+    // An object has no text of its own. Its empty text begins where its index lies.
     object->text = std::string_view(reinterpret_cast<const char*>(slots.data()), 1).substr(0, 0);
     return out_.indices_.push_back(std::move(slots));
   }
@@ -173,7 +171,7 @@ class Parser {
     return {};
   }
 
-  // Most strings have no escape and stay where they are.
+  // Most strings have no escape and point into the parsed text.
   Result<void> string() {
     usize first = ++at_;
     while (more()) {
@@ -202,7 +200,7 @@ class Parser {
     return {};
   }
 
-  // What it decodes to is no longer than it is: it has its place before it is decoded.
+  // Decoded text is never longer than its escaped form, so its room is known before it is decoded.
   Result<void> escaped_string(usize first) {
     usize end = at_;
     while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
@@ -225,7 +223,7 @@ class Parser {
     return fail(Errc::kCorrupt, "string without an end");
   }
 
-  // A piece of decoded text with room for so many bytes more.
+  // Returns a piece of decoded text with room for that many more bytes.
   Result<String*> room(usize bytes) {
     Vector<String>& pieces = out_.decoded_;
     if (pieces.empty() || bytes > pieces.back().chars().capacity() - pieces.back().size()) {
@@ -300,7 +298,7 @@ Result<Document> Document::parse(std::string_view text, const Limits& limits, us
 
 namespace {
 
-// sign * digits * 10^exponent, digits without leading zeros, as parts of the number's text.
+// A number as parts of its text: sign * digits * 10^exponent, digits without leading zeros.
 struct DecimalText {
   bool negative = false;
   std::string_view whole, fraction;
@@ -337,7 +335,7 @@ DecimalText split_number(std::string_view text) {
 Result<i64> Value::scaled(u32 digits) const {
   if (!is_number()) return fail(Errc::kInvalidArgument, "not a number");
   DecimalText n = split_number(text());
-  // Digits left of the point once the number is multiplied by 10^digits.
+  // The digits left of the point once the number is multiplied by 10^digits.
   i64 keep = static_cast<i64>(n.whole.size()) + n.exponent + digits;
   u64 magnitude = 0;
   for (i64 i = 0; i < keep; i++) {
@@ -477,7 +475,7 @@ Writer& Writer::value(base::Decimal number) {
   return *this;
 }
 
-// Depth is bounded by the parser's limit.
+// Recursion is bounded by the parser's depth limit.
 Writer& Writer::value(Value copy) {
   switch (copy.kind()) {
     case Kind::kNull:

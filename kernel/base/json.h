@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one JSON reader and writer (RFC 8259): bounded depth and size, no float, growth can fail.
+// The JSON reader and writer (RFC 8259): bounded depth and size, no floating point, and growth that
+// can fail. For threads only, because documents are on the heap.
 //
-// A Document is a flat run of nodes in document order. Strings without escapes and numbers point
-// into the parsed text, which must outlive the document; the others live in the document's pieces.
-// Parsing takes time proportional to the text, and finding a member about the same time in an
-// object of any size: a large one has an index.
+// A Document is a flat run of nodes in document order. Numbers and strings without escapes point
+// into the parsed text, which must outlive the document; decoded strings are owned by the document.
+// Parsing takes time proportional to the text. A member is found in about the same time in an
+// object of any size, because a large one has an index.
 #pragma once
 
 #include <span>
@@ -23,21 +24,22 @@ struct Limits {
   u32 depth = 64;  // at most kMaxDepth
   usize bytes = 16 * kMiB;
   u32 nodes = 1 << 20;
-  u32 members = 1 << 16;  // of one object
+  u32 members = 1 << 16;  // most members of one object
 };
 
 struct Node {
   Kind kind = Kind::kNull;
-  u32 count = 0;          // elements of an array, members of an object
-  u32 end = 0;            // index of the first node after this one's children
-  std::string_view text;  // a number as written, a string decoded; an object's begins at its index
+  u32 count = 0;  // elements of an array, members of an object
+  u32 end = 0;    // index of the first node after this one's children
+  // a number as written, or a string decoded; for an object it begins at the index
+  std::string_view text;
 };
 
 class Value;
 
 struct Member;
 
-// A light handle; valid as long as its document. A default Value is "absent".
+// A handle that is cheap to copy. It is valid as long as its document. A default Value is "absent".
 class Value {
  public:
   Value() = default;
@@ -46,7 +48,7 @@ class Value {
   bool present() const { return nodes_ != nullptr; }
   explicit operator bool() const { return present(); }
   Kind kind() const { return nodes_ == nullptr ? Kind::kNull : nodes_[index_].kind; }
-  bool is_null() const { return kind() == Kind::kNull; }  // also when absent
+  bool is_null() const { return kind() == Kind::kNull; }  // also true when absent
   bool is_bool() const { return kind() == Kind::kTrue || kind() == Kind::kFalse; }
   bool is_true() const { return kind() == Kind::kTrue; }
   bool is_number() const { return kind() == Kind::kNumber; }
@@ -54,21 +56,25 @@ class Value {
   bool is_array() const { return kind() == Kind::kArray; }
   bool is_object() const { return kind() == Kind::kObject; }
 
-  // A string decoded to UTF-8 (may contain NUL), or a number as written; "" for the others.
+  // Returns a string decoded to UTF-8 (it may contain NUL), or a number as written. Returns "" for
+  // other kinds.
   std::string_view text() const { return nodes_ == nullptr ? "" : nodes_[index_].text; }
   u32 size() const { return nodes_ == nullptr ? 0 : nodes_[index_].count; }
-  // This value and everything in it, members' names counted too.
+  // Returns the number of nodes of this value and everything in it, including the names of members.
   u32 node_count() const { return nodes_ == nullptr ? 0 : nodes_[index_].end - index_; }
   std::span<const Node> nodes() const { return {node(), node_count()}; }
 
-  // A number without fraction (1, 1.0, 1e3) that fits; kInvalidArgument or kOutOfRange otherwise.
+  // Returns a number without a fraction (1, 1.0, 1e3) that fits. Otherwise kInvalidArgument or
+  // kOutOfRange.
   Result<i64> integer() const;
-  // The number times 10^digits, exact decimal arithmetic, rounded half away from zero.
+  // Returns the number times 10^digits, computed exactly and rounded half away from zero.
   Result<i64> scaled(u32 digits) const;
 
-  // The last member of that name: like most readers, a repeated name replaces the earlier one.
+  // Returns the last member of that name. As in most readers, a repeated name replaces the earlier
+  // one.
   Value find(std::string_view name) const;
-  Value at(u32 element) const;  // absent past the end; walks there: a loop wants elements()
+  // absent past the end; walks from the first element, so a loop should use elements()
+  Value at(u32 element) const;
 
   class Elements;
   class Members;
@@ -111,7 +117,7 @@ class Value::Members {
  public:
   struct Iterator {
     const Node* nodes;
-    u32 index;  // of the name; its value follows
+    u32 index;  // index of the name; its value follows
     Member operator*() const { return {nodes[index].text, Value(nodes, index + 1)}; }
     void operator++() { index = nodes[index + 1].end; }
     bool operator!=(const Iterator& other) const { return index != other.index; }
@@ -127,7 +133,8 @@ class Value::Members {
 
 class Document {
  public:
-  // `text` must outlive the document. On failure `*error_at`, when given, is the byte offset.
+  // `text` must outlive the document. On failure `*error_at`, if given, is the byte offset of the
+  // error.
   static Result<Document> parse(std::string_view text, const Limits& limits = {},
                                 usize* error_at = nullptr);
   Value root() const { return nodes_.empty() ? Value() : Value(nodes_.data(), 0); }
@@ -135,17 +142,17 @@ class Document {
   Document() = default;
   Document(Document&&) noexcept = default;
   Document& operator=(Document&&) noexcept;
-  ~Document();  // what people wrote is zeroed
+  ~Document();  // zeroes the text, which people may have written
 
  private:
   friend class Parser;
   Vector<Node> nodes_;
-  Vector<String> decoded_;       // strings that had escapes, many in a piece that never grows
-  Vector<Vector<u64>> indices_;  // of large objects
+  Vector<String> decoded_;       // strings that had escapes, many in a piece, which never grows
+  Vector<Vector<u64>> indices_;  // indices of large objects
 };
 
-// Writes JSON with its commas; calls must nest properly (an ASSERT checks). Output goes to any
-// base::Writer, so a failed growth is the StringWriter's status.
+// Writes JSON and its commas. Calls must nest properly, which an ASSERT checks. Output goes to any
+// base::Writer; if a StringWriter fails to grow, its status() says so.
 class Writer {
  public:
   explicit Writer(base::Writer& out) : out_(out) {}
@@ -156,7 +163,7 @@ class Writer {
   Writer& end_array() { return close(']'); }
   Writer& key(std::string_view name);
 
-  // Bytes that are not UTF-8 become U+FFFD.
+  // Replaces bytes that are not UTF-8 by U+FFFD.
   Writer& value(std::string_view text);
   Writer& value(const char* text) { return value(std::string_view(text)); }
   Writer& value(const String& text) { return value(text.view()); }
@@ -171,7 +178,7 @@ class Writer {
     return *this;
   }
   Writer& null() { return raw("null"); }
-  // One value that is JSON already.
+  // Writes one value that is JSON already.
   Writer& raw(std::string_view text) {
     comma();
     out_.write(text);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where owners get their memory. Exhaustion is a value (nullptr), never an exception.
+// The allocator behind Owner and the containers. A lack of memory is a value (nullptr), never an
+// exception.
 //
-// Implemented once a product: kernel/mm/memory.cpp (the machine) and arch/host/memory.cpp (the twin
-// and unit tests: malloc with injected failures). Thread context only.
+// Each product implements it once: kernel/mm/memory.cpp for the machine, arch/host/memory.cpp for
+// the twin and unit tests (malloc with injected failures). For threads only; it never waits.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,7 @@
 
 namespace base {
 
-// `align` is a power of two. Returns nullptr when there is none left.
+// `align` is a power of two. Returns nullptr if no memory is left.
 void* allocate(usize bytes, usize align = alignof(std::max_align_t));
 void deallocate(void* memory);
 
@@ -28,7 +29,7 @@ struct Delete {
 template <class T>
 using Owner = std::unique_ptr<T, Delete>;
 
-// The only way to make a heap object: Owner<T> or kOutOfMemory.
+// Makes an object on the heap. This is the only way to do so. Returns its Owner, or kOutOfMemory.
 template <class T, class... Args>
 Result<Owner<T>> make(Args&&... args) {
   void* memory = allocate(sizeof(T), alignof(T));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Edit distance over three rolling rows: two are enough for Levenshtein, swaps look one further.
+// Computes the edit distance with three rolling rows. Two are enough for Levenshtein; swaps look
+// one row further back.
 #include "kernel/base/nearest.h"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ usize edit_distance(std::string_view a, std::string_view b) {
 }
 
 void Nearest::consider(std::string_view candidate) {
-  // A third of the word may be wrong; one slip is forgiven in any word of two letters or more.
+  // A third of the word may be wrong. Words of two letters or more may always have one mistake.
   usize allowed = std::max<usize>(wanted_.size() >= 2 ? 1 : 0, wanted_.size() / 3);
   usize distance = edit_distance(wanted_, candidate);
   bool starts_alike = wanted_.size() >= 2 && candidate.starts_with(wanted_);

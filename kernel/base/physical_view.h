@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Foreign structures that point at one another by physical address, read through a bounded door.
+// Bounded reading of firmware structures, which point at one another by physical address.
 //
-// Parsers of firmware tables take one of these, so that tests and fuzzers can hand them a buffer.
+// Parsers of firmware tables take a PhysicalView, so that tests and fuzzers can give them a buffer
+// instead of memory.
 #pragma once
 
 #include <span>
@@ -12,7 +13,7 @@ namespace base {
 
 class PhysicalView {
  public:
-  // The bytes at [address, address + bytes), or kCorrupt when that is no memory to look at.
+  // Returns the bytes [address, address + bytes), or kCorrupt if that is no readable memory.
   virtual Result<std::span<const Byte>> at(u64 address, u64 bytes) = 0;
 
   template <class T>
@@ -26,7 +27,7 @@ class PhysicalView {
   ~PhysicalView() = default;
 };
 
-// A buffer that stands for the memory from `base` on.
+// A buffer that stands for the memory starting at `base`.
 class BufferView final : public PhysicalView {
  public:
   BufferView(u64 base, std::span<const Byte> bytes) : base_(base), bytes_(bytes) {}

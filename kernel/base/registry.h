@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Leaves (commands, options, drivers, tests) register themselves as rows of a linker section.
+// A registry: commands, options, drivers and tests register themselves as rows of a linker section,
+// so no central list names them.
 //
 // REGISTER_ROW(section, row) puts a pointer to the constexpr `row` into `section`;
 // REGISTRY(section, Type) declares `section_rows()`, the span of them.
@@ -12,7 +13,7 @@
   [[gnu::used, gnu::retain, gnu::section(#section_name)]] \
   static constinit const auto* const row##_entry = &row
 
-// The weak attribute lets a program without any row of this kind link.
+// The weak attribute lets a program link without any row of this kind.
 #define REGISTRY(section_name, Type)                                                              \
   extern "C" [[gnu::weak, gnu::visibility("hidden")]] const Type* const __start_##section_name[]; \
   extern "C" [[gnu::weak, gnu::visibility("hidden")]] const Type* const __stop_##section_name[];  \

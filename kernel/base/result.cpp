@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names of error codes, for logs and JSON.
+// Names error codes for logs and JSON.
 #include "kernel/base/result.h"
 
 #include <iterator>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Errors are values: Result<T>, TRY and MUST. The one idiom of failure in this tree.
+// Errors are values: Result<T>, TRY and MUST. Every function in this tree that can fail uses them.
 #pragma once
 
 #include <expected>
@@ -8,11 +8,11 @@
 #include "kernel/base/types.h"
 
 enum class Errc : u8 {
-  kInvalidArgument,  // the caller (or the person) asked for something that makes no sense
+  kInvalidArgument,  // the caller or the person asked for something that makes no sense
   kOutOfMemory,
   kNotFound,
   kUnsupported,  // understood, but this build or machine cannot do it
-  kCorrupt,      // foreign bytes break their own format
+  kCorrupt,      // foreign bytes violate their own format
   kOutOfRange,
   kBusy,
   kTimeout,
@@ -20,17 +20,17 @@ enum class Errc : u8 {
   kCancelled,
   kFull,
   kPermission,
-  kContextFull,  // the prompt or the answer does not fit the model's context
+  kContextFull,  // the prompt or the answer exceeds the model's context
 };
 
-// `what` is a literal and is never freed. Facts (names, numbers) are logged where they are known.
+// `what` is a string literal and is never freed. The place that knows names and numbers logs them.
 struct Error {
   Errc code;
   const char* what;
 };
 
-// A value, or the Error that says why there is none. A call that drops one does not compile: the
-// attribute stands on the class, so no function repeats it. A cast to void drops one on purpose.
+// A value, or the Error that says why there is none. Dropping a Result does not compile: the
+// attribute on the class covers every function. A cast to void drops one on purpose.
 template <class T>
 class [[nodiscard]] Result : public std::expected<T, Error> {
  public:
@@ -43,14 +43,14 @@ inline std::unexpected<Error> fail(Errc code, const char* what) {
 
 const char* errc_name(Errc code);
 
-// Stops the machine with a message: implemented by the kernel's panic, by abort() in hosted tests.
-// The only way out for broken invariants of our own; never for anything a file or peer can cause.
+// Stops the machine with a message: the kernel panics, hosted programs abort. It is only for broken
+// invariants of our own code, never for anything that a file or a peer can cause.
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 
 #define ASSERT(expression) \
   ((expression) ? static_cast<void>(0) : ::assertion_failed(#expression, __FILE__, __LINE__))
 
-// TRY(expr): the value of a Result, or return its error from this function. Never nested.
+// TRY(expr) is the value of a Result, or returns its error from this function. It is never nested.
 #define TRY(expression)                                                    \
   ({                                                                       \
     auto&& try_result_ = (expression);                                     \
@@ -59,7 +59,8 @@ const char* errc_name(Errc code);
     ::base_detail::take(std::forward<decltype(try_result_)>(try_result_)); \
   })
 
-// MUST(expr): for boot code, where failure is a panic.
+// MUST(expr) is the value of a Result, or panics with its error. For boot code, and for calls whose
+// room was reserved.
 #define MUST(expression)                                                     \
   ({                                                                         \
     auto&& must_result_ = (expression);                                      \
@@ -69,7 +70,7 @@ const char* errc_name(Errc code);
   })
 
 namespace base_detail {
-// By value: a statement expression must not yield a reference to its own temporary.
+// Returns by value: a statement expression must not yield a reference to its own temporary.
 template <class T>
 T take(std::expected<T, Error>&& r) {
   if constexpr (std::is_void_v<T>)

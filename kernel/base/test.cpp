@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The test runner: TAP lines, sorted by name, totals at the end.
+// Runs the tests sorted by name and prints TAP lines and totals.
 #include "kernel/base/test.h"
 
 void TestContext::report(const char* file, int line, std::string_view text) {
@@ -27,7 +27,8 @@ bool selected(const TestCase& row, std::string_view filter) {
   return full.find(filter) != std::string_view::npos;
 }
 
-// The next row after `last` in name order: the section is small, so no copy is sorted.
+// Returns the next row after `last` in name order. The section is small, so it is searched instead
+// of sorted.
 const TestCase* next_after(const TestCase* last, std::string_view filter) {
   const TestCase* best = nullptr;
   for (const TestCase* row : marrow_tests_rows()) {

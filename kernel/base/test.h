@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Unit tests that compile hosted and in the kernel. TEST(suite, name) { EXPECT_EQ(a, b); }
+// Unit tests that compile hosted and in the kernel: TEST(suite, name) { EXPECT_EQ(a, b); }
 //
-// A failed EXPECT reports and goes on; REQUIRE reports and leaves the test.
-// What the speed of the machine decides belongs in a suite named timed_*: it runs only where a
-// filter names it (`make timing`), so a busy machine fails nobody's change. Tests print TAP through
-// TestContext; nothing here knows where it goes.
+// A failed EXPECT reports and continues; a failed REQUIRE reports and leaves the test. A test that
+// depends on the speed of the machine belongs in a suite named timed_*, which runs only if a filter
+// names it (`make timing`), so a busy machine makes no change fail. Tests print TAP through
+// TestContext, which decides where the lines go.
 #pragma once
 
 #include "kernel/base/format.h"
@@ -56,7 +56,7 @@ TestTotals run_tests(base::Writer& out, std::string_view filter);
     }                                                          \
   } while (0)
 
-// A function, so that temporaries in `actual` live until the comparison is done.
+// This is a function so that temporaries in `actual` live until the comparison is done.
 template <class Actual, class Wanted>
 void expect_equal(TestContext& test, const char* file, int line, const char* expression,
                   const Actual& actual, const Wanted& wanted) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Small questions about ASCII text. Letters beyond ASCII are left as they are; nothing allocates.
+// Functions on ASCII text. Other bytes are left as they are; nothing allocates. Any context.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,9 @@ constexpr std::string_view base_name(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-// Takes the text before `separator` off `rest`, and the separator: all of `rest` when it has none.
-// `while (!rest.empty()) use(split_off(rest, ','))` visits the parts of a list.
+// Removes the text before `separator`, and the separator, from `rest` and returns that text.
+// Without a separator it takes all of `rest`. `while (!rest.empty()) use(split_off(rest, ','))`
+// visits the parts of a list.
 constexpr std::string_view split_off(std::string_view& rest, char separator) {
   std::string_view part = rest.substr(0, rest.find(separator));
   rest.remove_prefix(std::min(rest.size(), part.size() + 1));

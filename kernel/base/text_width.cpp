@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Column widths by sorted ranges, and the joining of single bytes.
+// Looks up column widths in sorted ranges, and joins single bytes into characters.
 #include "kernel/base/text_width.h"
 
 #include <algorithm>
@@ -67,7 +67,7 @@ Utf8Assembler::Out Utf8Assembler::feed(u8 byte) {
     utf8::Decoded c = utf8::decode({bytes_, size_});
     if (c.incomplete) break;
     out.codes[out.count++] = c.code_point;
-    // What follows a broken beginning is looked at again: it is at most this one byte.
+    // The bytes after a broken beginning are examined again. That is at most this one byte.
     for (usize i = c.bytes; i < size_; i++) bytes_[i - c.bytes] = bytes_[i];
     size_ -= c.bytes;
   }

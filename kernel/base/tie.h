@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Two objects that know each other while both live. Whichever goes first clears the other's end, so
-// neither can hold a pointer to what is gone.
+// Ties two objects that know each other while both live. The one that is destroyed first clears the
+// other's end, so neither can keep a pointer to a destroyed object.
 #pragma once
 
 #include <utility>
 
 namespace base {
 
-// One end, a member of a Self; the other end is a Tie<Other, Self> in an Other. Thread context, and
-// both objects stay where they are: an end can be neither copied nor moved.
+// One end of the tie, a member of Self. The other end is a Tie<Other, Self> in Other. For threads
+// only. An end cannot be copied or moved, so both objects stay where they are.
 template <class Self, class Other>
 class Tie {
  public:
@@ -17,7 +17,7 @@ class Tie {
   Tie(const Tie&) = delete;
   Tie& operator=(const Tie&) = delete;
 
-  // Ends what either end was tied to before.
+  // Unties both ends from what they were tied to before.
   void join(Tie<Other, Self>& other) {
     part();
     other.part();
@@ -28,7 +28,7 @@ class Tie {
     if (Tie<Other, Self>* other = std::exchange(other_, nullptr); other != nullptr)
       other->other_ = nullptr;
   }
-  // Null when there is none, or it is gone.
+  // Returns the other object, or null if there is none or it was destroyed.
   Other* get() const { return other_ == nullptr ? nullptr : &other_->self_; }
 
  private:

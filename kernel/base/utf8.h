@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// UTF-8 one character at a time, strict (RFC 3629): no overlong form, no surrogate, no U+110000.
+// Decodes and encodes UTF-8 one character at a time, strictly (RFC 3629): no overlong form, no
+// surrogate, no U+110000. Any context.
 #pragma once
 
 #include <string_view>
@@ -12,19 +13,19 @@ constexpr u32 kReplacement = 0xfffd;
 
 struct Decoded {
   u32 code_point = kReplacement;
-  u32 bytes = 0;  // consumed: 1 to 4; of a broken sequence its valid beginning, at least 1
+  u32 bytes = 0;  // bytes consumed, 1 to 4; for a broken sequence its valid beginning, at least 1
   bool valid = false;
-  bool incomplete = false;  // `text` ended inside a sequence that was right so far
+  bool incomplete = false;  // `text` ended inside a sequence that was valid so far
 };
 
-// `text` must not be empty.
+// Decodes the first character. `text` must not be empty.
 inline Decoded decode(std::string_view text) {
   auto byte = [&](usize i) { return static_cast<u8>(text[i]); };
   u8 lead = byte(0);
   if (lead < 0x80) return {lead, 1, true, false};
   u32 length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   if (lead < 0xc2 || lead > 0xf4) return {kReplacement, 1, false, false};
-  // The second byte's range excludes overlong forms, surrogates and what lies past U+10FFFF.
+  // The range of the second byte excludes overlong forms, surrogates and code points past U+10FFFF.
   u8 low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
   u8 high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
   u32 value = lead & (0x7fu >> length);
@@ -37,7 +38,7 @@ inline Decoded decode(std::string_view text) {
   return {value, length, true, false};
 }
 
-// Writes 1 to 4 bytes to `out` and returns how many. `code_point` is at most U+10FFFF.
+// Writes 1 to 4 bytes to `out` and returns their number. `code_point` is at most U+10FFFF.
 inline u32 encode(u32 code_point, char* out) {
   if (code_point < 0x80) {
     out[0] = static_cast<char>(code_point);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What others must not read leaves memory when it is no longer needed: keys, prompts, answers.
+// Wipes secrets from memory when they are no longer needed: keys, prompts and answers.
 #pragma once
 
 #include <cstring>
@@ -9,7 +9,7 @@
 
 namespace base {
 
-// Zeros that the compiler may not leave out although nobody reads them. Any context.
+// Writes zeros that the compiler may not omit, although nobody reads them. Any context.
 inline void wipe(void* memory, usize bytes) {
   if (bytes == 0) return;
   std::memset(memory, 0, bytes);
@@ -22,7 +22,8 @@ inline void wipe(std::span<char> text) {
   wipe(text.data(), text.size());
 }
 
-// Empties a container, the room behind its elements included: something longer may have been there.
+// Wipes and empties a container, including the unused room behind its elements, where something
+// longer may have been.
 template <class T>
   requires std::is_trivially_copyable_v<T>
 void wipe(Vector<T>& items) {
@@ -33,7 +34,7 @@ inline void wipe(String& text) {
   wipe(text.chars());
 }
 
-// A container that is wiped when it goes. It can neither be copied nor moved.
+// A container that is wiped when it is destroyed. It cannot be copied or moved.
 template <class Container>
 struct Wiped : Container {
   Wiped() = default;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GCM (SP 800-38D, 7) of BearSSL's counter mode and GHASH. A message is judged before it is
-// decrypted, which BearSSL's own GCM leaves to its caller.
+// Implements GCM (SP 800-38D, 7) with BearSSL's counter mode and GHASH. The tag is verified before
+// anything is decrypted, which BearSSL's own GCM leaves to its caller.
 #include "kernel/crypto/aes_gcm.h"
 
 #include <bearssl_block.h>
@@ -17,7 +17,7 @@ namespace {
 constexpr usize kBlockBytes = 16;
 static_assert(sizeof(AesKey::schedule) == sizeof(br_aes_ct64_ctr_keys::skey));
 
-// BearSSL's form of a key, for one message.
+// A key in BearSSL's form, for one message.
 struct Keys {
   br_aes_ct64_ctr_keys state{};
   explicit Keys(const AesKey& key) {
@@ -29,13 +29,13 @@ struct Keys {
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
-  // Adds the key stream from block `number` on.
+  // Adds the key stream, starting with block `number`.
   void count(const Byte* nonce, u32 number, std::span<Byte> data) const {
     br_aes_ct64_ctr_run(&state, nonce, number, data.data(), data.size());
   }
 };
 
-// BearSSL spreads a key over about 1.5 KiB of its stack and leaves it there.
+// BearSSL leaves about 1.5 KiB of a key's expansion on the stack; this overwrites it.
 [[gnu::noinline]] void wipe_stack() {
   Byte below[2560];
   base::wipe(below, sizeof below);
@@ -45,7 +45,8 @@ struct Tag {
   Byte bytes[kGcmTagBytes] = {};
 };
 
-// The tag of `sealed`; block 0 under an all-zero nonce is the key of GHASH, block 1 masks the tag.
+// Computes the tag of `sealed`. Block 0 under an all-zero nonce is the key of GHASH; block 1 masks
+// the tag.
 Tag authenticate(const Keys& keys, GcmNonce nonce, std::span<const Byte> aad,
                  std::span<const Byte> sealed) {
   constexpr Byte kNoNonce[kGcmNonceBytes] = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Two sources, each judged while it is read; SHA-256 keeps what either of them has.
+// Reads two sources, tests the health of each while it is read, and hashes both with SHA-256.
 #include "kernel/crypto/entropy.h"
 
 #include <algorithm>
@@ -10,10 +10,12 @@
 namespace crypto {
 namespace {
 
-constexpr u32 kHardwareWords = 16;  // 1024 bits for 256, should each bit be worth only a quarter
-constexpr u32 kTimings = 2048;      // alone, should each be worth only an eighth of a bit
-constexpr u32 kFewTimings = 128;    // beside the hardware's words
-// Equal in a row: a chance of 2^-64 for words of the hardware; 2^-20 for timings of half a bit.
+// Words for a seed of 256 bits. 1024 bits are read in case each has only a quarter bit of entropy.
+constexpr u32 kHardwareWords = 16;
+constexpr u32 kTimings = 2048;    // if used alone, in case each holds only an eighth of a bit
+constexpr u32 kFewTimings = 128;  // if used beside the hardware's words
+// The longest run of equal samples: 2^-64 is the chance of more for the hardware's words, 2^-20 for
+// timings of half a bit.
 constexpr u32 kMostEqualWords = 2, kMostEqualTimings = 41;
 
 template <class T>
@@ -32,7 +34,8 @@ bool mix_hardware(Sha256& hash) {
   return test.healthy();
 }
 
-// How long a walk through memory takes varies with caches, interrupts and clocks.
+// Mixes in how long walks through memory take, which varies with caches, interrupts and clocks.
+// Returns false if the samples look dead.
 bool mix_jitter(Sha256& hash, u32 timings) {
   static volatile Byte walked[4096];
   HealthTest test(kMostEqualTimings);
@@ -69,7 +72,8 @@ Result<void> entropy(std::span<Byte> out) {
     bool hardware = mix_hardware(hash);
     bool jitter = mix_jitter(hash, hardware ? kFewTimings : kTimings);
     if (!hardware && !jitter)
-      return fail(Errc::kUnsupported, "this machine has no random numbers to make secrets of");
+      return fail(Errc::kUnsupported,
+                  "this machine has no random numbers that are good enough for secrets");
     Sha256Digest digest = hash.finish();
     usize part = std::min(out.size(), digest.size());
     std::copy_n(digest.begin(), part, out.begin());

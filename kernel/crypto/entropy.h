@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Secrets that nobody can guess: the processor's random numbers and the jitter of its timing,
-// mixed.
+// Entropy for secrets: the processor's random numbers and the jitter of its timing, mixed.
 #pragma once
 
 #include <span>
@@ -9,11 +8,12 @@
 
 namespace crypto {
 
-// Fills `out`; kUnsupported when neither source is good enough: then there are no secrets to have.
-// Slow (thousands of timings where the processor has nothing): it seeds generators. Thread context.
+// Fills `out`. Returns kUnsupported if neither source is good enough; there can then be no secrets.
+// Slow (thousands of timings if the processor has no random numbers), so it only seeds generators.
+// For threads.
 Result<void> entropy(std::span<Byte> out);
 
-// Whether samples look alive (NIST SP 800-90B 4.4.1, and at least eight different values).
+// Tests whether samples look alive (NIST SP 800-90B 4.4.1, and at least eight different values).
 class HealthTest {
  public:
   // Fails at `most_repeats` equal samples in a row.

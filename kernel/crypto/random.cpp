@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SHA-256 over a key, a purpose and a counter.
+// Computes SHA-256 over a key, a purpose and a counter.
 #include "kernel/crypto/random.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Random numbers at any time, for ids, ports, keys of hashes: a generator that entropy() seeds.
+// Random numbers for ids, ports and keys of hashes: a generator that entropy() seeds.
 #pragma once
 
 #include <span>
@@ -8,12 +8,12 @@
 
 namespace crypto {
 
-// Bytes that nobody can tell from chance without knowing its key, which no output shows and each
-// fill() replaces: who reads the memory later does not learn what was given before.
+// Generates bytes that cannot be told from random ones without the key. No output shows the key,
+// and each fill() replaces it, so memory that is read later does not reveal earlier output.
 class Generator {
  public:
   ~Generator();
-  void mix(std::span<const Byte> secret);  // adds to what the key has
+  void mix(std::span<const Byte> secret);  // adds entropy to the key
   void fill(std::span<Byte> out);
 
  private:
@@ -23,13 +23,13 @@ class Generator {
   u64 blocks_ = 0;
 };
 
-// From the machine's own generator. The first call reads the sources of entropy() (a millisecond
-// where the processor has no random numbers), later ones cost a hash for 32 bytes; none gives way.
-// Thread context of CPU 0.
+// Fills `out` from the machine's own generator. The first call reads the sources of entropy() (a
+// millisecond if the processor has no random numbers); later ones cost one hash per 32 bytes. None
+// yields. For threads of CPU 0.
 void random_fill(std::span<Byte> out);
 u64 random_u64();
-// False: entropy() had nothing. Then numbers differ from start to start, but whoever knows when
-// the machine was started may guess them.
+// Returns false if entropy() had no source. The numbers then differ between boots, but who knows
+// when the machine was started may guess them.
 bool random_is_secret();
 
 }  // namespace crypto

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SHA-256, straight from the standard.
+// Implements SHA-256 as the standard describes it.
 #include "kernel/crypto/sha256.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace crypto {
 namespace {
 
-// First 32 bits of the fractional parts of the cube roots of the first 64 primes (4.2.2).
+// The first 32 bits of the fractional parts of the cube roots of the first 64 primes (4.2.2).
 constexpr u32 kRound[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,

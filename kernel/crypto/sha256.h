@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SHA-256 (FIPS 180-4, 6.2), whole messages or in pieces, and comparison in constant time.
+// SHA-256 (FIPS 180-4, 6.2) over whole messages or pieces, and comparison in constant time. Any
+// context.
 #pragma once
 
 #include <array>
@@ -15,7 +16,7 @@ using Sha256Digest = std::array<Byte, 32>;
 class Sha256 {
  public:
   void update(std::span<const Byte> bytes);
-  Sha256Digest finish();  // once
+  Sha256Digest finish();  // call once
 
  private:
   void block(const Byte* at);
@@ -28,7 +29,7 @@ class Sha256 {
 
 Sha256Digest sha256(std::string_view text);
 
-// Takes as long for equal digests as for different ones.
+// Takes the same time for equal and for different digests.
 bool equal_constant_time(const Sha256Digest& a, const Sha256Digest& b);
 
 }  // namespace crypto

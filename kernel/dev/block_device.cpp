@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Waiting transfers: split to what the disk takes at once, several in flight.
+// Implements transfers that wait: they are split into requests that the disk accepts, several in
+// flight.
 #include "kernel/dev/block_device.h"
 
 #include <algorithm>
@@ -12,9 +13,10 @@ namespace block {
 namespace {
 
 constexpr usize kMostInFlight = 32;
-constexpr u64 kPollNs = 1'000'000;  // a lost interrupt costs a millisecond, not the transfer
+// if an interrupt is lost, this delays the transfer by a millisecond
+constexpr u64 kPollNs = 1'000'000;
 
-// One transfer: parts are handed out in order and completed in any.
+// One transfer. Its parts are submitted in order and complete in any order.
 class Transfer {
  public:
   Transfer(BlockDevice& device, BlockOperation operation, u64 first_block, std::span<Byte> buffer)
@@ -50,7 +52,7 @@ void Transfer::on_complete(BlockRequest& request) {
   self.done_.wake_all();
 }
 
-// False when the device would not take it now (or the transfer has failed).
+// Returns false if the device does not accept the part now, or if the transfer has failed.
 bool Transfer::submit_next(Part& part) {
   BlockGeometry g = device_.geometry();
   usize bytes = std::min<usize>(rest_.size(), std::max(g.max_transfer_bytes, g.block_bytes));
@@ -89,7 +91,7 @@ Result<void> Transfer::run() {
     if (in_flight_.load(std::memory_order_relaxed) > 0) {
       wait();
     } else if (!submitted && status_.has_value()) {
-      sched::sleep_ns(kPollNs);  // the queue is full of others' requests
+      sched::sleep_ns(kPollNs);  // others' requests fill the queue
     }
   }
   while (in_flight_.load(std::memory_order_relaxed) > 0) wait();
@@ -117,8 +119,9 @@ Result<void> read(BlockDevice& device, u64 first_block, std::span<Byte> out) {
 Result<void> write(BlockDevice& device, u64 first_block, std::span<const Byte> in) {
   sched::assert_thread();
   TRY(check(device, first_block, in.size()));
-  if (device.geometry().read_only) return fail(Errc::kPermission, "the disk is read-only");
-  // The device only reads from it; BlockRequest has one span for both directions.
+  if (device.geometry().read_only)
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
+  // The device only reads the buffer; BlockRequest has one span for both directions.
   std::span<Byte> buffer(const_cast<Byte*>(in.data()), in.size());
   return Transfer(device, BlockOperation::kWrite, first_block, buffer).run();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disks: requests that complete later, as many at once as the queue is deep; and helpers that wait.
+// Disks: requests that complete later, as many at once as the queue is deep, and functions that
+// wait for them.
 #pragma once
 
 #include <atomic>
@@ -11,23 +12,24 @@
 
 enum class BlockOperation : u8 { kRead, kWrite, kFlush };
 
-// Owned by the caller, alive and unmoved until `complete` has been called. `buffer` is a multiple
-// of the block size and DMA-able as it is (identity-mapped memory).
+// A request to a disk. The caller owns it and keeps it in place until `complete` was called.
+// `buffer` is a multiple of the block size in memory that DMA can reach (memory is
+// identity-mapped).
 struct BlockRequest {
   BlockOperation operation = BlockOperation::kRead;
   u64 first_block = 0;
   std::span<Byte> buffer;                             // empty for kFlush
-  void (*complete)(BlockRequest& request) = nullptr;  // may be called from interrupt context
+  void (*complete)(BlockRequest& request) = nullptr;  // may be called by an interrupt handler
   void* context = nullptr;
-  Result<void> status;  // set before complete()
+  Result<void> status;  // set before complete() is called
 };
 
 struct BlockGeometry {
   u64 blocks = 0;
   u32 block_bytes = 512;
-  u32 max_transfer_bytes = 128 * 1024;  // of one request
+  u32 max_transfer_bytes = 128 * 1024;  // per request
   bool read_only = false;
-  bool fixed = false;  // it stays in the machine; false where nobody knows
+  bool fixed = false;  // it stays in the machine; false if unknown
 };
 
 class BlockDevice {
@@ -35,10 +37,10 @@ class BlockDevice {
   virtual std::string_view name() const = 0;    // "nvme0n1"
   virtual std::string_view driver() const = 0;  // "nvme"
   virtual BlockGeometry geometry() const = 0;
-  virtual u32 queue_depth() const = 0;  // requests in flight at once, at least 1
-  // kBusy when the queue is full; any other error means the request was not taken.
+  virtual u32 queue_depth() const = 0;  // requests that may be in flight at once; at least 1
+  // Returns kBusy if the queue is full. After any other error the request was not taken, either.
   virtual Result<void> submit(BlockRequest& request) = 0;
-  // Completes what has finished, for drivers or moments without interrupts.
+  // Completes finished requests, for drivers or moments without interrupts.
   virtual void poll() = 0;
 
  protected:
@@ -47,8 +49,8 @@ class BlockDevice {
 
 namespace block {
 
-// Wait for completion; other threads run meanwhile. Large transfers are split and kept in flight
-// `queue_depth` deep. Spans are multiples of the block size.
+// These sleep until the transfer is complete; other threads run meanwhile. Large transfers are
+// split and kept in flight `queue_depth` deep. Spans must be multiples of the block size.
 Result<void> read(BlockDevice& device, u64 first_block, std::span<Byte> out);
 Result<void> write(BlockDevice& device, u64 first_block, std::span<const Byte> in);
 Result<void> flush(BlockDevice& device);

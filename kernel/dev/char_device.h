@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Byte streams a person sits at: serial line, screen, keyboard, the hosted twin's stdio.
+// Byte streams for a person: serial line, screen, keyboard, the hosted twin's stdio.
 #pragma once
 
 #include <string_view>
@@ -9,18 +9,19 @@
 class CharDevice {
  public:
   virtual const char* name() const = 0;
-  // Takes all of `text`; may wait for the device (a 9600-baud line), never drops.
+  // Writes all of `text` and drops nothing. May wait for the device (a 9600-baud line).
   virtual void write(std::string_view text) = 0;
-  // Shows what write() may still hold back. Any context, a panic's too.
+  // Shows what write() may still hold back. Any context, including a panic.
   virtual void flush() {}
-  // The next input byte (keys come as UTF-8 and ANSI escape sequences), or -1.
+  // Returns the next input byte (keys come as UTF-8 and ANSI escape sequences), or -1.
   virtual int read() = 0;
-  // True: the device calls terminal::input_arrived() when there is input. Others are polled.
+  // If true, the device calls terminal::input_arrived() when it has input. Other devices are
+  // polled.
   virtual bool announces_input() const { return false; }
-  // Width and height in characters, 0 when unknown.
+  // Width and height in characters; 0 if unknown.
   virtual u32 columns() const { return 0; }
   virtual u32 rows() const { return 0; }
 
  protected:
-  ~CharDevice() = default;  // devices live for ever
+  ~CharDevice() = default;  // devices are never destroyed
 };

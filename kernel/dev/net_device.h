@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Network interfaces: frames out by copy, frames in by polling after a wake-up.
+// Network interfaces: outgoing frames are copied, incoming ones are polled after a wake-up.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 using MacAddress = std::array<u8, 6>;
 
-// Where received frames go. The span is only valid during the call.
+// Receives frames. The span is valid only during the call.
 class FrameSink {
  public:
   virtual void on_frame(std::span<const Byte> frame) = 0;
@@ -33,26 +33,28 @@ class NetDevice {
   virtual u32 mtu() const = 0;  // bytes of payload
   virtual bool link_up() const = 0;
   virtual NetCounters counters() const = 0;
-  // Copies the frame; kBusy when the ring is full.
+  // Copies the frame. Returns kBusy if the ring is full.
   virtual Result<void> transmit(std::span<const Byte> frame) = 0;
-  // Between the two, frames may wait for the next one: the device is told of many at once. With
-  // `may_join` it may be handed many of one TCP connection as a long one that it cuts itself.
+  // Between hold() and release() frames may be collected, so that the device is notified once for
+  // many. With `may_join`, many frames of one TCP connection may be handed to it as a single long
+  // one, which it cuts itself.
   virtual void hold(bool) {}
   virtual void release() {}
-  // Delivers at most `budget` frames; returns how many.
+  // Delivers at most `budget` frames and returns how many.
   virtual u32 poll(FrameSink& up, u32 budget) = 0;
-  // Woken from the interrupt handler when there may be frames, room to send or a link change.
+  // The interrupt handler wakes this queue when there may be frames, room to send, or a link
+  // change.
   virtual sched::WaitQueue& events() = 0;
 
-  // Frames of one EtherType go to `sink` instead, whoever polls: for tests of the card beside a
-  // network stack that uses it. Null takes it away. Thread context.
+  // Diverts frames of one EtherType to `sink`, whoever polls, so that a card can be tested while a
+  // network stack uses it. Null ends that. For threads.
   void tap(u16 ether_type, FrameSink* sink) {
     tap_type_ = ether_type;
     tap_ = sink;
   }
 
  protected:
-  // What poll() does with each frame.
+  // poll() calls this for each frame.
   void deliver(std::span<const Byte> frame, FrameSink& up) {
     constexpr usize kHeader = 14;
     bool tapped = tap_ != nullptr && frame.size() >= kHeader &&

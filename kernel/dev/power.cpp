@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The thread behind the power button and Ctrl-Alt-Del.
+// The thread that serves the power button and Ctrl-Alt-Del.
 #include "kernel/dev/power.h"
 
 #include <atomic>
@@ -14,7 +14,8 @@
 namespace power {
 namespace {
 
-constexpr u64 kFarewellNs = 20'000'000'000;  // an answer of a small model; a large one is cut
+// enough for an answer of a small model; that of a large one is cut off
+constexpr u64 kFarewellNs = 20'000'000'000;
 
 constinit std::atomic<Wish> wish{Wish::kNone};
 constinit sched::WaitQueue asked;
@@ -31,7 +32,7 @@ void end(Wish how) {
   else
     arch::Cpu::reboot();
   terminal::announce(
-      "power: all is saved, but the machine does not do it by itself: use its switch");
+      "power: everything is saved, but this machine cannot turn itself off: use its switch");
 }
 
 void serve(void*) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A person ends the machine by its button or keyboard: what is under way is finished, what lies in
-// caches is written, then it is off or starts again.
+// Ends the machine's work when a person uses its button or keyboard: running answers are finished,
+// caches are written, and then the machine turns off or restarts.
 #pragma once
 
 #include "kernel/base/registry.h"
@@ -12,26 +12,27 @@ namespace power {
 enum class Wish : u8 {
   kNone,
   kOff,      // the power button
-  kRestart,  // Ctrl-Alt-Del: asked for twice, since it may be typed by habit
+  kRestart,  // Ctrl-Alt-Del; must be pressed twice, because it may be typed by habit
 };
 
-// Any context of CPU 0, interrupts too.
+// Any context of CPU 0, including interrupt handlers.
 void ask(Wish wish);
 
-// Starts the thread that serves wishes. Once, at boot.
+// Starts the thread that serves requests. Called once, at boot.
 Result<void> start();
 
-// Writes what disks hold in their caches. Thread context.
+// Writes the disks' caches. For threads; waits.
 void save();
 
-// What other parts do before the end; each returns by `deadline_ns`. Thread context.
+// Work that other parts must do before the end. Each returns by `deadline_ns`. Runs on the thread
+// of this file.
 struct Farewell {
   void (*run)(u64 deadline_ns);
 };
 REGISTRY(farewells, Farewell)
 #define POWER_FAREWELL(row) REGISTER_ROW(farewells, row)
 
-// Is a wish that needs two askings meant? Pure.
+// Decides whether a request that must come twice is meant. Pure.
 class Twice {
  public:
   static constexpr u64 kWithinNs = 10'000'000'000;

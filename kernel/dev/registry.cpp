@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the registry of devices.
+// Implements the registry of devices.
 #include "kernel/dev/registry.h"
 
 #include "kernel/base/containers.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the merged console.
+// Implements the console that merges all devices.
 #include "kernel/dev/terminal.h"
 
 #include "kernel/arch_contract.h"
@@ -10,15 +10,15 @@ namespace terminal {
 namespace {
 
 constexpr u8 kControlC = 0x03;
-constexpr u64 kPollNs = 10'000'000;  // devices without interrupts: quicker than a typist
+constexpr u64 kPollNs = 10'000'000;  // for devices without interrupts: faster than a typist
 
 constinit StaticVector<CharDevice*, 8> devices;
 constinit sched::WaitQueue input;
 
-// Input that interrupted() looked past, in order. A power of two.
+// Input that interrupted() has read but not used, in order. The size is a power of two.
 struct Ahead {
   u8 bytes[4096] = {};
-  u32 first = 0, last = 0;  // counters; their difference is the fill
+  u32 first = 0, last = 0;  // counters; their difference is the number of bytes
   bool empty() const { return first == last; }
   bool full() const { return last - first == sizeof bytes; }
   void put(u8 byte) { bytes[last++ % sizeof bytes] = byte; }
@@ -28,7 +28,7 @@ constinit Ahead ahead;
 
 constinit std::atomic<bool> row_owned{false}, row_taken{false};
 
-// Asked each time: a device may get its interrupt after it was added.
+// Asked each time, because a device may get its interrupt after it was added.
 bool any_polled() {
   return std::ranges::any_of(devices, [](CharDevice* d) { return !d->announces_input(); });
 }
@@ -69,8 +69,8 @@ int read_until(u64 deadline_ns) {
   }
 }
 
-// Bytes before and after the ^C stay for read(). When the buffer is full, input waits in the
-// device, and a ^C behind 4 KiB of unread typing is found once that has been read.
+// Looks for a ^C in the input and keeps the other bytes for read(). While the buffer is full, input
+// waits in the device, so a ^C after 4 KiB of unread input is found once that was read.
 bool interrupted() {
   while (!ahead.full()) {
     int byte = read_devices();
@@ -81,15 +81,16 @@ bool interrupted() {
   return false;
 }
 
-// Neither waits for the editor nor touches it: this may be an interrupt in the midst of its
-// drawing.
+// Neither waits for the line editor nor changes its state, because this may run in an interrupt
+// while the editor draws.
 void announce(std::string_view line) {
   if (!row_owned.load(std::memory_order_relaxed)) return write(line);
   write("\r\x1b[K");
   write(line);
   row_taken.store(true, std::memory_order_relaxed);
   if (arch::Cpu::cpu_index() == 0)
-    input.wake_all();  // else CPU 0 is stuck and this is its obituary
+    // another CPU announces only that CPU 0 is stuck, so there is no thread to wake
+    input.wake_all();
 }
 
 void own_row(bool on) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The 8-bit characters of short FAT names. Nothing on the disk says which code page its writer had;
-// 850 (Western Europe) is what mtools and Windows write there, and 437 has the same letters.
+// The 8-bit characters of short FAT names. A disk does not say which code page its writer used.
+// This assumes 850 (Western Europe), which mtools and Windows write there; 437 has the same
+// letters.
 #pragma once
 
 #include "kernel/base/types.h"
@@ -21,7 +22,7 @@ constexpr u16 kCodePage850[128] = {
     0x00b0, 0x00a8, 0x00b7, 0x00b9, 0x00b3, 0x00b2, 0x25a0, 0x00a0,
 };
 
-// Every letter of the page with two cases is in Latin-1, where they are 32 apart.
+// Every letter of the page that has two cases is in Latin-1, where they are 32 apart.
 constexpr u32 code_page_lower(u32 c) {
   bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
   return upper ? c + 32 : c;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The two CRC-32s of disk formats: IEEE 802.3 (GPT) and Castagnoli (ext4).
+// The two CRC-32s of disk formats: IEEE 802.3 (GPT) and Castagnoli (ext4). Any context.
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace fs {
 
-// Reflected, without the final complement: callers chain parts and complement where theirs does.
+// Reflected, without the final complement: callers chain parts, and complement the result if their
+// format does.
 template <u32 kPolynomial>
 class Crc32 {
  public:

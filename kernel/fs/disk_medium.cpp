@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes of a block device at any alignment.
+// Reads and writes the bytes of a block device at any alignment.
 #include "kernel/fs/disks.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
@@ -7,7 +7,8 @@
 namespace fs {
 namespace {
 
-// A page for the block at an unaligned end: DMA-able, which the stack and the heap need not be.
+// Owns a page for the block at an unaligned end. DMA can reach it, while it may not reach the stack
+// or the heap.
 class Bounce {
  public:
   static Result<Bounce> create(u32 block_bytes) {
@@ -26,7 +27,8 @@ class Bounce {
   std::span<Byte> pages_;
 };
 
-// The first block of the transfer; the driver's own line names the sector that failed.
+// Logs a failed transfer with its first block, and returns its result. The driver's own line names
+// the sector.
 Result<void> told(BlockDevice& device, const char* what, u64 first, usize bytes,
                   Result<void> result) {
   if (!result.has_value())
@@ -47,7 +49,7 @@ Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
   u32 block = device_.geometry().block_bytes;
   while (!out.empty()) {
     usize into = static_cast<usize>(offset % block);
-    // Controllers want at least 4-byte alignment of memory (NVMe 1.4, PRP entries).
+    // Controllers need memory with at least 4-byte alignment (NVMe 1.4, PRP entries).
     bool aligned = into == 0 && reinterpret_cast<u64>(out.data()) % 4 == 0;
     usize whole = aligned ? out.size() / block * block : 0;
     if (whole > 0) {
@@ -56,7 +58,7 @@ Result<void> DiskMedium::read(u64 offset, std::span<Byte> out) {
       offset += whole;
       continue;
     }
-    // The whole blocks of unaligned memory, or one end of them, through pages of our own.
+    // Whole blocks into unaligned memory, and one unaligned end, go through pages of this function.
     usize most = aligned || into != 0 ? block : usize{64 * 1024};
     usize span = std::min<usize>(most, base::round_up(into + out.size(), block));
     Bounce bounce = TRY(Bounce::create(static_cast<u32>(span)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Finding file systems on disks and mounting them.
+// Finds file systems on disks and mounts them.
 #include "kernel/fs/disks.h"
 
 #include "kernel/dev/registry.h"
@@ -21,7 +21,7 @@ struct Disks {
 };
 constinit Disks disks;
 
-// Which disk has what is, or could not be, mounted.
+// A disk or partition that is mounted, or could not be.
 struct Volume {
   BlockDevice* device;
   std::string_view point;
@@ -39,12 +39,12 @@ Result<FileSystem*> open_as(Medium& medium) {
   return static_cast<FileSystem*>(system.release());
 }
 
-// In this order: an ISO for USB sticks also looks like a partitioned disk, and what once was FAT
-// may still have its boot sector under an ext4.
+// Formats in the order in which they are tried: an ISO for USB sticks also looks like a partitioned
+// disk, and a former FAT volume may still have its boot sector below an ext4.
 using Opener = Result<FileSystem*> (*)(Medium& medium);
 constexpr Opener kOpeners[] = {open_as<Ext4>, open_as<Exfat>, open_as<Fat>, open_as<Iso9660>};
 
-// Names and media of mounts live for ever, like the disks themselves.
+// The names and media of mounts are never freed, like the disks themselves.
 Result<std::string_view> point_of(std::string_view name, u32 number) {
   bool digit = name.back() >= '0' && name.back() <= '9';
   char text[64];
@@ -55,7 +55,7 @@ Result<std::string_view> point_of(std::string_view name, u32 number) {
   return kept.release()->view();
 }
 
-// What cannot be mounted is kept with its reason; of more than fit, the log alone tells.
+// Keeps what cannot be mounted, with the reason. If there are too many, only the log has the rest.
 void note_failure(std::string_view point, const Error& reason) {
   for (Unmounted& old : failures) {
     if (old.point != point) continue;
@@ -92,7 +92,8 @@ Result<void> mount_partition(BlockDevice& device, DiskMedium& disk, const Partit
   return mounted;
 }
 
-// Mounted no more: what lay on disks that are gone, so that one put in again may have the name.
+// Unmounts the volumes of disks that are gone, so that a disk that is inserted again may have the
+// name.
 void forget_gone_disks() {
   for (usize i = 0; i < volumes.size();) {
     if (!gone(*volumes[i].device)) {
@@ -143,7 +144,7 @@ void watch(void*) {
 Result<FileSystem*> open_volume(Medium& medium) {
   for (Opener open : kOpeners) {
     Result<FileSystem*> system = open(medium);
-    // Recognized but unreadable says more than "not found" of the next.
+    // "Recognized but unreadable" is more useful than "not found" from the next format.
     if (system.has_value() || system.error().code != Errc::kNotFound) return system;
   }
   return fail(Errc::kNotFound, "no file system that can be read");

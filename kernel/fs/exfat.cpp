@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// exFAT: boot region, cluster chains, up-case table, allocation bitmap.
+// Implements exFAT: boot region, cluster chains, up-case table, allocation bitmap.
 #include "kernel/fs/exfat.h"
 
 #include <bit>
@@ -15,7 +15,8 @@ constexpr u8 kBitmap = 0x81, kUpcase = 0x82;
 constexpr u64 kBackupSector = 12;
 constexpr u32 kRegionSectors = 12;  // the last one holds the checksum
 
-// Section 3.4: over eleven sectors, without the fields that change while it is mounted.
+// Section 3.4: the checksum covers eleven sectors, without the fields that change while the volume
+// is mounted.
 Result<bool> region_intact(Medium& medium, u64 at, u32 sector_bytes) {
   Byte piece[512];
   u32 sum = 0;
@@ -107,7 +108,7 @@ Result<u32> Exfat::next(u32 cluster) {
   return value;
 }
 
-// The runs of at most `bytes` of the chain from `first`; fewer when it ends before.
+// Returns the runs of at most `bytes` of the chain from `first`; fewer if the chain ends earlier.
 Result<RunList> Exfat::chain(u32 first, u64 bytes) {
   RunList list;
   ChainWatch watch;
@@ -121,7 +122,7 @@ Result<RunList> Exfat::chain(u32 first, u64 bytes) {
   return list;
 }
 
-// All `bytes`, or an error.
+// Returns runs that cover all `bytes`, or an error.
 Result<RunList> Exfat::runs(u32 first, u64 bytes, bool contiguous) {
   if (bytes == 0) return RunList{};
   if (!contiguous) {
@@ -137,8 +138,8 @@ Result<RunList> Exfat::runs(u32 first, u64 bytes, bool contiguous) {
   return list;
 }
 
-// The root directory has no entry that tells its length, and holds what the volume needs: bitmap
-// and up-case table (sections 7.1 and 7.2).
+// Reads the root directory. It has no entry that gives its length, and it holds the bitmap and the
+// up-case table (sections 7.1 and 7.2).
 Result<void> Exfat::read_root() {
   RunList where = TRY(chain(layout_.root, kExfatMostDirectory));
   root_ = {.name = {},
@@ -148,7 +149,7 @@ Result<void> Exfat::read_root() {
            .bytes = where.end(),
            .valid = where.end()};
   Byte slot[kExfatSlotBytes];
-  bool table_seen = false;  // one of each: more would be one that is wrong
+  bool table_seen = false;  // there must be only one of each
   for (u64 at = 0; at < where.end(); at += sizeof slot) {
     TRY(where.read(medium_, at, slot));
     if (slot[0] == 0) break;
@@ -162,7 +163,7 @@ Result<void> Exfat::read_root() {
   return {};
 }
 
-// Section 7.2.5: a unit that is 0xffff is followed by how many characters stay as they are.
+// Section 7.2.5: a unit of 0xffff is followed by the number of characters that stay as they are.
 Result<void> Exfat::read_upcase(const Byte* slot) {
   u64 bytes = base::load<u64>(slot + 24);
   if (bytes > kMostUpcaseBytes || bytes % 2 != 0) return {};
@@ -201,7 +202,7 @@ Result<Space> Exfat::space() {
     usize part = static_cast<usize>(std::min<u64>(sizeof piece, needed - at));
     TRY(where.read(medium_, at, std::span(piece).first(part)));
     for (usize i = 0; i < part; i++) {
-      u64 rest = layout_.clusters - (at + i) * 8;  // bits that mean something
+      u64 rest = layout_.clusters - (at + i) * 8;  // bits that belong to clusters
       u8 mask = rest >= 8 ? 0xff : static_cast<u8>((1u << rest) - 1);
       used += static_cast<u64>(std::popcount(static_cast<u8>(static_cast<u8>(piece[i]) & mask)));
     }

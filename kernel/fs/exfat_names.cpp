@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// exFAT directories: entry sets, names, paths.
+// Reads exFAT directories: entry sets, names, paths.
 #include "kernel/base/utf8.h"
 #include "kernel/fs/exfat.h"
 #include "kernel/log.h"
@@ -11,11 +11,12 @@ constexpr u8 kInUse = 0x80, kFile = 0x85, kStream = 0xc0, kName = 0xc1, kSeconda
 constexpr u32 kLeastSecondary = 2, kMostSecondary = 18;  // section 7.4.2
 constexpr usize kUnitsASlot = 15;
 
-// Section 6.3.3: over the whole set, without the checksum itself.
+// Section 6.3.3: the checksum covers the whole set except the checksum itself.
 u16 add_to_sum(u16 sum, const Byte* slot, bool primary) {
   for (usize i = 0; i < kExfatSlotBytes; i++) {
     if (primary && (i == 2 || i == 3)) continue;
-    u32 turned = u32{sum} << 15 | u32{sum} >> 1;  // a sum of signed numbers could overflow
+    // unsigned, because a sum of signed numbers could overflow
+    u32 turned = u32{sum} << 15 | u32{sum} >> 1;
     sum = static_cast<u16>(turned + static_cast<u8>(slot[i]));
   }
   return sum;
@@ -26,7 +27,7 @@ u16 add_to_sum(u16 sum, const Byte* slot, bool primary) {
 ExfatSetReader::State ExfatSetReader::take(const Byte* slot) {
   u8 type = slot[0];
   if ((type & kInUse) == 0 || (type & kSecondary) == 0) {
-    bool broken = left_ > 0;  // the set before lacks slots
+    bool broken = left_ > 0;  // the previous set lacks slots
     left_ = 0;
     if (type != kFile) return broken ? State::kDamaged : State::kNone;
     left_ = slot[1];
@@ -43,7 +44,7 @@ ExfatSetReader::State ExfatSetReader::take(const Byte* slot) {
     units_given_ = name_units_ = 0;
     return State::kMore;
   }
-  if (left_ == 0) return State::kNone;  // a rest of a set that was dropped
+  if (left_ == 0) return State::kNone;  // the rest of a set that was dropped
   sum_ = add_to_sum(sum_, slot, false);
   if (taken_ == 0) {
     sane_ = type == kStream;
@@ -72,11 +73,11 @@ Result<ExfatEntry> ExfatSetReader::finish() {
   return std::move(entry_);
 }
 
-// visit(ExfatEntry&) for every file and directory; false ends the walk. Entry sets that fail their
-// checksum are left out, and their number is logged.
+// Calls visit(ExfatEntry&) for every file and directory; false ends the walk. Leaves out entry sets
+// with a wrong checksum, and logs their number.
 template <class Visit>
 Result<void> Exfat::each(const ExfatEntry& directory, Visit visit) {
-  if (!directory.directory) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory) return fail(Errc::kNotFound, "this is not a directory");
   if (directory.bytes > kExfatMostDirectory)
     return fail(Errc::kCorrupt, "a directory larger than exFAT allows");
   RunList where = TRY(runs(directory.first, directory.bytes, directory.contiguous));
@@ -145,7 +146,7 @@ Result<base::Owner<File>> Exfat::open(std::string_view path) {
   if (found.directory) return fail(Errc::kInvalidArgument, "this is a directory");
   if (found.bytes > u64{layout_.clusters} * layout_.cluster_bytes)
     return fail(Errc::kCorrupt, "a file larger than its volume");
-  // Behind the valid bytes RunFile finds no run, and gives zeros.
+  // After the valid bytes RunFile finds no run and returns zeros.
   RunList where = TRY(runs(found.first, found.valid, found.contiguous));
   return base::Owner<File>(TRY(base::make<RunFile>(medium_, std::move(where), found.bytes)));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ext4: the superblock, group descriptors, inodes and where their data lies.
+// Implements ext4: the superblock, group descriptors, inodes and the location of their data.
 #include "kernel/fs/ext4.h"
 
 #include "kernel/fs/crc.h"
@@ -15,7 +15,7 @@ struct Feature {
   u32 bit;
   const char* name;
 };
-// Incompatible features that a reader must know. What is not named here is refused by number.
+// Incompatible features that a reader must know, with their names. Others are refused by number.
 constexpr Feature kRefused[] = {
     {0x1, "compression"},
     {0x8, "journal device"},
@@ -103,13 +103,13 @@ Result<Space> Ext4::space() {
   return Space{blocks_ * block_bytes_, free_blocks_ * block_bytes_};
 }
 
-// The block where the inodes of `group` begin.
+// Returns the block where the inodes of `group` begin.
 Result<u64> Ext4::inode_table(u32 group) {
   u32 per_block = block_bytes_ / descriptor_bytes_;
   u64 meta = group / per_block;
   u64 block = first_data_block_ + 1 + meta;
   if ((incompatible_ & kMetaGroups) != 0 && meta >= first_meta_group_) {
-    // Descriptors lie in the first group of their meta group, behind its superblock if it has one.
+    // Descriptors are in the first group of their meta group, after its superblock if it has one.
     u64 first = meta * per_block;
     auto power_of = [](u64 n, u64 b) {
       while (n > 1 && n % b == 0) n /= b;
@@ -161,7 +161,7 @@ Result<Ext4::Inode> Ext4::inode(u32 number) {
   return i;
 }
 
-// One node of an extent tree: struct ext4_extent_header and its entries.
+// Reads one node of an extent tree: struct ext4_extent_header and its entries.
 Result<void> Ext4::add_extents(const Inode& inode, std::span<const Byte> node, u32 depth,
                                MapWalk& walk) {
   if (walk.nodes_left-- == 0) return fail(Errc::kCorrupt, "an extent tree without end");
@@ -200,7 +200,8 @@ Result<void> Ext4::add_extents(const Inode& inode, std::span<const Byte> node, u
   return {};
 }
 
-// ext2's way: a block number, or a block of block numbers `depth` deep. 0 is a hole.
+// Reads ext2's block map: a block number, or a block of block numbers `depth` levels deep. 0 is a
+// hole.
 Result<void> Ext4::add_mapped(u32 block, u32 depth, MapWalk& walk) {
   u64 covers = 1;
   for (u32 d = 0; d < depth; d++) covers *= block_bytes_ / 4;
@@ -237,7 +238,8 @@ Result<RunList> Ext4::runs(const Inode& inode) {
   return std::move(walk.runs);
 }
 
-// What lies in the inode itself: the map's room, then the attribute "system.data".
+// Returns the data that the inode itself holds: first in the map's room, then in the attribute
+// "system.data".
 Result<Vector<Byte>> Ext4::inline_data(const Inode& inode) {
   Vector<Byte> data;
   TRY(data.append(inode.raw.view().subspan(kMapAt, kMapBytes)));

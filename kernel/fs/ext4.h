@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ext4 (and ext2, ext3) read: extents and block maps, 64-bit, metadata checksums verified, inline
-// data, symbolic links. Linux' Documentation/filesystems/ext4 is meant where a structure is named.
+// Reads ext4 (and ext2, ext3): extents and block maps, 64-bit, inline data, symbolic links;
+// metadata checksums are verified. Names of structures are those of Linux'
+// Documentation/filesystems/ext4.
 #pragma once
 
 #include "kernel/fs/runs.h"
@@ -9,7 +10,7 @@ namespace fs {
 
 class Ext4 final : public FileSystem {
  public:
-  // kUnsupported for a feature that this reader lacks; the log names it.
+  // Returns kUnsupported for a feature that this reader lacks; the log names it.
   static Result<base::Owner<Ext4>> mount(Medium& medium);
   explicit Ext4(Medium& medium) : medium_(medium) {}
 
@@ -31,9 +32,9 @@ class Ext4 final : public FileSystem {
     bool regular() const { return (mode & 0xf000) == 0x8000; }
     bool link() const { return (mode & 0xf000) == 0xa000; }
   };
-  struct MapWalk {  // a walk over an inode's extent tree or block map
+  struct MapWalk {  // A walk over an inode's extent tree or block map.
     RunList runs;
-    u64 next_block = 0;  // of the file: extents must come after it
+    u64 next_block = 0;  // block of the file; extents must come after it
     u32 nodes_left = 1 << 20;
   };
 

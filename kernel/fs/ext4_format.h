@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Numbers of the ext4 format that its reader's files share.
+// Constants of the ext4 format that several files share.
 #pragma once
 
 #include "kernel/base/types.h"

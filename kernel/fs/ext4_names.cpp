@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ext4: directories, paths and symbolic links. Hashed directories are read leaf by leaf.
+// Reads ext4's directories, paths and symbolic links. Hashed directories are read leaf by leaf.
 #include "kernel/fs/crc.h"
 #include "kernel/fs/ext4.h"
 #include "kernel/fs/ext4_format.h"
@@ -9,7 +9,7 @@ namespace fs {
 
 using namespace ext4;
 
-// The last 12 bytes of a leaf are an entry without inode that holds the checksum.
+// Verifies a leaf's checksum, which is in its last 12 bytes, an entry without an inode.
 Result<void> Ext4::check_leaf(const Inode& directory, std::span<const Byte> block) const {
   const Byte* tail = block.data() + block.size() - 12;
   bool shaped = base::load<u32>(tail) == 0 && base::load<u16>(tail + 4) == 12 && tail[7] == 0xde;
@@ -19,13 +19,13 @@ Result<void> Ext4::check_leaf(const Inode& directory, std::span<const Byte> bloc
   return {};
 }
 
-// visit(name, inode number): false ends. False when it did.
+// Calls visit(name, inode number); false ends the walk. Returns false if it did.
 template <class Visit>
 Result<bool> Ext4::each_in(std::span<const Byte> block, Visit& visit) {
   for (usize at = 0; at + 8 <= block.size();) {
     const Byte* e = block.data() + at;
     usize bytes = base::load<u16>(e + 4), name = e[6];
-    // Blocks of 64 KiB cannot say their own length.
+    // The length field cannot express 64 KiB, the size of the largest blocks.
     if (bytes == 0xffff || (bytes == 0 && block.size() == 65536)) bytes = 65536;
     if (bytes < 8 || bytes % 4 != 0 || bytes > block.size() - at || name + 8 > bytes)
       return fail(Errc::kCorrupt, "a directory entry that contradicts itself");
@@ -39,10 +39,11 @@ Result<bool> Ext4::each_in(std::span<const Byte> block, Visit& visit) {
 
 template <class Visit>
 Result<void> Ext4::each(const Inode& directory, Visit visit) {
-  if (!directory.directory()) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory()) return fail(Errc::kNotFound, "this is not a directory");
   if ((directory.flags & kInline) != 0) {
     Vector<Byte> data = TRY(inline_data(directory));
-    // The parent's number, then entries up to the end of the map, then those of the attribute.
+    // The order is: the parent's number, entries up to the end of the map, then those of the
+    // attribute.
     if (!visit(std::string_view(".."), base::load<u32>(data.data()))) return {};
     if (!TRY(each_in(data.view().subspan(4, kMapBytes - 4), visit))) return {};
     TRY(each_in(data.view().subspan(kMapBytes), visit));
@@ -99,7 +100,7 @@ Result<Ext4::Inode> Ext4::walk(std::string_view path, u32 from) {
     String remaining = TRY(String::from(left));
     if (there.link()) {
       if (++links > kMostLinks) return fail(Errc::kCorrupt, "too many symbolic links");
-      // A short target lies in the map's room ("fast" link): it has no extents then.
+      // A short target is stored in the map's room ("fast" link), so there are no extents.
       bool fast = there.size < kMapBytes && (there.flags & (kExtents | kInline)) == 0;
       Vector<Byte> target;
       if (fast) {
@@ -148,7 +149,7 @@ Result<void> Ext4::list(std::string_view path, DirectoryVisitor& visitor) {
       why = entry.error();
     }
     if (entry.has_value() && entry->link()) entry = walk(name, directory.number);
-    // Links to nowhere, devices and sockets are nothing to read here.
+    // Leaves out dangling links, devices and sockets, which cannot be read.
     if (!entry.has_value() || !(entry->regular() || entry->directory())) return true;
     bool folder = entry->directory();
     visitor.on_entry(name,

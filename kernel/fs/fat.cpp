@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// FAT read: layout, cluster chains, directories, files.
+// Implements reading of FAT: layout, cluster chains, directories, files.
 #include "kernel/fs/fat.h"
 
 #include "kernel/fs/fat_each.h"
@@ -32,7 +32,7 @@ Result<FatLayout> parse_fat_layout(std::span<const Byte> s, u64 medium_bytes) {
     return fail(Errc::kCorrupt, "the FAT volume is larger than its disk");
   u64 clusters = (bytes - l.data_at) / l.cluster_bytes;
   l.bits = table16 == 0 ? 32 : clusters < 4085 ? 12 : 16;
-  // A table may be too small for the volume: what it does not describe does not exist.
+  // If the table is too small for the volume, clusters that it does not describe do not exist.
   u64 described = l.table_bytes * 8 / l.bits;
   if (clusters == 0 || described < 3 || clusters > 0x0ffffff5)
     return fail(Errc::kCorrupt, "a FAT volume without clusters");
@@ -80,7 +80,7 @@ Result<u32> Fat::next(u32 cluster) {
   return value;
 }
 
-// The runs of at most `most_bytes` (rounded up to clusters) of the chain from `first`.
+// Returns the runs of at most `most_bytes` (rounded up to clusters) of the chain from `first`.
 Result<RunList> Fat::chain(u32 first, u64 most_bytes) {
   RunList runs;
   ChainWatch watch;
@@ -107,7 +107,7 @@ Result<Fat::Directory> Fat::root() {
 }
 
 Result<Fat::Directory> Fat::directory_of(const FatEntry& entry) {
-  if (!entry.directory()) return fail(Errc::kNotFound, "this is no directory");
+  if (!entry.directory()) return fail(Errc::kNotFound, "this is not a directory");
   Directory d;
   d.first_cluster = entry.first_cluster;
   d.runs = TRY(chain(entry.first_cluster, kMostDirectoryBytes));

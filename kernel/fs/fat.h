@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// FAT12, FAT16 and FAT32 with long names: all read; FAT32 also written.
-// Microsoft's "FAT: General Overview of On-Disk Format" 1.03 is meant where a section is named.
+// FAT12, FAT16 and FAT32 with long names. All can be read, and FAT32 can be written. Sections are
+// those of Microsoft's "FAT: General Overview of On-Disk Format" 1.03.
 #pragma once
 
 #include "kernel/fs/runs.h"
@@ -11,10 +11,10 @@ struct FatLayout {
   u32 bits = 0;  // 12, 16 or 32
   u32 sector_bytes = 0;
   u32 cluster_bytes = 0;
-  u32 clusters = 0;     // of data; they are numbered from 2
-  u32 copies = 0;       // of the table
-  u64 table_at = 0;     // bytes from the start of the volume
-  u64 table_bytes = 0;  // of one copy
+  u32 clusters = 0;     // of data; numbered from 2
+  u32 copies = 0;       // copies of the table
+  u64 table_at = 0;     // byte offset in the volume
+  u64 table_bytes = 0;  // per copy
   u64 root_at = 0;      // FAT12 and FAT16: the fixed root directory
   u64 root_bytes = 0;
   u64 data_at = 0;
@@ -29,9 +29,9 @@ struct FatEntry {
   u8 attributes = 0;
   u32 first_cluster = 0;
   u32 size = 0;
-  u64 first_slot = 0;   // byte in the directory where the entry's first slot lies
-  Byte alias[11] = {};  // the short name as it is on the disk
-  u64 short_slot = 0;   // and its last, the one with the cluster and the size
+  u64 first_slot = 0;   // byte offset of the entry's first slot in the directory
+  Byte alias[11] = {};  // the short name as stored on the disk
+  u64 short_slot = 0;   // byte offset of its last slot, which has the cluster and the size
   bool directory() const { return (attributes & 0x10) != 0; }
 };
 
@@ -58,13 +58,13 @@ class Fat final : public FileSystem {
   struct Directory {
     RunList runs;
     u64 bytes = 0;
-    u32 first_cluster = 0;  // 0: the fixed root
+    u32 first_cluster = 0;  // 0: the fixed root directory
   };
 
-  // fat.cpp: reading
+  // ---- reading (fat.cpp)
   bool usable(u32 cluster) const { return cluster >= 2 && cluster - 2 < layout_.clusters; }
   u64 cluster_at(u32 c) const { return layout_.data_at + u64{c - 2} * layout_.cluster_bytes; }
-  Result<u32> next(u32 cluster);  // kEnd at the end
+  Result<u32> next(u32 cluster);  // returns kEnd at the end of the chain
   Result<u32> raw_entry(u32 cluster);
   Result<RunList> chain(u32 first, u64 most_bytes);
   Result<Directory> root();
@@ -75,13 +75,13 @@ class Fat final : public FileSystem {
   Result<FatEntry> walk(std::string_view path);  // never the root
   Result<Directory> walk_directory(std::string_view path);
 
-  // fat_write.cpp: the tables; fat_names.cpp: directories
+  // ---- the tables (fat_write.cpp) and directories (fat_names.cpp)
   struct Extent {
-    u32 first = 0, count = 0;  // clusters
+    u32 first = 0, count = 0;  // in clusters
   };
   Result<void> need_writable() const;
   Result<void> set_entry(u32 cluster, u32 value);
-  // Up to `most` clusters in one piece, chained after `after` unless that is 0.
+  // Allocates up to `most` consecutive clusters and chains them after `after`, unless that is 0.
   Result<Extent> allocate(u32 after, u32 most);
   Result<void> free_chain(u32 first);
   Result<void> store_info();
@@ -98,9 +98,9 @@ class Fat final : public FileSystem {
 
   CachedMedium medium_;
   FatLayout layout_;
-  Turn turn_;          // one writer
-  u32 free_ = ~0u;     // clusters; ~0 = not counted yet
-  u32 next_free_ = 2;  // where to look first
+  Turn turn_;          // lets one thread write at a time
+  u32 free_ = ~0u;     // free clusters; ~0 = not counted yet
+  u32 next_free_ = 2;  // where the next search begins
 };
 
 }  // namespace fs

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The walk over a FAT directory's entries, for both halves of Fat.
+// The walk over a FAT directory's entries, shared by the reading and writing parts of Fat.
 #pragma once
 
 #include "kernel/fs/fat_slots.h"
 
 namespace fs {
 
-// visit(FatEntry&) for every file and directory but "." and ".."; false ends the walk.
+// Calls visit(FatEntry&) for every file and directory except "." and ".."; false ends the walk.
 template <class Visit>
 Result<void> Fat::each(const Directory& directory, Visit visit) {
   FatNameReader names;
   Byte slots[512];
-  u64 begin = 0;  // of the entry's slots
+  u64 begin = 0;  // offset of the entry's first slot
   for (u64 at = 0; at < directory.bytes; at += sizeof slots) {
     TRY(directory.runs.read(medium_, at, slots));
     for (usize i = 0; i < sizeof slots; i += kFatSlotBytes) {

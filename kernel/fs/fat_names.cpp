@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// FAT32 directories written: entries with long names added and erased, directories made.
+// Writes FAT32 directories: adds and erases entries with long names, makes directories.
 #include "kernel/base/format.h"
 #include "kernel/base/utf8.h"
 #include "kernel/fs/fat_each.h"
@@ -7,7 +7,7 @@
 namespace fs {
 namespace {
 
-constexpr u16 kDate = 1 << 5 | 1;  // 1 January 1980: this kernel keeps no calendar
+constexpr u16 kDate = 1 << 5 | 1;  // 1 January 1980: FAT dates are not kept here
 constexpr usize kMostUnits = 255;
 
 Result<usize> to_utf16(std::string_view name, std::span<u16, kMostUnits> out) {
@@ -41,7 +41,7 @@ char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-// Copies what may stand in a short name, upper case; returns how many characters that were.
+// Copies the characters that a short name may contain, in upper case, and returns how many.
 usize take_short(std::string_view from, Byte* to, usize most) {
   usize n = 0;
   for (char c : from)
@@ -56,7 +56,7 @@ void make_long_slot(std::span<const u16> units, u32 ordinal, bool last, u8 check
   slot[13] = checksum;
   for (usize i = 0; i < kFatLongUnits; i++) {
     usize index = (ordinal - 1) * kFatLongUnits + i;
-    // Section 7: one 0 ends the name, 0xffff fills the rest.
+    // Section 7: one 0 ends the name, and 0xffff fills the rest.
     u16 unit = index < units.size() ? units[index] : index == units.size() ? 0 : 0xffff;
     base::store<u16>(slot + kFatUnitAt[i], unit);
   }
@@ -103,10 +103,10 @@ Result<void> Fat::extend(Directory& directory) {
   return {};
 }
 
-// The first of `slots` free slots in a row; the directory grows when it has none.
+// Finds `slots` free slots in a row. The directory grows if there are none.
 Result<u64> Fat::find_room(Directory& directory, u32 slots) {
   u32 free = 0;
-  bool ended = false;  // past the end mark everything is free, whatever it holds
+  bool ended = false;  // after the end mark every slot is free, whatever it contains
   for (u64 at = 0;; at += kFatSlotBytes) {
     if (at == directory.bytes) TRY(extend(directory));
     Byte first[1];
@@ -130,7 +130,7 @@ Result<bool> Fat::alias_taken(const Directory& directory, const Byte* alias) {
   return taken;
 }
 
-// "NAME~1.EXT"; the basis is a hash of the name when others have the first nine.
+// Chooses "NAME~1.EXT". If other files have the first nine numbers, the base is a hash of the name.
 Result<void> Fat::choose_alias(const Directory& directory, std::string_view name, Byte* alias) {
   usize dot = name.rfind('.');
   bool extension = dot != std::string_view::npos && dot > 0;
@@ -226,7 +226,8 @@ Result<void> Fat::make_directory(std::string_view path) {
   Split where = split(path);
   Directory parent = TRY(walk_directory(where.parent));
   Result<FatEntry> existing = find(parent, where.name);
-  if (existing.has_value()) return fail(Errc::kBusy, "there is something of this name");
+  if (existing.has_value())
+    return fail(Errc::kBusy, "a file or directory of this name exists already");
   u16 units[kMostUnits];
   TRY(to_utf16(where.name, units));
   Extent e = TRY(allocate(0, 1));

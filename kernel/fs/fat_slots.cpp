@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the names in FAT directories.
+// Implements the names in FAT directories.
 #include "kernel/fs/fat_slots.h"
 
 #include "kernel/base/utf8.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr u8 kLastLong = 0x40, kLowerBase = 0x08, kLowerExtension = 0x10;
 
-// A part of an 8.3 name without its padding.
+// Appends a part of an 8.3 name without its padding.
 Result<void> append_short(String& out, std::string_view padded, bool lower) {
   while (padded.ends_with(' ')) padded.remove_suffix(1);
   for (char c : padded) {
@@ -58,7 +58,7 @@ Result<String> FatNameReader::finish(const Byte* slot) {
   char text[11];
   std::memcpy(text, slot, sizeof text);
   if (text[0] == 0x05)
-    text[0] = static_cast<char>(0xe5);  // section 6.1: a name that begins with it
+    text[0] = static_cast<char>(0xe5);  // section 6.1: stands for a name that begins with this byte
   TRY(append_short(name, {text, 8}, (slot[12] & kLowerBase) != 0));
   if (text[8] != ' ') {
     TRY(name.push_back('.'));

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// FAT files, and the writing half of FAT32: clusters, both tables, FSInfo.
+// Implements FAT files, and the writing of FAT32: clusters, both tables, FSInfo.
 //
-// Order of writes: clusters are chained before data goes into them and before the directory entry
-// counts them, so an interrupted write loses at most clusters, never other files.
+// Order of writes: clusters are chained before data is written to them, and before the directory
+// entry counts them. An interrupted write can lose clusters, but never damages other files.
 #include "kernel/fs/fat_each.h"
 
 namespace fs {
 
 constexpr u32 kInfoFree = 488, kInfoNext = 492;
-constexpr u32 kMostAtOnce = 1024;  // clusters that one table write can chain
+constexpr u32 kMostAtOnce = 1024;  // clusters that one write of the table can chain
 
 Result<void> Fat::need_writable() const {
   if (layout_.bits != 32) return fail(Errc::kUnsupported, "only FAT32 can be written");
-  if (!medium_.writable()) return fail(Errc::kPermission, "the disk is read-only");
+  if (!medium_.writable())
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
   return {};
 }
 
@@ -20,7 +21,7 @@ Result<void> Fat::set_entry(u32 cluster, u32 value) {
   Byte bytes[4];
   u64 at = layout_.table_at + u64{cluster} * 4;
   TRY(medium_.read(at, bytes));
-  u32 kept = base::load<u32>(bytes) & 0xf0000000;  // section 4: the top four bits are not ours
+  u32 kept = base::load<u32>(bytes) & 0xf0000000;  // section 4: the top four bits must be kept
   base::store<u32>(bytes, kept | value);
   for (u32 copy = 0; copy < layout_.copies; copy++)
     TRY(medium_.write(at + copy * layout_.table_bytes, bytes));
@@ -28,7 +29,7 @@ Result<void> Fat::set_entry(u32 cluster, u32 value) {
 }
 
 Result<Fat::Extent> Fat::allocate(u32 after, u32 most) {
-  TRY(space());  // counts the free clusters once
+  TRY(space());  // counts the free clusters on its first call
   if (free_ == 0) return fail(Errc::kFull, "the disk is full");
   most = std::min({most, kMostAtOnce, free_});
   Extent e;
@@ -64,7 +65,7 @@ Result<void> Fat::free_chain(u32 first) {
   for (u32 c = first; c != kEnd;) {
     if (!usable(c)) return fail(Errc::kCorrupt, "a cluster chain leaves the volume");
     u32 following = TRY(raw_entry(c));
-    if (following == 0) break;  // free already: the end of a ring
+    if (following == 0) break;  // free already: the chain is a ring
     TRY(watch.visit(c));
     TRY(set_entry(c, 0));
     if (free_ != ~0u) free_++;
@@ -78,7 +79,7 @@ Result<void> Fat::store_info() {
   Byte sector[512];
   TRY(medium_.read(layout_.info_at, sector));
   if (base::load<u32>(sector) != 0x41615252 || base::load<u32>(sector + 484) != 0x61417272)
-    return {};  // no FSInfo after all
+    return {};  // there is no valid FSInfo
   base::store<u32>(sector + kInfoFree, free_);
   base::store<u32>(sector + kInfoNext, usable(next_free_) ? next_free_ : 2);
   return medium_.write(layout_.info_at, sector);
@@ -90,7 +91,8 @@ Result<void> Fat::zero_cluster(u32 cluster) {
   return medium_.write(cluster_at(cluster), zeros.view());
 }
 
-// A file as it was when it was opened. Writing through one File is seen by others opened later.
+// A file as it was when it was opened. Other Files see what is written through this one if they are
+// opened later.
 class FatFile final : public File {
  public:
   FatFile(Fat& fat, RunList runs, const FatEntry& entry, u64 slot)
@@ -125,7 +127,7 @@ class FatFile final : public File {
   RunList runs_;
   u32 first_;
   u64 size_;
-  u64 slot_;  // on the medium
+  u64 slot_;  // byte offset in the medium
 };
 
 u32 FatFile::last_cluster() const {
@@ -146,7 +148,7 @@ Result<void> FatFile::grow(u64 bytes) {
   return {};
 }
 
-// Gives back the clusters that the first `bytes` do not need. The entry no longer counts them.
+// Frees the clusters that the first `bytes` do not need. The entry no longer counts them.
 Result<void> FatFile::cut(u64 bytes) {
   if (runs_.end() == 0) return {};
   if (bytes == 0) {

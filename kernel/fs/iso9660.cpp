@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of ISO 9660.
+// Implements ISO 9660.
 #include "kernel/fs/iso9660.h"
 
 #include "kernel/base/text.h"
@@ -17,7 +17,7 @@ bool field_is(const Byte* field, const char* name) {
   return field[0] == static_cast<Byte>(name[0]) && field[1] == static_cast<Byte>(name[1]);
 }
 
-// "README.TXT;1" as Linux shows it without Rock Ridge: "readme.txt".
+// Turns "README.TXT;1" into "readme.txt", as Linux shows it without Rock Ridge.
 Result<String> plain_name(std::string_view text) {
   text = text.substr(0, text.find(';'));
   if (text.ends_with('.')) text.remove_suffix(1);
@@ -43,7 +43,7 @@ Result<base::Owner<Iso9660>> Iso9660::mount(Medium& medium) {
     iso->root_block_ = base::load<u32>(d + 156 + 2);
     iso->root_bytes_ = base::load<u32>(d + 156 + 10);
     TRY(iso->medium_.init());
-    // SUSP 5.3: the root's own record begins with SP when there are such fields at all.
+    // SUSP 5.3: if the volume has such fields, the root's own record begins with SP.
     Byte first[255];
     u64 root = u64{iso->root_block_} * iso->block_bytes_;
     TRY(iso->medium_.read(root, std::span(first).first(64)));
@@ -57,12 +57,12 @@ Result<base::Owner<Iso9660>> Iso9660::mount(Medium& medium) {
   return fail(Errc::kNotFound, "no ISO 9660 volume");
 }
 
-// The fields of a record's system use area and of where it goes on.
+// Reads the fields of a record's system use area, and of the areas that continue it.
 Result<void> Iso9660::system_use(std::span<const Byte> area, RockRidge& out, u32 depth) {
   u64 next_at = 0, next_bytes = 0;
   while (area.size() >= 4) {
     usize bytes = area[2];
-    if (bytes < 4 || bytes > area.size()) break;  // padding ends it
+    if (bytes < 4 || bytes > area.size()) break;  // padding ends the area
     const Byte* f = area.data();
     std::string_view text(reinterpret_cast<const char*>(f) + 5, bytes > 5 ? bytes - 5 : 0);
     if (field_is(f, "NM") && bytes >= 5 && (f[4] & 6) == 0) {
@@ -98,7 +98,7 @@ Result<Iso9660::RockRidge> Iso9660::rock_ridge(std::span<const Byte> record) {
   return out;
 }
 
-// The directory that begins at `block`, sized by its own "." record.
+// Returns the directory at `block`, whose size its own "." record tells.
 Result<Iso9660::Entry> Iso9660::directory_at(u64 block) {
   Byte dot[kRecordBytes];
   TRY(medium_.read(block * block_bytes_, dot));
@@ -120,7 +120,7 @@ Result<Iso9660::Entry> Iso9660::entry_of(std::span<const Byte> record, bool& ski
   } else {
     e.directory = (flags & kFlagDirectory) != 0;
     e.size = base::load<u32>(record.data() + 10);
-    // An extended attribute record stands before the data.
+    // An extended attribute record comes before the data.
     u64 at = u64{base::load<u32>(record.data() + 2)} + record[1];
     TRY(e.runs.add({0, at * block_bytes_, e.size}));
   }
@@ -129,14 +129,14 @@ Result<Iso9660::Entry> Iso9660::entry_of(std::span<const Byte> record, bool& ski
   return e;
 }
 
-// visit(Entry&) for each file and directory; false ends the walk.
+// Calls visit(Entry&) for each file and directory; false ends the walk.
 template <class Visit>
 Result<void> Iso9660::each(const Entry& directory, Visit visit) {
-  if (!directory.directory) return fail(Errc::kNotFound, "this is no directory");
+  if (!directory.directory) return fail(Errc::kNotFound, "this is not a directory");
   if (directory.size > kMostDirectoryBytes) return fail(Errc::kCorrupt, "a directory too large");
   Vector<Byte> sector;
   TRY(sector.resize(kSector));
-  Entry whole;  // a file in several extents, so far
+  Entry whole;  // collects a file that has several extents
   bool partial = false;
   for (u64 at = 0; at < directory.size; at += kSector) {
     usize bytes = static_cast<usize>(std::min(kSector, directory.size - at));
@@ -152,7 +152,7 @@ Result<void> Iso9660::each(const Entry& directory, Visit visit) {
       bool skip = false;
       Entry e = TRY(entry_of(record, skip));
       if (skip) continue;
-      if (partial) {  // 9.1.6: the parts of a file follow each other
+      if (partial) {  // 9.1.6: the parts of a file follow one another
         TRY(whole.runs.add(
             {whole.size, e.runs.view().empty() ? 0 : e.runs.view()[0].offset, e.size}));
         whole.size += e.size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ISO 9660 (ECMA-119) read, with Rock Ridge names (IEEE P1282) and relocated directories.
+// Reads ISO 9660 (ECMA-119) with Rock Ridge names (IEEE P1282) and relocated directories.
 #pragma once
 
 #include "kernel/fs/runs.h"
@@ -21,13 +21,13 @@ class Iso9660 final : public FileSystem {
   struct Entry {
     String name;
     bool directory = false;
-    RunList runs;  // of the file, or of the directory's records
+    RunList runs;  // of the file's data, or of the directory's records
     u64 size = 0;
   };
   struct RockRidge {
     String name;
-    u32 child = 0;            // CL: the block of a directory that was moved because it lay too deep
-    bool moved = false;       // RE: such a directory where it was moved to
+    u32 child = 0;       // CL: the block of a directory that was relocated because it was too deep
+    bool moved = false;  // RE: a directory that was relocated to here
     bool unreadable = false;  // a symbolic link or a device
   };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the media.
+// Implements the media.
 #include "kernel/fs/medium.h"
 
 namespace fs {
@@ -30,7 +30,7 @@ Result<void> MemoryMedium::read(u64 offset, std::span<Byte> out) {
 }
 
 Result<void> MemoryMedium::write(u64 offset, std::span<const Byte> in) {
-  if (writable_.empty()) return fail(Errc::kPermission, "the disk is read-only");
+  if (writable_.empty()) return fail(Errc::kPermission, "the disk is read-only: use another disk");
   TRY(check(offset, in.size(), writable_.size()));
   if (!in.empty()) std::memcpy(writable_.data() + offset, in.data(), in.size());
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes of a disk at any offset: what the file systems read and write, and a cache for their
+// The bytes of a disk at any offset, as file systems read and write them, and a cache for their
 // tables.
 #pragma once
 
@@ -15,10 +15,10 @@ class Medium {
  public:
   virtual u64 size() const = 0;  // bytes
   virtual bool writable() const { return false; }
-  // All of `out`, or an error.
+  // Reads all of `out`, or returns an error.
   virtual Result<void> read(u64 offset, std::span<Byte> out) = 0;
   virtual Result<void> write(u64, std::span<const Byte>) {
-    return fail(Errc::kPermission, "the disk is read-only");
+    return fail(Errc::kPermission, "the disk is read-only: use another disk");
   }
   virtual Result<void> flush() { return {}; }
 
@@ -41,7 +41,7 @@ class MediumPart final : public Medium {
   u64 offset_, size_;
 };
 
-// Bytes in memory: images of tests, and of fuzzers.
+// Bytes in memory, for the images of tests and fuzzers.
 class MemoryMedium final : public Medium {
  public:
   explicit MemoryMedium(std::span<const Byte> bytes) : bytes_(bytes) {}
@@ -56,7 +56,8 @@ class MemoryMedium final : public Medium {
   std::span<Byte> writable_;
 };
 
-// Threads give way while a disk works, so what must not be interleaved takes turns.
+// Lets one thread at a time do work that must not be interleaved, because other threads run while a
+// disk works.
 class Turn {
  public:
   void take();
@@ -77,8 +78,8 @@ class TurnGuard {
   Turn& turn_;
 };
 
-// Small reads through 4 KiB lines, written through; anything of kDirect bytes or more goes straight
-// to the medium, whose driver moves it into the caller's pages.
+// Caches small reads in lines of 4 KiB and writes through. Accesses of kDirect bytes or more go
+// directly to the medium, whose driver moves the bytes to the caller's pages.
 class CachedMedium final : public Medium {
  public:
   static constexpr usize kLineBytes = 4096, kLines = 64, kDirect = 32 * 1024;
@@ -103,7 +104,7 @@ class CachedMedium final : public Medium {
   Medium& medium_;
   Turn turn_;
   Byte* bytes_ = nullptr;           // kLines lines, set by init()
-  std::array<u64, kLines> held_{};  // which line of the medium a slot holds
+  std::array<u64, kLines> held_{};  // the line of the medium that each slot holds
 };
 
 }  // namespace fs

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the modules' file system.
+// Implements the file system of boot modules.
 #include "kernel/fs/module_fs.h"
 
 #include "kernel/base/format.h"
 #include "kernel/base/text.h"
+#include "kernel/log.h"
 
 namespace fs {
 namespace {
@@ -42,7 +43,7 @@ void ModuleFileSystem::init(std::span<const BootModule> modules) {
   for (const BootModule& module : modules) {
     std::string_view command_line = module.command_line;
     std::string_view name = base::base_name(base::split_off(command_line, ' '));
-    // The names' room must do for all: a long one is cut.
+    // All names share this room, so a long one is cut.
     name = name.substr(0, sizeof names_ / entries_.capacity() - 8);
     char text[64];
     if (name.empty() || find(name) != nullptr)
@@ -77,9 +78,12 @@ Result<void> ModuleFileSystem::list(std::string_view path, DirectoryVisitor& vis
   return {};
 }
 
-Result<void> mount_modules(std::span<const BootModule> modules) {
-  if (modules.empty()) return {};
-  instance.init(modules);
+Result<void> mount_modules(const BootInfo& boot) {
+  if (boot.modules_left_out != 0)
+    log::warn("boot", "{} boot modules are left out: the first {} were taken; name fewer files",
+              boot.modules_left_out, boot.modules.size());
+  if (boot.modules.empty()) return {};
+  instance.init(boot.modules.view());
   return mount("/boot", instance);
 }
 

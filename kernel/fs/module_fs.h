@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The loader's modules as files under /boot, where they lie: nothing is copied.
+// Shows the boot loader's modules as files under /boot. They stay where they are; nothing is
+// copied.
 #pragma once
 
 #include "boot/boot_info.h"
@@ -7,8 +8,8 @@
 
 namespace fs {
 
-// A module's file name is the last part of its command line's first word; without one it is
-// "moduleN". A second module of the same name gets the number as a suffix.
+// A module's file name is the last part of the first word of its command line, or "moduleN" without
+// one. A second module of the same name gets its number as a suffix.
 class ModuleFileSystem final : public FileSystem {
  public:
   void init(std::span<const BootModule> modules);
@@ -28,12 +29,13 @@ class ModuleFileSystem final : public FileSystem {
   const Entry* find(std::string_view name) const;
   std::string_view keep(std::string_view text);
 
-  StaticVector<Entry, 16> entries_;
-  char names_[1024] = {};
+  StaticVector<Entry, kMostBootModules> entries_;
+  char names_[64 * kMostBootModules] = {};
   usize names_used_ = 0;
 };
 
-// Mounts the modules of this boot at /boot. Does nothing when there are none.
-Result<void> mount_modules(std::span<const BootModule> modules);
+// Mounts the modules of this boot at /boot. Does nothing if there are none. Logs a warning about
+// those for which there was no room.
+Result<void> mount_modules(const BootInfo& boot);
 
 }  // namespace fs

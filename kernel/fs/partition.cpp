@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of partition tables.
+// Implements partition tables.
 #include "kernel/fs/partition.h"
 
 #include "kernel/fs/crc.h"
@@ -19,7 +19,7 @@ Result<void> keep(PartitionTable& table, const Medium& disk, Partition p) {
 
 struct MbrEntry {
   u8 type;
-  u64 first, count;  // blocks
+  u64 first, count;  // in blocks
 };
 
 MbrEntry mbr_entry(std::span<const Byte> sector, usize index) {
@@ -31,7 +31,7 @@ bool is_extended(u8 type) {
   return type == 0x05 || type == 0x0f || type == 0x85;
 }
 
-// A chain of tables, each with one partition and the way to the next, both relative to something.
+// Follows a chain of tables, each with one partition and a link to the next one.
 Result<void> add_logical(PartitionTable& table, Medium& disk, u32 block, u64 extended) {
   u64 at = extended;
   u32 number = kFirstLogical;
@@ -44,7 +44,7 @@ Result<void> add_logical(PartitionTable& table, Medium& disk, u32 block, u64 ext
       TRY(keep(table, disk, {number++, (at + own.first) * block, own.count * block}));
     if (!is_extended(next.type) || next.first == 0) return {};
     u64 following = extended + next.first;
-    if (following <= at) return {};  // only forwards: the chain ends
+    if (following <= at) return {};  // only forward links are followed, so the chain ends
     at = following;
   }
   return {};
@@ -55,7 +55,7 @@ Result<PartitionTable> read_mbr(Medium& disk, u32 block, std::span<const Byte> s
   for (u32 i = 0; i < 4; i++) {
     MbrEntry e = mbr_entry(sector, i);
     Byte status = sector[446 + 16 * i];
-    if (status != 0 && status != 0x80) return PartitionTable{};  // code, not a table
+    if (status != 0 && status != 0x80) return PartitionTable{};  // this is boot code, not a table
     if (e.type == 0 || e.count == 0) continue;
     table.kind = TableKind::kMbr;
     if (is_extended(e.type)) {
@@ -67,7 +67,7 @@ Result<PartitionTable> read_mbr(Medium& disk, u32 block, std::span<const Byte> s
   return table;
 }
 
-// The header at `lba` and its entries, both with the right checksum.
+// Reads the header at `lba` and its entries, and checks both checksums.
 Result<PartitionTable> read_gpt(Medium& disk, u32 block, u64 lba) {
   Byte header[512];
   TRY(disk.read(lba * block, header));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Partition tables: GPT (UEFI 2.10, 5.3) with its backup, and MBR with logical partitions.
+// Reads partition tables: GPT (UEFI 2.10, 5.3) with its backup, and MBR with logical partitions.
 #pragma once
 
 #include "kernel/fs/medium.h"
@@ -7,7 +7,7 @@
 namespace fs {
 
 struct Partition {
-  u32 number = 0;  // from 1; logical partitions of an MBR begin at 5, as elsewhere
+  u32 number = 0;  // from 1; logical partitions of an MBR begin at 5, as in other systems
   u64 offset = 0;  // bytes
   u64 bytes = 0;
 };
@@ -19,8 +19,8 @@ struct PartitionTable {
   Vector<Partition> partitions;
 };
 
-// `block_bytes` is the disk's logical block, 512 to 4096. A disk without a table has kNone; a GPT
-// whose both copies are broken is kCorrupt. Partitions that leave the disk are dropped.
+// `block_bytes` is the disk's logical block size, 512 to 4096. A disk without a table gives kNone;
+// a GPT with two damaged copies gives kCorrupt. Partitions that exceed the disk are left out.
 Result<PartitionTable> read_partitions(Medium& disk, u32 block_bytes);
 
 }  // namespace fs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of runs, and of names as the disk formats keep them.
+// Implements runs, and the decoding of names in disk formats.
 #include "kernel/fs/runs.h"
 
 #include "kernel/base/utf8.h"
@@ -22,7 +22,7 @@ Result<void> RunList::add(Run run) {
 }
 
 Result<void> RunList::read(Medium& medium, u64 offset, std::span<Byte> out) const {
-  // The first run that ends after `offset`.
+  // Finds the first run that ends after `offset`.
   const Run* run = std::upper_bound(runs_.begin(), runs_.end(), offset,
                                     [](u64 at, const Run& r) { return at < r.at + r.bytes; });
   while (!out.empty()) {
@@ -45,7 +45,7 @@ Result<void> RunList::read(Medium& medium, u64 offset, std::span<Byte> out) cons
 }
 
 Result<void> ChainWatch::visit(u32 cluster) {
-  constexpr u64 kStepsATurn = 4096;  // some 100 us where the table is in memory
+  constexpr u64 kStepsATurn = 4096;  // takes about 100 us if the table is in memory
   if (cluster == mark_) return fail(Errc::kCorrupt, "a cluster chain is a ring");
   if (++steps_ == next_mark_) {
     mark_ = cluster;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where a file's bytes lie on its medium, and the read-only File that every file system gives out.
+// Runs: where a file's bytes are on its medium. Also the read-only File that every file system
+// returns.
 #pragma once
 
 #include "kernel/base/text.h"
@@ -8,38 +9,38 @@
 
 namespace fs {
 
-// A stretch of a file that lies in one piece. What no run covers reads as zeros (a hole).
+// A contiguous part of a file. Parts that no run covers read as zeros (a hole).
 struct Run {
-  u64 at = 0;      // in the file
-  u64 offset = 0;  // on the medium
+  u64 at = 0;      // offset in the file
+  u64 offset = 0;  // offset on the medium
   u64 bytes = 0;
 };
 
-// Ascending and disjoint runs of a file. Neighbours in the file and on the medium become one, so
-// that a contiguous file is read by one transfer.
+// Ascending, disjoint runs of a file. Runs that are adjacent in the file and on the medium are
+// merged, so that one transfer reads a contiguous file.
 class RunList {
  public:
-  // kCorrupt when it does not lie after what is there already.
+  // Returns kCorrupt if the run does not lie after the last one.
   Result<void> add(Run run);
   std::span<const Run> view() const { return runs_.view(); }
   u64 end() const { return runs_.empty() ? 0 : runs_.back().at + runs_.back().bytes; }
-  // All of `out` from `offset` of the file.
+  // Reads all of `out` from `offset` of the file.
   Result<void> read(Medium& medium, u64 offset, std::span<Byte> out) const;
 
  private:
   Vector<Run> runs_;
 };
 
-// Watches a walk along a chain of clusters, which its medium may have closed to a ring: by R. P.
+// Watches a walk along a chain of clusters for rings, which a damaged medium may have. By R. P.
 // Brent's method ("An improved Monte Carlo factorization algorithm", 1980) a ring is noticed within
-// a few times its length, whatever the volume's size. Gives way now and then.
+// a few times its length, whatever the size of the volume. Yields now and then.
 class ChainWatch {
  public:
-  // The walk comes to `cluster`, which is not 0. kCorrupt: it has been there.
+  // Called for each `cluster`, which is not 0. Returns kCorrupt if the walk has been there before.
   Result<void> visit(u32 cluster);
 
  private:
-  u32 mark_ = 0;  // a cluster of before; 0 = none yet
+  u32 mark_ = 0;  // a cluster visited earlier; 0 = none yet
   u64 steps_ = 0, next_mark_ = 1;
 };
 
@@ -56,7 +57,7 @@ class RunFile final : public File {
   u64 size_;
 };
 
-// A file of few bytes that its file system keeps among its tables (ext4 inline data).
+// A small file that its file system stores among its tables (ext4 inline data).
 class SmallFile final : public File {
  public:
   explicit SmallFile(Vector<Byte> bytes) : bytes_(std::move(bytes)) {}
@@ -67,14 +68,14 @@ class SmallFile final : public File {
   Vector<Byte> bytes_;
 };
 
-// Takes the next name off a path: "a/b//c" gives "a" and leaves "b//c"; "" at its end.
+// Removes the next name from a path: "a/b//c" gives "a" and leaves "b//c". Returns "" at the end.
 std::string_view next_name(std::string_view& path);
-// ASCII only, as FAT compares; other characters must be equal.
+// Ignores case in ASCII only, as FAT does. Other characters must be equal.
 using base::equal_ignoring_case;
-// Appends UTF-16 (little-endian, ended by 0 or the span) as UTF-8; a broken pair becomes U+FFFD.
+// Appends UTF-16 (little-endian, ended by 0 or the span) as UTF-8. A broken pair becomes U+FFFD.
 Result<void> append_utf16(String& out, std::span<const u16> units);
 
-// Name and number must come from the same entry: no '/' and no control character in a name.
+// Returns true if a name has no '/' and no control character.
 bool printable_name(std::string_view name);
 
 }  // namespace fs

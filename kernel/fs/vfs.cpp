@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tree of mounts: the longest mount point that begins a path has it.
+// Implements the tree of mounts: the longest mount point that begins a path decides.
 #include "kernel/base/containers.h"
 #include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
@@ -13,13 +13,13 @@ constinit StaticVector<Mount, 64> table;
 
 struct Place {
   FileSystem* file_system;
-  String path;  // within it
+  String path;  // relative to the mount
 };
 
-// "/boot/./x//y/../" is "/boot/x"; the root is "".
+// Turns "/boot/./x//y/../" into "/boot/x". The root is "".
 Result<String> plain(std::string_view path) {
   if (path.empty() || path.front() != '/')
-    return fail(Errc::kInvalidArgument, "a path begins with '/'");
+    return fail(Errc::kInvalidArgument, "a path must begin with '/'");
   String out;
   for (usize at = 0; at < path.size();) {
     usize end = std::min(path.find('/', at), path.size());
@@ -40,7 +40,7 @@ bool inside(std::string_view path, std::string_view point) {
   return path.starts_with(point) && (path.size() == point.size() || path[point.size()] == '/');
 }
 
-// "/boot//x/" gives the mount of /boot and "x".
+// Returns the mount of /boot and "x" for "/boot//x/".
 Result<Place> locate(std::string_view path) {
   String clean = TRY(plain(path));
   const Mount* best = nullptr;
@@ -56,7 +56,8 @@ Result<Place> locate(std::string_view path) {
   return Place{best->file_system, TRY(String::from(rest))};
 }
 
-// The next name below `folder` ("" is the root) on the way to a mount; "" when it is none.
+// Returns the next name below `folder` ("" is the root) on the way to a mount, or "" if it is not
+// on the way.
 std::string_view name_towards(const Mount& mount, std::string_view folder) {
   std::string_view rest = mount.point;
   if (!rest.starts_with(folder) || rest.size() == folder.size() || rest[folder.size()] != '/')
@@ -65,7 +66,8 @@ std::string_view name_towards(const Mount& mount, std::string_view folder) {
   return base::split_off(rest, '/');
 }
 
-// Lists a folder that only exists because mount points lie below it; false when it is none.
+// Lists a folder that exists only because mount points are below it. Returns false if there are
+// none.
 bool list_mounts(std::string_view folder, DirectoryVisitor& visitor) {
   bool any = false;
   for (const Mount& m : table)
@@ -80,7 +82,8 @@ bool list_mounts(std::string_view folder, DirectoryVisitor& visitor) {
   return any || folder.empty();
 }
 
-// Says what failed and where; what is merely absent or refused is the caller's to say.
+// Logs what failed and where. A missing or forbidden file is not logged; that is the caller's
+// decision.
 void tell(std::string_view path, std::string_view what, u64 offset, const Error& error) {
   bool damaged = error.code == Errc::kCorrupt;
   if (error.code == Errc::kIo || damaged || error.code == Errc::kTimeout)
@@ -88,7 +91,7 @@ void tell(std::string_view path, std::string_view what, u64 offset, const Error&
               damaged ? "; fsck on another machine may mend it" : "");
 }
 
-// A file that knows its path, so that an error names it.
+// A file that knows its path, so that errors can name it.
 class NamedFile final : public File {
  public:
   NamedFile(base::Owner<File> file, String path) : file_(std::move(file)), path_(std::move(path)) {}
@@ -131,7 +134,7 @@ Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view
 
 Result<void> mount(std::string_view point, FileSystem& file_system, Home home) {
   if (point.size() < 2 || point.front() != '/' || point.ends_with('/'))
-    return fail(Errc::kInvalidArgument, "a mount point looks like /name");
+    return fail(Errc::kInvalidArgument, "a mount point must look like /name");
   for (const Mount& m : table)
     if (m.point == point) return fail(Errc::kBusy, "something is mounted there already");
   if (!table.push_back({point, &file_system, home})) return fail(Errc::kFull, "too many mounts");
@@ -205,7 +208,8 @@ Result<Space> space(std::string_view path) {
 Result<String> read_text(std::string_view path, usize limit) {
   sched::assert_thread();
   auto file = TRY(open(path));
-  if (file->size() > limit) return fail(Errc::kOutOfRange, "the file is too large for a text");
+  if (file->size() > limit)
+    return fail(Errc::kOutOfRange, "the file is too large to be read as text");
   String text;
   TRY(text.chars().resize(file->size()));
   usize read = TRY(file->read_at(

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of vectors. Rows change with interrupts off, so a handler never meets a half row.
+// Implements the table of vectors. Rows are changed with interrupts off, so a handler never sees a
+// half-written row.
 #include "kernel/irq/irq.h"
 
 #include <array>
 
-#include "kernel/arch_machine.h"
 #include "kernel/sync/lock.h"
 
 namespace irq {
@@ -14,13 +14,13 @@ using arch::interrupts::kFirstDeviceVector;
 using arch::interrupts::kLastDeviceVector;
 
 struct Row {
-  const char* name = nullptr;  // null = free
+  const char* name = nullptr;  // null: the vector is free
   Handler handler = nullptr;
   void* context = nullptr;
   u64 count = 0;
 };
 constinit std::array<Row, 256> rows{};
-constinit u64 stray = 0;  // interrupts nobody had asked for
+constinit u64 stray = 0;  // interrupts without a handler
 
 }  // namespace
 
@@ -36,23 +36,18 @@ Result<u32> allocate(const char* name, Handler handler, void* context) {
 
 void release(u32 vector) {
   locks::InterruptsOff off;
+  arch::interrupts::forget_message(vector);
   rows[vector] = {};
 }
 
-Message message(u32 vector) {
-  return {arch::interrupts::message_address(), vector};
+Result<Message> message(u32 vector, const arch::pci_config::Function& device) {
+  return arch::interrupts::message(vector, device);
 }
 
 Result<void> route_line(u32 global_line, u32 vector, Trigger trigger, Polarity polarity) {
   return arch::interrupts::route_line(global_line, {.vector = vector,
                                                     .level = trigger == Trigger::kLevel,
                                                     .active_low = polarity == Polarity::kLow});
-}
-
-Result<void> route_isa(u32 isa_line, u32 vector) {
-  arch::interrupts::IsaLine line = arch::interrupts::isa_line(isa_line);
-  return route_line(line.global_line, vector, line.level ? Trigger::kLevel : Trigger::kEdge,
-                    line.active_low ? Polarity::kLow : Polarity::kHigh);
 }
 
 void mask_line(u32 global_line) {

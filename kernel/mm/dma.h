@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Memory that devices read and write: physically contiguous, zeroed, returned when its owner dies.
+// Memory that devices read and write: physically contiguous, zeroed, and freed with its owner.
 #pragma once
 
 #include <utility>
@@ -10,7 +10,7 @@ namespace mm {
 
 class DmaBuffer {
  public:
-  // `below`: the highest address the device can reach, plus one (4 GiB for 32-bit devices).
+  // `below` is the first address that the device cannot reach (4 GiB for 32-bit devices).
   static Result<DmaBuffer> create(usize bytes, u64 below = ~u64{0}) {
     auto pages = TRY(allocate_pages({.bytes = bytes, .purpose = Purpose::kDma, .below = below}));
     return DmaBuffer(pages);
@@ -26,7 +26,7 @@ class DmaBuffer {
   }
 
   std::span<Byte> bytes() const { return pages_; }
-  u64 address() const { return reinterpret_cast<u64>(pages_.data()); }  // for the device
+  u64 address() const { return reinterpret_cast<u64>(pages_.data()); }  // as the device sees it
 
  private:
   explicit DmaBuffer(std::span<Byte> pages) : pages_(pages) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the kernel heap. After M. Masmano et al., "TLSF: a new dynamic memory
-// allocator for real-time systems", ECRTS 2004.
+// Implements the kernel heap. After M. Masmano et al., "TLSF: a new dynamic memory allocator for
+// real-time systems", ECRTS 2004.
 #include "kernel/mm/heap.h"
 
 #include <bit>
@@ -9,10 +9,10 @@
 
 namespace mm {
 
-// In front of every block, used or free. Sizes are whole blocks with their header.
+// The header of every block, used or free. Sizes include it.
 struct Heap::Block {
   u64 size;       // a multiple of kGrain
-  u64 before;     // size of the block in front; 0 = first of its arena
+  u64 before;     // size of the previous block; 0 = first of its arena
   u64 requested;  // what the caller asked for
   u32 magic;      // kUsed, kHeld, kFree or kLarge, mixed with the block's address
   u32 last;       // 1 = last of its arena
@@ -34,19 +34,19 @@ struct Heap::FreeBlock : Heap::Block {
 
 struct Heap::Arena {
   Arena* next;
-  u64 bytes;  // of the whole run of pages, this header included
+  u64 bytes;  // of the whole run of pages, with this header
   u64 padding[2];
   Block* first() { return reinterpret_cast<Block*>(this + 1); }
 };
 
 namespace {
 
-constexpr u64 kGrain = 32;  // every block's size and address
+constexpr u64 kGrain = 32;  // granularity of every block's size and address
 constexpr u64 kSmallest = 64;
 constexpr u64 kArenaBytes = 512 * kKiB;
-constexpr u64 kLargeBytes = 128 * kKiB;  // from here on pages of its own
+constexpr u64 kLargeBytes = 128 * kKiB;  // blocks of this size or more get their own pages
 constexpr u32 kUsed = 0x75736564, kHeld = 0x68656c64, kFree = 0x66726565, kLarge = 0x6c617267;
-// Of freed blocks that are held back: some seconds of a busy console.
+// The amount of freed memory that is held back: some seconds of a busy console.
 constexpr u64 kHeldBytes = 4 * kMiB;
 constexpr usize kHeldBlocks = 8192;
 constexpr usize kRedZoneBytes = 32;
@@ -72,7 +72,7 @@ void Heap::init(const Source& source, RedZones red_zones) {
   red_zones_ = red_zones == RedZones::kYes;
   if (!red_zones_) return;
   std::span<Byte> ring = source_.take(source_.context, kHeldBlocks * sizeof(Held));
-  if (ring.empty()) return;  // then freed blocks are used again at once
+  if (ring.empty()) return;  // without red zones, freed blocks are reused at once
   arena_bytes_ += ring.size();
   held_ = {reinterpret_cast<Held*>(ring.data()), kHeldBlocks};
 }
@@ -88,7 +88,7 @@ void* Heap::allocate(usize bytes, usize align) {
     return allocate_large(bytes, align);
   }
   usize size = std::max(base::round_up(wanted + sizeof(Block), kGrain), kSmallest);
-  // A block of this size has an aligned payload somewhere and room to split off what is in front.
+  // A block of this size contains an aligned payload, and room to split off what is in front of it.
   usize search = align <= kGrain ? size : size + align + kSmallest;
   FreeBlock* free = find(search);
   if (free == nullptr && grow(search)) free = find(search);
@@ -118,7 +118,7 @@ Heap::Bin Heap::bin_of(usize size) {
   return {row, static_cast<u32>(size >> (row - 3)) & (kColumns - 1)};
 }
 
-// The first block of a bin whose every block is large enough.
+// Returns the first block of a bin in which every block is large enough.
 Heap::FreeBlock* Heap::find(usize size) const {
   usize step = usize{1} << (std::bit_width(size) - 1 - 3);
   Bin bin = bin_of(size + step - 1);
@@ -146,7 +146,7 @@ void Heap::insert(Block* block) {
 }
 
 void Heap::remove(FreeBlock* block) {
-  ASSERT(block->is(kFree));  // else something wrote over a free block's header
+  ASSERT(block->is(kFree));  // otherwise somebody overwrote a free block's header
   check_poison(block);
   Bin bin = bin_of(block->size);
   FreeBlock*& head = bins_[bin.row][bin.column];
@@ -165,7 +165,7 @@ void Heap::check_poison(const FreeBlock* block) const {
 }
 
 bool Heap::grow(usize size) {
-  // find() rounds its size up to a bin: an eighth more is always enough.
+  // find() rounds the size up to a bin, so an eighth more is always enough.
   usize wanted = std::max(kArenaBytes, base::round_up(size + size / 4 + sizeof(Arena), kPageBytes));
   std::span<Byte> pages = source_.take(source_.context, wanted);
   if (pages.empty()) return false;
@@ -181,7 +181,7 @@ bool Heap::grow(usize size) {
   return true;
 }
 
-// Takes `size` bytes out of a free block so that the payload is aligned; the rest stays free.
+// Takes `size` bytes out of a free block so that the payload is aligned. The rest stays free.
 Heap::Block* Heap::carve(FreeBlock* free, usize size, usize align) {
   remove(free);
   Block* block = free;
@@ -213,11 +213,11 @@ Heap::Block* Heap::carve(FreeBlock* free, usize size, usize align) {
 void* Heap::allocate_large(usize bytes, usize align) {
   usize wanted = bytes + (red_zones_ ? kRedZoneBytes : 0);
   usize front = std::max<usize>(align, sizeof(Block));
-  if (align > kPageBytes) return nullptr;  // pages with a larger alignment come from the page map
+  if (align > kPageBytes) return nullptr;  // larger alignments must come from the page map
   std::span<Byte> pages = source_.take(source_.context, base::round_up(front + wanted, kPageBytes));
   if (pages.empty()) return nullptr;
   auto* block = reinterpret_cast<Block*>(pages.data() + front - sizeof(Block));
-  // `before` holds the distance to the start of the run; large blocks have no neighbours.
+  // Large blocks have no neighbours, so `before` holds the distance to the start of the run.
   *block = {pages.size() - (front - sizeof(Block)), front - sizeof(Block), 0, 0, 1};
   block->become(kLarge);
   arena_bytes_ += pages.size();
@@ -246,7 +246,8 @@ void Heap::deallocate(void* memory, const void* freed_by) {
   if (memory == nullptr) return;
   Block* block = static_cast<Block*>(memory) - 1;
   bool large = block->is(kLarge);
-  ASSERT(large || block->is(kUsed));  // else a double free, or not from this heap
+  // otherwise this is a double free, or the block is from another heap
+  ASSERT(large || block->is(kUsed));
   bool written_past_its_end =
       red_zones_ && !all_are(block->payload() + block->requested,
                              reinterpret_cast<Byte*>(block) + block->size, kRedZone);
@@ -303,7 +304,8 @@ void Heap::drain() {
   while (held_count_ > 0) let_go_oldest();
 }
 
-// One arena is kept, so that a heap that breathes does not take and return pages each time.
+// One empty arena is kept, so that a heap that grows and shrinks does not take and return pages
+// each time.
 void Heap::release_if_empty(Block* block) {
   if (block->before != 0 || block->last == 0 || arenas_->next == nullptr) return;
   remove(static_cast<FreeBlock*>(block));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel heap: blocks with headers in arenas, free blocks in bins by size (two-level
-// segregated fit: every operation takes bounded time), large blocks in page runs of their own.
+// The kernel heap: blocks with headers in arenas, free blocks in bins by size (two-level segregated
+// fit, where every operation takes bounded time), and large blocks in page runs of their own.
 //
-// Damage is noticed: a bad or double free always. With red zones (debug builds) also writes past a
-// block's end and into freed memory: a freed block is filled with a pattern and held back for a
-// while, so that whoever still uses it reads nonsense and is found when it writes.
+// It notices damage. A bad or double free is always noticed. With red zones (debug builds) it also
+// notices writes past a block's end and into freed memory: a freed block is filled with a pattern
+// and held back for a while, so that code which still uses it reads nonsense, and is caught if it
+// writes.
 #pragma once
 
 #include <span>
@@ -13,22 +14,22 @@
 
 namespace mm {
 
-// Freed memory that was written to.
+// Describes freed memory that was written to.
 struct LateWrite {
   const void* memory;
-  usize bytes;           // as it was asked for
-  usize offset;          // of the first byte that was changed
-  const void* freed_by;  // where deallocate() was called; null: not known
+  usize bytes;           // as requested
+  usize offset;          // of the first changed byte
+  const void* freed_by;  // the caller of deallocate(); null: unknown
 };
 
 class Heap {
  public:
-  // Where arenas come from and go back to; `take` may return an empty span.
+  // Supplies pages for arenas and takes them back. `take` may return an empty span.
   struct Source {
     std::span<Byte> (*take)(void* context, usize bytes);
     void (*give_back)(void* context, std::span<Byte> pages);
     void* context;
-    // Told of a late write before the assertion that follows; may be null.
+    // Receives a late write before the assertion that follows. May be null.
     void (*report)(void* context, const LateWrite& found) = nullptr;
   };
   enum class RedZones : u8 { kNo, kYes };
@@ -36,14 +37,14 @@ class Heap {
   constexpr Heap() = default;
   void init(const Source& source, RedZones red_zones);
 
-  void* allocate(usize bytes, usize align);  // nullptr when there is no memory
+  void* allocate(usize bytes, usize align);  // nullptr if there is no memory
   void deallocate(void* memory, const void* freed_by = nullptr);
-  // Checks all that is held back and lets it go.
+  // Checks all blocks that are held back, and releases them.
   void drain();
 
   const HeapUsage& usage() const { return usage_; }
   u64 arena_bytes() const { return arena_bytes_; }
-  // Walks every block; kCorrupt and a line in `where` for the first damage.
+  // Walks every block. For the first damage it returns kCorrupt and its place in `where`.
   Result<void> verify(const void** where = nullptr) const;
 
  private:
@@ -57,7 +58,7 @@ class Heap {
     Block* block;
     const void* freed_by;
   };
-  static constexpr u32 kColumns = 8;  // each power of two is cut in eight
+  static constexpr u32 kColumns = 8;  // each power of two is divided in eight
   static constexpr u32 kRows = 48;
 
   static Bin bin_of(usize size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The machine's memory: the page map over the loader's ranges, and the kernel heap on top of it.
-// Thread context of CPU 0; interrupts are off inside, because drivers allocate in their handlers.
+// For threads of CPU 0; interrupts are off inside, because drivers allocate in their handlers.
 #include "kernel/mm/memory.h"
 
 #include "boot/boot_info.h"
@@ -26,7 +26,7 @@ struct Reserved {
   u64 base, bytes;
   Purpose purpose;
 };
-using ReservedList = StaticVector<Reserved, 64>;
+using ReservedList = StaticVector<Reserved, kMostBootModules + 8>;
 
 Purpose purpose_of_module(const BootModule& module) {
   constexpr std::string_view kMagic = "GGUF";
@@ -35,7 +35,7 @@ Purpose purpose_of_module(const BootModule& module) {
   return model ? Purpose::kModel : Purpose::kModule;
 }
 
-// What lies in usable memory already and must stay.
+// Returns the ranges of usable memory that are in use already.
 ReservedList reserved_by_boot(const BootInfo& boot) {
   ReservedList list;
   auto add = [&](u64 base, u64 bytes, Purpose purpose) {
@@ -44,7 +44,8 @@ ReservedList reserved_by_boot(const BootInfo& boot) {
   };
   u64 start = reinterpret_cast<u64>(__kernel_start);
   add(start, reinterpret_cast<u64>(__kernel_end) - start, Purpose::kKernel);
-  add(0, 64 * kKiB, Purpose::kBoot);  // the BIOS's data, and where other CPUs start in real mode
+  // the BIOS's data, and the code with which other CPUs start in real mode
+  add(0, 64 * kKiB, Purpose::kBoot);
   for (const BootModule& m : boot.modules) add(m.base, m.size, purpose_of_module(m));
   if (boot.framebuffer.base != 0)
     add(boot.framebuffer.base, u64{boot.framebuffer.pitch} * boot.framebuffer.height,
@@ -52,9 +53,9 @@ ReservedList reserved_by_boot(const BootInfo& boot) {
   return list;
 }
 
-// The first place above 1 MiB for the map itself that touches nothing reserved.
+// Finds the first place above 1 MiB for the map itself that overlaps nothing reserved.
 u64 place_for_map(const BootInfo& boot, const ReservedList& reserved, u64 bytes) {
-  auto free_from = [&](u64 at) -> u64 {  // 0 = free, else where the obstacle ends
+  auto free_from = [&](u64 at) -> u64 {  // 0 = free, otherwise the end of the obstacle
     for (const Reserved& r : reserved)
       if (r.base < at + bytes && at < r.base + r.bytes)
         return base::round_up(r.base + r.bytes, kPageBytes);
@@ -93,8 +94,8 @@ void report_late_write(void*, const LateWrite& found) {
              found.bytes, found.memory, found.offset, name == nullptr ? "somebody" : name, address);
 }
 
-// Freed pages are filled in a debug build, so that who still reads them reads nonsense. Longer runs
-// are model files and caches: to fill them would take longer than to load them.
+// In debug builds freed pages are filled, so that code which still reads them sees nonsense. Longer
+// runs are model files and caches, and filling them would take longer than loading them.
 constexpr usize kMostPoisoned = 2 * kMiB;
 constexpr Byte kPagePoison = 0xdd;
 
@@ -103,10 +104,10 @@ constexpr Byte kPagePoison = 0xdd;
 void init(const BootInfo& boot) {
   RamExtent extent = ram_extent(boot.memory.view());
   ReservedList reserved = reserved_by_boot(boot);
-  u64 bytes = base::round_up(PageMap::storage_bytes(extent.end()), kPageBytes);
+  u64 bytes = base::round_up(PageMap::storage_bytes(extent), kPageBytes);
   u64 place = place_for_map(boot, reserved, bytes);
-  ASSERT(place != 0);  // the machine has less RAM than its own page map takes
-  map.init({reinterpret_cast<Byte*>(place), bytes}, extent.end());
+  ASSERT(place != 0);  // otherwise the machine has less RAM than its own page map needs
+  map.init({reinterpret_cast<Byte*>(place), bytes}, extent);
   map.take_ranges(boot.memory.view(), extent);
   for (const Reserved& r : reserved) map.mark(r.base, r.bytes, r.purpose);
   map.mark(place, bytes, Purpose::kPageMap);
@@ -176,8 +177,8 @@ Result<void> verify_heap() {
 }
 
 void print_ranges(base::Writer& out) {
-  u64 first = 0;
-  for (u64 page = kPageBytes; page <= map.end(); page += kPageBytes) {
+  u64 first = map.begin();
+  for (u64 page = first + kPageBytes; page <= map.end(); page += kPageBytes) {
     if (page < map.end() && map.at(page) == map.at(first)) continue;
     if (map.at(first) != Purpose::kAbsent)
       base::format_to(out, "{:012x}-{:012x} {:>10} KiB {}\n", first, page - 1,

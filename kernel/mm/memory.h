@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Pages of RAM, each with a purpose, so that `mem` can say where every byte of the machine went.
+// Pages of RAM, each with a purpose, so that `mem` can account for every byte of the machine.
 //
-// Implemented by kernel/mm/memory.cpp (the machine) and arch/host/pages.cpp (the twin, by mmap).
-// Addresses are identity-mapped: a page's physical address is its pointer.
+// Implemented by kernel/mm/memory.cpp (the machine) and arch/host/pages.cpp (the twin, with mmap).
+// Memory is identity-mapped: a page's pointer is its physical address.
 #pragma once
 
 #include <span>
@@ -18,7 +18,7 @@ namespace mm {
 constexpr usize kPageBytes = 4096;
 constexpr usize kLargePageBytes = usize{2} << 20;
 
-// kAbsent is no RAM at all (a hole between ranges); kFirmware is RAM we must leave alone.
+// kAbsent is no RAM (a hole between ranges). kFirmware is RAM that must not be touched.
 enum class Purpose : u8 {
   kAbsent,
   kFree,
@@ -27,8 +27,8 @@ enum class Purpose : u8 {
   kKernel,      // the image: text, data, bss, boot stacks
   kBoot,        // what the loader left: command line, ACPI tables
   kPageMap,     // this allocator's own map
-  kPageTables,  // of the CPU
-  kModel,       // a model file as the loader placed it
+  kPageTables,  // the CPU's page tables
+  kModel,       // a model file where the loader put it
   kModule,      // other boot modules
   kWeights,
   kKvCache,
@@ -45,45 +45,46 @@ enum class Purpose : u8 {
 };
 
 const char* purpose_name(Purpose purpose);
-// "KV cache" gives kKvCache, whatever the case; a name that no row has gives `fallback`.
+// Returns kKvCache for "KV cache", in any letter case. Unknown names give `fallback`.
 Purpose purpose_from_name(std::string_view name, Purpose fallback);
 
-// Takes over the loader's map. Touches only its own map of pages, never all RAM.
+// Takes over the loader's memory map. It touches only its own map of pages, not all RAM.
 void init(const BootInfo& boot);
 
 struct PageRequest {
   usize bytes;  // rounded up to whole pages
   Purpose purpose;
   usize align = kPageBytes;  // a power of two
-  u64 below = ~u64{0};       // the run ends at or before this address (32-bit DMA)
+  u64 below = ~u64{0};       // the run must end at or below this address (32-bit DMA)
   bool zeroed = true;
   void (*pause)() = nullptr;  // called now and then while a long run is cleared
 };
 
-// Thread context of CPU 0. The span is the whole run, a multiple of kPageBytes.
+// For threads of CPU 0. Returns the whole run, a multiple of kPageBytes.
 Result<std::span<Byte>> allocate_pages(const PageRequest& request);
-// Exactly what allocate_pages returned, or whole pages out of it.
+// Frees exactly what allocate_pages() returned, or whole pages of it.
 void free_pages(std::span<Byte> pages);
 
 struct Usage {
   u64 bytes[static_cast<usize>(Purpose::kCount)] = {};
-  u64 total = 0;  // RAM of the machine: the sum of all but kAbsent
+  u64 total = 0;  // the machine's RAM: the sum of everything but kAbsent
   u64 of(Purpose purpose) const { return bytes[static_cast<usize>(purpose)]; }
 };
 Usage usage();
-// Counts every page again; fails when that differs from the running figures of usage().
+// Counts every page again. Fails if the result differs from usage().
 Result<void> verify();
 
 struct HeapUsage {
-  u64 live_bytes = 0;  // asked for and not freed
+  u64 live_bytes = 0;  // requested and not freed
   u64 live_allocations = 0;
   u64 total_allocations = 0;
 };
 HeapUsage heap_usage();
-// Walks the heap's blocks; an error names the first that was overrun. Nothing to see on the twin.
+// Walks the heap's blocks; the error names the first one that was overrun. The twin has nothing to
+// walk.
 Result<void> verify_heap();
 
-// The table of `mem`; with `ranges` also runs of pages of one purpose, in address order.
+// Prints the table of `mem`; with `ranges` also the runs of pages of one purpose, by address.
 void print_usage(base::Writer& out);
 void print_ranges(base::Writer& out);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the physical allocator.
+// Implements the physical allocator.
 #include "kernel/mm/page_map.h"
 
 #include "kernel/base/bytes.h"
@@ -14,8 +14,8 @@ u64 end_of(const MemoryRange& range) {
   return __builtin_add_overflow(range.base, range.size, &end) ? ~u64{0} : end;
 }
 
-// Calls fn(value, count) over the bytes, eight at a time where they are alike: maps are mostly
-// long runs, and boot walks all of them.
+// Calls fn(value, count) over the bytes, eight at a time where they are equal. Maps are mostly long
+// runs, and boot walks all of them.
 template <class Fn>
 void for_each_alike(std::span<const u8> bytes, Fn&& fn) {
   constexpr u64 kOnes = 0x0101'0101'0101'0101;
@@ -32,12 +32,14 @@ void for_each_alike(std::span<const u8> bytes, Fn&& fn) {
 
 }  // namespace
 
-// The firmware keeps a part at the top of low RAM for itself and lists it as reserved right behind
-// the last usable range: such neighbours are RAM too, a reserved range further up is a device.
+// Finds the end of RAM. The firmware keeps a part at the top of low RAM and lists it as reserved
+// right after the last usable range. Such neighbours are RAM, too; a reserved range further up is a
+// device.
 RamExtent ram_extent(std::span<const MemoryRange> ranges) {
-  RamExtent extent;
+  RamExtent extent{.begin = ~u64{0}};
   for (const MemoryRange& r : ranges) {
     if (r.kind != MemoryKind::kUsable) continue;
+    extent.begin = std::min(extent.begin, base::round_down(r.base, kLargePageBytes));
     u64& end = r.base < kFourGiB ? extent.low_end : extent.high_end;
     end = std::max(end, base::round_down(end_of(r), kPageBytes));
   }
@@ -45,24 +47,29 @@ RamExtent ram_extent(std::span<const MemoryRange> ranges) {
     grew = false;
     for (const MemoryRange& r : ranges) {
       u64 end = base::round_down(end_of(r), kPageBytes);
-      bool joins = base::round_down(r.base, kPageBytes) <= extent.low_end && end > extent.low_end;
+      bool joins = base::round_down(r.base, kPageBytes) <= extent.low_end && end > extent.low_end &&
+                   r.base >= extent.begin;
       if (!joins || end > kFourGiB) continue;
       extent.low_end = end;
       grew = true;
     }
   }
+  extent.begin = std::min(extent.begin, extent.end());
   return extent;
 }
 
-usize PageMap::storage_bytes(u64 end) {
-  usize pages = base::round_up(end / kPageBytes, kPagesPerRun);
+usize PageMap::storage_bytes(const RamExtent& extent) {
+  usize pages = base::round_up((extent.end() - extent.begin) / kPageBytes, kPagesPerRun);
   return pages + pages / kPagesPerRun * sizeof(u16);
 }
 
-void PageMap::init(std::span<Byte> storage, u64 end) {
-  usize pages = base::round_up(end / kPageBytes, kPagesPerRun);
-  ASSERT(storage.size() >= storage_bytes(end));
-  std::memset(storage.data(), 0, storage_bytes(end));  // kAbsent, no free pages
+void PageMap::init(std::span<Byte> storage, const RamExtent& extent) {
+  usize bytes = storage_bytes(extent);
+  usize pages = base::round_up((extent.end() - extent.begin) / kPageBytes, kPagesPerRun);
+  ASSERT(storage.size() >= bytes && extent.begin % kLargePageBytes == 0);
+  begin_ = extent.begin;
+  // sets every page to kAbsent, and no page free
+  std::memset(storage.data(), 0, bytes);
   purposes_ = {storage.data(), pages};
   run_free_ = {reinterpret_cast<u16*>(storage.data() + pages), pages / kPagesPerRun};
   for (u64& count : counts_) count = 0;
@@ -70,31 +77,32 @@ void PageMap::init(std::span<Byte> storage, u64 end) {
 }
 
 void PageMap::take_ranges(std::span<const MemoryRange> ranges, const RamExtent& extent) {
-  auto last_page = [&](u64 end) { return std::min<u64>(end / kPageBytes, purposes_.size()); };
+  auto last_page = [&](u64 end) {
+    return end <= begin_ ? 0 : std::min<u64>(page_of(end), purposes_.size());
+  };
   set(0, last_page(extent.low_end), Purpose::kFirmware);
   for (const MemoryRange& r : ranges) {
     if (r.kind != MemoryKind::kUsable) continue;
-    u64 first = (r.base + kPageBytes - 1) / kPageBytes;
+    // counted before it is rounded: a range may lie at the end of the address space
+    u64 first = r.base <= begin_ ? 0 : page_of(r.base) + (r.base % kPageBytes != 0);
     u64 last = last_page(end_of(r));
     if (first < last) set(first, last - first, Purpose::kFree);
   }
-  // Ranges may overlap; what is not usable wins.
+  // Ranges may overlap. Where they do, the unusable one counts.
   for (const MemoryRange& r : ranges) {
     if (r.kind == MemoryKind::kUsable) continue;
-    u64 limit = r.base < kFourGiB ? extent.low_end : extent.high_end;
-    u64 end = std::min(end_of(r), limit);
-    if (r.base < end)
-      mark(r.base, end - r.base, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
+    mark(r.base, r.size, r.kind == MemoryKind::kBad ? Purpose::kBad : Purpose::kFirmware);
   }
-  mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped to catch null pointers
+  mark(0, kPageBytes, Purpose::kFirmware);  // page 0 stays unmapped, to catch null pointers
 }
 
 void PageMap::mark(u64 base, u64 bytes, Purpose purpose) {
   if (bytes == 0) return;
   u64 end = 0;
   if (__builtin_add_overflow(base, bytes, &end)) end = ~u64{0};
-  usize first = base / kPageBytes;
-  usize last = std::min<u64>((end - 1) / kPageBytes + 1, purposes_.size());
+  if (end <= begin_) return;
+  usize first = page_of(std::max(base, begin_));
+  usize last = std::min<u64>(page_of(end - 1) + 1, purposes_.size());
   auto absent = [&](usize page) { return purposes_[page] == static_cast<u8>(Purpose::kAbsent); };
   while (first < last) {
     usize end = first;
@@ -129,20 +137,22 @@ bool PageMap::free_pages_from(usize page, usize count) const {
   return true;
 }
 
-// The highest place inside one run. Steps by the alignment; a taken page ends a candidate.
+// Returns the highest place inside one 2 MiB run. It steps by the alignment; a used page ends a
+// candidate.
 Result<u64> PageMap::fit_in_run(usize run, const Search& search) const {
   usize first = run * kPagesPerRun;
-  usize step = std::max<usize>(search.align / kPageBytes, 1);
-  usize end = std::min<u64>(first + kPagesPerRun, search.below / kPageBytes);
+  usize step = std::max<usize>(search.align / kPageBytes, 1);  // at most a run, where `begin_` is
+  u64 limit = search.below <= begin_ ? 0 : page_of(search.below);
+  usize end = std::min<u64>(first + kPagesPerRun, limit);
   if (end < first + search.pages) return fail(Errc::kOutOfMemory, "out of pages");
   for (usize page = (end - search.pages) / step * step; page >= first; page -= step) {
-    if (free_pages_from(page, search.pages)) return page * kPageBytes;
+    if (free_pages_from(page, search.pages)) return address_of(page);
     if (page < first + step) break;
   }
   return fail(Errc::kOutOfMemory, "out of pages");
 }
 
-// Broken runs first, so that whole 2 MiB runs stay whole; then whole ones.
+// Searches partly used runs first, so that whole 2 MiB runs stay whole.
 Result<u64> PageMap::allocate_small(const Search& search) const {
   for (bool whole : {false, true}) {
     for (usize run = run_free_.size(); run-- > 0;) {
@@ -154,13 +164,13 @@ Result<u64> PageMap::allocate_small(const Search& search) const {
   return fail(Errc::kOutOfMemory, "out of pages");
 }
 
-// Goes down over the runs, counting how many whole ones begin at each.
+// Walks down over the runs and counts how many whole ones begin at each.
 Result<u64> PageMap::allocate_large(const Search& search) const {
   usize whole = search.pages / kPagesPerRun, tail = search.pages % kPagesPerRun;
   usize streak = 0;
   for (usize run = run_free_.size(); run-- > 0;) {
     streak = run_free_[run] == kPagesPerRun ? streak + 1 : 0;
-    u64 address = run * kLargePageBytes;
+    u64 address = begin_ + run * kLargePageBytes;
     if (streak < whole || (address & (search.align - 1)) != 0) continue;
     u64 end = address + search.pages * kPageBytes;
     if (end > search.below) continue;
@@ -174,19 +184,22 @@ Result<u64> PageMap::allocate(const Search& search, Purpose purpose) {
   if (search.pages > pages_of(Purpose::kFree)) return fail(Errc::kOutOfMemory, "out of pages");
   bool small = search.pages < kPagesPerRun && search.align <= kLargePageBytes;
   u64 address = TRY(small ? allocate_small(search) : allocate_large(search));
-  set(address / kPageBytes, search.pages, purpose);
+  set(page_of(address), search.pages, purpose);
   return address;
 }
 
 void PageMap::free(u64 base, usize pages) {
-  ASSERT(base % kPageBytes == 0 && base / kPageBytes + pages <= purposes_.size());
-  for (usize p = base / kPageBytes; p < base / kPageBytes + pages; p++)
+  ASSERT(base % kPageBytes == 0 && base >= begin_);
+  usize first = page_of(base);
+  ASSERT(first + pages <= purposes_.size());
+  for (usize p = first; p < first + pages; p++)
     ASSERT(purposes_[p] >= static_cast<u8>(Purpose::kKernel));
-  set(base / kPageBytes, pages, Purpose::kFree);
+  set(first, pages, Purpose::kFree);
 }
 
 Purpose PageMap::at(u64 address) const {
-  u64 page = address / kPageBytes;
+  if (address < begin_) return Purpose::kAbsent;
+  usize page = page_of(address);
   return page < purposes_.size() ? static_cast<Purpose>(purposes_[page]) : Purpose::kAbsent;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names of page purposes, and the table that `mem` prints.
+// Names the purposes of pages, and prints the table of `mem`.
 #include <algorithm>
 #include <iterator>
 

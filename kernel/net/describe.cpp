@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The stack's tables for people: `ip`, `ss` and `net`.
+// Prints the stack's tables for people: `ip`, `ss` and `net`.
 #include <lwip/dns.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/stats.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// resolve(): a thread waits for lwIP's answer; an answer that comes too late frees its own note.
+// Implements resolve(): a thread waits for lwIP's answer. An answer that comes too late frees its
+// own record.
 #include "kernel/net/stack.h"
 
 #include <lwip/dns.h>
@@ -19,7 +20,7 @@ constinit sched::WaitQueue answers;
 
 struct Question {
   bool answered = false;
-  bool abandoned = false;  // nobody waits any more: the answer is the last to see this
+  bool abandoned = false;  // nobody waits any more, so the answer frees this
   bool found = false;
   ip_addr_t address{};
 };
@@ -30,11 +31,11 @@ void on_answer(const char*, const ip_addr_t* address, void* argument) {
   question->answered = true;
   question->found = address != nullptr;
   if (address != nullptr) question->address = *address;
-  (void)question.release();  // who waits frees it
+  (void)question.release();  // the waiting thread frees it
   answers.wake_all();
 }
 
-// An address of the link says by itself not of which: the first interface's, then.
+// A link-local address does not say which link it is on. This assumes the first interface's.
 void add_zone(ip_addr_t& address) {
   if (!IP_IS_V6_VAL(address) || netif_default == nullptr) return;
   if (ip6_addr_lacks_zone(ip_2_ip6(&address), IP6_UNKNOWN))
@@ -45,7 +46,8 @@ void add_zone(ip_addr_t& address) {
 
 Result<IpAddress> resolve(std::string_view name, u64 deadline_ns) {
   char text[DNS_MAX_NAME_LENGTH];
-  if (name.empty() || name.size() >= sizeof text) return fail(Errc::kInvalidArgument, "not a name");
+  if (name.empty() || name.size() >= sizeof text)
+    return fail(Errc::kInvalidArgument, "a host name must have 1 to 255 characters");
   std::copy(name.begin(), name.end(), text);
   text[name.size()] = '\0';
   base::Owner<Question> question = TRY(base::make<Question>());

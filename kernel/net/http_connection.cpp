@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The life of a connection: reading, answering, keeping alive, closing.
+// Implements the life of a connection: reading, answering, keeping alive, closing.
 #include "kernel/net/http_connection.h"
 
 #include <algorithm>
@@ -37,7 +37,7 @@ constexpr Reason kReasons[] = {{200, "OK"},
                                {505, "HTTP Version Not Supported"},
                                {507, "Insufficient Storage"}};
 
-// The header goes out as it came in from our own code; a line break in it would be a second one.
+// A header of our own code is sent as it is, so a line break in it would begin another header.
 bool clean(std::string_view value) {
   return value.find_first_of("\r\n") == std::string_view::npos;
 }
@@ -63,7 +63,7 @@ void HttpConnection::receive(std::string_view bytes, u64 now_ns) {
     make_ready();
     if (waiting_.empty() && phase_ == Phase::kReading &&
         parser_.state() == HttpParser::State::kIdle)
-      since_ns_ = now_ns;  // the head's time starts with its first byte
+      since_ns_ = now_ns;  // the head's time limit starts with its first byte
     if (!waiting_.append(std::span(bytes.data(), bytes.size())).has_value()) break_off();
   }
   static_cast<void>(proceed(now_ns));
@@ -81,7 +81,8 @@ bool HttpConnection::wants_bytes() const {
   return lingering_ || waiting_.size() < kMaxPipelined;
 }
 
-// The handler may answer inside these calls; response_done() only changes what the loop sees next.
+// The handler may answer inside these calls. response_done() only changes what the next round of
+// the loop sees.
 bool HttpConnection::parse_more() {
   parsing_ = true;
   usize used = 0;
@@ -114,12 +115,13 @@ bool HttpConnection::parse_more() {
   return used > 0;
 }
 
-// For the next request, once nobody looks at the one before.
+// Prepares for the next request once the previous one is not used any more.
 void HttpConnection::make_ready() {
   if (std::exchange(reset_due_, false)) parser_.reset();
 }
 
-// An answer in here leaves the body unread, so nothing after it could be understood.
+// Asks the handler about the head. If it answers here, the body stays unread, so nothing after it
+// could be understood.
 void HttpConnection::decide() {
   head_told_ = true;
   HttpRequest head = parser_.request();
@@ -133,8 +135,7 @@ void HttpConnection::decide() {
   close_after_ = !head.keep_alive;
 }
 
-// What has come of the body is of no use, and its memory is: the peer may take its time with the
-// answer.
+// Frees the body received so far: it is useless, and the peer may take long to read the answer.
 void HttpConnection::refuse(int status, const char* problem) {
   parser_.drop_body();
   phase_ = Phase::kWaiting;
@@ -145,7 +146,7 @@ void HttpConnection::refuse(int status, const char* problem) {
 
 void HttpConnection::peer_closed() {
   peer_closed_ = true;
-  // A client of HTTP/1.0 may end its side and still read; later ones that do have gone.
+  // An HTTP/1.0 client may close its side and still read. Later clients that close have gone away.
   if (phase_ != Phase::kReading && http_1_0_) return;
   if (phase_ == Phase::kReading && !output().empty() && !lingering_) {
     closing_ = true;
@@ -159,7 +160,7 @@ void HttpConnection::peer_lost() {
   static_cast<void>(tell_gone());
 }
 
-// No call of the handler: it may be the one that sends.
+// Must not call the handler, which may be the caller.
 void HttpConnection::break_off() {
   if (finished_) return;
   finished_ = true;
@@ -214,7 +215,7 @@ void HttpConnection::tick(u64 now_ns) {
     finished_ = waited > times_.idle_ns && output().empty();
     return;
   }
-  // A slow body earns more time with every 64 KiB, and must move at all.
+  // A slow body gets more time for every 64 KiB, and must make progress at all.
   if (state == HttpParser::State::kBody && body_bytes_ - body_mark_ >= 64 * 1024) {
     body_mark_ = body_bytes_;
     since_ns_ = now_ns;
@@ -291,11 +292,11 @@ void HttpConnection::end_stream() {
   response_done();
 }
 
-// A broken connection keeps its request until the handler has heard of it. What waits is looked at
-// by the transport's next call.
+// A broken connection keeps its request until the handler was told. Pipelined bytes are parsed in
+// the transport's next call.
 void HttpConnection::response_done() {
   if (finished_) {
-    gone_due_ = false;  // nobody is left to tell: the handler has ended it
+    gone_due_ = false;  // the handler has ended the request, so it need not be told
     phase_ = Phase::kReading;
     return;
   }

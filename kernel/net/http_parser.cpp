@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// HTTP request parser: lines first, then a body by length or in chunks (RFC 9112, 2 to 7).
+// Implements the HTTP request parser: lines first, then a body by length or in chunks (RFC 9112, 2
+// to 7).
 #include "kernel/net/http_parser.h"
 
 #include <algorithm>
 
 #include "kernel/base/hex.h"
+#include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
 
 namespace net {
@@ -13,10 +15,10 @@ namespace {
 constexpr usize kMaxChunkLine = 256;
 constexpr u32 kMaxBlankLines = 4;  // before a request (2.2)
 
-// A token's characters (RFC 9110, 5.6.2).
+// The characters of a token (RFC 9110, 5.6.2).
 bool is_token_char(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
          kMarks.find(c) != std::string_view::npos;
 }
 
@@ -24,19 +26,19 @@ bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
-// What a quoted string may have between its marks, and behind a backslash (RFC 9110, 5.6.4).
+// The characters that a quoted string may contain, also after a backslash (RFC 9110, 5.6.4).
 bool is_quotable(char c) {
   return c == '\t' || (static_cast<u8>(c) >= 0x20 && c != 0x7f);
 }
 
-// Takes `"…"` from the front of `text`; false when it is none.
+// Removes `"…"` from the front of `text`. Returns false if there is none.
 bool take_quoted(std::string_view& text) {
   for (usize i = 1; i < text.size(); i++) {
     if (text[i] == '"') {
       text.remove_prefix(i + 1);
       return true;
     }
-    if (text[i] == '\\') i++;  // what follows stands for itself
+    if (text[i] == '\\') i++;  // the next character is literal
     if (i == text.size() || !is_quotable(text[i])) return false;
   }
   return false;
@@ -49,8 +51,9 @@ bool take_token(std::string_view& text) {
   return size > 0;
 }
 
-// ";name", ";name=token" and ";name=\"quoted\"", any number of them (RFC 9112, 7.1.1). The blanks
-// that section tolerates are refused: nobody sends them, and two readers may differ about them.
+// Accepts any number of ";name", ";name=token" and ";name=\"quoted\"" (RFC 9112, 7.1.1). The blanks
+// that the section tolerates are refused: nobody sends them, and two readers may interpret them
+// differently.
 bool good_extensions(std::string_view text) {
   while (!text.empty()) {
     if (text.front() != ';') return false;
@@ -69,7 +72,8 @@ bool is_port(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// uri-host [":" port] (RFC 9110, 7.2): a name, an IPv4 address, or an IPv6 one in brackets.
+// Accepts uri-host [":" port] (RFC 9110, 7.2): a name, an IPv4 address, or an IPv6 address in
+// brackets.
 bool good_authority(std::string_view text) {
   usize end = text.starts_with('[') ? text.find(']') : text.find(':');
   if (text.starts_with('[')) {
@@ -79,10 +83,11 @@ bool good_authority(std::string_view text) {
   std::string_view host = text.substr(0, end);
   std::string_view rest = end == std::string_view::npos ? "" : text.substr(end);
   if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-  constexpr std::string_view kMarks = "-._~!$&'()*+;=%:";  // no comma: two hosts in one header
+  // no comma: that would be two hosts in one header
+  constexpr std::string_view kMarks = "-._~!$&'()*+;=%:";
   bool bracketed = text.starts_with('[');
   for (char c : host) {
-    bool letter = base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z';
+    bool letter = base::lower(c) >= 'a' && base::lower(c) <= 'z';
     if (c == ':' && !bracketed) return false;
     if (!letter && !(c >= '0' && c <= '9') && kMarks.find(c) == std::string_view::npos)
       return false;
@@ -90,7 +95,7 @@ bool good_authority(std::string_view text) {
   return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
 }
 
-// What names the host in an absolute target, "" in any other (RFC 9112, 3.2.2).
+// Returns the host in an absolute target, or "" for any other target (RFC 9112, 3.2.2).
 std::string_view authority_of(std::string_view target) {
   for (std::string_view scheme : {"http://", "https://"})
     if (target.starts_with(scheme)) {
@@ -100,10 +105,9 @@ std::string_view authority_of(std::string_view target) {
   return {};
 }
 
+// Returns `text` without the optional white space around it (RFC 9110, 5.6.3).
 std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
+  return base::trim(text, " \t");
 }
 
 }  // namespace
@@ -142,7 +146,7 @@ void HttpParser::drop_body() {
 
 void HttpParser::reset() {
   drop_body();
-  base::wipe(head_);  // it may have a key
+  base::wipe(head_);  // it may contain a key
   places_.clear();
   headers_.clear();
   path_.clear();
@@ -175,7 +179,8 @@ usize HttpParser::feed(std::string_view bytes) {
   return given - bytes.size();
 }
 
-// head_ may have moved since (chunk lines pass through it); the room for the views is there.
+// Computes the views anew, because head_ may have moved (chunk lines pass through it). Their room
+// was reserved.
 bool HttpParser::place_headers() {
   auto text = [&](Piece p) { return std::string_view(head_.data() + p.at, p.size); };
   headers_.clear();
@@ -187,7 +192,8 @@ bool HttpParser::place_headers() {
   return true;
 }
 
-// Collects a line in head_ from line_start_. True once its CRLF came (not part of `line`).
+// Collects a line in head_ from line_start_. Returns true once its CRLF, which is not part of
+// `line`, has come.
 bool HttpParser::take_line(std::string_view& bytes, usize limit, int too_long,
                            std::string_view& line) {
   usize end = bytes.find('\n');
@@ -275,7 +281,7 @@ bool HttpParser::request_line(std::string_view line) {
   return true;
 }
 
-// A header or a trailer (RFC 9112, 5).
+// Parses a header or a trailer (RFC 9112, 5).
 bool HttpParser::field(std::string_view line, std::string_view& name, std::string_view& value) {
   if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header line");
   usize colon = line.find(':');
@@ -289,7 +295,7 @@ bool HttpParser::field(std::string_view line, std::string_view& name, std::strin
   return true;
 }
 
-// Trailers must be well formed and say nothing that is used.
+// Trailers must be well formed, and their contents are ignored.
 bool HttpParser::trailer_line(std::string_view line) {
   std::string_view name, value;
   if (!line.empty() && !field(line, name, value)) return false;
@@ -312,7 +318,8 @@ bool HttpParser::header_line(std::string_view line) {
   return true;
 }
 
-// A header that may come at most once. False when it came twice (the request is refused).
+// Finds a header that may occur once. If it occurs twice, the request is refused and this returns
+// false.
 bool HttpParser::one_header(std::string_view name, std::string_view& value, bool& found) {
   found = false;
   for (const HttpHeader& h : headers_) {
@@ -342,8 +349,8 @@ bool HttpParser::end_of_head() {
   return head_complete_;
 }
 
-// One host, wherever it is said: an absolute target and the Host header must agree (7.2 of RFC 9110
-// lets a server refuse the others).
+// There must be one host: an absolute target and the Host header must agree (RFC 9110, 7.2 allows a
+// server to refuse others).
 bool HttpParser::check_host() {
   std::string_view value;
   bool found = false;
@@ -357,7 +364,7 @@ bool HttpParser::check_host() {
   return true;
 }
 
-// How long is the body? (RFC 9112, 6.3; stricter where the RFC lets a server choose.)
+// Decides how long the body is (RFC 9112, 6.3; stricter where the RFC lets a server choose).
 bool HttpParser::framing() {
   std::string_view length, coding;
   bool has_length = false, has_coding = false;
@@ -424,8 +431,8 @@ bool HttpParser::add_body(std::string_view& bytes) {
   return true;
 }
 
-// The room doubles, up to what the head has announced: who announces much and sends little holds
-// little. The old room is zeroed before it is freed.
+// The room doubles up to what the head announced, so a peer that announces much and sends little
+// takes little memory. The old room is zeroed before it is freed.
 Result<void> HttpParser::keep_body(std::string_view bytes) {
   constexpr usize kLeastRoom = 4096;
   usize needed = body_.size() + bytes.size();
@@ -435,7 +442,7 @@ Result<void> HttpParser::keep_body(std::string_view bytes) {
     Vector<char> grown;
     TRY(grown.reserve(room));
     if (!share_.take(room - body_.capacity()))
-      return fail(Errc::kFull, "the memory for requests is in use: come back later");
+      return fail(Errc::kFull, "the memory for requests is in use: try again later");
     TRY(grown.append(body_.view()));
     base::wipe(body_);
     body_ = std::move(grown);

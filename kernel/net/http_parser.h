@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One HTTP/1.x request at a time from bytes as they come (RFC 9112), strict and bounded.
+// Parses one HTTP/1.x request at a time from bytes as they arrive (RFC 9112), strictly and with
+// bounds. For threads; nothing here waits.
 //
-// Anything two readers could understand differently (bare line feeds, folded or repeated
-// framing headers, blanks before colons or in chunk lines) is refused: that is what request
-// smuggling lives on.
+// Everything that two readers could interpret differently (bare line feeds, folded or repeated
+// framing headers, blanks before colons or in chunk lines) is refused, because request smuggling
+// depends on such differences.
 #pragma once
 
 #include <span>
@@ -21,41 +22,41 @@ struct HttpLimits {
   u32 head_bytes = 16 * 1024;
   u32 headers = 100;
   u64 body_bytes = 16 * kMiB;
-  usize backlog_bytes = 4 * kMiB;  // of a stream that its peer does not read
+  usize backlog_bytes = 4 * kMiB;  // unread output of a stream
 };
 
 using HttpHeader = base::HttpHeader;
-using HttpRequest = base::HttpRequest;  // views into the parser; valid until the next reset()
+using HttpRequest = base::HttpRequest;  // views into the parser, valid until the next reset()
 
-// Is `token` one of a comma-separated list, in any letter case?
+// Returns true if `token` is in a comma-separated list, in any letter case.
 bool list_has_token(std::string_view list, std::string_view token);
 
 class HttpParser {
  public:
   enum class State : u8 { kIdle, kHead, kBody, kComplete, kFailed };
 
-  // Bodies take their memory of `bodies`, which outlives the parser.
+  // Bodies take their memory from `bodies`, which must outlive the parser.
   HttpParser(const HttpLimits& limits, base::Budget& bodies) : limits_(limits), share_(bodies) {}
   ~HttpParser();
   HttpParser(const HttpParser&) = delete;
   HttpParser& operator=(const HttpParser&) = delete;
 
-  // Takes bytes up to the end of one request and returns how many it took. It stops once at the
-  // end of the head, so that the body can be refused before a byte of it is kept.
+  // Takes bytes up to the end of one request and returns how many it took. It stops at the end of
+  // the head, so that the body can be refused before any of it is kept.
   usize feed(std::string_view bytes);
-  // For the next request on the same connection.
+  // Prepares for the next request on the same connection.
   void reset();
-  // Zeroes and frees the body; request() has none any more.
+  // Zeroes and frees the body; request() then has none.
   void drop_body();
 
   State state() const { return state_; }
-  // Method, target and headers are known and acceptable.
+  // Returns true once method, target and headers are known and acceptable.
   bool head_complete() const { return head_complete_; }
   bool awaits_continue() const {
     return expects_continue_ && state_ == State::kBody && body_.empty();
   }
-  int status() const { return status_; }            // of kFailed
-  const char* problem() const { return problem_; }  // of kFailed
+  int status() const { return status_; }            // valid when kFailed
+  const char* problem() const { return problem_; }  // valid when kFailed
   HttpRequest request() const;
 
  private:
@@ -93,7 +94,7 @@ class HttpParser {
   Vector<char> head_;  // request line and headers, without line ends
   usize line_start_ = 0;
   u32 blank_lines_ = 0;
-  usize head_used_ = 0;  // bytes of head or trailers seen
+  usize head_used_ = 0;  // bytes of head or trailers so far
   struct Piece {
     u32 at, size;
   };
@@ -105,8 +106,8 @@ class HttpParser {
   Vector<HttpHeader> headers_;
   String path_;
   Vector<char> body_;
-  base::BudgetShare share_;  // the room of body_
-  u64 left_ = 0;             // of the body or the chunk
+  base::BudgetShare share_;  // the memory of body_
+  u64 left_ = 0;             // bytes left of the body or the chunk
   u64 announced_ = 0;        // the most that the body may have
   usize chunk_extra_ = 0;    // bytes of chunk extensions
   bool head_complete_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The responder is lwIP's; this only tells it which interfaces speak and under which name.
+// Tells lwIP's mDNS responder which interfaces answer, and under which name.
 #include "kernel/net/mdns.h"
 
 #include <lwip/apps/mdns.h>
@@ -25,7 +25,7 @@ void announce_mdns(const NetDevice& device) {
   if (name == nullptr) return;
   for (Interface* card : all_interfaces()) {
     if (&card->device() != &device) continue;
-    // lwIP wants to write to the interface; the state is its own.
+    // lwIP writes to the interface's state, which is its own.
     auto* state = const_cast<netif*>(&card->state());
     if (mdns_resp_add_netif(state, name, kTimeToLive) != ERR_OK)
       log::warn("net", "{}: no room for the name {}.local", device.name(), name);

@@ -6,7 +6,7 @@
 
 namespace net {
 
-void start_mdns(const char* host_name);  // kept
+void start_mdns(const char* host_name);  // `host_name` is kept
 void announce_mdns(const NetDevice& device);
 
 }  // namespace net

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Addresses and networks from text.
+// Parses addresses and networks.
 #include "kernel/net/network_list.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace net {
 namespace {
 
-constexpr usize kGroups = 8;  // of 16 bits in an IPv6 address
+constexpr usize kGroups = 8;  // groups of 16 bits in an IPv6 address
 constexpr Byte kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 std::unexpected<Error> no_address() {
@@ -22,7 +22,7 @@ struct Groups {
   usize count = 0;
 };
 
-// Groups between colons; the last may be an IPv4 address, which is two.
+// Parses groups between colons. The last may be an IPv4 address, which counts as two.
 Result<void> parse_groups(std::string_view text, Groups& out) {
   while (!text.empty()) {
     std::string_view part = text.substr(0, text.find(':'));

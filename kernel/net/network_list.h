@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// "10.0.0.0/8,192.0.2.7,fe80::/10": which addresses are meant.
+// A list of networks: "10.0.0.0/8,192.0.2.7,fe80::/10".
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -7,7 +7,8 @@
 
 namespace net {
 
-// IPv4, or IPv6 of RFC 4291 section 2.2; "::ffff:192.0.2.1" is the IPv4 address in it. No zone.
+// Parses IPv4, or IPv6 of RFC 4291 section 2.2. "::ffff:192.0.2.1" gives the IPv4 address in it.
+// Zones are refused.
 Result<IpAddress> parse_address(std::string_view text);
 
 class NetworkList {
@@ -24,7 +25,7 @@ class NetworkList {
   Vector<Network> networks_;
 };
 
-// The address of "192.0.2.1:51234" or "2001:db8::1:51234", as Socket::peer() writes them.
+// Returns the address in "192.0.2.1:51234" or "2001:db8::1:51234", as Socket::peer() writes them.
 std::string_view host_of(std::string_view peer);
 
 }  // namespace net

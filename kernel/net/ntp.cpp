@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SNTP (RFC 4330) by lwIP: asks on start until replies agree, and then every hour. What is taken
-// of the replies ntp_judge decides; the clock is kernel/time/wall_clock.
+// SNTP (RFC 4330) by lwIP: asks at the start until replies agree, and then every hour. ntp_judge
+// decides which replies are accepted; kernel/time/wall_clock keeps the time.
 #include "kernel/net/ntp.h"
 
 #include <lwip/apps/sntp.h>
@@ -19,11 +19,13 @@ namespace net {
 namespace {
 
 constexpr Option kNtp{"ntp", OptionKind::kText, "pool.ntp.org", "SERVER|off",
-                      "server for the time of day, where DHCP names none"};
+                      "time server, used when DHCP names none"};
 KERNEL_OPTION(kNtp);
 
-constexpr u32 kSoonMs = 16'000, kHourMs = 3'600'000;  // RFC 4330, 10: never within 15 s
-constexpr u64 kDay = 24 * TimeJudge::kHour;           // clocks of builders may be a little wrong
+// RFC 4330, 10: never more often than every 15 s
+constexpr u32 kSoonMs = 16'000, kHourMs = 3'600'000;
+// the clock of the building machine may be slightly wrong
+constexpr u64 kDay = 24 * TimeJudge::kHour;
 
 constinit char server_name[128] = "";
 constinit TimeJudge judge(kMarrowDate* TimeJudge::kSecond - kDay);
@@ -33,12 +35,13 @@ void log_refusal(TimeJudge::Verdict verdict, u64 told) {
   char text[32];
   std::string_view date = timing::format_utc(text, told);
   if (verdict == kImpossible)
-    log::warn("ntp", "{} UTC is not taken: earlier than this build or decades later", date);
+    log::warn("ntp", "{} UTC is refused: it is before this build, or decades after it", date);
   if (verdict == kFar)
-    log::warn("ntp", "{} UTC is not taken yet: far from our clock, {} replies must agree", date,
-              TimeJudge::kAgreeing);
+    log::warn("ntp",
+              "{} UTC is not accepted yet: it is far from this clock, so {} replies must agree",
+              date, TimeJudge::kAgreeing);
   if (verdict == kBackwards)
-    log::warn("ntp", "{} UTC is not taken: our clock does not go back by hours", date);
+    log::warn("ntp", "{} UTC is refused: this clock is never set back by hours", date);
 }
 
 void log_step(TimeJudge::Verdict verdict, u64 told, u64 before) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The time of day from the network: servers that DHCP names, or the option ntp=.
+// Gets the time of day from the network: from servers that DHCP names, or from the option ntp=.
 #pragma once
 
 #include <string_view>
 
 namespace net {
 
-void start_ntp();               // once the machine has an address
-std::string_view ntp_server();  // "" when none is asked
+void start_ntp();               // called once the machine has an address
+std::string_view ntp_server();  // "" if no server is asked
 
 }  // namespace net

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implementation of the judge of times.
+// Implements the judge of times.
 #include "kernel/net/ntp_judge.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ u64 distance(u64 a, u64 b) {
 
 void TimeJudge::count(u64 told, u64 now) {
   u64 elapsed = now - last_now_;
-  u64 drift = elapsed / 1000;  // a clock that runs a thousandth wrong is a bad one
+  u64 drift = elapsed / 1000;  // a clock that is wrong by a thousandth is a bad one
   bool same = agreeing_ > 0 && distance(told, last_told_ + elapsed) <= kNear + drift;
   agreeing_ = same ? std::min(agreeing_ + 1, kAgreeing) : 1;
   last_told_ = told;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ICMP echo. RFC 792, RFC 4443 section 4.
+// Implements ICMP echo. RFC 792, RFC 4443 section 4.
 #include <lwip/icmp.h>
 #include <lwip/icmp6.h>
 #include <lwip/inet_chksum.h>
@@ -24,7 +24,7 @@ struct Echo {
   sched::WaitQueue done;
 };
 
-// Answers have the same form in both protocols but for their type.
+// Answers have the same form in both protocols, except for their type.
 u8_t on_packet(void* argument, raw_pcb* pcb, pbuf* packet, const ip_addr_t* from) {
   auto& echo = *static_cast<Echo*>(argument);
   u16 offset = ip_current_header_tot_len();
@@ -52,7 +52,7 @@ Result<void> send_echo(raw_pcb* pcb, const Echo& echo) {
   header.id = lwip_htons(kIdentifier);
   header.seqno = lwip_htons(echo.sequence);
   std::memcpy(bytes, &header, sizeof header);
-  if (!v6) {  // lwIP sums those of IPv6, which cover the addresses
+  if (!v6) {  // lwIP computes the checksum for IPv6, which covers the addresses
     header.chksum = inet_chksum(bytes, kBytes);
     std::memcpy(bytes, &header, sizeof header);
   }
@@ -70,10 +70,10 @@ Result<u64> ping(const IpAddress& address, u16 sequence, u64 deadline_ns) {
   echo.sequence = sequence;
   u8 protocol = address.v6 ? static_cast<u8>(IP6_NEXTH_ICMP6) : IP_PROTO_ICMP;
   raw_pcb* pcb = raw_new_ip_type(IP_GET_TYPE(&echo.target), protocol);
-  if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
   if (address.v6) {
     pcb->chksum_reqd = 1;
-    pcb->chksum_offset = 2;  // of the checksum in the header
+    pcb->chksum_offset = 2;  // offset of the checksum in the header
   }
   raw_recv(pcb, on_packet, &echo);
   u64 begin = timing::now_ns();

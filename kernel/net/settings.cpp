@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The option `net=` as a value.
+// Parses the option `net=`.
 #include "kernel/net/settings.h"
 
 #include <algorithm>

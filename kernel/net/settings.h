@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Network addresses as values, without any protocol's headers.
+// Network addresses as values, without the headers of any protocol.
 #pragma once
 
 #include <array>
@@ -11,15 +11,15 @@
 namespace net {
 
 struct IpAddress {
-  std::array<Byte, 16> bytes{};  // network order; IPv4 uses the first four
+  std::array<Byte, 16> bytes{};  // in network order; IPv4 uses the first four
   bool v6 = false;
-  u8 zone = 0;  // of a link-local IPv6 address: the interface's number
+  u8 zone = 0;  // for a link-local IPv6 address: the interface's number
   bool operator==(const IpAddress&) const = default;
 };
 
 Result<IpAddress> parse_ipv4(std::string_view text);  // "192.0.2.1", four decimal numbers
 
-// How an interface gets its IPv4 address.
+// The way an interface gets its IPv4 address.
 struct Ipv4Settings {
   enum class Mode : u8 { kOff, kDhcp, kStatic };
   Mode mode = Mode::kDhcp;
@@ -28,7 +28,7 @@ struct Ipv4Settings {
   std::array<IpAddress, 2> name_servers{};
 };
 
-// "dhcp", "off" or "A.B.C.D/NN[,GATEWAY[,NAMESERVER[,NAMESERVER]]]".
+// Parses "dhcp", "off" or "A.B.C.D/NN[,GATEWAY[,NAMESERVER[,NAMESERVER]]]".
 Result<Ipv4Settings> parse_settings(std::string_view text);
 
 }  // namespace net

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which network this machine has.
+// Keeps the network of this machine.
 #include "kernel/net/socket.h"
 
 namespace net {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TCP as services see it: non-blocking streams and listeners, and one wake for all of them.
+// TCP as services use it: non-blocking streams and listeners, and one wake-up for all of them.
 //
-// Implemented by arch/host/sockets.cpp and the TCP/IP stack's adapter. Thread context only.
+// Implemented by arch/host/sockets.cpp and by the TCP/IP stack's adapter. For threads; no call
+// waits.
 #pragma once
 
 #include <span>
@@ -14,37 +15,41 @@ namespace net {
 class Socket {
  public:
   virtual ~Socket() = default;  // closes
-  // Bytes read, 0 when the peer has ended its side; kBusy when there is nothing now.
+  // Returns the number of bytes read, 0 if the peer has ended its side, or kBusy if there is
+  // nothing now.
   virtual Result<usize> read(std::span<char> into) = 0;
-  // Bytes taken, at least 1; kBusy when there is no room now.
+  // Returns the number of bytes taken, at least 1, or kBusy if there is no room now.
   virtual Result<usize> write(std::string_view bytes) = 0;
   virtual void shutdown_write() = 0;
-  virtual void flush() {}                        // moves on what write() took and the peer has not
-  virtual bool secure() const { return false; }  // nobody on the way reads or changes the bytes
+  virtual void flush() {}                        // sends more of what write() took
+  virtual bool secure() const { return false; }  // nobody on the way can read or change the bytes
   virtual std::string_view peer() const = 0;     // "192.0.2.1:51234"
 };
 
 class Listener {
  public:
   virtual ~Listener() = default;
-  virtual Result<base::Owner<Socket>> accept() = 0;  // kBusy when nobody waits
-  virtual u16 port() const = 0;                      // the one in use, also when 0 was asked for
+  virtual Result<base::Owner<Socket>> accept() = 0;  // kBusy if no client waits
+  virtual u16 port() const = 0;                      // the port in use, even if 0 was requested
 };
 
 class Network {
  public:
   // `address` is a literal IPv4 or IPv6 address; "" means every address of this machine.
   virtual Result<base::Owner<Listener>> listen(std::string_view address, u16 port) = 0;
-  // Calls wake(context), in interrupt style, when any socket may have news. Several may ask.
+  // Calls wake(context) when any socket may have news. Like an interrupt handler, it may only wake.
+  // Several callers may register.
   virtual void on_activity(void (*wake)(void*), void* context) = 0;
-  // Addresses to tell people, most useful first: "10.0.2.15". "" past the last.
+  // Returns addresses to show to people, most useful first, such as "10.0.2.15". "" after the last
+  // one.
   virtual std::string_view address(u32 index) const = 0;
 
  protected:
   ~Network() = default;
 };
 
-// The machine's network, null when there is none. Set once, by whoever brings it up.
+// Returns the machine's network, or null if there is none. It is set once, when the network comes
+// up.
 Network* network();
 void set_network(Network* network);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads and interfaces of the TCP/IP stack.
+// Runs the threads and interfaces of the TCP/IP stack.
 #include "kernel/net/stack.h"
 
 #include <lwip/init.h>
@@ -28,7 +28,7 @@ namespace {
 constexpr Option kNet{"net", OptionKind::kText, "dhcp", "dhcp|off|A.B.C.D/NN[,GATEWAY[,DNS]]",
                       "how the first network card gets its address; others use dhcp"};
 constexpr Option kMemory{"net.memory", OptionKind::kNumber, "32", "2..1024",
-                         "MiB that packets may use"};
+                         "MiB for packet buffers"};
 constexpr Option kHostName{"hostname", OptionKind::kText, "marrow", "NAME",
                            "this machine's name: NAME.local on its network"};
 KERNEL_OPTION(kNet);
@@ -36,7 +36,7 @@ KERNEL_OPTION(kMemory);
 KERNEL_OPTION(kHostName);
 
 constexpr u64 kNsPerMs = 1'000'000;
-// New cards and changed links are seen within this time: soon after the start, and later.
+// New cards and changed links are noticed within this time: at first, and later.
 constexpr u64 kLookNs = 250 * kNsPerMs, kCalmLookNs = 1000 * kNsPerMs;
 constexpr u64 kStartNs = 30'000 * kNsPerMs;
 constexpr usize kStackBytes = 128 * 1024;
@@ -44,7 +44,7 @@ constexpr usize kStackBytes = 128 * 1024;
 constinit bool initialized = false;
 constinit bool running = false;
 constinit sched::WaitQueue earlier_timer;
-constinit StaticVector<Interface*, 16> interfaces;  // for ever, as their devices
+constinit StaticVector<Interface*, 16> interfaces;  // never removed, as their devices
 constinit char host_name[64] = "marrow";
 
 Interface* interface_of(const NetDevice& device) {
@@ -63,7 +63,7 @@ void run_card(void* argument) {
   }
 }
 
-// A card that cannot be used is said once and then left alone.
+// Logs once that a card cannot be used, and ignores that card from then on.
 void take_new_cards(const Ipv4Settings& first, usize& seen) {
   for (; seen < devices::nets().size(); seen++) {
     NetDevice& device = *devices::nets()[seen];
@@ -110,7 +110,8 @@ void run_stack(void*) {
 }  // namespace
 
 Result<void> start_stack() {
-  if (options::text(kNet) == "off") return fail(Errc::kNotFound, "switched off by net=off");
+  if (options::text(kNet) == "off")
+    return fail(Errc::kNotFound, "the network is switched off by net=off");
   std::string_view name = options::text(kHostName);
   usize size = std::min(name.size(), sizeof host_name - 1);
   std::copy_n(name.data(), size, host_name);
@@ -159,7 +160,7 @@ Result<void> attach(NetDevice& device, const Ipv4Settings& settings) {
 bool service(NetDevice& device) {
   Interface* card = interface_of(device);
   bool more = card != nullptr && card->service();
-  netif_poll_all();  // what was sent to an address of our own
+  netif_poll_all();  // what was sent to one of this machine's own addresses
   return more;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TCP/IP of the machine: brings up every NetDevice that appears, and is net::network().
+// The machine's TCP/IP stack: brings up every NetDevice that appears, and implements
+// net::network().
 //
-// All of it runs in cooperative threads of CPU 0: a thread a card that sleeps until the card has
-// frames, and one for the protocols' timers. Nothing here is called from an interrupt.
+// Everything runs in cooperative threads of CPU 0: one thread per card, which sleeps until the card
+// has frames, and one for the protocols' timers. Nothing here is called from an interrupt handler.
 #pragma once
 
 #include <array>
@@ -18,9 +19,9 @@ Result<void> start_stack();
 bool stack_running();
 std::string_view machine_name();  // the option hostname=
 
-// ---- the parts of it, for who brings threads, devices or time of his own (tests) -------------
+// ---- its parts, for tests that bring their own threads, devices or clock ----------------------
 struct StackParts {
-  std::array<u64, 4> seed{};  // what sequence numbers, ports and ids of packets come of
+  std::array<u64, 4> seed{};  // for sequence numbers, ports and ids of packets
   u64 memory_bytes = 16 * kMiB;
   void* (*allocate)(usize bytes) = nullptr;  // null: network pages
   void (*free)(void* memory) = nullptr;
@@ -28,14 +29,16 @@ struct StackParts {
 };
 Result<void> init_stack(const StackParts& parts);  // once
 Result<void> attach(NetDevice& device, const Ipv4Settings& settings);
-bool service(NetDevice& device);  // frames of one device; true: there may be more
-u64 run_timers();                 // ns until it should be called again
+bool service(NetDevice& device);  // processes frames of one device; true: there may be more
+u64 run_timers();                 // returns the ns until it should be called again
 
 // ---- verbs ------------------------------------------------------------------------------------
-// Both wait, in thread context, and give up at `deadline_ns` of the machine's clock.
-Result<IpAddress> resolve(std::string_view name, u64 deadline_ns);          // names and literals
-Result<u64> ping(const IpAddress& address, u16 sequence, u64 deadline_ns);  // ns there and back
-// Returns at once; writing and reading are kBusy until the other side has answered.
+// These two sleep, in a thread, and give up at `deadline_ns` of the machine's clock.
+// accepts names and literal addresses
+Result<IpAddress> resolve(std::string_view name, u64 deadline_ns);
+// returns the round trip in ns
+Result<u64> ping(const IpAddress& address, u16 sequence, u64 deadline_ns);
+// Returns at once. Writing and reading give kBusy until the other side has answered.
 Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port,
                                     const IpAddress* source = nullptr);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TCP/IP over the machine's own cards.
+// Starts TCP/IP on the machine's own cards.
 #include "kernel/net/start.h"
 
 #include "kernel/log.h"

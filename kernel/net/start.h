@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The moment at which the network comes up. The machine's half is start.cpp, the twin's is
-// arch/host/devices.cpp: it has the host's network.
+// Starts the network. start.cpp implements it for the machine, arch/host/devices.cpp for the twin,
+// which uses the host's network.
 #pragma once
 
 namespace net {
 
-// Once, from the boot order, when devices and threads are there. Returns at once; a machine without
-// a card goes on without a network.
+// Called once, from the boot order, when devices and threads exist. Returns at once. A machine
+// without a card continues without a network.
 void start();
 
 }  // namespace net

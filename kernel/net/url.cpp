@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Splitting and decoding of request targets.
+// Splits and decodes request targets.
 #include "kernel/net/url.h"
 
 #include "kernel/base/hex.h"

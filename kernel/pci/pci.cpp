@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Using a PCI function: its command register, its BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.8).
+// Accesses a PCI function: its command register, its BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.8).
 #include "kernel/pci/pci.h"
 
 namespace pci {
@@ -8,11 +8,11 @@ namespace {
 constexpr u16 kCommand = 0x04;
 constexpr u32 kPinDisable = 1 << 10;
 
-// MSI capability, offsets from its start.
+// The MSI capability; offsets from its start.
 constexpr u16 kMsiControl = 2, kMsiAddress = 4, kMsiUpper = 8, kMsiData32 = 8, kMsiData64 = 12;
 constexpr u32 kMsiEnable = 1 << 0, kMsiCountMask = 7 << 4, kMsi64 = 1 << 7;
 
-// MSI-X capability and table entry.
+// The MSI-X capability and its table entries.
 constexpr u16 kMsixControl = 2, kMsixTable = 4;
 constexpr u32 kMsixEnable = 1 << 15, kMsixMaskAll = 1 << 14, kMsixSizeMask = 0x7ff;
 constexpr u64 kEntryBytes = 16, kEntryControl = 12;
@@ -21,7 +21,7 @@ void change_command(const Device& device, u32 clear, u32 set) {
   device.write(kCommand, 2, (device.read(kCommand, 2) & ~clear) | set);
 }
 
-// The entry in the device's own memory.
+// Returns the table entry in the device's own memory.
 Result<volatile u32*> msix_entry(const Device& device, u32 entry) {
   if (entry >= msix_count(device)) return fail(Errc::kOutOfRange, "no such MSI-X entry");
   u32 where = device.read(device.msix + kMsixTable, 4);
@@ -51,7 +51,7 @@ Result<std::span<Byte>> map_bar(const Device& device, u32 index) {
     return fail(Errc::kNotFound, "the device has no such BAR");
   const Bar& bar = device.bars[index];
   if (bar.is_port) return fail(Errc::kInvalidArgument, "a BAR of ports cannot be mapped");
-  if (bar.base == 0) return fail(Errc::kUnsupported, "the firmware gave the BAR no address");
+  if (bar.base == 0) return fail(Errc::kUnsupported, "the BAR has no address");
   if (!arch::paging::is_mapped(bar.base)) TRY(arch::paging::map_device(bar.base, bar.bytes));
   enable(device, Access::kMemory);
   return std::span(reinterpret_cast<Byte*>(bar.base), bar.bytes);

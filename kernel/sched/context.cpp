@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a call from the wrong place is told.
+// Words the panic for a call from the wrong context.
 #include "kernel/sched/context.h"
 
 #include "kernel/arch_contract.h"
@@ -10,7 +10,7 @@ namespace {
 
 [[noreturn]] void stop(std::string_view found, std::string_view expected, const char* file,
                        int line) {
-  // assertion_failed() takes a literal's kind of text.
+  // static, because assertion_failed() keeps the pointer
   static char text[160];
   auto whole = base::format_into(std::span(text).first(sizeof text - 1), "expected {}, this is {}",
                                  expected, found);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The cooperative scheduler of CPU 0: a run queue, a list of sleepers in order of deadline, and
-// an idle loop in whatever thread finds nothing runnable.
+// Implements the cooperative scheduler of CPU 0: a run queue, a list of sleepers ordered by
+// deadline, and an idle loop that runs in whichever thread finds nothing runnable.
 #include "kernel/sched/thread.h"
 
 #include "kernel/arch_contract.h"
@@ -25,25 +25,26 @@ class Thread {
   void* argument = nullptr;
   std::span<Byte> stack;  // its first page is the guard; empty for "main"
 
-  Thread* next = nullptr;      // in the run queue or a wait queue
-  WaitQueue* queue = nullptr;  // that it waits in
+  Thread* next = nullptr;      // next thread in the run queue or in a wait queue
+  WaitQueue* queue = nullptr;  // the queue it waits in
   u64 deadline_ns = 0;
   bool in_sleepers = false;
   Thread* next_sleeper = nullptr;
-  Thread* next_thread = nullptr;  // of all threads
+  Thread* next_thread = nullptr;  // links the list of all threads
 
-  u64 run_ns = 0;  // time it had the CPU
+  u64 run_ns = 0;  // time it has had the CPU
   u64 switches = 0;
 };
 
 namespace {
 
 constexpr u64 kNever = ~u64{0};
-constexpr Byte kStackPaint = 0xa5;  // what no call has touched yet
+constexpr Byte kStackPaint = 0xa5;  // fills a new stack; bytes that still have it were never used
 
 }  // namespace
 
-// Everything here runs on CPU 0. Interrupt handlers reach wake_*, so lists change with them off.
+// Everything here runs on CPU 0. Interrupt handlers call only wake_*, so lists are changed with
+// interrupts off.
 class Scheduler {
  public:
   void init();
@@ -81,7 +82,8 @@ class Scheduler {
   Thread* last_runnable_ = nullptr;
   Thread* first_sleeper_ = nullptr;
   Thread* all_ = nullptr;
-  Thread* dead_ = nullptr;  // its stack is freed by the next thread to run
+  // a thread cannot free the stack it runs on, so the next thread to run frees it
+  Thread* dead_ = nullptr;
   u64 slice_start_ns_ = 0;
 };
 
@@ -93,7 +95,7 @@ void set_name(Thread& thread, std::string_view name) {
   std::memcpy(thread.name, name.data(), thread.name_size);
 }
 
-// How much of a stack was ever used, by the paint that is left.
+// Returns how much of a stack was ever used, judged by the paint that is left.
 usize stack_high_water(const Thread& thread) {
   auto usable = thread.stack.subspan(mm::kPageBytes);
   usize clean = 0;
@@ -194,7 +196,8 @@ void Scheduler::wake_expired() {
   }
 }
 
-// The next thread to run; sleeps the CPU until there is one. Interrupts are off.
+// Returns the next thread to run, and sleeps the CPU until there is one. Called with interrupts
+// off.
 Thread* Scheduler::pick() {
   for (;;) {
     wake_expired();
@@ -211,7 +214,8 @@ Thread* Scheduler::pick() {
   return thread;
 }
 
-// Gives the CPU to the next runnable thread. The caller has put itself where it is found again.
+// Switches to the next runnable thread. The caller has put its own thread into the queue that will
+// wake it.
 void Scheduler::switch_away() {
   heartbeat.fetch_add(1, std::memory_order_relaxed);
   Thread* from = current_;
@@ -290,7 +294,8 @@ void Scheduler::sleep_until(u64 deadline_ns) {
 
 void Scheduler::wake(WaitQueue& queue, bool all) {
   locks::InterruptsOff off;
-  // A thread may stand between its check and its wait; the wake must not pass it by.
+  // A thread may be between its check and its wait. The flag makes that wait return at once, so the
+  // wake is not lost.
   if (all || queue.first_ == nullptr) queue.pending_ = true;
   while (queue.first_ != nullptr) {
     make_runnable(queue.first_);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What keeps others out of data for a few instructions: interrupts off on this CPU, and a spin lock
-// between CPUs. Threads need neither between each other: they give way only where they say so
-// (wiki/Threads).
+// Short exclusion: InterruptsOff keeps this CPU's interrupt handlers away, Spinlock also keeps
+// other CPUs away. Threads need no lock against each other, because they switch only in known
+// places (wiki/Threads).
 //
-// The spin lock disables interrupts of the holder, so a handler on the same CPU cannot spin on it.
-// Hold it for a few hundred instructions at most; never yield, sleep or log inside.
+// A Spinlock turns off interrupts on the holder's CPU, so a handler on that CPU cannot spin on it
+// for ever. Hold it for a few hundred instructions at most, and never yield, sleep or log inside.
 #pragma once
 
 #include <atomic>
@@ -15,13 +15,13 @@ namespace locks {
 
 class Spinlock {
  public:
-  // Returns what unlock() needs: whether interrupts were on.
+  // Takes the lock. Returns whether interrupts were on, which unlock() needs.
   bool lock() {
     bool on = arch::Cpu::disable_interrupts();
     while (held_.exchange(true, std::memory_order_acquire)) arch::Cpu::relax();
     return on;
   }
-  // For panic: takes the lock only if it is free.
+  // Takes the lock only if it is free. For panic.
   bool try_lock(bool& on) {
     on = arch::Cpu::disable_interrupts();
     if (!held_.exchange(true, std::memory_order_acquire)) return true;
@@ -37,7 +37,7 @@ class Spinlock {
   std::atomic<bool> held_{false};
 };
 
-// Keeps interrupts of this CPU off for a scope: enough for what only CPU 0 touches.
+// Turns interrupts off on this CPU for a scope. That is enough for data that only CPU 0 uses.
 class InterruptsOff {
  public:
   InterruptsOff() : on_(arch::Cpu::disable_interrupts()) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Nanoseconds from ticks by multiplication with fixed-point factors; no division after init.
+// Converts ticks to nanoseconds by multiplying with fixed-point factors. After init() there is no
+// division.
 #include "kernel/time/clock.h"
 
 #include "kernel/arch_contract.h"
@@ -9,11 +10,12 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
 
-// value * whole + (value * fraction) / 2^64: exact to 1 in 2^64 a second, no 128-bit division.
+// value * whole + (value * fraction) / 2^64: accurate to 1 in 2^64 a second, without 128-bit
+// division.
 struct Factor {
   u64 whole = 1, fraction = 0;
 
-  // numerator / denominator, by long division of the remainder, 64 bits.
+  // Computes numerator / denominator by long division of the remainder, 64 bits.
   static Factor of(u64 numerator, u64 denominator) {
     Factor f{numerator / denominator, 0};
     u64 rest = numerator % denominator;
@@ -35,7 +37,7 @@ struct Factor {
 
 Factor to_ns, to_ticks;
 u64 start_ticks = 0;
-// Until init a tick counts as a nanosecond: early log lines have an order, not a time.
+// Before init() a tick counts as a nanosecond: early log lines have an order, but no time.
 TickRate rate{kNsPerSecond, "uncalibrated"};
 
 }  // namespace

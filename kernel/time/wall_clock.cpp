@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The offset between the monotonic clock and the time of day.
+// Keeps the offset between the monotonic clock and the time of day.
 #include "kernel/time/wall_clock.h"
 
 #include "kernel/base/format.h"
@@ -7,7 +7,7 @@
 
 namespace timing {
 namespace {
-constinit u64 boot_unix_ns = 0;  // the moment of monotonic 0
+constinit u64 boot_unix_ns = 0;  // the time of day at monotonic 0
 constinit bool confirmed = false;
 }  // namespace
 

@@ -1,11 +1,11 @@
 # The engine on ARM64, built by the cross compiler and run by QEMU's user-mode emulation, with and
 # without dot products: the same tests, the same bits.
-A64 := $(BUILD)/aarch64
+A64 := $(BUILD)/aarch64-user
 A64_CXX := $(CCACHE) aarch64-linux-gnu-g++
 A64_SRC := $(filter-out ai/openai/%,$(call find,kernel/base ai arch/aarch64/simd)) \
   arch/host/memory.cpp arch/host/cpu_features.cpp tools/host_platform.cpp tests/hosted/main.cpp tests/aarch64/no_threads.cpp \
   $(addprefix tests/hosted/test_,files.cpp model_runner.cpp platform.cpp tiny_model.cpp) \
-  $(wildcard tests/hosted/kernels_*.cpp tests/hosted/attend_*.cpp tests/hosted/models_bits_test.cpp)
+  $(wildcard tests/hosted/ai/kernels/*_test.cpp tests/hosted/ai/attention/*_test.cpp) tests/hosted/ai/models/bits_test.cpp
 A64_OBJ := $(A64_SRC:%.cpp=$(A64)/%.o)
 A64_TESTS := $(A64)/unit_tests
 

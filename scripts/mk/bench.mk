@@ -1,4 +1,4 @@
-# Benchmarks. They are made of the product's own objects.
+# Benchmarks, which are linked from the product's own objects.
 BENCH_KERNELS := $(BUILD)/host/bench_kernels
 BENCH_OBJ := $(BUILD)/host/tests/bench/kernels.o
 BENCH_HOST_OBJ := $(patsubst %,$(BUILD)/host/arch/host/%.o,cpu_features memory)
@@ -22,9 +22,9 @@ bench-machine: kernel pack model  ## in QEMU beside a minimal Linux with llama.c
 	$(Q)test -e $(MACHINE_MODEL) || $(BUILD)/host/pack $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf $(MACHINE_MODEL)
 	$(Q)python3 scripts/compare_engine.py --wiki wiki/Performance.md $(BENCH)
 
-# The tree of another revision, built beside this one, against this one: A B A B.
+# Builds another revision beside this tree and measures both in turns.
 .PHONY: bench-compare
-bench-compare: host model  ## BASE=rev: this tree's speed as a part of that revision's
+bench-compare: host model  ## BASE=rev: this tree's speed relative to that revision's
 	$(if $(BASE),,$(error make bench-compare BASE=revision))
 	$(Q)git worktree prune && rm -rf $(BUILD)/bench/base && git worktree add -q --detach $(BUILD)/bench/base $(BASE)
 	$(Q)$(MAKE) -s -C $(BUILD)/bench/base host

@@ -1,13 +1,18 @@
-# What a change must pass besides the tests: `make check`.
+# `make check`: everything that a change must pass besides the tests.
 CHECK := $(BUILD)/check
 FORMAT_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' | grep -v '^drivers/linux/')
 # The machine side compiles for ring 0 only; everything else is checked as the hosted tests see it.
 TIDY_HOSTED := $(filter-out arch/x86_64/simd/% arch/aarch64/%,$(SAN_LIB_SRC))
-# Left out: what is written for GCC alone (its attributes, and names that the language reserves).
-TIDY_GCC_ONLY := $(addprefix arch/x86_64/,runtime.cpp memory_functions.cpp descriptors.cpp) kernel/ubsan.cpp
+# Files that are written for GCC alone are left out (its attributes, and names that the language reserves).
+TIDY_GCC_ONLY := $(addprefix arch/x86_64/,memory_functions.cpp descriptors.cpp) $(addprefix kernel/,runtime.cpp string_functions.cpp ubsan.cpp)
 TIDY_MACHINE := $(filter-out $(TEST_PURE_SRC) $(TIDY_GCC_ONLY),$(MACHINE_SRC))
+# With ARCH=aarch64 only what no other architecture has is looked at: the rest was.
+ifneq ($(ARCH),x86_64)
+TIDY_HOSTED :=
+TIDY_MACHINE := $(filter arch/$(ARCH)/% drivers/serial/% drivers/platform/%,$(TIDY_MACHINE))
+endif
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
-TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only,$(KERNEL_FLAGS)) -Wno-unused-command-line-argument
+TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only $(ARCH_GCC_FLAGS),$(KERNEL_FLAGS)) $(ARCH_CLANG_FLAGS) -Wno-unused-command-line-argument
 
 .PHONY: check check-fast format compile-commands tidy analyze
 check-fast: | setup  ## layering, style and formatting: seconds
@@ -24,8 +29,8 @@ check-fast: | setup  ## layering, style and formatting: seconds
 .PHONY: quick
 quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (some minutes on a built tree)
 
-# The tools that are run by hand are linked too, or nobody notices that they no longer are.
-check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## all that CI checks: both compilers, layering, style, clang-tidy
+# Tools that are run by hand are linked, too, or nobody would notice when they no longer link.
+check: check-fast kernel host $(UNIT_TESTS) $$(HOSTILE_MODELS) $$(MODEL_CHECK) $$(PACK) $(BUILD)/tools/tokenize tidy  ## everything that CI checks: both compilers, layering, style, clang-tidy
 	$(Q)python3 scripts/gen_wiki.py --check
 	@echo "wiki: no page is stale"
 	@echo "check: passed"
@@ -50,7 +55,7 @@ $(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | setup $$(GEN
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
-$(CHECK)/machine/%.ok: % .clang-tidy $(X86)/kernel/$$(basename $$*).o | setup $$(GENERATED)
+$(CHECK)/machine/%.ok: % .clang-tidy $(TARGET)/kernel/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }

@@ -11,11 +11,11 @@ LWIP_OPTIONS := kernel/net/lwip/lwipopts.h kernel/net/lwip/lwip_hooks.h kernel/n
 LWIP_INCLUDE := -Ikernel/net/lwip -isystem $(LWIP)/src/include
 LWIP_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   $(LWIP_INCLUDE)
-LWIP_KERNEL_FLAGS := -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-asynchronous-unwind-tables -mgeneral-regs-only \
+LWIP_KERNEL_FLAGS := -O2 -ffreestanding -fno-pic -fno-pie $(ARCH_FLAGS) -fno-asynchronous-unwind-tables -mgeneral-regs-only \
   -fstack-protector-strong -mstack-protector-guard=global -ftrivial-auto-var-init=zero -fno-optimize-sibling-calls
-# Packed headers are read where they lie, as this CPU allows.
+# Packed headers are read in place, which this CPU allows.
 LWIP_SAN_FLAGS := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=alignment -fno-sanitize-recover=all -DMEMP_MEM_MALLOC=1
-LWIP_KERNEL_OBJ := $(LWIP_SRC:%.c=$(X86)/lwip/%.o)
+LWIP_KERNEL_OBJ := $(LWIP_SRC:%.c=$(TARGET)/lwip/%.o)
 LWIP_HOST_OBJ := $(LWIP_SRC:%.c=$(BUILD)/host/lwip/%.o)
 LWIP_SAN_OBJ := $(LWIP_SRC:%.c=$(SAN_DIR)/lwip/%.o)
 
@@ -30,10 +30,10 @@ $(LWIP_READY): $(THIRD_PARTY) $(LWIP_PATCHES) | setup
 	@touch $@
 $(LWIP_SRC:%=$(LWIP)/src/%): $(LWIP_READY) ;
 
-$(LWIP_KERNEL_OBJ): $(X86)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
+$(LWIP_KERNEL_OBJ): $(TARGET)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
 	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CC12) $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
+	$(Q)$(KERNEL_CC) $(LWIP_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
 $(LWIP_HOST_OBJ): $(BUILD)/host/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS)
 	$(call compiling,LWIP,$*.c)
 	@mkdir -p $(@D)
@@ -43,19 +43,19 @@ $(LWIP_SAN_OBJ): $(SAN_DIR)/lwip/%.o: $(LWIP)/src/%.c $(LWIP_OPTIONS) | setup
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(LWIP_FLAGS) $(LWIP_SAN_FLAGS) -c $< -o $@
 
-# Who may include lwIP's headers. The compiler's own dependencies leave out what system headers
+# The files that may include lwIP's headers. The compiler's own dependencies leave out what system headers
 # include, so the options are named here: objects that disagree about them disagree about layouts.
-$(X86)/kernel/kernel/net/%.o: KERNEL_FLAGS += $(LWIP_INCLUDE)
+$(TARGET)/kernel/kernel/net/%.o: KERNEL_FLAGS += $(LWIP_INCLUDE)
 $(BUILD)/host/kernel/net/%.o: HOST_FLAGS += $(LWIP_INCLUDE)
 $(SAN_DIR)/kernel/net/%.o: SAN_FLAGS += $(LWIP_INCLUDE)
 $(SAN_DIR)/tests/fuzz/dns.o: SAN_FLAGS += $(LWIP_INCLUDE)
 TIDY_FLAGS_HOSTED += $(LWIP_INCLUDE)
-$(filter $(X86)/kernel/kernel/net/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/%,$(HOST_OBJ)) \
+$(filter $(TARGET)/kernel/kernel/net/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/%,$(HOST_OBJ)) \
   $(filter $(SAN_DIR)/kernel/net/%,$(SAN_LIB_OBJ)) $(SAN_DIR)/tests/fuzz/dns.o: $(LWIP_OPTIONS) | $(LWIP_READY)
 
-# Who links it.
+# The programs that link it.
 KERNEL_LINK_OBJ += $(LWIP_KERNEL_OBJ)
-$(X86)/marrow.elf: $(LWIP_KERNEL_OBJ)
+$(TARGET)/marrow.elf: $(LWIP_KERNEL_OBJ)
 $(HOST_BIN): $(LWIP_HOST_OBJ)
 $(UNIT_TESTS): $(LWIP_SAN_OBJ)
 $(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp)): $(LWIP_SAN_OBJ)

@@ -1,7 +1,7 @@
 # build/host/model_check: the engine's optimized objects with the tests' platform.
-# The protocol (ai/openai) is left out: it wants crypto, which these tools do not have.
-MODEL_ENGINE_OBJ := $(filter-out $(X86)/engine/ai/openai/%,$(ENGINE_OBJ))
-# What a program links that gives the engine a process's platform (tools/host_platform.h).
+# The protocol (ai/openai) is left out: it needs crypto, which these tools do not have.
+MODEL_ENGINE_OBJ := $(filter-out $(TARGET)/engine/ai/openai/%,$(ENGINE_OBJ))
+# What a program must link to give the engine the platform of a process (tools/host_platform.h).
 HOST_PLATFORM_SRC := tools/host_platform.cpp tools/guard.cpp arch/host/memory.cpp arch/host/cpu_features.cpp
 MODEL_CHECK := $(BUILD)/host/model_check
 MODEL_CHECK_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tests/tools/model_check.cpp \
@@ -13,7 +13,7 @@ $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(MODEL_CHECK_OBJ:.o=.d)
 
-# Against llama.cpp; wants PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
+# Compares with llama.cpp. Needs PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
 .PHONY: model-oracles
 MODEL_ORACLE_PYTHON ?= python3
 SMOLLM2 ?= $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf

@@ -2,17 +2,22 @@
 # Rules wait for it with `| setup`; it installs nothing when all is there. A goal that needs more
 # than the compiler stands in the row of each group (scripts/setup.sh) that it needs.
 NEEDS_model := model run iso debug test test-system test-ubsan test-debug test-net-long test-rough-net test-clients test-page \
-  bench bench-machine bench-compare bench-http $(BUILD)/models/% $(BUILD)/marrow.iso
-NEEDS_run := run debug test test-qemu test-system test-matrix test-ubsan test-debug test-locks test-rough-net test-gigabyte \
-  test-clients bench-machine
-NEEDS_iso := iso test test-system test-debug test-matrix $(BUILD)/marrow.iso
-NEEDS_test := test test-hosted test-aarch64 test-shim test-system test-matrix test-images test-fuzz fuzz hostile-models \
-  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64/% $(BUILD)/linux/test/% $(BUILD)/check/%
-NEEDS_check := check check-fast tidy analyze format $(BUILD)/check/%
+  bench bench-machine bench-compare bench-http test-bochs $(BUILD)/models/% $(BUILD)/marrow.iso
+NEEDS_run := run debug test timing test-qemu test-system test-ubsan test-debug test-locks test-rough-net test-gigabyte \
+  test-clients test-bochs test-machines bench-machine
+NEEDS_iso := iso test test-system test-debug test-machines test-bochs $(BUILD)/marrow.iso
+NEEDS_test := test quick timing host-san test-hosted test-weak test-aarch64 test-shim test-system test-machines test-images test-fuzz fuzz hostile-models \
+  test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64-user/% $(BUILD)/linux/test/% $(BUILD)/check/%
+NEEDS_check := check quick check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug
 NEEDS_fresh := test-fresh
-SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh,$(if \
-  $(filter $(NEEDS_$(group)),$(MAKECMDGOALS)),$(group)))
+NEEDS_bochs := test-bochs
+# ARM64's compiler and machine are installed where ARM64 is asked for or tested.
+NEEDS_arm := test test-aarch64 test-arm $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
+# The packages of `build` are always installed; the row lists the goals that need no more.
+NEEDS_build := all kernel host pack wiki model-check model-oracles bench-kernels compile-commands setup clean help
+SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh bochs arm,$(if \
+  $(filter $(NEEDS_$(group)),$(or $(MAKECMDGOALS),all)),$(group)))
 
 .PHONY: setup
 setup:  ## installs what `make` needs; other targets do it themselves (SETUP=0 forbids it)

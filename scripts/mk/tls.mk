@@ -14,7 +14,7 @@ WOLFSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -I. -fno-omit-frame-pointer -fno-
 WOLFSSL_KERNEL_FLAGS := $(LWIP_KERNEL_FLAGS)
 # Its arithmetic on words is unsigned where it must be; what it shifts and aligns is its own matter.
 WOLFSSL_SAN_FLAGS := -O1 -fsanitize=address,fuzzer-no-link -DMARROW_TLS_CLIENT
-WOLFSSL_KERNEL_OBJ := $(WOLFSSL_SRC:%.c=$(X86)/wolfssl/%.o)
+WOLFSSL_KERNEL_OBJ := $(WOLFSSL_SRC:%.c=$(TARGET)/wolfssl/%.o)
 WOLFSSL_HOST_OBJ := $(WOLFSSL_SRC:%.c=$(BUILD)/host/wolfssl/%.o)
 WOLFSSL_SAN_OBJ := $(WOLFSSL_SRC:%.c=$(SAN_DIR)/wolfssl/%.o)
 
@@ -31,10 +31,10 @@ $(WOLFSSL_READY): $(THIRD_PARTY) $(WOLFSSL_PATCHES) | setup
 	@touch $@
 $(WOLFSSL_SRC:%=$(WOLFSSL)/%): $(WOLFSSL_READY) ;
 
-$(WOLFSSL_KERNEL_OBJ): $(X86)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
+$(WOLFSSL_KERNEL_OBJ): $(TARGET)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
 	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CC12) $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
+	$(Q)$(KERNEL_CC) $(WOLFSSL_FLAGS) $(WOLFSSL_KERNEL_FLAGS) -c $< -o $@
 $(WOLFSSL_HOST_OBJ): $(BUILD)/host/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS)
 	$(call compiling,TLS,$*.c)
 	@mkdir -p $(@D)
@@ -44,19 +44,19 @@ $(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | 
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(WOLFSSL_FLAGS) $(WOLFSSL_SAN_FLAGS) -c $< -o $@
 
-# Who may include wolfSSL's headers.
-$(X86)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
+# The files that may include wolfSSL's headers.
+$(TARGET)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
 $(BUILD)/host/kernel/net/tls/%.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
 $(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
-$(SAN_DIR)/tests/hosted/tls_%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(SAN_DIR)/tests/hosted/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
-$(filter $(X86)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
-  $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/tls_% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
+$(filter $(TARGET)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
+  $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/kernel/net/tls/% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
 
-# Who links it.
+# The programs that link it.
 KERNEL_LINK_OBJ += $(WOLFSSL_KERNEL_OBJ)
-$(X86)/marrow.elf: $(WOLFSSL_KERNEL_OBJ)
+$(TARGET)/marrow.elf: $(WOLFSSL_KERNEL_OBJ)
 $(HOST_BIN): $(WOLFSSL_HOST_OBJ)
 $(UNIT_TESTS): $(WOLFSSL_SAN_OBJ)
 $(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp)): $(WOLFSSL_SAN_OBJ)

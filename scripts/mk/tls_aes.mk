@@ -4,11 +4,11 @@ BEARSSL := $(BUILD)/third_party/bearssl
 BEARSSL_READY := $(BEARSSL)/.extracted
 BEARSSL_SRC := $(addprefix symcipher/,aes_ct64.c aes_ct64_enc.c aes_ct64_ctr.c) hash/ghash_ctmul64.c codec/dec32le.c codec/enc32le.c
 BEARSSL_INCLUDE := -isystem $(BEARSSL)/inc
-# The machine has no clock or random numbers where BearSSL would look for them; AES asks for neither.
+# BearSSL finds no clock or random numbers of an operating system here; AES needs neither.
 BEARSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -fno-omit-frame-pointer -fno-strict-aliasing -ffunction-sections -fdata-sections \
   -DBR_USE_UNIX_TIME=0 -DBR_USE_GETENTROPY=0 -DBR_USE_URANDOM=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_RDRAND=0 $(BEARSSL_INCLUDE) -I$(BEARSSL)/src
 BEARSSL_SAN_FLAGS := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
-BEARSSL_KERNEL_OBJ := $(BEARSSL_SRC:%.c=$(X86)/bearssl/%.o)
+BEARSSL_KERNEL_OBJ := $(BEARSSL_SRC:%.c=$(TARGET)/bearssl/%.o)
 BEARSSL_HOST_OBJ := $(BEARSSL_SRC:%.c=$(BUILD)/host/bearssl/%.o)
 BEARSSL_SAN_OBJ := $(BEARSSL_SRC:%.c=$(SAN_DIR)/bearssl/%.o)
 
@@ -19,10 +19,10 @@ $(BEARSSL_READY): $(THIRD_PARTY) | setup
 	@touch $@
 $(BEARSSL_SRC:%=$(BEARSSL)/src/%): $(BEARSSL_READY) ;
 
-$(BEARSSL_KERNEL_OBJ): $(X86)/bearssl/%.o: $(BEARSSL)/src/%.c
+$(BEARSSL_KERNEL_OBJ): $(TARGET)/bearssl/%.o: $(BEARSSL)/src/%.c
 	$(call compiling,AES,$*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CCACHE) gcc $(BEARSSL_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
+	$(Q)$(KERNEL_CC) $(BEARSSL_FLAGS) $(LWIP_KERNEL_FLAGS) -c $< -o $@
 $(BEARSSL_HOST_OBJ): $(BUILD)/host/bearssl/%.o: $(BEARSSL)/src/%.c
 	$(call compiling,AES,$*.c)
 	@mkdir -p $(@D)
@@ -32,16 +32,16 @@ $(BEARSSL_SAN_OBJ): $(SAN_DIR)/bearssl/%.o: $(BEARSSL)/src/%.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(BEARSSL_FLAGS) $(BEARSSL_SAN_FLAGS) -c $< -o $@
 
-# Who may include its headers.
-$(X86)/kernel/kernel/crypto/aes_gcm.o: KERNEL_FLAGS += $(BEARSSL_INCLUDE)
+# The files that may include its headers.
+$(TARGET)/kernel/kernel/crypto/aes_gcm.o: KERNEL_FLAGS += $(BEARSSL_INCLUDE)
 $(BUILD)/host/kernel/crypto/aes_gcm.o: HOST_FLAGS += $(BEARSSL_INCLUDE)
 $(SAN_DIR)/kernel/crypto/aes_gcm.o: SAN_FLAGS += $(BEARSSL_INCLUDE)
 TIDY_FLAGS_HOSTED += $(BEARSSL_INCLUDE)
-$(addsuffix /kernel/crypto/aes_gcm.o,$(X86)/kernel $(BUILD)/host $(SAN_DIR)): | $(BEARSSL_READY)
+$(addsuffix /kernel/crypto/aes_gcm.o,$(TARGET)/kernel $(BUILD)/host $(SAN_DIR)): | $(BEARSSL_READY)
 
-# Who links it.
+# The programs that link it.
 KERNEL_LINK_OBJ += $(BEARSSL_KERNEL_OBJ)
-$(X86)/marrow.elf: $(BEARSSL_KERNEL_OBJ)
+$(TARGET)/marrow.elf: $(BEARSSL_KERNEL_OBJ)
 $(HOST_BIN): $(BEARSSL_HOST_OBJ)
 $(UNIT_TESTS): $(BEARSSL_SAN_OBJ)
 $(patsubst tests/fuzz/%.cpp,$(FUZZ)/%,$(wildcard tests/fuzz/*.cpp)): $(BEARSSL_SAN_OBJ)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The API server's view of the machine.
+// Implements what the API service needs from this machine.
 #include "service/serve/backend.h"
 
 #include <version.h>
@@ -14,11 +14,13 @@
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
 #include "service/chat_text.h"
+#include "service/report.h"
 
 namespace service {
 namespace {
 
-// The load under way and how the last ones ended. They outlive the server that asked for them.
+// The load under way and the results of the last ones. It is static because a load outlives a
+// server that is stopped.
 struct Loads {
   static constexpr u32 kKept = 8;
   u32 begun = 0;
@@ -26,7 +28,7 @@ struct Loads {
   ai::openai::ModelChange change = ai::openai::ModelChange::kLoad;
   String name;
   void (*news)() = nullptr;
-  ai::openai::LoadEnd ends[kKept];  // by their numbers
+  ai::openai::LoadEnd ends[kKept];  // indexed by the load's number, modulo kKept
 };
 Loads& all_loads() {
   static constinit Loads loads;
@@ -93,7 +95,7 @@ ai::openai::LoadState ServeBackend::load_state() {
   state.bytes_total = loading.bytes_total;
   constexpr u64 kNsPerMs = 1'000'000;
   u64 ms = (timing::now_ns() - loading.start_ns) / kNsPerMs;
-  // The rest comes as fast as what has come.
+  // Assumes that the rest arrives at the same speed.
   if (state.bytes_done > 0)
     state.eta_ms =
         ms * (state.bytes_total - std::min(state.bytes_done, state.bytes_total)) / state.bytes_done;
@@ -269,7 +271,7 @@ u64 ServeBackend::random() {
   return crypto::random_u64();
 }
 
-// Without what firmware, or the host of a hosted twin, holds for itself.
+// Leaves out memory that the firmware keeps, or, in the hosted twin, the host.
 u64 ServeBackend::memory_used() {
   mm::Usage usage = mm::usage();
   return usage.total - usage.of(mm::Purpose::kFree) - usage.of(mm::Purpose::kFirmware);
@@ -285,6 +287,12 @@ u64 ServeBackend::memory_total() {
 
 void ServeBackend::log(std::string_view line) {
   log::info("http", "{}", line);
+}
+
+Result<void> ServeBackend::report(base::Writer& out) {
+  if (support_reports_rows().empty()) return fail(Errc::kUnsupported, "no report in this program");
+  for (const Report* row : support_reports_rows()) row->write(out);
+  return {};
 }
 
 // ---- chat -----------------------------------------------------------------------------------

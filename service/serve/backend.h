@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the API server asks of this machine: engine, template, models, clock, log.
+// Connects the API service (ai/openai, which knows no operating system) to this machine: engine,
+// chat template, models, clock and log. refresh_models(), save_text() and restore_text() wait for
+// disks, the other functions do not wait. Called on the threads "http" and "http-files" and, from
+// sinks and jobs, "engine".
 #pragma once
 
 #include "ai/openai/service.h"
@@ -43,6 +46,7 @@ class ServeBackend final : public ai::openai::Backend {
   u64 memory_total() override;
   u64 heap_bytes() override;
   void log(std::string_view line) override;
+  Result<void> report(base::Writer& out) override;
   Result<u32> save_text(ai::Engine& engine, std::string_view name,
                         std::span<const ai::TokenId> tokens, u64& bytes) override;
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes between a socket, the HTTP state machine and the API service.
+// Moves bytes between a client's socket, its HTTP state machine and the API service.
 #include "service/serve/client.h"
 
 #include "kernel/base/wipe.h"
@@ -8,8 +8,10 @@ namespace service {
 namespace {
 
 constexpr usize kReadBytes = 16 * 1024;
-constexpr u32 kMostReads = 8;  // in one turn: one fast sender must not hold up the others
-char read_buffer[kReadBytes];  // threads give way only in known places, none while it is in use
+// reads in one turn, so that a fast sender does not hold up the others
+constexpr u32 kMostReads = 8;
+// shared: only the thread "http" reads, and it does not yield while this is in use
+char read_buffer[kReadBytes];
 
 }  // namespace
 
@@ -36,12 +38,13 @@ bool ServeClient::pump(u64 now_ns) {
 }
 
 void ServeClient::flush(u64 now_ns) {
-  // What has been written may have ended an answer; the request behind it has its own.
+  // Writing may complete an answer. The next pipelined request is then handled, and its answer is
+  // written in turn.
   while (write_some(now_ns) && connection_.proceed(now_ns)) {
   }
 }
 
-// False: the socket takes no more.
+// Writes until the socket takes no more (returns false) or nothing is left (returns true).
 bool ServeClient::write_some(u64 now_ns) {
   socket_->flush();
   while (!connection_.finished() && !connection_.output().empty()) {
@@ -65,7 +68,8 @@ bool ServeClient::write_some(u64 now_ns) {
 void ServeClient::on_head(net::HttpConnection&, const net::HttpRequest& head) {
   if (only_secure_ && !socket_->secure()) {
     connection_.close_after_response();
-    service_.respond_bad_http(*this, 400, "this server is reached by https:// only");
+    service_.respond_bad_http(*this, 400,
+                              "this server accepts https:// only: use https in the address");
     return;
   }
   static_cast<void>(service_.admit(head, socket_->peer(), *this));

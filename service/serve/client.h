@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One client of the API server: a socket and its HTTP connection. The answer under way is the
-// service's; the two are tied (ai::openai::Reply), so either may go first.
+// One client of the API server: its socket and its HTTP connection. The service owns the answer in
+// progress. Client and answer refer to each other (ai::openai::Reply), and either may be destroyed
+// first.
 //
-// pump() and flush() are for the threads that move bytes, one call at a time; nothing that the
-// service says to a client leads back into the service, so a client may be dropped whenever none of
-// these two is on the stack.
+// pump() and flush() run on the thread "http", one call at a time, and never wait. Nothing that the
+// service calls here leads back into the service, so a client may be destroyed whenever neither of
+// the two is on the stack.
 #pragma once
 
 #include "ai/openai/service.h"
@@ -15,7 +16,7 @@ namespace service {
 
 class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
  public:
-  // `only_secure`: requests that come in plain text are refused. The references outlive it.
+  // With `only_secure`, requests in plain text are refused. The references must outlive the client.
   ServeClient(base::Owner<net::Socket> socket, ai::openai::Service& service,
               const net::HttpLimits& limits, const net::HttpTimes& times, base::Budget& bodies,
               u64 now_ns, bool only_secure)
@@ -24,9 +25,9 @@ class ServeClient final : public ai::openai::Reply, public net::HttpHandler {
         connection_(limits, times, bodies, *this, now_ns),
         only_secure_(only_secure) {}
 
-  // Reads and writes what the socket allows now. False: nothing moved.
+  // Reads and writes what the socket allows now. Returns false if nothing moved.
   bool pump(u64 now_ns);
-  // Writes, and goes on with what waited for an answer to end.
+  // Writes what is waiting, and handles requests that waited for an answer to end.
   void flush(u64 now_ns);
   bool finished() const { return connection_.finished(); }
   std::string_view peer() const { return socket_->peer(); }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The key file: read, hashed, handed over, wiped.
+// Reads the key file, hashes the keys, hands them to the service and wipes the text.
 #include "service/serve/keys.h"
 
+#include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
@@ -11,17 +12,10 @@ namespace service {
 namespace {
 
 constexpr Option kFile{"api_key.file", OptionKind::kText, "", "PATH",
-                       "keys, one a line, 'admin KEY' for admin keys; read again when it changes"};
+                       "file of keys, one per line ('admin KEY': admin key); reread on change"};
 KERNEL_OPTION(kFile);
 
 constexpr usize kMostBytes = 64 * 1024;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r";
-  usize first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 struct Keys {
   Vector<crypto::Sha256Digest> users, admins;
@@ -33,16 +27,17 @@ Result<Keys> parse(std::string_view text) {
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    line = trimmed(line);
+    line = base::trim(line);
     if (line.empty() || line.front() == '#') continue;
     usize word = line.find_first_of(" \t");
     bool admin = line.substr(0, word) == kAdmin;
-    if (admin) line = trimmed(line.substr(kAdmin.size()));
+    if (admin) line = base::trim(line.substr(kAdmin.size()));
     crypto::Sha256Digest digest = TRY(ai::openai::Guard::read_key(line));
     TRY((admin ? keys.admins : keys.users).push_back(digest));
   }
   if (keys.users.empty() && keys.admins.empty())
-    return fail(Errc::kInvalidArgument, "there is no key in the file of api_key.file=");
+    return fail(Errc::kInvalidArgument,
+                "the file of api_key.file= has no key: put one key on each line");
   return keys;
 }
 

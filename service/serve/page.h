@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chat page that `/` shows, built in from console/page/.
+// The chat page that `/` shows. It is built in from service/serve/page/.
 #pragma once
 
 #include <string_view>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads of the server: "http" moves bytes whenever a socket or the engine has news, "http-files"
-// does what waits for a disk. The engine's own thread (service/engine_host.h) makes the answers and
-// gives way in the middle of a step, so health checks and new requests never wait for a long
-// prompt.
+// Starts and stops the API server and runs its two threads. "http" moves bytes between sockets and
+// the service whenever a socket or the engine has news. "http-files" does what waits for a disk:
+// the list of models and the key file. Answers are computed by the engine's own thread
+// (service/engine_host.h), which lets "http" run in the middle of a step, so health checks and new
+// requests never wait for a long prompt.
 #include "service/serve/server.h"
 
 #include <algorithm>
@@ -36,17 +37,17 @@ constexpr Option kUnloadIdle{
 constexpr Option kKeepAlive{"models.keep_alive", OptionKind::kText, "-1", "TIME",
                             "how long that is: seconds, 90s, 1h30m; -1 = for ever"};
 constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
-                       "address it listens on; without a key only 127.0.0.1 unless auth=none"};
+                       "address to listen on; without a key 127.0.0.1 only, unless auth=none"};
 constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
-                        "names this machine goes by, for a server without a key"};
+                        "more host names that a server without a key answers to"};
 constexpr Option kKeys{"api_key", OptionKind::kText, "", "KEY[,KEY]",
-                       "keys that requests must have; kept hashed"};
+                       "keys, one of which a request must carry; stored as hashes"};
 constexpr Option kAdminKeys{"admin_key", OptionKind::kText, "", "KEY[,KEY]",
                             "keys for loading and unloading models, and for slots"};
 constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
-                        "who may do that: who has a key, whoever may ask, nobody"};
+                        "who may load models and write slots: admin keys, every client, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
-                       "none: serve the network without a key"};
+                       "none: requests over the network need no key"};
 constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
                        "web pages of other origins that may call the API"};
 constexpr Option kConnections{"http.connections", OptionKind::kNumber, "64", "1..1024",
@@ -58,13 +59,13 @@ constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
 constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
                            "memory for the bodies of all requests in MiB; 0 = four of the largest"};
 constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
-                       "seconds a connection may rest between requests"};
+                       "seconds that a connection may be idle between requests"};
 constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
-                           "seconds the head of a request may take"};
+                           "seconds that the head of a request may take"};
 constexpr Option kBodyTime{"http.body_time", OptionKind::kNumber, "20", "1..3600",
-                           "seconds 64 KiB of a body may take"};
+                           "seconds that each 64 KiB of a body may take"};
 constexpr Option kHeartbeat{"http.heartbeat_ms", OptionKind::kNumber, "4000", "10..600000",
-                            "silence in a stream after which progress is sent"};
+                            "milliseconds of silence in a stream before progress is sent"};
 constexpr Option kQueue{"http.queue", OptionKind::kNumber, "64", "1..4096",
                         "requests running and waiting; more get 429"};
 constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
@@ -72,15 +73,15 @@ constexpr Option kRate{"http.rate", OptionKind::kNumber, "0", "0..100000",
 constexpr Option kClientRate{"http.client_rate", OptionKind::kNumber, "0", "0..100000",
                              "requests a second from one address; 0 = no limit"};
 constexpr Option kClientRequests{"http.client_requests", OptionKind::kNumber, "0", "0..4096",
-                                 "requests of one address at once; 0 = no limit"};
+                                 "requests from one address at once; 0 = no limit"};
 constexpr Option kClientConnections{"http.client_connections", OptionKind::kNumber, "0", "0..1024",
-                                    "connections of one address; 0 = no limit"};
+                                    "connections from one address at once; 0 = no limit"};
 constexpr Option kAllow{"http.allow", OptionKind::kText, "", "NETWORK[,NETWORK]",
-                        "who may connect: 10.0.0.0/8,fe80::/10; everybody by default"};
+                        "networks that may connect: 10.0.0.0/8,fe80::/10; all by default"};
 constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
                           "the form of the line for each request"};
 constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
-                            "tokens of an answer when the request names none; 0 = no limit"};
+                            "longest answer in tokens if the request sets none; 0 = no limit"};
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kOllamaPort);
 KERNEL_OPTION(kAnyModel);
@@ -110,16 +111,20 @@ KERNEL_OPTION(kAllow);
 KERNEL_OPTION(kLogForm);
 KERNEL_OPTION(kMaxTokens);
 
-// How often time limits, heartbeats and a changed model are looked at: while requests are being
-// answered, while clients are connected, and while there is nobody.
+// The longest time between two looks at time limits, heartbeats and a changed model: while requests
+// are being answered, while clients are connected, and without clients.
 constexpr u64 kTickNs = 100'000'000, kCalmNs = 500'000'000, kRestNs = 2'000'000'000;
 constexpr u64 kNsPerSecond = 1'000'000'000;
-constexpr usize kStackBytes = 256 * 1024;  // schemas and templates recurse, within their limits
+// for schemas and templates, which recurse within their limits
+constexpr usize kStackBytes = 256 * 1024;
 
 void wake_network_thread();
 void wake_files_thread();
 void hear_engine();
 
+// The running server. start_server() allocates it, and drop_server() destroys it after both threads
+// have ended. Its fields belong to the thread "http", except for what backend and service allow
+// others.
 struct Server {
   base::Owner<net::tls::Server> tls;             // null: plain text only; outlives the clients
   Vector<base::Owner<net::Listener>> listeners;  // the first has http.port
@@ -128,18 +133,20 @@ struct Server {
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
   KeyFile key_file;
-  net::NetworkList allowed;  // empty: everybody
+  net::NetworkList allowed;  // empty: everybody may connect
   net::HttpLimits limits;
   net::HttpTimes times;
   bool stopping = false;
+  // threads that still use this object
   u32 threads = 0;
   u64 model_changes = 0;  // of the host, as they were noticed
 };
 
-// One at a time; null when there is none.
+// There is at most one server; null means none.
 constinit Server* server = nullptr;
 constinit sched::WaitQueue network_news, files_news, server_ended;
-// Why the thread "http" was woken: a socket or a load has news, the engine has made a step.
+// The reason why the thread "http" was woken. It clears a flag before it looks, so news that arrive
+// while it works are not lost.
 constinit bool sockets_have_news = false, engine_has_news = false;
 constinit bool files_have_news = false;  // the thread "http-files" is to look again
 
@@ -158,8 +165,9 @@ void hear_engine() {
   network_news.wake_all();
 }
 
-// The client that has kept us waiting longest makes room for a new one: connections that say
-// nothing, or say it slowly, cannot keep others out. False: all are being answered.
+// Drops the client that has kept the server waiting longest to make room for a new one, so
+// connections that send nothing, or send it slowly, cannot keep others out. Returns false if every
+// client is being answered.
 bool make_room(Server& s) {
   if (s.clients.size() < options::number(kConnections)) return true;
   usize oldest = 0;
@@ -170,7 +178,7 @@ bool make_room(Server& s) {
   return true;
 }
 
-// Whether this address may have one more connection. Nobody is told why not.
+// Returns true if this address may open one more connection. A refused peer is not told the reason.
 bool may_connect(const Server& s, std::string_view peer) {
   std::string_view host = net::host_of(peer);
   if (!s.allowed.empty()) {
@@ -192,7 +200,8 @@ Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
 
 void accept_clients_of(Server& s, net::Listener& listener, u64 now) {
   for (;;) {
-    // Room is made only for somebody who is there: one more than allowed, for a moment.
+    // A client is dropped only after another was accepted, so for a moment there is one more than
+    // allowed.
     bool full = s.clients.size() >= options::number(kConnections);
     if (full && std::all_of(s.clients.begin(), s.clients.end(),
                             [](const auto& client) { return client->waiting_since() == ~u64{0}; }))
@@ -230,7 +239,8 @@ void end_thread(Server& s) {
   server_ended.wake_all();
 }
 
-// How long nobody needs to look at time limits and heartbeats, should nothing happen.
+// Returns how long the thread may sleep before it must check time limits and heartbeats, if there
+// is no news.
 u64 pause(const Server& s) {
   if (!s.service->idle()) return kTickNs;
   return s.clients.empty() ? kRestNs : kCalmNs;
@@ -242,8 +252,9 @@ void notice_models(Server& s) {
   if (std::exchange(s.model_changes, changes) != changes) wake_files_thread();
 }
 
-// What a step of the engine said goes out at once. Sockets are looked at when they have news, and
-// now and then for their time limits: not once a token for each of them.
+// After a step only flush() runs, which sends the step's tokens at once. The full round over all
+// sockets is made when one of them has news, and now and then for time limits, but not for every
+// token.
 void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   u64 look_at_ns = 0;
@@ -260,7 +271,7 @@ void network_thread(void* argument) {
       for (base::Owner<ServeClient>& client : s.clients) client->flush(now);
     }
     if (moved) {
-      sockets_have_news = true;  // there may be more than one turn takes
+      sockets_have_news = true;  // one turn reads a bounded amount, so there may be more
       sched::yield();
     } else if (!sockets_have_news && !engine_has_news) {
       network_news.wait(look_at_ns);
@@ -269,6 +280,8 @@ void network_thread(void* argument) {
   end_thread(s);
 }
 
+// Does the work that may wait for a disk, so that the thread "http" never does. It looks at the key
+// file every two seconds, and at the models when they change.
 void files_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
@@ -280,7 +293,7 @@ void files_thread(void* argument) {
   end_thread(s);
 }
 
-// An entry that is empty is refused: it would be a key that everybody has.
+// Reads a list of keys. An empty entry is refused: it would be a key that everybody has.
 Result<void> read_keys(const Option& option, Vector<String>& out) {
   if (!options::given(option)) return {};
   std::string_view text = options::text(option);
@@ -305,7 +318,8 @@ bool chose_open() {
   return options::text(kAuth) == "none";
 }
 
-// By which names a browser may reach a server without a key.
+// Returns the names by which a browser may reach a server without a key. Other names in a Host
+// header are refused, against DNS rebinding.
 Result<String> own_names() {
   String names;
   base::StringWriter out(names);
@@ -349,17 +363,19 @@ bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1";
 }
 
-// Without a key the network is not served, unless that was asked for.
+// Returns the address to listen on: only the loopback address unless there is a key or auth=none.
 Result<std::string_view> bind_address() {
   bool open = has_keys() || chose_open();
   if (!options::given(kBind)) return open ? std::string_view() : "127.0.0.1";
   std::string_view address = options::text(kBind);
   if (!open && !is_loopback(address))
-    return fail(Errc::kPermission, "http.bind= to the network wants api_key= or auth=none");
+    return fail(Errc::kPermission,
+                "http.bind= names a network address: set api_key= or auth=none as well");
   return address;
 }
 
-// A body is held twice for a moment: as it came, and as the request keeps it.
+// Sets limits of sizes and times. The budget for bodies must hold two of the largest, because a
+// body exists twice for a moment: as received, and as the request keeps it.
 Result<void> set_limits(Server& s) {
   u64 body = options::number(kBodyMb) * kMiB, bodies = options::number(kBodiesMb) * kMiB;
   if (bodies == 0) bodies = 4 * body;
@@ -379,16 +395,18 @@ Result<void> listen(Server& s, net::Network& network, std::string_view address, 
 
 Result<void> open_server(Server& s) {
   net::Network* network = net::network();
-  if (network == nullptr) return fail(Errc::kNotFound, "this machine has no network");
+  if (network == nullptr)
+    return fail(Errc::kNotFound, "this machine has no network: `net` shows why");
   TRY(set_limits(s));
   s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
   TRY(s.key_file.read(*s.service));
-  StaticVector<std::string_view, 1> addresses;  // a network says one at a time
+  StaticVector<std::string_view, 1> addresses;  // a network reports one address at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());
   if (s.tls == nullptr && tls_required())
-    return fail(Errc::kUnsupported, "tls=only, and TLS cannot be had");
+    return fail(Errc::kUnsupported,
+                "tls=only is set but TLS could not be started: the log says why");
   std::string_view address = TRY(bind_address());
   if (!has_keys() && !is_loopback(address))
     log::warn("http", "anybody on the network may use this server: set api_key=");
@@ -399,7 +417,9 @@ Result<void> open_server(Server& s) {
   return {};
 }
 
-// A job that runs ends between two of its chunks, as nobody waits for it any longer.
+// Runs after both threads have ended, on the thread that stops the server. Dropping the clients
+// cancels their requests; a job that is running ends between two of its chunks. Sleeps until the
+// service has nothing left with the engine.
 void drop_server() {
   server->listeners.clear();  // nobody new
   server->clients.clear();
@@ -416,7 +436,8 @@ void drop_server() {
 }  // namespace
 
 Result<void> start_server() {
-  if (server != nullptr) return fail(Errc::kBusy, "the server runs already");
+  if (server != nullptr)
+    return fail(Errc::kBusy, "the server is running already (`serve stop` ends it)");
   base::Owner<Server> made = TRY(base::make<Server>());
   TRY(open_server(*made));
   server = made.release();
@@ -439,6 +460,7 @@ Result<void> start_server() {
   return {};
 }
 
+// The flag is not enough, because both threads may be asleep: they are woken until they have ended.
 void stop_server() {
   if (!server_running()) return;
   server->stopping = true;
@@ -450,7 +472,7 @@ void stop_server() {
   drop_server();
 }
 
-// Not any more while it is being stopped.
+// Returns false as soon as the server is being stopped.
 bool server_running() {
   return server != nullptr && !server->stopping;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Texts with their KV pages as files: what /slots saves and restores.
+// Saves and restores texts with their KV pages as files, for /slots.
 #include "ai/engine/kv_file.h"
 #include "kernel/options.h"
 #include "service/file_stream.h"
@@ -9,20 +9,21 @@ namespace service {
 namespace {
 
 constexpr Option kFolder{"slots.path", OptionKind::kText, "", "FOLDER",
-                         "where /slots saves texts; the folder marrow of a disk by default"};
+                         "folder where /slots saves texts; by default marrow on a disk"};
 KERNEL_OPTION(kFolder);
 
-// Calls use(path) for each place where NAME may lie, until one succeeds.
+// Calls use(path) for each place that may hold NAME, until one succeeds.
 template <class Use>
 auto in_each_place(std::string_view name, Use&& use) -> decltype(use(name)) {
   char path[320];
   std::string_view folder = options::text(kFolder);
   if (!folder.empty()) return use(base::format_into(path, "{}/{}.kv", folder, name));
-  decltype(use(name)) result = fail(Errc::kUnsupported, "no disk can be written: say slots.path=");
+  decltype(use(name)) result =
+      fail(Errc::kUnsupported, "no disk can be written: set slots.path= to a folder that can");
   for (const fs::Mount& mount : fs::mounts()) {
     if (mount.point == "/boot" || mount.point == "/host") continue;
     char directory[128];
-    static_cast<void>(  // it may be there already
+    static_cast<void>(  // the folder may exist already
         fs::make_directory(base::format_into(directory, "{}/marrow", mount.point)));
     result = use(base::format_into(path, "{}/marrow/slot-{}.kv", mount.point, name));
     if (result.has_value()) break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where the certificate and its key come from, and the line that shows which it is.
+// Obtains the certificate and its key, and writes the log line that shows where they came from.
 #include "service/serve/tls.h"
 
 #include "kernel/base/json.h"
@@ -24,7 +24,7 @@ constexpr std::string_view kDrawer = "tls", kName = "identity";
 constexpr usize kAroundPem = 64;
 constexpr u64 kNsPerSecond = 1'000'000'000;
 
-// Wiped when it is dropped.
+// Text that is wiped when it is destroyed.
 struct Secret {
   String text;
   ~Secret() { base::wipe(text.chars().view()); }
@@ -32,12 +32,13 @@ struct Secret {
 
 struct Identity {
   String pem;
-  String kept;  // where
+  String kept;  // where it is kept, for the log
   ~Identity() { base::wipe(pem.chars().view()); }
 };
 
-// 0 while nobody has confirmed the time: one false reply must neither date a certificate nor make
-// an old one run out, which would change what clients have pinned.
+// Returns the time of day, or 0 until it is confirmed. One false time reply must neither date a
+// certificate nor make an old one look expired: a new certificate would break what clients have
+// pinned.
 u64 confirmed_seconds() {
   return timing::unix_time_confirmed() ? timing::unix_ns() / kNsPerSecond : 0;
 }
@@ -52,7 +53,8 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   }
   Secret text;
   TRY(text.text.reserve(2 * identity.pem.size() +
-                        kAroundPem));  // or it would move and leave a copy
+                        // reserved at once, or the text would move and leave a copy behind
+                        kAroundPem));
   base::StringWriter sink(text.text);
   json::Writer w(sink);
   w.begin_object().field("made", now).field("pem", identity.pem).end_object();
@@ -61,9 +63,9 @@ Result<void> make(Identity& identity, std::span<const std::string_view> addresse
   return {};
 }
 
-// False: there is none, or it has run out.
+// Loads the certificate that was kept earlier. Returns false if there is none or it has expired.
 Result<bool> load_kept(Identity& identity) {
-  constexpr u64 kSeconds = u64{800} * 86'400;  // renewed before its 825 days are over
+  constexpr u64 kSeconds = u64{800} * 86'400;  // replaced before its 825 days are over
   Result<String> text = load_text(kDrawer, kName, StoreOn::kFixedDisk);
   if (!text.has_value()) return false;
   Secret kept{std::move(*text)};
@@ -71,7 +73,7 @@ Result<bool> load_kept(Identity& identity) {
   u64 made = static_cast<u64>(document.root().find("made").integer().value_or(0));
   if (made != 0 && confirmed_seconds() > made + kSeconds) return false;
   identity.pem = TRY(String::from(document.root().find("pem").text()));
-  identity.kept = TRY(String::from("the one from before"));
+  identity.kept = TRY(String::from("the one kept from an earlier start"));
   return true;
 }
 

@@ -14,7 +14,7 @@
 #include <ctime>
 
 #include "kernel/arch_contract.h"
-#include "tests/hosted/kernels_fixture.h"
+#include "tests/hosted/ai/kernels/fixture.h"
 
 // The engine's objects are the kernel's, whose stack protector reads one global word.
 extern "C" {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Firmware tables as arbitrary bytes. Sums are repaired first, else nothing would get past them.
+// Parses arbitrary bytes as firmware tables. Checksums are repaired first, because otherwise hardly
+// any input would get past them.
 #include <vector>
 
 #include "kernel/acpi/tables.h"
@@ -29,7 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   base::BufferView memory(kBase, {bytes.data(), bytes.size()});
   static acpi::Tables tables;
   tables = {};
-  if (acpi::parse(memory, kBase, tables).has_value())
+  if (acpi::parse(memory, kBase, tables).has_value()) {
     ASSERT(!tables.fixed.has_s5 || (tables.fixed.s5_a < 8 && tables.fixed.s5_b < 8));
+    for (const boot::PciHost& host : tables.hardware.pci_hosts)
+      ASSERT(host.first_bus <= host.last_bus);
+    for (const boot::AddressRange& range : tables.hardware.gic.redistributors)
+      ASSERT(range.bytes <= ~range.base);
+  }
   return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any answer of a DHCP server, and what a machine then does with its settings.
+// Feeds arbitrary answers of a DHCP server, and checks what the machine then does with its
+// settings.
 #include <cstring>
 
 #include "tests/hosted/test_net.h"

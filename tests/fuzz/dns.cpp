@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any answers of a name server, and of whoever answers for the names of the link.
+// Feeds arbitrary answers of a name server, and of a peer that answers for names on the link.
 #include <lwip/dns.h>
 
 #include <cstring>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as an exFAT volume, mounted, listed three levels deep, every file read at both ends.
-// The input is also put behind a boot region that holds, with the checksums of its entry sets made
-// right, or mutation would never get past them.
+// Mounts arbitrary bytes as an exFAT volume, lists it three levels deep, and reads every file at
+// both ends. The input is also put after a valid boot region, with the checksums of its entry sets
+// repaired, because mutation would hardly ever get past them.
 #include <algorithm>
 #include <bit>
 #include <vector>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a fuzzer does with a mounted file system.
+// The walk that every file system fuzzer makes over a mounted volume: lists directories and reads
+// files.
 #pragma once
 
 #include <string>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any GBNF text compiles or is refused; masks of what compiles agree with walking, without end.
+// Compiles arbitrary GBNF text, or sees it refused. The masks of what compiles must agree with a
+// walk through the automaton.
 #include "ai/text/grammar.h"
-#include "tests/hosted/grammar_fake.h"
+#include "tests/hosted/ai/text/grammar_fake.h"
 #include "tests/hosted/test_platform.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {

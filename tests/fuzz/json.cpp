@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes: parse ends, and what parses is written and read again as the same text.
+// Parses arbitrary bytes as JSON. Parsing must end, and what parses must be the same after it was
+// written and read again.
 #include "kernel/base/json.h"
 
 namespace {

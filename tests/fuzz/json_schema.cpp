@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Any schema compiles or is refused; a text written under its grammar is JSON once it is finished.
 #include "ai/text/grammar.h"
-#include "tests/hosted/grammar_fake.h"
+#include "tests/hosted/ai/text/grammar_fake.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   static ApiTestTokenizer tokenizer;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Saved texts: any bytes give an error or a text whose pages are known, and the books balance.
+// Reads arbitrary bytes as a saved text. The result is an error, or a text whose pages are known;
+// the page counts must add up.
 #include "ai/engine/kv_file.h"
 #include "kernel/base/bytes.h"
-#include "tests/hosted/stored_bytes.h"
+#include "tests/hosted/ai/engine/stored_bytes.h"
 #include "tests/hosted/test_platform.h"
 
 namespace {

@@ -4,7 +4,7 @@
 #include "console/terminal/line_editor.h"
 
 #include "kernel/base/utf8.h"
-#include "tests/hosted/console_script.h"
+#include "tests/hosted/console/console_script.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Anything that the link may say to the machine's own name, by both versions of IP.
+// Feeds everything that the link may send to the machine's own name, over both versions of IP.
 #include <cstring>
 
 #include "kernel/net/mdns.h"

@@ -7,7 +7,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   static BootInfo info;
   info = {};
-  // What a parser accepts must be usable: ranges that do not wrap, text inside the input.
+  // If a parser accepts the input, the result must be usable: ranges that do not wrap, text inside
+  // the input.
   if (boot::parse_multiboot2({data, size}, info).has_value()) {
     for (const MemoryRange& range : info.memory) ASSERT(range.size <= ~range.base);
     for (const BootModule& module : info.modules) ASSERT(module.command_line.size() <= size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any body on any endpoint: an answer comes, and nothing stays in work.
-#include "tests/hosted/openai_fake.h"
+// Sends any body to any endpoint: there must be an answer, and no request may be left in progress.
+#include "tests/hosted/ai/openai/fake_backend.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   static constexpr std::string_view kPaths[] = {"/v1/chat/completions",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as a disk with a partition table: every partition lies within the disk. Also with the
-// checksums of a GPT's header and entries made right, or mutation would never get past them.
+// Reads arbitrary bytes as a disk with a partition table: every partition must lie within the disk.
+// The checksums of a GPT are also repaired, because mutation would hardly ever get past them.
 #include <algorithm>
 #include <vector>
 

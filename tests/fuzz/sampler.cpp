@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any logits, any parameters that pass the check, any history: a token of the vocabulary or an
-// error, the same one each time, and the scratch left as it was.
+// Samples from any logits, with any parameters that pass the check, and any history. The result
+// must be a token of the vocabulary or an error, the same each time, and the scratch memory must be
+// left as it was.
 #include "ai/text/sampler.h"
 #include "kernel/base/bytes.h"
 
@@ -25,7 +26,7 @@ ai::SamplerParams params_from(base::ByteReader& in) {
   return p;
 }
 
-// What a check would refuse is moved into its range, so that most inputs get past it.
+// Moves parameters that the check would refuse into their ranges, so that most inputs get past it.
 void repair(ai::SamplerParams& p) {
   auto fold = [](i32& v, i32 least, i32 most) {
     i32 span = most - least + 1;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The server from its sockets to a scripted engine, by a script of bytes: requests cut anywhere,
-// peers that close or reset at any moment, sockets that take little, memory that runs out, models
-// that change. Nothing is used after it is gone, every request ends once, and nothing stays behind.
+// Runs the server, from its sockets to a scripted engine, by a script of bytes: requests cut
+// anywhere, peers that close or reset at any moment, sockets that take little, memory that runs
+// out, models that change. Nothing may be used after it was destroyed, every request must end once,
+// and nothing may be left.
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "arch/host/memory.h"
 #include "service/serve/client.h"
-#include "tests/hosted/openai_fake.h"
-#include "tests/hosted/wire_socket.h"
+#include "tests/hosted/ai/openai/fake_backend.h"
+#include "tests/hosted/service/serve/wire_socket.h"
 
 namespace {
 

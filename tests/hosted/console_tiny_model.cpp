@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The weights of tests/goldens/models/llama.golden, a tokenizer of letters and pairs of letters,
-// one file.
+// Writes one file with the weights of tests/goldens/models/llama.golden and a tokenizer of letters
+// and pairs of letters.
 #include "tests/hosted/console_tiny_model.h"
 
 #include <unistd.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A small random model with a tokenizer as a file of the host, loaded by the machine's engine host.
+// A small random model with a tokenizer, as a file of the host, loaded by the machine's engine
+// host.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What every engine without a model answers alike: no pages worth counting, vectors of one axis, a
-// saved text that is its tokens.
+// The base of the engines without a model. It gives the answers that they share: no pages, vectors
+// along one axis, and a saved text that consists of its tokens.
 #pragma once
 
 #include <algorithm>

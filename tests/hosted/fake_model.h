@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A model of a few lines for tests of the engine: what it says depends on every token before, and
-// only through the KV pages, so a page mixed up, lost or overwritten changes the answer.
+// A model of a few lines for tests of the engine. Its answers depend on every earlier token, but
+// only through the KV pages, so a page that is mixed up, lost or overwritten changes the answer.
 #pragma once
 
 #include <string>
@@ -58,7 +58,7 @@ class FakeModel final : public ai::Model {
   TestPlatform& platform_;
 };
 
-// What a step of an engine was made of, for tests of the scheduler.
+// Records what a step of the engine consisted of, for tests of the scheduler.
 struct FakeStep {
   u32 rows = 0, sequences = 0;
 };

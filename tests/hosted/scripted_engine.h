@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// An engine without a model: every byte is a token, every answer is what the test says. One token
-// a step, prompts read in chunks of eight, a clock that the test can turn.
+// An engine without a model: every byte is a token, and every answer is what the test says. It
+// makes one token per step, reads prompts in chunks of eight, and has a clock that the test can
+// set.
 #pragma once
 
 #include <string>

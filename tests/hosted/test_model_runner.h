@@ -32,7 +32,7 @@ class ModelRunner {
   // Runs the tokens behind what is there, `chunk` rows a step (0: as many as fit); the logits of
   // every token when `all`, else of the last.
   Result<std::vector<float>> run(std::span<const u32> tokens, bool all, u32 chunk = 0);
-  // What the final norm makes of every token, in one step.
+  // Runs all tokens in one step and returns the output of the final norm.
   Result<std::vector<float>> hidden(std::span<const u32> tokens);
   // Logits of all `tokens` of a fresh sequence 0, run a token a step while sequence 1 gets
   // `company` three tokens at a time in the same steps.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Network cards that are not there, for tests and fuzzers of the TCP/IP stack: frames travel on a
-// wire that may lose, repeat and reorder them, and time passes when the test says so.
+// Simulated network cards for tests and fuzzers of the TCP/IP stack: frames travel on a wire that
+// may lose, repeat and reorder them, and time passes when the test says so.
 #pragma once
 
 #include <array>

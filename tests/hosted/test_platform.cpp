@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tests' platform: what it counts, refuses and keeps.
+// Implements the tests' platform, which counts and refuses allocations and keeps the log.
 #include "tests/hosted/test_platform.h"
 
 #include <vector>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ai::Platform for unit tests: the tools' platform with pages counted and refusable, the log kept.
+// ai::Platform for unit tests: the tools' platform, with pages that are counted and can be refused,
+// and a log that is kept.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads in tests: the runner becomes the first of them, as kernel_main does.
+// Threads in tests: the test runner becomes the first thread, as kernel_main does.
 #pragma once
 
 namespace test_threads {

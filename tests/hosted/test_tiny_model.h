@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tiny random models of tests/oracles/tiny_models.py: their files made anew from tensor names,
-// and llama.cpp's logits.
+// Makes the tiny random models of tests/oracles/tiny_models.py again from their tensors' names, and
+// has llama.cpp's logits for them.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How near to the F32 weights our logits are, and llama.cpp's, for every quantization and family.
+"""Measures how near our logits and llama.cpp's are to those of the F32 weights, for every quantization and family.
 
 usage: closeness.py quants|families [--seeds N] [--tokens N] [NAME...]
 (PyPI: gguf, numpy, llama-cpp-python 0.3.36; needs build/host/model_check)

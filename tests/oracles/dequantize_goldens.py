@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Prints the golden rows of tests/hosted/quant_dequantize.cpp. Needs gguf and numpy from PyPI.
+"""Prints the golden rows of tests/hosted/ai/quant/dequantize_test.cpp. Needs gguf and numpy from PyPI.
 
 The blocks are made by the same generator as in the test; f16 and e8m0 fields lose their top
 exponent bit so that every weight is finite.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Our embeddings beside llama.cpp's: the cosine of the two vectors of each text, for each pooling.
+"""Compares our embeddings with llama.cpp's: the cosine of the two vectors of each text, for each pooling.
 
 usage: embeddings.py MODEL.gguf      (PyPI: numpy, llama-cpp-python 0.3.36; needs
 build/host/model_check). Fails below a cosine of 0.999.

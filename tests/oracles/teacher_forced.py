@@ -96,7 +96,7 @@ def log_softmax(x):
 
 
 class Totals:
-    """What is kept of each position: KL and agreement of pairs, loss of each engine."""
+    """The results of each position: KL and agreement of pairs, loss of each engine."""
 
     def __init__(self, pairs):
         self.pairs = pairs
@@ -144,7 +144,7 @@ def pieces(path, tokenize):
 
 
 def engines(model, folder, spread):
-    """By name; every one is compared with F32, those behind "ours" with `beside` it too."""
+    """Returns the engines by name, and the pairs of names to compare. Every engine is compared with F32 besides."""
     exact, flipped = os.path.join(folder, "f32.gguf"), os.path.join(folder, "flipped.gguf")
     dequantize(model, exact)
     made = {"F32": Llama(exact, exact=True), USUAL: Llama(model), "ours": Ours(model, folder)}

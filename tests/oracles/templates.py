@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes tests/goldens/templates/*.json: chat templates and what Jinja makes of them.
+"""Writes tests/goldens/templates/*.json: chat templates and their output from Jinja.
 
 usage: templates.py [SHARED_TEMPLATES_DIRECTORY] [MODEL.gguf...]
 Needs the PyPI package jinja2, and gguf for models. The environment is that of Hugging Face
@@ -274,7 +274,7 @@ def write(name, cases):
 
 
 def language():
-    """Each line is a piece; the lines between "<<<" and ">>>" are one together."""
+    """Each line is a piece; the lines between "<<<" and ">>>" form one piece."""
     pieces, block = [], None
     for line in LANGUAGE.strip("\n").split("\n"):
         if line == "<<<":

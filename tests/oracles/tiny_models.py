@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tiny random models of every family and every quantization, and what llama.cpp makes of them.
+"""Makes tiny random models of every family and quantization, and records llama.cpp's logits for them.
 
 usage: tiny_models.py [--keep FOLDER] [NAME...]      (PyPI: gguf, numpy, llama-cpp-python 0.3.36)
 
@@ -75,16 +75,16 @@ def floats(name, shape):
         return np.full(shape, -1e30, np.float32)
     if name.endswith(".bias"):
         return b / 512
-    if name.startswith("token_embd") or name.startswith("position_embd"):  # small: layers show
+    if name.startswith("token_embd") or name.startswith("position_embd"):  # small: the layers' share must show
         return b / 256
-    if "ffn_gate_inp" in name:  # far from ties: rounding must not change the choice of experts
+    if "ffn_gate_inp" in name:  # no near ties: rounding must not change the choice of experts
         return b / 64
     return b / 512
 
 
 def blocks(name, shape, kind):
     size, fields = BLOCKS[kind]
-    weights = 32 if kind in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "MXFP4") else 256
+    weights = gguf.GGML_QUANT_SIZES[T[kind]][0]
     count = int(np.prod(shape)) // weights
     raw = stream(name, count * size).reshape(count, size).copy()
     for offset, value in fields:
@@ -235,7 +235,7 @@ def llama_like(arch, kind="F32", bias=False, qk_norm=0, moe=False, rope_freqs=Fa
 
 
 def mistral():
-    """A window in every layer, which llama.cpp's "llama" does not know; its "granite_swa" does."""
+    """A sliding window in every layer, which llama.cpp's "llama" does not support and its "granite_swa" does."""
     t = llama_like("llama", attention__sliding_window=6)
     t.oracle = llama_like("granite_swa", attention__sliding_window=6, logit_scale=1.0,
                           attention__sliding_window_pattern=[True] * LAYERS)
@@ -266,7 +266,7 @@ def gpt_like(arch, position=False, fused=True, kv=HEADS, bias=True, output=False
 
 
 def layer_normed(arch, **keys):
-    """Llama's net between layer norms with biases."""
+    """Llama's network with layer norms that have biases."""
     t = common(arch, norm="layer", **keys)
     t.add("output.weight", VOCABULARY, WIDTH)
     for i in range(LAYERS):
@@ -278,7 +278,7 @@ def layer_normed(arch, **keys):
 
 
 def glm(arch, both, **keys):
-    """Gate and up in one matrix; half of each head turns."""
+    """Gate and up in one matrix; RoPE rotates half of each head."""
     t = common(arch, rope__dimension_count=HEAD // 2, **keys)
     t.add("output.weight", VOCABULARY, WIDTH)
     for i in range(LAYERS):

@@ -5,7 +5,7 @@
 usage: tokenizer_random.py [--count N] [--seed S] [--pre NAME|all]... [--as t5|bert] MODEL.gguf...
 Needs the PyPI packages llama-cpp-python, gguf and numpy, and build/tools/tokenize
 (make build/tools/tokenize). With --pre the model's vocabulary is copied into a file that names
-another pre-tokenizer, so that every one can be checked with the vocabularies at hand ("all": each
+another pre-tokenizer, so that every one can be checked with the vocabularies that are available ("all": each
 name that both sides know); with --as likewise under another tokenizer. Exit status 1 when any string differs.
 """
 import argparse

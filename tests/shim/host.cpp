@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the shim asks of Marrow, in a process: cooperative threads by one big lock, real time.
+// Implements what the shim needs from Marrow in a process: cooperative threads by one big lock, and
+// real time.
 #include "drivers/linux/host.h"
 
 #include <algorithm>

@@ -22,7 +22,7 @@
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
 #include "service/serve/server.h"
-#include "tests/hosted/console_script.h"
+#include "tests/hosted/console/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/scripted_engine.h"
 #include "tests/hosted/test_threads.h"
@@ -296,7 +296,7 @@ void start_serving() {
   }
 }
 
-// What is held while nobody asks: all of it is to be given back.
+// The resources in use while nobody asks. They must be given back completely.
 struct Held {
   usize heap = 0, threads = 0;
 };

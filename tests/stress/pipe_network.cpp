@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Buffers as connections.
+// Implements connections as pairs of buffers.
 #include "tests/stress/pipe_network.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A network inside one process: connections are pairs of buffers. The server of the machine listens
-// on it as on any other; tests connect, write, close in the middle and reset as they like.
+// A network inside one process, in which a connection is a pair of buffers. The machine's server
+// listens on it as on any other; tests connect, write, close in the middle, and reset.
 #pragma once
 
 #include <deque>

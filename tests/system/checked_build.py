@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel that checks itself: boots, passes its tests, and notices planted mistakes.
+"""Boots the kernel built with its own checks: its tests pass, and planted mistakes are reported.
 
 `make test-ubsan` runs it on a SAN=1 DEBUG=1 kernel, `make test-debug` on a DEBUG=1 one (MARROW_KERNEL).
 """
@@ -18,7 +18,7 @@ PLANTED = {
     "wait-masked": r"PANIC on CPU 0: kernel/sched/thread.cpp:\d+: assertion failed: "
                    r"expected a thread of cpu 0 that may wait, this is \w+ with interrupts off",
 }
-# What the log says of it before the panic.
+# The log line that precedes the panic, for each mistake.
 TOLD = {
     "heap-late-write": r"1000 bytes at \S+ were written to at offset 500 after \S*run_heap_late_write\S* \(0x[0-9a-f]+\) "
                        r"freed them",
@@ -37,7 +37,7 @@ def built_in_tests_pass():
 
 @case
 def planted_mistakes_are_reported():
-    """undefined arithmetic, misuse of the heap and a sleep with interrupts off are told with their places"""
+    """undefined arithmetic, misuse of the heap and a sleep with interrupts off are reported with file and line"""
     for kind, report in PLANTED.items():
         if kind == "signed-overflow" and "-san" not in KERNEL:
             continue

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every client's suite against every server: the hosted twin, and the booted kernel behind two network cards.
+"""Runs every client's suite against every server: the hosted twin, and the booted kernel behind two network cards.
 
 Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,anthropic,ollama,node,litellm,curl] [--only CASE]
                         [--model FILE.gguf] [--guest-model FILE.gguf]
@@ -35,7 +35,7 @@ def has_modules(interpreter: str, *names: str) -> bool:
 
 
 def suites() -> dict:
-    """name: (command without its URL, folder), for the clients that are here."""
+    """Maps the name of each installed client to (command without its URL, folder)."""
     found = {}
     if has_modules(python("CLIENT_PYTHON"), "openai", "pydantic", "jsonschema"):
         found["openai"] = ([python("CLIENT_PYTHON"), str(HERE / "openai_clients.py"), "--base"], ".")
@@ -54,7 +54,7 @@ def suites() -> dict:
 
 
 def run_suite(command: list, folder: str, base: str, only: str) -> dict:
-    """case: "ok" or "FAIL", and what the failures said goes to the output."""
+    """Maps each case to "ok" or "FAIL"; prints the messages of failed cases."""
     more = ["--only", only] if only else []
     done = subprocess.run([*command, base, *more], cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
     verdicts = {m[2]: "ok" if m[1] == "ok" else "FAIL"

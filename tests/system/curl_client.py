@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""curl against a running server: what it sends by itself that libraries do not.
+"""curl against a running server: headers and protocol versions that the client libraries do not send.
 
 Usage: curl_client.py [--base http://127.0.0.1:8080] [--only NAME], or --twin PROGRAM --model FILE.gguf
 Prints TAP; exit status 1 on failure.

@@ -32,19 +32,19 @@ def case(function):
 
 
 def timed(function):
-    """Marks a case that the machine's speed decides. It runs with --timing only (`make timing`), where it gates nothing."""
+    """Marks a case whose result depends on the machine's speed. It runs with --timing only (`make timing`)."""
     _timed.append(function)
     return function
 
 
 def check(condition, message: str) -> None:
-    """assert that says what it saw, and stays under python -O."""
+    """Asserts, says what it saw on failure, and works under python -O too."""
     if not condition:
         raise AssertionError(message)
 
 
 def main() -> None:
-    """Runs every case (or those whose name has one of the arguments in it); prints TAP and the closing verdict."""
+    """Runs every case, or those whose name contains one of the arguments; prints TAP and the closing verdict."""
     cases = _timed if "--timing" in sys.argv else _cases
     wanted = [word for word in sys.argv[1:] if word != "--timing"] or [""]
     passed = failed = skipped = 0
@@ -74,7 +74,7 @@ def need(path: pathlib.Path, how: str) -> pathlib.Path:
 
 
 def in_pairs(function, rows) -> None:
-    """function(*row) for every row, two at a time (a guest is mostly one busy core); all failures are told."""
+    """Calls function(*row) for every row, two at a time (a guest keeps one core busy) or MARROW_GUESTS; reports all failures."""
     def one(row):
         try:
             function(*row)
@@ -82,7 +82,7 @@ def in_pairs(function, rows) -> None:
             return f"{' '.join(map(str, row))}: {error or traceback.format_exc()}"
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("MARROW_GUESTS", "2"))) as pool:
         wrong = [text for text in pool.map(one, rows) if text]
     check(not wrong, "\n".join(wrong))
 
@@ -108,7 +108,7 @@ class Monitor:
 
 
 def small_iso(name: str = "small", config: str = "", model: pathlib.Path | None = None) -> pathlib.Path:
-    """An image that starts at once, with these lines in its marrow.cfg; without a model unless one is named."""
+    """Makes an image that starts at once, with these lines in its marrow.cfg and no model unless one is named."""
     folder = ROOT / "build/test"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.cfg").write_text(config)

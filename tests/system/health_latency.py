@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long /health takes while a model loads, while a long prompt is read, and while eight answers are made.
+"""Measures /health while a model loads, while a long prompt is read, and while eight answers are generated.
 
 Usage: health_latency.py [--places host,virtio,e1000e] [--model FILE.gguf] [--guest-model FILE.gguf] [--limit-ms 100] [--cpus 2]
 Guests read their model from a disk of 8 MB/s. Prints for each place and work the probes and the slowest one; exit
-status 1 when one took longer than the limit, or when /health did not tell of the loading.
+status 1 when one took longer than the limit, or when /health did not report the loading.
 """
 import argparse
 import contextlib

@@ -130,7 +130,7 @@ def deep_json(server, _):
 
 
 def smuggling(server, _):
-    """Requests that two readers could cut differently: each is refused and its connection closed."""
+    """Requests that two HTTP parsers could split differently: each is refused and its connection closed."""
     head = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\n"
     inner = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     pairs = [b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -160,7 +160,7 @@ def smuggling(server, _):
 
 
 def large_json(server, _):
-    """16 MB that may come, and one byte more than may."""
+    """A body of 16 MB, which is allowed, and one of a byte more, which is not."""
     headers = {"Content-Type": "application/json"}
     if server.key:
         headers["Authorization"] = "Bearer " + server.key
@@ -170,7 +170,7 @@ def large_json(server, _):
         try:
             c.request("POST", "/tokenize", body, headers)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused by its head: the answer is there all the same
+            pass  # refused by its head: the answer has been sent and can be read
         status = c.getresponse().status
         c.close()
         if status not in wanted:
@@ -194,7 +194,7 @@ def half_open(server, _):
 
 
 def aborts(server, arguments):
-    """Streams whose client leaves after the first bytes; nothing stays at work, a good client is served."""
+    """Streams whose client leaves after the first bytes: the server stops their work and serves a good client."""
     body = b'{"prompt":"Once upon a time","n_predict":200,"stream":true}'
     key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
     head = b"POST /completion HTTP/1.1\r\nHost: localhost\r\n" + key + b"Content-Type: application/json\r\n"
@@ -215,7 +215,7 @@ def aborts(server, arguments):
 
 
 def memory_is_flat(server, arguments):
-    """As many requests again as before take no memory."""
+    """A second run of the same requests takes no more memory."""
     before = server.memory()
     short_requests(server, arguments)
     pipelined(server, arguments)
@@ -225,7 +225,7 @@ def memory_is_flat(server, arguments):
 
 
 def status_of(server, request):
-    """The status of what comes back for these bytes, 0 when nothing does, and the headers."""
+    """Returns the status of the reply to these bytes (0 without a reply) and its headers."""
     with server.connect() as s:
         s.sendall(request)
         data = b""
@@ -238,7 +238,7 @@ def status_of(server, request):
 
 
 def echo_flood(server, _):
-    """A stream whose first words are longer than what a client may leave unread: it is dropped, the server lives."""
+    """A stream whose first chunk exceeds what a client may leave unread is dropped; the server goes on."""
     body = json.dumps({"prompt": [" " * 70_000] * 64, "echo": True, "stream": True, "max_tokens": 1}).encode()
     key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + key
@@ -259,7 +259,7 @@ def echo_flood(server, _):
 
 
 def refused_by_the_head(server, _):
-    """What the head of a request forbids is said before a byte of its body has come."""
+    """A request that its head already forbids is refused before a byte of its body has arrived."""
     long = b"Content-Length: 16000000\r\n\r\n"
     rows = [(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\n", 404), (b"POST /v1/models HTTP/1.1\r\nHost: localhost\r\n", 405)]
     post = b"POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n"
@@ -280,7 +280,7 @@ def refused_by_the_head(server, _):
 
 
 def half_bodies(server, _):
-    """40 bodies of 16 MB, a quarter of each: no more is kept than http.bodies_mb=, the others are told to come back."""
+    """40 bodies of 16 MB, a quarter of each: at most http.bodies_mb= is kept, and the others are told to retry."""
     key = f"Authorization: Bearer {server.key}\r\n".encode() if server.key else b""
     head = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + key + \
         b"Content-Length: 16000000\r\n\r\n"
@@ -318,7 +318,7 @@ def keys(server, _):
 
 @contextlib.contextmanager
 def started(arguments):
-    """The server to ask, its process when it is the twin."""
+    """Returns the server to test, and its process when it is the twin."""
     if arguments.twin:
         with serving.twin(arguments.twin, arguments.model, "") as (base, process):
             yield base, process.pid

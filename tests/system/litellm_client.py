@@ -96,7 +96,7 @@ def errors(c):
 
 @test
 def retries(c):
-    """It waits out a full queue by itself: 429 with the time to wait, then the answer."""
+    """The client waits out a full queue by itself: 429 with the time to wait, then the answer."""
     with c.full_queue():
         assert c.ask(max_retries=8).choices
     c.wait_idle()

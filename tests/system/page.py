@@ -28,7 +28,7 @@ def free_port():
 
 
 class Browser:
-    """As much of the WebDriver protocol as is needed here."""
+    """The part of the WebDriver protocol that this test needs."""
 
     def __init__(self, base):
         self.base = base

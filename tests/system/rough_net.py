@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The served machine by a bad wire, asked by this machine's own TCP/IP: every answer has to be the same to the byte.
+"""Asks the guest's server over a bad wire from this machine's own TCP/IP: every answer must be the same to the byte.
 
 Usage: rough_net.py --model FILE.gguf [--cards virtio-net-pci,e1000e] [--wires loss,mtu576] [--kib 256]
 Needs root (a TAP device). Frames go from QEMU through this process, which loses, repeats, swaps and alters them.
@@ -26,7 +26,7 @@ import serving
 from wire import Peer
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
-# Of a frame: lost, sent twice, held back behind the next one. MTU of our side; the window that the guest is told.
+# Probabilities that a frame is lost, doubled, or held back behind the next one; our MTU; the window offered to the guest.
 WIRES = {"good": {}, "loss": {"loss": 0.05}, "swap": {"swap": 0.1}, "twice": {"twice": 0.1},
          "all": {"loss": 0.05, "swap": 0.05, "twice": 0.05}, "mtu576": {"mtu": 576}, "mtu9000": {"mtu": 9000},
          "window1": {"window": 1}}
@@ -59,7 +59,7 @@ def with_window(frame: bytes, window: int) -> bytes:
 
 
 class RoughWire(Peer):
-    """Between the card's socket and a TAP device of this machine."""
+    """Carries frames between the card's socket and a TAP device of this machine."""
 
     def __init__(self):
         super().__init__()
@@ -121,7 +121,7 @@ def answers(kib: int) -> list:
     tokens = ask("/tokenize", {"content": text})
     back = ask("/detokenize", json.loads(tokens))
     stream = ask("/completion", {"prompt": "Once upon a time", "n_predict": 60, "seed": 3, "stream": True})
-    # What is said, without what it took.
+    # The text of the answer, without its timings.
     return [tokens, back, re.findall(rb'"content":"((?:[^"\\]|\\.)*)"', stream)]
 
 

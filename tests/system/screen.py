@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's screen and PS/2 keyboard, by QEMU's monitor: what is drawn is read back as text."""
-import os
+"""The guest's screen and PS/2 keyboard through QEMU's monitor; the pixels are read back as text."""
 import pathlib
 import re
 import socket
@@ -15,7 +14,7 @@ FONT = ROOT / "build/generated/font.h"
 
 
 def glyphs() -> dict[bytes, str]:
-    """The font that the kernel was built with: 16 rows of 8 pixels to the character."""
+    """Returns the kernel's font: 16 rows of 8 pixels for each character."""
     text = FONT.read_text()
     tables, codes = text.split("kFontCodes[]")
     bitmaps = [bytes(int(b, 16) for b in row.split(", ")) for row in re.findall(r"\{(0x[^{}]+)\}", tables)]
@@ -26,11 +25,13 @@ def glyphs() -> dict[bytes, str]:
 
 
 def read_text(ppm: bytes, font: dict[bytes, str]) -> list[str]:
-    """The lines on a picture. A cell that is no character of the font reads as U+FFFD."""
+    """Returns the lines of text on a picture. A cell that is no character of the font reads as U+FFFD."""
     _, size, _, pixels = ppm.split(b"\n", 3)
     width, height = map(int, size.split())
-    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3))
-           for y in range(height)]
+    scale = 2 if width >= 2560 else 1  # as the kernel draws on a large screen
+    lit = [bytes(1 if any(pixels[i:i + 3]) else 0 for i in range(y * width * 3, (y + 1) * width * 3, 3 * scale))
+           for y in range(0, height, scale)]
+    width, height = width // scale, height // scale
     lines = []
     for top in range(0, height - 15, 16):
         line = ""
@@ -52,16 +53,22 @@ class ScreenGuest(Guest):
 
     def __enter__(self):
         super().__enter__()
-        path = f"{self.folder.name}/monitor"
-        end = time.monotonic() + 20
-        while not os.path.exists(path):
-            if time.monotonic() > end:
-                raise Hang("QEMU opened no monitor")
-            time.sleep(0.05)
         self.monitor = socket.socket(socket.AF_UNIX)
-        self.monitor.connect(path)
-        self.monitor.settimeout(10)
-        self.answer()
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.monitor.connect(f"{self.folder.name}/monitor")
+                break
+            except (FileNotFoundError, ConnectionRefusedError) as error:  # there, but nobody listens yet
+                if time.monotonic() > end:
+                    raise Hang("QEMU opened no monitor") from error
+                time.sleep(0.05)
+        self.monitor.settimeout(60)
+        try:
+            self.answer()
+        except OSError as error:
+            self.pump(1)
+            raise Hang(f"QEMU ended at its start: {self.output}") from error
         return self
 
     def __exit__(self, *rest):
@@ -80,15 +87,20 @@ class ScreenGuest(Guest):
         return self.answer()
 
     def type(self, text: str) -> None:
-        """On the PS/2 keyboard, slowly enough for its 16-byte queue."""
+        """Types on the PS/2 keyboard, slowly enough for its 16-byte queue."""
         for key in text:
             self.press(KEYS.get(key, "shift-" + key.lower() if key.isupper() else key))
 
     def press(self, *names: str) -> None:
-        """Keys by QEMU's names: "up", "ctrl-c"."""
+        """Presses keys by QEMU's names: "up", "ctrl-c"."""
         for name in names:
             self.ask("sendkey " + name)
             time.sleep(0.15)
+
+    def switch_off(self) -> None:
+        """Types `poweroff`. QEMU may be gone before its monitor has answered the last key."""
+        self.type("poweroff")
+        self.monitor.sendall(b"sendkey ret\n")
 
     def picture(self) -> bytes:
         path = pathlib.Path(self.folder.name) / "screen.ppm"
@@ -99,14 +111,14 @@ class ScreenGuest(Guest):
         return read_text(self.picture(), self.font)
 
     def text_mode(self) -> list[str]:
-        """The lines of VGA text."""
+        """Returns the lines of VGA text."""
         rows = re.findall(r"^[0-9a-f]{16}: (.*)$", self.ask("xp /2000hx 0xb8000").replace("\r", ""), re.M)
         words = [word[2:] for row in rows for word in row.split()]
         text = "".join(chr(int(word[2:], 16)) for word in words)
         return [text[i:i + 80].rstrip("\0 ") for i in range(0, len(text), 80)]
 
     def see(self, pattern: str, timeout: float, look=None) -> list[str]:
-        """Waits until the screen's text (or what look() gives) has a match; its lines."""
+        """Waits until the screen's text (or the text of look()) matches; returns its lines."""
         end = time.monotonic() + timeout
         while True:
             self.pump(0.3)

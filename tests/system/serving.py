@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the suites of the API server share: servers to ask (the twin, a guest, any other), and TAP."""
+"""Shared by the suites of the API server: servers to test (the twin, a guest, any other), and TAP."""
 import argparse
 import contextlib
 import json
@@ -12,7 +12,7 @@ import time
 import traceback
 import urllib.request
 
-# The suites fill the queue on purpose: the server has to have this option for the case of retries.
+# The server needs this option: the test of retries fills its queue.
 QUEUE = 12
 OPTIONS = f"auth=none admin=open http.queue={QUEUE}"
 
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def twin(program, model, options=OPTIONS, before=()):
-    """The hosted twin as a server: (base URL, process). `before`: what stands before its name, such as taskset."""
+    """The hosted twin as a server: (base URL, process). `before` is a command that starts it, such as taskset."""
     port = free_port()
     process = subprocess.Popen([*before, program, f"model={model}", f"http.port={port}", *options.split(), "run=serve"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -61,7 +61,7 @@ def twin(program, model, options=OPTIONS, before=()):
 
 @contextlib.contextmanager
 def forwarded(card):
-    """QEMU's own little network with one port of this machine led into it: (arguments, URL, options, what it says)."""
+    """QEMU's user network with one forwarded port of this machine: (arguments, URL, options, description)."""
     port = free_port()
     yield (("-nic", f"user,id=n0,model={card},hostfwd=tcp:127.0.0.1:{port}-:8080"), f"http://127.0.0.1:{port}", "",
            r"net: eth0: .* by DHCP")
@@ -69,7 +69,7 @@ def forwarded(card):
 
 @contextlib.contextmanager
 def tapped(card):
-    """A wire to this machine's own TCP/IP, made by root; nothing of QEMU's lies between. As forwarded()."""
+    """A TAP device to this machine's own TCP/IP; needs root. Returns the same tuple as forwarded()."""
     name = f"marrow{free_port()}"
     subprocess.run(["ip", "tuntap", "add", name, "mode", "tap"], check=True)
     try:
@@ -95,7 +95,7 @@ def guest(card, model, options=OPTIONS, memory="1G", wire="user"):
         machine.expect(up, 30)
         machine.send("serve start\r")
         machine.expect(r'"event":"ready"', 120)
-        # Somebody has to take what the guest says, or it stops at a full pipe.
+        # The guest's output must be read all the time: it stops when the pipe is full.
         done = threading.Event()
         reader = threading.Thread(target=lambda: [machine.pump(0.2) for _ in iter(done.is_set, True)], daemon=True)
         reader.start()
@@ -141,7 +141,7 @@ class Place:
 
     @contextlib.contextmanager
     def full_queue(self):
-        """As many endless streams as the queue holds; they end a second after the block began to wait."""
+        """Fills the queue with endless streams; they end a second after the block begins to wait."""
         body = json.dumps({"prompt": "Once upon a time", "n_predict": 100_000, "ignore_eos": True, "stream": True}).encode()
         head = b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         held = []
@@ -162,7 +162,7 @@ class Place:
 
 
 def run_suite(name, tests, make_context):
-    """Every test of a suite against --base; prints TAP, returns the exit status."""
+    """Runs every test of a suite against --base; prints TAP, returns the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--base", default="http://127.0.0.1:8080")
     parser.add_argument("--twin")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boots the kernel the ways a person may, breaks it on purpose, and looks at what it then says."""
+"""Boots the kernel in every supported way, breaks it on purpose, and checks its messages."""
 import pathlib
 import re
 import struct
 import subprocess
 import tempfile
 
-from boot_matrix import FIRMWARE, REPRESENTATIVE, boot_all
+from machines import FIRMWARE, REPRESENTATIVE, boot_all
 from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 
@@ -42,7 +42,7 @@ def prompt_within_300_ms():
             check(found, f"perf boot says:\n{text}")
             times.append(float(found.group(1)))
     print(f"# prompt after {times} ms")
-    # What the host did meanwhile only adds.
+    # The host's other work can only add to the time, so the smallest counts.
     check(min(times) < 300, f"the best was {min(times)} ms")
 
 
@@ -62,7 +62,7 @@ def image_with_model():
 
 @case
 def image_configuration():
-    """/marrow.cfg of the image counts; an unknown key in it is told with its line and the nearest match"""
+    """the image's /marrow.cfg is read; an unknown key in it is reported with its line and the nearest match"""
     iso = small_iso("configured", "# options\nlog=info\n\ntreads=1\nthreads=1\n")
     with Guest(cpus=2, memory="256M", iso=iso) as guest:
         guest.expect(r"line 4 of marrow.cfg: unknown option 'treads': did you mean 'threads'", 60)
@@ -72,7 +72,7 @@ def image_configuration():
 
 @case
 def the_right_one_of_two_images():
-    """with a second Marrow image in the machine the one that was booted from gives kernel, options and models"""
+    """with two Marrow images in the machine, kernel, options and models come from the one that was booted"""
     other, wanted = small_iso("other", "threads=1\n"), small_iso("wanted", "threads=2\n")
 
     def boots(firmware: str) -> None:
@@ -90,7 +90,7 @@ def the_right_one_of_two_images():
 
 @case
 def damaged_models_make_no_image():
-    """a model that is cut off or has absurd lengths is refused by name, in one sentence"""
+    """a model that is cut off or has absurd lengths is refused with its name in one sentence"""
     def text(value: bytes) -> bytes:
         return struct.pack("<Q", len(value)) + value
 
@@ -151,7 +151,7 @@ def fault(kind: str, cpus: int, report: str, function: str) -> None:
 
 @case
 def faults_are_reported():
-    """each kind of fault gives its report, with the names of the functions; the watchdog names who is stuck"""
+    """each kind of fault is reported with the names of the functions; the watchdog names the stuck thread"""
     in_pairs(fault, [(kind, *row) for kind, row in FAULTS.items()])
 
 
@@ -169,13 +169,13 @@ def panic_on_screen_and_keyboard():
         guest.see(r"rip 0{16} (.*\n)+panic>$", 60)
         guest.type("bt\n")
         guest.see(r"^panic> bt\n(.*\n)*.*arch::fault_null_call(.*\n)+panic>$", 60)
-        guest.type("poweroff\n")
+        guest.switch_off()
         check(guest.wait_exit(60) in (0, 1), "power-off from the panic shell")
 
 
 @case
 def refusals_are_on_the_screen():
-    """a CPU that does not do is told what is missing on the screen: pixels by GRUB, VGA text by -kernel"""
+    """an unsupported CPU: the screen says what it lacks, in pixels after GRUB and in VGA text after -kernel"""
     for cpu, sentence in (("max,-nx", r"^Execute-disable \(NX, XD\) is off: turn it on"), ("max,-lm", "needs a 64-bit CPU")):
         with ScreenGuest(cpus=1, memory="256M", cpu=cpu, iso=small_iso(), serial="none") as guest:
             guest.see(sentence, 60)
@@ -186,7 +186,7 @@ def refusals_are_on_the_screen():
 
 @case
 def panics_without_a_console_are_on_the_screen():
-    """a panic where no console has the screen is drawn as VGA text, or as pixels of the loader's framebuffer"""
+    """a panic before any console has the screen appears in VGA text, or in the loader's framebuffer"""
     for medium, look in (({}, "text_mode"), ({"iso": small_iso("dark", "display=off\n")}, "screen")):
         with ScreenGuest(cpus=1, memory="256M", **medium) as guest:
             prompt(guest, 90)
@@ -198,7 +198,7 @@ def panics_without_a_console_are_on_the_screen():
 
 @case
 def the_button_and_the_keys_end_the_machine():
-    """the power button switches off; Ctrl-Alt-Del restarts when it is pressed twice, and once only asks"""
+    """the power button switches off; Ctrl-Alt-Del asks when pressed once and restarts when pressed twice"""
     with ScreenGuest(cpus=1, memory="256M") as guest:
         prompt(guest)
         guest.ask("system_powerdown")
@@ -220,7 +220,7 @@ def the_button_and_the_keys_end_the_machine():
 
 @case
 def poor_machines_boot():
-    """no clock that runs: the times are guessed; CPUID that ends below the leaf of XSAVE: SSE does"""
+    """without a working clock the times are guessed; when CPUID has no leaf for XSAVE, SSE is used"""
     with Guest(cpus=1, memory="256M", extra=["-machine", "pc,hpet=off,pit=off", "-no-acpi"]) as guest:
         prompt(guest)
         check("times are guessed" in guest.output + guest.command_output("dmesg"), guest.output)
@@ -231,11 +231,11 @@ def poor_machines_boot():
 
 @case
 def log_lines_spare_the_edited_line():
-    """a log line that comes while a line is typed stands alone; the typed line is drawn again below it"""
+    """a log line that arrives during typing stands alone; the typed line is drawn again below it"""
     nic = ["-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,id=card"]
     with ScreenGuest(cpus=1, memory="256M", iso=small_iso("logging", "log=info\n"), net=nic) as guest:
-        guest.see(r"by DHCP(.*\n)+marrow>$", 90)  # the last line that comes by itself
-        guest.send("echo half a li")  # on the serial line: all consoles are one
+        guest.see(r"by DHCP(.*\n)+marrow>$", 90)  # the last line that the machine prints unasked
+        guest.send("echo half a li")  # typed on the serial line: all consoles share one shell
         guest.see(r"^marrow> echo half a li$", 60)
         guest.ask("set_link card off")
         guest.see(r"^\[ .*link down\nmarrow> echo half a li$", 60)

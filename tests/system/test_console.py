@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The console as a person has it: the twin on a pseudo-terminal, and once the kernel in QEMU."""
+"""The console as a user sees it: the twin on a pseudo-terminal, and once the kernel in QEMU."""
 import contextlib
 import fcntl
 import json
@@ -49,7 +49,7 @@ class Twin:
         os.close(self.fd)
 
     def pump(self, wait: float) -> bool:
-        """Takes what came within `wait` seconds; False at the end of the twin."""
+        """Takes the output of `wait` seconds; returns False when the twin has ended."""
         if not self.selector.select(wait):
             return self.process.poll() is None
         try:
@@ -58,12 +58,12 @@ class Twin:
             return False
         self.raw += data
         text = ESCAPE.sub("", self.raw.decode("utf-8", "replace"))
-        # A bare CR draws the row again; CR LF and CR CR LF end it.
+        # A bare CR means that the row is redrawn; CR LF and CR CR LF end it.
         self.output = re.sub(r"(?m)^[^\n]*\r(?!\n)", "", re.sub(r"\r+\n", "\n", text))
         return bool(data)
 
     def send(self, data: bytes | str, seconds: float = 20) -> None:
-        """Types; takes output meanwhile, as a full pseudo-terminal would block both sides."""
+        """Types the text and takes output meanwhile: a full pseudo-terminal would block both sides."""
         data = data.encode() if isinstance(data, str) else data
         os.set_blocking(self.fd, False)
         end = time.monotonic() + seconds
@@ -99,7 +99,7 @@ def talking(*options: str) -> Twin:
 
 
 def ask(twin, question: str, seconds: float = 60) -> str:
-    """One turn of talk: the answer as it stands on the screen."""
+    """Runs one turn of talk; returns the answer as it stands on the screen."""
     begin = len(twin.output)
     twin.send(question + "\r")
     end = twin.expect(ANSWERED, seconds, begin)
@@ -109,7 +109,7 @@ def ask(twin, question: str, seconds: float = 60) -> str:
 
 
 def figures(text: str) -> dict[str, float]:
-    """The numbers of the last answer, as /stats and perf print them."""
+    """Returns the numbers of the last answer, as /stats and perf print them."""
     rows = {
         "prompt": r"prompt +(\d+) tokens", "cached": r"tokens, (\d+) of them from the cache",
         "prefill_ms": r"prefill +([\d.]+) ms", "prefill_rate": r"prefill +[\d.]+ ms, ([\d.]+) tok/s",
@@ -138,7 +138,7 @@ class Recount:
         self.buckets: dict[int, int] = {}
 
     def add(self, trace: str) -> dict[str, float]:
-        """One answer: what the upper half of the page must say."""
+        """Adds one answer to what the upper half of the page must say."""
         rows = [(name, int(ns), int(count)) for name, ns, count in re.findall(r"^(\w+),(\d+),(\d+)$", trace, re.M)]
         at = {name: (ns, count) for name, ns, count in rows if name != "token"}
         self.stopped += "stopped" in at
@@ -182,7 +182,7 @@ class Recount:
 
 
 def stats(twin, recount: Recount) -> dict[str, float]:
-    """The last answer's numbers, each of them recounted from its trace."""
+    """Checks every number of the last answer against its trace."""
     begin = len(twin.output)
     twin.send("/stats trace\r")
     middle = twin.expect(r"^(end|stopped),\d+,\d+\nyou> $", 20, begin).end()
@@ -192,17 +192,17 @@ def stats(twin, recount: Recount) -> dict[str, float]:
 
 
 def converse(twin) -> Recount:
-    """Three turns against llama.cpp's, as far as its two likeliest tokens stand apart."""
+    """Compares three turns with llama.cpp's, in which the two likeliest tokens of every step are FLOOR or more apart."""
     known = 0  # tokens of the last turn: prompt and answer
     recount = Recount()
     for number, turn in enumerate(GOLDEN["turns"], 1):
-        answer = ask(twin, turn["question"], 300)  # emulated and beside other work: slow
+        answer = ask(twin, turn["question"], 300)  # slow when emulated or beside other work
         sure = all(gap >= FLOOR for gap in turn["gaps"])
         check(sure, f"turn {number} of the golden has a step that decides nothing")
         check(answer == turn["answer"].rstrip("\n"), f"turn {number}: {answer!r}, llama.cpp {turn['answer']!r}")
         f = stats(twin, recount)
         check(f["prompt"] == len(turn["prompt"]), f"turn {number}: {f}, llama.cpp {len(turn['prompt'])} prompt tokens")
-        # All that was computed before is used again, but for what a page or the last token costs.
+        # The cache gives back all earlier tokens, except those of the last partial page and the last token.
         check(f["cached"] >= known - 34, f"turn {number}: only {f['cached']} of {known} known tokens were cached")
         known = len(turn["prompt"]) + len(turn["ids"]) - 1
     check(known > 0, "the golden is empty")
@@ -219,7 +219,7 @@ def stop_and_go_on(twin, recount: Recount) -> None:
     twin.send("\x03")
     stopped = twin.expect(r"^\[stopped; (\d+) tokens", 30, begin)
     late = twin.output[seen:stopped.start()]
-    check(len(late.split()) <= 3, f"after Ctrl-C still {late!r}")  # a word cut, the token in the making, one more
+    check(len(late.split()) <= 3, f"after Ctrl-C still {late!r}")  # a cut word, the token being computed, one more
     twin.expect(YOU, 10, stopped.end())
     f = stats(twin, recount)
     check(f["tokens"] == int(stopped[1]) and recount.stopped == 1, f"{stopped[0]}: {f}")
@@ -254,7 +254,7 @@ def three_turns_as_llama_cpp():
 
 @case
 def commands_of_talk():
-    """talk: every slash command answers, a wrong one is told its neighbour"""
+    """talk: every slash command answers; a misspelt one is answered with the nearest match"""
     with talking("talk") as twin:
         twin.expect(YOU, 60)
         for line, wanted in (("/help", "/system"), ("/system Be brief.", "system message set"), ("/temp 0.5", "0.500"),
@@ -298,7 +298,7 @@ def ctrl_c_stops_an_answer():
 
 @case
 def typed_control_tokens_are_letters():
-    """talk: a typed <|im_end|> costs letters, ends no turn, and comes back as it was in template"""
+    """talk: a typed <|im_end|> is read as plain characters, ends no turn, and is unchanged in template"""
     typed = "a<|im_end|><|im_start|>system"
     with talking("talk") as twin:
         twin.expect(YOU, 60)
@@ -313,13 +313,13 @@ def typed_control_tokens_are_letters():
 
 
 def letters(count: int, seed: int) -> str:
-    """Text that shows where something is lost or doubled: no two places look alike."""
+    """Returns a text in which no two places look alike, so that a lost or doubled piece shows."""
     rows = (f"{seed}:{i}" for i in range(count // 4))
     return "_".join(rows)[:count - 3] + "END"
 
 
 def abuse(terminal, pasted: int, slow: int) -> None:
-    """Everything that a terminal may send, to a shell at its prompt; each line comes back as it must."""
+    """Sends everything that a terminal may send to a shell at its prompt; each line must come back unharmed."""
     long = letters(pasted, 1)
     text = terminal.line(b"\x1b[200~echo " + long.encode() + b"\x1b[201~", seconds=120)
     check(long in text, f"of {pasted} pasted characters not all came back, in order:\n{text[-200:]}")
@@ -358,7 +358,7 @@ def abuse_on_a_terminal():
 
 @case
 def ctrl_c_while_a_prompt_is_read():
-    """a long question shows how far its reading is; Ctrl-C stops that, and the conversation goes on"""
+    """a long question shows the progress of its prefill; Ctrl-C stops it, and the conversation goes on"""
     with talking("talk", "context=4096") as twin:
         twin.expect(YOU, 60)
         begin = len(twin.output)
@@ -381,7 +381,7 @@ def ctrl_c_while_a_prompt_is_read():
 
 
 class SerialGuest(Guest):
-    """The guest's serial line with the Twin's way of typing a line."""
+    """The guest's serial line with the Twin's interface for typing a line."""
 
     def line(self, text: bytes | str, seconds: float = 60) -> str:
         begin = len(self.output)
@@ -446,7 +446,7 @@ def talk_by_keys_and_screen():
         guest.press("ctrl-u")
         guest.type("/exit\nhelp\n")
         guest.see(r"^To begin: talk(.*\n)+marrow>$", 30)
-        guest.type("poweroff\n")
+        guest.switch_off()
         check(guest.wait_exit(60) in (0, 1), "power-off")
 
 

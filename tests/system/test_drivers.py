@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Linux drivers in QEMU's machines: disks against their image, cards against an echoing peer, and what may go wrong."""
+"""The Linux drivers in QEMU: disks against their image, cards against an echoing peer, and device failures."""
 import hashlib
 import os
 import random
@@ -28,7 +28,7 @@ def numbers(seed: int):
 
 
 def hash_of_reads(image: str, seed: int, count: int, block: int = 512, most: int = 32) -> str:
-    """What `disk verify DISK SEED COUNT` must print for this image."""
+    """Returns what `disk verify DISK SEED COUNT` must print for this image."""
     digest, rng = hashlib.sha256(), numbers(seed)
     blocks = os.path.getsize(image) // block
     with open(image, "rb") as file:
@@ -150,7 +150,7 @@ def writes():
 
 @case
 def pin_interrupts():
-    """virtio with neither MSI-X nor MSI: the shared interrupt line does"""
+    """virtio with neither MSI-X nor MSI works by the shared interrupt line"""
     with Image() as image, Peer() as peer:
         extra = disk(image, "virtio-blk-pci,vectors=0")
         extra += peer.netdev("n") + ["-device", "virtio-net-pci,netdev=n,vectors=0"]
@@ -220,7 +220,7 @@ def frames_of_every_size():
 
 @case
 def loss_and_reordering():
-    """5 % loss and 5 % reordering: what comes back is right, what is lost is counted"""
+    """5 % loss and 5 % reordering: the frames that come back are right, the lost ones are counted"""
     for model in CARDS:
         with Peer(loss=0.05, swap=0.05) as peer, card(peer, model) as guest:
             text = guest.command_output("nic bench eth0 5000", 120)
@@ -235,7 +235,7 @@ def monitor(folder: str) -> tuple[Monitor, list[str]]:
 
 @case
 def link_flaps():
-    """the link goes down and comes back by monitor: virtio-net tells, frames flow again on both cards"""
+    """the monitor takes the link down and up: virtio-net reports it, frames flow again on both cards"""
     for model in CARDS:
         # QEMU 7.2's e1000e raises its third vector (link changes) once and not again, so the driver
         # does not learn of a lost link; frames then are lost, and counted as such.
@@ -273,7 +273,7 @@ def unplug_during_reads():
                 time.sleep(1)
                 control.say("device_del away")
                 guest.expect(r"\nmarrow> ", 30, begin)
-                # What was in flight ends with an I/O error, what comes after is refused: either may be first.
+                # Reads in flight end with an I/O error, later ones are refused: either message may be first.
                 check(re.search("the device is gone|input/output error", guest.output[begin:]), guest.output[begin:])
                 guest.until("drivers", rf"{name} .*gone", 10)
                 end = time.monotonic() + 10
@@ -286,7 +286,7 @@ def unplug_during_reads():
 
 @case
 def behind_hot_plug_ports():
-    """what lies behind hot-plug ports at the start stays there (libvirt's way to write a machine): a disk and both cards"""
+    """a disk and both cards that are behind hot-plug ports at the start work (libvirt writes machines like this)"""
     with Image(16) as image, Peer() as one, Peer() as two:
         extra = [w for i in (1, 2, 3) for w in ("-device", f"pcie-root-port,id=rp{i},chassis={i},slot={i}")]
         extra += disk(image, NVME + ",bus=rp1") + one.netdev("m") + ["-device", "e1000e,netdev=m,bus=rp2"]
@@ -407,7 +407,7 @@ def usb_stick_and_keyboard():
 
 @case
 def machines_short_of_memory():
-    """32 and 48 MiB: the drivers start with less memory than they were to have, and say so; lists end"""
+    """32 and 48 MiB: the drivers start with less memory than configured, and say so; lists end"""
     for memory in ("32M", "48M"):
         with Machine(XHCI, "1b36:000d +running", memory=memory) as guest:
             check("MiB of memory for drivers instead of 32" in guest.command_output("dmesg"), guest.output)
@@ -435,12 +435,12 @@ def disks_of_virtual_machines():
 
 @case
 def devices_without_a_driver():
-    """a card that nothing drives is named at the start and by lsnet, with what to use; a driver's table may be too wide"""
+    """a card without a driver is named at the start and by lsnet, ip and net, with a card to use; a driver's table may be too wide"""
     extra = ["-device", "rtl8139", "-object", "memory-backend-ram,id=m,size=1M,share=on", "-device", "ivshmem-plain,memdev=m"]
     with Machine(extra, r"(?m)^- +\S+ +1af4:1110 +no driver") as guest:
         sentence = r"no driver for this network card of Realtek \(10ec:8139\): use one of Intel"
         guest.expect(sentence, 20)
-        check(re.search(sentence, guest.command_output("lsnet")), guest.output)
+        check(all(re.search(sentence, guest.command_output(word)) for word in ("lsnet", "ip", "net")), guest.output)
 
 
 @case
@@ -466,7 +466,7 @@ def random_numbers_and_console():
 
 @case
 def controller_resets():
-    """NVMe is reset through its driver before each of four rounds of reads: every byte is right; e1000e too, frames flow again"""
+    """NVMe is reset through its driver before each of four rounds of reads: every byte is right; after that of e1000e frames flow"""
     with Image() as image, Peer() as peer:
         extra = disk(image, NVME + ",addr=8") + peer.netdev("n") + ["-device", "e1000e,netdev=n,addr=9"]
         with Machine(extra, "eth0 .*link up") as guest:
@@ -491,7 +491,7 @@ def reset_during_reads():
             for seed in range(20):
                 begin = len(guest.output)
                 guest.send(f"drivers reset 00:08.0 {30 + 7 * seed}; disk verify nvme0n1 {seed} 700\r")
-                guest.expect(r"\n700 reads.*\n|error", 25, begin)  # less than the driver's 30 s for a lost command
+                guest.expect(r"\n700 reads.*\n|error", 25, begin)  # below the 30 s after which the driver gives up a command
                 said = guest.output[begin:]
                 check(hash_of_reads(image, seed, 700) in said or "input/output error" in said, said)
             check(guest.command_output("dmesg").count("resetting") == 20, "twenty resets were asked for")
@@ -503,7 +503,7 @@ def reset_during_reads():
 def command_timeouts():
     """NVMe commands that take longer than the driver waits: it aborts, resets, and all bytes come right or as an error"""
     with Image(16) as image:
-        # Two requests a second: sixteen at once are past a driver's second; a reset makes QEMU hurry.
+        # QEMU serves two requests a second, so sixteen at once exceed the driver's timeout of one second; a reset flushes them.
         extra = drive(image, "slow", ",throttling.iops-total=2") + ["-device", NVME + ",drive=slow"]
         with Machine(extra, "nvme0n1 .*ready", append="drivers.parameters=nvme_core.io_timeout=1") as guest:
             text = guest.command_output("disk verify nvme0n1 5 20", 120)
@@ -516,7 +516,7 @@ def command_timeouts():
 
 @case
 def mappings_run_out():
-    """DMA mappings fail: reads are right after a retry or fail, later ones are right; frames come back"""
+    """DMA mappings fail: reads are right after a retry or end in an error; later reads are right; frames come back"""
     with Image() as image, Image(16) as sata, Peer() as peer:
         extra = disk(image, NVME) + drive(sata, "sata") + SATA + peer.netdev("n") + ["-device", "e1000e,netdev=n"]
         with Machine(extra, "sda .*ready") as guest:
@@ -555,7 +555,7 @@ def payload_is_not_copied():
 
 @case
 def unplug_a_card():
-    """device_del while frames fly: the card is gone, sending fails, the machine goes on"""
+    """device_del while frames fly: the card disappears, sending fails, the machine goes on"""
     for model in CARDS:
         with tempfile.TemporaryDirectory() as folder, Peer() as peer:
             control, extra = monitor(folder)
@@ -587,8 +587,7 @@ def idle_costs_nothing():
         extra += two.netdev("n") + ["-device", "virtio-net-pci,netdev=n"]
         with Machine(extra, "eth1 .*link up") as guest:
             time.sleep(3)
-            before = thread_time(guest.command_output("threads"))
-            begin = time.monotonic()
+            before, begin = thread_time(guest.command_output("threads")), time.monotonic()
             time.sleep(10)
             took = thread_time(guest.command_output("threads")) - before
             seconds = time.monotonic() - begin

@@ -86,7 +86,7 @@ def damage(image: pathlib.Path, offset: int) -> None:
 
 @case
 def damaged_ext4():
-    """a wrong checksum in the superblock, an image cut short, an empty disk: mount says why each is not there"""
+    """a wrong checksum in the superblock, an image cut short, an empty disk: mount says why each cannot be mounted"""
     with tempfile.TemporaryDirectory() as folder:
         whole = pathlib.Path(folder) / "whole.img"
         subprocess.run(["truncate", "-s", "16M", whole], check=True)
@@ -108,7 +108,7 @@ def damaged_ext4():
 
 @case
 def stick_that_is_full_and_pulled_out():
-    """a copy that does not fit changes nothing; a stick pulled out is unmounted, put in again it is back"""
+    """a copy that does not fit changes nothing; a stick pulled out is unmounted, and mounted again when put back"""
     with tempfile.TemporaryDirectory() as folder:
         stick, big = pathlib.Path(folder) / "stick.img", pathlib.Path(folder) / "big.img"
         note, monitor = pathlib.Path(folder) / "note.txt", Monitor(f"{folder}/monitor")

@@ -10,7 +10,7 @@ MIB = 1 << 20
 
 
 def memory_of(guest: Guest) -> dict[str, int]:
-    """Purpose to bytes, as `mem` prints them."""
+    """Maps each purpose to its bytes, as `mem` prints them."""
     text = guest.command_output("mem")
     return {m[1].strip(): int(m[2]) for m in re.finditer(r"^([a-z ]+?) +[\d.]+ +(\d+)$", text, re.M)}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boot options that do something and power off: what is printed, and the exit status."""
+"""Boot options that run a task and power off: their output and their exit status."""
 import pathlib
 import re
 import subprocess
@@ -13,7 +13,7 @@ FAILED = (3,)  # code 1 through the debug port: 2 * code + 1
 
 
 def ends(options: str, pattern: str, status: tuple[int, ...]) -> None:
-    """Without a model: the machine says this and is off with that status."""
+    """Boots without a model; the machine must print this and power off with that status."""
     with Guest(append=options, cpus=2, memory="256M") as guest:
         code = guest.wait_exit(60)
         check(re.search(pattern, guest.output, re.M), f"no {pattern!r}:\n{guest.output[-1500:]}")
@@ -22,7 +22,7 @@ def ends(options: str, pattern: str, status: tuple[int, ...]) -> None:
 
 @case
 def each_mode_ends_with_its_status():
-    """ci, run=, selftest and their zosia spellings: verdict and power-off code; diag ends at the prompt"""
+    """ci, run=, selftest and their spellings zosia.*: verdict and power-off code; diag ends at the prompt"""
     in_pairs(ends, [
         ("ci", r"^Marrow [\d.]+ \([\w+]+\)\nsuccess \(code 0\): switching off", DONE),
         ("zosia.ci=1", r"^success \(code 0\): switching off", DONE),

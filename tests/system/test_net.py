@@ -57,7 +57,7 @@ def e1000e_dhcp_ping():
 
 @case
 def static_address():
-    """an address by option; nobody is asked for another; an address nobody has gets no answer"""
+    """a static address: no DHCP request is sent; a ping of an unused address gets no answer"""
     with Guest("net=10.0.2.77/24,10.0.2.2,10.0.2.3 ntp=off", cpus=1, memory="512M",
                net=nic("virtio-net-pci")) as guest:
         guest.expect(PROMPT, 30)
@@ -71,10 +71,10 @@ def static_address():
 
 @case
 def off():
-    """net=off: no network, and commands say so"""
+    """net=off: there is no network, and the commands say so"""
     with Guest("net=off", cpus=1, memory="512M", net=nic("virtio-net-pci")) as guest:
         guest.expect(PROMPT, 30)
-        check("network is not ours" in guest.command_output("ip"), "ip")
+        check("needs Marrow's own network" in guest.command_output("ip"), "ip")
 
 
 def get(port: int, path: str, seconds: float = 10) -> tuple[int, bytes]:
@@ -86,7 +86,7 @@ def get(port: int, path: str, seconds: float = 10) -> tuple[int, bytes]:
 
 
 def over_tls(port: int, shown: str) -> None:
-    """The same server by TLS 1.3 and 1.2; its certificate is the one that the console shows; nothing older."""
+    """The server speaks TLS 1.3 and 1.2 and nothing older; its certificate is the one that the console shows."""
     for version, cipher in ((ssl.TLSVersion.TLSv1_3, "TLS_CHACHA20_POLY1305_SHA256"),
                             (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305")):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -102,7 +102,7 @@ def over_tls(port: int, shown: str) -> None:
             while part := secure.recv(4096):
                 answer += part
             check(answer.endswith(b'{"status":"live"}'), f"{answer}")
-    # The certificate is good for the machine's name, and can be trusted by itself.
+    # The certificate is valid for the machine's name, and a client can trust it without a CA.
     trusting = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(der))
     with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
             trusting.wrap_socket(plain, server_hostname="marrow.local") as secure:
@@ -114,7 +114,7 @@ def over_tls(port: int, shown: str) -> None:
 
 @case
 def certificate_on_a_disk():
-    """the certificate made at the first start lies on a disk and is the next boot's, too; a stick has and gives none"""
+    """the certificate of the first start is kept on a disk and used by the next boot; a stick is neither read nor written"""
     mkfs = shutil.which("mkfs.vfat") or shutil.which("mkfs.vfat", path="/usr/sbin:/sbin")
     need(pathlib.Path(mkfs or "/usr/sbin/mkfs.vfat"), "scripts/setup.sh test")
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +125,8 @@ def certificate_on_a_disk():
         inside = ["-device", "virtio-blk-pci,drive=d0"]
         stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=d0"]
         prints = []
-        for said, device, name in (("/disk/vda/marrow", inside, "vda"), ("the one from before", inside, "vda"),
+        for said, device, name in (("/disk/vda/marrow", inside, "vda"),
+                                   ("the one kept from an earlier start", inside, "vda"),
                                    ("in memory only", stick, "sda")):
             port = free_port()
             with Guest("log=info auth=none ntp=off", cpus=1, memory="512M", net=nic("virtio-net-pci", port),
@@ -183,7 +184,7 @@ def ask(base: str, path: str, body: dict) -> tuple[int, dict]:
 
 @case
 def models_by_request():
-    """the twin loads models by request: done when it says so; damaged and missing ones are errors; requests are not lost"""
+    """the twin loads models by request: the reply means loaded; damaged and missing files are errors; no request is lost"""
     need(MODEL, "make model")
     need(TWIN, "make host")
     with tempfile.TemporaryDirectory() as folder, twin(TWIN, MODEL, "auth=none admin=open") as (base, _):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One owner for the model: console and server work on it at once, loads beside all of that, on the twin."""
+"""One owner of the model: console and server use it at once while other models are loaded, on the twin."""
 import contextlib
 import http.client
 import json
@@ -22,7 +22,7 @@ PROMPT = "marrow> "
 
 
 class Console:
-    """The twin with a person at its console and its server at a port, admin routes open to this machine."""
+    """The twin with a console and a server on a port; admin routes are open to this machine."""
 
     def __init__(self, *options: str):
         self.port = free_port()
@@ -48,7 +48,7 @@ class Console:
             self.said += os.read(self.terminal, 65536).decode(errors="replace")
 
     def expect(self, pattern: str, seconds: float = 120) -> str:
-        """What was said up to and with the pattern; that is taken away."""
+        """Returns the output up to and including the pattern, and removes it."""
         end = time.monotonic() + seconds
         while not (match := re.search(pattern, self.said)):
             check(self.process.poll() is None, f"the twin died with {self.process.returncode}:\n{self.said[-2000:]}")
@@ -65,7 +65,7 @@ class Console:
         return self.finish(seconds)
 
     def begin(self, line: str) -> None:
-        """A log line may draw the prompt anew at any time: the end of a command is what an echo behind it says."""
+        """A log line may redraw the prompt at any time, so the output of an echo after the command marks its end."""
         self.commands += 1
         self.type(f"{line}; echo end {self.commands}")
         self.expect(rf"echo end {self.commands}")
@@ -88,7 +88,7 @@ class Console:
 
 @contextlib.contextmanager
 def second_model():
-    """The same model under another name: loading it is all the work that loading is."""
+    """The same model under another name: loading it does all the work of a load."""
     with tempfile.TemporaryDirectory() as folder:
         other = pathlib.Path(folder) / "other.gguf"
         shutil.copyfile(MODEL, other)
@@ -109,7 +109,7 @@ def stream(twin: Console, tokens: int, done: list) -> threading.Thread:
 
 @case
 def a_text_is_scored_while_another_model_is_asked_for():
-    """`perplexity` of a long file, then a load: refused at once with the holder's name, and the figure is the same"""
+    """`perplexity` of a long file, then a load: refused at once with the name `perplexity`, and the figure is the same"""
     need(TWIN, "make host")
     need(MODEL, "make model")
     with tempfile.TemporaryDirectory() as folder, second_model() as other, Console() as twin:
@@ -128,7 +128,7 @@ def a_text_is_scored_while_another_model_is_asked_for():
 
 @case
 def the_console_works_while_the_server_answers():
-    """embed, logits, perplexity and an answer at the console while eight streams run: all done, nothing refused"""
+    """embed, logits, perplexity and an answer at the console while eight streams run: all succeed"""
     need(TWIN, "make host")
     need(MODEL, "make model")
     with tempfile.TemporaryDirectory() as folder, Console() as twin:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The other end of an emulated card's wire."""
+"""The other end of an emulated card's network cable."""
 import random
 import socket
 import threading
@@ -8,7 +8,7 @@ MIB = 1 << 20
 
 
 class Peer:
-    """The other end of the wire: sends frames of EtherType 0x88b5 back, some of them lost or swapped if asked."""
+    """Sends frames of EtherType 0x88b5 back; loses or swaps some of them if asked."""
 
     def __init__(self, loss: float = 0.0, swap: float = 0.0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -37,7 +37,7 @@ class Peer:
         self.socket.close()
 
     def lost_outside(self) -> int:
-        """Frames that this machine dropped before QEMU read them, which stands still when the CPUs are busy."""
+        """Returns the frames that this machine dropped before QEMU read them; QEMU lags when the CPUs are busy."""
         ports = {f"{port:04X}" for port in (self.theirs[1], self.socket.getsockname()[1])}
         with open("/proc/net/udp", encoding="ascii") as table:
             rows = [line.split() for line in table.readlines()[1:]]

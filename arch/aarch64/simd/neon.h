@@ -21,12 +21,13 @@ namespace ai::neon {
 constexpr u32 kWidestTile = 4;  // 4 columns take 8 partial, 4 integer and 4 float sums
 constexpr u32 kWidestFused = 2;
 
-// Products of rows 0 and 1, of rows 2 and 3: one a 16-bit lane and weight vector.
+// Products of rows 0 and 1, and of rows 2 and 3, with one 16-bit lane per row and weight vector.
 struct Partial {
   int16x8_t low, high;
 };
 
-// One product a 16-bit lane.
+// Returns how many products can be added in a 16-bit lane, which takes one product per weight
+// vector.
 constexpr u32 fold_after(u32 highest) {
   return sums_in_16_bits(highest * 127);
 }

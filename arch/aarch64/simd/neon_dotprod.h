@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The primitives of NEON with its dot product (ARMv8.2): SDOT takes four products a lane, signed by
-// signed. Included only by neon_dotprod_*.cpp; everything has internal linkage.
+// The primitives of NEON with its dot product (ARMv8.2): SDOT adds four products per lane, signed
+// by signed. Included only by neon_dotprod_*.cpp; everything has internal linkage.
 #pragma once
 
 #include <arm_neon.h>
@@ -18,7 +18,7 @@ namespace ai::neon_dotprod {
 
 #include "arch/aarch64/simd/neon128.inc"
 
-using Partial = int32x4_t;      // 32-bit sums: nothing to fold
+using Partial = int32x4_t;      // 32-bit sums need no folding
 constexpr u32 kWidestTile = 8;  // 8 partial, 8 integer and 8 float sums, weights: 25 of 32
 constexpr u32 kWidestFused = 2;
 

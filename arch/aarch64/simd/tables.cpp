@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel tables of this architecture, best first.
+// Lists the kernel tables of this architecture, best first.
 #include "ai/kernels/table.h"
 #include "ai/quant/quant.h"
 

@@ -18,9 +18,10 @@ namespace ai::avx2 {
 
 #include "arch/x86_64/simd/avx256.inc"
 
-constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
+// the magnitudes of signed weights are multiplied, and the sign is moved to the activations
+constexpr u32 kWideOffset = 0;
 
-// VPMADDUBSW adds two products a 16-bit lane.
+// VPMADDUBSW adds two products in each 16-bit lane.
 constexpr u32 fold_after(u32 highest) {
   return sums_in_16_bits(2 * highest * 127);
 }
@@ -40,7 +41,8 @@ LANES I fold(I sum, Partial partial) {
 LANES I fold_scaled(I sum, Partial partial, I scale) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(partial, scale));
 }
-// Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
+// Returns signed byte `i` of each lane in the form that fold_scaled() needs: twice, as 16-bit
+// numbers.
 template <u32 i>
 LANES I scale_of(I bytes) {
   return _mm256_srai_epi16(pick<kZ, i, kZ, i>(bytes), 8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The primitives of AVX-512 with VNNI: one register holds a group of 16 rows, VPDPBUSD takes four
-// products a lane. Included only by avx512_*.cpp; everything has internal linkage.
+// The primitives of AVX-512 with VNNI: one register holds a group of 16 rows, and VPDPBUSD adds
+// four products per lane. Included only by avx512_*.cpp; everything has internal linkage.
 #pragma once
 
 #include <immintrin.h>
@@ -26,13 +26,13 @@ namespace ai::avx512 {
 
 using I = __m512i;
 using F = __m512;
-using Partial = __m512i;  // 32-bit sums: nothing to fold
+using Partial = __m512i;  // 32-bit sums need no folding
 
 constexpr u32 kLanes = 16, kParts = 1, kRegisters = 32;
 constexpr u32 kWidestTile = 8;  // 8 integer and 8 float sums, weights, scales: 20 of 32 registers
 constexpr u32 kWidestFused = 8;
 constexpr u32 kFloatRows = 4;
-constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights: signed bytes go in 128 higher
+constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights, so 128 is added to signed bytes
 constexpr int kZ = kPickZero;
 
 constexpr u32 fold_after(u32) {
@@ -65,7 +65,7 @@ LANES I broadcast(const void* four_bytes) {
   __builtin_memcpy(&word, four_bytes, 4);
   return _mm512_set1_epi32(word);
 }
-// Four activations in the form that mac takes.
+// Returns four activations in the form that mac() needs.
 LANES I spread(const void* four_bytes) {
   return broadcast(four_bytes);
 }
@@ -84,7 +84,7 @@ LANES I load_u16_lanes(const void* at) {
 LANES I load_i16_lanes(const void* at) {
   return _mm512_cvtepi16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
 }
-// The low byte of each lane.
+// Stores the low byte of each lane.
 LANES void store_i8_lanes(void* at, I v) {
   _mm_storeu_si128(static_cast<__m128i*>(at), _mm512_cvtepi32_epi8(v));
 }
@@ -122,7 +122,7 @@ LANES I greater_i32(I a, I b) {
 LANES I test_i8(I a, I b) {
   return _mm512_movm_epi8(_mm512_test_epi8_mask(a, b));
 }
-// Left by `by` bits in 16-bit lanes; right when negative.
+// Shifts 16-bit lanes left by `by` bits, or right if it is negative.
 template <int by>
 LANES I shift_i16(I v) {
   if constexpr (by > 0) return _mm512_slli_epi16(v, by);
@@ -133,7 +133,7 @@ template <int by>
 LANES I shift_i32(I v) {
   return _mm512_slli_epi32(v, by);
 }
-// Bytes of each 32-bit lane by number, kZ = zero.
+// Rearranges the bytes of each 32-bit lane by number; kZ gives zero.
 template <int a, int b, int c, int d>
 LANES I pick(I v) {
   constexpr int k0 = pick_word(0, a, b, c, d), k1 = pick_word(1, a, b, c, d);
@@ -166,14 +166,14 @@ LANES F mul_f(F a, F b) {
 LANES F div_f(F a, F b) {
   return _mm512_div_ps(a, b);
 }
-// b where either is NaN.
+// Returns the larger value, and b if either is NaN.
 LANES F max_f(F a, F b) {
   return _mm512_max_ps(a, b);
 }
 LANES F min_f(F a, F b) {
   return _mm512_min_ps(a, b);
 }
-// All ones where a < b.
+// Returns all ones where a < b.
 LANES I less_f(F a, F b) {
   return _mm512_movm_epi32(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ));
 }
@@ -206,12 +206,12 @@ LANES I fold(I sum, Partial partial) {
 LANES I fold_scaled(I sum, Partial partial, I scale) {
   return _mm512_add_epi32(sum, _mm512_mullo_epi32(partial, scale));
 }
-// Signed byte `i` of each lane in the form that fold_scaled takes.
+// Returns signed byte `i` of each lane in the form that fold_scaled() needs.
 template <u32 i>
 LANES I scale_of(I bytes) {
   return _mm512_srai_epi32(_mm512_slli_epi32(bytes, 24 - 8 * i), 24);
 }
-// Signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
+// Returns signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
 template <u32 i>
 LANES I pair_of(I bytes) {
   return _mm512_srai_epi16(pick<kZ, 2 * i, kZ, 2 * i + 1>(bytes), 8);

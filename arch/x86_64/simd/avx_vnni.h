@@ -19,14 +19,14 @@ namespace ai::avx_vnni {
 
 #include "arch/x86_64/simd/avx256.inc"
 
-constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights: signed bytes go in 128 higher
+constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights, so 128 is added to signed bytes
 
 LANES I load_i16_lanes(const void* at) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(at)));
 }
 
 constexpr u32 fold_after(u32) {
-  return 8;  // 32-bit sums: nothing to fold
+  return 8;  // 32-bit sums need no folding
 }
 
 LANES Partial zero_partial() {
@@ -42,7 +42,7 @@ LANES I fold(I sum, Partial partial) {
 LANES I fold_scaled(I sum, Partial partial, I scale) {
   return _mm256_add_epi32(sum, _mm256_mullo_epi32(partial, scale));
 }
-// Signed byte `i` of each lane in the form that fold_scaled takes.
+// Returns signed byte `i` of each lane in the form that fold_scaled() needs.
 template <u32 i>
 LANES I scale_of(I bytes) {
   return _mm256_srai_epi32(_mm256_slli_epi32(bytes, 24 - 8 * i), 24);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Products made for QEMU's TCG; what is not here the table "emulated" takes from SSE2 and SSE4.1.
+// Products made for QEMU's TCG. The table "emulated" takes everything else from SSE2 and SSE4.1.
 #pragma once
 
 #include "ai/kernels/table.h"

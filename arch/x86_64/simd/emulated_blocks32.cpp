@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Products of the commonest 32-weight formats for QEMU's TCG.
+// Products of the most common 32-weight formats for QEMU's TCG.
 #include <smmintrin.h>
 
 #include "ai/kernels/tiles.h"

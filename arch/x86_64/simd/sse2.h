@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The primitives of plain SSE2, chosen for what an emulator makes of them (QEMU's TCG), and what
-// runs on an x86-64 CPU without SSE4.1. Included only by sse2_*.cpp; internal linkage throughout.
+// The primitives of plain SSE2, chosen for how an emulator (QEMU's TCG) translates them, and for
+// x86-64 CPUs without SSE4.1. Included only by sse2_*.cpp; internal linkage throughout.
 //
-// TCG keeps the vector registers in memory. What it turns into one host instruction costs 0.7 ns
-// (and, add, shift by a constant, PMULLW), what it calls a function for 2 to 23 (PMADDWD 5,
-// PMADDUBSW 19, PSHUFB 23); a 16-byte load through MOVUPS costs 6, because it is written as two
-// halves and read as a whole, but 0.5 by MOVLPS and MOVHPS; MULPS 34, ADDPS 24, four MULSS 17 and
-// four ADDSS 16 (QEMU 7.2 on Zen 4). So products are taken in 16-bit lanes, bytes loaded by halves,
-// and the four floats of F are four scalars. scripts/mk/kernel.mk keeps the compiler from joining
-// those again.
+// TCG keeps the vector registers in memory. What it translates to one host instruction costs 0.7 ns
+// (and, add, shift by a constant, PMULLW); what it calls a function for costs 2 to 23 ns (PMADDWD
+// 5, PMADDUBSW 19, PSHUFB 23). A 16-byte load through MOVUPS costs 6, because it is written as two
+// halves and read as a whole, but only 0.5 with MOVLPS and MOVHPS. MULPS costs 34, ADDPS 24, four
+// MULSS 17 and four ADDSS 16 (QEMU 7.2 on Zen 4). So products are computed in 16-bit lanes, bytes
+// are loaded by halves, and the four floats of F are four scalars. scripts/mk/kernel.mk keeps the
+// compiler from joining those again.
 #pragma once
 
 #include <emmintrin.h>
@@ -30,7 +30,7 @@ namespace ai::sse2 {
 struct F {
   float a, b, c, d;
 };
-// Four activations of every lane, widened: bytes 0 and 2, bytes 1 and 3.
+// Four activations for every lane, widened: bytes 0 and 2, bytes 1 and 3.
 struct Spread {
   I even, odd;
 };
@@ -80,7 +80,7 @@ LANES float widen(u32 half) {
     float small = static_cast<float>(static_cast<int>(rest)) * 0x1p-24f;
     return __builtin_bit_cast(float, sign | __builtin_bit_cast(u32, small));
   }
-  // Infinity, or NaN made quiet.
+  // Infinity, or NaN, which becomes quiet.
   return __builtin_bit_cast(float, sign | 0x7f800000 | rest << 13 | (rest > 0x7c00 ? 0x400000 : 0));
 }
 LANES F load_f16(const void* at) {
@@ -107,7 +107,7 @@ LANES I max_u32(I a, I b) {
   I a_is_more = greater_i32(xor_i(a, top), xor_i(b, top));
   return or_i(and_i(a_is_more, a), andnot_i(a_is_more, b));
 }
-// Byte `from` of each lane at byte `to`, alone.
+// Moves byte `from` of each lane to byte `to` and clears the others.
 template <int from, int to>
 LANES I moved_byte(I v) {
   if constexpr (from == kZ) return _mm_setzero_si128();
@@ -116,7 +116,7 @@ LANES I moved_byte(I v) {
   if constexpr (from < to) there = _mm_slli_epi32(v, 8 * (to - from));
   return and_i(there, set_i32(0xffu << 8 * to));
 }
-// Bytes of each 32-bit lane by number, kZ = zero.
+// Rearranges the bytes of each 32-bit lane by number; kZ gives zero.
 template <int a, int b, int c, int d>
 LANES I pick(I v) {
   return or_i(or_i(moved_byte<a, 0>(v), moved_byte<b, 1>(v)),
@@ -129,7 +129,7 @@ LANES I look_up(const i8* table16, I index) {
   UNROLL for (u32 i = 0; i < 16; i++) value[i] = table16[at[i] % 16];
   return load_i(value);
 }
-// The low byte of each lane.
+// Stores the low byte of each lane.
 LANES void store_i8_lanes(void* at, I v) {
   alignas(16) u32 lane[4];
   store_i(lane, v);
@@ -165,7 +165,7 @@ LANES F mul_f(F x, F y) {
 LANES F div_f(F x, F y) {
   return {x.a / y.a, x.b / y.b, x.c / y.c, x.d / y.d};
 }
-// y where either is NaN.
+// Returns the larger value, and y if either is NaN.
 LANES F max_f(F x, F y) {
   return {x.a > y.a ? x.a : y.a, x.b > y.b ? x.b : y.b, x.c > y.c ? x.c : y.c,
           x.d > y.d ? x.d : y.d};
@@ -174,7 +174,7 @@ LANES F min_f(F x, F y) {
   return {x.a < y.a ? x.a : y.a, x.b < y.b ? x.b : y.b, x.c < y.c ? x.c : y.c,
           x.d < y.d ? x.d : y.d};
 }
-// All ones where x < y.
+// Returns all ones where x < y.
 LANES I less_f(F x, F y) {
   return _mm_setr_epi32(x.a < y.a ? -1 : 0, x.b < y.b ? -1 : 0, x.c < y.c ? -1 : 0,
                         x.d < y.d ? -1 : 0);
@@ -201,7 +201,8 @@ LANES Partial mac(Partial sum, I weights, Spread activations) {
   sum = _mm_add_epi16(sum, _mm_mullo_epi16(even, activations.even));
   return _mm_add_epi16(sum, _mm_mullo_epi16(odd, activations.odd));
 }
-// Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
+// Returns signed byte `i` of each lane in the form that fold_scaled() needs: twice, as 16-bit
+// numbers.
 template <u32 i>
 LANES I scale_of(I bytes) {
   I at_top = bytes;
@@ -209,7 +210,7 @@ LANES I scale_of(I bytes) {
   I high = and_i(_mm_srai_epi16(at_top, 8), set_i32(0xffff0000u));
   return or_i(high, _mm_srli_epi32(high, 16));
 }
-// Signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
+// Returns signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
 template <u32 i>
 LANES I pair_of(I bytes) {
   I low = bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The primitives of SSE4.1: four registers hold a group of 16 rows. What old CPUs have, and what
-// runs fastest under QEMU's TCG, where every 256-bit instruction makes the float helpers slow.
-// Included only by sse41_*.cpp; everything has internal linkage.
+// The primitives of SSE4.1: four registers hold a group of 16 rows. For old CPUs, and fastest under
+// QEMU's TCG, where 256-bit instructions make the float helpers slow. Included only by sse41_*.cpp;
+// everything has internal linkage.
 #pragma once
 
 #include <smmintrin.h>
@@ -41,12 +41,12 @@ LANES I broadcast(const void* four_bytes) {
   __builtin_memcpy(&word, four_bytes, 4);
   return _mm_set1_epi32(word);
 }
-// Four activations in the form that mac takes.
+// Returns four activations in the form that mac() needs.
 LANES I spread(const void* four_bytes) {
   return broadcast(four_bytes);
 }
-// Halves widened by integer operations: F16C is missing here. Zeros and denormals, infinities and
-// NaNs are rare and take the second way.
+// Widens halves by integer operations, because F16C is missing here. Zeros, denormals, infinities
+// and NaNs are rare and take the second path.
 LANES F load_f16(const void* at) {
   I half = _mm_cvtepu16_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(at)));
   I sign = _mm_slli_epi32(_mm_and_si128(half, _mm_set1_epi32(0x8000)), 16);
@@ -55,7 +55,7 @@ LANES F load_f16(const void* at) {
   I tiny = _mm_cmplt_epi32(rest, _mm_set1_epi32(0x400));
   I huge = _mm_cmpgt_epi32(rest, _mm_set1_epi32(0x7bff));
   if (_mm_movemask_epi8(_mm_or_si128(tiny, huge)) != 0) {
-    // Denormal: an integer times 2^-24. Infinity, or NaN made quiet.
+    // A denormal is an integer times 2^-24. A NaN becomes quiet.
     F small = _mm_mul_ps(_mm_cvtepi32_ps(rest), _mm_set1_ps(0x1p-24f));
     I nan = _mm_and_si128(_mm_cmpgt_epi32(rest, _mm_set1_epi32(0x7c00)), _mm_set1_epi32(0x400000));
     I big = _mm_or_si128(_mm_add_epi32(normal, _mm_set1_epi32(112 << 23)), nan);
@@ -82,7 +82,7 @@ LANES I load_u16_lanes(const void* at) {
 LANES I max_u32(I a, I b) {
   return _mm_max_epu32(a, b);
 }
-// Bytes of each 32-bit lane by number, kZ = zero.
+// Rearranges the bytes of each 32-bit lane by number; kZ gives zero.
 template <int a, int b, int c, int d>
 LANES I pick(I v) {
   constexpr int k0 = pick_word(0, a, b, c, d), k1 = pick_word(1, a, b, c, d);
@@ -92,7 +92,7 @@ LANES I pick(I v) {
 LANES I look_up(const i8* table16, I index) {
   return _mm_shuffle_epi8(_mm_load_si128(reinterpret_cast<const __m128i*>(table16)), index);
 }
-// The low byte of each lane.
+// Stores the low byte of each lane.
 LANES void store_i8_lanes(void* at, I v) {
   int bytes = _mm_cvtsi128_si32(_mm_shuffle_epi8(v, _mm_setr_epi32(0x0c080400, -1, -1, -1)));
   __builtin_memcpy(at, &bytes, 4);
@@ -119,14 +119,14 @@ LANES F mul_f(F a, F b) {
 LANES F div_f(F a, F b) {
   return _mm_div_ps(a, b);
 }
-// b where either is NaN.
+// Returns the larger value, and b if either is NaN.
 LANES F max_f(F a, F b) {
   return _mm_max_ps(a, b);
 }
 LANES F min_f(F a, F b) {
   return _mm_min_ps(a, b);
 }
-// All ones where a < b.
+// Returns all ones where a < b.
 LANES I less_f(F a, F b) {
   return _mm_castps_si128(_mm_cmplt_ps(a, b));
 }
@@ -144,13 +144,14 @@ LANES float highest_f(F v) {
   return _mm_cvtss_f32(m);
 }
 
-// Signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
+// Returns signed bytes 2i and 2i + 1 of each lane as two 16-bit numbers.
 template <u32 i>
 LANES I pair_of(I bytes) {
   return _mm_srai_epi16(pick<kZ, 2 * i, kZ, 2 * i + 1>(bytes), 8);
 }
 
-constexpr u32 kWideOffset = 0;  // signed weights by their magnitude, the sign moved over
+// the magnitudes of signed weights are multiplied, and the sign is moved to the activations
+constexpr u32 kWideOffset = 0;
 
 template <bool wide>
 LANES Partial mac(Partial sum, I weights, I activations) {
@@ -158,7 +159,8 @@ LANES Partial mac(Partial sum, I weights, I activations) {
     return _mm_maddubs_epi16(_mm_abs_epi8(weights), _mm_sign_epi8(activations, weights));
   return _mm_add_epi16(sum, _mm_maddubs_epi16(weights, activations));
 }
-// Signed byte `i` of each lane in the form that fold_scaled takes: twice, as 16-bit numbers.
+// Returns signed byte `i` of each lane in the form that fold_scaled() needs: twice, as 16-bit
+// numbers.
 template <u32 i>
 LANES I scale_of(I bytes) {
   return _mm_srai_epi16(pick<kZ, i, kZ, i>(bytes), 8);

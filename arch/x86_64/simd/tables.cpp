@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel tables of this architecture, best first.
+// Lists the kernel tables of this architecture, best first.
 #include "ai/kernels/table.h"
 #include "ai/quant/quant.h"
 #include "arch/x86_64/simd/emulated.h"
 
 namespace ai {
 
-// On Intel less than 6 KB leaves DRAM half used; AMD's prefetchers do better left alone (measured
-// on Zen 4: 95 % of plain reads without, 60 % with).
+// On Intel, less than 6 KB leaves DRAM half used. AMD's prefetchers do better left alone (measured
+// on Zen 4: 95 % of plain reads without prefetching, 60 % with).
 constexpr u32 kPrefetchBytes = 9216;
 constexpr CpuFeatures kPrefetchNeeds = CpuFeatures{}.with(CpuFeature::kFarPrefetch);
 
@@ -62,9 +62,9 @@ constexpr KernelTable kTable = {
 };
 }  // namespace sse2
 
-// For QEMU's TCG: its own products of the commonest formats. Of the others (measured in qemu-x86_64
-// 7.2 on Zen 4) one or two rows at a time are faster with SSE2, more with SSE4.1, which unpacks the
-// weights once.
+// For QEMU's TCG: its own products of the most common formats. Of the others (measured in
+// qemu-x86_64 7.2 on Zen 4), one or two rows at a time are faster with SSE2, and more with SSE4.1,
+// which unpacks the weights once.
 namespace emulated {
 template <auto kFew, auto kMany>
 void by_rows(const MatMul& job) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a developer asks of the machine: the call chain and registers of a panic, faults on purpose.
+// Commands for developers: the call chain and registers of a panic, and faults on purpose.
 #include "console/shell/command.h"
 #include "kernel/arch_machine.h"
 #include "kernel/base/memory.h"
@@ -46,7 +46,7 @@ constexpr Command kInterrupts{.name = "interrupts",
                               .panic_safe = true};
 CONSOLE_COMMAND(kInterrupts);
 
-// Returns a moment after the watchdog's next report: it counts first and looks at the CPU then.
+// Returns some time after the watchdog's next report, which counts first and examines the CPU then.
 void outstay_the_watchdog() {
   u64 before = sched::worker_counters().stalls;
   while (sched::worker_counters().stalls == before) arch::Cpu::relax();
@@ -55,13 +55,13 @@ void outstay_the_watchdog() {
   while (timing::now_ns() < end) arch::Cpu::relax();
 }
 
-// A step in which the last worker does not come back before the watchdog has had its say.
+// A task in which the last worker does not return before the watchdog has reported it.
 [[gnu::noinline]] void fault_stuck_worker(void*, u32 worker) {
   if (worker + 1 == sched::worker_count()) outstay_the_watchdog();
 }
 
 Result<void> run_stuck_worker(base::Writer& out) {
-  if (sched::worker_count() < 2) return fail(Errc::kUnsupported, "there is no other worker");
+  if (sched::worker_count() < 2) return fail(Errc::kUnsupported, "this needs a second CPU");
   sched::run_on_workers(fault_stuck_worker, nullptr);
   out.write("the watchdog has seen it\n");
   return {};
@@ -97,7 +97,7 @@ Result<void> run_heap_late_write(base::Writer&) {
   if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory");
   base::deallocate(memory);
   write_byte(static_cast<Byte*>(memory) + kBytes / 2);
-  // Freed memory is looked at again when so much was freed after it.
+  // Freed memory is checked when enough other blocks were freed after it.
   for (u32 i = 0; i < 10'000; i++) base::deallocate(base::allocate(kBytes, 8));
   return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds poison freed memory");
 }
@@ -114,7 +114,8 @@ Result<void> run_wait_without_interrupts(base::Writer&) {
     locks::InterruptsOff off;
     sched::sleep_ns(1'000'000);
   }
-  return fail(Errc::kUnsupported, "not noticed: only DEBUG=1 builds check who waits");
+  return fail(Errc::kUnsupported,
+              "not noticed: only DEBUG=1 builds check whether a thread may wait");
 }
 
 [[gnu::noinline]] i32 fault_signed_overflow(volatile i32& largest) {
@@ -127,7 +128,7 @@ Result<void> run_signed_overflow(base::Writer&) {
   return fail(Errc::kUnsupported, "not noticed: only SAN=1 builds check arithmetic");
 }
 
-// What is not a CPU's fault; the architecture has those.
+// Mistakes that are not faults of a CPU. The architecture has the list of those.
 struct Mistake {
   const char* name;
   const char* what;
@@ -156,7 +157,7 @@ Result<void> run_fault(const Arguments& arguments, base::Writer& out) {
     base::format_to(out, "  {:<16} {}\n", fault.name, fault.what);
   for (const Mistake& mistake : kMistakes)
     base::format_to(out, "  {:<16} {}\n", mistake.name, mistake.what);
-  return fail(Errc::kInvalidArgument, "which fault?");
+  return fail(Errc::kInvalidArgument, "name a fault");
 }
 
 void complete_fault(std::string_view, void (*add)(void*, std::string_view), void* context) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// lspci: the functions of the machine.
+// lspci: lists the machine's PCI functions.
 #include "console/shell/command.h"
 #include "kernel/pci/pci.h"
 
 namespace console {
 namespace {
 
-// PCI Code and ID Assignment, 1.x: what an ordinary machine has; a subclass of 0xff is any other.
+// Names of PCI classes (PCI Code and ID Assignment, 1.x) that ordinary machines have. A subclass of
+// 0xff matches any other.
 struct ClassName {
   u8 code, subclass;
   const char* name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The shell of the panic screen: one line at a time, only commands that need nothing but the CPU.
+// The shell of the panic screen: one line at a time, and only commands that need nothing but the
+// CPU.
 #include "console/shell/shell.h"
 #include "kernel/panic.h"
 
@@ -8,7 +9,8 @@ namespace {
 
 constexpr usize kLineBytes = 128;
 
-// Printable characters and backspace; no history, no completion: those allocate.
+// Reads printable characters and backspace. There is no history and no completion, because those
+// allocate.
 std::string_view read_plain_line(PanicConsole& console, std::span<char, kLineBytes> line) {
   constexpr int kBackspace = 8, kDelete = 127;
   usize size = 0;

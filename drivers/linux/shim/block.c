@@ -13,21 +13,21 @@
 #include "drivers/linux/shim/block.h"
 #include "drivers/linux/shim/shim.h"
 
-struct queue {  // what a request_queue is here
+struct queue {  // represents a request_queue here
   struct request_queue q;
   struct blk_mq_hw_ctx *contexts;
   unsigned int context_count;
   struct list_head waiting;  // requests the device had no room for
   struct work_struct rerun;
   struct timer_list timeout, retry;
-  unsigned long users;  // what q_usage_counter counts; nobody waits for it
+  unsigned long users;  // counts like q_usage_counter, but nobody waits for it
   bool quiesced, dying;
   int frozen;
   unsigned int in_flight;
 };
 static struct queue *of(struct request_queue *q) { return container_of(q, struct queue, q); }
 
-// The busy bits stand behind the tag set's table of requests.
+// The busy bits follow the tag set's table of requests.
 static unsigned long *busy_of(struct blk_mq_tags *tags) { return (unsigned long *)(tags->static_rqs + tags->nr_tags); }
 
 // ---- tag sets ----
@@ -135,7 +135,8 @@ static void on_timeout_work(struct work_struct *work) {
   blk_mq_tagset_busy_iter(q->tag_set, check_timeout, q);
   if (of(q)->in_flight) mod_timer(&of(q)->timeout, jiffies + HZ);
 }
-// A driver without room and without a request in flight says so only once: try again soon.
+// A driver without room and without a request in flight reports that only once, so the queue is
+// tried again soon.
 static void on_retry(struct timer_list *timer) {
   struct queue *queue = from_timer(queue, timer, retry);
   rerun(queue);
@@ -213,7 +214,7 @@ static void prepare(struct request *rq, struct request_queue *q, struct blk_mq_h
   INIT_LIST_HEAD(&rq->queuelist);
   hctx->tags->rqs[rq->tag] = rq;
 }
-// A free request, or NULL when every tag is taken. Any context.
+// Returns a free request, or NULL if every tag is taken. Any context.
 struct request *shim_try_request(struct request_queue *q, blk_opf_t opf) {
   struct blk_mq_hw_ctx *hctx = &of(q)->contexts[0];
   unsigned long flags;
@@ -257,8 +258,9 @@ void blk_mq_free_request(struct request *rq) {
   shim_wake(rq->q->tag_set);
 }
 
-// ---- data of a request: one run of memory, cut where the queue's limits ask for it ----
-// Counts the segments; writes them from *last on, when given, and leaves it at the final one.
+// ---- data of a request: one run of memory, cut where the queue's limits require it ----
+// Counts the segments. If `last` is given, writes them from *last on and leaves it at the final
+// one.
 static unsigned int each_segment(struct request *rq, struct scatterlist **last) {
   const struct bio_vec *run = rq->bio->bi_io_vec;
   u64 address = page_to_phys(run->bv_page) + run->bv_offset, boundary = queue_segment_boundary(rq->q);
@@ -301,8 +303,8 @@ int __blk_rq_map_sg(struct request_queue *q, struct request *rq, struct scatterl
   sg_mark_end(*last);
   return count;
 }
-// The first `bytes` are done. True when some are left: the caller issues the rest. An error stays
-// with the request even when the rest succeeds, as Linux's bio would keep it.
+// The first `bytes` are done. Returns true if some are left, which the caller then issues. An error
+// stays with the request even if the rest succeeds, as Linux's bio would keep it.
 bool blk_update_request(struct request *rq, blk_status_t status, unsigned int bytes) {
   struct bio *bio = rq->bio;
   if (!bio) return false;
@@ -327,14 +329,15 @@ static void put_back(struct request *rq) {
   list_add_tail(&rq->queuelist, &of(rq->q)->waiting);
   local_irq_restore(flags);
 }
-// SCSI counts what each device and host may hold: a request needs a token of that budget.
+// SCSI counts the requests that each device and host may hold, so a request needs a token of that
+// budget.
 static blk_status_t hand_over(struct request *rq) {
   struct blk_mq_queue_data data = {.rq = rq, .last = true};
   const struct blk_mq_ops *ops = rq->q->mq_ops;
   int token = ops->get_budget ? ops->get_budget(rq->q) : 0;
   if (token < 0) return BLK_STS_RESOURCE;
   if (ops->set_rq_budget_token) ops->set_rq_budget_token(rq, token);
-  return ops->queue_rq(rq->mq_hctx, &data);  // gives the token back when it does not take the request
+  return ops->queue_rq(rq->mq_hctx, &data);  // gives the token back if it does not take the request
 }
 static void issue(struct request *rq) {
   struct queue *queue = of(rq->q);
@@ -393,7 +396,8 @@ void blk_mq_requeue_request(struct request *rq, bool kick) {
   put_back(rq);
   if (kick) rerun(of(rq->q));
 }
-// libata: this request's time is over now; the timeout handler takes it to the error handler.
+// For libata: the time of this request is over now, and the timeout handler passes it to the error
+// handler.
 void blk_abort_request(struct request *rq) {
   WRITE_ONCE(rq->deadline, jiffies);
   queue_work_on(0, system_unbound_wq, &rq->q->timeout_work);

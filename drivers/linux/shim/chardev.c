@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Character devices (/dev/nvme0, /dev/bus/usb, …): registered nowhere, as nothing here opens them.
+// Character devices (/dev/nvme0, /dev/bus/usb, …). They are registered nowhere, because nothing
+// here opens them.
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/fs.h>

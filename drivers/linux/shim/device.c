@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The device model as far as drivers look: reference counts, the tree, buses that match and probe,
-// classes. There is no sysfs, no uevents and no user space, so attributes and events go nowhere.
+// The device model as far as drivers use it: reference counts, the tree, buses that match and
+// probe, classes. There is no sysfs, no uevents and no user space, so attributes and events go
+// nowhere.
 #include <linux/device/class.h>
 #include <linux/component.h>
 #include <linux/cpuhotplug.h>
@@ -9,7 +10,8 @@
 
 #include "drivers/linux/shim/shim.h"
 
-// What Linux keeps behind device->p, bus->p and class->p, which only the driver core may touch.
+// The data that Linux keeps behind device->p, bus->p and class->p, which only the driver core may
+// touch.
 struct device_private {
   struct device *device;
   struct list_head on_bus, in_class, sibling, children;
@@ -223,7 +225,7 @@ int device_add(struct device *device) {
     get_device(device->parent);
     list_add_tail(&p->sibling, &above->children);
   }
-  device->kobj.state_in_sysfs = 1;  // what device_is_registered looks at
+  device->kobj.state_in_sysfs = 1;  // device_is_registered tests this
   if (bus) list_add_tail(&p->on_bus, &bus->devices);
   if (class) list_add_tail(&p->in_class, &class->devices);
   int bound = bus ? device_attach(device) : 0;
@@ -319,7 +321,7 @@ void device_destroy(struct class *class, dev_t number) {
   device_unregister(device);
 }
 
-// ---- what only sysfs, user space, power management or a device tree would look at ----
+// ---- functions for sysfs, user space, power management or a device tree ----
 int bus_register_notifier(struct bus_type *bus, struct notifier_block *block) { return 0; }  // makes sysfs files
 int bus_unregister_notifier(struct bus_type *bus, struct notifier_block *block) { return 0; }
 int device_create_file(struct device *device, const struct device_attribute *attribute) { return 0; }
@@ -335,7 +337,7 @@ int add_uevent_var(struct kobj_uevent_env *environment, const char *format, ...)
 char *kobject_get_path(const struct kobject *object, gfp_t flags) { return kstrdup(object->name ?: "", flags); }
 int component_add(struct device *device, const struct component_ops *operations) { return 0; }
 void component_del(struct device *device, const struct component_ops *operations) {}
-// The order of suspending; a link that is never followed.
+// Would order suspending; a link is never followed.
 struct device_link *device_link_add(struct device *consumer, struct device *supplier, u32 flags) {
   static struct device_link link;
   return &link;
@@ -355,7 +357,8 @@ int device_create_managed_software_node(struct device *device, const struct prop
 }
 void device_set_of_node_from_dev(struct device *device, const struct device *other) {}
 
-// Platform devices that a controller makes for drivers that we do not have (Intel's USB role switch).
+// Platform devices that a controller makes for drivers that Marrow does not have (Intel's USB role
+// switch).
 struct bus_type platform_bus_type = {.name = "platform"};
 struct device platform_bus = {.init_name = "platform"};
 static void free_platform(struct device *device) { kfree(to_platform_device(device)); }
@@ -374,7 +377,7 @@ int platform_device_add(struct platform_device *device) { return device_add(&dev
 void platform_device_put(struct platform_device *device) { put_device(&device->dev); }
 void platform_device_unregister(struct platform_device *device) { device_unregister(&device->dev); }
 
-// One CPU that never comes or goes.
+// There is one CPU, which never comes or goes.
 int __cpuhp_setup_state(enum cpuhp_state state, const char *name, bool invoke, int (*startup)(unsigned int),
                         int (*teardown)(unsigned int), bool multi_instance) {
   return state == CPUHP_AP_ONLINE_DYN ? CPUHP_AP_ONLINE_DYN + 1 : 0;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disks: gendisks as they appear, their limits, and requests from our side.
+// Disks: gendisks as they appear, their limits, and requests from Marrow's side.
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 
 #include "drivers/linux/shim/block.h"
 #include "drivers/linux/shim/shim.h"
 
-// A row stays when its disk goes; the gendisk then only answers that it is gone.
+// A row stays when its disk goes; the gendisk then only reports that it is gone.
 enum { kMaxDisks = 128, kGoneWaitSeconds = 60 };
 static struct row {
   struct gendisk *disk;
@@ -16,7 +16,7 @@ static struct row {
 } disks[kMaxDisks];
 static int disk_count;
 
-// Over a queue that exists already: SCSI has one before it knows that the device is a disk.
+// Uses a queue that exists already: SCSI has one before it knows that the device is a disk.
 struct gendisk *blk_mq_alloc_disk_for_queue(struct request_queue *q, struct lock_class_key *key) {
   struct gendisk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
   struct block_device *whole = kzalloc(sizeof(*whole), GFP_KERNEL);
@@ -40,7 +40,8 @@ struct gendisk *__blk_mq_alloc_disk(struct blk_mq_tag_set *set, void *queuedata,
   q->queuedata = queuedata;
   return blk_mq_alloc_disk_for_queue(q, key) ?: ERR_PTR(-ENOMEM);
 }
-// A medium's size is read when its drive is opened. The drive is let go again: nothing locks its tray.
+// Reads the size of a medium, which is known once its drive is opened. The drive is closed again:
+// nothing locks its tray.
 static void look_for_medium(struct gendisk *disk) {
   if (!(disk->flags & GENHD_FL_REMOVABLE) || !disk->fops->open) return;
   if (disk->fops->open(disk->part0, FMODE_READ)) {
@@ -63,11 +64,11 @@ int device_add_disk(struct device *parent, struct gendisk *disk, const struct at
   disk->part0->bd_device.parent = parent;
   look_for_medium(disk);
   if ((disk->flags & GENHD_FL_REMOVABLE) && get_capacity(disk) == 0) {
-    pr_info("%s: no medium\n", disk->disk_name);  // one put in later is not looked at
+    pr_info("%s: no medium\n", disk->disk_name);  // a medium that is inserted later is ignored
     return 0;
   }
   bool fixed = !(disk->flags & GENHD_FL_REMOVABLE) && !behind_usb(parent);
-  // sd and sr drive what ahci or usb-storage reach: the latter is worth knowing.
+  // sd and sr are drivers of what ahci or usb-storage reach; this finds the latter's name.
   while (parent && (!parent->driver || (parent->bus && !strcmp(parent->bus->name, "scsi")))) parent = parent->parent;
   struct row *row = &disks[disk_count];
   *row = (struct row){.disk = disk, .driver = parent ? parent->driver->name : "unknown", .fixed = fixed};
@@ -79,26 +80,26 @@ int device_add_disk(struct device *parent, struct gendisk *disk, const struct at
   shim_host_devices_changed();
   return 0;
 }
-// No request starts from here on; those in flight end by the device or by the driver's timeout.
+// No request starts from here on. Those in flight end by the device or by the driver's timeout.
 void del_gendisk(struct gendisk *disk) {
   for (int i = 0; i < disk_count; i++) {
     if (disks[i].disk == disk) disks[i].gone = true;
   }
   set_capacity(disk, 0);
-  shim_resume(disk->queue);  // ends what is set aside
+  shim_resume(disk->queue);  // ends the requests that were set aside
   blk_freeze_queue_start(disk->queue);
   if (!blk_mq_freeze_queue_wait_timeout(disk->queue, kGoneWaitSeconds * HZ))
     pr_err("%s: requests did not end within %d s of its removal\n", disk->disk_name, kGoneWaitSeconds);
   blk_mq_destroy_queue(disk->queue);
   pr_info("%s: gone\n", disk->disk_name);
 }
-// The gendisk and its queue stay: a late completion may still look at them.
+// The gendisk and its queue stay, because a late completion may still look at them.
 void put_disk(struct gendisk *disk) {
   if (test_bit(GD_ADDED, &disk->state) && disk->fops->free_disk) disk->fops->free_disk(disk);
 }
 void blk_mark_disk_dead(struct gendisk *disk) {
   set_capacity(disk, 0);
-  shim_resume(disk->queue);  // ends what is set aside
+  shim_resume(disk->queue);  // ends the requests that were set aside
 }
 void set_disk_ro(struct gendisk *disk, bool read_only) { disk->part0->bd_read_only = read_only; }
 void set_capacity(struct gendisk *disk, sector_t sectors) { disk->part0->bd_nr_sectors = sectors; }
@@ -129,7 +130,7 @@ void blk_queue_bounce_limit(struct request_queue *q, enum blk_bounce limit) {}  
 void blk_queue_zone_write_granularity(struct request_queue *q, unsigned int size) {}
 void disk_set_zoned(struct gendisk *disk, enum blk_zoned_model model) {}  // written like any other: see fatal.list
 void blk_set_queue_depth(struct request_queue *q, unsigned int depth) { q->queue_depth = depth; }
-bool blk_get_queue(struct request_queue *q) { return true; }  // queues stay
+bool blk_get_queue(struct request_queue *q) { return true; }  // queues are never freed
 void blk_set_pm_only(struct request_queue *q) { atomic_inc(&q->pm_only); }
 void blk_clear_pm_only(struct request_queue *q) { atomic_dec(&q->pm_only); }
 void blk_dump_rq_flags(struct request *rq, char *text) { pr_info("%s: request flags %x\n", text, rq->cmd_flags); }
@@ -161,7 +162,7 @@ int __register_blkdev(unsigned int major, const char *name, void (*probe)(dev_t)
   return major ? 0 : 240;  // a free one was asked for
 }
 void unregister_blkdev(unsigned int major, const char *name) {}
-// ---- our side ----
+// ---- Marrow's side ----
 int shim_disk_count(void) { return disk_count; }
 void shim_disk_info(int index, struct shim_disk_info *out) {
   struct gendisk *disk = disks[index].disk;
@@ -178,7 +179,7 @@ void shim_disk_info(int index, struct shim_disk_info *out) {
   };
 }
 
-// What our side asked for, until it is told the end.
+// A request of Marrow's side, until it was told the end.
 struct outside {
   struct list_head aside;
   struct gendisk *disk;
@@ -189,7 +190,7 @@ struct outside {
   void (*done)(void *context, int error);
   void *context;
 };
-static LIST_HEAD(set_aside);  // of all disks: their queues are frozen
+static LIST_HEAD(set_aside);  // of all disks whose queues are frozen
 
 static void finish(struct outside *call, int error) {
   call->done(call->context, error);
@@ -214,9 +215,9 @@ static int begin(struct outside *call) {
 }
 
 // After a reset nvme starts a frozen queue, waits until it is empty, and only then tells the
-// controller where it will look for doorbells: what is issued between the two is not noticed, and
-// with it nothing behind it. So a frozen queue issues nothing of ours. A dead disk's queue does: the
-// driver fails all it is given.
+// controller where to look for doorbells. The controller would not notice a request that is issued
+// between the two, nor any after it. So a frozen queue issues none of Marrow's requests. A dead
+// disk's queue does: the driver fails all of them.
 bool shim_set_aside(struct request *rq) {
   struct outside *call = rq->end_io_data;
   if (rq->end_io != end_outside || get_capacity(call->disk) == 0) return false;

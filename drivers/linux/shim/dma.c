@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DMA on identity-mapped, cache-coherent RAM: a bus address is the physical address, so mapping is
-// arithmetic, syncing is nothing, and no payload is ever copied. There is no IOMMU.
+// arithmetic, syncing does nothing, and no payload is copied. There is no IOMMU.
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
 #include <linux/scatterlist.h>
@@ -17,10 +17,11 @@ void dma_free_attrs(struct device *device, size_t size, void *memory, dma_addr_t
   if (memory) free_pages_exact(memory, size);
 }
 
-static unsigned long starved;  // mappings that are to fail: `drivers starve`
+static unsigned long starved;  // mappings that will fail: `drivers starve`
 void shim_starve_dma(unsigned long count) { starved = count; }
 
-// Fails where the device cannot reach the address; Linux would bounce, we have no use for that.
+// Fails if the device cannot reach the address. Linux would use a bounce buffer; there are none
+// here.
 dma_addr_t dma_map_page_attrs(struct device *device, struct page *page, size_t offset, size_t size,
                               enum dma_data_direction direction, unsigned long attrs) {
   phys_addr_t address = page_to_phys(page) + offset;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Taking devices away: PCI Express slots with an attention button, or a card that is simply gone
-// (PCI Express Base 4.0, 6.7.1). Slots are polled; a card put in later is not looked at. A slot whose
-// presence bit was never set says nothing by it: QEMU's do not set it for what was there at the start.
+// Removes devices: PCI Express slots with an attention button, or a card that is suddenly gone (PCI
+// Express Base 4.0, 6.7.1). Slots are polled; a card that is inserted later is ignored. A presence
+// bit that was never set means nothing: QEMU's slots do not set it for devices that were there at
+// the start.
 #include "drivers/linux/shim/shim.h"
 
 enum { kMaxSlots = 32 };
 struct slot {
-  unsigned int bus, devfn;  // the port's
+  unsigned int bus, devfn;  // of the port
   unsigned int capability;  // its PCI Express capability
-  unsigned int below, last; // the buses behind it
-  bool present;             // what its presence bit said last
+  unsigned int below, last;  // the buses behind the port
+  bool present;  // the presence bit's last value
 };
 static struct slot slots[kMaxSlots];
 static int slot_count = -1;  // not counted yet

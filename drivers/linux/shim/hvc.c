@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Hypervisor consoles: what virtio_console offers becomes a console device of Marrow.
+// Hypervisor consoles: makes each console of virtio_console a console device of Marrow.
 #include <linux/tty.h>
 
 #include "drivers/linux/shim/shim.h"
@@ -35,11 +35,11 @@ int hvc_remove(struct hvc_struct *hvc) {
   kfree(hvc);
   return 0;
 }
-// The early console, before the device is found: we have the serial line for that.
+// The early console, before the device is found. Marrow has the serial line for that.
 int hvc_instantiate(uint32_t vtermno, int index, const struct hv_ops *ops) { return 0; }
 void __hvc_resize(struct hvc_struct *hvc, struct winsize size) { hvc->ws = size; }
 void hvc_kick(void) { shim_host_console_input(); }
-// Takes what was typed. Interrupt context. Nonzero: somebody has to be told.
+// Takes typed bytes. Interrupt context. Returns nonzero if somebody must be told.
 int hvc_poll(struct hvc_struct *hvc) {
   struct console_row *row = &rows[hvc->index];
   char bytes[16];
@@ -55,7 +55,7 @@ void shim_console_write(int index, const char *text, unsigned int bytes) {
   struct hvc_struct *hvc = rows[index].hvc;
   while (hvc && bytes > 0) {
     int sent = hvc->ops->put_chars(hvc->vtermno, text, min(bytes, 512u));
-    if (sent <= 0) return;  // the host does not listen
+    if (sent <= 0) return;  // the host is not listening
     text += sent;
     bytes -= sent;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keyboards of Linux's input core become key presses of the console, named by their PS/2 set 1 code.
+// Makes keyboards of Linux's input core press keys of the console, named by their PS/2 set 1 code.
 #include <linux/init.h>
 #include <linux/input.h>
 
@@ -46,7 +46,7 @@ static void on_disconnect(struct input_handle *handle) {
   input_unregister_handle(handle);
   kfree(handle);
 }
-// Anything that has letters; mice and power buttons are not looked at.
+// Matches everything that has letters; mice and power buttons are ignored.
 static const struct input_device_id kKeyboards[] = {
     {.flags = INPUT_DEVICE_ID_MATCH_EVBIT | INPUT_DEVICE_ID_MATCH_KEYBIT,
      .evbit = {BIT_MASK(EV_KEY)},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Interrupts: Linux irq numbers are our vectors (MSI, MSI-X) or 0x1000 + line for INTx.
+// Interrupts: Linux irq numbers are Marrow's vectors (MSI, MSI-X), or 0x1000 + line for INTx.
 // Handlers run with interrupts off, in interrupt context; a threaded half becomes a work item.
 #include <linux/interrupt.h>
 
@@ -17,7 +17,7 @@ struct action {
 };
 static struct action actions[kMaxActions];  // a free row has no handler
 
-// A line's vector: functions share the line, so every action on it is asked.
+// A line's vector. Functions share the line, so every action on it is called.
 struct line {
   unsigned int irq;  // 0 = a free row
   int vector;
@@ -75,7 +75,7 @@ static void on_line(void *argument) {
 
 static irqreturn_t default_primary(int irq, void *device) { return IRQ_WAKE_THREAD; }
 
-// Vectors are reserved by pci.c with shim_reserve_vector and given their handler here.
+// pci.c reserves vectors with shim_reserve_vector; they get their handler here.
 static struct action *find(unsigned int irq, void *device) {
   for (int i = 0; i < kMaxActions; i++) {
     if (actions[i].handler && actions[i].irq == irq && actions[i].device == device) return &actions[i];
@@ -83,7 +83,7 @@ static struct action *find(unsigned int irq, void *device) {
   return NULL;
 }
 
-// Reserved vectors: a row waits for its handler.
+// Reserved vectors: rows that wait for their handler.
 struct reserved {
   int vector;
   struct action *action;
@@ -121,7 +121,7 @@ static struct reserved *reserved_of(int vector) {
   return NULL;
 }
 
-// The row of a line, routed; NULL when vectors or rows ran out.
+// Routes a line and returns its row, or NULL if vectors or rows ran out.
 static struct line *open_line(unsigned int irq) {
   struct line *line = line_of(irq);
   for (int i = 0; !line && i < kMaxLines; i++) {
@@ -139,7 +139,7 @@ static struct line *open_line(unsigned int irq) {
 static void close_line(unsigned int irq) {
   struct line *line = line_of(irq);
   for (int i = 0; i < kMaxActions; i++) {
-    if (actions[i].handler && actions[i].irq == irq) return;  // another function's
+    if (actions[i].handler && actions[i].irq == irq) return;  // another function uses it
   }
   if (!line) return;
   shim_host_mask_line(irq - kLineBase);
@@ -179,7 +179,7 @@ const void *free_irq(unsigned int irq, void *device) {
   if (irq >= kLineBase) close_line(irq);
   return NULL;
 }
-// One CPU: a handler is not running while a thread does.
+// There is one CPU, so no handler runs while a thread does.
 void synchronize_irq(unsigned int irq) {}
 static void set_disabled(unsigned int irq, int change) {
   for (int i = 0; i < kMaxActions; i++) {

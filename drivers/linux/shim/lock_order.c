@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The order in which sleeping locks are taken, checked where the host asks for it (make DEBUG=1): once class B was
-// taken under class A, taking A under B is an inversion, which is logged with both names, once a pair.
+// Checks the order in which sleeping locks are taken, if the host asks for it (make DEBUG=1). Once
+// class B was taken under class A, taking A under B is an inversion, which is logged with both
+// names, once per pair.
 #include <linux/sched.h>
 
 #include "drivers/linux/shim/shim.h"
@@ -23,8 +24,9 @@ void shim_lock_report(int *locks, int *orders) {
   for (int i = 0; i < class_count; i++) *orders += bitmap_weight(after[i], kMaxClasses);
 }
 
-// -1: not checked, because it is of no class or the table is full. A lock_class_key is empty here, so that two of
-// one function lie at one address: the name tells them apart.
+// Returns -1 for a lock that is not checked, because it has no class or the table is full. A
+// lock_class_key is empty here, so two keys of one function have the same address; the name
+// distinguishes them.
 static int number_of(struct shim_lock_class class) {
   if (!class.key) return -1;
   for (int i = 0; i < class_count; i++) {
@@ -34,7 +36,8 @@ static int number_of(struct shim_lock_class class) {
   classes[class_count] = class;
   return class_count++;
 }
-// Is `to` reached from `from` by edges? The graph is small: depth first with a set of what was seen.
+// Is `to` reachable from `from` by edges? The graph is small: depth first, with a set of the
+// visited nodes.
 static bool reaches(int from, int to, unsigned long *seen) {
   if (from == to) return true;
   if (__test_and_set_bit(from, seen)) return false;
@@ -65,7 +68,8 @@ void shim_lock_taking(struct shim_lock_class class) {
   }
   shim_lock_taken(class);
 }
-// Not always by who took it: the newest row of the class goes, one's own first.
+// The lock is not always given back by the task that took it: removes the newest row of the class,
+// the caller's own first.
 void shim_lock_given(struct shim_lock_class class) {
   int number = shim_host_checks_locks() ? number_of(class) : -1, found = -1;
   for (int i = 0; i < held_count; i++) {

@@ -64,7 +64,7 @@ struct net_device *devm_alloc_etherdev_mqs(struct device *device, int private_by
   return card;
 }
 
-// A function's enabling is not undone: unbind() in pci.c takes bus mastering away.
+// Enabling a function is not undone; unbind() in pci.c turns bus mastering off.
 int pcim_enable_device(struct pci_dev *device) { return pci_enable_device(device); }
 void pcim_pin_device(struct pci_dev *device) {}
 int pcim_set_mwi(struct pci_dev *device) { return pci_set_mwi(device); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Small functions of Linux's library that no file we build carries.
+// Small functions of Linux's library that are in no file that is built here.
 #include <linux/bitops.h>
 #include <linux/ctype.h>
 #include <linux/crc32.h>
@@ -29,7 +29,7 @@ ssize_t memory_read_from_buffer(void *to, size_t count, loff_t *position, const 
   *position += count;
   return count;
 }
-// "12.3 MB" of a disk, for one log line of virtio_blk.
+// Writes "12.3 MB" for a disk, for one log line of virtio_blk.
 void string_get_size(u64 size, u64 block, const enum string_size_units units, char *out, int length) {
   static const char *const kDecimal[] = {"B", "kB", "MB", "GB", "TB", "PB"};
   static const char *const kBinary[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -33,11 +33,12 @@ void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes);
 
 static char *arena;
 static unsigned long arena_pages, used_pages, search_from;
-static unsigned long *taken;  // a bit a page
+static unsigned long *taken;  // one bit per page
 static struct page *page_array;
 static void *free_objects[kMaxSlabOrder + 1];
 
-// With less than was asked for, where the machine has no more: drivers of a few devices live on 8 MiB.
+// Uses less memory than requested if the machine has no more: drivers of a few devices need only 8
+// MiB.
 int shim_mm_start(unsigned long arena_bytes) {
   enum { kLeastBytes = 8 << 20 };
   unsigned long wanted = arena_bytes;
@@ -46,7 +47,7 @@ int shim_mm_start(unsigned long arena_bytes) {
   if (arena_bytes < wanted)
     pr_warn("%lu MiB of memory for drivers instead of %lu: the machine has no more\n", arena_bytes >> 20, wanted >> 20);
   arena_pages = arena_bytes >> PAGE_SHIFT;
-  // The arena's first pages hold its own books: the page structs and the bitmap.
+  // The arena's first pages hold its bookkeeping: the page structs and the bitmap.
   unsigned long books = arena_pages * sizeof(struct page) + BITS_TO_LONGS(arena_pages) * 8;
   unsigned long book_pages = DIV_ROUND_UP(books, PAGE_SIZE);
   memset(arena, 0, book_pages << PAGE_SHIFT);
@@ -63,7 +64,7 @@ void shim_memory_use(unsigned long *used, unsigned long *total) {
   *total = arena_pages << PAGE_SHIFT;
 }
 
-// A run of `count` pages aligned to `align` pages, or NULL. Any context.
+// Returns a run of `count` pages aligned to `align` pages, or NULL. Any context.
 static void *take_pages(unsigned long count, unsigned long align) {
   unsigned long flags, at;
   local_irq_save(flags);
@@ -152,7 +153,7 @@ void *kmalloc_node_trace(struct kmem_cache *cache, gfp_t flags, int node, size_t
 void *kvmalloc_node(size_t size, gfp_t flags, int node) { return __kmalloc(size, flags); }
 void kvfree(const void *memory) { kfree(memory); }
 void kfree_const(const void *memory) {
-  // Constant strings are not copied by kstrdup_const, so what lies outside the arena stays.
+  // kstrdup_const does not copy constant strings, so what lies outside the arena is not freed.
   if ((char *)memory >= arena && (char *)memory < arena + (arena_pages << PAGE_SHIFT)) kfree(memory);
 }
 void *vmalloc(unsigned long size) { return __kmalloc(size, 0); }
@@ -163,7 +164,7 @@ bool is_vmalloc_addr(const void *memory) { return false; }  // all of it is phys
 void *__kmalloc_node_track_caller(size_t size, gfp_t flags, int node, unsigned long caller) {
   return __kmalloc(size, flags);
 }
-// Strings between these need no copy. None does here: kfree_const looks at the arena instead.
+// Strings between these need no copy. There are none here: kfree_const looks at the arena instead.
 char __start_rodata[1], __end_rodata[1];
 void *kmalloc_large(size_t size, gfp_t flags) { return __kmalloc(size, flags); }
 size_t ksize(const void *memory) {
@@ -196,7 +197,7 @@ struct page *__alloc_pages(gfp_t flags, unsigned int order, int node, nodemask_t
   if (!run) return NULL;
   if (flags & __GFP_ZERO) memset(run, 0, PAGE_SIZE << order);
   struct page *page = virt_to_page(run);
-  // One count for the whole run: the others lead to the first page (bit 0 marks them).
+  // The whole run has one count: the other pages lead to the first one (bit 0 marks them).
   for (unsigned long i = 1; (flags & __GFP_COMP) && i < 1UL << order; i++) page[i].compound_head = (unsigned long)page | 1;
   return page;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Network devices and NAPI. Frames that a driver hands up wait on a short queue until our stack
-// polls; the frame's sk_buff is lent, not copied. Sending copies into an sk_buff once.
+// Network devices and NAPI. Frames that a driver hands up wait on a short queue until Marrow's
+// stack polls; the frame's sk_buff is lent, not copied. Sending copies into an sk_buff once.
 #include <linux/bpf.h>
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -109,7 +109,7 @@ void dev_addr_mod(struct net_device *device, unsigned int offset, const void *by
   memcpy((u8 *)device->dev_addr + offset, bytes, length);
 }
 
-// The network's configuration lock: only works that sleep contend for it.
+// The network's configuration lock. Only work items that sleep contend for it.
 static DEFINE_MUTEX(rtnl);
 void rtnl_lock(void) { mutex_lock(&rtnl); }
 void rtnl_unlock(void) { mutex_unlock(&rtnl); }
@@ -196,7 +196,7 @@ bool shim_run_napi(void) {
   local_irq_restore(flags);
   if (!napi) return false;
   int work = napi->poll(napi, napi->weight);
-  // A poll that used its whole budget did not complete: it is due again, behind the others.
+  // A poll that used its whole budget is not complete: it is queued again, behind the others.
   if (work >= napi->weight) __napi_schedule(napi);
   if (work > 0) shim_host_wake_interfaces();
   return true;
@@ -219,7 +219,7 @@ gro_result_t napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb) {
 void skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb) { __skb_queue_tail(list, skb); }
 struct sk_buff *skb_dequeue(struct sk_buff_head *list) { return __skb_dequeue(list); }
 
-// ---- our side ----
+// ---- Marrow's side ----
 int shim_net_count(void) { return card_count; }
 void shim_net_info(int index, struct shim_net_info *out) {
   struct card *card = &cards[index];
@@ -252,15 +252,15 @@ int shim_net_open(int index) {
   card->device->flags |= IFF_UP | IFF_ALLMULTI;  // the stack picks its own groups
   if (card->device->netdev_ops->ndo_set_rx_mode) card->device->netdev_ops->ndo_set_rx_mode(card->device);
   card->open = true;
-  // Frames as they were on the wire: what the stack takes has 16 bits of length.
+  // Asks for frames as they were on the wire, because the stack counts lengths in 16 bits.
   netdev_features_t features = card->device->features & ~NETIF_F_GRO_HW;
   if (features != card->device->features && card->device->hw_features & NETIF_F_GRO_HW &&
       card->device->netdev_ops->ndo_set_features(card->device, features) == 0)
     card->device->features = features;
   return 0;
 }
-// Hands the frame that waits to the driver. `more`: another follows at once, so the driver need not
-// tell the device yet. False when the ring is full; then the frame goes on waiting.
+// Passes the waiting frame to the driver. `more`: another frame follows at once, so the driver need
+// not notify the device yet. Returns false if the ring is full; the frame then keeps waiting.
 static bool send_pending(struct card *card, bool more) {
   struct net_device *device = card->device;
   struct netdev_queue *queue = netdev_get_tx_queue(device, 0);
@@ -308,8 +308,8 @@ void shim_net_hold(int index, int on, int join) {
   card->held += on ? 1 : -1;
   if (!card->held && card->pending && card->device && netif_carrier_ok(card->device)) send_pending(card, false);
 }
-// Where the frame lies as one run. Drivers that fill pages copy a few bytes into the head and leave
-// the rest behind them in the page: there the whole frame still is. NULL when it is scattered.
+// Returns the frame as one run. Drivers that fill pages copy a few bytes into the head and leave
+// the rest after them in the page, where the whole frame still is. NULL if it is scattered.
 static void *run_of(const struct sk_buff *skb) {
   unsigned int head = skb_headlen(skb);
   if (!skb->data_len) return skb->data;
@@ -318,7 +318,7 @@ static void *run_of(const struct sk_buff *skb) {
   char *run = (char *)skb_frag_address(frag) - head;
   return memcmp(run, skb->data, head) == 0 ? run : NULL;
 }
-// A scattered frame is copied into one piece; NULL when memory ran out.
+// Copies a scattered frame into one piece. NULL if memory ran out.
 static struct sk_buff *gathered(struct sk_buff *skb) {
   struct sk_buff *whole = __alloc_skb(skb->len, GFP_ATOMIC, 0, 0);
   if (whole && skb_copy_bits(skb, 0, skb_put(whole, skb->len), skb->len)) {
@@ -350,12 +350,12 @@ int shim_net_poll(int index, unsigned int budget,
 }
 void shim_net_release(void *handle) { kfree_skb(handle); }
 
-// ---- parts of the network core that exist only so that drivers link ----
+// ---- parts of the network core that are needed only for linking ----
 DEFINE_PER_CPU_ALIGNED(struct softnet_data, softnet_data);
 DEFINE_PER_CPU(struct bpf_redirect_info, bpf_redirect_info);
 struct static_key_false bpf_master_redirect_enabled_key, bpf_stats_enabled_key;
 struct flow_dissector flow_keys_basic_dissector;
-// "The header length is unknown": e1000e and virtio_net then take the whole head.
+// Reports that the header length is unknown; e1000e and virtio_net then take the whole head.
 bool __skb_flow_dissect(const struct net *net, const struct sk_buff *skb, struct flow_dissector *dissector, void *target,
                         const void *data, __be16 protocol, int network_offset, int header_length, unsigned int flags) {
   return false;

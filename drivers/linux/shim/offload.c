@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What cards do for TCP: cutting a long segment into frames (sending), leaving out the checksum of
-// what never was on a wire (receiving).
+// Uses the offloads of cards for TCP: cutting a long segment into frames (sending), and omitting
+// the checksum of frames that were never on a wire (receiving).
 //
-// The stack hands us frames. One that goes on where the frame before it ended is joined to that, and
-// the card cuts the whole as it was: one turn through the driver instead of forty.
+// The stack passes frames. A frame that continues the previous one is joined to it, and the card
+// cuts the whole apart again: one pass through the driver instead of forty.
 #include <linux/etherdevice.h>
 #include <linux/ip.h>
 #include <linux/netdevice.h>
@@ -16,7 +16,7 @@
 enum {
   kMostJoined = 63 << 10,  // bytes of a joined frame: with its shared info it fits 64 KiB
   kLeastPiece = 512,       // payload of a frame that is worth joining
-  kHeadroom = 32,          // for what drivers push in front
+  kHeadroom = 32,  // room for headers that drivers add
   kNetwork = ETH_HLEN,
   kTransport = ETH_HLEN + sizeof(struct iphdr),
 };
@@ -24,7 +24,8 @@ enum {
 static struct iphdr *ip_of(const void *frame) { return (struct iphdr *)((char *)frame + kNetwork); }
 static struct tcphdr *tcp_of(const void *frame) { return (struct tcphdr *)((char *)frame + kTransport); }
 
-// Bytes of headers of a frame that carries TCP data over IPv4 and nothing unusual; 0 for others.
+// Returns the bytes of headers of a frame that carries TCP data over IPv4 and nothing unusual; 0
+// for others.
 static unsigned int joinable(const void *frame, unsigned int bytes) {
   const struct ethhdr *eth = frame;
   const struct iphdr *ip = ip_of(frame);
@@ -36,7 +37,8 @@ static unsigned int joinable(const void *frame, unsigned int bytes) {
   unsigned int headers = kTransport + tcp->doff * 4;
   return (tcp_flag_word(tcp) & flags) == TCP_FLAG_ACK && bytes > headers ? headers : 0;
 }
-// All but lengths, checksums, the packet's number, the sequence number and the push flag.
+// Compares everything but lengths, checksums, the packet's number, the sequence number and the push
+// flag.
 static bool same_headers(const void *a, const void *b, unsigned int headers) {
   const struct iphdr *ip = ip_of(a), *other = ip_of(b);
   const struct tcphdr *tcp = tcp_of(a), *next = tcp_of(b);
@@ -58,7 +60,8 @@ static struct sk_buff *with_room(struct sk_buff *skb) {
   return large;
 }
 
-// Appends the frame to the waiting one, which may be replaced by a larger one. False: send that first.
+// Appends the frame to the waiting one, which may be replaced by a larger one. Returns false if
+// that must be sent first.
 bool shim_join(struct sk_buff **waiting, const void *frame, unsigned int bytes) {
   struct sk_buff *skb = *waiting;
   if (!(skb->dev->features & NETIF_F_TSO)) return false;
@@ -82,7 +85,7 @@ bool shim_join(struct sk_buff **waiting, const void *frame, unsigned int bytes) 
   ip_of(skb->data)->tot_len = htons(skb->len - kNetwork);
   return true;
 }
-// Before a joined frame goes to the driver: what it needs to know to have it cut.
+// Sets what the driver needs to know in order to have a joined frame cut.
 void shim_finish_joined(struct sk_buff *skb) {
   if (!skb_shinfo(skb)->gso_size) return;
   struct iphdr *ip = ip_of(skb->data);
@@ -99,7 +102,7 @@ void ip_send_check(struct iphdr *ip) {
   ip->check = ip_fast_csum(ip, ip->ihl);
 }
 
-// A frame from this machine's host (virtio) of which only the checksum's place is known.
+// Takes a frame from this machine's host (virtio) that has only the place of the checksum.
 bool skb_partial_csum_set(struct sk_buff *skb, u16 start, u16 offset) {
   if (start + offset + sizeof(__sum16) > skb_headlen(skb)) return false;
   skb->ip_summed = CHECKSUM_PARTIAL;
@@ -108,7 +111,7 @@ bool skb_partial_csum_set(struct sk_buff *skb, u16 start, u16 offset) {
   skb_set_transport_header(skb, start);
   return true;
 }
-// Fills in the checksum that such a frame lacks; `frame` is where all of it lies as one run.
+// Fills in the checksum of such a frame; `frame` has all of it in one run.
 void shim_fill_checksum(const struct sk_buff *skb, void *frame) {
   if (skb->ip_summed != CHECKSUM_PARTIAL) return;
   unsigned int start = skb_checksum_start_offset(skb), place = start + skb->csum_offset;
@@ -123,7 +126,7 @@ __wsum csum_partial(const void *bytes, int length, __wsum sum) {
   for (; length >= 8; at += 8, length -= 8) {
     memcpy(&word, at, 8);
     total += word;
-    total += total < word;  // the carry comes round
+    total += total < word;  // adds the carry
   }
   word = 0;
   memcpy(&word, at, length);

@@ -54,7 +54,8 @@ int param_set_uint_minmax(const char *value, const struct kernel_param *p, unsig
   *(unsigned int *)p->arg = number;
   return 0;
 }
-int param_get_uint(char *out, const struct kernel_param *p) { return -EPERM; }  // sysfs reads: nobody does
+// a sysfs read, which never happens
+int param_get_uint(char *out, const struct kernel_param *p) { return -EPERM; }
 int param_get_string(char *out, const struct kernel_param *p) { return -EPERM; }
 
 static void set_one(char *word) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI: the machine's functions as pci_dev, matched against each driver as it registers.
-// MSI-X first, then MSI, then the INTx line, as the driver allows.
+// PCI: the machine's functions as pci_dev, matched with each driver as it registers. Interrupts use
+// MSI-X, then MSI, then the INTx line, as the driver allows.
 #include <linux/blk-mq-pci.h>
 #include <linux/blk-mq.h>
 #include <linux/delay.h>
@@ -19,7 +19,8 @@ struct function {
   struct pci_sysdata system;  // the segment, for Linux code
   unsigned int place;         // the bus with its segment, as host.h has it
   int vectors[kMaxVectors], vector_count;
-  u16 entries[kMaxVectors];  // of the MSI-X table, one a vector
+  struct msi_msg messages[kMaxVectors];  // one per vector
+  u16 entries[kMaxVectors];  // indices into the MSI-X table, one per vector
   char __iomem *table;
   u32 saved[PCI_STD_HEADER_SIZEOF / 4];  // by pci_save_state
   u16 saved_control;                     // PCI Express device control
@@ -65,7 +66,7 @@ int pci_write_config_dword(const struct pci_dev *device, int offset, u32 value) 
   return 0;
 }
 
-// ---- capabilities; the chain is bounded, a device may lie ----
+// ---- capabilities; the length of the chain is limited, because a device may be faulty ----
 static u8 next_capability(const struct pci_dev *device, u8 at, int id) {
   for (int hops = 0; at >= 0x40 && hops < 48; hops++, at = config(device, at + 1, 1) & ~3) {
     if (config(device, at, 1) == id) return at;
@@ -112,7 +113,7 @@ static void change_command(struct pci_dev *device, u16 clear, u16 set) {
   u16 command = config(device, PCI_COMMAND, 2);
   set_config(device, PCI_COMMAND, 2, (command & ~clear) | set);
 }
-// Counted, as drivers ask with pci_is_enabled.
+// Counted, because drivers call pci_is_enabled.
 int pci_enable_device_mem(struct pci_dev *device) {
   atomic_inc(&device->enable_cnt);
   change_command(device, 0, PCI_COMMAND_MEMORY);
@@ -138,7 +139,7 @@ int pci_save_state(struct pci_dev *device) {
 }
 static void write_msix(struct pci_dev *device, u8 cap);
 static void write_msi(struct pci_dev *device, u8 cap);
-// From the end, so that the BARs are there before the command register lets them answer.
+// Restores from the end, so that the BARs are set before the command register lets them respond.
 void pci_restore_state(struct pci_dev *device) {
   struct function *f = of(device);
   if (!device->state_saved) return;
@@ -208,8 +209,16 @@ void pcibios_resource_to_bus(struct pci_bus *bus, struct pci_bus_region *region,
 static int reserve_vectors(struct function *f, int count) {
   for (f->vector_count = 0; f->vector_count < count; f->vector_count++) {
     int vector = shim_reserve_vector();
+    unsigned long address;
+    unsigned int data;
     if (vector < 0) return f->vector_count;
+    if (shim_host_msi_message(vector, f->place, f->device.devfn, &address, &data)) {
+      shim_release_vector(vector);
+      return f->vector_count;
+    }
     f->vectors[f->vector_count] = vector;
+    f->messages[f->vector_count] =
+        (struct msi_msg){.address_lo = address, .address_hi = address >> 32, .data = data};
   }
   return count;
 }
@@ -217,25 +226,24 @@ static void release_vectors(struct function *f) {
   while (f->vector_count > 0) shim_release_vector(f->vectors[--f->vector_count]);
 }
 
-// Fills the table; masked as a whole meanwhile.
+// Fills the table, which is masked as a whole meanwhile.
 static void write_msix(struct pci_dev *device, u8 cap) {
   struct function *f = of(device);
   u16 control = config(device, cap + PCI_MSIX_FLAGS, 2) | PCI_MSIX_FLAGS_ENABLE;
   set_config(device, cap + PCI_MSIX_FLAGS, 2, control | PCI_MSIX_FLAGS_MASKALL);
   for (int i = 0; i < f->vector_count; i++) {
     char __iomem *entry = f->table + f->entries[i] * PCI_MSIX_ENTRY_SIZE;
-    unsigned long address;
-    unsigned int data;
-    shim_host_msi_message(f->vectors[i], &address, &data);
-    writel(address, entry + PCI_MSIX_ENTRY_LOWER_ADDR);
-    writel(address >> 32, entry + PCI_MSIX_ENTRY_UPPER_ADDR);
-    writel(data, entry + PCI_MSIX_ENTRY_DATA);
+    const struct msi_msg *message = &f->messages[i];
+    writel(message->address_lo, entry + PCI_MSIX_ENTRY_LOWER_ADDR);
+    writel(message->address_hi, entry + PCI_MSIX_ENTRY_UPPER_ADDR);
+    writel(message->data, entry + PCI_MSIX_ENTRY_DATA);
     writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
   }
   change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
   set_config(device, cap + PCI_MSIX_FLAGS, 2, control & ~PCI_MSIX_FLAGS_MASKALL);
 }
-// What functions may interrupt with, for tests: 3 MSI-X, MSI and lines, 2 the last two, 1 lines alone.
+// The kinds of interrupts that functions may use, for tests: 3 = MSI-X, MSI and lines; 2 = MSI and
+// lines; 1 = lines.
 static unsigned int interrupts = 3;
 module_param(interrupts, uint, 0);
 
@@ -285,23 +293,31 @@ void pci_disable_msix(struct pci_dev *device) {
 static void write_msi(struct pci_dev *device, u8 cap) {
   struct function *f = of(device);
   u16 control = config(device, cap + PCI_MSI_FLAGS, 2);
-  unsigned long address;
-  unsigned int data;
-  shim_host_msi_message(f->vectors[0], &address, &data);
-  set_config(device, cap + PCI_MSI_ADDRESS_LO, 4, address);
+  const struct msi_msg *message = &f->messages[0];
+  set_config(device, cap + PCI_MSI_ADDRESS_LO, 4, message->address_lo);
   if (control & PCI_MSI_FLAGS_64BIT) {
-    set_config(device, cap + PCI_MSI_ADDRESS_HI, 4, address >> 32);
-    set_config(device, cap + PCI_MSI_DATA_64, 2, data);
+    set_config(device, cap + PCI_MSI_ADDRESS_HI, 4, message->address_hi);
+    set_config(device, cap + PCI_MSI_DATA_64, 2, message->data);
   } else {
-    set_config(device, cap + PCI_MSI_DATA_32, 2, data);
+    set_config(device, cap + PCI_MSI_DATA_32, 2, message->data);
   }
   change_command(device, 0, PCI_COMMAND_INTX_DISABLE);
   set_config(device, cap + PCI_MSI_FLAGS, 2, (control & ~PCI_MSI_FLAGS_QSIZE) | PCI_MSI_FLAGS_ENABLE);
+}
+// Linux's number of the function's INTx line; 0 = it has none.
+static unsigned int line_irq(struct pci_dev *device) {
+  int line = device->pin ? shim_host_pin_line(of(device)->place, device->devfn, device->pin) : -EINVAL;
+  return line < 0 ? 0 : kShimLineBase + line;
 }
 int pci_enable_msi(struct pci_dev *device) {
   struct function *f = of(device);
   u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);
   if (!cap || interrupts < 2 || reserve_vectors(f, 1) != 1) return -ENOSPC;
+  bool wide = config(device, cap + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT;
+  if (!wide && f->messages[0].address_hi) {  // the device cannot write there
+    release_vectors(f);
+    return -ENOSPC;
+  }
   write_msi(device, cap);
   device->msi_enabled = 1;
   device->irq = f->vectors[0];
@@ -312,12 +328,13 @@ void pci_disable_msi(struct pci_dev *device) {
   if (!device->msi_enabled) return;
   set_config(device, cap + PCI_MSI_FLAGS, 2, config(device, cap + PCI_MSI_FLAGS, 2) & ~PCI_MSI_FLAGS_ENABLE);
   device->msi_enabled = 0;
-  device->irq = kShimLineBase + config(device, PCI_INTERRUPT_LINE, 1);
+  device->irq = line_irq(device);
   release_vectors(of(device));
   change_command(device, PCI_COMMAND_INTX_DISABLE, 0);
 }
 
-// The order Linux tries: MSI-X, MSI, the line. `affinity` may want sets of queues counted (nvme).
+// Tries in Linux's order: MSI-X, MSI, the line. `affinity` may require that sets of queues are
+// counted (nvme).
 int pci_alloc_irq_vectors_affinity(struct pci_dev *device, unsigned int least, unsigned int most, unsigned int flags,
                                    struct irq_affinity *affinity) {
   unsigned int reserved = affinity ? affinity->pre_vectors + affinity->post_vectors : 0;
@@ -352,31 +369,16 @@ const struct cpumask *pci_irq_get_affinity(struct pci_dev *device, int number) {
 void blk_mq_pci_map_queues(struct blk_mq_queue_map *map, struct pci_dev *device, int offset) { blk_mq_map_queues(map); }
 
 // ---- discovery ----
-// Sizes a BAR by writing ones (PCI 3.0, 6.2.5.1), decoding off meanwhile; returns the BARs it took.
-static int read_bar(struct pci_dev *device, int index) {
-  int at = PCI_BASE_ADDRESS_0 + index * 4;
-  u32 low = config(device, at, 4);
-  bool io = low & PCI_BASE_ADDRESS_SPACE_IO;
-  bool wide = !io && (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64 && index < 5;
-  u32 high = wide ? config(device, at + 4, 4) : 0;
-  set_config(device, at, 4, ~0u);
-  u64 size = config(device, at, 4) & (io ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
-  set_config(device, at, 4, low);
-  if (wide) {
-    set_config(device, at + 4, 4, ~0u);
-    size |= (u64)config(device, at + 4, 4) << 32;
-    set_config(device, at + 4, 4, high);
-  } else if (size) {
-    size |= io ? 0xffffffffffff0000ul : 0xffffffff00000000ul;
-  }
-  if (size) {
-    struct resource *resource = &device->resource[index];
-    resource->start = io ? low & PCI_BASE_ADDRESS_IO_MASK : ((u64)high << 32 | (low & PCI_BASE_ADDRESS_MEM_MASK));
-    resource->end = resource->start + ~size;
-    resource->flags = io ? IORESOURCE_IO : IORESOURCE_MEM;
-    resource->name = dev_name(&device->dev);
-  }
-  return wide ? 2 : 1;
+// The host sizes the BARs once, at boot (kernel/pci); this copies what it found.
+static void read_bar(struct pci_dev *device, int index) {
+  struct resource *resource = &device->resource[index];
+  struct shim_bar bar;
+  shim_host_pci_bar(of(device)->place, device->devfn, index, &bar);
+  if (bar.kind == SHIM_BAR_NONE) return;
+  resource->start = bar.base;
+  resource->end = bar.base + bar.bytes - 1;
+  resource->flags = bar.kind == SHIM_BAR_PORTS ? IORESOURCE_IO : IORESOURCE_MEM;
+  resource->name = dev_name(&device->dev);
 }
 
 static void found(unsigned int bus, unsigned int devfn, void *context) {
@@ -400,9 +402,8 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   device->subsystem_device = config(device, PCI_SUBSYSTEM_ID, 2);
   device->class = config(device, PCI_CLASS_REVISION, 4) >> 8;
   device->revision = config(device, PCI_CLASS_REVISION, 1);
-  u8 line = config(device, PCI_INTERRUPT_LINE, 1);
-  device->irq = line && line != 0xff ? kShimLineBase + line : 0;
   device->pin = config(device, PCI_INTERRUPT_PIN, 1);
+  device->irq = line_irq(device);
   device->pcie_cap = pci_find_capability(device, PCI_CAP_ID_EXP);
   device->dma_mask = DMA_BIT_MASK(32);
   device->dev.dma_mask = &device->dma_mask;
@@ -416,10 +417,7 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   } else {
     dev_set_name(&device->dev, "%02x:%02x.%d", bus, PCI_SLOT(devfn), PCI_FUNC(devfn));
   }
-  u16 command = config(device, PCI_COMMAND, 2);
-  set_config(device, PCI_COMMAND, 2, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
-  for (int i = 0; i < PCI_STD_NUM_BARS;) i += read_bar(device, i);
-  set_config(device, PCI_COMMAND, 2, command);
+  for (int i = 0; i < PCI_STD_NUM_BARS; i++) read_bar(device, i);
   functions[function_count++] = f;
 }
 
@@ -445,7 +443,7 @@ static const struct pci_device_id *match(const struct pci_device_id *row, struct
 const struct pci_device_id *pci_match_id(const struct pci_device_id *rows, struct pci_dev *device) {
   return rows ? match(rows, device) : NULL;
 }
-// The next function behind `from` with these ids, referenced; `from` is let go.
+// Returns the next function after `from` with these ids, referenced, and releases `from`.
 struct pci_dev *pci_get_device(unsigned int vendor, unsigned int id, struct pci_dev *from) {
   const struct pci_device_id wanted[] = {{PCI_DEVICE(vendor, id)}, {}};
   bool passed = !from;
@@ -466,7 +464,8 @@ void pci_dev_put(struct pci_dev *device) {
   if (device) put_device(&device->dev);
 }
 
-// Quirks that Linux applies once a function is known: taking USB controllers over from the firmware.
+// Quirks that Linux applies once a function is known, such as taking USB controllers over from the
+// firmware.
 static void fix(struct pci_dev *device) {
   for (struct pci_fixup *row = linux_fixups_begin; row < linux_fixups_end; row++) {
     if ((row->class == PCI_ANY_ID || row->class == device->class >> row->class_shift) &&
@@ -478,7 +477,7 @@ static void fix(struct pci_dev *device) {
   }
 }
 
-// A probe failed. -ENODEV is how a driver with a wide table says that the device is not for it:
+// A probe failed. With -ENODEV a driver with a wide table says that the device is not for it:
 // virtio_pci lists everything of its vendor.
 static void refused(struct function *f, int error) {
   struct pci_dev *device = &f->device;
@@ -544,7 +543,8 @@ int shim_pci_remove(unsigned int first, unsigned int last, bool present) {
   }
   return count;
 }
-// Function-level reset (PCI Express 4.0, 6.6.2): 100 ms, then the configuration is written again.
+// Does a function-level reset (PCI Express 4.0, 6.6.2): waits 100 ms, then writes the configuration
+// again.
 static void reset_function(struct pci_dev *device) {
   u32 can = device->pcie_cap ? config(device, device->pcie_cap + PCI_EXP_DEVCAP, 4) : 0;
   if (!(can & PCI_EXP_DEVCAP_FLR)) return;
@@ -571,7 +571,8 @@ int shim_pci_reset(const char *name) {
     ways->reset_done(device);
     return 0;
   }
-  // As after an error on the bus: the driver lets go, the function is reset, the driver starts again.
+  // Works as after an error on the bus: the driver releases the function, which is reset, and
+  // starts again.
   ways->error_detected(device, pci_channel_io_frozen);
   reset_function(device);
   pci_restore_state(device);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What network drivers beyond e1000e and virtio_net call: PHY library hooks, firmware, I²C, addresses.
+// Functions for network drivers other than e1000e and virtio_net: PHY library hooks, firmware, I²C,
+// addresses.
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/firmware.h>
@@ -10,11 +11,11 @@
 
 #include "drivers/linux/shim/shim.h"
 
-// No file system is mounted when a card starts; r8169 runs without its patch and says so.
+// No file system is mounted when a card starts. r8169 runs without its patch and logs that.
 int request_firmware(const struct firmware **out, const char *name, struct device *device) { return -ENOENT; }
 void release_firmware(const struct firmware *firmware) {}
 
-// igb's I²C bus reaches optical modules of a few server cards. Nobody asks for their data.
+// igb's I²C bus reaches optical modules of a few server cards, whose data nobody reads.
 int i2c_add_adapter(struct i2c_adapter *adapter) { return 0; }
 int i2c_add_numbered_adapter(struct i2c_adapter *adapter) { return 0; }
 void i2c_del_adapter(struct i2c_adapter *adapter) {}
@@ -22,7 +23,7 @@ s32 i2c_smbus_read_byte_data(const struct i2c_client *client, u8 command) { retu
 s32 i2c_smbus_write_byte_data(const struct i2c_client *client, u8 command, u8 value) { return -ENODEV; }
 
 void ethtool_set_ethtool_phy_ops(const struct ethtool_phy_ops *ops) {}  // ethtool ioctls do not exist
-void linkwatch_fire_event(struct net_device *device) {}                 // carrier changes are told at once
+void linkwatch_fire_event(struct net_device *device) {}  // carrier changes are reported at once
 int eth_platform_get_mac_address(struct device *device, u8 *address) { return -ENODEV; }  // no device tree
 int eth_mac_addr(struct net_device *device, void *address) {
   eth_hw_addr_set(device, ((struct sockaddr *)address)->sa_data);
@@ -31,7 +32,8 @@ int eth_mac_addr(struct net_device *device, void *address) {
 void netif_set_tso_max_size(struct net_device *device, unsigned int size) { device->tso_max_size = size; }
 void netif_set_tso_max_segs(struct net_device *device, unsigned int count) { device->tso_max_segs = count; }
 void netdev_update_features(struct net_device *device) {}
-void netdev_stats_to_stats64(struct rtnl_link_stats64 *out, const struct net_device_stats *from) {}  // ours are counted here
+// the shim has its own counters
+void netdev_stats_to_stats64(struct rtnl_link_stats64 *out, const struct net_device_stats *from) {}
 void dev_fetch_sw_netstats(struct rtnl_link_stats64 *out, const struct pcpu_sw_netstats __percpu *from) {}
 
 // Groups are not filtered (IFF_ALLMULTI), and a card has no second address: the lists stay empty.
@@ -43,7 +45,7 @@ int __hw_addr_sync_dev(struct netdev_hw_addr_list *list, struct net_device *devi
 void __hw_addr_unsync_dev(struct netdev_hw_addr_list *list, struct net_device *device,
                           int (*unsync)(struct net_device *, const unsigned char *)) {}
 
-// igb and igc copy this much into the head and leave the frame where it is: the less the better.
+// igb and igc copy this much into the head and leave the frame where it is, so less is better.
 u32 eth_get_headlen(const struct net_device *device, const void *data, u32 length) { return min(length, (u32)ETH_HLEN); }
 bool xdp_rxq_info_is_reg(struct xdp_rxq_info *queue) { return false; }
 void xdp_rxq_info_unreg_mem_model(struct xdp_rxq_info *queue) {}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// printk and its kin into the kernel log, a line each. Formatting is Linux's own lib/vsprintf.c.
+// printk and its relatives, which write to the kernel log, one line each. Formatting is Linux's own
+// lib/vsprintf.c.
 #include <linux/ethtool.h>
 #include <linux/netdevice.h>
 #include <linux/seq_file.h>
 
 #include "drivers/linux/shim/shim.h"
 
-// Linux's levels (0 emergency … 7 debug) to ours (0 error … 3 debug).
+// Maps Linux's levels (0 emergency … 7 debug) to Marrow's (0 error … 3 debug).
 static int our_level(int level) { return level <= 3 ? 0 : level == 4 ? 1 : level <= 6 ? 2 : 3; }
 
 static void print(int level, const char *who, const char *format, va_list args) {
@@ -53,7 +54,7 @@ int vprintk(const char *fmt, va_list args) {
   print(6, NULL, fmt, args);
   return 0;
 }
-void dump_stack(void) {}  // what led here was logged before
+void dump_stack(void) {}  // the cause was logged before
 void panic(const char *fmt, ...) {
   char line[160];
   va_list args;
@@ -108,12 +109,12 @@ void ethtool_sprintf(u8 **data, const char *format, ...) {
   *data += ETH_GSTRING_LEN;
 }
 
-// /proc and debugfs do not exist: what is printed there goes nowhere, as no file can be opened.
+// /proc and debugfs do not exist, so what is printed there goes nowhere.
 void seq_printf(struct seq_file *file, const char *format, ...) {}
 void seq_putc(struct seq_file *file, char c) {}
 void seq_puts(struct seq_file *file, const char *text) {}
 
-// Names that %pG formats with; nothing here prints flags, so the tables end at once.
+// Names for the format %pG. Nothing here prints flags, so the tables are empty.
 const struct trace_print_flags pageflag_names[] = {{0, NULL}};
 const struct trace_print_flags gfpflag_names[] = {{0, NULL}};
 const struct trace_print_flags vmaflag_names[] = {{0, NULL}};

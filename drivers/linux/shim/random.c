@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Random numbers: ours for drivers, theirs (virtio-rng) for us.
+// Random numbers: Marrow's for drivers, and those of drivers (virtio-rng) for Marrow.
 #include <linux/hw_random.h>
 #include <linux/kthread.h>
 #include <linux/miscdevice.h>
@@ -17,7 +17,8 @@ u32 __get_random_u32_below(u32 ceiling) {
 }
 bool rng_is_initialized(void) { return false; }  // %p then prints a placeholder instead of a hash
 void add_device_randomness(const void *bytes, size_t length) { shim_host_add_entropy(bytes, length, 0); }
-// The generator's thread calls this with what it read; it sleeps here until more is wanted.
+// The generator's thread calls this with the bytes it has read, and sleeps here until more are
+// wanted.
 void add_hwgenerator_randomness(const void *bytes, size_t length, size_t entropy) {
   shim_host_add_entropy(bytes, length, entropy);
   if (!kthread_should_stop()) schedule_timeout_interruptible(kReseedSeconds * HZ);

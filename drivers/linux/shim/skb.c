@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Socket buffers: one header, one data area, page fragments behind it. No clones, no frag lists.
+// Socket buffers: one header, one data area, and page fragments behind it. No clones, no frag
+// lists.
 //
-// Three kinds of data areas: ours (kmalloc), a driver's page (build_skb: freed by page reference).
+// A data area is either kmalloc's or a driver's page (build_skb, which is freed by page reference).
 #include <linux/etherdevice.h>
 #include <linux/netdevice.h>
 #include <linux/scatterlist.h>
@@ -43,7 +44,8 @@ struct sk_buff *__napi_alloc_skb(struct napi_struct *napi, unsigned int length, 
   if (skb) skb_reserve(skb, NET_IP_ALIGN);
   return skb;
 }
-// Over a page (fragment) of the driver's; `frag_size` counts the shared info at its end.
+// Builds a buffer over a page (fragment) of the driver's; `frag_size` includes the shared info at
+// its end.
 struct sk_buff *build_skb(void *data, unsigned int frag_size) {
   struct sk_buff *skb = kzalloc(sizeof(*skb), GFP_ATOMIC);
   if (!skb) return NULL;
@@ -53,7 +55,7 @@ struct sk_buff *build_skb(void *data, unsigned int frag_size) {
   return skb;
 }
 struct sk_buff *napi_build_skb(void *data, unsigned int frag_size) { return build_skb(data, frag_size); }
-// A part of a page is a page of its own here.
+// A fragment is a page of its own here.
 void *__netdev_alloc_frag_align(unsigned int size, unsigned int align) {
   struct page *page = alloc_pages(GFP_ATOMIC | __GFP_COMP, get_order(size));
   return page ? page_address(page) : NULL;
@@ -169,7 +171,7 @@ void skb_coalesce_rx_frag(struct sk_buff *skb, int index, int size, unsigned int
   skb->truesize += truesize;
 }
 int skb_to_sgvec(struct sk_buff *skb, struct scatterlist *list, int offset, int length) {
-  if (skb->data_len) return -EMSGSIZE;  // our transmitter sends linear frames
+  if (skb->data_len) return -EMSGSIZE;  // Marrow's transmitter sends linear frames
   sg_set_buf(list, skb->data + offset, length);
   sg_mark_end(list);
   return 1;

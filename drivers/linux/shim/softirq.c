@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What Linux runs in softirqs: timers, tasklets and NAPI polls, in that order, in one thread.
+// Runs what Linux runs in softirqs: timers, tasklets and NAPI polls, in that order, in one thread.
 #include <linux/interrupt.h>
 
 #include "drivers/linux/shim/shim.h"

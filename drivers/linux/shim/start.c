@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Brings the Linux side up: memory, PCI functions, threads, then every initcall in Linux's order.
+// Starts the Linux side: memory, PCI functions, threads, then every initcall in Linux's order.
 #include <linux/init.h>
 #include <linux/radix-tree.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Sleeping and locking. Linux code runs on one CPU in cooperative threads, so:
-//  - spinlocks are empty but for the interrupt flag (Linux's own UP inlines);
-//  - a sleeper waits on a channel (the address of what it waits for) and re-checks its condition;
-//    a wake may come for nothing (channels share buckets) but is never lost;
+//  - spinlocks are empty except for the interrupt flag (Linux's own UP inlines);
+//  - a sleeper waits on a channel (the address of its condition) and tests the condition again; a
+//  wake may be
+//    spurious (channels share buckets) but is never lost;
 //  - RCU readers never sleep and are never preempted: a grace period is over when a writer runs.
 #include <linux/completion.h>
 #include <linux/mutex.h>
@@ -18,15 +19,16 @@
 int __preempt_count;
 
 // ---- mutexes: `owner` is nonzero while held ----
-// Locks that one line of code initializes are of one class. `wait_list`, which we need for nothing
-// else, names it; a lock that was defined statically is its own class.
+// Locks that one line of code initializes have one class. `wait_list`, which is not needed
+// otherwise, stores its name; a lock that was defined statically is a class of its own.
 static struct shim_lock_class lock_class(const void *lock, const struct list_head *where) {
   if (where->next == where) return (struct shim_lock_class){lock, "a static lock"};
   return (struct shim_lock_class){where->next, (const char *)where->prev};
 }
 static void name_class(struct list_head *where, const char *name, struct lock_class_key *key) {
   INIT_LIST_HEAD(where);
-  if (strstr(name, "device->mutex")) key = NULL;  // devices nest by their tree: no class to check
+  // devices nest by their tree, so they have no class to check
+  if (strstr(name, "device->mutex")) key = NULL;
   where->next = (struct list_head *)key;
   where->prev = (struct list_head *)name;
 }
@@ -150,7 +152,7 @@ void finish_wait(struct wait_queue_head *queue, struct wait_queue_entry *entry) 
   local_irq_restore(flags);
 }
 void remove_wait_queue(struct wait_queue_head *queue, struct wait_queue_entry *entry) { finish_wait(queue, entry); }
-// Wakes everyone, exclusive or not: who finds nothing to take waits again.
+// Wakes everyone, exclusive or not. A sleeper that finds nothing to take waits again.
 int __wake_up(struct wait_queue_head *queue, unsigned int mode, int count, void *key) {
   struct wait_queue_entry *entry, *next;
   unsigned long flags;
@@ -204,7 +206,7 @@ int wait_for_completion_interruptible(struct completion *done) {
 int wait_for_completion_killable(struct completion *done) { return wait_for_completion_interruptible(done); }
 
 // ---- RCU and SRCU ----
-// kfree_rcu passes the place of the head in its object instead of a function.
+// kfree_rcu passes the offset of the head in its object instead of a function.
 void call_rcu(struct rcu_head *head, rcu_callback_t callback) {
   unsigned long offset = (unsigned long)callback;
   if (__is_kvfree_rcu_offset(offset)) return kvfree((void *)head - offset);

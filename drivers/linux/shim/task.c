@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Tasks: the kernel threads of drivers, `current`, and sleeping in schedule().
 //
-// A Linux task is a cooperative thread of ours. Threads of Marrow that call in (the console, the
-// network stack) share one task. `current` is set again after every sleep, so it is right between them.
+// A Linux task is a cooperative thread of Marrow. Marrow's own threads that call in (the console,
+// the network stack) share one task. `current` is set again after every sleep, so it is right
+// between sleeps.
 #include <linux/kthread.h>
 #include <linux/sched.h>
 
@@ -39,7 +40,7 @@ signed long schedule_timeout(signed long timeout) {
   shim_wait(current, shim_host_ns() + jiffies_to_nsecs(timeout));
   return max(0L, timeout - (long)(jiffies - start));
 }
-// A state that only a wake ends early; ours may end early anyway, so the rest is slept too.
+// This sleep may only be ended by a wake. Marrow's sleep may end early, so the rest is slept, too.
 signed long schedule_timeout_uninterruptible(signed long timeout) {
   while (timeout > 0) timeout = schedule_timeout(timeout);
   return 0;
@@ -64,13 +65,13 @@ static void run(void *argument) {
   struct shim_kthread *thread = argument;
   current_task = &thread->task;
   shim_tick();
-  // Created asleep: it begins with the first wake, or with the wish that it end.
+  // Created asleep: it begins with the first wake, or when it is asked to end.
   thread->result = thread->function(thread->data);
   thread->ended = true;
   shim_wake(&thread->ended);
   current_task = &visitor;
 }
-// The thread starts at once: nobody here binds it or looks at it before it is woken.
+// The thread starts at once, because nobody binds it or looks at it before it is woken.
 struct task_struct *kthread_create_on_node(int (*function)(void *), void *data, int node, const char *format, ...) {
   struct shim_kthread *thread = kzalloc(sizeof(*thread), GFP_KERNEL);
   if (!thread) return ERR_PTR(-ENOMEM);
@@ -93,5 +94,5 @@ int kthread_stop(struct task_struct *task) {
   thread->stop = true;
   wake_up_process(task);
   shim_wait_until(&thread->ended, thread->ended, ~0UL);
-  return thread->result;  // the task's memory stays: late wakes may still name it
+  return thread->result;  // the task's memory stays, because late wakes may still name it
 }

@@ -51,8 +51,8 @@ int mod_timer(struct timer_list *timer, unsigned long expires) {
   return was;
 }
 void add_timer(struct timer_list *timer) { mod_timer(timer, timer->expires); }
-// Timers run in a thread on this CPU, so one that is not armed is not running either, unless the
-// caller is that timer itself.
+// Timers run in a thread on this CPU, so a timer that is not armed is not running either, unless
+// the caller is that timer itself.
 int timer_delete(struct timer_list *timer) { return disarm(timer); }
 int timer_delete_sync(struct timer_list *timer) { return disarm(timer); }
 
@@ -63,7 +63,8 @@ unsigned long shim_next_timer_ns(void) {
   return next;
 }
 
-// In the order of their times, however late this runs.
+// Returns the timer that expires first, so that timers run in the order of their times, however
+// late this runs.
 static struct timer_list *first_due(void) {
   struct timer_list *timer, *first = NULL;
   hlist_for_each_entry(timer, &timers, entry) {
@@ -111,7 +112,7 @@ void usleep_range_state(unsigned long least, unsigned long most, unsigned int st
 }
 
 // ---- clocks ----
-// The time since the start stands in for a date that nobody has told.
+// While the date is unknown, the time since the start takes its place.
 static unsigned long real_ns(void) { return shim_host_unix_ns() ?: shim_host_ns(); }
 ktime_t ktime_get_with_offset(enum tk_offsets offset) { return offset == TK_OFFS_REAL ? real_ns() : shim_host_ns(); }
 ktime_t ktime_get(void) { return shim_host_ns(); }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the USB core wants beside memory, PCI and work queues; and the list behind `lsusb`.
+// Functions that the USB core needs besides memory, PCI and work queues, and the list behind
+// `lsusb`.
 #include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/usb.h>
@@ -8,7 +9,7 @@
 
 #include "drivers/linux/shim/shim.h"
 
-// Root hubs name themselves by this: "Linux 6.1 xhci-hcd".
+// Root hubs take their name from this: "Linux 6.1 xhci-hcd".
 struct uts_namespace init_uts_ns = {.name = {.sysname = "Linux", .release = "6.1"}};
 enum system_states system_state = SYSTEM_RUNNING;
 
@@ -36,7 +37,7 @@ int blocking_notifier_call_chain(struct blocking_notifier_head *chain, unsigned 
   return result;
 }
 
-// ---- our side ----
+// ---- Marrow's side ----
 struct usb_search {
   int left;
   struct shim_usb_info *out;

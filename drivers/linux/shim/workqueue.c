@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Work queues: a pool of cooperative threads of CPU 0 takes works from every queue.
+// Work queues: a pool of cooperative threads of CPU 0 takes work items from every queue.
 //
-// As many works of a queue run at once as it allows (max_active; one of an ordered queue), the same
-// work never twice. A worker that takes the last idle thread's place starts another first, so a
-// work may wait for any other: there are as many threads as works ever slept at once, and one more.
+// A queue's limit (max_active; one for an ordered queue) says how many of its works may run at
+// once; the same work never runs twice at once. A worker that takes the last idle thread's place
+// starts another first, so a work may wait for any other. There are as many threads as works ever
+// slept at once, and one more.
 #include <linux/async.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -27,7 +28,7 @@ struct workqueue_struct *system_wq, *system_unbound_wq, *system_highpri_wq, *sys
 static LIST_HEAD(queues);
 static LIST_HEAD(workers);
 static unsigned int idle_workers;
-static unsigned int coming;  // delayed works of the queues by which USB devices appear
+static unsigned int coming;  // delayed works of the queues that make USB devices appear
 
 static bool is_running(struct work_struct *work) {
   struct worker *worker;
@@ -78,13 +79,13 @@ static void run_worker(void *argument) {
       shim_wait(&workers, ~0UL);
       continue;
     }
-    // Without memory for another thread the works behind this one wait for it.
+    // Without memory for another thread, the works behind this one wait for it.
     if (--idle_workers == 0 && start_worker()) pr_warn("no memory for one more worker\n");
     worker->running->func(worker->running);  // may free its work: only compared from here on
     worker->running = NULL;
     worker->queue->active--;
     idle_workers++;
-    shim_wake(&queues);   // who flushes
+    shim_wake(&queues);  // for those who flush
     shim_wake(&workers);  // an ordered queue's next work
   }
 }
@@ -164,7 +165,7 @@ bool mod_delayed_work_on(int cpu, struct workqueue_struct *queue, struct delayed
   return was;
 }
 
-// Takes a queued work back. False when it was not queued.
+// Removes a queued work. Returns false if it was not queued.
 static bool unqueue(struct work_struct *work) {
   unsigned long flags;
   local_irq_save(flags);
@@ -188,7 +189,7 @@ bool cancel_delayed_work(struct delayed_work *delayed) {
   return true;
 }
 
-// A work that flushes itself would wait for ever; Linux warns, drivers do not do it.
+// A work that flushes itself would wait for ever. Linux warns about that, and drivers do not do it.
 bool flush_work(struct work_struct *work) {
   bool busy = is_pending(work) || is_running(work);
   shim_wait_until(&queues, !is_pending(work) && !is_running(work), ~0UL);
@@ -228,7 +229,8 @@ int execute_in_process_context(work_func_t function, struct execute_work *execut
   return 1;
 }
 
-// async_schedule: nvme scans, ahci and sd probe so. One work item a call on the unbound queue.
+// async_schedule, with which nvme scans and ahci and sd probe. Each call is one work item on the
+// unbound queue.
 struct async_work {
   struct work_struct work;
   struct list_head every;
@@ -261,7 +263,7 @@ async_cookie_t async_schedule_node(async_func_t function, void *data, int node) 
   queue_work_on(0, system_unbound_wq, &item->work);
   return cookie;
 }
-// Waits for every call before `cookie`; the list is in their order.
+// Waits for every call before `cookie`. The list is in their order.
 static bool ended_before(async_cookie_t cookie) {
   struct async_work *oldest = list_first_entry_or_null(&async_works, struct async_work, every);
   return !oldest || oldest->cookie >= cookie;

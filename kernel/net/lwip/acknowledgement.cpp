@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Acknowledgements as frames: which of two waiting ones need not be sent.
+// Reads acknowledgements from frames and decides which of two waiting ones need not be sent.
 #include "kernel/net/lwip/acknowledgement.h"
 
 #include <algorithm>
@@ -13,17 +13,17 @@ namespace {
 
 constexpr u8 kEndOption = 0, kPadOption = 1, kSackOption = 5;
 constexpr usize kEthernet = 14, kTcpHeader = 20;
-constexpr u8 kAckOnly = 0x10;  // of the flags byte
+constexpr u8 kAckOnly = 0x10;  // in the flags byte
 constexpr u8 kTcp = 6;
 
-// Where an IP version keeps what is needed, from the start of its header.
+// Where an IP version keeps the needed fields, from the start of its header.
 struct Layout {
   u16 ethernet_type;
-  usize header;     // bytes without options; nothing else is taken
-  usize protocol;   // place of the protocol's number
-  usize length;     // place of the length
-  usize uncounted;  // bytes of the header that the length leaves out
-  usize addresses;  // place of the addresses; the ports follow them
+  usize header;     // bytes without options; headers with options are not considered
+  usize protocol;   // offset of the protocol's number
+  usize length;     // offset of the length
+  usize uncounted;  // header bytes that the length does not include
+  usize addresses;  // offset of the addresses; the ports follow them
 };
 constexpr Layout kLayouts[] = {{0x0800, 20, 9, 2, 0, 12}, {0x86dd, 40, 6, 4, 40, 8}};
 
@@ -33,7 +33,7 @@ u16 read16(std::span<const Byte> bytes, usize at) {
 u32 read32(std::span<const Byte> bytes, usize at) {
   return u32{read16(bytes, at)} << 16 | read16(bytes, at + 2);
 }
-// Sequence numbers run round.
+// Compares sequence numbers, which wrap around.
 bool not_after(u32 a, u32 b) {
   return static_cast<i32>(a - b) <= 0;
 }
@@ -92,9 +92,10 @@ Blocks read_blocks(std::span<const Byte> options) {
 bool supersedes(std::span<const Byte> newer_frame, std::span<const Byte> older_frame) {
   std::optional<Acknowledgement> newer = read(newer_frame), older = read(older_frame);
   if (!newer || !older || !std::ranges::equal(newer->connection, older->connection)) return false;
-  // One that asks whether the peer is still there has another sequence number.
+  // A keep-alive probe has another sequence number.
   if (older->sequence != newer->sequence || !not_after(older->number, newer->number)) return false;
-  // RFC 5681 counts those that change nothing; a peer that is told what is held need not.
+  // RFC 5681 counts duplicate acknowledgements. A peer that receives selective acknowledgements
+  // does not need the count.
   bool counted = newer->number == older->number && newer->window == older->window;
   if (counted && newer->held.empty()) return false;
   return std::ranges::all_of(older->held.view(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Acknowledgements that say nothing which the next one does not say, too.
+// Finds acknowledgements that a later one makes superfluous.
 #pragma once
 
 #include <span>
@@ -12,16 +12,16 @@ namespace net {
 struct Block {
   u32 left, right;
 };
-using Blocks = StaticVector<Block, 4>;  // what fits into TCP's options
+using Blocks = StaticVector<Block, 4>;  // as many as fit into TCP's options
 
-// The blocks of a selective acknowledgement (RFC 2018) among a segment's options.
+// Returns the blocks of a selective acknowledgement (RFC 2018) among a segment's options.
 Blocks read_blocks(std::span<const Byte> options);
 
-// Whether the peer learns nothing from `older` that `newer` does not tell it: both are frames of
-// one connection that carry an acknowledgement and no data, the newer acknowledges as much and
-// holds as much, and the older is not one of those that a peer without RFC 2018 counts.
+// Returns true if `older` tells the peer nothing that `newer` does not: both are frames of one
+// connection with an acknowledgement and no data, the newer one acknowledges and holds as much, and
+// the older one is not a duplicate that a peer without RFC 2018 would count.
 bool supersedes(std::span<const Byte> newer, std::span<const Byte> older);
-// A frame that carries an acknowledgement over TCP and nothing else.
+// Returns true for a frame that carries a TCP acknowledgement and nothing else.
 bool is_acknowledgement(std::span<const Byte> frame);
 
 }  // namespace net

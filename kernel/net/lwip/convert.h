@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Between our addresses and errors and lwIP's.
+// Converts between this kernel's addresses and errors and lwIP's.
 #pragma once
 
 #include <lwip/err.h>
@@ -41,7 +41,7 @@ inline IpAddress from_lwip(const ip_addr_t& address) {
   return out;
 }
 
-// An address as text in the form of RFC 5952, valid as long as the object.
+// An address as text in the form of RFC 5952. The view is valid as long as the object.
 class AddressText {
  public:
   explicit AddressText(const ip_addr_t& address) {

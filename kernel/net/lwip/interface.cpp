@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Frames between a NetDevice and lwIP, one copy each way.
+// Moves frames between a NetDevice and lwIP, with one copy in each direction.
 #include "kernel/net/lwip/interface.h"
 
 #include <lwip/autoip.h>
@@ -22,14 +22,14 @@
 namespace net {
 namespace {
 
-constexpr u32 kBudget = 64;              // frames in one turn: other threads must have theirs
-constexpr u64 kCalmNs = 10'000'000'000;  // after a loss
+constexpr u32 kBudget = 64;              // frames in one turn, after which other threads run
+constexpr u64 kCalmNs = 10'000'000'000;  // pause after a loss
 constexpr usize kMostFrame = 9 * 1024 + 64;
-// On a wire a frame has 60 bytes before its checksum (IEEE 802.3, 3.2.8); virtual cards leave the
-// padding out, and lwIP reads a whole IP header before it asks for the packet's length.
+// On a wire a frame has at least 60 bytes before its checksum (IEEE 802.3, 3.2.8). Virtual cards
+// omit the padding, while lwIP reads a whole IP header before it looks at the packet's length.
 constexpr usize kLeastFrame = 60;
 constinit u64 joins_from_ns = 0;
-Byte flat_frame[kMostFrame];  // threads of one CPU, none gives way while it is in use
+Byte flat_frame[kMostFrame];  // shared: threads of one CPU do not yield while it is in use
 
 u32 prefix_of(const ip4_addr_t& mask) {
   return static_cast<u32>(std::popcount(mask.addr));
@@ -76,7 +76,7 @@ Result<void> Interface::open(const Ipv4Settings& settings, const char* host_name
     }
     netif_set_addr(&netif_, &own, &mask, &gateway);
   }
-  check_link();  // last: a link that comes up starts what was asked for
+  check_link();  // last, because a link that comes up starts what was requested above
   return {};
 }
 
@@ -133,7 +133,7 @@ Result<void> Interface::send(pbuf& packet) {
   return device_.transmit(frame);
 }
 
-// A full ring is met with a copy that waits: the packet itself still belongs to its protocol.
+// If the ring is full, a copy waits: the packet itself still belongs to its protocol.
 err_t Interface::send_or_wait(pbuf& packet) {
   if (waiting_count_ == 0) {
     Result<void> sent = send(packet);
@@ -171,7 +171,7 @@ void Interface::send_kept() {
   if (kept_ == nullptr) return;
   pbuf* packet = std::exchange(kept_, nullptr);
   spared_ = 0;
-  (void)send_or_wait(*packet);  // one that finds no room is as good as lost on the way
+  (void)send_or_wait(*packet);  // if it finds no room, that is like a loss on the way
   pbuf_free(packet);
 }
 
@@ -195,8 +195,8 @@ void Interface::send_waiting() {
   }
 }
 
-// What a card cuts apart may be lost as a whole: emulated ones (QEMU before 8.1) make IP fragments
-// of it. On a wire that loses, every frame goes on its own.
+// A burst that the card cuts apart may be lost as a whole, because some emulated cards (QEMU before
+// 8.1) make IP fragments of it. After a loss every frame is therefore sent on its own.
 void note_loss() {
   joins_from_ns = port::now_ns() + kCalmNs;
 }
@@ -216,7 +216,7 @@ bool Interface::service() {
   return device_.poll(*this, kBudget) == kBudget;
 }
 
-// ---- telling --------------------------------------------------------------------------------
+// ---- text for people -------------------------------------------------------------------------
 
 void Interface::describe(base::Writer& out) {
   MacAddress m = device_.mac();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A NetDevice as one of lwIP's interfaces: frames both ways, link changes, addresses.
+// Connects a NetDevice to lwIP as an interface: frames in both directions, link changes, addresses.
+// For threads of CPU 0; nothing here waits.
 #pragma once
 
 #include <lwip/netif.h>
@@ -18,12 +19,13 @@ class Interface final : public FrameSink {
  public:
   explicit Interface(NetDevice& device) : device_(device) {}
 
-  // Once, at an address that stays: brings the interface up and asks for what `settings` say.
-  // `host_name` is kept.
+  // Brings the interface up and requests what `settings` say. Called once, on an object that does
+  // not move. `host_name` is kept.
   Result<void> open(const Ipv4Settings& settings, const char* host_name);
-  // Takes frames, sends those that waited for room, notices the link. True: call again soon.
+  // Takes frames, sends those that waited for room, and notices link changes. Returns true if it
+  // should be called again soon.
   bool service();
-  // The link only: devices need not wake anybody for it.
+  // Checks only the link, because devices need not report its changes.
   void check_link();
 
   NetDevice& device() { return device_; }
@@ -33,11 +35,12 @@ class Interface final : public FrameSink {
 
   void on_frame(std::span<const Byte> frame) override;
 
-  // Between the two, the last acknowledgement is kept back: the next may make it needless.
+  // Between hold() and release() the last acknowledgement is kept back, because the next one may
+  // replace it.
   void hold(bool may_join);
   void release();
 
-  u64 frames_refused() const { return refused_; }  // for want of memory or room
+  u64 frames_refused() const { return refused_; }  // for lack of memory or room
 
  private:
   static err_t setup(netif* card);
@@ -48,25 +51,27 @@ class Interface final : public FrameSink {
   void send_waiting();
 
   static constexpr usize kWaiting = 128;  // frames that a full ring refused
-  static constexpr u32 kMostSpared = 16;  // acknowledgements in a row: a peer's clock are those
+  // acknowledgements left out in a row; a peer uses them as its clock
+  static constexpr u32 kMostSpared = 16;
 
   NetDevice& device_;
   Ipv4Settings settings_;
   netif netif_{};
   std::array<pbuf*, kWaiting> waiting_{};
   usize first_waiting_ = 0, waiting_count_ = 0;
-  pbuf* kept_ = nullptr;  // an acknowledgement
+  pbuf* kept_ = nullptr;  // an acknowledgement that is kept back
   u32 spared_ = 0, held_ = 0;
   u64 refused_ = 0;
-  IpAddress told_{};  // the address last logged
+  IpAddress told_{};  // the address that was logged last
 };
 
-// A segment had to be sent again.
+// Called when a segment had to be sent again.
 void note_loss();
-// A program's bytes are about to leave: from now on an answer is expected.
+// Called when a program's bytes are about to be sent, so that an answer is expected from now on.
 void before_output(tcp_pcb& pcb);
 
-// While it lives, every card may keep a frame back for the next: around what sends many.
+// While it lives, every card may keep a frame back for the next one. Put around code that sends
+// many.
 class SendTogether {
  public:
   SendTogether();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// lwIP's configuration: which protocols, how much memory, which of its traps are avoided.
+// lwIP's configuration: its protocols, its memory, and settings that avoid its pitfalls.
 #pragma once
 
-// ---- the world it runs in: cooperative threads of one CPU, the raw interface ----
+// ---- environment: cooperative threads of one CPU, the raw interface ----
 #define NO_SYS 1
 #define SYS_LIGHTWEIGHT_PROT 0
 #define LWIP_NETCONN 0
@@ -13,21 +13,21 @@
 #define LWIP_HOOK_TCP_INPACKET_PCB marrow_lwip_tcp_input
 #define LWIP_HOOK_IP4_ROUTE_SRC marrow_lwip_route
 
-// ---- memory: packet bytes come from a bounded heap of network pages, objects from pools ----
+// ---- memory: packets use a bounded heap of network pages, objects use pools ----
 #define MEM_ALIGNMENT 8
 #define MEM_LIBC_MALLOC 1
 #define mem_clib_malloc marrow_lwip_allocate
 #define mem_clib_calloc marrow_lwip_allocate_cleared
 #define mem_clib_free marrow_lwip_free
-// Under sanitizers every object is an allocation of its own, so that an overrun is seen.
+// Under sanitizers every object is a separate allocation, so that an overrun is noticed.
 #ifndef MEMP_MEM_MALLOC
 #define MEMP_MEM_MALLOC 0
 #endif
-#define PBUF_POOL_SIZE 0  // received frames are allocated to measure
+#define PBUF_POOL_SIZE 0  // memory for received frames is allocated to fit
 #define MEMP_NUM_PBUF 1024
 #define MEMP_NUM_RAW_PCB 8
 #define MEMP_NUM_UDP_PCB 16
-#define MEMP_NUM_TCP_PCB 1280  // 1024 connections at most, and those that still say goodbye
+#define MEMP_NUM_TCP_PCB 1280  // at most 1024 connections, and those that are still closing
 #define MEMP_NUM_TCP_PCB_LISTEN 8
 #define MEMP_NUM_TCP_SEG 8192
 #define MEMP_NUM_REASSDATA 16
@@ -53,7 +53,7 @@
 #define LWIP_DHCP 1
 #define LWIP_DHCP_GET_NTP_SRV 1
 #define LWIP_DHCP_MAX_NTP_SERVERS 2
-#define LWIP_AUTOIP 1  // an address of its own where nobody answers DHCP
+#define LWIP_AUTOIP 1  // chooses an address where nobody answers DHCP
 #define LWIP_DHCP_AUTOIP_COOP 1
 #define LWIP_IPV6_AUTOCONFIG 1
 #define LWIP_IPV6_MLD 1
@@ -76,7 +76,7 @@
 #define LWIP_MULTICAST_TX_OPTIONS 1
 
 // ---- TCP ----
-#define TCP_MSS 8960  // of a 9000-byte link; each connection uses what its own link carries
+#define TCP_MSS 8960  // for a 9000-byte link; each connection uses what its own link can carry
 #define TCP_WND (1024 * 1024)
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 5
@@ -84,9 +84,9 @@
 #define TCP_SND_QUEUELEN 1024
 #define TCP_SNDLOWAT 16384  // its default would not fit 16 bits with buffers of this size
 #define TCP_SNDQUEUELOWAT 512
-#define TCP_OVERSIZE 1460            // TCP_MSS would make every short write a 9 KB buffer
-#define TCP_TMR_INTERVAL 40          // ms: lwIP's timeouts are three of its slow ticks, 240 ms
-#define TCP_SYNMAXRTX 12             // a second apart
+#define TCP_OVERSIZE 1460    // with TCP_MSS every short write would take a buffer of 9 KB
+#define TCP_TMR_INTERVAL 40  // ms: lwIP's timeouts are three of its slow ticks, which are 240 ms
+#define TCP_SYNMAXRTX 12     // a second apart
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1  // recovery.cpp
 #define TCP_QUEUE_OOSEQ 1
 #define LWIP_TCP_SACK_OUT 1
@@ -94,7 +94,7 @@
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_DEFAULT_LISTEN_BACKLOG 128
-#define TCP_MSL 15000  // ms; a closed pair of ports rests twice that
+#define TCP_MSL 15000  // ms; a closed pair of ports is unusable for twice that
 
 // ---- names and time ----
 #define LWIP_DNS 1
@@ -105,7 +105,8 @@
 #define MDNS_MAX_SERVICES 2
 #define SNTP_SERVER_DNS 1
 #define SNTP_MAX_SERVERS 2
-#define SNTP_CHECK_RESPONSE 4  // an answer repeats what we sent, and its server knows the time
+// a reply must repeat what was sent, and its server must know the time
+#define SNTP_CHECK_RESPONSE 4
 #define SNTP_STARTUP_DELAY 0
 #define SNTP_SUPPRESS_DELAY_CHECK  // it is a variable
 #define SNTP_UPDATE_DELAY marrow_lwip_time_delay_ms

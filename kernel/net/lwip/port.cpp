@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// lwIP's port: monotonic time, a bounded heap of network pages, keyed random numbers.
+// Implements lwIP's port: monotonic time, a bounded heap of network pages, keyed random numbers.
 #include "kernel/net/lwip/port.h"
 
 #include <lwip/sys.h>
@@ -17,8 +17,8 @@
 namespace net::port {
 namespace {
 
-// A whole window: what does not fit is dropped, and the peer has to find out that it was. Less
-// while packets take more than half of their memory.
+// A whole window: bytes that do not fit are dropped, and the peer has to notice that. Less while
+// packets use more than half of their memory.
 constexpr u32 kMostWaiting = TCP_WND, kMostWaitingWhenShort = 16 * 1024;
 
 constinit Config config{};
@@ -47,7 +47,7 @@ void free_in_heap(void* memory) {
   heap.deallocate(memory);
 }
 
-// SHA-256 of the seed and what is added to it.
+// Computes SHA-256 of the seed and the added values.
 class Keyed {
  public:
   Keyed() { add(config.seed); }
@@ -134,14 +134,14 @@ void marrow_lwip_free(void* memory) {
   config.memory.free(memory);
 }
 
-// What the time server sees of our clock only has to come back unchanged: it is a random number
-// until we know the time, and so nobody who does not see our packets can answer them.
+// The time server must only return our clock's value unchanged. Until the time is known it is a
+// random number, so that nobody who does not see our packets can forge a reply.
 void marrow_lwip_get_time(u32_t* unix_seconds, u32_t* microseconds) {
   *unix_seconds = marrow_lwip_random();
   *microseconds = marrow_lwip_random() % 1'000'000;
 }
 
-// RFC 6528: a clock of 4 microseconds plus a keyed hash of the connection.
+// RFC 6528: a clock with ticks of 4 microseconds plus a keyed hash of the connection.
 u32_t marrow_lwip_initial_sequence(const ip_addr_t* local, u16_t local_port,
                                    const ip_addr_t* remote, u16_t remote_port) {
   net::port::Keyed hash;
@@ -157,7 +157,7 @@ u32_t marrow_lwip_most_waiting() {
   return is_short ? net::port::kMostWaitingWhenShort : net::port::kMostWaiting;
 }
 
-// Packets with a source of ours leave by the interface that has it.
+// Sends packets with one of this machine's addresses by the interface that has the address.
 netif* marrow_lwip_route(const ip4_addr_t* source, const ip4_addr_t*) {
   if (source == nullptr || ip4_addr_isany(source)) return nullptr;
   netif* card = nullptr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What lwIP gets from this kernel: time, memory, secrets. Thread context of CPU 0.
+// Gives lwIP time, memory and secrets from this kernel. For threads of CPU 0.
 #pragma once
 
 #include <array>
@@ -9,21 +9,21 @@
 
 namespace net::port {
 
-// Where the bytes of packets come from.
+// The source of memory for packets.
 struct Memory {
   void* (*allocate)(usize bytes);
   void (*free)(void* memory);
 };
 
 struct Config {
-  std::array<u64, 4> seed;    // entropy: sequence numbers, ports and transaction ids come of it
-  u64 memory_bytes;           // at most this much for packets
+  std::array<u64, 4> seed;    // entropy for sequence numbers, ports and transaction ids
+  u64 memory_bytes;           // limit for packets
   Memory memory{};            // null: pages of the machine's network memory
   u64 (*now_ns)() = nullptr;  // null: the machine's clock
 };
 
 void init(const Config& config);
 u64 now_ns();
-u64 memory_taken();  // bytes of pages held now
+u64 memory_taken();  // pages held now, in bytes
 
 }  // namespace net::port

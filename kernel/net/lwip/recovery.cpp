@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loss recovery by selective acknowledgements, which lwIP sends but does not use.
+// Implements loss recovery by selective acknowledgements, which lwIP sends but does not use itself.
 //
-// lwIP repeats one segment a round trip and waits for its timer when more were lost. This hook sees
-// every segment before lwIP does, remembers what the peer holds (RFC 2018), finds what is lost
-// (RFC 6675: three segments behind it have arrived) and moves that from lwIP's queue of sent
-// segments to its queue of those to send. A repeated segment that is lost again is found when
-// three segments that were first sent after it have arrived (the idea of RFC 8985).
+// lwIP repeats one segment per round trip, and waits for its timer if more were lost. This hook
+// sees every segment before lwIP does, remembers what the peer holds (RFC 2018), finds what is lost
+// (RFC 6675: three later segments have arrived) and moves that from lwIP's queue of sent segments
+// to its queue of segments to send. A repeated segment that is lost again is found when three
+// segments that were first sent after it have arrived (the idea of RFC 8985).
 //
-// Where nothing comes back at all, because the last segments or the answer to them were lost, lwIP
-// waits for its timer, 240 ms. After two round trips without a word we repeat the first segment
-// that is not acknowledged, once: a probe, as in RFC 8985, 7 (which repeats the last).
+// If nothing comes back at all, because the last segments or their acknowledgement were lost, lwIP
+// waits for its timer, 240 ms. After two round trips of silence this file repeats the first
+// unacknowledged segment once, as a probe (RFC 8985, 7, repeats the last one).
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
 
@@ -29,28 +29,29 @@ namespace {
 
 // Bits of tcp_seg::flags that lwIP does not use.
 constexpr u8 kHeld = 0x40, kRepeated = 0x80;
-constexpr u32 kBehind = 3;      // segments that must have overtaken one for it to be lost
-constexpr u32 kMostAtOnce = 4;  // repeated for one acknowledgement
-constexpr i16 kLeastTicks = 3;  // of lwIP's slow timer: what its own variation never goes below
+constexpr u32 kBehind = 3;      // a segment is lost when this many later ones have arrived
+constexpr u32 kMostAtOnce = 4;  // segments repeated for one acknowledgement
+// ticks of lwIP's slow timer, below which its own variation never goes
+constexpr i16 kLeastTicks = 3;
 constexpr i16 kMostTicks = 100;
 constexpr u8 kQuick = 16;  // segments acknowledged one by one after a repeated one
 
 struct Recovery {
   bool active = false;
-  u8 quick = 0;   // segments from the peer still to be acknowledged at once
-  u32 until = 0;  // over when this is acknowledged
+  u8 quick = 0;   // segments of the peer that must still be acknowledged at once
+  u32 until = 0;  // recovery ends when this is acknowledged
   struct Repeat {
-    u32 sequence, next_new;  // what had not been sent yet when it was repeated
+    u32 sequence, next_new;  // next_new: the first byte that had not been sent when it was repeated
   };
   StaticVector<Repeat, 64> repeats;
 
-  // Of the probe. Times in ns; 0 is "none".
+  // For the probe. Times are in ns; 0 means none.
   u64 round_trip = 0;    // smoothed
-  u64 last_word = 0;     // when something was sent by the program or acknowledged by the peer
-  u64 sample_start = 0;  // of the round trip that is measured: what is sent from then on
+  u64 last_word = 0;     // when the program last sent or the peer last acknowledged
+  u64 sample_start = 0;  // start of the round trip being measured: a segment sent after this
   u32 sample_end = 0;    // is acknowledged by a number after this
-  u32 probe_end = 0;     // end of the segment that was repeated
-  bool probed = false;   // since the last word
+  u32 probe_end = 0;     // end of the probed segment
+  bool probed = false;   // a probe was sent since the last word
   bool probe_out = false;
 };
 
@@ -61,7 +62,7 @@ u32 end_of(const tcp_seg& s) {
   return first_of(s) + TCP_TCPLEN(&s);
 }
 
-// Options may lie in two pieces: behind the header, and at `more`.
+// Options may be in two pieces: after the header, and at `more`.
 Blocks blocks_of(const tcp_hdr* header, u16 bytes, u16 in_first, const u8* more) {
   std::array<u8, 40> options{};
   usize count = std::min<usize>(bytes, options.size()), here = std::min<usize>(count, in_first);
@@ -70,10 +71,10 @@ Blocks blocks_of(const tcp_hdr* header, u16 bytes, u16 in_first, const u8* more)
   return read_blocks(std::span(options).first(count));
 }
 
-// What of `unacked` the peer holds.
+// The part of `unacked` that the peer holds.
 struct Held {
   u32 segments = 0, bytes = 0;
-  u32 top = 0;  // end of the last one
+  u32 top = 0;  // end of its last segment
 };
 
 Held mark_held(tcp_pcb& pcb, const Blocks& blocks) {
@@ -101,11 +102,11 @@ void note_repeat(Recovery& recovery, u32 sequence, u32 next_new) {
     r.next_new = next_new;
     return;
   }
-  // Without room it is not found lost a second time: lwIP's timer has it then.
+  // If there is no room, a second loss is not noticed here, and lwIP's timer repeats the segment.
   static_cast<void>(recovery.repeats.push_back({sequence, next_new}));
 }
 
-// To where lwIP sends from next, in order.
+// Inserts a segment in order into the queue from which lwIP sends next.
 void queue_again(tcp_pcb& pcb, tcp_seg* s) {
   tcp_seg** place = &pcb.unsent;
   while (*place != nullptr && TCP_SEQ_LT(first_of(**place), first_of(*s))) place = &(*place)->next;
@@ -114,11 +115,11 @@ void queue_again(tcp_pcb& pcb, tcp_seg* s) {
   if (s->next == nullptr) pcb.unsent_oversize = 0;
 }
 
-// How many segments went back.
+// Moves lost segments back and returns how many.
 u32 repeat_lost(tcp_pcb& pcb, Recovery& recovery, const Held& held, u32 acknowledged) {
   u32 in_flight = 0;
   for (tcp_seg* s = pcb.unacked; s != nullptr; s = s->next) in_flight++;
-  // With few on their way there will never be three behind one (RFC 5827).
+  // With few segments in flight there will never be three after a lost one (RFC 5827).
   u32 needed = std::clamp(in_flight, u32{2}, kBehind + 1) - 1;
   u32 behind = held.segments, count = 0;
   for (tcp_seg** link = &pcb.unacked;
@@ -159,7 +160,7 @@ void destroy(u8, void* recovery) {
 }
 constexpr tcp_ext_arg_callbacks kCallbacks = {destroy, nullptr};
 
-// Null when memory is short: lwIP's own way is left then.
+// Returns null if memory is short; lwIP's own recovery is then used.
 Recovery* recovery_of(tcp_pcb& pcb, bool wanted) {
   auto* found = static_cast<Recovery*>(tcp_ext_arg_get(&pcb, slot()));
   if (found != nullptr || !wanted) return found;
@@ -174,7 +175,8 @@ Recovery* recovery_of(tcp_pcb& pcb, bool wanted) {
 
 constexpr u64 kNsPerMs = 1'000'000;
 constexpr u64 kLeastWait = 10 * kNsPerMs;
-constexpr u64 kDelayedAnswer = 40 * kNsPerMs;  // a peer may wait for a second segment
+// a peer may delay its acknowledgement to wait for a second segment
+constexpr u64 kDelayedAnswer = 40 * kNsPerMs;
 constinit bool probe_timer_runs = false;
 
 u64 wait_before_probe(const tcp_pcb& pcb, const Recovery& recovery) {
@@ -196,7 +198,7 @@ void send_probe(tcp_pcb& pcb, Recovery& recovery) {
   recovery.sample_start = 0;
   pcb.rttest = 0;
   queue_again(pcb, s);
-  (void)tcp_output(&pcb);  // what cannot leave now is lwIP's timer's
+  (void)tcp_output(&pcb);  // what cannot be sent now is left to lwIP's timer
 }
 
 void run_probes(void*) {
@@ -217,7 +219,7 @@ void run_probes(void*) {
   sys_timeout(static_cast<u32>((next - now) / kNsPerMs + 1), run_probes, nullptr);
 }
 
-// Data is on its way from now on: something must come back.
+// Data is in flight from now on, so an acknowledgement is expected.
 void expect_word(tcp_pcb& pcb, Recovery& recovery) {
   recovery.last_word = port::now_ns();
   recovery.probed = false;
@@ -237,8 +239,8 @@ void take_round_trip(Recovery& recovery, u32 acknowledged) {
       recovery.round_trip == 0 ? took + 1 : (7 * recovery.round_trip + took) / 8 + 1;
 }
 
-// RFC 8985, 7.4: when the probe filled a gap, that was a loss as any other. A peer that had the
-// segment says so by a block below what it acknowledges (RFC 2883).
+// RFC 8985, 7.4: if the probe filled a gap, that was a loss like any other. A peer that had the
+// segment already reports a block below what it acknowledges (RFC 2883).
 void judge_probe(tcp_pcb& pcb, Recovery& recovery, u32 acknowledged, const Blocks& blocks) {
   if (!recovery.probe_out || TCP_SEQ_LT(acknowledged, recovery.probe_end)) return;
   recovery.probe_out = false;
@@ -256,7 +258,7 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   take_round_trip(*recovery, acknowledged);
   judge_probe(pcb, *recovery, acknowledged, blocks);
   if (pcb.unacked != nullptr || pcb.unsent != nullptr) expect_word(pcb, *recovery);
-  // lwIP's timer has struck and sends everything again.
+  // lwIP's timer has expired, and it sends everything again.
   if ((pcb.flags & TF_RTO) != 0) {
     note_loss();
     return forget(pcb, *recovery);
@@ -270,40 +272,41 @@ void on_acknowledgement(tcp_pcb& pcb, u32 acknowledged, const Blocks& blocks) {
   u32 repeated = repeat_lost(pcb, *recovery, held, acknowledged);
   if (repeated > 0) {
     note_loss();
-    recovery->sample_start = 0;  // Karn: which of the two is acknowledged cannot be told
+    // Karn's rule: it is unknown which of the two copies was acknowledged
+    recovery->sample_start = 0;
     pcb.rttest = 0;
     pcb.rtime = 0;
     if (!recovery->active) {
       recovery->active = true;
       recovery->until = pcb.snd_nxt;
-      // 0.7 of what was on its way, as RFC 9438 has it.
+      // 0.7 of the bytes in flight, as in RFC 9438.
       tcpwnd_size_t flight = std::min(pcb.cwnd, pcb.snd_wnd);
       pcb.ssthresh = std::max<tcpwnd_size_t>(flight / 10 * 7, tcpwnd_size_t{2} * pcb.mss);
     }
   }
   if (!recovery->active) return;
-  // lwIP counts what the peer holds as on its way. The flag keeps its own fast retransmit out.
+  // lwIP counts what the peer holds as in flight. The flag disables its own fast retransmit.
   pcb.cwnd = pcb.ssthresh + held.bytes;
   tcp_set_flags(&pcb, TF_INFR);
 }
 
-// RFC 6298, 2.2: the answer to the SYN is the first measurement. lwIP starts with the first data
-// and three seconds, a third of which goes with each round trip: a request that is lost waits for
-// them.
+// RFC 6298, 2.2: the answer to the SYN is the first measurement. lwIP starts measuring with the
+// first data, from three seconds, of which a third goes with each round trip, so a lost request
+// would wait that long.
 void take_first_round_trip(tcp_pcb& pcb, u32 acknowledged) {
   bool opening = pcb.state == SYN_SENT || pcb.state == SYN_RCVD;
-  // No measurement runs (0) once the SYN was repeated.
+  // The measurement is off (0) once the SYN was repeated.
   if (!opening || pcb.rttest == 0 || !TCP_SEQ_LT(pcb.rtseq, acknowledged)) return;
   i16 ticks = static_cast<i16>(std::min<u32>(tcp_ticks - pcb.rttest, kMostTicks));
-  pcb.sa = static_cast<i16>(ticks * 8);  // lwIP keeps 8 times the mean and 4 times the variation
+  pcb.sa = static_cast<i16>(ticks * 8);  // lwIP stores 8 times the mean and 4 times the variation
   pcb.sv = std::max<i16>(kLeastTicks, static_cast<i16>(ticks * 2));
   pcb.rto = static_cast<i16>(ticks + pcb.sv);
   pcb.rttest = 0;
 }
 
-// RFC 5681, 4.2: what fills a gap is acknowledged at once. lwIP would wait for a second segment,
-// and the peer's recovery with it. After a timeout the peer sends one segment a round trip, each
-// filling what it believes to be a gap: those, too.
+// RFC 5681, 4.2: a segment that fills a gap is acknowledged at once. lwIP would wait for a second
+// segment, and delay the peer's recovery. After a timeout the peer sends one segment per round
+// trip, each filling what it believes to be a gap; those are acknowledged at once, too.
 bool wants_answer_now(tcp_pcb& pcb, u32 sequence) {
   if (pcb.ooseq != nullptr) return true;
   bool repeated = TCP_SEQ_LT(sequence, pcb.rcv_nxt);
@@ -329,11 +332,11 @@ err_t marrow_lwip_tcp_input(tcp_pcb* pcb, tcp_hdr* header, u16_t option_bytes, u
   bool open = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
   if ((TCPH_FLAGS(header) & TCP_ACK) != 0) net::take_first_round_trip(*pcb, header->ackno);
   bool plain = (TCPH_FLAGS(header) & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
-  // A pending delayed acknowledgement makes lwIP's next one immediate.
+  // If a delayed acknowledgement is pending, lwIP sends the next one immediately.
   if (open && packet->tot_len > 0 && net::wants_answer_now(*pcb, header->seqno))
     tcp_set_flags(pcb, TF_ACK_DELAY);
   if (!open || !plain || (pcb->flags & TF_SACK) == 0) return ERR_OK;
-  u32 acknowledged = header->ackno;  // lwIP has turned it around already
+  u32 acknowledged = header->ackno;  // lwIP has converted it to host order already
   bool possible =
       TCP_SEQ_GEQ(acknowledged, pcb->lastack) && TCP_SEQ_LEQ(acknowledged, pcb->snd_nxt);
   if (possible)

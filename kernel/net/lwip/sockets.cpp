@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sockets over lwIP's raw interface. Its callbacks only record and wake; they run inside the
-// calls that feed the stack, never while a socket's own method is at work.
+// Implements sockets over lwIP's raw interface. Its callbacks only record and wake. They run inside
+// the calls that feed the stack, never while a socket's own method is running.
 #include "kernel/net/lwip/sockets.h"
 
 #include <lwip/priv/tcp_priv.h>
@@ -17,8 +17,9 @@
 namespace net {
 namespace {
 
-constexpr usize kMostWrite = 32 * 1024;  // in one call: lwIP counts in 16 bits
-constexpr i16 kFirstTimeoutMs = 1000;    // RFC 6298, 2.1; lwIP still has the three of RFC 1122
+constexpr usize kMostWrite = 32 * 1024;  // bytes in one call, because lwIP counts in 16 bits
+// RFC 6298, 2.1; lwIP still has the three seconds of RFC 1122
+constexpr i16 kFirstTimeoutMs = 1000;
 constexpr u32 kKeepAliveIdleMs = 60'000, kKeepAliveEveryMs = 15'000, kKeepAliveCount = 4;
 
 struct Wake {
@@ -51,7 +52,7 @@ class TcpSocket final : public Socket {
     for (pbuf* data : received_.view().subspan(first_)) pbuf_free(data);
     tcp_pcb* pcb = detach();
     if (pcb == nullptr) return;
-    // Bytes that nobody read make this a reset, as RFC 1122 4.2.2.13 asks.
+    // If received bytes are unread, this becomes a reset, as RFC 1122 4.2.2.13 requires.
     if (tcp_close(pcb) != ERR_OK) tcp_abort(pcb);
   }
 
@@ -84,18 +85,18 @@ class TcpSocket final : public Socket {
     usize n = std::min<usize>({bytes.size(), tcp_sndbuf(pcb_), kMostWrite});
     if (n == 0) return fail(Errc::kBusy, "no room");
     err_t error = tcp_write(pcb_, bytes.data(), static_cast<u16>(n), TCP_WRITE_FLAG_COPY);
-    // Memory is short for a while: what is in flight gives it back.
+    // Memory is short for a while; segments in flight will give it back.
     if (error == ERR_MEM) return fail(Errc::kBusy, "no room");
     if (error != ERR_OK) return std::unexpected(from_lwip_error(error));
     SendTogether together;
     before_output(*pcb_);
-    (void)tcp_output(pcb_);  // what cannot leave now is sent by the timers
+    (void)tcp_output(pcb_);  // what cannot be sent now is left to the timers
     return n;
   }
 
   void shutdown_write() override {
     if (pcb_ == nullptr || state_ == State::kConnecting) return;
-    (void)tcp_shutdown(pcb_, 0, 1);  // refused for want of memory: lwIP tries again
+    (void)tcp_shutdown(pcb_, 0, 1);  // if it fails for lack of memory, lwIP tries again
     write_ended_ = true;
     let_go_when_ended();
   }
@@ -108,7 +109,7 @@ class TcpSocket final : public Socket {
   }
 
  private:
-  // The connection is lwIP's alone from here on.
+  // Gives the connection to lwIP alone.
   tcp_pcb* detach() {
     if (pcb_ == nullptr) return nullptr;
     tcp_arg(pcb_, nullptr);
@@ -117,7 +118,7 @@ class TcpSocket final : public Socket {
     tcp_err(pcb_, nullptr);
     return std::exchange(pcb_, nullptr);
   }
-  // Once both sides have said goodbye, lwIP frees the connection without telling anybody.
+  // Once both sides have closed, lwIP frees the connection without a callback.
   void let_go_when_ended() {
     if (!ended_ || !write_ended_) return;
     error_ = ERR_CLSD;
@@ -135,7 +136,8 @@ class TcpSocket final : public Socket {
       self.ended_ = true;
       self.let_go_when_ended();
     } else if (!self.received_.push_back(data).has_value()) {
-      // Data that lwIP keeps for later is lost when the peer ends meanwhile: better a clear end.
+      // Data that lwIP keeps for later is lost if the peer closes meanwhile, so the connection ends
+      // clearly instead.
       pbuf_free(data);
       tcp_abort(pcb);
       return ERR_ABRT;
@@ -159,8 +161,8 @@ class TcpSocket final : public Socket {
   usize first_ = 0;
   err_t error_ = ERR_OK;
   State state_;
-  bool ended_ = false;        // by the peer
-  bool write_ended_ = false;  // by us
+  bool ended_ = false;        // the peer has ended its side
+  bool write_ended_ = false;  // this machine has ended its side
   char peer_[64];
   usize peer_size_ = 0;
 };
@@ -190,7 +192,7 @@ class TcpListener final : public Listener {
  private:
   static constexpr usize kMostWaiting = 128;
 
-  // An error makes lwIP reset the new connection.
+  // On an error lwIP resets the new connection.
   static err_t on_accept(void* argument, tcp_pcb* fresh, err_t error) {
     if (error != ERR_OK || fresh == nullptr || argument == nullptr) return ERR_VAL;
     auto& self = *static_cast<TcpListener*>(argument);
@@ -219,7 +221,7 @@ class LwipNetwork final : public Network {
       return fail(Errc::kInvalidArgument, "not an IPv4 or IPv6 address");
     base::Owner<TcpListener> made = TRY(base::make<TcpListener>());
     tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&local));
-    if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+    if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
     err_t error = tcp_bind(pcb, &local, port);
     tcp_pcb* listening =
         error == ERR_OK ? tcp_listen_with_backlog_and_err(pcb, TCP_DEFAULT_LISTEN_BACKLOG, &error)
@@ -234,7 +236,7 @@ class LwipNetwork final : public Network {
   void on_activity(void (*call)(void*), void* context) override {
     for (const Wake& wake : wakes)
       if (wake.call == call && wake.context == context) return;
-    ASSERT(wakes.push_back({call, context}));  // each caller in the tree asks once
+    ASSERT(wakes.push_back({call, context}));  // each caller in the tree registers once
   }
 
   std::string_view address(u32 index) const override {
@@ -247,7 +249,7 @@ class LwipNetwork final : public Network {
       if (!ip4_addr_isany_val(*netif_ip4_addr(&card->state())) && index-- == 0)
         return tell(*netif_ip_addr4(&card->state()));
     for (Interface* card : all_interfaces())
-      for (u32 i = 1; i < LWIP_IPV6_NUM_ADDRESSES; i++)  // 0 is the link's own
+      for (u32 i = 1; i < LWIP_IPV6_NUM_ADDRESSES; i++)  // 0 is the link-local address
         if (ip6_addr_isvalid(netif_ip6_addr_state(&card->state(), i)) && index-- == 0)
           return tell(*netif_ip_addr6(&card->state(), i));
     return "";
@@ -265,7 +267,7 @@ Network& lwip_network() {
 Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port, const IpAddress* source) {
   ip_addr_t remote = to_lwip(address);
   tcp_pcb* pcb = tcp_new_ip_type(IP_GET_TYPE(&remote));
-  if (pcb == nullptr) return fail(Errc::kFull, "too many open sockets");
+  if (pcb == nullptr) return fail(Errc::kFull, "too many open connections: close some");
   pcb->rto = pcb->sv = kFirstTimeoutMs / TCP_SLOW_INTERVAL;
   if (source != nullptr) {
     ip_addr_t local = to_lwip(*source);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// net::Network over lwIP, and the interfaces there are.
+// net::Network over lwIP, and the list of interfaces.
 #pragma once
 
 #include <span>
@@ -11,6 +11,6 @@ namespace net {
 class Interface;
 
 Network& lwip_network();
-std::span<Interface* const> all_interfaces();  // stack.cpp
+std::span<Interface* const> all_interfaces();  // in stack.cpp
 
 }  // namespace net

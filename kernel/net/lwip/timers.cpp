@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The cyclic timers of lwIP's protocols, each only while its protocol waits for something, and the
-// single timeouts that its applications ask for. lwIP's own run ten times a second for ever.
+// Runs the cyclic timers of lwIP's protocols, each only while its protocol waits for something, and
+// the single timeouts that its applications request. lwIP's own timers would run ten times a second
+// for ever.
 #include "kernel/net/lwip/timers.h"
 
 #include <lwip/autoip.h>
@@ -26,7 +27,7 @@
 namespace net {
 namespace {
 
-// Whether `a` comes before `b` on a clock of 32 bits that runs round.
+// Returns true if `a` is before `b` on a 32-bit clock that wraps around.
 bool before(u32 a, u32 b) {
   return static_cast<i32>(a - b) < 0;
 }
@@ -69,7 +70,7 @@ bool dhcp_needed() {
   });
 }
 
-// Those without a test age tables, once a second or less often.
+// Timers without a test age tables, once a second or less often.
 struct Row {
   u32 interval_ms;
   void (*handler)();
@@ -114,7 +115,7 @@ void start_needed(u32 now) {
   }
 }
 
-// A handler may set and clear timeouts: the list is looked at afresh after each.
+// A handler may set and clear timeouts, so the list is searched again after each one.
 bool run_one_single(u32 now) {
   for (usize i = 0; i < singles.size(); i++) {
     if (before(now, singles[i].due_ms)) continue;
@@ -146,7 +147,7 @@ void tcp_timer_needed() {
 }
 
 void sys_timeout(u32_t ms, sys_timeout_handler handler, void* argument) {
-  // There is one for each the options count; lwIP would assert here as well.
+  // The options count one timeout for each use; lwIP would assert here, too.
   ASSERT(net::singles.push_back({handler, argument, sys_now() + ms}));
   net::tell_earlier();
 }
@@ -172,7 +173,7 @@ void sys_check_timeouts() {
     net::Cyclic& timer = net::cyclic[i];
     if (!timer.running || net::before(now, timer.due_ms)) continue;
     u32_t interval = net::kRows[i].interval_ms;
-    // Later by more than a period: the periods that passed are not made up for.
+    // If it is late by more than a period, the missed periods are skipped.
     timer.due_ms =
         net::before(timer.due_ms + interval, now) ? now + interval : timer.due_ms + interval;
     net::kRows[i].handler();

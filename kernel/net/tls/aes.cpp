@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// wolfSSL's AES-GCM, as its wolfcrypt/aes.h declares it, by BearSSL: its own looks up tables by
-// secret bytes.
+// Implements wolfSSL's AES-GCM, as its wolfcrypt/aes.h declares it, with BearSSL, because wolfSSL's
+// own code looks up tables by secret bytes.
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
@@ -58,7 +58,7 @@ int wc_AesGcmSetExtIV(Aes* aes, const byte* nonce, word32 bytes) {
   return 0;
 }
 
-// RFC 5288, 3: four bytes are the connection's, eight count its records, from anywhere.
+// RFC 5288, 3: four bytes are the connection's, eight count its records from any start.
 int wc_AesGcmSetIV(Aes* aes, word32 bytes, const byte* fixed, word32 fixed_bytes, WC_RNG* random) {
   if (bytes != crypto::kGcmNonceBytes || fixed_bytes > bytes) return BAD_FUNC_ARG;
   byte nonce[crypto::kGcmNonceBytes];
@@ -76,13 +76,13 @@ int wc_AesGcmEncrypt(Aes* aes, byte* out, const byte* in, word32 bytes, const by
   return 0;
 }
 
-// For modes that are not offered.
+// Only modes that are not offered would call this.
 int wc_AesSetKey(Aes*, const byte*, word32, const byte*, int) {
   return NOT_COMPILED_IN;
 }
 
-// With the nonce that was set, which it tells and counts up. A connection ends long before 2^64 of
-// them have been used.
+// Uses the nonce that was set, returns it and increments it. A connection ends long before 2^64 of
+// them are used.
 int wc_AesGcmEncrypt_ex(Aes* aes, byte* out, const byte* in, word32 bytes, byte* nonce,
                         word32 nonce_bytes, byte* tag, word32 tag_bytes, const byte* aad,
                         word32 aad_bytes) {

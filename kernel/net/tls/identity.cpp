@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A key of curve P-256 and a certificate that it signs itself. RFC 5280.
+// Makes a key on curve P-256 and a self-signed certificate. RFC 5280.
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -16,12 +16,12 @@ namespace {
 
 constexpr int kKeyBytes = 32;  // P-256
 constexpr u64 kDayNs = u64{86'400} * 1'000'000'000;
-constexpr u64 kValidDays = 825;  // the most that Apple's systems take
+constexpr u64 kValidDays = 825;  // the longest that Apple's systems accept
 constexpr u8 kDnsName = 0x82, kIpAddress = 0x87, kSequence = 0x30, kUtcTime = 0x17;
 constexpr usize kPemBytes = 8192;
 constexpr usize kDateDigits = 13;  // "YYMMDDhhmmssZ"
 
-// What wolfSSL takes, given back at the end of the scope.
+// Objects that wolfSSL needs, released at the end of the scope.
 struct Tools {
   WC_RNG random{};
   ecc_key key{};
@@ -38,7 +38,7 @@ struct Tools {
   }
 };
 
-// One DER element with a length of one byte.
+// Writes one DER element with a length of one byte.
 bool put(std::span<Byte> out, usize& at, u8 tag, std::span<const Byte> value) {
   if (value.size() > 127 || at + 2 + value.size() > out.size()) return false;
   out[at] = tag;
@@ -52,7 +52,7 @@ std::span<const Byte> bytes_of(std::string_view text) {
   return {reinterpret_cast<const Byte*>(text.data()), text.size()};
 }
 
-// GeneralNames (RFC 5280, 4.2.1.6). Names that find no room are left out.
+// Writes GeneralNames (RFC 5280, 4.2.1.6). Names that do not fit are left out.
 void put_names(Cert& certificate, const IdentityNames& names) {
   Byte list[512];
   usize at = 0;
@@ -74,7 +74,7 @@ void put_names(Cert& certificate, const IdentityNames& names) {
   out[0] = kSequence;
   if (at <= 127) {
     out[1] = static_cast<Byte>(at);
-  } else {  // the long form, two bytes of length
+  } else {  // the long form, with two bytes of length
     out[1] = 0x82;
     out[2] = static_cast<Byte>(at >> 8);
     out[3] = static_cast<Byte>(at);
@@ -84,7 +84,7 @@ void put_names(Cert& certificate, const IdentityNames& names) {
   certificate.altNamesSz = static_cast<int>(head + at);
 }
 
-// `text` is "2026-11-21 14:05:09".
+// `text` has the form "2026-11-21 14:05:09".
 int put_date(std::span<Byte> out, std::string_view text) {
   char digits[kDateDigits];
   usize n = 0;
@@ -109,7 +109,8 @@ void put_dates(Cert& certificate, u64 unix_now) {
 
 Result<void> make_key(Tools& tools) {
   if (wc_InitRng(&tools.random) != 0)
-    return fail(Errc::kUnsupported, "this machine has no random numbers to make secrets of");
+    return fail(Errc::kUnsupported,
+                "this machine has no random numbers that are good enough for secrets");
   tools.random_ready = true;
   if (wc_ecc_init(&tools.key) != 0) return fail(Errc::kOutOfMemory, "out of memory");
   tools.key_ready = true;
@@ -155,7 +156,7 @@ Result<String> make_identity(const IdentityNames& names, u64 unix_now) {
                        &tools.random);
   if (size <= 0) return fail(Errc::kUnsupported, "no certificate could be made");
   String pem;
-  TRY(pem.reserve(kPemBytes));  // it does not move once the key is in it
+  TRY(pem.reserve(kPemBytes));  // reserved, so that the text does not move once the key is in it
   TRY(append_pem(pem, {der, static_cast<usize>(size)}, CERT_TYPE));
   Byte key[256];
   size = wc_EccKeyToDer(&tools.key, key, sizeof key);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The memory that wolfSSL takes on behalf of one session, so that none outlives it: its error paths
-// forget some of it when a handshake finds no memory.
+// Records the memory that wolfSSL allocates for one session, so that none of it outlives the
+// session: wolfSSL's error paths leak some of it when a handshake runs out of memory.
 #pragma once
 
 namespace net::tls {
 
-struct MemoryHeader;  // shim.cpp
+struct MemoryHeader;  // defined in shim.cpp
 
 class Ledger {
  public:
   Ledger() = default;
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
-  ~Ledger();  // frees what is still there
+  ~Ledger();  // frees what is left
 
-  // While one lives, memory that wolfSSL takes is entered. TLS calls do not give way meanwhile.
+  // While one exists, memory that wolfSSL allocates is recorded. TLS calls do not yield meanwhile.
   class Use {
    public:
     explicit Use(Ledger& ledger);
@@ -26,7 +26,7 @@ class Ledger {
     Ledger* before_;
   };
 
-  MemoryHeader* first = nullptr;  // of the shim
+  MemoryHeader* first = nullptr;  // maintained by the shim
 };
 
 }  // namespace net::tls

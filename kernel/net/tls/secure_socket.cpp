@@ -6,9 +6,9 @@ namespace net::tls {
 namespace {
 
 constexpr usize kReadBytes = 16 * 1024;
-constexpr usize kMostHeld = 64 * 1024;   // of encrypted bytes that the peer does not take
-constexpr char kHandshakeRecord = 0x16;  // RFC 8446, 5.1: no HTTP method begins with it
-char received[kReadBytes];  // threads give way only in known places, none while it is in use
+constexpr usize kMostHeld = 64 * 1024;   // encrypted bytes that the peer has not taken
+constexpr char kHandshakeRecord = 0x16;  // RFC 8446, 5.1; no HTTP method begins with this byte
+char received[kReadBytes];               // shared: threads do not yield while it is in use
 
 }  // namespace
 
@@ -37,7 +37,7 @@ Result<usize> SecureSocket::read_secure(std::span<char> into) {
     if (!session_->established() && now_() > deadline_ns_)
       return fail(Errc::kTimeout, "the handshake took too long");
     usize more = TRY(plain_->read(received));
-    if (more == 0) return fail(Errc::kIo, "the peer ended without a goodbye");
+    if (more == 0) return fail(Errc::kIo, "the peer closed the connection without a closing alert");
     TRY(session_->receive({received, more}));
   }
 }

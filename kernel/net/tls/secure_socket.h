@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A socket whose peer may speak TLS: its first byte tells.
+// A socket whose peer may speak TLS or plain text; its first byte tells which.
 #pragma once
 
 #include "kernel/net/socket.h"
@@ -9,7 +9,7 @@ namespace net::tls {
 
 class SecureSocket final : public Socket {
  public:
-  // The peer has until `deadline_ns` on the clock `now` to finish its handshake.
+  // The peer must finish its handshake by `deadline_ns` on the clock `now`.
   SecureSocket(base::Owner<Socket> plain, Server& server, u64 (*now)(), u64 deadline_ns)
       : plain_(std::move(plain)), server_(server), now_(now), deadline_ns_(deadline_ns) {}
 
@@ -26,13 +26,13 @@ class SecureSocket final : public Socket {
 
   base::Owner<Socket> plain_;
   Server& server_;
-  base::Owner<Session> session_;  // null: none yet, or the peer speaks plainly
+  base::Owner<Session> session_;  // null: not known yet, or the peer speaks plain text
   u64 (*now_)();
   u64 deadline_ns_;
-  bool known_ = false;   // which of the two it is
-  bool ending_ = false;  // our side ends once all is out
-  bool ended_ = false;   // and has
-  bool broken_ = false;  // writing failed
+  bool known_ = false;   // it is known which of the two
+  bool ending_ = false;  // our side will end once everything was sent
+  bool ended_ = false;   // our side has ended
+  bool broken_ = false;  // a write failed
 };
 
 }  // namespace net::tls

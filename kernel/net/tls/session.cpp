@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Servers and sessions over wolfSSL, which reads and writes two buffers.
+// Implements servers and sessions with wolfSSL, which reads and writes two buffers.
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 
@@ -11,8 +11,8 @@
 namespace net::tls {
 namespace {
 
-// Forward secrecy and authenticated encryption only, whatever the client would take. ChaCha20
-// first: without vector registers it is the faster one.
+// Only suites with forward secrecy and authenticated encryption, whatever else the client accepts.
+// ChaCha20 comes first, because it is faster without vector registers.
 constexpr const char* kCiphers =
     "TLS13-CHACHA20-POLY1305-SHA256:TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -29,7 +29,7 @@ Result<crypto::Sha256Digest> fingerprint_of(std::string_view pem) {
   TRY(der.resize(pem.size()));
   int size = wc_CertPemToDer(bytes_of(pem), static_cast<int>(pem.size()), der.data(),
                              static_cast<int>(der.size()), CERT_TYPE);
-  if (size <= 0) return fail(Errc::kCorrupt, "no certificate in PEM form");
+  if (size <= 0) return fail(Errc::kCorrupt, "the file has no certificate in PEM form");
   crypto::Sha256 hash;
   hash.update(der.view().first(static_cast<usize>(size)));
   return hash.finish();
@@ -46,13 +46,13 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
     return fail(Errc::kUnsupported,
                 "no private key in PEM form: P-256, P-384 or RSA of 2048, 3072 or 4096 bits");
   if (wolfSSL_CTX_use_certificate_chain_buffer(context, text, size) != WOLFSSL_SUCCESS)
-    return fail(Errc::kUnsupported, "no certificate in PEM form that can be used");
+    return fail(Errc::kUnsupported, "the file has no usable certificate in PEM form");
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
-    return fail(Errc::kInvalidArgument, "the key is not that of the certificate");
+    return fail(Errc::kInvalidArgument, "the key does not belong to the certificate");
   for (word16 curve : kCurves)
     if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
       return fail(Errc::kUnsupported, "TLS could not be set up");
-  // Each session has a generator of its own: one that once failed to find memory stays broken.
+  // Each session has its own generator, because one that ran out of memory once stays broken.
   Byte probe[32];
   return crypto::entropy(probe);
 }
@@ -62,7 +62,8 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
 // ---- server ---------------------------------------------------------------------------------
 
 Result<base::Owner<Server>> Server::create(std::string_view pem) {
-  if (pem.size() > kMiB) return fail(Errc::kInvalidArgument, "no identity is as long as this");
+  if (pem.size() > kMiB)
+    return fail(Errc::kInvalidArgument, "the file with certificate and key is longer than 1 MiB");
   if (wolfSSL_Init() != WOLFSSL_SUCCESS) return fail(Errc::kUnsupported, "TLS does not start");
   WOLFSSL_CTX* context = wolfSSL_CTX_new(wolfSSLv23_server_method());
   if (context == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
@@ -138,17 +139,18 @@ Result<usize> Session::result_of(int returned) {
   if (error == WOLFSSL_ERROR_WANT_READ) return fail(Errc::kBusy, "more bytes are needed");
   if (error == WOLFSSL_ERROR_ZERO_RETURN) return usize{0};
   failed_ = true;
-  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt, "TLS failed");
+  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt,
+              "TLS failed on this connection");
 }
 
 Result<void> Session::shake_hands() {
-  if (failed_) return fail(Errc::kCorrupt, "TLS failed");
+  if (failed_) return fail(Errc::kCorrupt, "TLS failed on this connection");
   if (established_) return {};
   Ledger::Use use(ledger_);
   int returned = wolfSSL_accept(session_);
   if (returned != WOLFSSL_SUCCESS) {
     Result<usize> why = result_of(returned);
-    if (why.has_value()) return fail(Errc::kCorrupt, "the peer left the handshake");
+    if (why.has_value()) return fail(Errc::kCorrupt, "the peer ended the handshake");
     return std::unexpected(why.error());
   }
   established_ = true;
@@ -170,7 +172,7 @@ Result<usize> Session::write(std::string_view plain) {
 
 void Session::goodbye() {
   Ledger::Use use(ledger_);
-  // The peer's own goodbye is not waited for.
+  // Does not wait for the peer's closing alert.
   if (established_ && !failed_) (void)wolfSSL_shutdown(session_);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// wolfSSL's little C library.
+// Implements the small C library that wolfSSL needs.
 #include "kernel/net/tls/shim.h"
 
 #include <algorithm>
@@ -12,11 +12,12 @@
 
 namespace net::tls {
 
-// Lies before each piece of memory: growing needs the size, and freeing wipes what may be a key.
+// Precedes each block of memory. Growing needs the size, and freeing wipes the block, which may
+// hold a key.
 struct MemoryHeader {
   usize bytes;
-  MemoryHeader* next;   // of the same ledger
-  MemoryHeader** link;  // what points to this one; null: no ledger has it
+  MemoryHeader* next;   // next block of the same ledger
+  MemoryHeader** link;  // the pointer to this header; null: no ledger has it
   usize padding;
 };
 static_assert(sizeof(MemoryHeader) % alignof(std::max_align_t) == 0);
@@ -87,7 +88,7 @@ void* marrow_tls_resize(void* memory, size_t bytes) {
   return fresh;
 }
 
-// wolfSSL's generator (SP 800-90A Hash_DRBG) is seeded and reseeded with this; not 0 = it stops.
+// Seeds wolfSSL's generator (SP 800-90A Hash_DRBG). Any result but 0 stops it.
 int marrow_tls_entropy(unsigned char* out, unsigned int bytes) {
   return crypto::entropy({out, bytes}).has_value() ? 0 : -1;
 }
@@ -98,7 +99,7 @@ time_t marrow_tls_time(time_t* out) {
   return now;
 }
 
-// Dates of certificates are written by identity.cpp and judged by nobody here.
+// Dates of certificates are written by identity.cpp, and nothing here checks them.
 struct tm* marrow_tls_gmtime(const time_t*, struct tm*) {
   return nullptr;
 }
@@ -120,7 +121,7 @@ int marrow_tls_compare(const char* a, const char* b, size_t most, int ignore_cas
   return 0;
 }
 
-// As C's strncpy: the rest is filled with zeros, and nothing ends a text that just fits.
+// Like C's strncpy: fills the rest with zeros, and does not terminate a text that just fits.
 char* marrow_tls_copy(char* to, const char* from, size_t most) {
   usize i = 0;
   for (; i < most && from[i] != '\0'; i++) to[i] = from[i];
@@ -135,7 +136,7 @@ char* marrow_tls_append(char* to, const char* from, size_t most) {
   return to;
 }
 
-// `part` within the first `most` characters of `text`, or null.
+// Finds `part` within the first `most` characters of `text`. Returns null if it is not there.
 char* marrow_tls_find(const char* text, const char* part, size_t most) {
   usize size = std::strlen(part);
   for (usize i = 0; size <= most && i <= most - size; i++) {
@@ -152,7 +153,7 @@ int marrow_tls_number(const char* text) {
   return value;
 }
 
-// Formatted text is for its logs only, which are not built.
+// wolfSSL formats text only for its logs, which are not built.
 int marrow_tls_no_text(char* out, size_t bytes) {
   if (bytes > 0) out[0] = '\0';
   return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What wolfSSL asks of a C library and of a machine, under names of our own; shim.cpp has it.
+// The C library and machine functions that wolfSSL needs, under names of our own. shim.cpp
+// implements them.
 #pragma once
 
 #include <stddef.h>
@@ -57,7 +58,7 @@ int marrow_tls_no_text(char* out, size_t bytes);
 #define XTOLOWER(c) marrow_tls_lower(c)
 #define XTOUPPER(c) marrow_tls_upper(c)
 
-// ---- time and chance
+// ---- time and random numbers
 #define XTIME(out) marrow_tls_time(out)
 #define XGMTIME(seconds, out) marrow_tls_gmtime((seconds), (out))
 #define CUSTOM_RAND_GENERATE_SEED marrow_tls_entropy

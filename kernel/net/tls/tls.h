@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TLS 1.2 and 1.3 as a server: the one door to wolfSSL. Bytes in, bytes out, no socket.
+// TLS 1.2 and 1.3 as a server. This is the only access to wolfSSL. It takes and gives bytes and has
+// no socket. For threads; nothing here waits, but a handshake computes for milliseconds.
 #pragma once
 
 #include <string_view>
@@ -14,23 +15,26 @@ struct WOLFSSL_CTX;
 
 namespace net::tls {
 
-// A certificate of curve P-256 with its private key, both as PEM text.
+// The names in a certificate that make_identity() creates.
 struct IdentityNames {
-  std::string_view host;                        // "marrow": also marrow.local and localhost
-  std::span<const std::string_view> addresses;  // "10.0.2.15"; others than IPv4 are left out
+  std::string_view host;                        // "marrow" also gives marrow.local and localhost
+  std::span<const std::string_view> addresses;  // such as "10.0.2.15"; only IPv4 is used
 };
-// `unix_now` 0: the time is not known, then it holds from 2025 to 2049, else for 825 days.
+// Makes a certificate of curve P-256 with its private key, as PEM text. It is valid for 825 days,
+// or from 2025 to 2049 if the time is unknown (`unix_now` 0).
 Result<String> make_identity(const IdentityNames& names, u64 unix_now);
 
 class Session;
 
-// One identity (P-256, P-384, or RSA of 2048, 3072 or 4096 bits); must outlive its sessions.
+// A server with one identity (P-256, P-384, or RSA of 2048, 3072 or 4096 bits). It must outlive its
+// sessions.
 class Server {
  public:
-  // `pem`: the certificate, those that lead from it to its root, and the key, in any order.
+  // `pem` has the certificate, those that lead to its root, and the key, in any order.
   static Result<base::Owner<Server>> create(std::string_view pem);
   ~Server();
-  // SHA-256 of the certificate, as browsers and `openssl x509 -fingerprint -sha256` show it.
+  // Returns the SHA-256 of the certificate, as browsers and `openssl x509 -fingerprint -sha256`
+  // show it.
   const crypto::Sha256Digest& fingerprint() const { return fingerprint_; }
   Result<base::Owner<Session>> begin();
 
@@ -46,18 +50,18 @@ class Server {
 class Session {
  public:
   ~Session();
-  // Bytes of the peer, all of them taken. Call while hungry().
+  // Takes all bytes of the peer. To be called while hungry().
   Result<void> receive(std::string_view bytes);
   bool hungry() const { return in_at_ == in_.size(); }
-  // Plain bytes; 0 when the peer has said goodbye; kBusy when more must be received first.
+  // Returns plain bytes, 0 when the peer has closed, or kBusy if more must be received first.
   Result<usize> read(std::span<char> into);
-  // At most one record; kBusy before the handshake is done.
+  // Takes at most one record. kBusy before the handshake is complete.
   Result<usize> write(std::string_view plain);
   void goodbye();
   bool established() const { return established_; }
   std::string_view protocol() const;  // "TLSv1.3"
   std::string_view cipher() const;
-  // What must reach the peer.
+  // Returns the bytes that must be sent to the peer.
   std::string_view output() const { return {out_.data() + out_at_, out_.size() - out_at_}; }
   void sent(usize bytes);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What of wolfSSL is built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD ciphers, all of
-// it in constant time; no files, sockets, threads or clock of its own. AES is BearSSL's
-// (aes.cpp).
+// The parts of wolfSSL that are built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD
+// ciphers, all of it in constant time; no files, sockets, threads or clock of its own. BearSSL
+// provides AES (aes.cpp).
 #pragma once
 
 #include "kernel/net/tls/shim.h"
 
-// ---- the surroundings
+// ---- environment
 #define SINGLE_THREADED
 #define NO_FILESYSTEM
 #define NO_STDIO_FILESYSTEM
@@ -33,7 +33,7 @@
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_EXTENDED_MASTER
 #define HAVE_SERVER_RENEGOTIATION_INFO
-#define WOLFSSL_EXTRA_ALERTS  // a client that is refused is told so
+#define WOLFSSL_EXTRA_ALERTS  // tells a refused client the reason
 #define NO_SESSION_CACHE
 #define NO_PSK
 #define WOLFSSL_NO_CLIENT_AUTH
@@ -69,7 +69,8 @@
 #define HAVE_ECC
 #define HAVE_ECC384
 #define HAVE_CURVE25519
-#define WOLFSSL_ECDHX_SHARED_NOT_ZERO  // RFC 8446, 7.4.2: or the peer chooses the secret
+// RFC 8446, 7.4.2: otherwise the peer could choose the secret
+#define WOLFSSL_ECDHX_SHARED_NOT_ZERO
 #define ECC_TIMING_RESISTANT
 #define TFM_TIMING_RESISTANT
 #define WOLFSSL_HAVE_SP_ECC
@@ -82,7 +83,7 @@
 #define WOLFSSL_SP_NO_MALLOC
 #define WOLFSSL_SP_DIV_WORD_HALF
 
-// ---- certificates: our own is made here
+// ---- certificates: this machine makes its own
 #define WOLFSSL_CERT_GEN
 #define WOLFSSL_CERT_EXT
 #define WOLFSSL_ALT_NAMES

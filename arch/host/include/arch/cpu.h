@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The CPU contract as a Linux process gives it: threads for CPUs, nanoseconds for ticks, an event
-// loop for interrupts.
+// Implements the CPU contract with a Linux process: threads for CPUs, nanoseconds for ticks, an
+// event loop for interrupts.
 #pragma once
 
 #include <ucontext.h>
@@ -20,19 +20,19 @@ struct Context {
   ucontext_t machine;
   void (*entry)(void*);
   void* argument;
-  const void* stack_bottom;  // for AddressSanitizer, which follows every stack
+  const void* stack_bottom;  // for AddressSanitizer, which tracks every stack
   usize stack_bytes;
   void* fake_stack;
 };
 
 struct Cpu {
-  // What libc and sanitized frames need; untouched pages cost nothing here.
+  // Enough for libc and sanitized frames. Untouched pages cost nothing here.
   static constexpr usize kMinimumStackBytes = usize{512} << 10;
 
   static u64 now_ticks();  // CLOCK_MONOTONIC in ns
   static TickRate tick_rate();
   static u32 cpu_index();
-  static u32 cpu_count();  // CPUs this process may run on
+  static u32 cpu_count();  // CPUs that this process may use
   static Result<void> start_secondary_cpu(u32 index, void (*entry)(void*), void* argument);
   static CpuFeatures cpu_features();
   static bool disable_interrupts() { return true; }  // handlers run only where a CPU waits
@@ -55,11 +55,11 @@ struct Cpu {
   static u64 random_seed();
 };
 
-// The host's kernel has done all that before main().
+// The host's kernel did all of this before main().
 inline void init_boot_cpu(BootInfo&) {}
 inline void init_platform(const BootInfo&) {}
 
-// Temperature and clock are the host's business.
+// Temperature and clock rate are known only to the host.
 struct CpuHealth {
   u32 celsius = 0, megahertz = 0;  // 0 = not readable
 };
@@ -67,6 +67,6 @@ inline CpuHealth read_health(const CpuHealth&) {
   return {};
 }
 
-void describe_cpu(base::Writer& out);  // a row a property, for the `cpu` command
+void describe_cpu(base::Writer& out);  // one row per property, for the `cpu` command
 
 }  // namespace arch

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// x86_64's half of kernel/arch_contract.h: the hot parts inline, the rest in cpu, timer, smp,
+// x86_64's part of kernel/arch_contract.h: hot parts are inline, the rest is in cpu, timer, smp and
 // power.
 #pragma once
 
@@ -12,25 +12,25 @@
 struct BootInfo;
 struct TickRate;
 
-// Set at the first C++ line from arch::Cpu::random_seed; gcc's -fstack-protector-strong reads it.
+// Set from arch::Cpu::random_seed() on the first C++ line; gcc's -fstack-protector-strong reads it.
 extern "C" u64 __stack_chk_guard;
-// context.asm
+// Implemented in context.asm.
 extern "C" void context_switch(u64* from, u64 to);
 extern "C" void context_start();
 
 namespace arch {
 
-// A saved cooperative thread: everything else lies on its stack.
+// A saved cooperative thread. Everything else is on its stack.
 struct Context {
   u64 stack_pointer = 0;
 };
 
-// What each CPU finds through its GS base.
+// The data that each CPU finds through its GS base.
 struct CpuLocal {
   CpuLocal* self = this;
   u32 index = 0;    // 0 = the boot CPU
-  u32 apic_id = 0;  // of the local interrupt controller
-  // Has an interrupt come since the last wait_for_interrupt? So none is slept through.
+  u32 apic_id = 0;  // number of the local interrupt controller
+  // An interrupt came since the last wait_for_interrupt(), which must then not sleep.
   std::atomic<bool> interrupted{false};
 };
 
@@ -38,7 +38,7 @@ struct Cpu {
   static constexpr usize kMinimumStackBytes = 16 * kKiB;
 
   static u64 now_ticks() { return __builtin_ia32_rdtsc(); }
-  static TickRate tick_rate();  // at most 10 ms, at the first call
+  static TickRate tick_rate();  // takes at most 10 ms, at the first call
 
   static u32 cpu_index() {
     u32 index;
@@ -59,8 +59,8 @@ struct Cpu {
   }
   static void wait_for_interrupt();
   static void wake_cpu(u32 index);
-  static void poll_interrupts() {}    // they come by themselves
-  static void report_cpu(u32 index);  // by NMI, so even where interrupts are off
+  static void poll_interrupts() {}    // interrupts come by themselves
+  static void report_cpu(u32 index);  // by NMI, so it works even with interrupts off
   static Result<void> watch_boot_cpu(void (*tick)());
   static void set_timer(u64 ticks);
 
@@ -83,18 +83,20 @@ struct Cpu {
 
 // ---- boot ----------------------------------------------------------------------------------
 
-// Traps, vector state, protection bits, the final page tables: after it every fault is reported.
+// Sets up traps, vector state, protection bits and the final page tables. Afterwards every fault is
+// reported.
 void init_boot_cpu(BootInfo& boot);
-// ACPI tables, interrupt controllers, the list of CPUs. Interrupts still off. No allocation.
+// Reads ACPI tables and sets up interrupt controllers and the list of CPUs. Interrupts stay off. No
+// allocation.
 void init_platform(const BootInfo& boot);
 
 // ---- other CPUs ----------------------------------------------------------------------------
 
-bool cpu_started(u32 index);  // has it reached its entry?
-// Stops every other CPU for good. Panic context.
+bool cpu_started(u32 index);  // whether it has reached its entry
+// Stops every other CPU for ever. For panics.
 void stop_other_cpus();
 
-// Of the calling CPU.
+// Returns the data of the calling CPU.
 inline CpuLocal& this_cpu() {
   CpuLocal* self;
   asm("mov %%gs:%c1, %0" : "=r"(self) : "i"(offsetof(CpuLocal, self)));
@@ -105,15 +107,15 @@ inline CpuLocal& this_cpu() {
   for (;;) asm volatile("cli; hlt" : : : "memory");
 }
 
-// How the calling CPU is, as far as it says so.
+// The health of the calling CPU, as far as it can be read.
 struct CpuHealth {
   u32 celsius = 0, megahertz = 0;  // 0 = not readable
-  u64 actual = 0, nominal = 0;     // counters that the next call goes on from
+  u64 actual = 0, nominal = 0;     // counters from which the next call continues
 };
-// The clock is the mean since `before`, which an earlier call returned.
+// The clock rate is the mean since `before`, which an earlier call returned.
 CpuHealth read_health(const CpuHealth& before);
 
-// A row a CPU property for the `cpu` command: brand, family, caches, modes.
+// Prints one row per CPU property for the `cpu` command: brand, family, caches, modes.
 void describe_cpu(base::Writer& out);
 
 }  // namespace arch

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one address space: identity-mapped, nothing both writable and executable.
+// The one address space: identity-mapped, and nothing is both writable and executable.
 //
-// Changes take effect on the calling CPU at once; no other CPU is told (no TLB shootdown), because
-// after boot only these change, and none needs it:
-// - What was absent is mapped (devices, firmware tables, a dead thread's guard page). CPUs do not
-//   keep entries of absent pages (Intel SDM vol. 3, 4.10.2.3).
-// - A page becomes a guard, and large pages above it are split. Another CPU may go on using an old
-//   entry: it leads to the same memory with the same rights save that the guard is still there,
-//   and only the stack's owner, a thread of CPU 0, comes that way. A CPU's own stacks get their
-//   guards before it is started.
-// Pages are never moved, and rights of RAM that another CPU may use are never reduced. Whoever adds
-// such a change adds the shootdown.
-// Thread context of CPU 0, except what says otherwise.
+// Changes take effect at once on the calling CPU; other CPUs are not told (no TLB shootdown),
+// because after boot only these changes happen, and none needs it:
+// - Absent addresses are mapped (devices, firmware tables, a dead thread's guard page). CPUs do not
+//   cache absent pages (Intel SDM vol. 3, 4.10.2.3).
+// - A page becomes a guard, and large pages above it are split. Another CPU may keep using an old
+//   entry, which leads to the same memory with the same rights, except that the guard page is still
+//   mapped there. Only the stack's owner, a thread of CPU 0, touches it. A CPU's own stacks get
+//   their guards before the CPU is started.
+// Pages are never moved, and the rights of RAM that another CPU may use are never reduced. A change
+// that does so must add the shootdown.
+// For threads of CPU 0, unless a function says otherwise.
 #pragma once
 
 #include "kernel/base/result.h"
@@ -33,26 +33,27 @@ struct Rights {
 // Builds the tables over the loader's map and switches to them. A range for which there are not
 // enough tables (no 1 GiB pages and very much memory) becomes kBad.
 void init(BootInfo& boot);
-// Switches a further CPU to them.
+// Switches another CPU to the tables.
 void init_secondary();
 
-// Maps virtual [address, address + bytes) to physical `to`; replaces what was there. Page aligned.
+// Maps virtual [address, address + bytes) to physical `to` and replaces what was there. Page
+// aligned.
 Result<void> map(u64 address, u64 to, u64 bytes, Rights rights);
-// Takes the pages away: an access faults and the report says so.
+// Unmaps the pages: an access faults, and the report says so.
 Result<void> unmap(u64 address, u64 bytes);
-// One page below a stack. The fault report calls it a guard page.
+// Unmaps one page below a stack. The fault report calls it a guard page.
 Result<void> unmap_guard(u64 address);
-// Gives a guard page back to its memory.
+// Maps a guard page again.
 Result<void> map_guard(u64 address);
-// Registers of a device, uncached (or a framebuffer, write-combining), at their own address.
+// Maps a device's registers, uncached (or a framebuffer, write-combining), at their own address.
 Result<void> map_device(u64 base, u64 bytes, Cache cache = Cache::kUncached);
-// Firmware tables: readable from now on, wherever they lie. RAM stays as it is.
+// Makes firmware tables readable, wherever they are. RAM stays as it is.
 Result<void> map_firmware(u64 base, u64 bytes);
 
-// Where new tables come from once the built-in pool is used up: a zeroed page, or 0.
+// Sets where new tables come from once the built-in pool is used up: a zeroed page, or 0.
 void set_page_source(u64 (*allocate)());
 
-// ---- inspection; any context ---------------------------------------------------------------
+// ---- queries; any context ------------------------------------------------------------------
 
 bool is_mapped(u64 address);
 bool is_guard(u64 address);
@@ -62,7 +63,7 @@ struct Leaf {
   bool writable, executable, user;
   Cache cache;
 };
-// Calls visit for each leaf of the tables in use, by address.
+// Calls visit() for each leaf of the tables in use, by address.
 void walk(void (*visit)(void* context, const Leaf& leaf), void* context);
 
 }  // namespace arch::paging

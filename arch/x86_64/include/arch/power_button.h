@@ -6,8 +6,8 @@
 
 namespace arch {
 
-// Calls pressed() in an interrupt of CPU 0 at each press. kNotFound: the board has no such button,
-// or one that only the firmware's own methods know. Thread context.
+// Calls pressed() in an interrupt of CPU 0 at each press. Returns kNotFound if the board has no
+// such button, or one that only the firmware's own methods know. For threads.
 Result<void> watch_power_button(void (*pressed)());
 
 }  // namespace arch

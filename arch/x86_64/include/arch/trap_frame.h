@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a CPU was doing when a fault or interrupt came. Made by interrupts.asm, in its order.
+// The state of a CPU when a fault or interrupt came. interrupts.asm pushes it in this order.
 #pragma once
 
 #include "kernel/base/format.h"
@@ -13,13 +13,17 @@ struct TrapFrame {
 
   u64 program_counter() const { return rip; }
   u64 frame_pointer() const { return rbp; }
-  u64 stack_pointer() const { return rsp; }
 };
 
-// The registers as a panic shows them. Panic context.
+// Prints the registers as a panic shows them. Used while panicking.
 void print_registers(const TrapFrame& frame, base::Writer& out);
 
-// May the word at `address` be read without a fault? Any context.
+// Returns where the interrupted function returns to if its frame does not say so: the call went
+// nowhere, its first instructions have not run, or gcc gave it no frame because it calls nothing.
+// Returns 0 if it has a frame. Used while panicking.
+u64 frameless_caller(const TrapFrame& frame);
+
+// Returns true if the word at `address` can be read without a fault. Any context.
 bool is_readable(u64 address);
 
 }  // namespace arch

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What lwIP asks of the compiler and of this kernel; the functions are in port.cpp and ntp.cpp.
+// The compiler and kernel environment that lwIP needs. The functions are in port.cpp and ntp.cpp.
 #pragma once
 
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/types.h>  // ssize_t: lwIP would declare one of its own, as int
+#include <sys/types.h>  // ssize_t: otherwise lwIP declares its own, as int
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,13 +18,13 @@ void* marrow_lwip_allocate(size_t bytes);
 void* marrow_lwip_allocate_cleared(size_t count, size_t bytes);
 void marrow_lwip_free(void* memory);
 void marrow_lwip_set_time(uint32_t unix_seconds, uint32_t microseconds);
-extern uint32_t marrow_lwip_time_delay_ms;  // until the time server is asked again
+extern uint32_t marrow_lwip_time_delay_ms;  // time until the time server is asked again
 void marrow_lwip_get_time(uint32_t* unix_seconds, uint32_t* microseconds);
 #ifdef __cplusplus
 }
 #endif
 
-// Nothing of libc but the types, memory functions and lengths and comparisons of strings.
+// From libc, lwIP gets only the types, memory functions, and lengths and comparisons of strings.
 #define strstr marrow_lwip_find
 #define LWIP_NO_CTYPE_H 1
 #define LWIP_NO_UNISTD_H 1

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command `firmware`: BootInfo and the device tree as text, so that a machine somewhere else
+// can be understood, and its tree becomes a fixture of tests.
+#include <arch/firmware.h>
+
+#include "arch/aarch64/platform.h"
+#include "boot/describe.h"
+
+namespace arch {
+namespace {
+
+void describe_hardware(const boot::Hardware& machine, base::Writer& out) {
+  base::format_to(out, "{} cpus, GIC version {}, {} ITSs, {} message frames, timer line {}\n",
+                  machine.cpus.size(), machine.gic.version, machine.gic.its.size(),
+                  machine.gic.frames.size(), machine.virtual_timer.line);
+  for (const boot::PciHost& host : machine.pci_hosts)
+    base::format_to(out, "PCI segment {}, buses {} to {}, at {:#x}, {} windows\n", host.segment,
+                    host.first_bus, host.last_bus, host.ecam, host.windows.size());
+}
+
+}  // namespace
+
+void describe_firmware(base::Writer& out) {
+  const BootInfo* boot = boot_information();
+  if (boot == nullptr) return;
+  boot::describe(*boot, out);
+  describe_hardware(hardware(), out);
+  // Its bytes are not shown: they hold the command line and the loader's random seed.
+  if (u64 bytes = device_tree_bytes(boot->device_tree); bytes != 0)
+    base::format_to(out, "device tree of {} bytes at {:#x}\n", bytes, boot->device_tree);
+}
+
+}  // namespace arch

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// GICv3 and GICv4: system registers, and a redistributor a CPU. ARM IHI 0069, chapter 12.
+#include "arch/aarch64/gic_v3.h"
+
+#include <arch/cpu.h>
+#include <arch/paging.h>
+#include <arch/registers.h>
+
+#include "arch/aarch64/gic.h"
+#include "arch/aarch64/platform.h"
+#include "arch/aarch64/smp.h"
+#include "kernel/log.h"
+
+// System registers by encoding, as assemblers name them only for CPUs that must have them.
+#define ICC_PMR "S3_0_C4_C6_0"
+#define ICC_IAR1 "S3_0_C12_C12_0"
+#define ICC_EOIR1 "S3_0_C12_C12_1"
+#define ICC_BPR1 "S3_0_C12_C12_3"
+#define ICC_SRE "S3_0_C12_C12_5"
+#define ICC_IGRPEN1 "S3_0_C12_C12_7"
+#define ICC_SGI1R "S3_0_C12_C11_5"
+
+namespace arch::gic {
+namespace {
+
+constexpr u64 kFrameBytes = 64 * kKiB;
+constexpr u64 kRedistributorType = 0x08, kWaker = 0x14;
+constexpr u64 kRouting = 0x6000;                       // of the distributor, 8 bytes a line
+constexpr u32 kOwnRouting = 1 << 4, kGroup1 = 1 << 1;  // distributor control: ARE, group 1
+constexpr u32 kAsleep = 1 << 1, kChildrenAsleep = 1 << 2;
+
+constinit u64 redistributors[smp::kMaxCpus] = {};  // by CPU index
+
+void v3_init(const boot::Gic& gic) {
+  for (const boot::AddressRange& range : gic.redistributors)
+    MUST(paging::map_device(range.base, range.bytes));
+  u64 d = gic.distributor;
+  write_device<u32>(d + kControl, 0);
+  for (u32 i = kFirstShared; i < line_count(); i += 32) {
+    write_device<u32>(d + kDisable + i / 8, ~u32{0});
+    write_device<u32>(d + kGroup + i / 8, ~u32{0});
+  }
+  for (u32 i = kFirstShared; i < line_count(); i += 4)
+    write_device<u32>(d + kPriority + i, kUsualPriority * 0x01010101u);
+  write_device<u32>(d + kControl, kOwnRouting | kGroup1);
+  for (u32 i = kFirstShared; i < line_count(); i++)
+    write_device<u64>(d + kRouting + 8 * i, this_cpu().affinity);
+}
+
+// The frames of a region follow each other up to the one that says it is the last: behind it there
+// may be nothing that answers, however long the region is.
+u64 find_redistributor(const boot::AddressRange& range, u64 stride) {
+  u64 affinity = this_cpu().affinity;
+  u64 packed = (affinity >> 32 & 0xff) << 24 | (affinity & 0xffffff);
+  for (u64 at = range.base; at + 2 * kFrameBytes <= range.base + range.bytes;) {
+    u64 type = read_device<u64>(at + kRedistributorType);
+    bool virtual_messages = (type >> 1 & 1) != 0, last = (type >> 4 & 1) != 0;
+    if (type >> 32 == packed) return at;
+    if (last) break;
+    at += stride != 0 ? stride : (virtual_messages ? 4 : 2) * kFrameBytes;
+  }
+  return 0;
+}
+
+void v3_init_cpu() {
+  const boot::Gic& gic = hardware().gic;
+  u64 r = 0;
+  for (const boot::AddressRange& range : gic.redistributors)
+    if (r == 0) r = find_redistributor(range, gic.redistributor_stride);
+  ASSERT(r != 0);  // a CPU without a redistributor is not what the architecture allows
+  redistributors[Cpu::cpu_index()] = r;
+  write_device<u32>(r + kWaker, read_device<u32>(r + kWaker) & ~kAsleep);
+  while ((read_device<u32>(r + kWaker) & kChildrenAsleep) != 0) Cpu::relax();
+  u64 own = r + kFrameBytes;  // the frame of a CPU's own interrupts
+  write_device<u32>(own + kGroup, ~u32{0});
+  write_device<u32>(own + kDisable, ~u32{0xffff});
+  write_device<u32>(own + kEnable, 0xffff);
+  for (u32 i = 0; i < kFirstShared; i += 4)
+    write_device<u32>(own + kPriority + i, kUsualPriority * 0x01010101u);
+  WRITE_SYSTEM(ICC_SRE, 7);
+  WRITE_SYSTEM(ICC_PMR, 0xf0);
+  WRITE_SYSTEM(ICC_BPR1, 0);
+  WRITE_SYSTEM(ICC_IGRPEN1, 1);
+}
+
+u32 v3_acknowledge() {
+  return static_cast<u32>(READ_SYSTEM(ICC_IAR1)) & 0xffffff;
+}
+
+void v3_end(u32 number) {
+  WRITE_SYSTEM(ICC_EOIR1, number);
+}
+
+// Sixteen CPUs share all but the lowest part of their affinity.
+void v3_send(u32, u64 affinity) {
+  u64 target = (affinity >> 32 & 0xff) << 48 | (affinity >> 16 & 0xff) << 32 |
+               (affinity >> 8 & 0xff) << 16 | (affinity >> 4 & 0xf) << 44;
+  WRITE_SYSTEM(ICC_SGI1R, target | u64{kMessage} << 24 | u64{1} << (affinity & 15));
+}
+
+u64 v3_bank(u32 number) {
+  if (number >= kFirstShared) return hardware().gic.distributor;
+  return redistributors[Cpu::cpu_index()] + kFrameBytes;
+}
+
+}  // namespace
+
+u64 boot_redistributor() {
+  return redistributors[0];
+}
+
+constinit const Driver kVersion3{"GICv3", v3_init, v3_init_cpu, v3_acknowledge,
+                                 v3_end,  v3_send, v3_bank};
+
+}  // namespace arch::gic

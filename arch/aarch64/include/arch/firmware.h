@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Describes what the loader and the firmware told at boot. Thread context.
+#pragma once
+
+#include "kernel/base/format.h"
+
+namespace arch {
+
+// The loader, its memory map and screen, the machine as it was described. Not the command line.
+void describe_firmware(base::Writer& out);
+
+}  // namespace arch

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCI configuration space, in memory (ECAM) wherever the firmware says that there is some.
+#pragma once
+
+#include <span>
+
+#include "boot/hardware.h"
+#include "kernel/base/result.h"
+
+namespace arch::pci_config {
+
+struct Function {
+  u16 segment = 0;
+  u8 bus = 0, device = 0, function = 0;
+  bool operator==(const Function&) const = default;
+};
+
+// `offset` is a multiple of `bytes`, which is 1, 2 or 4. What does not exist reads as all ones.
+// Thread context of CPU 0.
+u32 read(const Function& function, u16 offset, u8 bytes);
+void write(const Function& function, u16 offset, u8 bytes, u32 value);
+
+// The buses that the firmware says can be reached; one row without any bus in it when there are
+// none.
+struct Range {
+  u16 segment;
+  u8 first_bus, last_bus;
+  bool coherent;
+  std::span<const boot::PciWindow> windows;
+};
+u32 range_count();
+Range range(u32 index);
+
+constexpr bool kHasPorts = false, kPinsActiveLow = false;
+// As the firmware's map of the host bridge says.
+Result<u32> pin_line(const Function& function, u8 pin);
+
+}  // namespace arch::pci_config

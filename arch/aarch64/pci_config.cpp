@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2).
+#include <arch/pci_config.h>
+
+#include <arch/paging.h>
+#include <arch/registers.h>
+
+#include "arch/aarch64/platform.h"
+#include "kernel/log.h"
+
+namespace arch::pci_config {
+namespace {
+
+constexpr u64 kBusBytes = kMiB;
+
+// Configuration space is mapped when it is first touched, as a whole.
+constinit std::array<bool, boot::kMostPciHosts> mapped{}, usable{};
+
+// The function's page, or 0 when no host has its bus.
+u64 page_of(const Function& f) {
+  const auto& hosts = hardware().pci_hosts;
+  for (u32 i = 0; i < hosts.size(); i++) {
+    const boot::PciHost& host = hosts[i];
+    if (host.segment != f.segment || f.bus < host.first_bus || f.bus > host.last_bus) continue;
+    if (!std::exchange(mapped[i], true)) {
+      u64 bytes = (u64{host.last_bus} - host.first_bus + 1) * kBusBytes;
+      auto done = paging::map_device(host.ecam, bytes);
+      usable[i] = done.has_value();
+      if (!done.has_value()) log::warn("pci", "segment {}: {}", host.segment, done.error());
+    }
+    if (!usable[i]) return 0;
+    return host.ecam + (u64{f.bus} - host.first_bus) * kBusBytes +
+           (u64{f.device} << 15 | u64{f.function} << 12);
+  }
+  return 0;
+}
+
+}  // namespace
+
+u32 read(const Function& f, u16 offset, u8 bytes) {
+  u64 page = page_of(f);
+  if (page == 0) return bytes == 4 ? ~u32{0} : (u32{1} << 8 * bytes) - 1;
+  if (bytes == 1) return read_device<u8>(page + offset);
+  if (bytes == 2) return read_device<u16>(page + offset);
+  return read_device<u32>(page + offset);
+}
+
+void write(const Function& f, u16 offset, u8 bytes, u32 value) {
+  u64 page = page_of(f);
+  if (page == 0) return;
+  if (bytes == 1) write_device<u8>(page + offset, static_cast<u8>(value));
+  if (bytes == 2) write_device<u16>(page + offset, static_cast<u16>(value));
+  if (bytes == 4) write_device<u32>(page + offset, value);
+}
+
+u32 range_count() {
+  return std::max<u32>(1, static_cast<u32>(hardware().pci_hosts.size()));
+}
+
+Range range(u32 index) {
+  const auto& hosts = hardware().pci_hosts;
+  if (index >= hosts.size()) return {0, 0, 0, true, {}};
+  const boot::PciHost& host = hosts[index];
+  return {host.segment, host.first_bus, host.last_bus, host.coherent, host.windows.view()};
+}
+
+Result<u32> pin_line(const Function& f, u8 pin) {
+  u32 own = u32{f.device} << 3 | f.function;
+  for (const boot::PciHost& host : hardware().pci_hosts) {
+    // Behind a bridge the pin would be another one: the map is of the host's own bus.
+    if (host.segment != f.segment || f.bus != host.first_bus) continue;
+    for (const boot::PinRoute& row : host.pins)
+      if (row.pin == pin && (row.device_function & host.pin_mask) == (own & host.pin_mask))
+        return row.to.line;
+  }
+  return fail(Errc::kNotFound, "the function's pin is wired to no line");
+}
+
+}  // namespace arch::pci_config

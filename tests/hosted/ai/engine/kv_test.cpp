@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// KV pages: the counts always add up, and a sequence's pages hold what its text says.
+#include <map>
+#include <random>
+#include <vector>
+
+#include "ai/engine/kv_store.h"
+#include "arch/host/memory.h"
+#include "kernel/base/bytes.h"
+#include "kernel/base/test.h"
+#include "tests/hosted/test_platform.h"
+
+namespace {
+
+using ai::KvStore;
+using ai::PageId;
+using ai::Sequence;
+using ai::TokenId;
+
+constexpr u32 kPositions = 4;  // a page
+constexpr usize kPageBytes = kPositions * sizeof(u64);
+
+u64 chain(u64 before, TokenId token) {
+  return (before ^ (token + 1)) * 0x9e3779b97f4a7c15 + 1;
+}
+
+// A text and its sequence; "computing" a position writes the hash of the text up to there.
+struct Text {
+  std::vector<TokenId> tokens;
+  Sequence sequence;
+  bool remember = true;
+
+  explicit Text(KvStore& store, std::vector<TokenId> t = {})
+      : tokens(std::move(t)), sequence(MUST(store.make_sequence(64 * kPositions))) {}
+  u64* slot(KvStore& store, u32 position) {
+    Byte* page = store.memory() + sequence.pages[position / kPositions] * kPageBytes;
+    return reinterpret_cast<u64*>(page) + position % kPositions;
+  }
+  u64 hash(u32 position) const {
+    u64 h = 0;
+    for (u32 i = 0; i <= position; i++) h = chain(h, tokens[i]);
+    return h;
+  }
+  bool right(KvStore& store) {
+    for (u32 i = 0; i < sequence.length; i++)
+      if (*slot(store, i) != hash(i)) return false;
+    return true;
+  }
+  bool compute(KvStore& store, u32 until) {
+    if (!store.extend(sequence, until).has_value()) return false;
+    for (u32 i = sequence.length; i < until; i++) *slot(store, i) = hash(i);
+    store.commit(sequence, tokens, until, remember);
+    return true;
+  }
+  void adopt(KvStore& store) { store.adopt(sequence, tokens, static_cast<u32>(tokens.size()) - 1); }
+  void end(KvStore& store) { store.end(sequence, tokens, remember); }
+};
+
+std::vector<TokenId> counted(u32 n, TokenId first = 0) {
+  std::vector<TokenId> tokens;
+  for (u32 i = 0; i < n; i++) tokens.push_back(first + i);
+  return tokens;
+}
+
+}  // namespace
+
+TEST(kv, a_second_text_takes_what_the_first_left) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text first(*store, counted(11));
+  first.adopt(*store);
+  EXPECT_EQ(first.sequence.length, 0u);
+  REQUIRE(first.compute(*store, 11));
+  EXPECT_EQ(store->pool().held(), 3u);
+  first.end(*store);
+  EXPECT_EQ(store->pool().held(), 0u);
+  EXPECT_EQ(store->pool().idle(), 3u);
+
+  Text same(*store, counted(11));  // all but the last token, whose logits are wanted
+  same.adopt(*store);
+  EXPECT_EQ(same.sequence.length, 10u);
+  EXPECT(same.right(*store));
+  EXPECT_EQ(store->pool().held(), 3u);  // two shared, one copied
+  Text other(*store, counted(6));
+  other.tokens[5] = 99;
+  other.tokens.push_back(7);
+  other.adopt(*store);
+  EXPECT_EQ(other.sequence.length, 5u);
+  REQUIRE(other.compute(*store, 7));
+  EXPECT(other.right(*store));
+  EXPECT(same.right(*store));
+  same.end(*store);
+  other.end(*store);
+  EXPECT(store->consistent());
+  store->clear();
+  EXPECT_EQ(store->pool().free(), 16u);
+}
+
+TEST(kv, forks_share_and_copy_only_the_partial_page) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text parent(*store, counted(10)), child(*store, counted(10));
+  REQUIRE(parent.compute(*store, 10));
+  store->fork(parent.sequence, child.sequence, 9);
+  EXPECT_EQ(store->pool().held(), 3u);
+  child.tokens[9] = 77;
+  REQUIRE(child.compute(*store, 10));
+  EXPECT_EQ(store->pool().held(), 4u);
+  EXPECT(parent.right(*store));
+  EXPECT(child.right(*store));
+  parent.tokens.push_back(10);
+  REQUIRE(parent.compute(*store, 11));
+  EXPECT_EQ(store->pool().held(), 4u);  // the parent is alone on its page again
+  parent.end(*store);
+  EXPECT(child.right(*store));
+  child.end(*store);
+  EXPECT(store->consistent());
+  EXPECT_EQ(store->pool().held(), 0u);
+}
+
+TEST(kv, the_page_left_alone_longest_goes_first_and_the_deepest_before_its_chain) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 4, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text a(*store, counted(12)), b(*store, counted(8, 50));
+  REQUIRE(a.compute(*store, 12));
+  a.end(*store);
+  REQUIRE(b.compute(*store, 8));  // one free page and the deepest of `a`
+  EXPECT_EQ(store->match(counted(12)), 8u);
+  b.end(*store);
+  EXPECT_EQ(store->match(counted(8, 50)), 8u);
+  EXPECT(store->consistent());
+}
+
+TEST(kv, a_full_pool_is_an_error_that_changes_nothing) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 3, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text a(*store, counted(8)), b(*store, counted(20, 100));
+  REQUIRE(a.compute(*store, 8));
+  REQUIRE(b.compute(*store, 4));
+  EXPECT(!b.compute(*store, 8));
+  EXPECT_EQ(b.sequence.length, 4u);
+  EXPECT_EQ(store->pool().held(), 3u);
+  EXPECT(a.right(*store) && b.right(*store));
+  a.end(*store);
+  EXPECT(b.compute(*store, 12));
+  EXPECT(!b.compute(*store, 13));
+  b.end(*store);
+  EXPECT_EQ(store->pool().held(), 0u);
+  EXPECT(store->consistent());
+}
+
+TEST(kv, the_same_text_computed_twice_at_once_keeps_one_copy) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text a(*store, counted(9)), b(*store, counted(9));
+  REQUIRE(a.compute(*store, 9));
+  REQUIRE(b.compute(*store, 9));
+  EXPECT_EQ(store->pool().held(), 4u);
+  EXPECT(b.right(*store));
+  a.end(*store);
+  b.end(*store);
+  EXPECT(store->consistent());
+}
+
+TEST(kv, drafts_that_were_wrong_give_their_pages_back) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  Text a(*store, counted(12));
+  REQUIRE(a.compute(*store, 3));
+  REQUIRE(store->extend(a.sequence, 10).has_value());
+  EXPECT_EQ(store->pool().held(), 3u);
+  store->commit(a.sequence, a.tokens, 4, true);
+  store->cut(a.sequence);
+  EXPECT_EQ(store->pool().held(), 1u);
+  a.end(*store);
+  EXPECT(store->consistent());
+}
+
+TEST(kv, random_texts_never_see_each_other) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 14, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  std::mt19937 random(1);
+  auto below = [&](u32 n) { return static_cast<u32>(random() % n); };
+  std::vector<Text> texts;
+  u64 adopted = 0, forks = 0, full = 0;
+  for (u32 round = 0; round < 20000; round++) {
+    u32 what = below(10);
+    if (texts.size() < 5 && what < 3) {
+      Text t(*store);
+      for (u32 n = 1 + below(20); n > 0; n--) t.tokens.push_back(below(2));
+      t.remember = below(8) != 0;
+      if (t.remember) t.adopt(*store);
+      adopted += t.sequence.length;
+      texts.push_back(std::move(t));
+    } else if (!texts.empty()) {
+      u32 n = below(static_cast<u32>(texts.size()));
+      Text& t = texts[n];
+      u32 size = static_cast<u32>(t.tokens.size());
+      if (what < 7 && size < 30) {
+        if (t.sequence.length == size) t.tokens.push_back(below(2)), size++;
+        u32 until = t.sequence.length + 1 + below(size - t.sequence.length);
+        full += !t.compute(*store, until);
+        if (below(4) == 0 && store->extend(t.sequence, t.sequence.length + below(6)).has_value())
+          store->cut(t.sequence);
+      } else if (what == 7 && texts.size() < 5 && t.sequence.length > 0) {
+        Text child(*store, t.tokens);
+        u32 length = 1 + below(t.sequence.length);
+        store->fork(t.sequence, child.sequence, length);
+        child.tokens.resize(length);
+        forks++;
+        texts.push_back(std::move(child));
+      } else {
+        t.end(*store);
+        texts.erase(texts.begin() + n);
+      }
+    }
+    for (Text& t : texts) REQUIRE(t.right(*store));
+    REQUIRE(store->consistent());
+  }
+  EXPECT(adopted > 1000);
+  EXPECT(forks > 100);
+  EXPECT(full > 10);
+  for (Text& t : texts) t.end(*store);
+  EXPECT_EQ(store->pool().held(), 0u);
+  store->clear();
+  EXPECT_EQ(store->pool().free(), 14u);
+}
+
+// A sequence that is destroyed without end(), on an error or with its session.
+TEST(kv, a_sequence_that_is_destroyed_gives_its_pages_back) {
+  TestPlatform platform;
+  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  REQUIRE(store.has_value());
+  {
+    Text known(*store, counted(11)), unknown(*store, counted(11, 50)), replaced(*store);
+    unknown.remember = false;
+    REQUIRE(known.compute(*store, 11));
+    REQUIRE(unknown.compute(*store, 11));
+    Text fork(*store, counted(11));
+    store->fork(known.sequence, fork.sequence, 9);
+    EXPECT_EQ(store->pool().held(), 6u);
+    replaced = std::move(unknown);
+    EXPECT_EQ(store->pool().held(), 6u);
+    replaced = Text(*store);
+    EXPECT_EQ(store->pool().held(), 3u);
+  }
+  EXPECT_EQ(store->pool().held(), 0u);
+  EXPECT_EQ(store->pool().idle(), 2u);  // the whole pages of the text that was remembered
+  EXPECT(store->consistent());
+}
+
+TEST(kv, nothing_is_allocated_after_creation_and_everything_given_back) {
+  TestPlatform platform;
+  i64 live = host::live_allocations();
+  {
+    auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+    REQUIRE(store.has_value());
+    Text a(*store, counted(20)), b(*store, counted(20));
+    u64 before = host::allocation_count();
+    REQUIRE(a.compute(*store, 20));
+    b.adopt(*store);
+    REQUIRE(b.compute(*store, 20));
+    a.end(*store);
+    b.end(*store);
+    EXPECT_EQ(host::allocation_count(), before);
+  }
+  for (u64 n = 1; n <= 5; n++) {
+    host::fail_allocation(n);
+    auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+    host::fail_allocation(0);
+    EXPECT(!store.has_value());
+  }
+  EXPECT_EQ(host::live_allocations(), live);
+  EXPECT_EQ(platform.live_page_bytes(), 0u);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Request fields that few clients send: each must have its effect, and answers must show it.
+#include "kernel/base/test.h"
+#include "tests/hosted/ai/openai/test_server.h"
+
+using Server = ApiTestServer;
+using Answer = ApiTestServer::Answer;
+
+TEST(openai, the_stop_string_is_named) {
+  Server s;
+  Answer r = s.post("/completion", R"({"prompt":"x","stop":["zz"," w"]})");
+  EXPECT_HAS(r.body, R"("content":"Hello")");
+  EXPECT_HAS(r.body, R"("stop_type":"word","stopping_word":" w")");
+  r = s.post("/completion", R"({"prompt":"x","stop":["zz"]})");
+  EXPECT_HAS(r.body, R"("stop_type":"eos","stopping_word":"")");
+  std::string_view ask = R"({"max_tokens":99,"messages":[{"role":"user","content":"x"}])";
+  String body;
+  base::StringWriter out(body);
+  base::format_to(out, R"({},"stop_sequences":["or"]}})", ask);
+  r = s.post("/v1/messages", body.view());
+  EXPECT_HAS(r.body, R"("stop_reason":"stop_sequence","stop_sequence":"or")");
+  body.clear();
+  base::format_to(out, R"({},"stop_sequences":["or"],"stream":true}})", ask);
+  r = s.post("/v1/messages", body.view());
+  EXPECT_HAS(r.body, R"("stop_reason":"stop_sequence","stop_sequence":"or")");
+}
+
+TEST(openai, streams_tell_what_was_asked_of_them) {
+  Server s;
+  Answer r = s.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
+  EXPECT_EQ(count(r.body, "\"usage\":null"), 13u);  // in each chunk but the last
+  EXPECT_EQ(count(r.body, "\"timings\""), 2u);      // of the choice, of all
+  r = s.chat(R"(,"stream":true,"timings_per_token":true)");
+  EXPECT_EQ(count(r.body, "\"timings\":{\"prompt_n\":8,\"predicted_n\":"), 12u);
+  EXPECT_HAS(r.body, R"("predicted_n":11)");
+  EXPECT(!has(s.chat(R"(,"stream":true)").body, "prompt_progress"));
+  std::string_view progress = R"("prompt_progress":{"total":8,"processed":8,"time_ms":)";
+  EXPECT_HAS(s.chat(R"(,"stream":true,"return_progress":true)").body, progress);
+  r = s.post("/completion", R"({"prompt":"12345678","stream":true,"return_progress":true})");
+  EXPECT_HAS(r.body, progress);
+}
+
+TEST(openai, a_prompt_may_be_all_that_is_read) {
+  Server s;
+  Answer r = s.post("/completion", R"({"prompt":"abc","n_predict":0})");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_HAS(r.body, R"("content":"")");
+  EXPECT_HAS(r.body, R"("tokens_predicted":0)");
+  r = s.post("/v1/completions", R"({"prompt":"abc","max_tokens":0})");
+  EXPECT_HAS(r.body, R"("completion_tokens":0)");
+  EXPECT_EQ(s.chat(R"(,"max_tokens":0)").status, 400);
+}
+
+TEST(openai, echo_tells_how_probable_the_prompt_is) {
+  Server s;
+  for (std::string_view most : {"0", "2"}) {
+    String body;
+    base::StringWriter out(body);
+    base::format_to(out, R"({{"prompt":["AB",[67,68]],"echo":true,"logprobs":1,"max_tokens":{}}})",
+                    most);
+    Answer r = s.post("/v1/completions", body.view());
+    EXPECT_EQ(r.status, 200);
+    auto document = json::Document::parse(r.body.view());
+    REQUIRE(document.has_value());
+    json::Value choices = document->root().find("choices");
+    EXPECT_EQ(choices.size(), 2u);
+    EXPECT_EQ(choices.at(0).find("text").text(), most == "0" ? "AB" : "ABHe");
+    json::Value list = choices.at(0).find("logprobs");
+    EXPECT_EQ(list.find("tokens").size(), most == "0" ? 2u : 4u);
+    EXPECT_EQ(list.find("tokens").at(1).text(), "B");
+    EXPECT(list.find("token_logprobs").at(0).is_null());
+    EXPECT(list.find("top_logprobs").at(0).is_null());
+    EXPECT_EQ(list.find("token_logprobs").at(1).text(), "-0.066000");
+    EXPECT_EQ(list.find("top_logprobs").at(1).find("B").text(), "-0.066000");
+    EXPECT_EQ(list.find("text_offset").at(1).text(), "1");
+    EXPECT_EQ(choices.at(1).find("logprobs").find("tokens").at(0).text(), "C");
+  }
+  EXPECT_EQ(s.backend.fake.scored, 4u);
+  Answer r = s.post("/v1/completions", R"({"prompt":"AB","echo":true,"logprobs":1,"stream":true})");
+  EXPECT_HAS(r.body, R"("param":"stream")");
+}
+
+TEST(openai, nobody_scores_for_a_client_who_is_gone) {
+  Server s;
+  ApiTestReply reply;
+  s.begin("/v1/completions", R"({"prompt":["AB","CD"],"echo":true,"logprobs":1,"max_tokens":1})",
+          reply);
+  EXPECT(s.backend.run_job());
+  s.service->gone(reply);
+  s.run();
+  EXPECT(s.service->idle());
+  EXPECT_EQ(s.backend.fake.scored, 1u);
+}
+
+TEST(openai, prompts_of_ids_and_texts) {
+  Server s;
+  EXPECT_EQ(s.post("/completion", R"({"prompt":[65,"BC",68]})").status, 200);
+  EXPECT_EQ(s.backend.fake.last_prompt.view(), "ABCD");
+  EXPECT_EQ(s.chat(R"(,"logit_bias":[["AB",-1],[67,false]])").status, 200);
+  EXPECT_EQ(s.backend.fake.last_bias, 3u);
+  EXPECT_EQ(s.chat(R"(,"repeat_last_n":-1)").status, 200);
+  EXPECT_EQ(s.backend.fake.last_sampling.penalty_last_n, 1'000'000u);
+}
+
+TEST(openai, an_old_beginning_is_dropped_only_when_asked) {
+  Server s;
+  String body;
+  base::StringWriter out(body);
+  base::format_to(out, R"({{"prompt":"{:0300}X","n_predict":5)", 7);
+  String plain;
+  base::StringWriter(plain).write(body.view());
+  base::StringWriter(plain).write("}");
+  EXPECT_HAS(s.post("/completion", plain.view()).body, "context_length_exceeded");
+  out.write(R"(,"truncation":"auto"})");
+  Answer r = s.post("/completion", body.view());
+  EXPECT_EQ(r.status, 200);
+  EXPECT_HAS(r.body, R"("truncated":true)");
+  EXPECT_EQ(s.backend.fake.last_prompt.size(), 100u);
+  EXPECT(s.backend.fake.last_prompt.view().ends_with("7X"));
+  EXPECT_EQ(s.chat(R"(,"truncation":"maybe")").status, 400);
+}
+
+TEST(openai, templates_are_told_how_much_to_think) {
+  Server s;
+  s.chat(R"(,"enable_thinking":false,"chat_template_kwargs":{"k":1})");
+  EXPECT_EQ(s.backend.last_variables.view(), R"({"enable_thinking":false,"k":1})");
+  s.chat(R"(,"reasoning_effort":"none")");
+  EXPECT_EQ(s.backend.last_variables.view(),
+            R"({"reasoning_effort":"none","enable_thinking":false})");
+  s.post("/v1/responses", R"({"input":"x","reasoning":{"effort":"low"}})");
+  EXPECT_EQ(s.backend.last_variables.view(), R"({"reasoning_effort":"low"})");
+  s.post(
+      "/v1/messages",
+      R"({"max_tokens":9,"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(s.backend.last_variables.view(), R"({"enable_thinking":false})");
+  s.chat("");
+  EXPECT_EQ(s.backend.last_variables.view(), "null");
+  EXPECT_EQ(s.chat(R"(,"enable_thinking":"x")").status, 400);
+}
+
+TEST(openai, what_a_server_tells_of_itself) {
+  Server s;
+  EXPECT_HAS(s.call("GET", "/props", "").body, R"("chat_template":"")");
+  EXPECT_HAS(s.call("GET", "/metrics", "").body, "llamacpp:kv_cache_tokens 0\n");
+  const base::HttpHeader json[] = {{"Accept", "application/json"}};
+  Answer r = s.call("GET", "/metrics", "", json);
+  EXPECT_EQ(r.type.view(), "application/json");
+  auto document = json::Document::parse(r.body.view());
+  REQUIRE(document.has_value());
+  EXPECT_EQ(document->root().find("marrow_requests_total").text(), "0");
+  EXPECT_HAS(s.post("/tokenize", "{\"content\":\"\xc3\xa9\",\"with_pieces\":true}").body,
+             R"({"id":195,"piece":[195]})");
+  EXPECT_HAS(s.post("/detokenize", R"({"tokens":"x"})").body, R"("param":"tokens")");
+  Answer one = s.call("GET", "/v1/models", "");
+  s.backend.now += 5'000'000'000;
+  EXPECT_EQ(one.body.view(), s.call("GET", "/v1/models", "").body.view());
+  r = s.post("/v1/responses", R"({"input":"x","metadata":{"k":"v"},"instructions":"I",)"
+                              R"("max_output_tokens":4})");
+  EXPECT_HAS(r.body, R"("instructions":"I","max_output_tokens":4)");
+  EXPECT_HAS(r.body, R"("metadata":{"k":"v"})");
+  EXPECT_HAS(s.post("/v1/responses", R"({"input":"x","max_output_tokens":-1})").body,
+             R"("param":"max_output_tokens")");
+}
+
+// What llama-server's own tests look for.
+TEST(openai, a_seed_that_is_told_can_be_sent_back) {
+  Server s;
+  s.backend.random_from = ~u64{0} - 100;
+  Answer r = s.post("/completion", R"({"prompt":"x","temperature":1})");
+  auto document = json::Document::parse(r.body.view());
+  REQUIRE(document.has_value());
+  Result<i64> seed = document->root().find("generation_settings").find("seed").integer();
+  REQUIRE(seed.has_value());
+  EXPECT(*seed > 0 && *seed < i64{1} << 53);
+}
+
+TEST(openai, a_last_message_of_the_assistant_is_continued) {
+  Server s;
+  constexpr std::string_view kBegun =
+      R"("messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"I am"}])";
+  struct Row {
+    std::string_view path, before;
+  };
+  for (Row row : {Row{"/v1/chat/completions", "{"}, Row{"/v1/messages", R"({"max_tokens":9,)"},
+                  Row{"/api/chat", R"({"stream":false,)"}}) {
+    String body;
+    base::StringWriter out(body);
+    base::format_to(out, "{}{}}", row.before, kBegun);
+    EXPECT_EQ(s.post(row.path, body.view()).status, 200);
+    EXPECT(s.backend.fake.last_prompt.view().ends_with("user:Hi\nassistant:I am"));
+  }
+  String whole;
+  base::StringWriter out(whole);
+  base::format_to(out, "{{\"add_generation_prompt\":false,{}}", kBegun);
+  EXPECT_EQ(s.post("/v1/chat/completions", whole.view()).status, 200);
+  EXPECT(s.backend.fake.last_prompt.view().ends_with("assistant:I am\n"));
+}
+
+TEST(openai, what_was_cut_says_so_and_the_right_field_is_blamed) {
+  Server s;
+  s.backend.fake.full_at = 8;
+  Answer r = s.post("/completion", R"({"prompt":"x"})");
+  EXPECT_HAS(r.body, R"("truncated":true)");
+  EXPECT_HAS(r.body, R"("stop_type":"limit")");
+  String text;
+  base::StringWriter out(text);
+  for (u32 i = 0; i < 300; i++) out.write("B");
+  struct Row {
+    std::string_view path, before, param;
+  };
+  for (Row row : {Row{"/completion", R"("prompt":)", "prompt"},
+                  Row{"/v1/completions", R"("prompt":)", "prompt"},
+                  Row{"/v1/responses", R"("input":)", "input"}}) {
+    String body, wanted;
+    base::StringWriter sink(body), param(wanted);
+    base::format_to(sink, "{{{}\"{}\"}", row.before, text);
+    base::format_to(param, R"("param":"{}","code":"context_length_exceeded")", row.param);
+    EXPECT_HAS(s.post(row.path, body.view()).body, wanted.view());
+  }
+}
+
+TEST(openai, a_text_begins_once) {
+  Server s;
+  s.backend.fake.begin_texts_with('^');
+  Answer r = s.post("/v1/completions", R"({"prompt":"^x"})");  // as /apply-template gives it
+  EXPECT_HAS(r.body, R"("prompt_tokens":2)");
+  EXPECT_EQ(s.backend.fake.last_prompt.view(), "^x");
+  EXPECT_HAS(s.post("/v1/completions", R"({"prompt":"x"})").body, R"("prompt_tokens":2)");
+}

@@ -59,7 +59,8 @@ void* protocol(Efi efi, void* handle, const Guid& guid) {
 
 // ---- the command line ----------------------------------------------------------------------
 
-// UTF-16 becomes ASCII; the name of the image, which a shell puts first, is dropped.
+// UTF-16 becomes ASCII. Two words are for others and dropped: the name of the image, which a shell
+// puts first, and "initrd=", by which EDK2 names the ramdisk of QEMU's -initrd.
 std::string_view read_options(const void* loaded) {
   constexpr usize kBytes = 48, kText = 56;
   const auto* text = field<const Byte*>(loaded, kText);
@@ -71,6 +72,10 @@ std::string_view read_options(const void* loaded) {
     command_line[length++] = unit < 0x80 ? static_cast<char>(unit) : '?';
   }
   std::string_view line(command_line, length);
+  while (line.ends_with(' ')) line.remove_suffix(1);
+  usize last = line.rfind(' ') + 1;  // 0 when there is one word
+  if (line.substr(last).starts_with("initrd=")) line.remove_suffix(line.size() - last);
+  while (line.ends_with(' ')) line.remove_suffix(1);
   std::string_view first = line.substr(0, line.find(' '));
   if (first.ends_with(".efi") || first.ends_with(".EFI"))
     line.remove_prefix(std::min(first.size() + 1, line.size()));

@@ -5,6 +5,7 @@
 #include "boot/boot_info.h"
 #include "drivers/display/early_screen.h"
 #include "drivers/display/framebuffer.h"
+#include "drivers/linux/devices.h"
 #include "drivers/platform/platform.h"
 #include "drivers/serial/serial.h"
 #include "kernel/arch_contract.h"
@@ -44,7 +45,7 @@ void probe_all(const BootInfo& boot) {
   report("power", power::start());
   for (const PlatformDevice& device : platform_devices()) report(device.name, device.start());
   report("pci", pci::init());
-  for (const PlatformDevice& buses : platform_buses()) report(buses.name, buses.start());
+  report("drivers", linux_drivers::start());
 }
 
 }  // namespace devices

@@ -11,7 +11,7 @@ flags=$(sed -E 's/-mcmodel=kernel|-mpreferred-stack-boundary=3|-Wframe-larger-th
 sanitize="-fsanitize=address,undefined -fno-sanitize=alignment,object-size,vptr -fno-sanitize-recover=all"
 mkdir -p "$work/test"
 parts=()
-for source in drivers/linux/shim/{mm,sync,task,lock_order,time,softirq,workqueue,skb,offload,dma,print,misc,usb}.c tests/shim/shim_test.c; do
+for source in drivers/linux/shim/{mm,sync,task,lock_order,time,softirq,workqueue,skb,offload,dma,print,misc,usb}.c drivers/linux/shim/x86_64/memory.c tests/shim/shim_test.c; do
   name=$(basename "$source" .c) object=$work/test/$(basename "$source" .c).o
   parts+=("$object")
   (cd "$objects" && eval gcc "$flags" -include "$top/tests/shim/irqflags.h" -g $sanitize -I"$top" \

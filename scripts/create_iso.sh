@@ -2,26 +2,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds a bootable image: CD and USB stick, BIOS and UEFI, in one file.
 #
-#   create_iso.sh [-m MODEL.gguf]... [-o OUT.iso] [-k KERNEL.elf] [-c marrow.cfg] [-t SECONDS]
+#   create_iso.sh [-m MODEL.gguf]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi] [-c marrow.cfg] [-t SECONDS]
 #
-# -m may be repeated; none is allowed. Two builds of the same inputs are byte-equal.
+# -m may be repeated; none is allowed. -a adds ARM64's kernel, which UEFI starts itself: it has the
+# options of -c, chats unless they say otherwise (run=), and reads the same models from the medium.
+# Two builds of the same inputs are byte-equal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-models=() out=build/marrow.iso kernel=build/x86_64/marrow.elf config=iso/marrow.cfg timeout=3
-while getopts "m:o:k:c:t:h" option; do
+models=() arm="" out=build/marrow.iso kernel=build/x86_64/marrow.elf config=iso/marrow.cfg timeout=3
+while getopts "m:o:k:a:c:t:h" option; do
   case $option in
     m) models+=("$OPTARG") ;;
     o) out=$OPTARG ;;
     k) kernel=$OPTARG ;;
+    a) arm=$OPTARG ;;
     c) config=$OPTARG ;;
     t) timeout=$OPTARG ;;
-    h) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    h) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
 done
 die() { printf 'create_iso: %s\n' "$1" >&2; exit 1; }
 [ -e "$kernel" ] || die "$kernel is missing: make kernel"
+[ -z "$arm" ] || [ -e "$arm" ] || die "$arm is missing: make kernel ARCH=aarch64"
+[ -z "$arm" ] || arm=$(realpath "$arm")
 [ -e "$config" ] || die "$config is missing"
 for model in "${models[@]}"; do [ -r "$model" ] || die "cannot read model $model"; done
 
@@ -54,7 +59,7 @@ python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[
 
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
-id=$(cd "$tree" && sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg | sha256sum | cut -c1-24)
+id=$(cd "$tree" && sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
 mkdir "$tree/boot/id"
 echo "$id" >"$tree/boot/id/$id"
 
@@ -69,12 +74,23 @@ cat /usr/lib/grub/i386-pc/cdboot.img "$stage/core.img" >"$tree/boot/grub/eltorit
 grub-mkimage -O x86_64-efi -p /boot/grub -c "$stage/early.cfg" -o "$stage/bootx64.efi" "${efi_modules[@]}"
 
 # UEFI: a FAT image with the loader under its removable-media name. Serial number and dates fixed.
-touch -d "@$SOURCE_DATE_EPOCH" "$stage/bootx64.efi"
-kib=$(( ($(stat -c %s "$stage/bootx64.efi") + 1023) / 1024 + 64 ))
+loaders=("$stage/bootx64.efi")
+if [ -n "$arm" ]; then
+  cp "$arm" "$stage/bootaa64.efi"
+  cp "$config" "$stage/marrow.cfg"
+  grep -qE '^ *run *=' "$config" || echo 'run = talk' >>"$stage/marrow.cfg"
+  loaders+=("$stage/bootaa64.efi" "$stage/marrow.cfg")
+fi
+touch -d "@$SOURCE_DATE_EPOCH" "${loaders[@]}"
+kib=$(( ($(cat "${loaders[@]}" | wc -c) + 1023) / 1024 + 64 ))
 truncate -s "${kib}K" "$tree/boot/grub/efi.img"
 mformat -i "$tree/boot/grub/efi.img" -T $((kib * 2)) -h 2 -s 32 -N 4d415252 ::
 mmd -i "$tree/boot/grub/efi.img" ::/EFI ::/EFI/BOOT
 mcopy -m -i "$tree/boot/grub/efi.img" "$stage/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+if [ -n "$arm" ]; then
+  mcopy -m -i "$tree/boot/grub/efi.img" "$stage/bootaa64.efi" ::/EFI/BOOT/BOOTAA64.EFI
+  mcopy -m -i "$tree/boot/grub/efi.img" "$stage/marrow.cfg" ::/marrow.cfg
+fi
 
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$(dirname "$out")"

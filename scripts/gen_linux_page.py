@@ -24,13 +24,17 @@ def rows(name: str) -> list[list[str]]:
     return [[field.strip() for field in line.split("|")] for line in lines if line.strip() and line[0] != "#"]
 
 
+def only(cpu: list[str]) -> str:
+    return f" ({cpu[0]})" if cpu else ""
+
+
 def page() -> str:
     text = HEAD + "| driver | parts of Linux's tree | test |\n|---|---|---|\n"
-    for driver, targets, test in rows("drivers.list"):
-        text += f"| {driver} | {targets} | {'' if test == '-' else test} |\n"
+    for driver, targets, test, *cpu in rows("drivers.list"):
+        text += f"| {driver}{only(cpu)} | {targets} | {'' if test == '-' else test} |\n"
     text += "\n| function | wanted by | why it is not supplied |\n|---|---|---|\n"
-    for symbol, drivers, reason in sorted(rows("fatal.list")):
-        text += f"| `{symbol}` | {drivers} | {reason} |\n"
+    for symbol, drivers, reason, *cpu in sorted(rows("fatal.list")):
+        text += f"| `{symbol}`{only(cpu)} | {drivers} | {reason} |\n"
     return text
 
 

@@ -6,7 +6,18 @@
 
 #include <array>
 
+#include "arch/aarch64/paging_tables.h"
+
 namespace arch {
+
+struct CpuBlock;
+
+// The words that a CPU reads before its MMU is on, as in head.S.
+struct CpuStart {
+  paging::MmuRegisters registers;
+  u64 stack_top;
+  CpuBlock* block;
+};
 
 template <u64 bytes>
 struct alignas(4096) GuardedStack {
@@ -18,6 +29,7 @@ struct alignas(4096) GuardedStack {
 // All that is private to one CPU. TPIDR_EL1 points at its start.
 struct alignas(4096) CpuBlock {
   CpuLocal local;
+  CpuStart start{};
   GuardedStack<32 * kKiB> handler;    // SP_EL1: interrupts, faults, the panic shell
   GuardedStack<16 * kKiB> emergency;  // for a fault of a handler
   GuardedStack<64 * kKiB> main;       // a worker's; CPU 0 runs on head.S's

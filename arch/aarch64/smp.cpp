@@ -18,16 +18,6 @@
 #include "kernel/symbols.h"
 #include "kernel/sync/lock.h"
 
-namespace {
-
-struct CpuStart {  // as in head.S
-  arch::paging::MmuRegisters registers;
-  u64 stack_top;
-  arch::CpuBlock* block;
-};
-
-}  // namespace
-
 extern "C" {
 void secondary_entry();
 [[noreturn]] void secondary_main(arch::CpuBlock* block);
@@ -41,7 +31,6 @@ enum class Message : u8 { kNone, kWake, kBacktrace, kStop, kHold };
 struct CpuRecord {
   u64 affinity = 0;
   CpuBlock* block = nullptr;
-  CpuStart start{};
   void (*entry)(void*) = nullptr;
   void* argument = nullptr;
   std::atomic<bool> started{false};
@@ -145,23 +134,43 @@ bool cpu_started(u32 index) {
   return index < record_count && records[index].started.load();
 }
 
+static Result<CpuBlock*> make_block(u32 index) {
+  void* memory = base::allocate(sizeof(CpuBlock), alignof(CpuBlock));
+  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory for a CPU's stacks");
+  auto* block = ::new (memory) CpuBlock{};
+  block->local.index = index;
+  block->start = {mmu_registers, block->main.top(), block};
+  TRY(guard_stacks(*block));
+  return block;
+}
+
+// The next CPU takes the place of one that does not answer. Should that one wake up after all, it
+// finds that its block is nobody's and halts: so the block is kept, and the next CPU gets its own.
+static Result<void> replace_dead(u32 index) {
+  for (u32 i = index; i + 1 < record_count; i++) records[i].affinity = records[i + 1].affinity;
+  record_count--;
+  if (index >= record_count) return fail(Errc::kNotFound, "the machine has no further CPU");
+  return {};
+}
+
 // The CPU reads its CpuStart with its MMU and caches off, so it must lie in memory (Arm ARM B2.8).
 Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* argument) {
   if (index == 0 || index >= record_count) return fail(Errc::kInvalidArgument, "no such CPU");
   CpuRecord& record = records[index];
-  if (record.block != nullptr) return fail(Errc::kBusy, "the CPU was started before");
-  void* memory = base::allocate(sizeof(CpuBlock), alignof(CpuBlock));
-  if (memory == nullptr) return fail(Errc::kOutOfMemory, "no memory for a CPU's stacks");
-  record.block = ::new (memory) CpuBlock{};
-  record.block->local.index = index;
-  record.block->local.affinity = record.affinity;
-  TRY(guard_stacks(*record.block));
+  if (record.started) return fail(Errc::kBusy, "the CPU was started before");
+  if (record.block != nullptr) TRY(replace_dead(index));
   record.entry = entry;
   record.argument = argument;
-  record.start = {mmu_registers, record.block->main.top(), record.block};
-  auto start = reinterpret_cast<u64>(&record.start);
-  clean_lines(start, start + sizeof record.start);
-  return psci::start_cpu(record.affinity, reinterpret_cast<u64>(&secondary_entry), start);
+  for (;;) {
+    record.block = TRY(make_block(index));
+    record.block->local.affinity = record.affinity;
+    auto start = reinterpret_cast<u64>(&record.block->start);
+    clean_lines(start, start + sizeof record.block->start);
+    auto started = psci::start_cpu(record.affinity, reinterpret_cast<u64>(&secondary_entry), start);
+    if (started.has_value()) return {};
+    log::warn("cpu", "cpu {} (affinity {:x}): {}", index, record.affinity, started.error());
+    TRY(replace_dead(index));
+  }
 }
 
 void Cpu::wake_cpu(u32 index) {
@@ -203,6 +212,7 @@ void stop_other_cpus() {
 void secondary_main(arch::CpuBlock* block) {
   using namespace arch;
   CpuRecord& record = records[block->local.index];
+  if (record.block != block) halt_forever();  // it comes too late: another has its place
   load_cpu(*block);
   gic::init_cpu();
   init_cpu_timer();

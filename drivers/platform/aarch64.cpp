@@ -7,8 +7,5 @@ namespace devices {
 std::span<const PlatformDevice> platform_devices() {
   return {};
 }
-std::span<const PlatformDevice> platform_buses() {
-  return {};
-}
 
 }  // namespace devices

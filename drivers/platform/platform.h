@@ -16,7 +16,5 @@ struct PlatformDevice {
 
 // Devices that sit on no bus, in the order in which they start. Thread context.
 std::span<const PlatformDevice> platform_devices();
-// Drivers of what was found on PCI.
-std::span<const PlatformDevice> platform_buses();
 
 }  // namespace devices

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The old devices of a PC, and the Linux drivers.
+// The old devices of a PC.
 #include "drivers/input/power_button.h"
 #include "drivers/input/ps2.h"
-#include "drivers/linux/devices.h"
 #include "drivers/platform/platform.h"
 
 namespace devices {
 namespace {
 
 constexpr PlatformDevice kDevices[] = {{"keyboard", ps2::init}, {"power", power_button::init}};
-constexpr PlatformDevice kBuses[] = {{"drivers", linux_drivers::start}};
 
 }  // namespace
 
 std::span<const PlatformDevice> platform_devices() {
   return kDevices;
-}
-std::span<const PlatformDevice> platform_buses() {
-  return kBuses;
 }
 
 }  // namespace devices

@@ -112,15 +112,19 @@ void read_spcr(base::PhysicalView&, Bytes table, Tables& out) {
                                        {0x03, BootConsole::Kind::kPl011},
                                        {0x0e, BootConsole::Kind::kPl011},  // SBSA's generic UART
                                        {0x12, BootConsole::Kind::kUart16550}};
-  constexpr u64 kInterface = 36, kSpace = 40, kWidth = 41, kAccess = 43, kAddress = 44;
+  constexpr u64 kInterface = 36, kSpace = 40, kWidth = 41, kAccess = 43, kAddress = 44,
+                kInterruptKind = 52, kLine = 54;
+  constexpr u8 kOfGic = 1 << 3;
   if (field<u8>(table, kSpace) != 0 || field<u64>(table, kAddress) == 0) return;  // not in memory
   for (const Interface& row : kInterfaces) {
     if (row.number != field<u8>(table, kInterface)) continue;
     bool words = field<u8>(table, kWidth) == 32 || field<u8>(table, kAccess) == 3;
-    out.console = {.kind = row.kind,
-                   .base = field<u64>(table, kAddress),
-                   .stride = words ? 4u : 1u,
-                   .width = words ? 4u : 1u};
+    out.console = {
+        .kind = row.kind,
+        .base = field<u64>(table, kAddress),
+        .stride = words ? 4u : 1u,
+        .width = words ? 4u : 1u,
+        .line = (field<u8>(table, kInterruptKind) & kOfGic) != 0 ? field<u32>(table, kLine) : 0};
   }
 }
 

@@ -1,9 +1,9 @@
 # The unmodified Linux drivers and their shim, one relocatable object (wiki/Drivers.md). The script
 # waits for the download itself: for a prerequisite that is being made, make would come back only
 # after it had begun all other objects, and this is the longest job.
-$(LINUX_OBJ): drivers/linux/drivers.list drivers/linux/config drivers/linux/fatal.list drivers/linux/host.h \
-  $(wildcard drivers/linux/shim/*) scripts/build_linux.sh scripts/gen_linux_stubs.py scripts/third_party.lock | setup
-	@MAKEFLAGS= MAKELEVEL= scripts/build_linux.sh $@
+$(LINUX_OBJ): drivers/linux/drivers.list $(wildcard drivers/linux/config*) drivers/linux/fatal.list drivers/linux/host.h \
+  $(wildcard $(addprefix drivers/linux/shim/,*.c *.h $(ARCH)/*.c $(ARCH)/include/asm/*.h)) scripts/build_linux.sh scripts/gen_linux_stubs.py scripts/third_party.lock | setup
+	@MAKEFLAGS= MAKELEVEL= scripts/build_linux.sh $@ $(ARCH)
 
 # The shim in a process, under ASan and UBSan, with the check of lock order on.
 SHIM_TEST := $(BUILD)/linux/test/run

@@ -13,9 +13,15 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 
 .PHONY: run iso test test-qemu test-system test-machines test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
-iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none)
-$(ISO): $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
-	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) -o $@
+iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none; ARM=1: for ARM64 too)
+ISO_ARM := $(if $(filter 1,$(ARM)),$(BUILD)/aarch64/marrow.efi)
+ifneq ($(ISO_ARM),)
+.PHONY: $(ISO_ARM)
+$(ISO_ARM):
+	$(Q)$(MAKE) ARCH=aarch64 kernel
+endif
+$(ISO): $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
+	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) $(if $(ISO_ARM),-a $(ISO_ARM)) -o $@
 
 run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot options", MODEL=FILE, ARCH=aarch64
 	$(Q)scripts/run_qemu.sh --elf $(KERNEL_IMAGE) $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"

@@ -58,6 +58,3 @@ int match_string(const char *const *list, size_t count, const char *text) {
   }
   return -EINVAL;
 }
-void memcpy_fromio(void *to, const volatile void __iomem *from, size_t count) {
-  for (u8 *at = to; count > 0; count--) *at++ = readb(from++);
-}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Memory for Linux code: one identity-mapped arena with a struct page for each of its pages.
 //
-// page_offset_base is 0, so Linux's "direct map" is our identity map: __pa() and __va() change
-// nothing. vmemmap_base is placed so that the arena's pages fall on our array; pages elsewhere (the
+// Linux's "direct map" begins at 0, so it is our identity map: __pa() and __va() change nothing. vmemmap_base is placed so that the arena's pages fall on our array; pages elsewhere (the
 // model's weights during a read) have addresses that compute but are never dereferenced.
 //
 // Page runs come from a first-fit bitmap; small objects from power-of-two slabs of one page each.
@@ -13,10 +12,7 @@
 
 #include "drivers/linux/shim/shim.h"
 
-unsigned long page_offset_base;  // 0
 unsigned long vmemmap_base;
-unsigned long vmalloc_base;
-unsigned long phys_base;  // the image runs where it was linked
 struct kmem_cache *kmalloc_caches[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1];
 
 enum { kMinOrder = 5, kMaxSlabOrder = 11, kRunBase = 1 << 16 };
@@ -219,11 +215,6 @@ void *alloc_pages_exact(size_t size, gfp_t flags) {
 }
 void free_pages_exact(void *memory, size_t size) { give_pages(memory); }
 
-// Linux calls these from assembly that gives up rax, rcx and rdi only.
-asm(".globl clear_page_orig, clear_page_rep, clear_page_erms\n"
-    "clear_page_orig: clear_page_rep: clear_page_erms:\n"
-    "  xorl %eax, %eax\n  movl $512, %ecx\n  rep stosq\n  ret\n");
-
 // ---- object caches and pools ----
 struct kmem_cache {
   unsigned int size;
@@ -313,13 +304,4 @@ void __percpu *__alloc_percpu_gfp(size_t size, size_t align, gfp_t flags) {
 }
 void __percpu *__alloc_percpu(size_t size, size_t align) { return __alloc_percpu_gfp(size, align, GFP_KERNEL); }
 void free_percpu(void __percpu *memory) { kfree((void *)memory); }
-
-// Device registers: mapped uncached (or write-combining) at their own address, never unmapped.
-void __iomem *ioremap(resource_size_t physical, unsigned long size) {
-  return (void __iomem *)shim_host_map_device(physical, size, 0);
-}
-void __iomem *ioremap_wc(resource_size_t physical, unsigned long size) {
-  return (void __iomem *)shim_host_map_device(physical, size, 1);
-}
-void __iomem *ioremap_uc(resource_size_t physical, unsigned long size) { return ioremap(physical, size); }
-void iounmap(volatile void __iomem *address) {}
+void iounmap(volatile void __iomem *address) {}  // what is mapped once stays

@@ -16,7 +16,6 @@ enum { kMaxDevices = 256, kMaxVectors = 16 };
 struct function {
   struct pci_dev device;
   struct pci_bus bus;
-  struct pci_sysdata system;  // the segment, for Linux code
   unsigned int place;         // the bus with its segment, as host.h has it
   int vectors[kMaxVectors], vector_count;
   struct msi_msg messages[kMaxVectors];  // one per vector
@@ -390,9 +389,8 @@ static void found(unsigned int bus, unsigned int devfn, void *context) {
   if (!f) return;
   struct pci_dev *device = &f->device;
   f->place = bus;
-  f->system.domain = bus >> 8;
   f->bus.number = bus & 0xff;
-  f->bus.sysdata = &f->system;
+  if (!shim_set_segment(&f->bus, bus >> 8)) return kfree(f);
   device->bus = &f->bus;
   device->devfn = devfn;
   if ((config(device, PCI_HEADER_TYPE, 1) & 0x7f) != PCI_HEADER_TYPE_NORMAL) return kfree(f);

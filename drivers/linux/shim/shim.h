@@ -69,6 +69,9 @@ bool shim_pci_answers(unsigned int first, unsigned int last);
 /* Unbinds them; `present`: they still answer. How many there were. */
 int shim_pci_remove(unsigned int first, unsigned int last, bool present);
 
+/* By CPU: where Linux's headers look for the segment of a bus. False without memory. */
+bool shim_set_segment(struct pci_bus *bus, unsigned int segment);
+
 /* net.c: NAPI polls that interrupts asked for. True when one ran. */
 bool shim_run_napi(void);
 

@@ -10,9 +10,7 @@ ARCH_GCC_FLAGS := -mstack-protector-guard=global
 ARCH_CLANG_FLAGS := --target=aarch64-linux-gnu
 # Linked at 0 and position independent: RAM begins anywhere, and identity mapping must stay.
 ARCH_LDFLAGS := -pie --no-dynamic-linker -Bsymbolic -z notext
-ARCH_LACKS := drivers/serial/uart16550.cpp drivers/input/ps2.cpp drivers/input/power_button.cpp drivers/platform/x86_64.cpp \
-  drivers/linux/%
-LINUX_OBJ :=
+ARCH_LACKS := drivers/serial/uart16550.cpp drivers/input/ps2.cpp drivers/input/power_button.cpp drivers/platform/x86_64.cpp
 KERNEL_IMAGE := $(TARGET)/marrow.efi
 
 # Its first instructions run with the MMU off, where every access must be aligned, and a loop must not

@@ -30,7 +30,7 @@ struct Firmware {
   std::map<std::string, std::string> files;  // by path
   std::vector<FakeFile*> open;
   std::string ramdisk, said;
-  std::u16string options = u"talk threads=2";
+  std::u16string options = u"talk threads=2 initrd=initrd";
   int stale_keys = 0, exits = 0, allocations_left = 100;
   std::vector<std::array<u64, 5>> map;  // type, base, -, pages, attributes
   std::vector<void*> taken;

@@ -97,6 +97,8 @@ Firmware an_arm_machine() {
   f.put(kSpcr + 36, u8{3});
   f.put(kSpcr + 41, u8{32});
   f.put(kSpcr + 44, u64{0x9000000});
+  f.put(kSpcr + 52, u8{8});
+  f.put(kSpcr + 54, u32{33});
   f.table(kSpcr, "SPCR", 80);
   return f;
 }
@@ -126,6 +128,7 @@ TEST(acpi_arm, reads_a_machine) {
   EXPECT_EQ(h.physical_timer.line, 30u);
   EXPECT(t.console.kind == BootConsole::Kind::kPl011);
   EXPECT_EQ(t.console.base, 0x9000000u);
+  EXPECT_EQ(t.console.line, 33u);
   REQUIRE(h.pci_hosts.size() == 1);
   const boot::PciHost& host = h.pci_hosts[0];
   EXPECT_EQ(host.ecam, 0x4010000000u + 16 * kMiB);

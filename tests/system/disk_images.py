@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Disks of random bytes, and what the kernel's commands must say of them."""
+import hashlib
+import os
+import random
+import tempfile
+
+MASK = (1 << 64) - 1
+MIB = 1 << 20
+
+
+def numbers(seed: int):
+    """Splitmix64, as console/shell/commands_devices.cpp has it."""
+    state = seed
+    while True:
+        state = (state + 0x9e3779b97f4a7c15) & MASK
+        z = state
+        z = ((z ^ z >> 30) * 0xbf58476d1ce4e5b9) & MASK
+        z = ((z ^ z >> 27) * 0x94d049bb133111eb) & MASK
+        yield z ^ z >> 31
+
+
+def hash_of_reads(image: str, seed: int, count: int, block: int = 512, most: int = 32) -> str:
+    """What `disk verify DISK SEED COUNT` must print for this image."""
+    digest, rng = hashlib.sha256(), numbers(seed)
+    blocks = os.path.getsize(image) // block
+    with open(image, "rb") as file:
+        for _ in range(count):
+            first = next(rng) % blocks
+            length = min(1 + next(rng) % most, blocks - first)
+            file.seek(first * block)
+            digest.update(file.read(length * block))
+    return digest.hexdigest()
+
+
+class Image:
+    """A file of random bytes that is removed at the end."""
+
+    def __init__(self, mib: int = 64):
+        self.file = tempfile.NamedTemporaryFile(suffix=".img")
+        rng = random.Random(mib)
+        for _ in range(mib):
+            self.file.write(rng.randbytes(MIB))
+        self.file.flush()
+        self.path = self.file.name
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        self.file.close()

@@ -104,7 +104,7 @@ class EngineHost final : public ai::LeaseKeeper {
   Result<void> load_default(ProgressSink* watcher = nullptr);
   const LoadStage& loading() const { return loading_; }
   bool changing() const { return changing_; }  // a load or unload is under way: others are kBusy
-  // What a model is and what loading it would take, without loading.
+  // Describes a model and what loading it would take, without loading it.
   Result<ModelFacts> inspect(const ModelFile& file);
   // Takes an engine that the caller made. Only tests use it.
   Result<void> adopt(ModelFile file, base::Owner<ai::Engine> engine);
@@ -118,8 +118,8 @@ class EngineHost final : public ai::LeaseKeeper {
   Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
   u64 current_number() const;             // its load number; 0 without one
-  // Of the model that was chosen last, loaded or not; "" without one, or when it was unloaded by
-  // choice. Valid until the next yield.
+  // Returns the name of the model that was chosen last, loaded or not; "" if there is none or if it
+  // was unloaded by choice. Valid until the next yield.
   std::string_view chosen_name() const { return chosen_.view(); }
   u64 changes() const { return changes_; }  // of what is loaded, since boot
   u64 current_load_ns() const;              // what loading it took

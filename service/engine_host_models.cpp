@@ -90,7 +90,7 @@ Result<Vector<EngineHost::Model*>> EngineHost::models_to_retire(const ModelFile&
   return going;
 }
 
-// What is taken beside the models of `going`, and which model may go next.
+// The memory that is used beside the models of `going`, and the model that may go next.
 struct EngineHost::Room {
   u64 taken = 0;          // bytes
   u64 to_be_had = 0;      // bytes, if all that may go went

@@ -54,7 +54,7 @@ enum class ModelChange : u8 {
   kExpire,  // nobody has asked for it for long
 };
 
-// What a model is, loaded or not, as far as its file says it.
+// Describes a model, loaded or not, as far as its file tells.
 struct ModelDetails {
   String architecture, quantization, licence;
   u64 parameters = 0;
@@ -121,7 +121,7 @@ class Backend {
   virtual ModelRow model_row(u32 index) = 0;  // 0 is the current one, then the other loaded ones
   // Has the list been read from the disks since then? If not, it is read soon: ask again.
   virtual bool models_known_since(u64 ns) = 0;
-  // What the file of a model says; null until it has been looked at, which is soon: ask again.
+  // Returns what the file of a model says. Null until the file has been read: ask again later.
   virtual const ModelDetails* details(std::string_view model) = 0;
   // Begins to load or unload the model of that name: a number for load_end(). kBusy while another
   // change goes on, kUnsupported when this machine cannot.
@@ -155,7 +155,7 @@ class Backend {
 
 constexpr u64 kForever = ~u64{0};
 
-// Who may load and unload models and write slots.
+// Decides which requests may load and unload models and write slots.
 enum class AdminRoutes : u8 {
   kKey,     // those with an admin key, or with a request key if there is no admin key
   kOpen,    // all that may make requests

@@ -113,7 +113,8 @@ class Form {
   // Reports how much of a prompt has been read, if the request asked for it.
   virtual void progress(Exchange&, Choice&, u32 /*done*/, u32 /*total*/) const {}
   virtual void error(Exchange& exchange, const ApiError& error) const;  // in mid-stream
-  // What is sent when there is nothing to say for long, "" for nothing: so much has been read.
+  // Returns what is sent in a long silence, with the tokens of the prompt read so far; "" =
+  // nothing.
   virtual std::string_view heartbeat(std::span<char> room, u32 done, u32 total) const;
 
  protected:

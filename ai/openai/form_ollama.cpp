@@ -132,7 +132,7 @@ class OllamaGenerateForm final : public OllamaForm {
     w.field("response", text);
     if (!thought.empty()) w.field("thinking", thought);
   }
-  // What the next request may go on with.
+  // Writes the context from which the next request may continue.
   void more_of_last(Exchange& exchange, Choice& choice, json::Writer& w) const override {
     if (exchange.body.root().find("prompt").present()) return;  // raw
     w.key("context").begin_array();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which model a request means: the one it names, loaded or not, or the default one.
+// Finds the model that a request means: the one that it names, loaded or not, or the default one.
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the routes and answers in Ollama's form share: names, times.
+// Names and times, as the routes and answers in Ollama's form share them.
 #pragma once
 
 #include "ai/openai/api.h"

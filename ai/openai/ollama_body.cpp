@@ -8,7 +8,7 @@ namespace {
 
 enum class OptionType : u8 { kInteger, kFloat, kBoolean, kText, kList };
 
-// What the type is called in Ollama's errors.
+// The names of types in Ollama's errors.
 constexpr const char* kTypeNames[] = {"integer", "float32", "boolean", "string", "array"};
 
 struct OptionRow {

@@ -66,7 +66,7 @@ void write_capabilities(const ModelDetails& d, json::Writer& w) {
   w.end_array();
 }
 
-// Of what tells this model from others, not of all its bytes.
+// Hashes the facts that tell this model from others, not all its bytes.
 void write_digest(const ModelRow& row, const ModelDetails& d, json::Writer& w) {
   char facts[512], hex[65];
   crypto::Sha256Digest digest =

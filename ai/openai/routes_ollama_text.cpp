@@ -85,7 +85,7 @@ Result<void> Service::ollama_load(Call& call, json::Value body, bool chat) {
 
 // ---- chat and generate -----------------------------------------------------------------------
 
-// What these routes know beyond the others, once the exchange has its lease and parameters.
+// Applies the settings that only these routes have. The exchange has its lease and parameters.
 Result<void> Service::ollama_settings(Exchange& exchange, json::Value given, ApiError& error) {
   bool thinks = model_thinks(exchange.lease.chat_template());
   json::Value think = given.find("think");

@@ -39,7 +39,8 @@ struct ModelMemory {
   std::string_view fingerprint_text() const { return fingerprint; }
 };
 
-// Of a request's body. Its values are some 25 ms of work, in which nothing else is answered.
+// The limits of a request's body. So many values take 25 ms to parse; nothing else is answered
+// meanwhile.
 constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
 
 // The forms in which vectors are answered.
@@ -122,10 +123,10 @@ class Service {
   void answer_options(Call& call);
   // ---- which model a request means (models.cpp)
   enum class WaitFor : u8 { kNothing, kModel, kList, kDetails };
-  // Of the current model, for who only looks; 503 where there is none.
+  // Leases the current model, for routes that only report. Refuses with 503 if there is none.
   Result<Lease> take_lease(ApiError& error);
-  // Of the model that a request names, or of the default one for "". Where it is not loaded, the
-  // error makes the request wait until it is, and its route runs again.
+  // Leases the model that a request names, or the default one for "". If it is not loaded, the
+  // error makes the request wait until it is, and then its route runs again.
   Result<Lease> lease_for(Call& call, std::string_view wanted);
   Result<Lease> lease_for(Call& call, json::Value body);
   // The model of that name, loaded or not; names are compared without case, ":latest" and ".gguf".
@@ -133,7 +134,7 @@ class Service {
   bool find_row(std::string_view name, ModelRow& out);
   std::unexpected<Error> no_model(ApiError& error);
   std::unexpected<Error> wait(Call& call, WaitFor what, std::string_view model = {});
-  // What `row` is; makes the request wait while nobody knows.
+  // Describes the model of `row`. Makes the request wait until its file has been read.
   Result<void> describe(Call& call, const ModelRow& row, ModelDetails& out);
 
   // ---- requests that wait (waiting.cpp)
@@ -247,7 +248,7 @@ class Service {
 // The model writes its thoughts between <think> and </think>, as its template (or null) tells.
 bool model_thinks(const ChatTemplate* chat);
 
-// What a load's failure is to the client: a status, a sentence.
+// Turns a load's failure into a status and a sentence for the client.
 void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out);
 
 // One request on its way through a route.

@@ -23,7 +23,7 @@ class ThoughtReader {
   ThoughtReader(bool open, ThoughtSink& sink)
       : state_(open ? State::kOpened : State::kStart), sink_(sink) {}
   Result<void> feed(std::string_view text);
-  // What was held back because it might have become a mark.
+  // Passes on the text that was held back because it might have become a mark.
   void finish();
 
  private:

@@ -49,7 +49,7 @@ Result<void> Service::check_stranger(Call& call) {
     return w->stranger && w->what == WaitFor::kModel && w->model.view() != call.waits_for;
   });
   if (!other && strangers_load_.number == 0 && now >= strangers_load_.next_ns) return {};
-  // Whoever wants the model that comes just now may wait with the others.
+  // A request for the model that is being loaded may wait with the others.
   bool same = !other && std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& w) {
     return w->model.view() == call.waits_for;
   });
@@ -92,7 +92,7 @@ Result<void> Service::keep_waiting(Call& call) {
   return {};
 }
 
-// What a load took that a stranger has caused, also when nobody waits for it any more.
+// Notes how long a load took that a client without a key caused, even if none waits for it now.
 void Service::note_load_of_stranger() {
   if (strangers_load_.number == 0 || backend_.load_end(strangers_load_.number) == nullptr) return;
   u64 now = backend_.now_ns();

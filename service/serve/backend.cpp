@@ -116,7 +116,8 @@ void ServeBackend::look_at_disks() {
   if (std::exchange(details_wanted_, false)) read_details();
 }
 
-// What is on the disks, and what a person had loaded from elsewhere as long as it is there.
+// Finds the models on the disks, and those that a person loaded from elsewhere, if they still
+// exist.
 Result<Vector<ModelFile>> ServeBackend::find_all() {
   Vector<ModelFile> found = TRY(find_models());
   auto add = [&](const ModelFile& file) -> Result<void> {

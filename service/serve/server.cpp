@@ -246,7 +246,7 @@ u64 pause(const Server& s) {
   return s.clients.empty() ? kRestNs : kCalmNs;
 }
 
-// What is loaded has changed: the list of models may have, too.
+// Has the list of models read again after the loaded models have changed.
 void notice_models(Server& s) {
   u64 changes = engine_host().changes();
   if (std::exchange(s.model_changes, changes) != changes) wake_files_thread();

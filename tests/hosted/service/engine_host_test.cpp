@@ -305,7 +305,7 @@ TEST(engine_host, several_models_are_kept_and_the_one_used_longest_ago_goes) {
   EXPECT_EQ(engine_host().model_count(), 0u);
 }
 
-// What requests want does not change who answers those that name no model.
+// A model that a request names does not become the one for requests that name none.
 TEST(engine_host, a_model_that_a_request_named_is_not_the_default) {
   TinyModelFile one("one.gguf"), two("two.gguf", 1);
   if (!one.made()) return test.skip("no tiny model: run in the root of the repository");

@@ -162,7 +162,7 @@ TEST(openai, what_a_server_tells_of_itself) {
              R"("param":"max_output_tokens")");
 }
 
-// What llama-server's own tests look for.
+// llama-server's own tests look for this.
 TEST(openai, a_seed_that_is_told_can_be_sent_back) {
   Server s;
   s.backend.random_from = ~u64{0} - 100;

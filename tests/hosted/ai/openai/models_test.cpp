@@ -107,7 +107,7 @@ TEST(openai_models, requests_share_a_load_and_others_go_on) {
   EXPECT_HAS(beside.body, R"("text":"Hello world")");
 }
 
-// Who names none is answered by the default one, also when others have taken its place.
+// A request that names no model is answered by the default one, even if others took its place.
 TEST(openai_models, the_default_one_comes_back) {
   Server s;
   two_models(s);

@@ -199,10 +199,11 @@ Result<ai::Lease> EngineHost::give(Model& model, const Holder& holder) {
 }
 
 Result<ai::Lease> EngineHost::lease(const Holder& holder, std::string_view model) {
-  Model* named = model.empty() ? nullptr : find(model);
-  if (named == nullptr) named = current_;
+  Model* named = model.empty() ? current_ : find(model);
   if (named == nullptr)
-    return fail(Errc::kNotFound, "no model is loaded (`model load NAME` loads one)");
+    return fail(Errc::kNotFound, model.empty()
+                                     ? "no model is loaded (`model load NAME` loads one)"
+                                     : "this model is not loaded (`model load NAME` loads it)");
   return give(*named, holder);
 }
 
@@ -287,12 +288,11 @@ u32 EngineHost::model_count() const {
   return count;
 }
 
-std::string_view EngineHost::model_name(u32 index) const {
-  if (current_ != nullptr && index-- == 0) return current_->file().name.view();
+const ModelFile* EngineHost::model_file(u32 index) const {
+  if (current_ != nullptr && index-- == 0) return &current_->file();
   for (const base::Owner<Model>& model : models_)
-    if (model->answers() && model.get() != current_ && index-- == 0)
-      return model->file().name.view();
-  return {};
+    if (model->answers() && model.get() != current_ && index-- == 0) return &model->file();
+  return nullptr;
 }
 
 }  // namespace service

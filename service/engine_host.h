@@ -2,8 +2,8 @@
 // The owner of the loaded models. Its thread "engine" is the only one that makes steps, runs jobs
 // and destroys engines. Every other thread asks here and sleeps until the answer is there.
 //
-// Several models may be loaded (options models.max and models.mb). One of them is the current one
-// and serves every request that names no other. A lease keeps its model loaded.
+// Several models may be loaded (options models.max, models.mb). One of them is the current one, of
+// which the console speaks. A lease keeps the model it was given for loaded.
 //
 // Every function may be called from any thread of CPU 0. The functions that load, unload or inspect
 // a model sleep, and so do between_steps() and wait_news(); the others do not. Sinks and jobs are
@@ -29,7 +29,14 @@ class Patience {
   ~Patience() = default;
 };
 
-// Passed to work that between_steps() runs on the engine's thread.
+// Why a model is loaded or unloaded.
+enum class Wish : u8 {
+  kChosen,  // by a person or the options: it becomes the current one, and the one for whoever names
+            // none
+  kNamed,   // by a request that names it, or by the time that it was not asked for
+};
+
+// A turn between two steps, given to work that makes no tokens.
 class Turn {
  public:
   virtual ai::Engine& engine() = 0;
@@ -48,8 +55,8 @@ class EngineHost final : public ai::LeaseKeeper {
   EngineHost& operator=(const EngineHost&) = delete;
 
   // ---- leases
-  // Leases the loaded model of that name. Leases the current one if `model` is empty or names no
-  // loaded model. Returns kNotFound while no model is loaded. `holder` is one of holders.h.
+  // On the loaded model of exactly that name; on the current one when `model` is "". kNotFound when
+  // it is not loaded. `holder` is one of holders.h.
   Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
   // Leases the model that was loaded from this file. Returns kNotFound if it is not loaded.
   Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
@@ -85,18 +92,18 @@ class EngineHost final : public ai::LeaseKeeper {
   }
 
   // ---- models
-  // Loads a model and makes it the current one. The old model serves until the new one works, and
-  // stays if loading fails. A model that is loaded already just becomes the current one. Returns
-  // kBusy while another load is under way, or if a command holds a model that would have to go; the
-  // error's text names the command.
-  Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr);
-  // Unloads the model of that name, or the current one. Waits until the answers in progress are
-  // finished.
-  Result<void> unload(std::string_view model = {});
-  // Loads the model of the option model=, or the first one found. Does nothing if a model is
-  // loaded.
+  // Loads and then replaces: the old model serves until the new one works, and stays when it does
+  // not. kBusy: a load is under way, or a model that would have to go is held by a command; the
+  // error's text names the holder. Where memory or models.mb is too small for both, kChosen is
+  // refused; kNamed waits until the answers of the old ones are complete and unloads them first.
+  Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr,
+                    Wish wish = Wish::kChosen);
+  // Unloads the model of that name, or the current one. Waits until answers in the making are done.
+  Result<void> unload(std::string_view model = {}, Wish wish = Wish::kChosen);
+  // The model of the option model=, or the first one found; nothing when one is loaded.
   Result<void> load_default(ProgressSink* watcher = nullptr);
   const LoadStage& loading() const { return loading_; }
+  bool changing() const { return changing_; }  // a load or unload is under way: others are kBusy
   // Describes a model and what loading it would take, without loading it.
   Result<ModelFacts> inspect(const ModelFile& file);
   // Takes an engine that the caller made. Only tests use it.
@@ -111,14 +118,19 @@ class EngineHost final : public ai::LeaseKeeper {
   Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
   u64 current_number() const;             // its load number; 0 without one
-  u64 current_load_ns() const;            // how long loading it took; 0 without one
+  // Returns the name of the model that was chosen last, loaded or not; "" if there is none or if it
+  // was unloaded by choice. Valid until the next yield.
+  std::string_view chosen_name() const { return chosen_.view(); }
+  u64 changes() const { return changes_; }  // of what is loaded, since boot
+  u64 current_load_ns() const;              // what loading it took
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
   u64 steps() const { return steps_; }                // made since boot
-  u64 last_step_ns() const { return last_step_ns_; }  // how long the last step took
-  u32 model_count() const;                            // models that answer requests
-  std::string_view model_name(u32 index) const;       // 0 is the current one
-  u32 leases() const;                                 // leases that exist; for tests
+  u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
+  u32 model_count() const;                            // that answer requests
+  // 0 is the current one; null behind the last. Valid until the next yield.
+  const ModelFile* model_file(u32 index) const;
+  u32 leases() const;  // in existence: for tests
 
   Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
   u64 weights_checksum(const ai::Lease& lease) const;
@@ -166,22 +178,25 @@ class EngineHost final : public ai::LeaseKeeper {
   Model& model_of(const ai::Lease& lease) const;
   const Holder* long_holder(const Model& model) const;
   Result<Vector<Model*>> models_to_retire(const ModelFile& file);
-  Result<void> free_memory_for(const ModelFile& file, std::span<Model* const> going);
+  struct Room;
+  Result<void> free_memory_for(const ModelFile& file, Vector<Model*>& going, Wish wish);
+  Room room_beside(std::span<Model* const> going, Wish wish) const;
   void retire(Model& model);
   void retire_all(std::span<Model* const> going);
   void wait_until_gone(u64 load_number, bool wait_for_leases);
-  void make_current(Model& model);
-  Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going);
+  void let_answer(Model& model, Wish wish);
+  Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going, Wish wish);
 
   Vector<base::Owner<Model>> models_;
   Vector<LeaseRow> rows_;
   Model* current_ = nullptr;
-  sched::WaitQueue work_;  // the engine's thread sleeps here while there is no work
-  sched::WaitQueue news_;  // threads that wait for a step or a job sleep here
+  String chosen_;          // a model's name
+  sched::WaitQueue work_;  // the engine's thread sleeps here
+  sched::WaitQueue news_;  // everybody who waits for a step or a job
   sched::Thread* thread_ = nullptr;
   void (*told_)() = nullptr;
   u64 steps_ = 0, last_step_ns_ = 0;
-  u64 last_number_ = 0;
+  u64 last_number_ = 0, changes_ = 0;
   bool changing_ = false;  // a load or unload is under way
   LoadStage loading_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Loads and unloads models, and decides which ones have to go when there are too many.
 #include <algorithm>
+#include <utility>
 
 #include "kernel/log.h"
 #include "kernel/options.h"
@@ -89,37 +90,66 @@ Result<Vector<EngineHost::Model*>> EngineHost::models_to_retire(const ModelFile&
   return going;
 }
 
-// Unloads idle models until `file` fits, if several models are allowed. The models in `going` serve
-// until the new one works, so their memory counts as taken.
-Result<void> EngineHost::free_memory_for(const ModelFile& file, std::span<Model* const> going) {
+// The memory that is used beside the models of `going`, and the model that may go next.
+struct EngineHost::Room {
+  u64 taken = 0;          // bytes
+  u64 to_be_had = 0;      // bytes, if all that may go went
+  Model* next = nullptr;  // null: none may go any more
+};
+
+// For a chosen model only those go that nobody uses. For one that a request names those go, too,
+// whose answers are in the making, behind the others.
+EngineHost::Room EngineHost::room_beside(std::span<Model* const> going, Wish wish) const {
+  Room room;
+  for (const base::Owner<Model>& model : models_) {
+    if (!model->answers()) continue;
+    bool goes = std::ranges::find(going, model.get()) != going.end();
+    u64 bytes = bytes_of(*model->loaded);
+    if (!goes) room.taken += bytes;
+    if (is_boot_module(model->file())) continue;  // it would stay in memory
+    bool idle = model.get() != current_ && model->leases == 0;
+    bool may_go = wish == Wish::kNamed ? long_holder(*model) == nullptr : idle && !goes;
+    if (!may_go) continue;
+    room.to_be_had += bytes;
+    auto rank = [&](const Model& m) {
+      bool first = std::ranges::find(going, &m) != going.end();
+      return std::pair(first ? 0 : m.leases == 0 ? 1 : 2, m.used_ns);
+    };
+    if (room.next == nullptr || rank(*model) < rank(*room.next)) room.next = model.get();
+  }
+  return room;
+}
+
+// With several models allowed, those that nobody uses give their memory up before it is short. The
+// models of `going` serve until the new one works, so their memory counts as taken; where it is
+// wanted for a model that a request names, they go first and leave `going`.
+Result<void> EngineHost::free_memory_for(const ModelFile& file, Vector<Model*>& going, Wish wish) {
   u64 budget = options::number(kModelsMb) * kMiB;
-  if (options::number(kMostModels) == 1 && budget == 0) return {};
+  if (wish == Wish::kChosen && options::number(kMostModels) == 1 && budget == 0) return {};
   u64 needed = TRY(inspect(file)).needed_bytes;
   if (budget != 0 && needed > budget)
-    return fail(Errc::kOutOfMemory,
-                "the model alone takes more than models.mb allows: raise models.mb");
+    return fail(Errc::kOutOfMemory, "the model alone takes more than models.mb allows");
+  bool first = true;
   for (;;) {
-    u64 taken = 0;
-    Model* oldest = nullptr;
-    for (base::Owner<Model>& model : models_) {
-      bool goes = std::ranges::find(going, model.get()) != going.end();
-      if (model->answers() && !goes) taken += bytes_of(*model->loaded);
-      bool idle = model->answers() && !goes && model.get() != current_ && model->leases == 0 &&
-                  !is_boot_module(model->file());
-      if (idle && (oldest == nullptr || model->used_ns < oldest->used_ns)) oldest = model.get();
-    }
-    bool over = budget != 0 && taken + needed > budget;
-    bool short_of = mm::usage().of(mm::Purpose::kFree) < needed;
-    if (!over && !short_of) return {};
-    if (oldest == nullptr) {
+    Room room = room_beside(going.view(), wish);
+    u64 free = mm::usage().of(mm::Purpose::kFree);
+    bool over = budget != 0 && room.taken + needed > budget;
+    if (!over && free >= needed) return {};
+    // Nobody is sent away for a model that does not fit then either.
+    bool in_vain = free + room.to_be_had < needed;
+    if (wish == Wish::kNamed && std::exchange(first, false) && in_vain)
+      return fail(Errc::kOutOfMemory, "the memory that can be freed does not hold it");
+    if (room.next == nullptr) {
       if (over)
         return fail(Errc::kOutOfMemory,
                     "models.mb leaves no room for it: unload a model, or raise models.mb");
       return {};  // loading will report what is missing
     }
-    log::info("models", "unloading {}: another model needs its memory", oldest->file().name);
-    u64 number = oldest->number;
-    retire(*oldest);
+    log::info("models", "{} is unloaded: its memory is wanted", room.next->file().name);
+    for (usize i = going.size(); i-- > 0;)
+      if (going[i] == room.next) going.erase(i);
+    u64 number = room.next->number;
+    retire(*room.next);
     wait_until_gone(number, true);
   }
 }
@@ -128,6 +158,7 @@ Result<void> EngineHost::free_memory_for(const ModelFile& file, std::span<Model*
 // in memory, because there is no file to read it from again.
 void EngineHost::retire(Model& model) {
   (is_boot_module(model.file()) ? model.kept : model.retired) = true;
+  changes_++;
   if (current_ == &model) {
     current_ = nullptr;
     for (base::Owner<Model>& other : models_)
@@ -157,18 +188,21 @@ void EngineHost::retire_all(std::span<Model* const> going) {
   }
 }
 
-void EngineHost::make_current(Model& model) {
+void EngineHost::let_answer(Model& model, Wish wish) {
   model.kept = model.retired = false;
   model.used_ns = timing::now_ns();
-  current_ = &model;
+  changes_++;
+  bool chosen = wish == Wish::kChosen || model.file().name.view() == chosen_.view();
+  if (chosen || current_ == nullptr) current_ = &model;
 }
 
-Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* const> going) {
+Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* const> going,
+                              Wish wish) {
   auto model = TRY(base::make<Model>());
   model->loaded = std::move(loaded);
   model->number = ++last_number_;
   TRY(models_.push_back(std::move(model)));
-  make_current(*models_.back());
+  let_answer(*models_.back(), wish);
   retire_all(going);
   return {};
 }
@@ -178,42 +212,46 @@ Result<void> EngineHost::may_change() const {
   return fail(Errc::kBusy, "another model is being loaded or unloaded: try again when it is done");
 }
 
-Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher) {
+Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher, Wish wish) {
   TRY(may_change());
   Change change(*this);
   TRY(start_thread());
+  String name = TRY(file.name.clone());  // before anything has changed
   Model* there = find(file);
-  if (there != nullptr && there->answers()) {
-    make_current(*there);
-    return {};
-  }
-  Vector<Model*> going = TRY(models_to_retire(file));
-  if (there != nullptr) {  // a boot module, or a retired model that still has leases
-    make_current(*there);
+  bool answers = there != nullptr && there->answers();
+  Vector<Model*> going;
+  if (!answers) going = TRY(models_to_retire(file));
+  if (there != nullptr) {  // else a boot module, or one that was retired and still serves somebody
+    let_answer(*there, wish);
     retire_all(going.view());
-    return {};
+  } else {
+    TRY(free_memory_for(file, going, wish));
+    Result<base::Owner<LoadedModel>> loaded = open_model(file, watcher, loading_);
+    if (!loaded.has_value()) {
+      log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
+      return std::unexpected(loaded.error());
+    }
+    TRY(take(std::move(*loaded), going.view(), wish));
   }
-  TRY(free_memory_for(file, going.view()));
-  Result<base::Owner<LoadedModel>> loaded = open_model(file, watcher, loading_);
-  if (!loaded.has_value()) {
-    log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
-    return std::unexpected(loaded.error());
-  }
-  return take(std::move(*loaded), going.view());
+  if (wish == Wish::kChosen) chosen_ = std::move(name);
+  return {};
 }
 
 Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {
   TRY(may_change());
   Change change(*this);
   TRY(start_thread());
+  String name = TRY(file.name.clone());
   auto loaded = TRY(base::make<LoadedModel>());
   loaded->file = std::move(file);
   loaded->engine = std::move(engine);
   Vector<Model*> going = TRY(models_to_retire(loaded->file));
-  return take(std::move(loaded), going.view());
+  TRY(take(std::move(loaded), going.view(), Wish::kChosen));
+  chosen_ = std::move(name);
+  return {};
 }
 
-Result<void> EngineHost::unload(std::string_view name) {
+Result<void> EngineHost::unload(std::string_view name, Wish wish) {
   TRY(may_change());
   Model* model = name.empty() ? current_ : find(name);
   if (model == nullptr) return fail(Errc::kNotFound, "no model is loaded");
@@ -221,6 +259,7 @@ Result<void> EngineHost::unload(std::string_view name) {
     return fail(Errc::kBusy, holder->busy);
   Change change(*this);
   u64 number = model->number;
+  if (wish == Wish::kChosen && model->file().name.view() == chosen_.view()) chosen_.clear();
   retire(*model);
   wait_until_gone(number, true);
   return {};

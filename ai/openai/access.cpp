@@ -131,6 +131,10 @@ bool Guard::knows_host(std::string_view authority) const {
                   [&](std::string_view name) { return base::equal_ignoring_case(name, host); });
 }
 
+bool Guard::is_stranger(std::string_view peer) const {
+  return open() && !peer.starts_with("127.") && !peer.starts_with("[::1]");
+}
+
 std::string_view Guard::allowed_origin(const base::HttpRequest& head) const {
   std::string_view origin = head.header("origin"), found;
   if (origin.empty()) return {};

@@ -34,7 +34,9 @@ class Guard {
   Result<void> check_source(const base::HttpRequest& head, ApiError& error) const;
   Result<void> check_body(const base::HttpRequest& head, BodyKind kind, ApiError& error) const;
   Result<void> check_key(const base::HttpRequest& head, Access access, ApiError& error) const;
-  // Returns the origin that may read the answer, or "". The text lives as long as this object.
+  // No key was wanted of it, and it came over the network: anybody.
+  bool is_stranger(std::string_view peer) const;
+  // The origin that an answer names as allowed to read it, "" for none. Lives as long as this.
   std::string_view allowed_origin(const base::HttpRequest& head) const;
 
  private:

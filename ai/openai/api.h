@@ -14,11 +14,12 @@
 namespace ai::openai {
 
 class Exchange;
+struct Waiting;
 
-// Receives the answer to one request. If the answer is not given at once, the reply is tied to the
-// exchange that will give it; when one of the two is destroyed, the other one sees that. None of
-// these calls leads back into the service: when a peer has closed its connection, Service::gone()
-// is called later, from outside of them.
+// Where the answer to one request goes. It is tied to the exchange that will answer, if not at
+// once, or to the request as it waits for its model; whichever of the two goes first, the other one
+// sees it. None of these calls comes back into the service: a peer that is gone is told by
+// Service::gone(), from outside of them.
 class Reply {
  public:
   // Sends a whole answer. The headers are views that are valid during the call.
@@ -38,6 +39,7 @@ class Reply {
   friend class Exchange;
   friend class Service;
   base::Tie<Reply, Exchange> exchange_{*this};
+  base::Tie<Reply, Waiting> waiting_{*this};
 };
 
 struct LoadState {
@@ -45,7 +47,29 @@ struct LoadState {
   u64 bytes_done = 0, bytes_total = 0, eta_ms = 0;
 };
 
-enum class ModelChange : u8 { kLoad, kUnload };
+enum class ModelChange : u8 {
+  kLoad,    // a person's choice: it answers whoever names no model from now on
+  kDemand,  // a request named it: others may go for it, once their answers are complete
+  kUnload,  // a person's choice
+  kExpire,  // nobody has asked for it for long
+};
+
+// Describes a model, loaded or not, as far as its file tells.
+struct ModelDetails {
+  String architecture, quantization, licence;
+  u64 parameters = 0;
+  u32 context = 0, trained_context = 0, width = 0, layers = 0, heads = 0, kv_heads = 0,
+      ffn_width = 0, vocabulary = 0;
+  bool has_template = false, ranks = false;
+  bool thinks = false;  // known of loaded models only
+};
+
+// One of the models that there are. The name is a view for as long as nobody waits.
+struct ModelRow {
+  std::string_view name;
+  u64 bytes = 0;  // of its file, all parts
+  bool loaded = false;
+};
 
 // The result of a load or unload.
 struct LoadEnd {
@@ -58,6 +82,7 @@ struct ChatPrompt {
   json::Value tools;     // absent or a list
   json::Value extra;     // chat_template_kwargs: absent or an object
   bool add_generation_prompt = true;
+  bool continue_last = false;  // the last message is the beginning of the answer
 };
 
 // Figures of the current model; zeros without one.
@@ -70,8 +95,8 @@ struct EngineFigures {
 // every thread of CPU 0, unless a call says otherwise.
 class Backend {
  public:
-  // Leases the loaded model of that name. For "" and unknown names it leases the current one.
-  // kNotFound while none is loaded.
+  // The loaded model of exactly that name; for "" the current one. kNotFound where it is not
+  // loaded.
   virtual Result<Lease> lease(std::string_view model) = 0;
   // Does what Engine::submit() does. The sink is called on the engine's thread, and by cancel().
   virtual Result<RequestId> submit(const Lease& lease, const Request& request,
@@ -89,11 +114,17 @@ class Backend {
   virtual bool is_loaded(u64 load_number) = 0;
   virtual EngineFigures figures() = 0;
   virtual LoadState load_state() = 0;
-  virtual std::string_view model_id() = 0;             // of the current model; "" without one
-  virtual u32 model_count() = 0;                       // models that are loaded or can be
-  virtual std::string_view model_name(u32 index) = 0;  // 0 is the current one
-  // Starts to load or unload the model of that name and returns a number for load_end(). kBusy
-  // while another change is under way, kUnsupported if this machine cannot do it.
+  virtual std::string_view model_id() = 0;  // of the current model, "" without one
+  // The name of the model for whoever names none, loaded or not; "" without one.
+  virtual std::string_view default_model() = 0;
+  virtual u32 model_count() = 0;              // loaded or loadable, no name twice
+  virtual ModelRow model_row(u32 index) = 0;  // 0 is the current one, then the other loaded ones
+  // Has the list been read from the disks since then? If not, it is read soon: ask again.
+  virtual bool models_known_since(u64 ns) = 0;
+  // Returns what the file of a model says. Null until the file has been read: ask again later.
+  virtual const ModelDetails* details(std::string_view model) = 0;
+  // Begins to load or unload the model of that name: a number for load_end(). kBusy while another
+  // change goes on, kUnsupported when this machine cannot.
   virtual Result<u32> change_model(ModelChange change, std::string_view name) = 0;
   virtual const LoadEnd* load_end(u32 number) = 0;  // null while it is under way
   // Renders the model's chat template. `problem` gets a sentence if the template refuses.
@@ -103,7 +134,8 @@ class Backend {
   virtual bool template_knows_tools(const Lease& lease) = 0;
   virtual std::string_view build() = 0;  // "marrow 0.1 (abc123)"
   virtual u64 now_ns() = 0;
-  virtual u64 unix_seconds() = 0;  // 0 if the machine does not know the date
+  virtual std::string_view utc(std::span<char> room, u64 unix_ns) = 0;  // "2026-11-21 14:05:09"
+  virtual u64 unix_ns() = 0;  // since boot when the machine does not know the date
   virtual u64 random() = 0;
   virtual u64 memory_used() = 0;
   virtual u64 memory_total() = 0;
@@ -121,6 +153,8 @@ class Backend {
   ~Backend() = default;
 };
 
+constexpr u64 kForever = ~u64{0};
+
 // Decides which requests may load and unload models and write slots.
 enum class AdminRoutes : u8 {
   kKey,     // those with an admin key, or with a request key if there is no admin key
@@ -134,17 +168,21 @@ struct ServiceOptions {
   // refused.
   bool open = false;
   AdminRoutes admin = AdminRoutes::kKey;
-  std::string_view cors;  // origins separated by blanks or commas, "*", or ""
-  String hosts;  // names of this machine, separated the same way; addresses are always accepted
-  base::Budget* bodies = nullptr;  // memory for the bodies of requests in progress; null = no limit
-  u32 max_requests = 64;           // running and waiting; more get 429
-  u32 default_max_tokens = 0;      // 0 = until the context is full
-  u64 heartbeat_ns = 4'000'000'000;  // silence in a stream after which a comment is sent
+  std::string_view cors;  // origins with blanks or commas between, "*", or ""
+  String hosts;           // names this machine goes by, the same way; addresses are known as such
+  base::Budget* bodies = nullptr;    // what requests in work may take of memory; null = no limit
+  u32 max_requests = 64;             // running and waiting; more get 429
+  u32 default_max_tokens = 0;        // 0 = until the context is full
+  u64 heartbeat_ns = 4'000'000'000;  // of silence in a stream before a sign of life is sent
   u32 rate_per_second = 0;           // requests a second over all clients; 0 = no limit
   u32 client_rate = 0;               // the same for each client
   u32 client_requests = 0;           // running and waiting requests of each client; 0 = no limit
   bool json_log = false;
-  std::string_view page;  // the chat page; "" = none
+  bool any_model = false;    // a name that no model has means the default one
+  bool unload_idle = false;  // a model goes when it has not been asked for as long as keep_alive
+  bool ollama_root = false;  // `/` tells who wants no page what Ollama's does
+  u64 keep_alive_ns = kForever;  // where a request does not say it
+  std::string_view page;         // the chat page; "" = none
 };
 
 }  // namespace ai::openai

@@ -36,6 +36,10 @@ void ApiError::take(const Error& error) {
 void write_error(const ApiError& error, ErrorForm form, base::Writer& out) {
   json::Writer w(out);
   w.begin_object();
+  if (form == ErrorForm::kOllama) {
+    w.field("error", error.message).end_object();
+    return;
+  }
   if (form == ErrorForm::kAnthropic) {
     const char* type = error.status == 401   ? "authentication_error"
                        : error.status == 403 ? "permission_error"

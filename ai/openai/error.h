@@ -41,9 +41,9 @@ struct ApiError {
   void take(const Error& error);
 };
 
-// OpenAI's form, or Anthropic's on Anthropic's endpoints.
-enum class ErrorForm : u8 { kOpenAi, kAnthropic };
-constexpr usize kMaxErrorText = 3072;  // the longest text that write_error() makes
+// OpenAI's form, or that of Anthropic or Ollama for their endpoints.
+enum class ErrorForm : u8 { kOpenAi, kAnthropic, kOllama };
+constexpr usize kMaxErrorText = 3072;  // what write_error() makes at most
 void write_error(const ApiError& error, ErrorForm form, base::Writer& out);
 
 }  // namespace ai::openai

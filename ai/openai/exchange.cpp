@@ -24,10 +24,22 @@ void Choice::on_token(const TokenEvent& event) {
   // An event without a token has text that an earlier token began.
   if (event.id != Tokenizer::kNoToken) count_token(event);
   if (event.text.empty()) return;
-  if (reader != nullptr)
-    keep(reader->feed(event.text));
+  if (thoughts != nullptr)
+    keep(thoughts->feed(event.text));
   else
-    on_content(event.text);
+    on_said(event.text);
+}
+
+void Choice::on_said(std::string_view text) {
+  if (reader != nullptr)
+    keep(reader->feed(text));
+  else
+    on_content(text);
+}
+
+void Choice::on_thought(std::string_view text) {
+  if (!exchange_.streaming()) return keep(thought_.append(text));
+  if (exchange_.has_reply()) exchange_.form().thought(exchange_, *this, text);
 }
 
 void Choice::count_token(const TokenEvent& event) {
@@ -71,6 +83,7 @@ void Choice::on_arguments(std::string_view json_text) {
 
 void Choice::on_end(FinishReason reason, const Timings& timings, const Error* error) {
   if (done_) return;
+  if (thoughts != nullptr) thoughts->finish();
   if (reader != nullptr) keep(reader->finish());
   timings_ = timings;
   reason_ = reason;
@@ -152,21 +165,39 @@ Result<void> Exchange::count_body(usize bytes) {
 Result<void> Exchange::make_choices(ApiError& error) {
   u64 random = service_.backend().random();
   id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
-  created_ = service_.backend().unix_seconds();
-  if (!parameters.seed_given) parameters.sampling.seed = random;
+  created_ = service_.backend().unix_ns() / 1'000'000'000;
+  // A seed that is told can be sent back: clients keep 53 bits of a number.
+  constexpr u32 kBitsLost = 12;  // one more, as choices count up from it
+  if (!parameters.seed_given) parameters.sampling.seed = random >> kBitsLost;
   GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)
-    for (u32 i = 0; i < parameters.n; i++) {
-      base::Owner<Choice> choice =
-          TRY(base::make<Choice>(*this, static_cast<u32>(choices_.size())));
-      choice->prompt = p;
-      choice->grammar = grammar.share();
-      if (tools.mode != ToolChoice::Mode::kNone)
-        choice->reader =
-            TRY(base::make<ToolCallReader>(tools.mode == ToolChoice::Mode::kRequired, *choice));
-      TRY(choices_.push_back(std::move(choice)));
-    }
+    for (u32 i = 0; i < parameters.n; i++) TRY(choices_.push_back(TRY(make_choice(p, grammar))));
   return {};
+}
+
+Result<base::Owner<Choice>> Exchange::make_choice(u32 prompt, const GrammarRef& grammar) {
+  auto choice = TRY(base::make<Choice>(*this, static_cast<u32>(choices_.size())));
+  choice->prompt = prompt;
+  choice->grammar = grammar.share();
+  if (tools.mode != ToolChoice::Mode::kNone)
+    choice->reader =
+        TRY(base::make<ToolCallReader>(tools.mode == ToolChoice::Mode::kRequired, *choice));
+  if (parameters.split_thought && grammar.get() == nullptr)
+    choice->thoughts = TRY(base::make<ThoughtReader>(prompt_opens_thought(prompt), *choice));
+  return choice;
+}
+
+// Some templates begin the thought themselves.
+bool Exchange::prompt_opens_thought(u32 prompt) const {
+  constexpr std::string_view kOpen = "<think>", kBlanks = " \r\n\t";
+  constexpr usize kTokens = 8;  // of the mark and the blanks behind it
+  char room[128];
+  base::BufferWriter end(room);
+  std::span<const TokenId> tokens = prompts[prompt].view();
+  for (TokenId id : tokens.last(std::min(tokens.size(), kTokens)))
+    end.write(lease.tokenizer().is_control(id) ? lease.tokenizer().spelling(id) : token_text(id));
+  std::string_view text = end.view();
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1).ends_with(kOpen);
 }
 
 void Exchange::start() {
@@ -344,11 +375,10 @@ void Exchange::tick(u64 now_ns) {
   if (ending_ == Ending::kNone && !has_reply()) return gone();
   if (ending_ != Ending::kNone) return stop();
   if (work != nullptr) return look_at_work();
-  if (!stream_open_ || !form_.sse()) return;
-  if (now_ns - last_send_ns_ < service_.options().heartbeat_ns) return;
-  char line[64];
-  // Every client ignores comments (lines with a leading colon), but not unknown events.
-  send_text(base::format_into(line, ": prefill {}/{}\n\n", prefill_done_, prefill_total_));
+  if (!stream_open_ || now_ns - last_send_ns_ < service_.options().heartbeat_ns) return;
+  char room[64];
+  std::string_view sign = form_.heartbeat(room, prefill_done_, prefill_total_);
+  if (!sign.empty()) send_text(sign);
 }
 
 void Exchange::send_text(std::string_view text) {
@@ -401,6 +431,11 @@ void Form::error(Exchange& exchange, const ApiError& error) const {
   write_error(error, error_form(), sink);
   sink.write("\n\n");
   exchange.send_text(sink.view());
+}
+
+// Comments (a leading colon) are ignored by every client; other events are not.
+std::string_view Form::heartbeat(std::span<char> room, u32 done, u32 total) const {
+  return base::format_into(room, ": prefill {}/{}\n\n", done, total);
 }
 
 void write_usage(Exchange& exchange, json::Writer& w) {
@@ -487,12 +522,8 @@ void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {
 
 }  // namespace
 
-void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
-  if (!exchange.parameters.want_logprobs) {
-    w.null();
-    return;
-  }
-  w.begin_object().key("content").begin_array();
+void write_logprob_list(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
+  w.begin_array();
   for (const Choice::LogprobEntry& entry : choice.logprobs(from)) {
     w.begin_object();
     write_token(exchange, entry.id, entry.micro, w);
@@ -505,7 +536,17 @@ void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Wri
     }
     w.end_array().end_object();
   }
-  w.end_array().field_null("refusal").end_object();
+  w.end_array();
+}
+
+void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
+  if (!exchange.parameters.want_logprobs) {
+    w.null();
+    return;
+  }
+  w.begin_object().key("content");
+  write_logprob_list(exchange, choice, from, w);
+  w.field_null("refusal").end_object();
 }
 
 }  // namespace ai::openai

@@ -5,6 +5,7 @@
 #include "ai/openai/grammar_cache.h"
 #include "ai/openai/parameters.h"
 #include "ai/openai/reply_headers.h"
+#include "ai/openai/thought.h"
 #include "ai/openai/tool_calls.h"
 #include "kernel/base/wipe.h"
 
@@ -20,10 +21,9 @@ struct ToolCall {
   std::string_view id_text() const { return id; }
 };
 
-// One choice: a request in the engine and the text it has generated so far. Its sink is called on
-// the engine's thread, and on_end(kCancelled) also inside Exchange::stop(). None of these calls
-// waits.
-class Choice final : public RequestSink, public ToolCallSink {
+// One choice: a request in the engine and what it has said so far. The sink's calls come on the
+// engine's thread, on_end(kCancelled) also inside Exchange::stop(); none of them waits.
+class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink {
  public:
   Choice(Exchange& exchange, u32 index) : exchange_(exchange), index_(index) {}
 
@@ -34,9 +34,12 @@ class Choice final : public RequestSink, public ToolCallSink {
   void on_content(std::string_view text) override;
   void on_call(std::string_view name) override;
   void on_arguments(std::string_view json_text) override;
+  void on_thought(std::string_view text) override;
+  void on_said(std::string_view text) override;
 
   u32 index() const { return index_; }
   std::string_view content() const { return content_.view(); }
+  std::string_view thought() const { return thought_.view(); }
   const Timings& timings() const { return timings_; }
   FinishReason reason() const { return reason_; }
   bool done() const { return done_; }
@@ -65,9 +68,11 @@ class Choice final : public RequestSink, public ToolCallSink {
   u32 prompt = 0;         // index of the prompt in the exchange
   u32 logprobs_sent = 0;  // how many were sent, in a stream
   u32 tokens_sent = 0;
-  bool opened = false;  // the form has sent the first chunk of this choice
-  GrammarRef grammar;   // shared by all choices; each one's position in it is in the engine
+  u32 calls_sent = 0;
+  bool opened = false;  // the form's first chunk of this choice has gone out
+  GrammarRef grammar;   // the same for all choices: where each stands is in the engine
   base::Owner<ToolCallReader> reader;
+  base::Owner<ThoughtReader> thoughts;  // before the other one
 
  private:
   void keep(Result<void> result);
@@ -75,7 +80,7 @@ class Choice final : public RequestSink, public ToolCallSink {
 
   Exchange& exchange_;
   u32 index_;
-  String content_;
+  String content_, thought_;
   Vector<base::Owner<ToolCall>> calls_;
   Vector<LogprobEntry> logprobs_;
   Vector<TokenLogprob> tops_;
@@ -93,20 +98,24 @@ class Form {
  public:
   virtual const char* stream_type() const { return "text/event-stream"; }
   virtual ErrorForm error_form() const { return ErrorForm::kOpenAi; }
-  // Writes the whole answer at once.
+  virtual const char* prompt_field() const { return "messages"; }  // whose fault a long prompt is
+  // The whole answer at once.
   virtual void whole(Exchange& exchange, json::Writer& w) const = 0;
   // For streams: called once at the start; for text of a choice; for a tool call and its arguments;
   // at the end of a choice; at the end of everything.
   virtual void begin(Exchange&) const {}
   virtual void text(Exchange&, Choice&, std::string_view) const = 0;
+  virtual void thought(Exchange&, Choice&, std::string_view) const {}
   virtual void call(Exchange&, Choice&, const ToolCall&) const {}
   virtual void arguments(Exchange&, Choice&, std::string_view) const {}
   virtual void end_choice(Exchange&, Choice&) const {}
   virtual void end(Exchange&) const {}
   // Reports how much of a prompt has been read, if the request asked for it.
   virtual void progress(Exchange&, Choice&, u32 /*done*/, u32 /*total*/) const {}
-  virtual void error(Exchange& exchange, const ApiError& error) const;  // in the middle of a stream
-  virtual bool sse() const { return true; }
+  virtual void error(Exchange& exchange, const ApiError& error) const;  // in mid-stream
+  // Returns what is sent in a long silence, with the tokens of the prompt read so far; "" =
+  // nothing.
+  virtual std::string_view heartbeat(std::span<char> room, u32 done, u32 total) const;
 
  protected:
   ~Form() = default;
@@ -202,7 +211,7 @@ class Exchange {
   bool streaming() const { return parameters.stream; }
   // Returns true if a client waits for the answer and it is not complete.
   bool has_reply() const { return reply_.get() != nullptr; }
-  u32 context() const { return lease.info().context; }
+  u32 context() const { return std::min(lease.info().context, parameters.context); }
   std::string_view token_text(TokenId id) const { return lease.tokenizer().piece(id); }
   std::string_view fingerprint() const;
   std::string_view id() const { return id_; }
@@ -221,12 +230,23 @@ class Exchange {
     sink.write("\n\n");
     end_event(sink.status());
   }
+  // The JSON that `write(json::Writer&)` makes, as a line.
+  template <class Write>
+  void send_line(Write&& write) {
+    scratch_.clear();
+    base::StringWriter sink(scratch_);
+    json::Writer w(sink);
+    write(w);
+    sink.write("\n");
+    end_event(sink.status());
+  }
   void prefill(Choice& choice, u32 done, u32 total);
   u32 next_sequence() { return sequence_++; }
 
   u32 total_generated() const;
   u32 prompt_tokens() const;
   u32 cached_tokens() const;
+  u64 waited_ns = 0;  // for its model, before it was accepted
   u64 accepted_ns = 0;
   u64 first_token_ns = 0;  // since accepted_ns; 0 = none yet
   u32 block = 0;           // Anthropic's streams: the content block that is open, and its kind
@@ -236,6 +256,8 @@ class Exchange {
   void start_stream();
   void submit_all();
   Result<void> submit(Choice& choice);
+  Result<base::Owner<Choice>> make_choice(u32 prompt, const GrammarRef& grammar);
+  bool prompt_opens_thought(u32 prompt) const;
   void look_at_work();
   void stop();
   void end_event(const Result<void>& written);
@@ -271,6 +293,7 @@ void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // more follows.
 void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w);
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
+void write_logprob_list(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
 
 extern const Form* const kChatForm;
 extern const Form* const kCompletionForm;
@@ -278,5 +301,7 @@ extern const Form* const kLlamaForm;
 extern const Form* const kTextForm;
 extern const Form* const kResponsesForm;
 extern const Form* const kAnthropicForm;
+extern const Form* const kOllamaChatForm;
+extern const Form* const kOllamaGenerateForm;
 
 }  // namespace ai::openai

@@ -9,6 +9,7 @@ namespace {
 
 class ResponsesForm final : public Form {
  public:
+  const char* prompt_field() const override { return "input"; }
   void whole(Exchange& exchange, json::Writer& w) const override {
     response(exchange, status(exchange), exchange.choices()[0]->content(), w);
   }

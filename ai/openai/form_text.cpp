@@ -10,6 +10,7 @@ namespace {
 
 class CompletionForm final : public Form {
  public:
+  const char* prompt_field() const override { return "prompt"; }
   void whole(Exchange& exchange, json::Writer& w) const override {
     w.begin_object();
     head(exchange, w);
@@ -151,6 +152,7 @@ class CompletionForm final : public Form {
 
 class LlamaForm final : public Form {
  public:
+  const char* prompt_field() const override { return "prompt"; }
   void whole(Exchange& exchange, json::Writer& w) const override {
     Choice& choice = *exchange.choices()[0];
     final_object(exchange, choice, choice.content(), w);
@@ -223,7 +225,8 @@ class LlamaForm final : public Form {
     w.field("id_slot", slot(exchange)).field("stop", true);
     w.field("model", exchange.lease.model());
     w.field("tokens_predicted", t.generated_tokens).field("tokens_evaluated", t.prompt_tokens);
-    w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated());
+    bool full = choice.reason() == FinishReason::kContextFull;
+    w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated() || full);
     std::string_view word = choice.stopped_by();
     w.field("stop_type", limit ? "limit" : word.empty() ? "eos" : "word");
     w.field("stopping_word", word).field("prompt", exchange.prompt_text);
@@ -247,8 +250,9 @@ class LlamaForm final : public Form {
 
 class TextForm final : public Form {
  public:
+  const char* prompt_field() const override { return "prompt"; }
   const char* stream_type() const override { return "text/plain; charset=utf-8"; }
-  bool sse() const override { return false; }
+  std::string_view heartbeat(std::span<char>, u32, u32) const override { return {}; }
   void whole(Exchange&, json::Writer& w) const override { w.null(); }  // always streamed
   void text(Exchange& exchange, Choice&, std::string_view text) const override {
     exchange.send_text(text);

@@ -154,7 +154,8 @@ Result<void> chat_from_responses(json::Value body, String& out, ApiError& error)
   w.begin_object();
   copy_fields(body,
               {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "truncation",
-               "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata"},
+               "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata",
+               "keep_alive"},
               w);
   if (json::Value effort = body.find("reasoning").find("effort"); effort.is_string())
     w.field("reasoning_effort", effort);
@@ -245,7 +246,9 @@ Result<void> chat_from_anthropic(json::Value body, String& out, ApiError& error)
   base::StringWriter sink(out);
   json::Writer w(sink);
   w.begin_object();
-  copy_fields(body, {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed"}, w);
+  copy_fields(
+      body,
+      {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed", "keep_alive"}, w);
   if (json::Value stop = body.find("stop_sequences"); !stop.is_null()) w.field("stop", stop);
   if (std::string_view thinking = body.find("thinking").find("type").text(); !thinking.empty())
     w.field("enable_thinking", thinking != "disabled");

@@ -18,7 +18,9 @@ constexpr u32 kMaxBias = 1024;
 struct Parameters {
   SamplerParams sampling;
   bool seed_given = false;
-  u32 max_tokens = 0;  // 0 = until the context is full
+  u32 max_tokens = 0;     // 0 = until the context is full
+  u32 context = ~u32{0};  // most tokens of prompt and answer, where that is less than it could be
+  bool split_thought = false;  // an answer's <think>…</think> is no part of what it says
   u32 n = 1;
   Vector<std::string_view> stop;  // points into the request's document
   Vector<LogitBias> bias;
@@ -50,5 +52,11 @@ Result<std::string_view> text_field(json::Value body, std::string_view name, Api
 Result<bool> bool_field(json::Value body, std::string_view name, bool absent, ApiError& error);
 Result<i64> int_field(json::Value body, std::string_view name, i64 least, i64 most, i64 absent,
                       ApiError& error);
+
+// How long a model stays when nobody asks for it: nanoseconds of a number of seconds or of Go's
+// form
+// ("1h30m", "500ms"); kForever of what is negative.
+Result<u64> read_keep_alive(std::string_view text);
+Result<u64> keep_alive_field(json::Value body, u64 absent, ApiError& error);
 
 }  // namespace ai::openai

@@ -35,6 +35,11 @@ void write_piece(std::string_view piece, json::Writer& w) {
 }  // namespace
 
 Result<void> Service::page(Call& call) {
+  if (options_.ollama_root &&
+      call.in.header("accept").find("text/html") == std::string_view::npos) {
+    respond(call.to(), 200, "text/plain; charset=utf-8", "Ollama is running");
+    return {};
+  }
   if (options_.page.empty())
     return call.error.refuse(404, "invalid_request_error", "not_found", "no page was built in");
   constexpr base::HttpHeader kHeaders[] = {
@@ -115,30 +120,41 @@ void Service::write_health(const Lease* lease, base::Writer& out) {
 
 // ---- models ---------------------------------------------------------------------------------
 
-void Service::write_model(std::string_view name, const Lease* loaded, json::Writer& w) {
-  w.begin_object().field("id", name).field("object", "model");
-  if (models_known_ == 0) models_known_ = backend_.unix_seconds();
-  w.field("created", models_known_).field("owned_by", "marrow");
-  w.field("status", loaded != nullptr ? "loaded" : "available");
-  if (loaded != nullptr) {
+// When the list was first told: the same for all who ask.
+u64 Service::models_known_seconds() {
+  if (models_known_ == 0) models_known_ = backend_.unix_ns() / kNsPerSecond;
+  return models_known_;
+}
+
+void Service::write_model(const ModelRow& row, json::Writer& w) {
+  w.begin_object().field("id", row.name).field("object", "model");
+  w.field("created", models_known_seconds()).field("owned_by", "marrow");
+  Result<Lease> loaded = row.loaded ? backend_.lease(row.name) : fail(Errc::kNotFound, "");
+  w.field("status", loaded.has_value() ? "loaded" : "available");
+  w.key("meta").begin_object();
+  if (loaded.has_value()) {
     const ModelInfo& info = loaded->info();
-    w.key("meta").begin_object().field("architecture", info.architecture);
+    w.field("architecture", info.architecture);
     w.field("quantization", info.quantization).field("n_params", info.parameters);
     w.field("size", info.file_bytes).field("n_vocab", info.vocabulary);
     w.field("n_embd", info.width).field("n_ctx", info.context);
-    w.field("n_ctx_train", info.trained_context).end_object();
+    w.field("n_ctx_train", info.trained_context);
+  } else {
+    w.field("size", row.bytes);
   }
-  w.end_object();
+  w.end_object().end_object();
 }
 
+// A list that is old is told, and read again for who asks next.
 Result<void> Service::models(Call& call) {
-  Result<Lease> current = backend_.lease({});
+  if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
+  static_cast<void>(
+      backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)));
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_object().field("object", "list").key("data").begin_array();
-  for (u32 i = 0; i < backend_.model_count(); i++)
-    write_model(backend_.model_name(i), i == 0 && current.has_value() ? &*current : nullptr, w);
+  for (u32 i = 0; i < backend_.model_count(); i++) write_model(backend_.model_row(i), w);
   w.end_array().end_object();
   TRY(sink.status());
   respond_json(call.to(), 200, body.view());
@@ -146,27 +162,24 @@ Result<void> Service::models(Call& call) {
 }
 
 Result<void> Service::one_model(Call& call) {
+  ModelRow row;
   std::string_view wanted = call.in.path.substr(std::string_view("/v1/models/").size());
-  for (u32 i = 0; i < backend_.model_count(); i++) {
-    if (backend_.model_name(i) != wanted) continue;
-    Result<Lease> current = backend_.lease(wanted);
-    bool loaded = current.has_value() && current->model() == wanted;
-    String body;
-    base::StringWriter sink(body);
-    json::Writer w(sink);
-    write_model(wanted, loaded ? &*current : nullptr, w);
-    TRY(sink.status());
-    respond_json(call.to(), 200, body.view());
-    return {};
-  }
-  return call.error.refuse(404, "invalid_request_error", "model_not_found",
-                           "the model '{}' does not exist", wanted.substr(0, 200));
+  if (!find_row(wanted, row))
+    return call.error.refuse(404, "invalid_request_error", "model_not_found",
+                             "the model '{}' does not exist", wanted.substr(0, 200));
+  String body;
+  base::StringWriter sink(body);
+  json::Writer w(sink);
+  write_model(row, w);
+  TRY(sink.status());
+  respond_json(call.to(), 200, body.view());
+  return {};
 }
 
 // ---- llama-server's -------------------------------------------------------------------------
 
 Result<void> Service::props(Call& call) {
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(take_lease(call.error));
   const ModelMemory& memory = *TRY(memory_of(lease));
   const SamplerParams d = default_parameters().sampling;
   String body;
@@ -195,7 +208,7 @@ Result<void> Service::props(Call& call) {
 Result<void> Service::tokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
+  Lease lease = TRY(lease_for(call, body.root()));
   json::Value root = body.root();
   std::string_view content = TRY(text_field(root, "content", call.error));
   bool special = TRY(bool_field(root, "add_special", false, call.error));
@@ -226,7 +239,7 @@ Result<void> Service::tokenize(Call& call) {
 Result<void> Service::detokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
+  Lease lease = TRY(lease_for(call, body.root()));
   base::Wiped<Vector<TokenId>> tokens;
   json::Value list = body.root().find("tokens");
   if (!list.is_array()) return call.error.bad("tokens", "'tokens' must be a list of token ids");
@@ -244,7 +257,7 @@ Result<void> Service::detokenize(Call& call) {
 Result<void> Service::apply_template(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(take_lease(body.root().find("model").text(), call.error));
+  Lease lease = TRY(lease_for(call, body.root()));
   base::Wiped<Vector<TokenId>> tokens;
   base::Wiped<String> prompt;
   TRY(render_messages(lease, body.root(), tokens, &prompt, call.error));

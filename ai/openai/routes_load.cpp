@@ -28,24 +28,8 @@ class LoadWork final : public Work {
     return true;
   }
 
-  // Uses status 4xx for a bad file, because clients repeat requests that end with 5xx, and this one
-  // would fail again.
   void refuse(const Error& error, ApiError& out) const override {
-    constexpr const char* kWrong = "invalid_request_error";
-    if (!found_) {
-      (void)out.refuse(error.code == Errc::kNotFound ? 404 : 400, kWrong, "model_not_found",
-                       "the model '{}' cannot be loaded: {}", name, error.what);
-    } else if (error.code == Errc::kBusy) {
-      (void)out.refuse(409, kWrong, "model_loading", "{}", error.what);
-      out.retry_after_ms = 1000;
-    } else if (error.code == Errc::kIo || error.code == Errc::kTimeout) {
-      (void)out.refuse(500, "server_error", "model_load_failed", "'{}' cannot be read: {}", name,
-                       error.what);
-    } else {
-      (void)out.refuse(422, kWrong, "model_load_failed", "'{}' was not loaded: {}", name,
-                       error.what);
-    }
-    if (out.status != 409) out.param = "model";
+    describe_load_failure({found_, std::unexpected(error)}, name.view(), out);
   }
 
  private:
@@ -55,7 +39,26 @@ class LoadWork final : public Work {
 
 }  // namespace
 
-// With "wait": false the answer comes at once, and /health reports the progress.
+// The file is what it is: clients repeat what ends with 5xx, and this would end the same way.
+void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out) {
+  constexpr const char* kWrong = "invalid_request_error";
+  const Error& error = end.result.error();
+  if (!end.found) {
+    (void)out.refuse(error.code == Errc::kNotFound ? 404 : 400, kWrong, "model_not_found",
+                     "the model '{}' cannot be loaded: {}", name, error.what);
+  } else if (error.code == Errc::kBusy) {
+    (void)out.refuse(409, kWrong, "model_loading", "{}", error.what);
+    out.retry_after_ms = 1000;
+  } else if (error.code == Errc::kIo || error.code == Errc::kTimeout) {
+    (void)out.refuse(500, "server_error", "model_load_failed", "'{}' cannot be read: {}", name,
+                     error.what);
+  } else {
+    (void)out.refuse(422, kWrong, "model_load_failed", "'{}' was not loaded: {}", name, error.what);
+  }
+  if (out.status != 409) out.param = "model";
+}
+
+// With "wait": false the answer comes at once and /health tells the rest.
 Result<void> Service::change_model(Call& call, ModelChange change, std::string_view name,
                                    bool wait) {
   auto exchange = TRY(new_exchange(call, *kLlamaForm));
@@ -89,13 +92,14 @@ Result<void> Service::unload_model(Call& call) {
   json::Document body;
   if (!call.in.body.empty()) TRY(parse_body(call, call.in.body, body));
   std::string_view name = TRY(text_field(body.root(), "model", call.error));
-  Result<Lease> lease = backend_.lease(name);
-  if (!lease.has_value() || (!name.empty() && name != lease->model())) {
+  ModelRow row{.name = backend_.model_id(), .loaded = !backend_.model_id().empty()};
+  if (!name.empty() && !find_row(name, row)) row.loaded = false;
+  if (!row.loaded) {
     call.error.param = "model";
     return call.error.refuse(404, "invalid_request_error", "model_not_found", "{} is not loaded",
                              name.empty() ? "a model" : name);
   }
-  return change_model(call, ModelChange::kUnload, lease->model(), true);
+  return change_model(call, ModelChange::kUnload, row.name, true);
 }
 
 }  // namespace ai::openai

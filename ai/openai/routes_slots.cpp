@@ -135,7 +135,7 @@ void Service::remember(Exchange& exchange) {
 }
 
 Result<void> Service::slots(Call& call) {
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(take_lease(call.error));
   const ModelMemory& memory = *TRY(memory_of(lease));
   String body;
   base::StringWriter sink(body);
@@ -166,7 +166,7 @@ Result<void> Service::slot_action(Call& call) {
   if (bad != std::errc{} || end != digits.data() + digits.size() || index >= ModelMemory::kSlots)
     return error.bad("id_slot", "slots have the numbers 0 to {}", ModelMemory::kSlots - 1);
   auto exchange = TRY(new_exchange(call, *kLlamaForm));
-  Lease lease = TRY(take_lease({}, error));
+  Lease lease = TRY(take_lease(error));
   TRY(lend(*exchange, std::move(lease)));
   auto work = TRY(base::make<SlotWork>(*exchange));
   work->slot = index;

@@ -6,8 +6,6 @@
 namespace ai::openai {
 namespace {
 
-// A limit on JSON values: parsing that many takes 25 ms, during which nothing else is answered.
-constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
 constexpr u32 kMaxPrompts = 64;
 constexpr u32 kMaxEmbedded = 2048;  // OpenAI's limit
 
@@ -64,6 +62,14 @@ Result<void> template_variables(json::Value body, String& out, ApiError& error) 
   for (json::Member m : given.members()) w.field(m.name, m.value);
   w.end_object();
   return sink.status();
+}
+
+// The last message of several is the assistant's own text: the answer goes on with it.
+bool begins_answer(json::Value messages) {
+  json::Value last;
+  for (json::Value message : messages.elements()) last = message;
+  return messages.size() > 1 && last.find("role").text() == "assistant" &&
+         !last.find("content").text().empty() && last.find("tool_calls").is_null();
 }
 
 }  // namespace
@@ -132,6 +138,7 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
   json::Document extra = TRY(json::Document::parse(variables.view(), kBodyLimits));
   if (extra.root().size() > 0) prompt.extra = extra.root();
   prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
+  prompt.continue_last = prompt.add_generation_prompt && begins_answer(prompt.messages);
   char problem[256];
   base::BufferWriter why(problem);
   Result<void> done = backend_.render(lease, prompt, out, text, why);
@@ -141,8 +148,9 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
                    why.view().empty() ? std::string_view(done.error().what) : why.view());
 }
 
-Result<void> Service::prepare_chat(Exchange& exchange, json::Value body, ApiError& error) {
-  Lease lease = TRY(lease_for(body, error));
+Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value body) {
+  ApiError& error = call.error;
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
@@ -159,7 +167,7 @@ Result<void> Service::chat(Call& call) {
   auto exchange = TRY(new_exchange(call, *kChatForm));
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   return begin(call, std::move(exchange));
 }
 
@@ -171,7 +179,7 @@ Result<void> Service::responses(Call& call) {
   exchange->id_prefix = "resp_";
   TRY(chat_from_responses(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   exchange->tools = {};
   return begin(call, std::move(exchange));
 }
@@ -186,7 +194,7 @@ Result<void> Service::anthropic(Call& call) {
   exchange->id_prefix = "msg_";
   TRY(chat_from_anthropic(body.root(), exchange->body_text, call.error));
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
-  TRY(prepare_chat(*exchange, exchange->body.root(), call.error));
+  TRY(prepare_chat(call, *exchange, exchange->body.root()));
   return begin(call, std::move(exchange));
 }
 
@@ -196,7 +204,7 @@ Result<void> Service::anthropic_count(Call& call) {
   base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Lease lease = TRY(lease_for(body.root(), call.error));
+  Lease lease = TRY(lease_for(call, body.root()));
   base::Wiped<Vector<TokenId>> tokens;
   TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
   char text[48];
@@ -231,6 +239,9 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
   if (value.is_string()) {
     if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));
     TRY(tokenizer.encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
+    // A text of /apply-template begins with the token that every text begins with.
+    bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
+    if (twice) tokens.erase(0);
   } else if (value.is_array()) {
     TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {
@@ -263,7 +274,7 @@ Result<void> Service::completions(Call& call) {
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(body, error));
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
@@ -296,7 +307,7 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(take_lease(body.find("model").text(), call.error));
+  Lease lease = TRY(lease_for(call, body));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
@@ -330,7 +341,7 @@ Result<void> Service::query_parameters(Call& call, Parameters& out) {
 
 Result<void> Service::text_completion(Call& call) {
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(lease_for(call, std::string_view()));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
@@ -345,7 +356,7 @@ Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(take_lease({}, call.error));
+  Lease lease = TRY(lease_for(call, std::string_view()));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   base::StringWriter sink(exchange->body_text);

@@ -12,6 +12,13 @@ namespace {
 
 constexpr u64 kNsPerSecond = 1'000'000'000, kNsPerMs = 1'000'000;
 
+struct ErrorFormRow {
+  std::string_view begins;  // of the paths
+  ErrorForm form;
+};
+constexpr ErrorFormRow kErrorForms[] = {{"/v1/messages", ErrorForm::kAnthropic},
+                                        {"/api/", ErrorForm::kOllama}};
+
 bool path_matches(std::string_view pattern, std::string_view path) {
   if (pattern.ends_with('*')) return path.starts_with(pattern.substr(0, pattern.size() - 1));
   return pattern == path;
@@ -51,6 +58,24 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/health/live", Access::kPublic, BodyKind::kNone, &Service::live},
     {"GET", "/metrics", Access::kPublic, BodyKind::kNone, &Service::metrics_page},
     {"GET", "/report", Access::kAdmin, BodyKind::kNone, &Service::report},
+    {"POST", "/api/chat", Access::kKey, BodyKind::kJson, &Service::ollama_chat},
+    {"POST", "/api/generate", Access::kKey, BodyKind::kJson, &Service::ollama_generate},
+    {"POST", "/api/embed", Access::kKey, BodyKind::kJson, &Service::ollama_embed},
+    {"POST", "/api/embeddings", Access::kKey, BodyKind::kJson, &Service::ollama_embeddings},
+    {"GET", "/api/tags", Access::kKey, BodyKind::kNone, &Service::ollama_tags},
+    {"GET", "/api/ps", Access::kKey, BodyKind::kNone, &Service::ollama_ps},
+    {"POST", "/api/show", Access::kKey, BodyKind::kJson, &Service::ollama_show},
+    {"GET", "/api/version", Access::kKey, BodyKind::kNone, &Service::ollama_version},
+    {"GET", "/api/status", Access::kKey, BodyKind::kNone, &Service::ollama_status},
+    {"POST", "/api/pull", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/create", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/copy", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/push", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"DELETE", "/api/delete", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/blobs/*", Access::kKey, BodyKind::kText, &Service::ollama_not_here},
+    {"GET", "/api/blobs/*", Access::kKey, BodyKind::kNone, &Service::ollama_no_blob},
+    {"POST", "/api/me", Access::kKey, BodyKind::kNone, &Service::ollama_not_here},
+    {"POST", "/api/signout", Access::kKey, BodyKind::kNone, &Service::ollama_not_here},
     {"GET", "/", Access::kPublic, BodyKind::kNone, &Service::page},
     {"GET", "/index.html", Access::kPublic, BodyKind::kNone, &Service::page},
 };
@@ -66,26 +91,30 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
 Result<void> Service::find_route(Call& call) {
   const base::HttpRequest& in = call.in;
   std::string_view method = in.method == "HEAD" ? "GET" : in.method;
-  bool path_known = false;
+  std::string_view known;  // a method of that path
   for (const Route& route : kRoutes) {
     if (!path_matches(route.path, in.path)) continue;
-    path_known = true;
+    known = route.method;
     if (route.method != method) continue;
     call.route = &route;
     return {};
   }
-  if (!path_known)
+  if (known.empty())
     return call.error.refuse(404, "invalid_request_error", "not_found", "no such endpoint: {} {}",
                              in.method, in.path.substr(0, 200));
-  call.error.allow = in.method == "POST" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+  call.error.allow = known == "GET"    ? "GET, HEAD, OPTIONS"
+                     : known == "POST" ? "POST, OPTIONS"
+                                       : "DELETE, OPTIONS";
   return call.error.refuse(405, "invalid_request_error", "method_not_allowed",
                            "{} is not allowed for {}", in.method, in.path.substr(0, 200));
 }
 
 // Decides everything that the head of a request decides.
 Result<void> Service::decide(Call& call) {
-  if (call.in.path.starts_with("/v1/messages")) call.form = ErrorForm::kAnthropic;
+  for (const ErrorFormRow& row : kErrorForms)
+    if (call.in.path.starts_with(row.begins)) call.form = row.form;
   call.origin = guard_.allowed_origin(call.in);
+  call.stranger = guard_.is_stranger(call.peer);
   if (call.in.method == "OPTIONS") return {};
   TRY(guard_.check_source(call.in, call.error));
   TRY(find_route(call));
@@ -100,7 +129,7 @@ void Service::refuse(Call& call, const Error& error) {
 }
 
 bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply& reply) {
-  Call call{head, peer, reply, {}, {}};
+  Call call{.in = head, .peer = peer, .reply = reply, .origin = {}, .error = {}};
   Result<void> done = decide(call);
   if (!done.has_value()) refuse(call, done.error());
   return done.has_value();
@@ -108,15 +137,17 @@ bool Service::admit(const base::HttpRequest& head, std::string_view peer, Reply&
 
 // Decides access again, because keys may have changed since the head came.
 void Service::handle(const base::HttpRequest& request, std::string_view peer, Reply& reply) {
-  Call call{request, peer, reply, {}, {}};
+  Call call{.in = request, .peer = peer, .reply = reply, .origin = {}, .error = {}};
+  call.since_ns = backend_.now_ns();
   Result<void> done = decide(call);
   if (done.has_value() && call.route == nullptr) return answer_options(call);
   if (done.has_value()) done = (this->*call.route->run)(call);
+  if (!done.has_value() && call.waits != WaitFor::kNothing) done = keep_waiting(call);
   if (!done.has_value()) refuse(call, done.error());
 }
 
 void Service::answer_options(Call& call) {
-  constexpr std::string_view kMethods = "GET, HEAD, POST, OPTIONS";
+  constexpr std::string_view kMethods = "GET, HEAD, POST, DELETE, OPTIONS";
   if (call.origin.empty()) {
     const base::HttpHeader allow[] = {{"Allow", kMethods}};
     return respond(call.to(), 204, {}, {}, allow);
@@ -126,7 +157,7 @@ void Service::answer_options(Call& call) {
   std::string_view wanted = call.in.header("access-control-request-headers");
   if (wanted.empty()) wanted = "Authorization, Content-Type, X-Api-Key";
   const base::HttpHeader allow[] = {{"Allow", kMethods},
-                                    {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                                    {"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"},
                                     {"Access-Control-Allow-Headers", wanted},
                                     {"Access-Control-Max-Age", "86400"}};
   respond(call.to(), 204, {}, {}, allow);
@@ -162,53 +193,29 @@ void Service::respond_bad_http(Reply& reply, int status, const char* problem) {
 void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error) {
   error.prompt_tokens = prompt_tokens;
   error.context = exchange.context();
+  if (exchange.form().error_form() == ErrorForm::kOllama) {
+    (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
+                       "the input length exceeds the context length ({} > {})", prompt_tokens,
+                       error.context);
+    return;
+  }
   (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
                      "the request has {} tokens, which exceeds the available context size of {} "
                      "tokens",
                      prompt_tokens, error.context);
-  error.param = "messages";
+  error.param = exchange.form().prompt_field();
 }
 
-// ---- models ---------------------------------------------------------------------------------
-
-Result<Lease> Service::take_lease(std::string_view model, ApiError& error) {
-  Result<Lease> lease = backend_.lease(model);
-  if (lease.has_value() || lease.error().code != Errc::kNotFound) return lease;
-  LoadState state = backend_.load_state();
-  error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
-  if (state.bytes_total == 0)
-    return error.refuse(503, "unavailable_error", "model_not_ready",
-                        "no model is loaded: GET /v1/models lists those that there are, POST "
-                        "/v1/models/load loads one");
-  return error.refuse(503, "unavailable_error", "model_not_ready",
-                      "no model is ready ({}: {} of {} bytes)", state.stage, state.bytes_done,
-                      state.bytes_total);
-}
-
-// With one model loaded, every name means it. With several, an unknown name is an error.
-Result<void> Service::name_model(const Lease& lease, std::string_view wanted, ApiError& error) {
-  if (wanted.empty() || wanted == lease.model() || backend_.model_count() <= 1) return {};
-  for (u32 i = 0; i < backend_.model_count(); i++)
-    if (backend_.model_name(i) == wanted)
-      return error.refuse(400, "invalid_request_error", "model_not_loaded",
-                          "model '{}' is on disk but not loaded; load it with /v1/models/load",
-                          wanted);
-  return error.refuse(404, "invalid_request_error", "model_not_found",
-                      "the model '{}' does not exist", wanted.substr(0, 200));
-}
-
-Result<Lease> Service::lease_for(json::Value body, ApiError& error) {
-  std::string_view wanted = TRY(text_field(body, "model", error));
-  Lease lease = TRY(take_lease(wanted, error));
-  TRY(name_model(lease, wanted, error));
-  return lease;
-}
+// ---- what is remembered of a model ------------------------------------------------------------
 
 Result<ModelMemory*> Service::memory_of(const Lease& lease) {
   for (base::Owner<ModelMemory>& memory : memories_)
     if (memory->load_number == lease.load_number()) return memory.get();
   base::Owner<ModelMemory> made = TRY(base::make<ModelMemory>());
   made->load_number = lease.load_number();
+  TRY(made->name.assign(lease.model()));
+  made->keep_ns = options_.keep_alive_ns;
+  made->used_ns = backend_.now_ns();
   write_fingerprint(lease, *made);
   TRY(memories_.push_back(std::move(made)));
   return memories_.back().get();
@@ -229,10 +236,15 @@ void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
 
 void Service::drop_unloaded() {
   for (usize i = memories_.size(); i-- > 0;) {
-    u64 load = memories_[i]->load_number;
+    ModelMemory& memory = *memories_[i];
     bool used = std::any_of(exchanges_.begin(), exchanges_.end(),
-                            [&](const auto& e) { return e->memory == memories_[i].get(); });
-    if (!used && !backend_.is_loaded(load)) memories_.erase(i);
+                            [&](const auto& e) { return e->memory == &memory; });
+    if (used)
+      memory.used_ns = backend_.now_ns();
+    else if (backend_.is_loaded(memory.load_number))
+      expire(memory);
+    else
+      memories_.erase(i);
   }
 }
 
@@ -242,6 +254,7 @@ Result<base::Owner<Exchange>> Service::new_exchange(Call& call, const Form& form
   base::Budget& bodies = options_.bodies == nullptr ? unlimited_ : *options_.bodies;
   auto exchange = TRY(base::make<Exchange>(*this, call.reply, form, bodies));
   exchange->origin = call.origin;
+  if (call.again) exchange->waited_ns = backend_.now_ns() - call.since_ns;
   TRY(exchange->count_body(call.in.body.size()));
   return exchange;
 }
@@ -266,32 +279,42 @@ Result<void> Service::enroll(base::Owner<Exchange> exchange) {
 Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   ApiError& error = call.error;
   TRY(check_prompts(*exchange, error));
+  if (Parameters& p = exchange->parameters; p.context < exchange->lease.info().context) {
+    u32 room = p.context - static_cast<u32>(exchange->prompts[0].size());
+    p.max_tokens = p.max_tokens == 0 ? room : std::min(p.max_tokens, room);
+  }
   u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n;
   if (wanted > kMaxChoices * 8)
     return error.bad("prompt", "at most {} answers in one request", kMaxChoices * 8);
-  TRY(check_queue(call, *exchange));
+  TRY(admit_to_queue(call, *exchange));
   TRY(choose_slot(*exchange, error));
   TRY(exchange->make_choices(error));
   return enroll(std::move(exchange));
 }
 
 Result<void> Service::begin_work(Call& call, base::Owner<Exchange> exchange) {
-  TRY(check_queue(call, *exchange));
+  TRY(admit_to_queue(call, *exchange));
   return enroll(std::move(exchange));
 }
 
-// Refuses if the queue is full or the client sends too many requests a second.
-Result<void> Service::check_queue(Call& call, Exchange& exchange) {
-  u32 busy = 0, of_client = 0;
+Result<void> Service::admit_to_queue(Call& call, Exchange& exchange) {
   exchange.client = client_hash(call.peer.substr(0, call.peer.rfind(':')));
   exchange.path = call.route->path;
+  TRY(set_keep_alive(exchange, call.error));
+  return check_queue(call, exchange.client);
+}
+
+// Room for one more request, and not too many a second.
+Result<void> Service::check_queue(Call& call, u64 client) {
+  u32 busy = static_cast<u32>(waiting_.size()), of_client = 0;
+  for (const base::Owner<Waiting>& w : waiting_) of_client += w->client == client ? 1 : 0;
   for (const base::Owner<Exchange>& e : exchanges_) {
     busy += e->finished() ? 0 : 1;
-    of_client += !e->finished() && e->client == exchange.client ? 1 : 0;
+    of_client += !e->finished() && e->client == client ? 1 : 0;
   }
   u64 now = backend_.now_ns();
-  bool too_fast = !client_rate_.take(exchange.client, options_.client_rate, now) ||
-                  !all_rate_.take(0, options_.rate_per_second, now);
+  bool too_fast = !call.again && (!client_rate_.take(client, options_.client_rate, now) ||
+                                  !all_rate_.take(0, options_.rate_per_second, now));
   bool too_many = options_.client_requests > 0 && of_client >= options_.client_requests;
   if (busy < options_.max_requests && !too_fast && !too_many) return {};
   ApiError& error = call.error;
@@ -308,6 +331,7 @@ Result<void> Service::check_queue(Call& call, Exchange& exchange) {
 
 void Service::gone(Reply& reply) {
   if (Exchange* exchange = reply.exchange_.get(); exchange != nullptr) exchange->gone();
+  reply.waiting_.part();
 }
 
 void Service::tick() {
@@ -317,6 +341,7 @@ void Service::tick() {
   for (usize i = 0; i < exchanges_.size(); i++) exchanges_[i]->tick(now);
   for (usize i = exchanges_.size(); i-- > 0;)
     if (exchanges_[i]->finished()) exchanges_.erase(i);
+  look_at_waiting();
   drop_unloaded();
   ticking_ = false;
 }

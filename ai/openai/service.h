@@ -29,12 +29,28 @@ struct ModelMemory {
   static constexpr u32 kSlots = 8;
 
   u64 load_number = 0;
+  String name;             // of the model
+  u64 used_ns = 0;         // when a request for it was last answered or in work
+  u64 keep_ns = kForever;  // how long it stays without one, as the last request said
   GrammarCache grammars;
   Slot slots[kSlots];
   char fingerprint[24] = {};  // from build, model and cache type
 
   std::string_view fingerprint_text() const { return fingerprint; }
 };
+
+// The limits of a request's body. So many values take 25 ms to parse; nothing else is answered
+// meanwhile.
+constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
+
+// The forms in which vectors are answered.
+enum class EmbeddingShape : u8 {
+  kOpenAi,
+  kOllama,     // /api/embed
+  kOllamaOne,  // /api/embeddings: one vector
+};
+
+constexpr u64 kListAgeNs = 5'000'000'000;  // of a list that is believed to lack a name
 
 class Service {
  public:
@@ -61,7 +77,7 @@ class Service {
   // Advances works and heartbeats, and drops exchanges that have ended. To be called often: after
   // each step of the engine and after each job.
   void tick();
-  bool idle() const { return exchanges_.empty(); }
+  bool idle() const { return exchanges_.empty() && waiting_.empty(); }
 
   Backend& backend() { return backend_; }
   const ServiceOptions& options() const { return options_; }
@@ -90,6 +106,7 @@ class Service {
       : options_(std::move(options)), backend_(backend) {}
 
  private:
+  friend struct Waiting;
   struct Call;  // one request on its way through a route
   struct Route {
     // a path that ends in '*' matches every path that begins like it
@@ -104,11 +121,32 @@ class Service {
   Result<void> decide(Call& call);
   void refuse(Call& call, const Error& error);
   void answer_options(Call& call);
-  // Leases the model of that name, or the current one. Refuses with 503 if there is none.
-  Result<Lease> take_lease(std::string_view model, ApiError& error);
-  // Leases the model that a body names. An unknown name is an error.
-  Result<Lease> lease_for(json::Value body, ApiError& error);
-  Result<void> name_model(const Lease& lease, std::string_view wanted, ApiError& error);
+  // ---- which model a request means (models.cpp)
+  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails };
+  // Leases the current model, for routes that only report. Refuses with 503 if there is none.
+  Result<Lease> take_lease(ApiError& error);
+  // Leases the model that a request names, or the default one for "". If it is not loaded, the
+  // error makes the request wait until it is, and then its route runs again.
+  Result<Lease> lease_for(Call& call, std::string_view wanted);
+  Result<Lease> lease_for(Call& call, json::Value body);
+  // The model of that name, loaded or not; names are compared without case, ":latest" and ".gguf".
+  Result<ModelRow> find_model(Call& call, std::string_view wanted);
+  bool find_row(std::string_view name, ModelRow& out);
+  std::unexpected<Error> no_model(ApiError& error);
+  std::unexpected<Error> wait(Call& call, WaitFor what, std::string_view model = {});
+  // Describes the model of `row`. Makes the request wait until its file has been read.
+  Result<void> describe(Call& call, const ModelRow& row, ModelDetails& out);
+
+  // ---- requests that wait (waiting.cpp)
+  Result<void> keep_waiting(Call& call);
+  Result<void> check_stranger(Call& call);
+  void look_at_waiting();
+  void note_load_of_stranger();
+  Result<bool> is_ready(Waiting& waiting, ApiError& error);
+  Result<bool> is_loaded_for(Waiting& waiting, ApiError& error);
+  void run_again(Waiting& waiting, Call& call, Result<bool> ready);
+  Result<void> set_keep_alive(Exchange& exchange, ApiError& error);
+  void expire(ModelMemory& memory);
   void write_fingerprint(const Lease& lease, ModelMemory& memory);
   void drop_unloaded();
   Result<base::Owner<Exchange>> new_exchange(Call& call, const Form& form);
@@ -118,9 +156,10 @@ class Service {
   Result<void> enroll(base::Owner<Exchange> exchange);
   Result<void> begin(Call& call, base::Owner<Exchange> exchange);
   Result<void> begin_work(Call& call, base::Owner<Exchange> exchange);
-  Result<void> check_queue(Call& call, Exchange& exchange);
+  Result<void> check_queue(Call& call, u64 client);
+  Result<void> admit_to_queue(Call& call, Exchange& exchange);
   Result<void> choose_slot(Exchange& exchange, ApiError& error);
-  Result<void> prepare_chat(Exchange& exchange, json::Value body, ApiError& error);
+  Result<void> prepare_chat(Call& call, Exchange& exchange, json::Value body);
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
   Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
@@ -143,7 +182,29 @@ class Service {
   Result<void> anthropic(Call& call);
   Result<void> anthropic_count(Call& call);
   Result<void> embeddings(Call& call);
-  // Routes that report.
+  // Routes: Ollama's.
+  Result<void> ollama_chat(Call& call);
+  Result<void> ollama_generate(Call& call);
+  Result<void> ollama_embed(Call& call);
+  Result<void> ollama_embeddings(Call& call);
+  Result<void> ollama_tags(Call& call);
+  Result<void> ollama_ps(Call& call);
+  Result<void> ollama_show(Call& call);
+  Result<void> ollama_version(Call& call);
+  Result<void> ollama_status(Call& call);
+  Result<void> ollama_not_here(Call& call);
+  Result<void> ollama_no_blob(Call& call);
+  // A request without a prompt: its model is loaded, or unloaded by "keep_alive": 0.
+  Result<void> ollama_load(Call& call, json::Value body, bool chat);
+  Result<void> ollama_settings(Exchange& exchange, json::Value given, ApiError& error);
+  Result<void> prepare_raw(Call& call, Exchange& exchange);
+  Result<void> drop_oldest_messages(Exchange& exchange, ApiError& error);
+  void write_ollama_model(const ModelRow& row, const ModelDetails& details, json::Writer& w);
+  Result<void> for_each_ollama_model(Call& call, bool loaded_only, String& body);
+  u64 expiry_of(const ModelRow& row);
+  Result<void> embed(Call& call, EmbeddingShape shape, json::Value input,
+                     base::Owner<Exchange> exchange);
+  // Routes: facts.
   Result<void> page(Call& call);
   Result<void> health(Call& call);
   Result<void> live(Call& call);
@@ -161,7 +222,8 @@ class Service {
   Result<void> detokenize(Call& call);
   Result<void> apply_template(Call& call);
   void write_health(const Lease* lease, base::Writer& out);
-  void write_model(std::string_view name, const Lease* loaded, json::Writer& w);
+  void write_model(const ModelRow& row, json::Writer& w);
+  u64 models_known_seconds();
 
   ServiceOptions options_;
   Backend& backend_;
@@ -170,11 +232,24 @@ class Service {
   Metrics metrics_;
   Vector<base::Owner<ModelMemory>> memories_;  // must outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
+  Vector<base::Owner<Waiting>> waiting_;  // in the order they came
+  // The load that somebody without a key has caused last.
+  struct StrangersLoad {
+    u32 number = 0;  // of the backend; 0 = none is under way
+    u64 begun_ns = 0;
+    u64 next_ns = 0;  // when there may be another one
+  } strangers_load_;
   u32 number_ = 0;
   u64 models_known_ = 0;  // when the list of models was first sent; every client gets the same time
   bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
 };
+
+// The model writes its thoughts between <think> and </think>, as its template (or null) tells.
+bool model_thinks(const ChatTemplate* chat);
+
+// Turns a load's failure into a status and a sentence for the client.
+void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out);
 
 // One request on its way through a route.
 struct Service::Call {
@@ -185,8 +260,33 @@ struct Service::Call {
   ApiError error;
   ErrorForm form = ErrorForm::kOpenAi;
   const Route* route = nullptr;
+  u64 since_ns = 0;                   // when it came
+  bool stranger = false;              // Guard::is_stranger()
+  bool again = false;                 // it has waited, and was let in before
+  WaitFor waits = WaitFor::kNothing;  // why its route could not answer
+  std::string_view waits_for = {};    // the model's name, a view as ModelRow's
 
   ReplyTo to() { return {reply, origin}; }
+};
+
+// A request whose model is not loaded yet, or not known yet. It keeps what its route wants to know.
+struct Waiting {
+  explicit Waiting(base::Budget& bodies) : share(bodies) {}
+  Service::Call call(Reply& to);
+
+  base::Tie<Waiting, Reply> reply{*this};
+  base::BudgetShare share;  // of `body`
+  const Service::Route* route = nullptr;
+  Service::WaitFor what = Service::WaitFor::kNothing;
+  String path, query, type, peer, model;
+  base::Wiped<String> body;
+  std::string_view origin;
+  ErrorForm form = ErrorForm::kOpenAi;
+  bool stranger = false;
+  u64 since_ns = 0, client = 0;
+  u32 load = 0;  // the backend's number; 0 = not begun
+  base::HttpHeader header;
+  base::HttpRequest in;  // views of the above
 };
 
 }  // namespace ai::openai

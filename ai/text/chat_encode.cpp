@@ -42,6 +42,8 @@ Result<void> encode_chat(const ChatTemplate* chat, const Tokenizer& tokenizer,
                          TemplateError* error) {
   String guarded;
   TRY(render(chat, tokenizer, input, guarded, error));
+  if (!input.continued.empty() && chat == nullptr) TRY(guarded.push_back(' '));
+  TRY(tokenizer.guard(input.continued, guarded));
   if (text != nullptr) TRY(Tokenizer::unguard(guarded.view(), *text));
   if (tokens == nullptr) return {};
   usize begin = tokens->size();

@@ -16,7 +16,8 @@ struct ChatInput {
   json::Value tools = {};
   json::Value extra = {};
   bool add_generation_prompt = true;
-  i64 now_unix = 0;  // 0 = unknown
+  std::string_view continued = {};  // how the answer begins, behind the generation prompt
+  i64 now_unix = 0;                 // 0 = not known
 };
 
 // Renders `input` with `chat` (null: plain "User:" lines). Appends the result to `text` as people

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernel/crypto/random.h"
+#include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/mm/memory.h"
 #include "kernel/sched/thread.h"
@@ -34,19 +35,21 @@ Loads& all_loads() {
   return loads;
 }
 
-Result<void> load_by_name(std::string_view name, ai::openai::LoadEnd& end) {
+Result<void> load_by_name(std::string_view name, Wish wish, ai::openai::LoadEnd& end) {
   Result<ModelFile> file = find_model(name);
-  // a damaged file was found, too
-  end.found = file.has_value() || file.error().code == Errc::kCorrupt;
-  return engine_host().load(TRY(std::move(file)));
+  end.found = file.has_value() || file.error().code == Errc::kCorrupt;  // there, and damaged
+  return engine_host().load(TRY(std::move(file)), nullptr, wish);
 }
 
 void load_in_background(void*) {
+  using ai::openai::ModelChange;
   Loads& loads = all_loads();
   ai::openai::LoadEnd end;
-  bool unload = loads.change == ai::openai::ModelChange::kUnload;
-  end.result =
-      unload ? engine_host().unload(loads.name.view()) : load_by_name(loads.name.view(), end);
+  bool unload = loads.change == ModelChange::kUnload || loads.change == ModelChange::kExpire;
+  bool chosen = loads.change == ModelChange::kUnload || loads.change == ModelChange::kLoad;
+  Wish wish = chosen ? Wish::kChosen : Wish::kNamed;
+  end.result = unload ? engine_host().unload(loads.name.view(), wish)
+                      : load_by_name(loads.name.view(), wish, end);
   if (!end.result.has_value())
     log::error("models", "{} {}: {}", unload ? "unload" : "load", loads.name, end.result.error());
   loads.ends[loads.begun % Loads::kKept] = end;
@@ -99,58 +102,136 @@ ai::openai::LoadState ServeBackend::load_state() {
   return state;
 }
 
-bool ServeBackend::model_changed() {
-  u64 number = engine_host().current_number();
-  if (number == load_number_) return false;
-  load_number_ = number;
-  const ModelFile* file = engine_host().current_file();
-  std::string_view name = file == nullptr ? "" : file->name.view();
-  // If memory runs out, the name is shown as empty and read again next time.
-  if (!name_.assign(name).has_value()) {
-    name_.clear();
-    load_number_ = 0;
-  }
-  drop_loaded_from_list();
-  list_is_old_ = true;
-  return true;
-}
-
-void ServeBackend::drop_loaded_from_list() {
-  for (usize i = models_.size(); i-- > 0;)
-    if (models_[i].name.view() == name_.view()) models_.erase(i);
-}
-
-// If memory runs out, the list stays as it was.
-void ServeBackend::refresh_models() {
-  if (!std::exchange(list_is_old_, false)) return;
-  Result<Vector<ModelFile>> found = find_models();
-  if (!found.has_value()) return;
-  models_ = std::move(*found);
-  drop_loaded_from_list();
-}
-
 std::string_view ServeBackend::model_id() {
-  return name_.view();
+  const ModelFile* file = engine_host().current_file();
+  return file == nullptr ? std::string_view() : file->name.view();
+}
+
+// ---- what there is ----------------------------------------------------------------------------
+
+void ServeBackend::look_at_disks() {
+  u64 changes = engine_host().changes();
+  if (std::exchange(changes_, changes) != changes) list_wanted_ = true;
+  if (std::exchange(list_wanted_, false)) read_list();
+  if (std::exchange(details_wanted_, false)) read_details();
+}
+
+// Finds the models on the disks, and those that a person loaded from elsewhere, if they still
+// exist.
+Result<Vector<ModelFile>> ServeBackend::find_all() {
+  Vector<ModelFile> found = TRY(find_models());
+  auto add = [&](const ModelFile& file) -> Result<void> {
+    bool known = std::any_of(found.begin(), found.end(), [&](const ModelFile& other) {
+      return other.path.view() == file.path.view();
+    });
+    if (known || !fs::stat(file.path.view()).has_value()) return {};
+    return found.push_back(TRY(file.clone()));
+  };
+  for (u32 i = 0; const ModelFile* file = engine_host().model_file(i); i++) {
+    ModelFile loaded = TRY(file->clone());  // looking for the file may wait
+    TRY(add(loaded));
+  }
+  for (const Installed& old : installed_) TRY(add(old.file));
+  return found;
+}
+
+// A list that finds no memory stays as it was. What is known of a file that is still there stays.
+void ServeBackend::read_list() {
+  u64 begin = timing::now_ns();
+  if (Result<Vector<ModelFile>> found = find_all(); found.has_value()) {
+    Vector<Installed> list;
+    bool whole = true;
+    for (ModelFile& file : *found) {
+      Installed row{.file = std::move(file), .details = {}};
+      for (Installed& old : installed_)
+        if (old.looked_at && is_same_model(old.file, row.file)) {
+          row.details = std::move(old.details);
+          row.looked_at = std::exchange(old.looked_at, false);
+        }
+      whole = whole && list.push_back(std::move(row)).has_value();
+    }
+    if (whole) installed_ = std::move(list);
+  }
+  list_ns_ = begin;
+  news_();
+}
+
+// A file that cannot be read has no details. It is listed all the same: its load says what is
+// wrong.
+void ServeBackend::read_details() {
+  for (usize i = 0; i < installed_.size(); i++) {
+    if (installed_[i].looked_at) continue;
+    if (Result<ModelFacts> facts = engine_host().inspect(installed_[i].file); facts.has_value()) {
+      ai::ModelInfo& from = facts->model.info;
+      ai::openai::ModelDetails& to = installed_[i].details;
+      to.architecture = std::move(from.architecture);
+      to.quantization = std::move(from.quantization);
+      to.licence = std::move(from.licence);
+      to.parameters = from.parameters;
+      to.context = from.context, to.trained_context = from.trained_context;
+      to.width = from.width, to.layers = from.layers, to.ffn_width = from.ffn_width;
+      to.heads = from.heads, to.kv_heads = from.kv_heads, to.vocabulary = from.vocabulary;
+      to.has_template = facts->model.has_template, to.ranks = from.ranks;
+    }
+    installed_[i].looked_at = true;
+  }
+  news_();
+}
+
+bool ServeBackend::models_known_since(u64 ns) {
+  if (list_ns_ != 0 && list_ns_ >= ns) return true;
+  list_wanted_ = true;
+  look_();
+  return false;
+}
+
+const ai::openai::ModelDetails* ServeBackend::details(std::string_view model) {
+  for (const Installed& row : installed_) {
+    if (row.file.name.view() != model) continue;
+    if (row.looked_at) return &row.details;
+    details_wanted_ = true;
+    look_();
+    return nullptr;
+  }
+  return nullptr;
+}
+
+// Loaded, and so shown already, or a copy of one before it.
+bool ServeBackend::is_listed_before(usize index) const {
+  std::string_view name = installed_[index].file.name.view();
+  for (u32 i = 0; const ModelFile* file = engine_host().model_file(i); i++)
+    if (file->name.view() == name) return true;
+  return std::any_of(installed_.begin(), installed_.begin() + index,
+                     [&](const Installed& row) { return row.file.name.view() == name; });
 }
 
 u32 ServeBackend::model_count() {
-  return static_cast<u32>(models_.size()) + (name_.empty() ? 0 : 1);
+  u32 count = engine_host().model_count();
+  for (usize i = 0; i < installed_.size(); i++) count += is_listed_before(i) ? 0 : 1;
+  return count;
 }
 
-std::string_view ServeBackend::model_name(u32 index) {
-  if (!name_.empty()) {
-    if (index == 0) return name_.view();
-    index--;
-  }
-  return index < models_.size() ? models_[index].name.view() : "";
+ai::openai::ModelRow ServeBackend::model_row(u32 index) {
+  if (const ModelFile* file = engine_host().model_file(index); file != nullptr)
+    return {file->name.view(), file->bytes, true};
+  index -= engine_host().model_count();
+  for (usize i = 0; i < installed_.size(); i++)
+    if (!is_listed_before(i) && index-- == 0)
+      return {installed_[i].file.name.view(), installed_[i].file.bytes, false};
+  return {};
 }
 
 Result<u32> ServeBackend::change_model(ai::openai::ModelChange change, std::string_view name) {
   Loads& loads = all_loads();
-  if (loads.running)
-    return fail(Errc::kBusy,
-                "another model is being loaded or unloaded: try again when it is done");
+  if (loads.running || engine_host().changing())
+    return fail(Errc::kBusy, "another model is being loaded or unloaded");
   TRY(loads.name.assign(name));
+  // A name that was listed means the file that the list has it from.
+  for (const Installed& row : installed_)
+    if (change == ai::openai::ModelChange::kDemand && row.file.name.view() == name) {
+      TRY(loads.name.assign(row.file.path.view()));
+      break;
+    }
   loads.change = change;
   loads.news = news_;
   loads.begun++;
@@ -178,9 +259,13 @@ u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
 
-// Returns seconds since boot until the network has told the time of day, so the value always grows.
-u64 ServeBackend::unix_seconds() {
-  return (timing::unix_time_known() ? timing::unix_ns() : timing::now_ns()) / 1'000'000'000;
+// Until the network has told the time of day, time since boot: still growing.
+u64 ServeBackend::unix_ns() {
+  return timing::unix_time_known() ? timing::unix_ns() : timing::now_ns();
+}
+
+std::string_view ServeBackend::utc(std::span<char> room, u64 unix_ns) {
+  return timing::format_utc(room, unix_ns);
 }
 
 u64 ServeBackend::random() {
@@ -232,6 +317,10 @@ Result<void> ServeBackend::render(const ai::Lease& lease, const ai::openai::Chat
   }
   ai::ChatInput input;
   input.messages = views.view();
+  if (prompt.continue_last && !views.empty()) {
+    input.continued = views.back().content;
+    input.messages = input.messages.first(views.size() - 1);
+  }
   input.tools = prompt.tools;
   input.extra = prompt.extra;
   input.add_generation_prompt = prompt.add_generation_prompt;

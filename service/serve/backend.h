@@ -12,9 +12,9 @@ namespace service {
 
 class ServeBackend final : public ai::openai::Backend {
  public:
-  // `news` wakes the thread that answers. It may be called after the backend is gone, by a load
-  // that outlives it.
-  explicit ServeBackend(void (*news)()) : news_(news) {}
+  // `news` wakes the thread that answers; it may be called when the backend is gone. `look` wakes
+  // the one that calls look_at_disks().
+  ServeBackend(void (*news)(), void (*look)()) : news_(news), look_(look) {}
 
   Result<ai::Lease> lease(std::string_view model) override;
   Result<ai::RequestId> submit(const ai::Lease& lease, const ai::Request& request,
@@ -27,8 +27,11 @@ class ServeBackend final : public ai::openai::Backend {
   ai::openai::EngineFigures figures() override;
   ai::openai::LoadState load_state() override;
   std::string_view model_id() override;
+  std::string_view default_model() override { return engine_host().chosen_name(); }
   u32 model_count() override;
-  std::string_view model_name(u32 index) override;
+  ai::openai::ModelRow model_row(u32 index) override;
+  bool models_known_since(u64 ns) override;
+  const ai::openai::ModelDetails* details(std::string_view model) override;
   Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override;
   const ai::openai::LoadEnd* load_end(u32 number) override;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
@@ -36,7 +39,8 @@ class ServeBackend final : public ai::openai::Backend {
   bool template_knows_tools(const ai::Lease& lease) override;
   std::string_view build() override;
   u64 now_ns() override;
-  u64 unix_seconds() override;
+  u64 unix_ns() override;
+  std::string_view utc(std::span<char> room, u64 unix_ns) override;
   u64 random() override;
   u64 memory_used() override;
   u64 memory_total() override;
@@ -48,20 +52,27 @@ class ServeBackend final : public ai::openai::Backend {
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,
                                            u64& bytes) override;
 
-  // Returns true once after the current model has changed.
-  bool model_changed();
-  // Lists the models anew, once after each change. Waits for disks, so it runs on the thread
-  // "http-files".
-  void refresh_models();
+  // Looks which models there are where that was asked for or what is loaded has changed, and what
+  // their files say where that was asked for. Waits for disks.
+  void look_at_disks();
 
  private:
-  void drop_loaded_from_list();
+  struct Installed {
+    ModelFile file;
+    bool looked_at = false;  // `details` are as the file has them, or it cannot be read
+    ai::openai::ModelDetails details;
+  };
+  Result<Vector<ModelFile>> find_all();
+  void read_list();
+  void read_details();
+  bool is_listed_before(usize index) const;
 
   void (*news_)();
-  bool list_is_old_ = false;
-  Vector<ModelFile> models_;  // all but the current one
-  String name_;               // name of the current one
-  u64 load_number_ = 0;       // load number of the current one
+  void (*look_)();
+  bool list_wanted_ = true, details_wanted_ = false;
+  u64 list_ns_ = 0;              // when it was read last; 0 = never
+  u64 changes_ = 0;              // of the host, when it was read
+  Vector<Installed> installed_;  // changed by look_at_disks() alone
   char build_[64] = {};
   usize build_size_ = 0;
 };

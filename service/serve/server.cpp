@@ -26,6 +26,16 @@ namespace {
 
 constexpr Option kPort{"http.port", OptionKind::kNumber, "8080", "0..65535",
                        "port of the API server; 0 = any free one"};
+constexpr Option kOllamaPort{"ollama.port", OptionKind::kNumber, "0", "0..65535",
+                             "a second port for programs that look for Ollama at 11434; 0 = none"};
+constexpr Option kAnyModel{
+    "model.any", OptionKind::kFlag, "", "",
+    "a request for a model that there is not is answered by the default one"};
+constexpr Option kUnloadIdle{
+    "models.unload", OptionKind::kFlag, "", "",
+    "unload models that nobody has asked for as long as models.keep_alive"};
+constexpr Option kKeepAlive{"models.keep_alive", OptionKind::kText, "-1", "TIME",
+                            "how long that is: seconds, 90s, 1h30m; -1 = for ever"};
 constexpr Option kBind{"http.bind", OptionKind::kText, "", "ADDRESS",
                        "address to listen on; without a key 127.0.0.1 only, unless auth=none"};
 constexpr Option kHosts{"http.host", OptionKind::kText, "", "NAME[,NAME]",
@@ -73,6 +83,10 @@ constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
 constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
                             "longest answer in tokens if the request sets none; 0 = no limit"};
 KERNEL_OPTION(kPort);
+KERNEL_OPTION(kOllamaPort);
+KERNEL_OPTION(kAnyModel);
+KERNEL_OPTION(kUnloadIdle);
+KERNEL_OPTION(kKeepAlive);
 KERNEL_OPTION(kBind);
 KERNEL_OPTION(kHosts);
 KERNEL_OPTION(kKeys);
@@ -105,16 +119,17 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 constexpr usize kStackBytes = 256 * 1024;
 
 void wake_network_thread();
+void wake_files_thread();
 void hear_engine();
 
 // The running server. start_server() allocates it, and drop_server() destroys it after both threads
 // have ended. Its fields belong to the thread "http", except for what backend and service allow
 // others.
 struct Server {
-  base::Owner<net::tls::Server> tls;  // null: plain text only; must outlive the clients
-  base::Owner<net::Listener> listener;
-  base::Budget bodies;  // memory for bodies; must outlive every client and answer
-  ServeBackend backend{wake_network_thread};
+  base::Owner<net::tls::Server> tls;             // null: plain text only; outlives the clients
+  Vector<base::Owner<net::Listener>> listeners;  // the first has http.port
+  base::Budget bodies;                           // outlives whoever keeps one
+  ServeBackend backend{wake_network_thread, wake_files_thread};
   base::Owner<ai::openai::Service> service;
   Vector<base::Owner<ServeClient>> clients;
   KeyFile key_file;
@@ -124,7 +139,7 @@ struct Server {
   bool stopping = false;
   // threads that still use this object
   u32 threads = 0;
-  u64 last_tick_ns = 0;
+  u64 model_changes = 0;  // of the host, as they were noticed
 };
 
 // There is at most one server; null means none.
@@ -133,13 +148,18 @@ constinit sched::WaitQueue network_news, files_news, server_ended;
 // The reason why the thread "http" was woken. It clears a flag before it looks, so news that arrive
 // while it works are not lost.
 constinit bool sockets_have_news = false, engine_has_news = false;
+constinit bool files_have_news = false;  // the thread "http-files" is to look again
 
 void wake_network_thread() {
   sockets_have_news = true;
   network_news.wake_all();
 }
 
-// Called on the engine's thread after each step. It only wakes.
+void wake_files_thread() {
+  files_have_news = true;
+  files_news.wake_all();
+}
+
 void hear_engine() {
   engine_has_news = true;
   network_news.wake_all();
@@ -178,7 +198,7 @@ Result<void> add_client(Server& s, base::Owner<net::Socket> socket, u64 now) {
                                                          s.times, s.bodies, now, tls_required())));
 }
 
-void accept_clients(Server& s, u64 now) {
+void accept_clients_of(Server& s, net::Listener& listener, u64 now) {
   for (;;) {
     // A client is dropped only after another was accepted, so for a moment there is one more than
     // allowed.
@@ -186,7 +206,7 @@ void accept_clients(Server& s, u64 now) {
     if (full && std::all_of(s.clients.begin(), s.clients.end(),
                             [](const auto& client) { return client->waiting_since() == ~u64{0}; }))
       return;
-    Result<base::Owner<net::Socket>> socket = s.listener->accept();
+    Result<base::Owner<net::Socket>> socket = listener.accept();
     if (!socket.has_value()) {
       if (socket.error().code != Errc::kBusy) log::warn("http", "accept: {}", socket.error());
       return;
@@ -198,7 +218,11 @@ void accept_clients(Server& s, u64 now) {
   }
 }
 
-// Accepts new clients, then reads and writes every socket. Returns true while bytes still move.
+void accept_clients(Server& s, u64 now) {
+  for (base::Owner<net::Listener>& listener : s.listeners) accept_clients_of(s, *listener, now);
+}
+
+// Everything a socket may want. True while something still moves.
 bool pump_clients(Server& s) {
   u64 now = timing::now_ns();
   accept_clients(s, now);
@@ -222,9 +246,10 @@ u64 pause(const Server& s) {
   return s.clients.empty() ? kRestNs : kCalmNs;
 }
 
-// A changed model means a changed list, which "http-files" reads anew because that waits for disks.
-void notice_model(Server& s) {
-  if (s.backend.model_changed()) files_news.wake_all();
+// Has the list of models read again after the loaded models have changed.
+void notice_models(Server& s) {
+  u64 changes = engine_host().changes();
+  if (std::exchange(s.model_changes, changes) != changes) wake_files_thread();
 }
 
 // After a step only flush() runs, which sends the step's tokens at once. The full round over all
@@ -234,7 +259,7 @@ void network_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   u64 look_at_ns = 0;
   while (!s.stopping) {
-    notice_model(s);
+    notice_models(s);
     s.service->tick();
     u64 now = timing::now_ns();
     bool moved = false;
@@ -260,9 +285,10 @@ void network_thread(void* argument) {
 void files_thread(void* argument) {
   Server& s = *static_cast<Server*>(argument);
   while (!s.stopping) {
-    s.backend.refresh_models();
+    files_have_news = false;
+    s.backend.look_at_disks();
     s.key_file.watch(*s.service);
-    files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
+    if (!files_have_news) files_news.wait(KeyFile::chosen() ? timing::now_ns() + kRestNs : ~u64{0});
   }
   end_thread(s);
 }
@@ -325,6 +351,10 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.client_rate = static_cast<u32>(options::number(kClientRate));
   chosen.client_requests = static_cast<u32>(options::number(kClientRequests));
   chosen.json_log = options::text(kLogForm) == "json";
+  chosen.any_model = options::flag(kAnyModel);
+  chosen.unload_idle = options::flag(kUnloadIdle);
+  chosen.ollama_root = options::number(kOllamaPort) != 0;
+  chosen.keep_alive_ns = TRY(ai::openai::read_keep_alive(options::text(kKeepAlive)));
   chosen.page = serve_page();
   return ai::openai::Service::create(std::move(chosen), s.backend);
 }
@@ -359,6 +389,10 @@ Result<void> set_limits(Server& s) {
   return {};
 }
 
+Result<void> listen(Server& s, net::Network& network, std::string_view address, u64 port) {
+  return s.listeners.push_back(TRY(network.listen(address, static_cast<u16>(port))));
+}
+
 Result<void> open_server(Server& s) {
   net::Network* network = net::network();
   if (network == nullptr)
@@ -375,8 +409,9 @@ Result<void> open_server(Server& s) {
                 "tls=only is set but TLS could not be started: the log says why");
   std::string_view address = TRY(bind_address());
   if (!has_keys() && !is_loopback(address))
-    log::warn("http", "anybody on the network may use this server: set api_key= to change that");
-  s.listener = TRY(network->listen(address, static_cast<u16>(options::number(kPort))));
+    log::warn("http", "anybody on the network may use this server: set api_key=");
+  TRY(listen(s, *network, address, options::number(kPort)));
+  if (u64 port = options::number(kOllamaPort); port != 0) TRY(listen(s, *network, address, port));
   network->on_activity([](void*) { wake_network_thread(); }, nullptr);
   engine_host().on_news(hear_engine);
   return {};
@@ -386,7 +421,7 @@ Result<void> open_server(Server& s) {
 // cancels their requests; a job that is running ends between two of its chunks. Sleeps until the
 // service has nothing left with the engine.
 void drop_server() {
-  server->listener.reset();  // no new clients
+  server->listeners.clear();  // nobody new
   server->clients.clear();
   server->service->tick();
   while (!server->service->idle()) {
@@ -421,7 +456,7 @@ Result<void> start_server() {
   log::info("http",
             "serving on {} (POST /v1/chat/completions, POST /completion, GET /health, "
             "GET /metrics)",
-            server->listener->port());
+            server->listeners[0]->port());
   return {};
 }
 
@@ -449,7 +484,7 @@ void describe_server(base::Writer& out) {
   }
   const ai::openai::Metrics& m = server->service->metrics();
   base::format_to(out, "port {}, {} connections, {} requests ({} answered, {} failed, {} left)\n",
-                  server->listener->port(), server->clients.size(), m.requests, m.answered,
+                  server->listeners[0]->port(), server->clients.size(), m.requests, m.answered,
                   m.failed, m.gone);
   base::format_to(out, "{} tokens, last first token after {} ms, last rate {} tok/s\n",
                   m.tokens_generated, m.last_ttft_ms, m.last_tok_s);
@@ -460,7 +495,7 @@ void write_server_fingerprint(base::Writer& out) {
 }
 
 u16 server_port() {
-  return server_running() ? server->listener->port() : u16{0};
+  return server_running() ? server->listeners[0]->port() : u16{0};
 }
 
 }  // namespace service

@@ -15,7 +15,12 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
                                                 "/chat",
                                                 "/v1/models/x",
                                                 "/v1/embeddings",
-                                                "/slots/1"};
+                                                "/slots/1",
+                                                "/api/chat",
+                                                "/api/generate",
+                                                "/api/embed",
+                                                "/api/embeddings",
+                                                "/api/show"};
   if (size < 2) return 0;
   ApiTestBackend backend;
   ai::openai::ServiceOptions options;
@@ -24,6 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   auto service = std::move(*ai::openai::Service::create(std::move(options), backend));
   std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
   backend.fake.script = text.substr(0, 60);
+  backend.models = 1 + data[1] / 128;  // a second one that is not loaded
   const base::HttpHeader headers[] = {
       {"Host", "localhost"},
       {"Content-Type", data[1] % 4 == 0 ? "text/plain" : "application/json"}};

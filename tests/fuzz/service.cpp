@@ -40,6 +40,9 @@ constexpr Asked kAsked[] = {
     {"POST", "/slots/1?action=save", R"({"filename":"a"})"},
     {"POST", "/slots/1?action=restore", R"({"filename":"a"})"},
     {"POST", "/slots/1?action=erase", ""},
+    {"POST", "/api/chat", R"({"messages":[{"role":"user","content":"x"}]})"},
+    {"POST", "/api/generate", R"({"model":"other/b","prompt":"x","stream":false})"},
+    {"POST", "/v1/completions", R"({"model":"other/b","prompt":"x","max_tokens":3})"},
     {"POST", "/v1/models/load", R"({"model":"big"})"},
     {"POST", "/models/unload", ""},
     {"POST", "/tokenize", R"({"content":"AB"})"},
@@ -206,7 +209,7 @@ class World {
   }
   void change(u8 how) {
     if (how % 4 == 0) backend_.other_is_current = !backend_.other_is_current;
-    if (how % 4 == 1) backend_.models = backend_.loaded = 2;
+    if (how % 4 == 1) backend_.models = 2, backend_.loaded = 1 + how / 128;
     if (how % 4 == 2) backend_.fake.refuse = backend_.fake.refuse == nullptr ? "full" : nullptr;
     if (how % 4 == 3 && backend_.leases == 0) backend_.load_number++;
   }

@@ -45,6 +45,11 @@ ai::Lease leased(const service::Holder& holder = service::kConsoleHolder,
   return MUST(engine_host().lease(holder, name));
 }
 
+std::string_view loaded_name(u32 index) {
+  const service::ModelFile* file = engine_host().model_file(index);
+  return file == nullptr ? std::string_view() : file->name.view();
+}
+
 // Options for one test.
 class WithOptions {
  public:
@@ -54,12 +59,13 @@ class WithOptions {
 
 // Loads on a thread of its own, as the server does.
 struct Loader {
-  explicit Loader(std::string path) : path(std::move(path)) {
+  explicit Loader(std::string path, service::Wish wish = service::Wish::kChosen)
+      : path(std::move(path)), wish(wish) {
     MUST(sched::spawn(
         "test-load",
         [](void* self) {
           Loader& l = *static_cast<Loader*>(self);
-          l.result = engine_host().load(MUST(service::find_model(l.path)));
+          l.result = engine_host().load(MUST(service::find_model(l.path)), nullptr, l.wish);
           l.done = true;
         },
         this, 256 * kKiB));
@@ -68,6 +74,7 @@ struct Loader {
     while (!done) sched::yield();
   }
   std::string path;
+  service::Wish wish;
   bool done = false;
   Result<void> result;
 };
@@ -278,10 +285,10 @@ TEST(engine_host, several_models_are_kept_and_the_one_used_longest_ago_goes) {
   REQUIRE(one.load().has_value());
   REQUIRE(two.load().has_value());
   EXPECT_EQ(engine_host().model_count(), 2u);
-  EXPECT_EQ(engine_host().model_name(0), "two");
-  EXPECT_EQ(engine_host().model_name(1), "one");
+  EXPECT_EQ(loaded_name(0), "two");
+  EXPECT_EQ(loaded_name(1), "one");
   EXPECT_EQ(leased(service::kRequestHolder, "one").model(), "one");  // used just now
-  EXPECT_EQ(leased(service::kRequestHolder, "no such model").model(), "two");
+  EXPECT(!engine_host().lease(service::kRequestHolder, "no such model").has_value());
   {
     ai::Lease used = leased(service::kRequestHolder, "one");
     Answer answer;
@@ -290,12 +297,68 @@ TEST(engine_host, several_models_are_kept_and_the_one_used_longest_ago_goes) {
   }
   REQUIRE(three.load().has_value());
   EXPECT_EQ(engine_host().model_count(), 2u);
-  EXPECT_EQ(engine_host().model_name(0), "three");
-  EXPECT_EQ(engine_host().model_name(1), "one");
+  EXPECT_EQ(loaded_name(0), "three");
+  EXPECT_EQ(loaded_name(1), "one");
   REQUIRE(engine_host().unload("one").has_value());
   EXPECT_EQ(engine_host().model_count(), 1u);
   REQUIRE(engine_host().unload("three").has_value());
   EXPECT_EQ(engine_host().model_count(), 0u);
+}
+
+// A model that a request names does not become the one for requests that name none.
+TEST(engine_host, a_model_that_a_request_named_is_not_the_default) {
+  TinyModelFile one("one.gguf"), two("two.gguf", 1);
+  if (!one.made()) return test.skip("no tiny model: run in the root of the repository");
+  auto named = [](const TinyModelFile& model) {
+    return engine_host().load(MUST(service::find_model(model.path())), nullptr,
+                              service::Wish::kNamed);
+  };
+  REQUIRE(one.load().has_value());
+  {
+    WithOptions two_models("models.max=2");
+    REQUIRE(named(two).has_value());
+    EXPECT_EQ(loaded_name(0), "one");  // the current one
+    EXPECT_EQ(loaded_name(1), "two");
+    REQUIRE(engine_host().unload("two").has_value());
+  }
+  REQUIRE(named(two).has_value());  // takes its place
+  EXPECT_EQ(loaded_name(0), "two");
+  EXPECT_EQ(engine_host().model_count(), 1u);
+  EXPECT_EQ(engine_host().chosen_name(), "one");
+  REQUIRE(named(one).has_value());
+  EXPECT_EQ(loaded_name(0), "one");
+  REQUIRE(engine_host().unload({}, service::Wish::kNamed).has_value());  // by its time
+  EXPECT_EQ(engine_host().chosen_name(), "one");
+  REQUIRE(one.load().has_value());
+  REQUIRE(engine_host().unload().has_value());  // by choice
+  EXPECT_EQ(engine_host().chosen_name(), "");
+}
+
+// A request's model takes the room of the others, whose answers are complete first; a person's does
+// not.
+TEST(engine_host, a_named_model_waits_for_answers_and_takes_their_room) {
+  TinyModelFile one("one.gguf"), two("two.gguf", 1);
+  if (!one.made()) return test.skip("no tiny model: run in the root of the repository");
+  REQUIRE(one.load().has_value());
+  u64 needed = MUST(service::inspect_model(*engine_host().current_file())).needed_bytes;
+  std::string text = "models.max=4 models.mb=" + std::to_string(needed / kMiB + 1);
+  WithOptions room_for_one(text);
+  Answer answer;
+  ai::Lease used = leased(service::kRequestHolder, "one");
+  service::HeldRequest held = MUST(ask(used, answer, 20));
+  EXPECT(!two.load().has_value());
+  Loader loader(two.path(), service::Wish::kNamed);
+  for (int i = 0; i < 20; i++) engine_host().wait_news();
+  EXPECT(!loader.done);  // the lease is held on
+  wait_for(answer);
+  EXPECT(answer.reason == ai::FinishReason::kLength);
+  held = {};
+  used = {};
+  loader.wait();
+  REQUIRE(loader.result.has_value());
+  EXPECT_EQ(engine_host().model_count(), 1u);
+  EXPECT_EQ(loaded_name(0), "two");
+  REQUIRE(engine_host().unload("two").has_value());
 }
 
 TEST(engine_host, a_budget_for_all_models_is_kept) {

@@ -17,6 +17,7 @@ class ApiTestEngine final : public FakeEngine {
   }
 
   void set_context(u32 tokens) { info_.context = tokens; }
+  void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   const ai::ChatTemplate* chat_template() const override { return nullptr; }
 
@@ -63,6 +64,7 @@ class ApiTestEngine final : public FakeEngine {
   u32 running() const override { return static_cast<u32>(jobs_.size()); }
 
   const char* refuse = nullptr;
+  u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
   usize last_bias = 0, last_stops = 0, scored = 0;
   String last_prompt;
@@ -92,6 +94,7 @@ class ApiTestEngine final : public FakeEngine {
       job.prefilled = true;
       return job.sink->on_prefill(job.prompt, job.prompt);
     }
+    if (job.prompt + job.said >= full_at) return end(i, ai::FinishReason::kContextFull);
     if (job.most > 0 && job.said == job.most) return end(i, ai::FinishReason::kLength);
     if (job.grammar != nullptr ? job.grammar->finished() : job.said == script.size())
       return end(i, ai::FinishReason::kStop);
@@ -136,7 +139,10 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
 
   Result<ai::Lease> lease(std::string_view model) override {
     if (!ready) return fail(Errc::kNotFound, "no model is loaded");
-    bool second = loaded > 1 && (model == "other/b" || (model != "tiny" && other_is_current));
+    bool second =
+        only_other || (loaded > 1 && (model == "other/b" || (model.empty() && other_is_current)));
+    if (!model.empty() && model != (second ? "other/b" : "tiny"))
+      return fail(Errc::kNotFound, "not loaded");
     leases++;
     return second ? ai::Lease(*this, 1, other, 100, "other/b")
                   : ai::Lease(*this, 0, fake, load_number, "tiny");
@@ -153,7 +159,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   void let_others_step() override { (void)fake.step(); }
   void withdraw(ai::EngineJob& job) override { ai::EngineJobs::withdraw(job); }
   bool is_loaded(u64 number) override {
-    return number == load_number || (number == 100 && loaded > 1);
+    return only_other ? number == 100 : number == load_number || (number == 100 && loaded > 1);
   }
   ai::openai::EngineFigures figures() override {
     if (!ready) return {};
@@ -169,24 +175,45 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   }
   bool run_job() { return jobs_[0].run_one(fake); }
   ai::openai::LoadState load_state() override { return {ready ? "ready" : "loading", 5, 10, 700}; }
-  std::string_view model_id() override { return model_name(0); }
-  u32 model_count() override { return models; }
-  std::string_view model_name(u32 i) override {
-    if (!ready) return "";
-    return (i == 0) != other_is_current ? "tiny" : "other/b";
+  std::string_view model_id() override { return ready ? model_row(0).name : ""; }
+  std::string_view default_model() override { return only_other ? "tiny" : model_id(); }
+  u32 model_count() override { return ready ? models : 0; }
+  ai::openai::ModelRow model_row(u32 i) override {
+    bool tiny = (i == 0) != (other_is_current || only_other);
+    if (tiny) return {"tiny", 1000, !only_other};
+    return {"other/b", 2000, only_other || loaded > 1};
   }
+  bool models_known_since(u64) override { return true; }
+  const ai::openai::ModelDetails* details(std::string_view) override { return &known; }
+  ai::openai::ModelDetails known;
   // Names that begin with '-' are not there; the others end as the test has said, after a while.
-  Result<u32> change_model(ai::openai::ModelChange, std::string_view name) override {
+  // What a request wants is loaded beside "tiny", or in its place where there is room for one.
+  Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override {
     if (load_polls > 0) return fail(Errc::kBusy, "another model is being loaded");
-    load_polls = 3;
+    load_polls = polls_of_a_load;
     end.found = !name.starts_with('-');
     end.result = end.found ? load_result : Result<void>(fail(Errc::kNotFound, "no such model"));
-    return 1;
+    bool demand = change == ai::openai::ModelChange::kDemand;
+    bool expire = change == ai::openai::ModelChange::kExpire;
+    wanted_other = (demand && name == "other/b") || (expire && name == "tiny");
+    wanted_tiny = (demand && name == "tiny") || (expire && name == "other/b");
+    expired += expire ? 1 : 0;
+    demands += demand ? 1 : 0;
+    return ++load_numbers;
   }
   const ai::openai::LoadEnd* load_end(u32) override {
-    return load_polls > 0 && --load_polls > 0 ? nullptr : &end;
+    if (load_polls > 0 && --load_polls > 0) return nullptr;
+    if (end.result.has_value() && wanted_other) other_loaded(true);
+    if (end.result.has_value() && wanted_tiny) other_loaded(false);
+    return &end;
   }
-  u32 load_polls = 0;
+  void other_loaded(bool yes) {
+    loaded = yes && room_for_two ? 2 : 1;
+    only_other = yes && !room_for_two;
+    wanted_other = wanted_tiny = false;
+  }
+  u32 load_polls = 0, polls_of_a_load = 3, load_numbers = 0, demands = 0, expired = 0;
+  bool room_for_two = true, wanted_other = false, wanted_tiny = false, only_other = false;
   Result<void> load_result;
   ai::openai::LoadEnd end;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
@@ -203,6 +230,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
       }
       base::format_to(sink, "{}:{}\n", m.find("role").text(), m.find("content").text());
     }
+    if (prompt.continue_last) plain.chars().truncate(plain.size() - 1);  // the end of its line
     if (text != nullptr) TRY(text->append(plain.view()));
     return lease.tokenizer().encode(plain.view(), ai::AddSpecial::kYes, ai::ParseSpecial::kYes,
                                     out);
@@ -210,8 +238,13 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   bool template_knows_tools(const ai::Lease&) override { return knows_tools; }
   std::string_view build() override { return "test"; }
   u64 now_ns() override { return now; }
-  u64 unix_seconds() override { return 1234; }
-  u64 random() override { return ++random_; }
+  u64 unix_ns() override { return 1'234'000'000'000; }
+  std::string_view utc(std::span<char> room, u64 ns) override {
+    return base::format_into(room, "1970-01-01 00:{:02}:{:02}", ns / 60'000'000'000,
+                             ns / 1'000'000'000 % 60);
+  }
+  u64 random() override { return random_from + ++random_; }
+  u64 random_from = 0;
   u64 memory_used() override { return 1; }
   u64 memory_total() override { return 2; }
   u64 heap_bytes() override { return 3; }

@@ -161,3 +161,69 @@ TEST(openai, what_a_server_tells_of_itself) {
   EXPECT_HAS(s.post("/v1/responses", R"({"input":"x","max_output_tokens":-1})").body,
              R"("param":"max_output_tokens")");
 }
+
+// llama-server's own tests look for this.
+TEST(openai, a_seed_that_is_told_can_be_sent_back) {
+  Server s;
+  s.backend.random_from = ~u64{0} - 100;
+  Answer r = s.post("/completion", R"({"prompt":"x","temperature":1})");
+  auto document = json::Document::parse(r.body.view());
+  REQUIRE(document.has_value());
+  Result<i64> seed = document->root().find("generation_settings").find("seed").integer();
+  REQUIRE(seed.has_value());
+  EXPECT(*seed > 0 && *seed < i64{1} << 53);
+}
+
+TEST(openai, a_last_message_of_the_assistant_is_continued) {
+  Server s;
+  constexpr std::string_view kBegun =
+      R"("messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"I am"}])";
+  struct Row {
+    std::string_view path, before;
+  };
+  for (Row row : {Row{"/v1/chat/completions", "{"}, Row{"/v1/messages", R"({"max_tokens":9,)"},
+                  Row{"/api/chat", R"({"stream":false,)"}}) {
+    String body;
+    base::StringWriter out(body);
+    base::format_to(out, "{}{}}", row.before, kBegun);
+    EXPECT_EQ(s.post(row.path, body.view()).status, 200);
+    EXPECT(s.backend.fake.last_prompt.view().ends_with("user:Hi\nassistant:I am"));
+  }
+  String whole;
+  base::StringWriter out(whole);
+  base::format_to(out, "{{\"add_generation_prompt\":false,{}}", kBegun);
+  EXPECT_EQ(s.post("/v1/chat/completions", whole.view()).status, 200);
+  EXPECT(s.backend.fake.last_prompt.view().ends_with("assistant:I am\n"));
+}
+
+TEST(openai, what_was_cut_says_so_and_the_right_field_is_blamed) {
+  Server s;
+  s.backend.fake.full_at = 8;
+  Answer r = s.post("/completion", R"({"prompt":"x"})");
+  EXPECT_HAS(r.body, R"("truncated":true)");
+  EXPECT_HAS(r.body, R"("stop_type":"limit")");
+  String text;
+  base::StringWriter out(text);
+  for (u32 i = 0; i < 300; i++) out.write("B");
+  struct Row {
+    std::string_view path, before, param;
+  };
+  for (Row row : {Row{"/completion", R"("prompt":)", "prompt"},
+                  Row{"/v1/completions", R"("prompt":)", "prompt"},
+                  Row{"/v1/responses", R"("input":)", "input"}}) {
+    String body, wanted;
+    base::StringWriter sink(body), param(wanted);
+    base::format_to(sink, "{{{}\"{}\"}", row.before, text);
+    base::format_to(param, R"("param":"{}","code":"context_length_exceeded")", row.param);
+    EXPECT_HAS(s.post(row.path, body.view()).body, wanted.view());
+  }
+}
+
+TEST(openai, a_text_begins_once) {
+  Server s;
+  s.backend.fake.begin_texts_with('^');
+  Answer r = s.post("/v1/completions", R"({"prompt":"^x"})");  // as /apply-template gives it
+  EXPECT_HAS(r.body, R"("prompt_tokens":2)");
+  EXPECT_EQ(s.backend.fake.last_prompt.view(), "^x");
+  EXPECT_HAS(s.post("/v1/completions", R"({"prompt":"x"})").body, R"("prompt_tokens":2)");
+}

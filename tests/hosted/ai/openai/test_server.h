@@ -50,26 +50,28 @@ struct ApiTestServer {
                      .headers = headers.empty() ? std::span<const base::HttpHeader>(json) : headers,
                      .body = body,
                      .http_1_0 = true},
-                    "test", reply);
+                    "127.0.0.1:9", reply);
     run();
     return taken(reply);
   }
   Answer post(std::string_view path, std::string_view body) { return call("POST", path, body); }
   // Asks and leaves the rest to the test.
-  void begin(std::string_view path, std::string_view body, ApiTestReply& reply) {
+  void begin(std::string_view path, std::string_view body, ApiTestReply& reply,
+             std::string_view peer = "127.0.0.1:9") {
     service->handle({.method = "POST",
                      .path = path,
                      .query = {},
                      .headers = {},
                      .body = body,
                      .http_1_0 = true},
-                    "test", reply);
+                    peer, reply);
   }
   Answer chat(std::string_view fields) {
     String body;
     base::StringWriter out(body);
     base::format_to(
-        out, "{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}]{}}", fields);
+        out, "{{\"model\":\"tiny\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}]{}}",
+        fields);
     return post("/v1/chat/completions", body.view());
   }
 };

@@ -12,8 +12,9 @@ class ApiTestTokenizer final : public ai::Tokenizer {
       "wor",  "ld",    "\"name", "12",    "345",    "-1",  ".5",  "},",  "aa",    "ab",   "\\n",
       "\\u",  "00e9",  "\xc3",   "\xa9x", "the ",   "a",   "]",   "\"a", "cdefg", "}}"};
 
-  Result<void> encode(std::string_view text, ai::AddSpecial, ai::ParseSpecial,
+  Result<void> encode(std::string_view text, ai::AddSpecial special, ai::ParseSpecial,
                       Vector<ai::TokenId>& out) const override {
+    if (special == ai::AddSpecial::kYes && begins != kNoToken) TRY(out.push_back(begins));
     for (char c : text) TRY(out.push_back(static_cast<u8>(c)));
     return {};
   }
@@ -25,8 +26,10 @@ class ApiTestTokenizer final : public ai::Tokenizer {
   u32 size() const override { return kEnd + 1 + std::size(kPieces); }
   bool is_end(ai::TokenId id) const override { return id == kEnd; }
   bool is_control(ai::TokenId id) const override { return id == kEnd; }
-  ai::TokenId bos() const override { return kNoToken; }
+  ai::TokenId bos() const override { return begins; }
   ai::TokenId eos() const override { return kEnd; }
+
+  ai::TokenId begins = kNoToken;  // of every text
 
   ApiTestTokenizer() {
     for (u32 i = 0; i < 256; i++) bytes_[i] = static_cast<char>(i);

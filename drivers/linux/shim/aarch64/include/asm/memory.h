@@ -19,7 +19,7 @@ extern unsigned long vmemmap_base;
 #undef virt_to_phys
 #define virt_to_phys(x) ((phys_addr_t)(unsigned long)(x))
 #undef phys_to_virt
-#define phys_to_virt(x) ((void *)(unsigned long)(x))
+#define phys_to_virt(x) ((void*)(unsigned long)(x))
 #undef virt_addr_valid
 #define virt_addr_valid(x) 1
 #endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Finds the model that a request means: the one that it names, loaded or not, or the default one.
+#include "ai/openai/service.h"
+#include "ai/text/chat_template.h"
+
+namespace ai::openai {
+namespace {
+
+std::string_view without(std::string_view name, std::string_view ending) {
+  bool ends = name.size() > ending.size() &&
+              base::equal_ignoring_case(name.substr(name.size() - ending.size()), ending);
+  return ends ? name.substr(0, name.size() - ending.size()) : name;
+}
+
+// Clients of Ollama put a tag behind a name, people the ending of its file.
+std::string_view bare_name(std::string_view name) {
+  return without(without(name, ":latest"), ".gguf");
+}
+
+Result<void> copy_details(const ModelDetails& from, ModelDetails& out) {
+  TRY(out.architecture.assign(from.architecture.view()));
+  TRY(out.quantization.assign(from.quantization.view()));
+  TRY(out.licence.assign(from.licence.view()));
+  out.parameters = from.parameters;
+  out.context = from.context, out.trained_context = from.trained_context;
+  out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
+  out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
+  out.has_template = from.has_template, out.thinks = from.thinks, out.ranks = from.ranks;
+  return {};
+}
+
+Result<void> details_of(const Lease& lease, ModelDetails& out) {
+  const ModelInfo& from = lease.info();
+  TRY(out.architecture.assign(from.architecture.view()));
+  TRY(out.quantization.assign(from.quantization.view()));
+  TRY(out.licence.assign(from.licence.view()));
+  out.parameters = from.parameters;
+  out.context = from.context, out.trained_context = from.trained_context;
+  out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
+  out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
+  const ChatTemplate* chat = lease.chat_template();
+  out.has_template = chat != nullptr, out.ranks = from.ranks;
+  out.thinks = model_thinks(chat);
+  return {};
+}
+
+}  // namespace
+
+bool model_thinks(const ChatTemplate* chat) {
+  if (chat == nullptr) return false;
+  std::string_view source = chat->source();
+  return source.find("<think>") != std::string_view::npos ||
+         source.find("enable_thinking") != std::string_view::npos;
+}
+
+std::unexpected<Error> Service::no_model(ApiError& error) {
+  LoadState state = backend_.load_state();
+  error.retry_after_ms = static_cast<u32>(std::clamp<u64>(state.eta_ms, 500, 10'000));
+  if (state.bytes_total == 0)
+    return error.refuse(503, "unavailable_error", "model_not_ready",
+                        "no model is loaded: GET /v1/models lists those that there are, POST "
+                        "/v1/models/load loads one");
+  return error.refuse(503, "unavailable_error", "model_not_ready",
+                      "no model is ready ({}: {} of {} bytes)", state.stage, state.bytes_done,
+                      state.bytes_total);
+}
+
+Result<Lease> Service::take_lease(ApiError& error) {
+  Result<Lease> lease = backend_.lease({});
+  if (lease.has_value() || lease.error().code != Errc::kNotFound) return lease;
+  return no_model(error);
+}
+
+std::unexpected<Error> Service::wait(Call& call, WaitFor what, std::string_view model) {
+  call.waits = what;
+  call.waits_for = model;
+  return fail(Errc::kBusy, "the request waits");
+}
+
+bool Service::find_row(std::string_view name, ModelRow& out) {
+  for (u32 i = 0; i < backend_.model_count(); i++) {
+    out = backend_.model_row(i);
+    if (base::equal_ignoring_case(bare_name(out.name), bare_name(name))) return true;
+  }
+  return false;
+}
+
+Result<ModelRow> Service::find_model(Call& call, std::string_view wanted) {
+  ModelRow row;
+  if (!wanted.empty() && find_row(wanted, row)) return row;
+  if (!wanted.empty() && !options_.any_model) {
+    if (!backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)))
+      return wait(call, WaitFor::kList);
+    if (call.form == ErrorForm::kOllama)  // its clients look for these words
+      return call.error.refuse(404, "not_found", "model_not_found", "model '{}' not found",
+                               wanted.substr(0, 120));
+    (void)call.error.refuse(404, "invalid_request_error", "model_not_found",
+                            "the model '{}' does not exist: GET /v1/models lists those that "
+                            "there are, model.any=yes lets any name mean the default one",
+                            wanted.substr(0, 120));
+    call.error.param = "model";
+    return fail(Errc::kNotFound, "no such model");
+  }
+  std::string_view name = backend_.default_model();
+  if (name.empty()) name = backend_.model_id();
+  if (name.empty()) return no_model(call.error);
+  if (find_row(name, row)) return row;
+  if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
+  return no_model(call.error);  // its medium has been taken away
+}
+
+Result<Lease> Service::lease_for(Call& call, std::string_view wanted) {
+  ModelRow row = TRY(find_model(call, wanted));
+  if (!row.loaded) return wait(call, WaitFor::kModel, row.name);
+  return backend_.lease(row.name);
+}
+
+Result<Lease> Service::lease_for(Call& call, json::Value body) {
+  return lease_for(call, TRY(text_field(body, "model", call.error)));
+}
+
+Result<void> Service::describe(Call& call, const ModelRow& row, ModelDetails& out) {
+  if (row.loaded) return details_of(TRY(backend_.lease(row.name)), out);
+  const ModelDetails* known = backend_.details(row.name);
+  if (known == nullptr) return wait(call, WaitFor::kDetails, row.name);
+  return copy_details(*known, out);
+}
+
+}  // namespace ai::openai

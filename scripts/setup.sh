@@ -32,6 +32,7 @@ test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libc
 arm   | aarch64-linux-gnu-g++-12              | g++-12-aarch64-linux-gnu | compiles the kernel and the engine for ARM64
 arm   | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the Linux drivers for ARM64
 arm   | qemu-system-aarch64                   | qemu-system-arm      | the virtual machine of ARM64
+arm   | /usr/share/qemu-efi-aarch64/QEMU_EFI.fd | qemu-efi-aarch64     | boots ARM64 by UEFI
 test  | qemu-aarch64                          | qemu-user            | runs the engine of ARM64
 test  | openssl                               | openssl              | asks the server for protocols it must refuse
 test  | /usr/share/ovmf/OVMF.fd               | ovmf                 | UEFI firmware for the boot tests

@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/apic.h"
 #include "kernel/log.h"
+#include "kernel/sync/lock.h"
 
 namespace arch {
 namespace io_apic {
@@ -26,7 +27,9 @@ constinit StaticVector<Controller, 8> controllers;
 constinit StaticVector<acpi::LineOverride, 16> overrides;
 constinit u32 boot_apic_id = 0;
 
-// Access takes two registers: the index is selected first, then the window is used.
+// Access takes two registers: the index is selected first, then the window is used. A handler that
+// masks a line in between would leave another index selected, so after init() the callers keep
+// interrupts off. Only CPU 0 comes here.
 u32 read(u64 base, u32 index) {
   *reinterpret_cast<volatile u32*>(base) = index;
   return *reinterpret_cast<volatile u32*>(base + 0x10);
@@ -94,6 +97,7 @@ Result<void> route_line(u32 global_line, Route route) {
   u32 low = route.vector | (route.level ? io_apic::kLevel : 0) |
             (route.active_low ? io_apic::kActiveLow : 0) |
             (route.delivery == Delivery::kNmi ? io_apic::kDeliverNmi : 0);
+  locks::InterruptsOff off;
   io_apic::write(c->base, entry + 1, io_apic::boot_apic_id << 24);
   io_apic::write(c->base, entry, low);
   return {};
@@ -103,6 +107,7 @@ void mask_line(u32 global_line) {
   const io_apic::Controller* c = find(global_line);
   if (c == nullptr) return;
   u32 entry = io_apic::kRedirections + 2 * (global_line - c->first_line);
+  locks::InterruptsOff off;
   io_apic::write(c->base, entry, io_apic::read(c->base, entry) | io_apic::kMasked);
 }
 

@@ -91,7 +91,7 @@ struct Cpu {
 
 // ---- boot ----------------------------------------------------------------------------------
 
-// Maps all of RAM and the guard pages. After it every fault is reported.
+// Maps all of RAM and unmaps the guard pages. After it every fault is reported.
 void init_boot_cpu(BootInfo& boot);
 // Sets up the interrupt controller and the list of CPUs. Interrupts are still off.
 void init_platform(const BootInfo& boot);

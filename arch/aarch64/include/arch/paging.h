@@ -7,8 +7,9 @@
 // - A live entry is never changed into another live one: it is taken away, the TLBs forget it, and
 //   only then the new one is written (break-before-make, Arm ARM D8.14.1). write_entry() does so.
 // - A 2 MiB block of RAM cannot be split that way while another CPU uses it, so split_block() makes
-// the others wait in their handlers meanwhile. It happens when the first guard page of a block is
-// asked for. Functions run in the thread context of CPU 0 unless they say otherwise.
+//   the others wait in their handlers meanwhile. It happens when the first guard page of a block is
+//   asked for.
+// Functions run in the thread context of CPU 0 unless they say otherwise.
 #pragma once
 
 #include "kernel/base/result.h"

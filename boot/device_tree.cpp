@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rows of node kinds, and what each of them says.
+// Reads nodes by a table with a row for each kind.
 #include "boot/device_tree.h"
 
 #include "boot/fdt.h"
@@ -16,7 +16,7 @@ const Node& last(const Path& path) {
   return path[path.size() - 1];
 }
 
-// ---- the loader's words --------------------------------------------------------------------
+// ---- what the loader told ------------------------------------------------------------------
 
 Result<void> add_memory(const Tree& tree, const Path& path, MemoryKind kind, BootInfo& out) {
   for (usize i = 0;; i++) {
@@ -34,7 +34,7 @@ Result<void> read_chosen(const Tree& tree, const Node& chosen, BootInfo& out) {
   Property begin = tree.property(chosen, "linux,initrd-start"),
            end = tree.property(chosen, "linux,initrd-end");
   if (!begin.found || !end.found) return {};
-  // One cell or two, whatever the root says: loaders differ.
+  // Loaders write one cell or two, whatever the root's #address-cells is.
   u64 first = begin.number(0, begin.cells() > 1 ? 2 : 1),
       behind = end.number(0, end.cells() > 1 ? 2 : 1);
   if (behind < first) return fail(Errc::kCorrupt, "an initial ramdisk ends before it begins");
@@ -57,7 +57,7 @@ constexpr ConsoleKind kConsoles[] = {
     {"brcm,bcm2835-aux-uart", BootConsole::Kind::kUart16550},
 };
 
-// A console that cannot be used is none: the machine starts without it.
+// Returns the console of stdout-path, or none if it cannot be used: the machine starts without it.
 BootConsole find_console(const Tree& tree, const Node& chosen) {
   Property where = tree.property(chosen, "stdout-path");
   auto path = tree.at_path(where.text());
@@ -143,7 +143,8 @@ Result<void> read_frame(const Place& place, Hardware& out) {
   return {};
 }
 
-// Secure, non-secure, virtual, hypervisor, unless `interrupt-names` has another order.
+// Reads the timer's interrupts in the binding's order: secure, non-secure, virtual, hypervisor.
+// Another order, which `interrupt-names` could give, is not read.
 Result<void> read_timer(const Place& place, Hardware& out) {
   constexpr usize kPhysical = 1, kVirtual = 2;
   out.physical_timer = TRY(place.tree.interrupt(place.path.view(), kPhysical));
@@ -153,7 +154,7 @@ Result<void> read_timer(const Place& place, Hardware& out) {
 
 // ---- PCI hosts (IEEE 1275 PCI bus binding; pci-host-ecam-generic; msi-map) -------------------
 
-constexpr u32 kPciCells = 3;  // of an address: flags and numbers, then 64 bits
+constexpr u32 kPciCells = 3;  // for an address: flags and numbers, then 64 bits
 
 Result<void> read_windows(const Place& place, PciHost& host) {
   Property ranges = place.property("ranges");
@@ -196,11 +197,12 @@ Result<void> read_requesters(const Place& place, PciHost& host) {
   return {};
 }
 
-// Each row names its own controller, and that one how wide the row is.
+// Reads the routes of interrupt pins. Each row names its controller, which says how wide the row
+// is.
 Result<void> read_pins(const Place& place, PciHost& host) {
   Property map = place.property("interrupt-map"), mask = place.property("interrupt-map-mask");
   host.pin_mask = mask.cells() > 0 ? mask.cell(0) >> 8 & 0xff : 0xff;
-  u32 known = 0, address = 0, cells = 0;  // the controller of the row before
+  u32 known = 0, address = 0, cells = 0;  // the previous row's controller
   for (usize at = 0; at + kPciCells + 2 <= map.cells();) {
     u32 controller = map.cell(at + kPciCells + 1);
     if (cells == 0 || controller != known) {
@@ -235,7 +237,7 @@ Result<void> read_pci_host(const Place& place, Hardware& out) {
   Property buses = place.property("bus-range");
   u32 first = buses.cell(0), end = buses.cells() > 1 ? buses.cell(1) : first + most - 1;
   if (first > 255 || end < first) return fail(Errc::kCorrupt, "a PCI host without buses");
-  static constinit PciHost host;  // large for an early stack
+  static constinit PciHost host;  // too large for an early stack
   host = {};
   host.ecam = ecam.base;
   host.segment = static_cast<u16>(
@@ -243,7 +245,7 @@ Result<void> read_pci_host(const Place& place, Hardware& out) {
   host.first_bus = static_cast<u8>(first);
   host.last_bus = static_cast<u8>(std::min({end, first + most - 1, 255u}));
   host.coherent = is_coherent(place);
-  // Without windows nothing can be placed, without messages nothing told: still worth a look.
+  // A host stays listed even if one of these fails, because part of its devices may still work.
   for (auto part : {read_windows, read_requesters, read_pins})
     if (!part(place, host).has_value()) out.skipped++;
   ASSERT(out.pci_hosts.push_back(host));

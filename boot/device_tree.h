@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads a flattened device tree: the loader's words (/chosen, memory) and the machine's parts.
+// Reads a flattened device tree: what the loader told (/chosen, memory) and the machine's parts.
 // Devicetree Specification 0.4, chapter 3, and the bindings of Linux for GIC, PSCI and PCI hosts.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace boot {
 
 // Fills the command line, memory, the initial ramdisk as a module, the console, the random seed.
-// Beside ACPI a loader passes a tree of /chosen alone: then there is no memory in it.
+// Beside ACPI a loader passes a tree with /chosen alone, which has no memory.
 Result<void> parse_device_tree(std::span<const Byte> blob, BootInfo& out);
 
 // Fills what the tree's nodes describe. A node that breaks its binding is counted and skipped.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// UEFI's calls by their place in its tables.
+// Calls UEFI's functions by their place in its tables.
 #include "boot/efi.h"
 
 #include "kernel/base/bytes.h"
@@ -24,8 +24,8 @@ constexpr Guid kLoadedImage{
     kDeviceTree{0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}},
     kAcpi{0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
 
-// Slots of the system table and of the boot services, of eight bytes each, their headers of three
-// counted in (4.3, 4.4).
+// Slots of the system table and of the boot services. A slot has eight bytes, and the headers take
+// the first three (4.3, 4.4).
 constexpr u32 kConsole = 8, kServices = 12, kTableCount = 13, kTables = 14;
 constexpr u32 kAllocatePages = 5, kGetMemoryMap = 7, kHandleProtocol = 19, kLocateDevicePath = 23,
               kExitBootServices = 29, kSetWatchdogTimer = 32, kLocateProtocol = 40;
@@ -59,8 +59,9 @@ void* protocol(Efi efi, void* handle, const Guid& guid) {
 
 // ---- the command line ----------------------------------------------------------------------
 
-// UTF-16 becomes ASCII. Two words are for others and dropped: the name of the image, which a shell
-// puts first, and "initrd=", by which EDK2 names the ramdisk of QEMU's -initrd.
+// Returns the command line as ASCII. Two words that are not for us are dropped: the name of the
+// image, which a shell puts first, and "initrd=", by which EDK2 names the ramdisk of QEMU's
+// -initrd.
 std::string_view read_options(const void* loaded) {
   constexpr usize kBytes = 48, kText = 56;
   const auto* text = field<const Byte*>(loaded, kText);
@@ -84,7 +85,7 @@ std::string_view read_options(const void* loaded) {
 
 // ---- files ---------------------------------------------------------------------------------
 
-// Room at a multiple of 2 MiB, 0 when there is none.
+// Returns memory at a multiple of 2 MiB, or 0 if there is none.
 u64 room(Efi efi, u64 bytes) {
   constexpr u64 kAnywhere = 0, kLoaderData = 2;
   u64 at = 0, pages = (base::round_up(bytes, kPage) + kLargePage) / kPage;
@@ -118,7 +119,7 @@ void read_ramdisk(Efi efi, BootInfo& out) {
   u64 bytes = 0;
   if (loader == nullptr) return;
   constexpr u64 kNotTheBootPolicy = 0;
-  method(loader, 0, at, kNotTheBootPolicy, &bytes, static_cast<void*>(nullptr));  // how long it is
+  method(loader, 0, at, kNotTheBootPolicy, &bytes, static_cast<void*>(nullptr));  // asks the length
   u64 base = bytes == 0 ? 0 : room(efi, bytes);
   if (bytes == 0) return;
   if (base == 0 ||
@@ -162,10 +163,10 @@ void read_file(Efi efi, void* folder, const char16_t* path, std::string_view nam
   method(file, kClose);
 }
 
-// Every file of \models, under the path that GRUB gives it (iso/grub.cfg).
+// Reads every file of \models, and names it by the path that GRUB gives it (iso/grub.cfg).
 void read_models(Efi efi, void* root, BootInfo& out) {
   constexpr std::string_view kFolder = "/models/";
-  constexpr usize kAttributes = 72, kName = 80;  // of EFI_FILE_INFO
+  constexpr usize kAttributes = 72, kName = 80;  // offsets in EFI_FILE_INFO
   constexpr u64 kIsFolder = 0x10;
   void* folder = open_file(root, u"\\models");
   if (folder == nullptr) return;
@@ -216,7 +217,7 @@ void read_tables(Efi efi, BootInfo& out) {
   }
 }
 
-// The screen as the firmware has set it up (12.9).
+// Reads the screen as the firmware has set it up (12.9).
 void read_screen(Efi efi, BootInfo& out) {
   void* graphics = nullptr;
   if (call(efi, kLocateProtocol, static_cast<const void*>(&kGraphics), static_cast<void*>(nullptr),
@@ -254,8 +255,8 @@ struct MemoryType {
   bool is_memory;
   MemoryKind kind;
 };
-// By EFI_MEMORY_TYPE (7.2). Registers are no memory; runtime services are never called, but their
-// code may be the firmware's own beyond them.
+// Rows by EFI_MEMORY_TYPE (7.2). Registers are no memory. We never call runtime services, but keep
+// their code, because the firmware may use it elsewhere.
 constexpr MemoryType kTypes[] = {
     {true, MemoryKind::kReserved},        {true, MemoryKind::kUsable},    // loader code
     {true, MemoryKind::kUsable},                                          // loader data
@@ -300,7 +301,8 @@ Result<void> read_efi(Efi efi, BootInfo& out) {
   void* loaded = protocol(efi, efi.image, kLoadedImage);
   if (loaded == nullptr) return fail(Errc::kUnsupported, "UEFI does not know its own image");
   out.loader = "UEFI";
-  // It would reset the machine five minutes after it started us: a large model takes longer.
+  // The watchdog would reset the machine five minutes after our start. Loading a large model takes
+  // longer.
   call(efi, kSetWatchdogTimer, u64{0}, u64{0}, u64{0}, static_cast<void*>(nullptr));
   out.command_line = read_options(loaded);
   read_ramdisk(efi, out);
@@ -340,7 +342,7 @@ Result<void> read_efi_memory(Efi efi, BootInfo& out) {
 }
 
 Result<void> leave_efi(Efi efi, BootInfo& out) {
-  // The map may change under our hands, and the firmware ends only with the newest: so a few times.
+  // The map may change meanwhile, and the firmware accepts only the newest, so this tries again.
   for (u32 attempt = 0; attempt < 8; attempt++) {
     MemoryMap map = TRY(read_map(efi, out));
     if (call(efi, kExitBootServices, efi.image, map.key) == 0) return {};

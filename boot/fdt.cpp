@@ -24,7 +24,7 @@ u64 big64(const Byte* at) {
   return base::swap_be(base::load<u64>(at));
 }
 
-// Text that ends with a NUL inside `bytes`, from `offset` on.
+// Returns the text from `offset` on, which must end with a NUL inside `bytes`.
 Result<std::string_view> text_at(Bytes bytes, u64 offset) {
   if (offset >= bytes.size()) return fail(Errc::kCorrupt, "a name outside the device tree");
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()) + offset,
@@ -90,7 +90,7 @@ Result<Tree> Tree::open(Bytes blob) {
   return tree;
 }
 
-// The token at `at`, an offset that is a multiple of four.
+// Returns the token at `at`, an offset that is a multiple of four.
 Result<Tree::Token> Tree::token(u32 at) const {
   Bytes head = TRY(base::slice(structure_, at, 4));
   Token token{.kind = big32(head.data()), .name = {}, .value = {}, .next = at + 4};
@@ -186,7 +186,7 @@ Result<Path> Tree::at_path(std::string_view text) const {
     text = alias.text().substr(0, alias.text().find(':'));
   }
   for (Walk walk(*this); walk.next();) {
-    // A name may be told without its "@address".
+    // A path may leave out the "@address" of a name.
     std::string_view rest = text;
     bool same = true;
     for (usize i = 1; i < walk.path().size() && same; i++) {
@@ -212,7 +212,7 @@ Result<u64> Tree::to_cpu(std::span<const Node> path, u64 address) const {
     if (!ranges.found || own > 3 || outer > 3 || size > 2)
       return fail(Errc::kUnsupported, "a device behind a bus that the CPU does not reach");
     u32 row = own + outer + size;
-    bool inside = ranges.value.empty();  // an empty one: the addresses are the parent's
+    bool inside = ranges.value.empty();  // empty: the addresses are the parent's
     for (usize at = 0; row > 0 && at + row <= ranges.cells() && !inside; at += row) {
       u64 first = ranges.number(at, own), bytes = ranges.number(at + own + outer, size);
       if (address < first || address - first >= bytes) continue;
@@ -259,7 +259,7 @@ Result<LineTrigger> Tree::interrupt(std::span<const Node> path, usize index) con
     parent = property(path[i - 1], "interrupt-parent");
   Path controller = TRY(with_phandle(parent.cell(0)));
   u32 cells = cell(controller[controller.size() - 1], "#interrupt-cells", 0);
-  // A GIC of version 3 may add cells: which CPUs share a private line.
+  // A GIC of version 3 may add a cell that names the CPUs that share a private line.
   if (cells < 3 || cells > 4)
     return fail(Errc::kUnsupported, "an interrupt of a controller that is no GIC");
   return gic_line(property(path.back(), "interrupts"), index * cells);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A flattened device tree: its nodes in order, their properties, their places in the address space.
-// Devicetree Specification 0.4, chapters 2 and 5.
+// Reads a flattened device tree: its nodes in order, their properties, their places in the address
+// space. Devicetree Specification 0.4, chapters 2 and 5.
 //
-// Pure, without allocation, callable before there is an MMU. open() looks at every token once, so
-// the rest cannot run past the end. Texts and values stay where the tree lies.
+// All functions are pure, allocate nothing and can be called before the MMU is on. open() checks
+// every token once, so the other functions cannot run past the end. Texts and values stay where the
+// tree lies.
 #pragma once
 
 #include <span>
@@ -25,7 +26,7 @@ struct Property {
   Bytes value;
 
   usize cells() const { return value.size() / 4; }
-  u32 cell(usize index) const;               // 0 behind the end
+  u32 cell(usize index) const;               // 0 past the end
   u64 number(usize index, u32 count) const;  // `count` cells from `index`; the last two matter
   std::string_view text() const;             // up to the first NUL
   bool has(std::string_view word) const;     // is it one of the list's strings?
@@ -33,14 +34,14 @@ struct Property {
 
 struct Node {
   std::string_view name;  // "memory@40000000"; the root's is empty
-  u32 at = 0;             // offsets into the structure block: of the node,
-  u32 properties = 0;     // and of what follows its name
+  u32 at = 0;             // offset of the node in the structure block
+  u32 properties = 0;     // offset of what follows its name
 };
 
-// A node with all that encloses it, the root first.
+// A node and all that enclose it, the root first.
 using Path = StaticVector<Node, kMostDepth>;
 
-// How long the tree is whose first kHeaderBytes these are.
+// Returns the length of the tree that begins with `header`, its first kHeaderBytes.
 Result<usize> total_bytes(Bytes header);
 
 class Tree {
@@ -48,24 +49,24 @@ class Tree {
   static Result<Tree> open(Bytes blob);
 
   Property property(const Node& node, std::string_view name) const;
-  // A property of `count` cells' worth where it is, else `otherwise`.
+  // Returns the first cell of a property, or `otherwise` if the node has no such property.
   u32 cell(const Node& node, std::string_view name, u32 otherwise) const;
-  bool is_enabled(const Node& node) const;  // no `status`, or "okay"
+  bool is_enabled(const Node& node) const;  // no `status`, or "okay" or "ok"
   bool is_compatible(const Node& node, std::string_view with) const;
 
-  // kNotFound where there is none.
+  // Returns the node with this phandle and all that enclose it, or kNotFound.
   Result<Path> with_phandle(u32 phandle) const;
-  // "/soc/serial@9000000" or an alias, with or without ":115200" behind it.
+  // Returns the node at "/soc/serial@9000000" or at an alias, with or without ":115200" behind it.
   Result<Path> at_path(std::string_view text) const;
 
-  // The `index`th range of `reg`, as the CPU sees it: translated by every bus in between.
+  // Returns range `index` of `reg` as the CPU sees it, translated by every bus in between.
   Result<AddressRange> reg(std::span<const Node> path, usize index) const;
-  // An address on the bus `path.back()` as the CPU sees it.
+  // Returns an address on the bus `path.back()` as the CPU sees it.
   Result<u64> to_cpu(std::span<const Node> path, u64 address) const;
-  // `interrupts`, its `index`th row, as the GIC numbers it.
+  // Returns row `index` of `interrupts` as the GIC numbers it.
   Result<LineTrigger> interrupt(std::span<const Node> path, usize index) const;
 
-  // Memory the firmware wants left alone; false behind the last row.
+  // Sets `out` to memory that the firmware wants left alone. Returns false past the last row.
   bool reserved(usize index, AddressRange& out) const;
 
  private:
@@ -74,7 +75,7 @@ class Tree {
     u32 kind;
     std::string_view name;
     Bytes value;
-    u32 next;  // offset of the token behind it
+    u32 next;  // offset of the next token
   };
   Result<Token> token(u32 at) const;
   Result<void> check() const;
@@ -82,7 +83,7 @@ class Tree {
   Bytes structure_, strings_, reserved_;
 };
 
-// Every node in the tree's order: while (walk.next()) ... walk.path().
+// Visits every node in the tree's order: while (walk.next()) ... walk.path().
 class Walk {
  public:
   explicit Walk(const Tree& tree) : tree_(tree) {}
@@ -96,7 +97,7 @@ class Walk {
   u32 at_ = 0;
 };
 
-// Three cells of a GIC's interrupt specifier: kind, number, flags.
+// Reads three cells of a GIC's interrupt specifier: kind, number, flags.
 Result<LineTrigger> gic_line(const Property& property, usize first_cell);
 
 }  // namespace boot::fdt

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The parts of a machine that cannot be asked for them, as a device tree or ACPI tables list them:
-// interrupt controllers, timer, CPUs, PCI hosts. Addresses are physical; interrupts carry the
-// numbers of the controller (GIC: INTIDs). The reader of a source fills the rows that the source
-// names.
+// Describes the parts of a machine that cannot be found by asking them, as a device tree or ACPI
+// tables list them: interrupt controllers, timer, CPUs, PCI hosts. Addresses are physical.
+// Interrupts carry the numbers of the controller (INTIDs of a GIC). Each reader fills the rows that
+// its source names.
 #pragma once
 
 #include "kernel/base/containers.h"
@@ -20,8 +20,8 @@ enum class Conduit : u8 { kNone, kHvc, kSmc };
 // Turns messages of devices into interrupts: an ITS, or a frame that raises shared lines.
 struct MessageUnit {
   u64 base = 0;
-  u32 id = 0;          // what PciHost::requesters name: a phandle, or the MADT's number
-  u32 first_line = 0;  // of a frame; 0 lines: the frame's own register tells
+  u32 id = 0;          // as RequesterRow::unit has it: a phandle, or the MADT's number
+  u32 first_line = 0;  // of a frame. If `lines` is 0, the frame's register tells both
   u32 lines = 0;
 };
 
@@ -30,7 +30,7 @@ struct Gic {
   u64 distributor = 0;
   u64 cpu_interface = 0;  // version 2
   StaticVector<AddressRange, 64> redistributors;
-  u64 redistributor_stride = 0;  // bytes; 0 = as each one's type register tells
+  u64 redistributor_stride = 0;  // bytes; 0 = each one's type register tells it
   StaticVector<MessageUnit, 16> its;
   StaticVector<MessageUnit, 16> frames;
 };
@@ -65,7 +65,7 @@ struct PinRoute {
 };
 
 struct PciHost {
-  u64 ecam = 0;  // 1 MiB a bus, the first one is `first_bus`
+  u64 ecam = 0;  // address of 1 MiB for each bus, from `first_bus` on
   u16 segment = 0;
   u8 first_bus = 0, last_bus = 0;
   bool coherent = false;  // devices see what lies in the CPUs' caches

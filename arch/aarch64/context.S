@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Switching between cooperative threads: what the ABI says a call preserves (AAPCS64, 6.1), and the
-// stack pointer. FPCR is the same everywhere in Marrow.
+// Switches between cooperative threads. It saves the registers that a call preserves (AAPCS64, 6.1)
+// and the stack pointer. FPCR has the same value everywhere in Marrow.
 
     .text
     .globl context_switch, context_start

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Identifies this CPU and its features; its stacks, sleeping and waiting.
+// Identifies this CPU and its features, sets up its stacks, and lets it sleep and wait.
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -17,7 +17,7 @@ namespace {
 constinit CpuBlock boot_block{};
 constinit CpuFeatures features_found;
 
-// Arm ARM D19.2: a field of the identification registers each.
+// Each feature is a field of an identification register (Arm ARM D19.2).
 CpuFeatures read_features() {
   u64 isar0 = READ_SYSTEM("id_aa64isar0_el1"), isar1 = READ_SYSTEM("id_aa64isar1_el1"),
       pfr0 = READ_SYSTEM("id_aa64pfr0_el1");
@@ -37,7 +37,7 @@ CpuFeatures read_features() {
   return features;
 }
 
-// RNDR may run dry for a moment, which the flags tell.
+// Returns a number from RNDR. RNDR may have none for a moment, which the flags tell.
 Result<u64> cpu_random() {
   constexpr u32 kTries = 64;
   u64 word;
@@ -68,13 +68,13 @@ Result<void> guard_stacks(CpuBlock& block) {
 void load_cpu(CpuBlock& block) {
   block.local.emergency_stack = block.emergency.top();
   WRITE_SYSTEM("tpidr_el1", reinterpret_cast<u64>(&block.local));
-  // SP_EL1 has no other name at its own level.
+  // EL1 can write SP_EL1 only as SP, while SPSel is 1.
   asm volatile("msr spsel, #1\n mov sp, %0\n msr spsel, #0"
                :
                : "r"(block.handler.top())
                : "memory");
   WRITE_SYSTEM("vbar_el1", reinterpret_cast<u64>(exception_vectors));
-  asm volatile("msr daifclr, #4" : : : "memory");  // system errors are told from here on
+  asm volatile("msr daifclr, #4" : : : "memory");  // system errors are reported from here on
 }
 
 void init_boot_cpu(BootInfo& boot) {
@@ -97,8 +97,8 @@ u64 Cpu::random_seed() {
   return hardware_random().value_or(0) ^ (now_ticks() * 0x9e3779b97f4a7c15);
 }
 
-// The exclusive load arms the monitor: WFE ends when somebody writes to that line (Arm ARM D1.6.1),
-// and by the event stream of timer.cpp at the latest.
+// The exclusive load arms the monitor, so WFE ends when another CPU writes to that line (Arm ARM
+// D1.6.1). The event stream of timer.cpp ends it at the latest.
 void Cpu::wait_while_equal(const std::atomic<u32>& word, u32 value, u64) {
   u32 now;
   asm volatile("ldaxr %w0, [%1]" : "=r"(now) : "r"(&word) : "memory");
@@ -108,7 +108,7 @@ void Cpu::wait_while_equal(const std::atomic<u32>& word, u32 value, u64) {
 void Cpu::wait_for_interrupt() {
   disable_interrupts();
   CpuLocal& local = this_cpu();
-  // WFI ends for an interrupt that is not taken yet, so none comes between the two.
+  // WFI also ends for an interrupt that is pending but masked, so none is missed after the test.
   if (!local.interrupted.load(std::memory_order_relaxed))
     asm volatile("dsb sy\n wfi" : : : "memory");
   restore_interrupts(true);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The memory that each CPU needs before it may take an exception: its stacks and TPIDR_EL1.
+// Declares the memory that each CPU needs before it may take an exception: its stacks, and the data
+// that TPIDR_EL1 points at.
 #pragma once
 
 #include <arch/cpu.h>
@@ -12,7 +13,7 @@ namespace arch {
 
 struct CpuBlock;
 
-// The words that a CPU reads before its MMU is on, as in head.S.
+// The words that a CPU reads before its MMU is on, in the order that head.S expects.
 struct CpuStart {
   paging::MmuRegisters registers;
   u64 stack_top;
@@ -26,22 +27,22 @@ struct alignas(4096) GuardedStack {
   u64 top() const { return reinterpret_cast<u64>(bytes_) + bytes; }
 };
 
-// All that is private to one CPU. TPIDR_EL1 points at its start.
+// Holds all that is private to one CPU. TPIDR_EL1 points at its start.
 struct alignas(4096) CpuBlock {
   CpuLocal local;
   CpuStart start{};
   GuardedStack<32 * kKiB> handler;    // SP_EL1: interrupts, faults, the panic shell
-  GuardedStack<16 * kKiB> emergency;  // for a fault of a handler
-  GuardedStack<64 * kKiB> main;       // a worker's; CPU 0 runs on head.S's
+  GuardedStack<16 * kKiB> emergency;  // in use after a handler faults
+  GuardedStack<64 * kKiB> main;       // for a worker; CPU 0 runs on the stack of head.S
 };
 
 CpuBlock& boot_cpu_block();
-// The first bytes of the guard pages below its stacks.
+// Returns the first bytes of the guard pages below the block's stacks.
 std::array<const Byte*, 3> guards_of(const CpuBlock& block);
 
-// The calling CPU's block is this from now on; it may take exceptions.
+// Makes `block` the calling CPU's, which may take exceptions from then on.
 void load_cpu(CpuBlock& block);
-// Takes the guard pages of a block's stacks away.
+// Unmaps the guard pages below a block's stacks.
 Result<void> guard_stacks(CpuBlock& block);
 
 }  // namespace arch

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The CPU in words, for the `cpu` command. Arm ARM D19.2 (MIDR_EL1, CLIDR_EL1, CCSIDR_EL1).
+// Describes the CPU in words for the `cpu` command. Arm ARM D19.2 (MIDR_EL1, CLIDR_EL1,
+// CCSIDR_EL1).
 #include <arch/cpu.h>
 #include <arch/registers.h>
 
@@ -35,7 +36,7 @@ void describe_name(base::Writer& out) {
 void describe_caches(base::Writer& out) {
   constexpr u32 kSplit = 3, kUnified = 4;
   u64 levels = READ_SYSTEM("clidr_el1");
-  bool wide = feature_field(READ_SYSTEM("id_aa64mmfr2_el1"), 20) != 0;  // CCSIDR of 64 bits
+  bool wide = feature_field(READ_SYSTEM("id_aa64mmfr2_el1"), 20) != 0;  // CCSIDR has 64 bits
   base::format_to(out, "  caches    ");
   auto show = [&](u32 level, u64 code, const char* kind) {
     WRITE_SYSTEM("csselr_el1", u64{level} << 1 | code);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command `firmware`: BootInfo and the device tree as text, so that a machine somewhere else
-// can be understood, and its tree becomes a fixture of tests.
+// Writes what the command `firmware` shows: BootInfo and the parts of the machine as text, so that
+// a machine somewhere else can be understood.
 #include <arch/firmware.h>
 
 #include "arch/aarch64/platform.h"
@@ -25,7 +25,8 @@ void describe_firmware(base::Writer& out) {
   if (boot == nullptr) return;
   boot::describe(*boot, out);
   describe_hardware(hardware(), out);
-  // Its bytes are not shown: they hold the command line and the loader's random seed.
+  // The tree's bytes are not shown, because they hold the command line and the loader's random
+  // seed.
   if (u64 bytes = device_tree_bytes(boot->device_tree); bytes != 0)
     base::format_to(out, "device tree of {} bytes at {:#x}\n", bytes, boot->device_tree);
 }

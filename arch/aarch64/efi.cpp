@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The door of UEFI: everything that only the firmware's world can tell is read before it is left,
-// ACPI's tables too, as all memory can be looked at here.
+// Takes over from UEFI. All that only the firmware can tell is read before its boot services end.
+// ACPI's tables are read then, too, because all memory is still mapped.
 #include "boot/efi.h"
 #include "arch/aarch64/platform.h"
 #include "boot/device_tree.h"
@@ -8,7 +8,7 @@
 
 extern "C" {
 constinit u64 efi_device_tree = 0;  // for head.S
-// 0 when the boot services have ended, else an EFI_STATUS for the firmware.
+// Returns 0 when the boot services have ended, else an EFI_STATUS for the firmware.
 u64 efi_main(void* image, void** table);
 }
 
@@ -19,7 +19,7 @@ constinit BootInfo told, of_tree;
 constinit bool came = false;
 constinit acpi::Tables tables;
 
-// Tables lie in memory; what is none may not answer at all.
+// Gives access to the ranges of the memory map and to nothing else, where nothing may answer.
 class FirmwareMemory final : public base::PhysicalView {
  public:
   Result<std::span<const Byte>> at(u64 address, u64 bytes) override {
@@ -40,7 +40,8 @@ bool has_word(std::string_view line, std::string_view word) {
   return false;
 }
 
-// A loader in between (GRUB) tells of its files in a tree of /chosen alone, also beside ACPI.
+// Reads the device tree. A loader such as GRUB names its files in one, which has only /chosen when
+// the firmware has ACPI.
 void read_tree() {
   u64 bytes = device_tree_bytes(told.device_tree);
   std::span blob(reinterpret_cast<const Byte*>(told.device_tree), bytes);
@@ -55,7 +56,7 @@ void read_tree() {
   told.console = of_tree.console;
 }
 
-// The option tables=fdt prefers the device tree where there are both.
+// Reads ACPI's tables. The option tables=fdt prefers the device tree where there are both.
 void read_acpi() {
   bool unwanted = told.device_tree != 0 && has_word(told.command_line, "tables=fdt");
   FirmwareMemory memory;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first C++ with the MMU on: the loader's words become a BootInfo, then kernel_main takes over.
+// Runs first with the MMU on: turns what the loader told into a BootInfo and calls kernel_main.
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -28,7 +28,7 @@ Result<void> read_boot_info(u64 device_tree) {
     if (bytes == 0) return fail(Errc::kUnsupported, "the loader passed no device tree");
     TRY(boot::parse_device_tree({reinterpret_cast<const Byte*>(device_tree), bytes}, boot_info));
   }
-  // The tree stays where it is, and readable: texts are used there.
+  // The tree stays where it is and readable, because its texts are used in place.
   u64 begin = base::round_down(device_tree, arch::paging::kPageBytes);
   u64 end = base::round_up(device_tree + bytes, arch::paging::kPageBytes);
   if (!boot_info.memory.push_back({begin, end - begin, MemoryKind::kReserved}))
@@ -39,7 +39,7 @@ Result<void> read_boot_info(u64 device_tree) {
 
 }  // namespace
 
-// The canary must be set in a function that has none itself.
+// Sets the stack canary, so this function must not check one itself.
 void aarch64_entry(u64 device_tree, u64 level, u64 ticks) {
   arch::boot_cpu_block().local.affinity = READ_SYSTEM("mpidr_el1") & 0xff'00ff'ffff;
   arch::load_cpu(arch::boot_cpu_block());
@@ -51,10 +51,9 @@ void aarch64_entry(u64 device_tree, u64 level, u64 ticks) {
   boot_info.entry_ticks = ticks;
   if (boot_info.console.kind != BootConsole::Kind::kNone)
     MUST(arch::paging::map_device(boot_info.console.base, arch::paging::kPageBytes));
-  arch::read_hardware(
-      boot_info);  // PSCI: a panic can switch off, and random numbers may come by it
+  arch::read_hardware(boot_info);  // PSCI switches off after a panic, and may give random numbers
   u64 seed = arch::Cpu::random_seed();
   for (Byte byte : boot_info.random_seed) seed = (seed ^ byte) * 0x100000001b3;  // FNV-1a's step
-  __stack_chk_guard = seed & ~u64{0xff};  // a string that runs over it ends there
+  __stack_chk_guard = seed & ~u64{0xff};  // a string that runs into it ends at the zero byte
   kernel_main(boot_info);
 }

@@ -17,7 +17,7 @@ extern "C" void exception_entry(arch::TrapFrame* frame);
 namespace arch {
 namespace {
 
-// Doors of vectors.S; the same plus 4 out of a handler.
+// The entries of vectors.S. An exception in a handler has the number plus 4.
 enum Kind : u64 {
   kSynchronous,
   kInterrupt,
@@ -97,10 +97,10 @@ void explain(const TrapFrame& frame, base::Writer& out) {
 
 void interrupt(const TrapFrame& frame) {
   u32 number = gic::acknowledge();
-  if (number >= gic::kFirstSpecial && number < gic::kFirstMessage) return;  // it has gone again
+  if (number >= gic::kFirstSpecial && number < gic::kFirstMessage) return;  // no longer pending
   this_cpu().interrupted.store(true, std::memory_order_relaxed);
   if (number < 16) {
-    gic::end(number);  // before the work: a CPU that is stopped here still hears the next one
+    gic::end(number);  // before take_message(), which does not return when the CPU is stopped
     return smp::take_message(frame);
   }
   if (!take_timer(number)) irq::dispatch(gic::vector_of(number));

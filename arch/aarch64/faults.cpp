@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One function a fault; their names are what the reports are checked for. A division by zero is
-// none here: the result is 0.
+// Holds one function for each fault. Tests look for its name in the report. A division by zero is
+// no fault on this CPU: its result is 0.
 #include <arch/faults.h>
 
 #include <arch/cpu.h>
@@ -8,7 +8,7 @@
 namespace arch {
 namespace {
 
-// Values the compiler must not see through: it would warn, or delete the fault as undefined.
+// Hides a value from the compiler, which would warn, or delete the fault as undefined.
 template <class T>
 T hidden(T value) {
   asm volatile("" : "+r"(value));
@@ -26,7 +26,7 @@ T hidden(T value) {
 
 // Each level keeps a page of stack, so the guard page below cannot be stepped over.
 [[gnu::noinline]] u64 fault_stack_overflow_level(u64 depth) {
-  if (depth == hidden(~u64{0})) return 0;  // never: but the compiler wants to see an end
+  if (depth == hidden(~u64{0})) return 0;  // never true, but the compiler wants to see an end
   volatile u8 room[2048];
   room[depth % sizeof room] = static_cast<u8>(depth);
   return fault_stack_overflow_level(depth + 1) + room[depth % sizeof room];
@@ -35,7 +35,7 @@ T hidden(T value) {
   hidden(fault_stack_overflow_level(hidden(u64{0})));
 }
 
-// Only exclusive loads ask for alignment in RAM.
+// Uses an exclusive load, because an ordinary load need not be aligned in RAM.
 [[gnu::noinline]] void fault_unaligned() {
   alignas(16) static constinit u8 room[48] = {};
   u64 value;

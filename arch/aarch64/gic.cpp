@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The common part of both versions of the GIC, and the choice between them.
+// Chooses the driver for the version of the GIC, and does what both versions have in common.
 #include "arch/aarch64/gic.h"
 
 #include <arch/paging.h>
@@ -46,7 +46,8 @@ void init_cpu() {
 
 u32 acknowledge() {
   u32 number = driver->acknowledge();
-  // IHI 0069, 4.1.1 (and 0048, 4.4.4): the acknowledgement is done before the device is looked at.
+  // The acknowledgement must be complete before the device is accessed (IHI 0069, 4.1.1; IHI 0048,
+  // 4.4.4).
   asm volatile("dsb sy" : : : "memory");
   return number;
 }
@@ -55,8 +56,8 @@ void end(u32 number) {
   driver->end(number);
 }
 
-// The data for which the other CPU is woken must be visible before the interrupt is. Nothing else
-// orders the write that sends it with memory. Arm ARM B2.3.12, DSB.
+// The stores for which the other CPU is woken must be visible before the interrupt is. Without the
+// barrier the write that sends it could overtake them (Arm ARM B2.3.12, DSB).
 void send(u32 cpu, u64 affinity) {
   asm volatile("dsb ishst" : : : "memory");
   if (driver != nullptr) driver->send(cpu, affinity);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GICv2: distributor and CPU interface in memory; at most eight CPUs. ARM IHI 0048B, chapter 4.
+// Drives a GICv2. Its distributor and CPU interface lie in memory and serve at most eight CPUs. ARM
+// IHI 0048B, chapter 4.
 #include <arch/cpu.h>
 #include <arch/paging.h>
 #include <arch/registers.h>
@@ -14,7 +15,7 @@ namespace {
 constexpr u64 kInterfaceControl = 0x00, kMask = 0x04, kAcknowledge = 0x0c, kEnd = 0x10;
 
 constinit u64 cpu_interface = 0;
-constinit u8 cpu_mask[8] = {};  // by CPU index: how the distributor knows it
+constinit u8 cpu_mask[8] = {};  // by CPU index: the CPU's bit in the distributor
 
 void v2_init(const boot::Gic& gic) {
   constexpr u64 kInterfaceBytes = 8 * kKiB;
@@ -22,7 +23,7 @@ void v2_init(const boot::Gic& gic) {
   MUST(paging::map_device(cpu_interface, kInterfaceBytes));
   u64 d = gic.distributor;
   write_device<u32>(d + kControl, 0);
-  // The first word of targets is banked: it tells the calling CPU's own bit.
+  // The first word of targets is banked and holds the calling CPU's own bit.
   u32 own = read_device<u32>(d + kTargets) & 0xff;
   for (u32 i = kFirstShared; i < line_count(); i += 32)
     write_device<u32>(d + kDisable + i / 8, ~u32{0});
@@ -45,7 +46,7 @@ void v2_init_cpu() {
   write_device<u32>(cpu_interface + kInterfaceControl, 1);
 }
 
-// A message's number carries its sender, which the end must name again.
+// The number of a message carries its sender, which must be named again to end it.
 constinit u32 sender_bits[8] = {};
 
 u32 v2_acknowledge() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// GICv3 and GICv4: system registers, and a redistributor a CPU. ARM IHI 0069, chapter 12.
+// Drives GICv3 and GICv4 by system registers and one redistributor for each CPU. ARM IHI 0069,
+// chapter 12.
 #include "arch/aarch64/gic_v3.h"
 
 #include <arch/cpu.h>
@@ -11,7 +12,8 @@
 #include "arch/aarch64/smp.h"
 #include "kernel/log.h"
 
-// System registers by encoding, as assemblers name them only for CPUs that must have them.
+// System registers by their encoding, because assemblers know the names only for CPUs that must
+// have them.
 #define ICC_PMR "S3_0_C4_C6_0"
 #define ICC_IAR1 "S3_0_C12_C12_0"
 #define ICC_EOIR1 "S3_0_C12_C12_1"
@@ -25,7 +27,7 @@ namespace {
 
 constexpr u64 kFrameBytes = 64 * kKiB;
 constexpr u64 kRedistributorType = 0x08, kWaker = 0x14;
-constexpr u64 kRouting = 0x6000;                       // of the distributor, 8 bytes a line
+constexpr u64 kRouting = 0x6000;                       // in the distributor, 8 bytes for each line
 constexpr u32 kOwnRouting = 1 << 4, kGroup1 = 1 << 1;  // distributor control: ARE, group 1
 constexpr u32 kAsleep = 1 << 1, kChildrenAsleep = 1 << 2;
 
@@ -47,8 +49,8 @@ void v3_init(const boot::Gic& gic) {
     write_device<u64>(d + kRouting + 8 * i, this_cpu().affinity);
 }
 
-// The frames of a region follow each other up to the one that says it is the last: behind it there
-// may be nothing that answers, however long the region is.
+// Returns the calling CPU's redistributor in a region, or 0. The frames follow each other up to the
+// one that says it is the last. Beyond that one nothing may answer, however long the region is.
 u64 find_redistributor(const boot::AddressRange& range, u64 stride) {
   u64 affinity = this_cpu().affinity;
   u64 packed = (affinity >> 32 & 0xff) << 24 | (affinity & 0xffffff);
@@ -67,7 +69,7 @@ void v3_init_cpu() {
   u64 r = 0;
   for (const boot::AddressRange& range : gic.redistributors)
     if (r == 0) r = find_redistributor(range, gic.redistributor_stride);
-  ASSERT(r != 0);  // a CPU without a redistributor is not what the architecture allows
+  ASSERT(r != 0);  // the architecture has no CPU without a redistributor
   redistributors[Cpu::cpu_index()] = r;
   write_device<u32>(r + kWaker, read_device<u32>(r + kWaker) & ~kAsleep);
   while ((read_device<u32>(r + kWaker) & kChildrenAsleep) != 0) Cpu::relax();
@@ -91,7 +93,7 @@ void v3_end(u32 number) {
   WRITE_SYSTEM(ICC_EOIR1, number);
 }
 
-// Sixteen CPUs share all but the lowest part of their affinity.
+// Names the CPU by its bit among sixteen whose affinities differ only in the lowest four bits.
 void v3_send(u32, u64 affinity) {
   u64 target = (affinity >> 32 & 0xff) << 48 | (affinity >> 16 & 0xff) << 32 |
                (affinity >> 8 & 0xff) << 16 | (affinity >> 4 & 0xf) << 44;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first instruction to the first line of C++, and the way of every further CPU.
+// Leads from the first instruction to the first line of C++, on the boot CPU and on every further one.
 //
-// One file, two formats: an arm64 Linux `Image` (Linux, Documentation/arm64/booting.rst) and a PE/COFF
-// EFI application (Microsoft PE format; UEFI 2.10, 2.1.1). Two doors, image_entry (MMU off, x0 = device
-// tree) and efi_entry (the firmware's world), and one corridor:
-//   1. EL2 is left for EL1, threads on SP_EL0, so that a full stack is never written to by a fault
-//   2. the load address is added to every pointer in the image: it is linked at 0
-//   3. early_map (paging.cpp): page tables of the image and the device tree, made with the MMU off
-//   4. MMU and caches on
-//   5. aarch64_entry in entry.cpp, which never returns
+// One file has two formats: an arm64 Linux `Image` (Linux, Documentation/arm64/booting.rst) and a PE/COFF
+// EFI application (Microsoft PE format; UEFI 2.10, 2.1.1). It has two entries, image_entry (MMU off, x0 =
+// device tree) and efi_entry (called by the firmware). Both take the same steps:
+//   1. EL2 is left for EL1. Threads run on SP_EL0, so that a fault never writes to a full stack.
+//   2. The load address is added to every pointer in the image, which is linked at 0.
+//   3. early_map (paging.cpp) makes page tables of the image and the device tree, with the MMU off.
+//   4. MMU and caches are switched on.
+//   5. aarch64_entry in entry.cpp is called and never returns.
 
 #define STACK_BYTES 256 * 1024
 
@@ -17,7 +17,7 @@
 __kernel_head:
     ccmp x18, #0, #0xd, pl              // its bytes are "MZ"; changes only the flags
     b image_entry
-    .quad 0                             // text_offset: the start of any 2 MiB
+    .quad 0                             // text_offset: at any multiple of 2 MiB
     .quad image_bytes                   // memory wanted, bss included
     .quad 0xa                           // little endian, 4 KiB pages, anywhere in RAM
     .quad 0, 0, 0
@@ -55,7 +55,7 @@ section_table:
     add \register, \register, :lo12:\symbol
 .endm
 
-// ---- the door of `Image`: MMU off, x0 = device tree ------------------------------------------
+// ---- entry as an `Image`: MMU off, x0 = device tree -------------------------------------------
 image_entry:
     msr daifset, #15
     mov x20, x0
@@ -70,7 +70,7 @@ image_entry:
     bl relocate
     b corridor
 
-// ---- the door of EFI -------------------------------------------------------------------------
+// ---- entry as an EFI application: x0 = image, x1 = system table -------------------------------
     .globl efi_entry
 efi_entry:
     stp x29, x30, [sp, #-32]!
@@ -84,7 +84,7 @@ efi_entry:
 2:  msr daifset, #15
     mrs x22, CurrentEL
     mrs x23, cntvct_el0
-    // The part of the image in the firmware's caches must reach memory before they are off.
+    // The image's lines in the firmware's caches must reach memory before the caches are turned off.
     address x0, __kernel_head
     address x1, __kernel_end
     bl clean_lines
@@ -107,7 +107,7 @@ efi_entry:
     ldr x20, [x0]
     b corridor
 
-// ---- the corridor: x20 = device tree or 0, x22 = the level we came from, x23 = ticks -----------
+// ---- both go on here: x20 = device tree or 0, x22 = CurrentEL at the entry, x23 = ticks -------
 corridor:
     msr spsel, #0
     address x0, boot_stack_top
@@ -116,8 +116,8 @@ corridor:
     mov x30, #0
     mov x0, x20
     bl early_map
-    // Arm ARM B2.8: what was written with the MMU off lies in memory, and must not be shadowed by
-    // lines that a cache has held from before.
+    // Data written with the MMU off lies in memory. Older lines of a cache must not hide it
+    // (Arm ARM B2.8).
     address x0, __text_end
     address x1, __kernel_end
     bl invalidate_lines
@@ -129,7 +129,7 @@ corridor:
     bl aarch64_entry                    // aarch64_entry(u64 device_tree, u64 level, u64 ticks)
     udf #0
 
-// x0 = MmuRegisters of paging.cpp: mair, tcr, ttbr0, sctlr. Clobbers x1 to x4.
+// Switches the MMU on. x0 = MmuRegisters of paging.cpp: mair, tcr, ttbr0, sctlr. Clobbers x1 to x4.
 mmu_on:
     ldp x1, x2, [x0]
     ldp x3, x4, [x0, #16]
@@ -140,7 +140,7 @@ mmu_on:
     mov x1, #3 << 20
     msr cpacr_el1, x1                   // vectors do not trap (FPEN)
     msr fpcr, xzr                       // round to nearest, denormals kept
-    // Arm ARM D8.14: no translation of the loader's time may survive.
+    // No translation of the loader's may survive (Arm ARM D8.14).
     dsb sy
     tlbi vmalle1
     dsb nsh
@@ -151,7 +151,7 @@ mmu_on:
     isb
     ret
 
-// ---- a further CPU, by PSCI CPU_ON: MMU off, x0 = its CpuStart (smp.cpp), cleaned to memory -----
+// ---- entry of a further CPU by PSCI CPU_ON: MMU off, x0 = its CpuStart (smp.cpp) --------------
     .globl secondary_entry
 secondary_entry:
     msr daifset, #15
@@ -167,7 +167,7 @@ secondary_entry:
     bl secondary_main
     udf #0
 
-// ---- EL2 to EL1t, if we are at EL2. Clobbers x9 to x11 -------------------------------------------
+// ---- goes from EL2 to EL1t if it is called at EL2. Clobbers x9 to x11 -------------------------
 to_el1:
     mrs x9, CurrentEL
     cmp x9, #8
@@ -178,7 +178,7 @@ to_el1:
     msr hcr_el2, x9
     isb
     mrs x9, hcr_el2
-    tbnz x9, #34, .                     // E2H cannot be left on this CPU: there is no way on
+    tbnz x9, #34, .                     // E2H is fixed to 1 on this CPU: it stops here
     mov x9, #3                          // EL1 may use the physical timer and counter
     msr cnthctl_el2, x9
     msr cntvoff_el2, xzr
@@ -197,7 +197,7 @@ to_el1:
     ubfx x9, x10, #32, #4
     cbz x9, 7f
     mov x9, #0x1ff
-    msr S3_4_C1_C2_0, x9                // ZCR_EL2: SVE vectors as long as there are
+    msr S3_4_C1_C2_0, x9                // ZCR_EL2: SVE vectors at full length
 7:  ubfx x9, x10, #24, #4
     cbz x9, 8f
     mrs x9, S3_4_C12_C9_5               // ICC_SRE_EL2: system registers, also for EL1
@@ -230,14 +230,15 @@ relocate:
     b 9b
 10: ret
 
-// clean_lines(u64 begin, u64 end) and invalidate_lines: every cache line of [begin, end), to memory.
+// clean_lines(u64 begin, u64 end) writes every cache line of [begin, end) to memory and drops it.
+// invalidate_lines(u64 begin, u64 end) drops the lines without writing them.
 .macro lines name, operation
     .globl \name
 \name:
     mrs x3, ctr_el0
     ubfx x3, x3, #16, #4
     mov x2, #4
-    lsl x2, x2, x3                      // the smallest line
+    lsl x2, x2, x3                      // bytes of the smallest line
     sub x3, x2, #1
     bic x0, x0, x3
 11: dc \operation, x0

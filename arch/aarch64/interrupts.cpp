@@ -14,12 +14,12 @@
 namespace arch {
 namespace {
 
-constinit u8 vectors[gic::kFirstSpecial] = {};  // by line; 0 = nobody's
+constinit u8 vectors[gic::kFirstSpecial] = {};  // by line; 0 = the line is free
 
-// A frame's register that tells its lines, and the one that devices write to.
+// Registers of a frame: one tells its lines, and devices write to the other.
 constexpr u64 kFrameType = 0x08, kFrameRaise = 0x40;
 
-constinit u16 line_of_vector[256] = {};  // by a frame: given once, kept
+constinit u16 line_of_vector[256] = {};  // in a frame; a vector keeps its line
 
 struct FrameLines {
   u32 first, count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One collection, CPU 0. The event of a message and its interrupt both carry the vector's number,
-// so nothing has to be looked up when it comes.
+// Drives the ITS with one collection, which leads to CPU 0. A message's event and its interrupt
+// both carry the vector's number, so nothing has to be looked up when the message comes.
 #include "arch/aarch64/its.h"
 
 #include <arch/cpu.h>
@@ -23,11 +23,11 @@ constexpr u64 kProperties = 0x70, kPending = 0x78;
 constexpr u64 kValid = u64{1} << 63;
 constexpr u64 kCached = u64{7} << 59 | 1 << 10;  // write-back, inner shareable: for the ITS
 constexpr u64 kShared = 7 << 7 | 1 << 10;        // the same, for a redistributor
-constexpr u32 kIdBits = 14;                      // of interrupt numbers: 8192 messages
+constexpr u32 kIdBits = 14;                      // width of interrupt numbers: 8192 messages
 constexpr u64 kQueueBytes = 64 * kKiB, kPropertyBytes = 8 * kKiB, kPendingBytes = 64 * kKiB;
 constexpr u8 kEnabled = 1;
-constexpr u32 kEventBits = 8;         // as many as there are vectors
-constexpr u64 kPatience = 1'000'000;  // polls of a command; it takes some
+constexpr u32 kEventBits = 8;         // one event for each vector
+constexpr u64 kPatience = 1'000'000;  // polls before a command is given up
 
 // Commands, by their first word.
 constexpr u64 kMapDevice = 0x08, kMapCollection = 0x09, kMapEvent = 0x0a, kInvalidate = 0x0c,
@@ -37,7 +37,7 @@ struct Unit {
   u64 base = 0;
   Byte* queue = nullptr;
   u64 written = 0;
-  u64 target = 0;  // how it calls CPU 0's redistributor
+  u64 target = 0;  // its name for CPU 0's redistributor
 };
 constinit StaticVector<Unit, 16> units;
 constinit Byte* properties = nullptr;
@@ -48,8 +48,9 @@ struct KnownDevice {
 };
 constinit StaticVector<KnownDevice, 256> devices;
 
-// Memory that the ITS or a redistributor reads is cleaned, should they not look into caches
-// (IHI 0069, 5.1.1: the attributes that were asked for may not be those that are had).
+// Allocates memory that the ITS or a redistributor reads. It is cleaned, because the unit may have
+// other attributes than those it was asked for (IHI 0069, 5.1.1) and then does not look into
+// caches.
 Result<Byte*> memory_for_unit(u64 bytes) {
   auto pages = TRY(mm::allocate_pages({.bytes = bytes,
                                        .purpose = mm::Purpose::kDrivers,
@@ -72,7 +73,7 @@ Result<void> command(Unit& unit, u64 a, u64 b, u64 c) {
   return fail(Errc::kTimeout, "an ITS does not take its commands");
 }
 
-// Where the redistributor of CPU 0 finds which messages are enabled, and keeps which are pending.
+// Gives CPU 0's redistributor the table of enabled messages, and memory for the pending ones.
 Result<void> start_messages(u64 redistributor) {
   if (properties != nullptr) return {};
   constexpr u32 kMessagesOn = 1;
@@ -90,7 +91,7 @@ Result<void> start_messages(u64 redistributor) {
   return {};
 }
 
-// The tables that the unit keeps for itself: of devices (a flat one) and of collections.
+// Gives the unit memory for its own tables: a flat one of devices, and one of collections.
 Result<void> give_tables(u64 base) {
   constexpr u32 kDevices = 1, kCollections = 4;
   for (u32 i = 0; i < 8; i++) {
@@ -100,7 +101,7 @@ Result<void> give_tables(u64 base) {
     u64 bytes = kind == kDevices ? mm::kLargePageBytes / 4 : 64 * kKiB;
     Byte* table = TRY(memory_for_unit(bytes));
     write_device<u64>(at, kValid | kCached | reinterpret_cast<u64>(table) | (bytes / 4096 - 1));
-    // The unit may insist on pages of its own size: the count is of those.
+    // The unit may insist on pages of another size, in which the table is then counted.
     u64 size = read_device<u64>(at) >> 8 & 3;
     if (size == 0) continue;
     u64 page = size == 1 ? 16 * kKiB : 64 * kKiB;

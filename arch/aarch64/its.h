@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The interrupt translation service: messages of devices, told apart by device. ARM IHI 0069,
-// chapter 5 and 12.19.
+// Drives the interrupt translation service, which tells messages apart by their device. ARM IHI
+// 0069, chapter 5 and 12.19.
 #pragma once
 
 #include <arch/interrupts.h>

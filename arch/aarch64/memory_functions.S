@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// memcpy, memmove and memset: 64 bytes a step by pairs of general registers, as interrupt handlers
-// call them and vector registers are not theirs. For ordinary memory, with the MMU on.
+// memcpy, memmove and memset. They move 64 bytes a step by pairs of general registers, because
+// interrupt handlers call them and must not use vector registers. They work on ordinary memory with
+// the MMU on.
 
     .text
     .globl memcpy, memmove, memset

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Four-level page tables for one identity-mapped address space: 4 KiB granule, 48 bits, TTBR0.
-// Arm ARM DDI 0487, chapter D8.
+// Keeps four-level page tables for one identity-mapped address space: 4 KiB granule, 48 bits,
+// TTBR0. Arm ARM DDI 0487, chapter D8.
 #include <arch/paging.h>
 #include <arch/registers.h>
 
@@ -27,12 +27,12 @@ using Table = u64[512];
 constexpr u64 kValid = 1 << 0, kTableOrPage = 1 << 1, kUser = 1 << 6, kReadOnly = 1 << 7,
               kInner = 3 << 8, kAccessed = 1 << 10, kNoExecute = u64{1} << 53 | u64{1} << 54,
               kNoUserExecute = u64{1} << 54;
-// Ignored by the CPU. Only in entries that are not valid.
+// Marks a guard page, in entries that are not valid. The CPU ignores it.
 constexpr u64 kGuardMark = u64{1} << 55;
 constexpr u64 kAddress = 0x0000'ffff'ffff'f000;
 
 // Memory types by MAIR index: 0 normal write-back, 1 device nGnRE, 2 normal not cached. A
-// framebuffer is the last one, never a device: unaligned accesses fault there.
+// framebuffer has type 2, because unaligned accesses to a device fault.
 constexpr u64 kMair = 0x44'04'ff;
 constexpr u64 kTypeBits[] = {0 << 2 | kInner, 2 << 2, 1 << 2};
 constexpr u64 kTypeMask = 7 << 2;
@@ -44,12 +44,12 @@ constexpr u64 level_bytes(u32 level) {
 constexpr u32 index_of(u64 address, u32 level) {
   return address >> (12 + 9 * (level - 1)) & 511;
 }
-// No 1 GiB blocks: a block that is split must be small enough for its table to be made at once.
+// There are no 1 GiB blocks, so that one new table is enough to split a block into pages.
 constexpr u32 kLargestLevel = 2;
 
-// A table a GiB of RAM: 256 GiB, and what image, device tree and devices take. Later tables come
-// from the physical allocator. They lie in the image, whose pages are never part of a block: the
-// entry that split_block() takes away never maps its own table.
+// Suffices for 256 GiB of RAM at one table for each GiB, and for image, device tree and devices.
+// Later tables come from the physical allocator. The pool lies in the image, whose pages are never
+// part of a block, so the entry that split_block() takes away never maps its own table.
 constexpr u32 kPoolPages = 288;
 alignas(kPageBytes) constinit Table pool[kPoolPages];
 constinit u32 pool_used = 0;
@@ -77,14 +77,15 @@ u64 leaf_bits(Rights rights) {
   return bits | (rights.access == Access::kExecute ? kNoUserExecute : kNoExecute);
 }
 
-// The operand of TLBI VAAE1IS: the page's number.
+// Returns the operand of TLBI VAAE1IS, which is the page's number.
 u64 tlb_operand(u64 address) {
   return address >> 12 & 0xfff'ffff'ffff;
 }
 
-// The one place that changes a leaf. Arm ARM D8.14.1, break-before-make: between two different
-// valid entries lies an invalid one, of which every CPU's TLB has been told. What was invalid is in
-// no TLB; it only has to be visible to the walker before anybody uses the address (D8.2.6).
+// Writes an entry. All leaves are changed here, except that split_block() replaces a block. Between
+// two different valid entries lies an invalid one, of which every CPU's TLB has been told
+// (break-before-make, Arm ARM D8.14.1). An entry that was invalid is in no TLB, so the new one only
+// has to be visible to the walker before the address is used (D8.2.6).
 void write_entry(u64& entry, u64 value, u64 address) {
   u64 old = entry;
   if (old == value) return;
@@ -101,9 +102,8 @@ void write_entry(u64& entry, u64 value, u64 address) {
   asm volatile("dsb ishst\n isb" : : : "memory");
 }
 
-// Replaces a live block by the table of its pieces. Between the two the block is mapped nowhere:
-// the other CPUs wait in their handlers, and this one runs from registers and the image's own
-// pages.
+// Replaces a live block by the table of its pieces. In between the block is mapped nowhere, so the
+// other CPUs wait in their handlers, and this one runs from registers and the image's own pages.
 Result<void> split_block(u64& entry, u64 table_entry, u64 address) {
   locks::InterruptsOff off;
   TRY(smp::hold_other_cpus());
@@ -122,13 +122,13 @@ Result<void> split_block(u64& entry, u64 table_entry, u64 address) {
   return {};
 }
 
-// The table below `entry`, made if absent; a block is split into equal pages.
+// Returns the table below `entry`. Makes it if there is none, and splits a block into equal pages.
 Result<u64*> descend(u64& entry, u32 level, u64 address) {
   if (is_table(entry, level)) return table_at(entry);
   u64* table = new_table();
   if (table == nullptr) return fail(Errc::kOutOfMemory, "no page for a page table");
   u64 value = reinterpret_cast<u64>(table) | kValid | kTableOrPage;
-  asm volatile("dsb ishst" : : : "memory");  // the table is empty before it is led to
+  asm volatile("dsb ishst" : : : "memory");  // orders the table before the entry that names it
   if ((entry & kValid) == 0) {
     write_entry(entry, value, address);
     return table;
@@ -141,7 +141,7 @@ Result<u64*> descend(u64& entry, u32 level, u64 address) {
 
 enum class Mode : u8 { kFillAbsent, kReplace };
 
-// Writes leaves for [address, end) below `table`, each as large as alignment allows.
+// The change that apply() makes: leaves for [address, end), each as large as alignment allows.
 struct Change {
   u64 address, end;
   u64 target;  // physical address of `address`; unused when `bits` is not valid
@@ -157,7 +157,7 @@ Result<void> apply(u64* table, u32 level, Change& c) {
     bool block = entry != 0 && !is_table(entry, level);
     u64 piece = std::min(c.end, base::round_down(c.address, span) + span) - c.address;
     if (block && c.mode == Mode::kFillAbsent) {
-      c.address += piece;  // mapped before, or a guard: it stays
+      c.address += piece;  // stays: it was mapped before, or is a guard
       c.target += piece;
     } else if (whole && level <= kLargestLevel && !is_table(entry, level) &&
                ((c.bits & kValid) != 0 || level == 1)) {
@@ -191,7 +191,7 @@ Result<void> fill(u64 begin, u64 end, Rights rights) {
   return change(begin, begin, end - begin, leaf_bits(rights), Mode::kFillAbsent);
 }
 
-// RAM and firmware tables; what is reserved stays unmapped until a driver asks.
+// Maps RAM and firmware tables. What is reserved stays unmapped until a driver asks for it.
 void map_memory(BootInfo& boot) {
   for (MemoryRange& range : boot.memory) {
     if (range.kind == MemoryKind::kReserved || range.kind == MemoryKind::kBad) continue;
@@ -204,7 +204,7 @@ void map_memory(BootInfo& boot) {
   }
 }
 
-// The leaf entry for `address`, or the empty entry where the walk ends.
+// Returns the leaf entry for `address`, or the empty entry where the walk ends.
 u64 find_entry(u64 address) {
   const u64* table = root();
   for (u32 level = kLevels;; level--) {
@@ -277,7 +277,7 @@ void set_registers() {
 
 void init(BootInfo& boot) {
   map_memory(boot);
-  for (BootModule& module : boot.modules)  // wherever it lies
+  for (BootModule& module : boot.modules)  // maps modules wherever they lie
     if (!fill(module.base, module.base + module.size, {}).has_value()) module.size = 0;
   const Framebuffer& screen = boot.framebuffer;
   u64 bytes = u64{screen.pitch} * screen.height;
@@ -327,8 +327,8 @@ void walk(void (*visit)(void* context, const Leaf& leaf), void* context) {
 
 }  // namespace arch::paging
 
-// Runs with the MMU off: what aarch64_entry needs to find everything else. The device tree stays
-// readable for ever: its texts are used where they lie.
+// Maps what aarch64_entry needs to find everything else. Runs with the MMU off. The device tree
+// stays readable for ever, because its texts are used in place.
 void early_map(u64 device_tree) {
   using namespace arch::paging;
   pool_used = 1;  // the root

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Shared by paging.cpp, head.S and smp.cpp: the registers that switch the MMU on.
+// Declares what paging.cpp, head.S and smp.cpp share: the registers that switch the MMU on.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace arch::paging {
 
-struct MmuRegisters {  // as in head.S
+struct MmuRegisters {  // in the order that head.S reads
   u64 mair, tcr, ttbr0, sctlr;
 };
 

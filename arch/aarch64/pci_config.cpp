@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI Express enhanced configuration access (PCI Express Base 4.0, 7.2.2).
+// Accesses configuration space by the enhanced mechanism (PCI Express Base 4.0, 7.2.2).
 #include <arch/pci_config.h>
 
 #include <arch/paging.h>
@@ -13,10 +13,10 @@ namespace {
 
 constexpr u64 kBusBytes = kMiB;
 
-// Configuration space is mapped when it is first touched, as a whole.
+// A host's configuration space is mapped as a whole when it is first touched.
 constinit std::array<bool, boot::kMostPciHosts> mapped{}, usable{};
 
-// The function's page, or 0 when no host has its bus.
+// Returns the address of the function's page, or 0 if no host has its bus.
 u64 page_of(const Function& f) {
   const auto& hosts = hardware().pci_hosts;
   for (u32 i = 0; i < hosts.size(); i++) {
@@ -67,7 +67,7 @@ Range range(u32 index) {
 Result<u32> pin_line(const Function& f, u8 pin) {
   u32 own = u32{f.device} << 3 | f.function;
   for (const boot::PciHost& host : hardware().pci_hosts) {
-    // Behind a bridge the pin would be another one: the map is of the host's own bus.
+    // The map is for the host's own bus. A bridge passes a pin on as another one.
     if (host.segment != f.segment || f.bus != host.first_bus) continue;
     for (const boot::PinRoute& row : host.pins)
       if (row.pin == pin && (row.device_function & host.pin_mask) == (own & host.pin_mask))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine around the CPU: what the firmware says of it, interrupt controllers, the list of
+// Reads what the firmware says of the machine, and sets up the interrupt controller and the list of
 // CPUs.
 #include "arch/aarch64/platform.h"
 
@@ -22,7 +22,7 @@ namespace {
 
 constinit boot::Hardware machine;
 constinit const BootInfo* boot_info = nullptr;
-constinit Result<void> reading;  // whether it could be read: told when there is a log
+constinit Result<void> reading;  // of the device tree; logged once there is a log
 
 u64 page_for_tables() {
   auto page = mm::allocate_pages({.bytes = mm::kPageBytes, .purpose = mm::Purpose::kPageTables});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The calls, by whichever instruction the firmware answers to.
+// Calls the firmware by the instruction that it answers to.
 #include "arch/aarch64/psci.h"
 
 #include <arch/cpu.h>
@@ -79,8 +79,8 @@ Result<u64> random() {
 
 namespace {
 
-// Semihosting's SYS_EXIT_EXTENDED (Arm semihosting, 7.3): the code becomes the emulator's exit
-// status. Elsewhere the instruction is undefined, so only the option exit=semihosting comes here.
+// Ends the emulator with `code` as its exit status, by SYS_EXIT_EXTENDED (Arm semihosting, 7.3).
+// Elsewhere the instruction is undefined, so only the option exit=semihosting leads here.
 void exit_emulator(u32 code) {
   constexpr u64 kExitExtended = 0x20, kApplicationExit = 0x20026;
   const u64 block[2] = {kApplicationExit, code};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Calls of the firmware or the hypervisor: power states of CPUs and machine. ARM DEN 0022 (PSCI),
-// DEN 0028 (calling convention), DEN 0098 (random numbers).
+// Asks the firmware or the hypervisor for power states of CPUs and machine, and for random numbers.
+// ARM DEN 0022 (PSCI), DEN 0028 (calling convention), DEN 0098 (random numbers).
 #pragma once
 
 #include "boot/hardware.h"
@@ -9,7 +9,7 @@
 namespace arch::psci {
 
 void init(boot::Conduit conduit);
-// `entry` is run by the CPU with its MMU off and `argument` in x0.
+// Starts a CPU, which runs `entry` with its MMU off and `argument` in x0.
 Result<void> start_cpu(u64 affinity, u64 entry, u64 argument);
 void power_off();
 void reset();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Starting further CPUs by PSCI, and reaching them by the GIC's messages.
+// Starts further CPUs by PSCI, and reaches them by the GIC's messages.
 #include "arch/aarch64/smp.h"
 
 #include <arch/cpu.h>
@@ -35,16 +35,16 @@ struct CpuRecord {
   void* argument = nullptr;
   std::atomic<bool> started{false};
   std::atomic<Message> message{Message::kNone};
-  std::atomic<u32> held{0};  // the last hold that it came for
+  std::atomic<u32> held{0};  // number of the last hold in which it waited
 };
 
 constinit CpuRecord records[smp::kMaxCpus];
 constinit u32 record_count = 1;
 
-// Holds are numbered, so that a CPU that comes too late for one is not taken for held by the next.
+// Holds are numbered, so that a CPU that comes too late for one does not count for the next.
 constinit std::atomic<u32> hold_wanted{0}, hold_released{0};
 
-// One backtrace at a time; filled by the interrupted CPU.
+// Holds one backtrace at a time. The interrupted CPU fills it.
 constinit std::array<u64, 32> captured{};
 constinit std::atomic<u32> captured_count{0};
 
@@ -61,8 +61,8 @@ u64 a_second() {
   return Cpu::now_ticks() + READ_SYSTEM("cntfrq_el0");
 }
 
-// No stack and no memory but this word: the block that holds either may be mapped nowhere
-// meanwhile.
+// Waits without the stack and without any memory but this word, because the block that holds them
+// may be mapped nowhere meanwhile.
 void wait_for_release(CpuRecord& own) {
   u32 number = hold_wanted.load(), released;
   own.held.store(number);
@@ -70,7 +70,7 @@ void wait_for_release(CpuRecord& own) {
       "1: ldar %w0, [%1]\n"
       "yield\n"
       "sub %w0, %w0, %w2\n"
-      "tbnz %w0, #31, 1b\n"  // not yet: this or a later release ends it
+      "tbnz %w0, #31, 1b\n"  // waits until this or a later release
       : "=&r"(released)
       : "r"(&hold_released), "r"(number)
       : "cc", "memory");
@@ -144,8 +144,9 @@ static Result<CpuBlock*> make_block(u32 index) {
   return block;
 }
 
-// The next CPU takes the place of one that does not answer. Should that one wake up after all, it
-// finds that its block is nobody's and halts: so the block is kept, and the next CPU gets its own.
+// Gives the place of a CPU that does not answer to the next one, which gets a block of its own. The
+// old block is kept: if the CPU wakes up after all, it finds that the place has another block, and
+// halts.
 static Result<void> replace_dead(u32 index) {
   for (u32 i = index; i + 1 < record_count; i++) records[i].affinity = records[i + 1].affinity;
   record_count--;
@@ -153,7 +154,8 @@ static Result<void> replace_dead(u32 index) {
   return {};
 }
 
-// The CPU reads its CpuStart with its MMU and caches off, so it must lie in memory (Arm ARM B2.8).
+// The CPU reads its CpuStart with MMU and caches off, so the CpuStart is cleaned to memory (Arm ARM
+// B2.8).
 Result<void> Cpu::start_secondary_cpu(u32 index, void (*entry)(void*), void* argument) {
   if (index == 0 || index >= record_count) return fail(Errc::kInvalidArgument, "no such CPU");
   CpuRecord& record = records[index];
@@ -177,7 +179,7 @@ void Cpu::wake_cpu(u32 index) {
   if (!cpu_started(index)) return;
   Message none = Message::kNone;
   records[index].message.compare_exchange_strong(none,
-                                                 Message::kWake);  // an earlier one wakes, too
+                                                 Message::kWake);  // a pending one wakes it, too
   gic::send(index, records[index].affinity);
 }
 
@@ -212,7 +214,7 @@ void stop_other_cpus() {
 void secondary_main(arch::CpuBlock* block) {
   using namespace arch;
   CpuRecord& record = records[block->local.index];
-  if (record.block != block) halt_forever();  // it comes too late: another has its place
+  if (record.block != block) halt_forever();  // too late: another CPU has its place
   load_cpu(*block);
   gic::init_cpu();
   init_cpu_timer();

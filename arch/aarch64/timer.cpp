@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The generic timer: its counter's rate is told, so nothing has to be measured. Arm ARM D12.
+// Drives the generic timer. CNTFRQ has the counter's rate, so nothing is measured. Arm ARM D12.
 #include "arch/aarch64/timer.h"
 
 #include <arch/registers.h>
@@ -15,14 +15,14 @@ namespace {
 
 constexpr u64 kOn = 1 << 0;
 constexpr u64 kEventStream = 1 << 2;
-constexpr u64 kEventsPerSecond = 4000;  // no waiter looks at the clock more seldom
+constexpr u64 kEventsPerSecond = 4000;  // a waiter looks at the clock about so often
 
 }  // namespace
 
 TickRate Cpu::tick_rate() {
   u64 hertz = READ_SYSTEM("cntfrq_el0") & 0xffff'ffff;
   if (hertz != 0) return {hertz, "cntfrq"};
-  // Where nothing tells the time: deadlines come, seconds are wrong.
+  // With a guessed rate deadlines still come, but seconds are wrong.
   log::warn("clock", "the firmware did not set CNTFRQ: times are guessed and may be wrong");
   return {62'500'000, "a guess"};
 }
@@ -33,7 +33,8 @@ void Cpu::set_timer(u64 ticks) {
   WRITE_SYSTEM("cntv_ctl_el0", kOn);
 }
 
-// The stream is a bit of the counter that changes: it does twice for a period.
+// A bit of the counter makes the stream. It changes twice in a period, and one of the changes is an
+// event.
 void init_cpu_timer() {
   u64 period = Cpu::tick_rate().per_second / kEventsPerSecond;
   u64 bit = std::min<u64>(std::bit_width(period | 1) - 1, 15);

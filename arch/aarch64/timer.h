@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The virtual timer of each CPU.
+// Drives the virtual timer of each CPU.
 #pragma once
 
 #include "kernel/base/types.h"
 
 namespace arch {
 
-// Lets the counter's event stream end a WFE that nobody else ends. Of the calling CPU.
+// Starts the calling CPU's event stream, which ends a WFE that nothing else ends.
 void init_cpu_timer();
-// Is this the timer's interrupt? Then it has been silenced: it only ends a sleep.
+// Returns true if this is the timer's interrupt. It has been silenced then, as it only ends a
+// sleep.
 bool take_timer(u32 number);
 
 }  // namespace arch

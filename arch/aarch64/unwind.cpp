@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The callers that the chain of frames leaves out: gcc gives a function that calls nobody no frame.
-// Arm ARM C6.2: encodings of BL, BLR, and of the two ways in which a prologue sets x29.
+// Finds callers that the chain of frames leaves out, because gcc gives no frame to a function that
+// calls none. Arm ARM C6.2: encodings of BL, BLR, and of the two ways in which a prologue sets x29.
 #include <arch/trap_frame.h>
 
 #include "kernel/base/bytes.h"
@@ -26,7 +26,7 @@ bool sets_frame(u32 word) {
 
 }  // namespace
 
-// Until x29 is set the return address is in x30.
+// The return address is in x30 until x29 is set.
 u64 frameless_caller(const TrapFrame& frame) {
   u64 caller = frame.x[30];
   if (!symbols::in_text(frame.elr)) return caller;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The sixteen doors of an exception: each makes the same frame (TrapFrame) and calls one function.
+// The sixteen entries for exceptions. Each makes the same frame (TrapFrame) and calls one function.
 //
 // Threads run on SP_EL0 and the CPU switches to SP_EL1 by itself, so the interrupted stack is never
-// written to: a full or broken one still gives a report. An exception out of a handler goes to the
+// written to: a full or broken one still gives a report. An exception in a handler goes to the
 // CPU's emergency stack. Frame pointers are chained, so that backtraces walk through.
 
-// As in trap_frame.h and cpu.h.
+// These must agree with trap_frame.h and cpu.h.
 #define FRAME_BYTES 320                 // a link of the chain, then the TrapFrame
 #define EMERGENCY 16                    // CpuLocal::emergency_stack
 
@@ -18,7 +18,8 @@
     stp x0, x1, [sp, #16 + 288]
     b exception
 .endm
-// From a handler: its stack may be what is broken. Never returns, so TPIDRRO_EL0 is free for use.
+// Enters from a handler, whose stack may be what is broken. Never returns, so it may overwrite
+// TPIDRRO_EL0.
 .macro vector_nested kind
     .balign 128
     msr tpidrro_el0, x0
@@ -48,7 +49,7 @@ exception_vectors:
     vector_nested 5
     vector_nested 6
     vector_nested 7
-    .rept 8                             // lower levels: there are none
+    .rept 8                             // from lower levels, which are not in use
     vector 8
     .endr
 
@@ -79,7 +80,7 @@ exception:
     ldp x2, x3, [sp, #16 + 256]
     msr elr_el1, x2
     msr spsr_el1, x3
-    ldr x30, [sp, #16 + 240]            // SP_EL0 is the thread's own: unchanged
+    ldr x30, [sp, #16 + 240]            // SP_EL0, the thread's, has not changed
     pairs ldp
     ldp x0, x1, [sp, #16]
     add sp, sp, #FRAME_BYTES

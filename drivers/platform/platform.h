@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The parts of a machine of this architecture beyond those of every machine. The table of the
-// architecture is the one that is linked (scripts/mk/arch).
+// Lists the devices that only machines of this architecture have. The table of the architecture is
+// the one that is linked (scripts/mk/arch).
 #pragma once
 
 #include <span>
@@ -14,7 +14,7 @@ struct PlatformDevice {
   Result<void> (*start)();
 };
 
-// Devices that sit on no bus, in the order in which they start. Thread context.
+// Returns the devices that sit on no bus, in the order in which they start. Thread context.
 std::span<const PlatformDevice> platform_devices();
 
 }  // namespace devices

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The old devices of a PC.
+// Lists the old devices of a PC.
 #include "drivers/input/power_button.h"
 #include "drivers/input/ps2.h"
 #include "drivers/platform/platform.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The PL011: polled output, input by interrupt into a ring. ARM DDI 0183, chapter 3.
+// Drives the PL011: polled output, input by interrupt into a ring. ARM DDI 0183, chapter 3.
 #include <arch/paging.h>
 
 #include "drivers/serial/receive_ring.h"
@@ -17,8 +17,8 @@ constexpr u32 kData = 0x00, kFlags = 0x18, kLineControl = 0x2c, kControl = 0x30,
 constexpr u32 kReceiveEmpty = 1 << 4, kTransmitFull = 1 << 5;  // flags
 constexpr u32 kFifo = 1 << 4, kEightBits = 3 << 5;             // line control
 constexpr u32 kOn = 1 << 0, kTransmit = 1 << 8, kReceive = 1 << 9, kRequestToSend = 1 << 11;
-constexpr u32 kOnReceive = 1 << 4, kOnPause = 1 << 6;  // a FIFO that fills, one that does not
-constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up: about a second
+constexpr u32 kOnReceive = 1 << 4, kOnPause = 1 << 6;  // the FIFO fills, or the sender pauses
+constexpr u32 kPatience = 1'000'000;  // polls before a dead line is given up, about a second
 
 constinit BootConsole port;
 constinit ReceiveRing ring;
@@ -28,8 +28,8 @@ volatile u32& at(u32 offset) {
   return *reinterpret_cast<volatile u32*>(port.base + offset);
 }
 
-// A full ring holds the sender: what it has sent stays in the device, RTS falls, and no interrupt
-// asks for it again until the console has made room.
+// Holds the sender when the ring is full: bytes stay in the device, RTS falls, and the receive
+// interrupt is off until the console has made room.
 void hold(bool now) {
   if (now == held) return;
   held = now;
@@ -59,7 +59,7 @@ constinit Uart uart;
 
 }  // namespace
 
-// The rate stays as the firmware set it: nobody tells the clock that feeds the divisor.
+// Keeps the rate that the firmware set, because nothing tells the clock that feeds the divisor.
 void init(const BootConsole& where) {
   if (where.kind == BootConsole::Kind::kPl011) port = where;
   if (!present()) return;
@@ -83,12 +83,12 @@ void write(std::string_view text) {
 }
 
 int read() {
-  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt just kept
+  locks::InterruptsOff off;  // so that no byte overtakes one that the interrupt has just stored
   if (int byte = ring.take(); byte >= 0) {
     if (held && ring.empty()) hold(false);
     return byte;
   }
-  // Polled as well: before the interrupt is routed, and in a panic, where none comes.
+  // Polls, too: before the interrupt is routed, and in a panic, where there are no interrupts.
   if (!present() || (at(kFlags) & kReceiveEmpty) != 0) return -1;
   return static_cast<u8>(at(kData));
 }

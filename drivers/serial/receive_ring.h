@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes that an interrupt has received and the console has not read yet: one producer, one
-// consumer.
+// Keeps bytes that an interrupt has received and the console has not read yet. It has one producer
+// and one consumer.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The serial line of the console. One driver of this folder is linked, the one for the chip that
-// this architecture's machines have (scripts/mk/arch).
+// Drives the serial line of the console. One driver of this folder is linked, the one for the chip
+// that this architecture's machines have (scripts/mk/arch).
 #pragma once
 
 #include "boot/boot_info.h"
@@ -8,7 +8,8 @@
 
 namespace serial {
 
-// Sets the line to 115200 8N1. Polled; works before anything else. Any context.
+// Sets the line to 8N1, and its rate to 115200 unless only the firmware can set that. Polled; works
+// before anything else. Any context.
 void init(const BootConsole& port);
 bool present();
 // Waits for the line by polling, and needs nothing but the port. Any context, including a panic.

@@ -68,7 +68,7 @@ constinit Uart uart;
 
 }  // namespace
 
-// COM1 lies where it always did: nothing has to be told. 115200 baud.
+// Does not use its argument, because COM1 lies at a fixed place. Sets 115200 baud.
 void init(const BootConsole&) {
   arch::out8(kBase + kScratch, 0x5a);
   found = arch::in8(kBase + kScratch) == 0x5a;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tables that ARM machines have: GIC entries of the MADT, GTDT, SPCR. ACPI 6.5, 5.2.12 and
-// 5.2.25; Serial Port Console Redirection Table 1.08.
+// Reads the tables that ARM machines have: GIC entries of the MADT, GTDT, SPCR. ACPI 6.5, 5.2.12
+// and 5.2.25; Serial Port Console Redirection Table 1.08.
 #include "kernel/acpi/fields.h"
 
 namespace acpi {
@@ -9,7 +9,7 @@ namespace {
 using boot::AddressRange;
 using boot::MessageUnit;
 
-// Neighbours become one row: firmware that lists a redistributor a CPU has as many rows as CPUs.
+// Adds redistributors. Neighbours become one row, because firmware may list one for each CPU.
 void add_redistributors(AddressRange range, Tables& out) {
   auto& rows = out.hardware.gic.redistributors;
   if (!rows.empty()) {
@@ -88,7 +88,8 @@ bool read_gic(u8 kind, Bytes entry, Tables& out) {
   return false;
 }
 
-// Version 0 means "ask the hardware", which a parser cannot: only version 3 has redistributors.
+// Decides the version. Version 0 means "ask the hardware", which a parser cannot. A GIC with
+// redistributors is of version 3.
 void finish_gic(Tables& out) {
   boot::Gic& gic = out.hardware.gic;
   if (gic.distributor != 0 && gic.version == 0) gic.version = gic.redistributors.empty() ? 2 : 3;

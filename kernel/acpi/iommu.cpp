@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// VT-d Architecture Specification 4.1, 11.4; AMD I/O Virtualization Technology 3.08, 3.4.
+// Turns IOMMUs off. VT-d Architecture Specification 4.1, 11.4; AMD I/O Virtualization Technology
+// 3.08, 3.4.
 #include "kernel/acpi/iommu.h"
 
 namespace acpi {
 namespace {
 
-// Each read takes a device some 100 ns or more: a unit that obeys does so within a few.
+// A read takes some 100 ns or more. A unit that obeys does so within a few reads.
 constexpr u32 kMostReads = 100'000;
 
-// Waits until the bits of `mask` are 0.
+// Waits until the bits of `mask` are 0. Returns false if that takes too long.
 bool settles(IommuRegisters& registers, u32 offset, u32 mask) {
   for (u32 i = 0; i < kMostReads; i++)
     if ((registers.read(offset) & mask) == 0) return true;
@@ -24,7 +25,7 @@ IommuState turn_off_intel(IommuRegisters& registers) {
   u32 status = registers.read(kStatus);
   if (status == kAbsent) return IommuState::kWasOff;
   IommuState state = IommuState::kWasOff;
-  // One bit at a time: the unit takes the change of one only (11.4.4.1).
+  // A write may change only one bit (11.4.4.1).
   for (u32 bit : {kTranslation, kInterrupts}) {
     status = registers.read(kStatus);
     if ((status & bit) == 0) continue;
@@ -45,7 +46,7 @@ IommuState turn_off_amd(IommuRegisters& registers) {
   constexpr u32 kAbsent = ~u32{0};
   u32 control = registers.read(kControl);
   if (control == kAbsent || (control & kEnable) == 0) return IommuState::kWasOff;
-  // The lists first, so that nothing of them is written while the unit goes off.
+  // Turns the lists off first, so that the unit writes nothing to them while it goes off.
   registers.write(kControl, control & ~(kEvents | kCommands));
   registers.write(kControl, control & ~(kEvents | kCommands | kEnable));
   return settles(registers, kControl, kEnable) ? IommuState::kTurnedOff : IommuState::kStays;

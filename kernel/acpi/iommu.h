@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Turning off what translates the addresses of devices. At boot, before a driver starts.
+// Turns off what translates the addresses of devices. Called at boot, before a driver starts.
 #pragma once
 
 #include "kernel/acpi/tables.h"
@@ -15,12 +15,12 @@ class IommuRegisters {
  protected:
   ~IommuRegisters() = default;
 };
-constexpr u64 kIommuBytes = 4096;  // as far as the registers reach that are used here
+constexpr u64 kIommuBytes = 4096;  // all registers that are used lie in these
 
 enum class IommuState : u8 { kWasOff, kTurnedOff, kStays };
 
-// Ends translation, protected ranges of memory and remapping of interrupts. kStays: the unit does
-// not answer.
+// Ends translation, protected ranges of memory and remapping of interrupts. Returns kStays if the
+// unit does not obey.
 IommuState turn_off_iommu(Iommu::Kind kind, IommuRegisters& registers);
 
 }  // namespace acpi

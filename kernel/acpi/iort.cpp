@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Finds the message unit that a PCI function's writes reach, and its number there: I/O Remapping
-// Table, Arm DEN 0049E, 3.1. IOMMUs are passed through: nobody turns them on.
+// Table, Arm DEN 0049E, 3.1. IOMMUs are taken to pass everything on, because nothing turns them on.
 #include "kernel/acpi/fields.h"
 
 namespace acpi {
 namespace {
 
-constexpr u64 kNodes = 36, kFirstNode = 40;  // in the table: how many nodes, where they begin
+constexpr u64 kNodes = 36, kFirstNode = 40;  // offsets of their number and of the first one
 constexpr u32 kItsGroup = 0, kRootComplex = 2, kSmmu = 3, kSmmu3 = 4;
 constexpr u32 kMappingBytes = 20;
 constexpr u32 kMostNodes = 4096, kMostMappings = 1024;
@@ -21,7 +21,7 @@ struct IoNode {
   u32 mappings() const { return std::min(field<u32>(bytes, 8), kMostMappings); }
   Mapping mapping(u32 index) const {
     u64 at = field<u32>(bytes, 12) + u64{index} * kMappingBytes;
-    // The number of identities is told less one.
+    // The table holds the number of identities less one.
     u64 count = u64{field<u32>(bytes, at + 4)} + 1;
     return {field<u32>(bytes, at), static_cast<u32>(std::min<u64>(count, 0xffff'ffff)),
             field<u32>(bytes, at + 8), field<u32>(bytes, at + 12)};

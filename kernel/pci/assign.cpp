@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One walk, depth first: a bridge's windows open where the cursors stand before it is entered and
-// close where they stand behind it.
+// Walks the buses once, depth first. A bridge's windows begin where the cursors stand before it is
+// entered, and end where they stand when it is left.
 #include "kernel/pci/assign.h"
 
 #include "kernel/base/bytes.h"
@@ -17,7 +17,7 @@ constexpr u16 kVendor = 0x00, kCommand = 0x04, kClass = 0x0a, kHeaderType = 0x0e
               kPrefetchBaseUpper = 0x28, kPrefetchLimitUpper = 0x2c;
 constexpr u32 kDecode = 3, kMemory = 2, kBusMaster = 4;
 constexpr u32 kBridgeClass = 0x0604;
-constexpr u64 kBridgeUnit = kMiB;  // of a bridge's memory windows
+constexpr u64 kBridgeUnit = kMiB;  // granularity of a bridge's memory windows
 constexpr u32 kMostDepth = 16;
 
 // A run of bus addresses that is handed out from its beginning.
@@ -34,7 +34,7 @@ struct Space {
   void align() { next = std::min(base::round_up(next, kBridgeUnit), end); }
 };
 
-// The largest window of a kind. Address 0 means "none" in a BAR, so it is never given.
+// Returns the largest window of a kind. Address 0 means "none" in a BAR, so it is never given.
 Space largest(std::span<const PciWindow> windows, PciWindow::Space kind) {
   Space space;
   for (const PciWindow& w : windows) {
@@ -71,7 +71,7 @@ class Assigner {
   u32 bar(Place p, u32 index) { return config_.read(p, bar_offset(index), 4); }
   static u16 bar_offset(u32 index) { return static_cast<u16>(kBar0 + 4 * index); }
 
-  // Every function of a bus that has BARs.
+  // Calls `fn` for every function of a bus that has BARs.
   template <class Fn>
   void each(u8 bus, Fn&& fn) {
     for (u8 device = 0; device < 32; device++) {
@@ -87,8 +87,9 @@ class Assigner {
     }
   }
 
-  // `wide`: every bridge above has a window for 64-bit addresses. Devices come before bridges, so
-  // that the small BARs of one bus lie together.
+  // Places a bus and all behind it. `wide` is true if every bridge above has a window for 64-bit
+  // addresses. The BARs of a bus come before those behind its bridges, so that small ones lie
+  // together.
   void scan(u8 bus, u32 depth, bool wide) {
     each(bus, [&](Place p, bool bridge) { place_bars(p, bridge, depth == 0, wide); });
     each(bus, [&](Place p, bool bridge) {

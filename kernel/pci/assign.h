@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bus numbers and addresses for PCI functions where no firmware gave any: a kernel that was loaded
-// without one finds all of them zero. PCI-to-PCI Bridge Architecture 1.2, chapter 3.
+// Gives bus numbers and addresses to PCI functions where no firmware did. A kernel that was loaded
+// without firmware finds all of them zero. PCI-to-PCI Bridge Architecture 1.2, chapter 3.
 #pragma once
 
 #include <span>
@@ -23,17 +23,17 @@ class ConfigSpace {
 };
 
 struct Assignment {
-  bool by_firmware = false;  // something has an address or a number already: nothing was changed
+  bool by_firmware = false;  // some have addresses or numbers already: nothing was changed
   u32 bars = 0, bridges = 0;
   u32 without_room = 0;  // BARs and bridges that got nothing
 };
 
 // Numbers the buses behind the host's first one, and places every memory BAR in the windows. BARs
-// of ports get nothing.
+// of I/O ports get nothing.
 Assignment assign(ConfigSpace& config, u8 first_bus, u8 last_bus,
                   std::span<const boot::PciWindow> windows);
 
-// Where a CPU finds what a BAR with this value decodes.
+// Returns where a CPU finds what a BAR with this value decodes.
 u64 cpu_address(std::span<const boot::PciWindow> windows, bool port, u64 bus_address);
 
 }  // namespace pci

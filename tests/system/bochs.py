@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image in Bochs, a second opinion on everything that QEMU's authors may have seen as we do (`make test-bochs`).
+"""Boots the image in Bochs, for a second opinion where QEMU may share our mistakes (`make test-bochs`).
 
 bochs.py [all] [SUBSTRING]
 
 A row is a CPU model and a number of CPUs; SUBSTRING chooses rows, as in `tigerlake` or `4 cpus`. Without `all`: the short
-table, one row for each kind of interrupt controller and vector table. Each boots the image by Bochs' own BIOS and by its
-serial line must reach the prompt, pass `selftest`, and give the text and the hash of logits that QEMU gives; Bochs' log
-must have no line of an error or a panic but that of the power switch. Bochs interprets: a row takes minutes.
+table, one row for each kind of interrupt controller and vector table. Each row boots the image by Bochs' own BIOS. On
+its serial line it must reach the prompt, pass `selftest`, and give the text and the hash of logits that QEMU gives. Bochs'
+log must have no line of an error or a panic but that of the power switch. Bochs interprets every instruction, so a row
+takes minutes.
 """
 import pathlib
 import re
@@ -18,15 +19,15 @@ import time
 
 from harness import CPU_FAST, MODEL, ROOT, Guest, check, need, small_iso
 
-# CPU model of Bochs: the kernel table that must be chosen. By age: without AVX and x2APIC, with x2APIC, with AVX2,
-# AMD's, with AVX-512 but not all of it that a table wants, with all of it.
+# Each CPU model of Bochs has the kernel table that must be chosen. The models are, by age: without AVX and x2APIC, with
+# x2APIC, with AVX2, AMD's, with AVX-512 but not all of it that a table wants, with all of it.
 MODELS = {"core2_penryn_t9600": "sse41", "corei7_sandy_bridge_2600k": "sse41", "corei7_haswell_4770": "avx2",
           "ryzen": "avx2", "corei7_skylake_x": "avx2", "tigerlake": "avx512-vnni"}
 ALL = [(model, cpus) for model in MODELS for cpus in (1, 2, 4)]
 SHORT = [("corei7_sandy_bridge_2600k", 2), ("tigerlake", 1)]
 SECONDS = 3600
 QUESTION = 'llm "Once upon a time" 4'
-# Bochs of Debian stops in its debugger at the first instruction.
+# The Bochs of Debian stops in its debugger at the first instruction.
 GO = "c\n"
 # Options of Bochs 2.7. Its own VGA BIOS has palette modes only; SeaBIOS' drives the same card.
 CONFIGURATION = """
@@ -53,7 +54,7 @@ debug: action=ignore
 
 
 class Said:
-    """What a machine has said, as far as it must be the same everywhere."""
+    """Holds what a machine has said, as far as it must be the same everywhere."""
 
     def __init__(self, text: str):
         self.text = text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
@@ -79,7 +80,7 @@ def in_qemu(iso: pathlib.Path) -> Said:
 
 
 def in_bochs(iso: pathlib.Path, model: str, cpus: int) -> tuple[Said, str]:
-    """What it said and Bochs' own log."""
+    """Returns what the machine said, and Bochs' own log."""
     with tempfile.TemporaryDirectory() as folder:
         config, go = pathlib.Path(folder, "config"), pathlib.Path(folder, "go")
         config.write_text(CONFIGURATION.format(model=model, cpus=cpus, iso=iso, folder=folder))
@@ -92,7 +93,7 @@ def in_bochs(iso: pathlib.Path, model: str, cpus: int) -> tuple[Said, str]:
 
 
 def complaints(log: str) -> list[str]:
-    """Lines of errors and panics; the power switch is a panic to Bochs."""
+    """Returns the lines of errors and panics but that of the power switch, which is a panic to Bochs."""
     lines = re.findall(r"^\d+[ep]\[.*$", log, re.M)
     return [line for line in lines if "ACPI control: soft power off" not in line]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image in machines that a person may have, judged by serial line and screen (`make test-machines`).
+"""Boots the image in machines that a person may have, and judges them by serial line and screen (`make test-machines`).
 
 machines.py [SUBSTRING]                    the table: TABLE and MATRIX below
 machines.py SEED=7 [COUNT=200] [FIRST=0]   machines drawn at random; the same seed draws the same ones
@@ -23,7 +23,7 @@ OVMF = "/usr/share/ovmf/OVMF.fd"
 FIRMWARE = {"seabios": [], "ovmf": ["-bios", OVMF]}
 XHCI = ["-device", "qemu-xhci,id=usb"]
 USB_KEYBOARD = [*XHCI, "-device", "usb-kbd,bus=usb.0"]
-# Behind two hubs, after another device: as in a monitor, or a dock.
+# The keyboard sits behind two hubs and after another device, as in a monitor or a dock.
 HUB_KEYBOARD = [*XHCI, "-device", "usb-hub,bus=usb.0,port=1", "-device", "usb-hub,bus=usb.0,port=1.2",
                 "-device", "usb-mouse,bus=usb.0,port=1.1", "-device", "usb-kbd,bus=usb.0,port=1.2.3"]
 NO_8042 = ["-machine", "q35,i8042=off"]
@@ -49,7 +49,7 @@ SCREENS = {
     "bochs": ["-vga", "none", "-device", "bochs-display"],
     "4k": ["-vga", "none", "-device", "bochs-display,xres=3840,yres=2160,vgamem=64M"],
 }
-# What a machine may say instead of a prompt.
+# A machine may say one of these instead of a prompt.
 REFUSALS = (r"Execute-disable \(NX, XD\) is off: turn it on", r"needs a 64-bit CPU")
 
 
@@ -88,7 +88,7 @@ def machine_of(firmware, medium, cpus, memory, console) -> Machine:
 
 
 MATRIX = [machine_of(*row) for row in COLUMNS]
-# Every value of every column, and each firmware with each medium.
+# These rows have every value of every column, and each firmware with each medium.
 REPRESENTATIVE = [machine_of(*row) for row in (
     ("seabios", "cd", 1, "256M", "both"), ("seabios", "stick", 4, "8G", "both"),
     ("ovmf", "cd", 4, "8G", "both"), ("ovmf", "stick", 1, "256M", "both"),
@@ -132,7 +132,7 @@ TABLE = [
 
 
 def draw(seed: int, number: int) -> Machine:
-    """Machine `number` of a seed: what it has is drawn, what cannot be together is not."""
+    """Returns machine `number` of a seed. Its parts are drawn, but none that cannot be together."""
     dice = random.Random(f"{seed}/{number}")
     kind = dice.choice(("pc", "q35", "q35"))
     firmware = dice.choice(tuple(FIRMWARE))
@@ -167,12 +167,12 @@ def draw(seed: int, number: int) -> Machine:
                    refuses and firmware == "seabios")
 
 
-SECONDS = 150  # of a quiet machine
+SECONDS = 150  # on a quiet machine
 REFUSAL = "|".join(REFUSALS)
 
 
 def reaches_prompt(machine: Machine, guest: ScreenGuest) -> bool:
-    """Waits for a prompt on each console the machine has; False: a refusal is on each."""
+    """Waits for a prompt on each console the machine has. Returns False if a refusal is on each instead."""
     found = None
     if machine.serial:
         found = guest.expect(rf"{PROMPT}|PANIC|{REFUSAL}", SECONDS)[0]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The ARM64 kernel in QEMU's `virt` machine, entered directly as an arm64 Image: interrupt controllers, exception
+"""Tests the ARM64 kernel in QEMU's `virt` machine, entered directly as an arm64 Image: interrupt controllers, exception
 levels, CPUs, what faults report, and a model whose text is that of x86_64."""
 import json
 

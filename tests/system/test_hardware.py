@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What firmware leaves behind and what it claims: IOMMUs that translate, CPUs that are not there, many boot modules."""
+"""Tests what firmware leaves and claims: IOMMUs that translate, CPUs that are not there, many boot modules."""
 import pathlib
 import re
 import socket
@@ -14,7 +14,7 @@ from screen import ScreenGuest
 
 
 class Debugger:
-    """QEMU's side of gdb's remote protocol, as far as it writes to registers of the machine before its first instruction."""
+    """Writes to registers of a machine before its first instruction, by gdb's remote protocol with QEMU."""
 
     def __init__(self, path: str):
         end = time.monotonic() + 60
@@ -85,7 +85,7 @@ def a_screen_without_true_colour():
 
 
 def madt(*entries: bytes) -> bytes:
-    """The part of a MADT behind its header."""
+    """Returns the part of a MADT behind its header."""
     return struct.pack("<II", 0xfee00000, 1) + b"".join(entries)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The support bundle: what must be in it, and that prompts and keys are not."""
+"""Tests the support bundle: it has all its parts, and neither prompts nor keys."""
 import http.client
 import json
 import pathlib
@@ -17,7 +17,7 @@ MACHINE_PARTS = (*PARTS, "firmware", "lspci", "drivers", "lsusb", "interrupts")
 
 
 def judge(report: str, parts) -> None:
-    """Every part is there, the end too, and nothing of SECRETS."""
+    """Checks that every part and the end are there, and nothing of SECRETS."""
     for part in parts:
         check(re.search(rf"^## {part} *$", report, re.M), f"no part {part}:\n{report}")
     check("# end of the report" in report, report[-500:])

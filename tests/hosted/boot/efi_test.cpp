@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The way in from UEFI, with a firmware of this test's own: its tables hold functions of this
-// process.
+// Tests the boot from UEFI with a firmware made here, whose tables hold functions of this process.
 #include "boot/efi.h"
 
 #include <sys/mman.h>
@@ -244,7 +243,8 @@ TEST(boot_efi, goes_on_without_a_file_that_has_no_room) {
 
 TEST(boot_efi, leaves_with_the_newest_map) {
   Firmware f;
-  // Conventional, boot services' data behind it, a hole, registers, ACPI's tables, an unknown type.
+  // These are conventional memory, boot services' data behind it, loader data after a hole,
+  // registers, ACPI's tables, and an unknown type.
   f.map = {{7, 0x40000000, 0, 0x100, 0}, {4, 0x40100000, 0, 0x100, 0}, {2, 0x40300000, 0, 1, 0},
            {11, 0x9000000, 0, 1, 0},     {9, 0x50000000, 0, 2, 0},     {99, 0x60000000, 0, 1, 0}};
   f.stale_keys = 2;

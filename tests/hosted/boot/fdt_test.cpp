@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Device trees: those of QEMU's `virt` (tests/fuzz/corpus/fdt, without the nodes of old devices),
-// trees built here, and what is refused.
+// Tests device trees: those of QEMU's `virt` (tests/fuzz/corpus/fdt, without the nodes of old
+// devices), trees built here, and trees that are refused.
 #include <vector>
 
 #include "boot/device_tree.h"
@@ -18,7 +18,7 @@ std::span<const Byte> bytes_of(const std::string& text) {
   return {reinterpret_cast<const Byte*>(text.data()), text.size()};
 }
 
-// A tree as a compiler of device trees writes it.
+// Builds a tree as a compiler of device trees writes it.
 class Builder {
  public:
   Builder& begin(std::string_view name) { return cell(1).text(name).pad(structure_); }
@@ -141,7 +141,7 @@ TEST(boot_fdt, reads_qemu_with_a_gic_of_version_3) {
   EXPECT_EQ(h.gic.redistributors[0].bytes, 0xf60000u);
   REQUIRE(h.gic.its.size() == 1);
   EXPECT_EQ(h.gic.its[0].base, 0x08080000u);
-  EXPECT(h.conduit == boot::Conduit::kSmc);  // it was made with EL2
+  EXPECT(h.conduit == boot::Conduit::kSmc);  // this tree was made with EL2 ...
   REQUIRE(h.pci_hosts.size() == 1);
   EXPECT_EQ(h.pci_hosts[0].ecam, 0x3f000000u);  // ... and without high memory
   EXPECT_EQ(h.pci_hosts[0].last_bus, 15);
@@ -218,7 +218,7 @@ TEST(boot_fdt, refuses_every_truncation) {
     BootInfo info;
     EXPECT(!boot::parse_device_tree(Bytes(less), info).has_value());
     if (length < boot::fdt::kHeaderBytes) continue;
-    // The same with a header that tells the shorter length.
+    // The tree is refused, too, when its header has the shorter length.
     base::store(less.data() + 4, base::swap_be(static_cast<u32>(length)));
     EXPECT(!boot::parse_device_tree(Bytes(less), h).has_value());
   }

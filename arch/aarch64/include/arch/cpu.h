@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ARM64's half of kernel/arch_contract.h: the hot parts inline, the rest in cpu, timer, smp, psci.
+// Satisfies kernel/arch_contract.h for ARM64. Hot functions are inline. The others are in cpu.cpp,
+// timer.cpp, smp.cpp and psci.cpp.
 #pragma once
 
 #include <atomic>
@@ -11,15 +12,16 @@
 struct BootInfo;
 struct TickRate;
 
-// Set at the first C++ line from arch::Cpu::random_seed; gcc's -fstack-protector-strong reads it.
+// The canary that gcc's -fstack-protector-strong reads. aarch64_entry sets it from
+// arch::Cpu::random_seed.
 extern "C" u64 __stack_chk_guard;
-// context.S
+// Both are defined in context.S.
 extern "C" void context_switch(u64* from, u64 to);
 extern "C" void context_start();
 
 namespace arch {
 
-// A saved cooperative thread: everything else lies on its stack.
+// A saved cooperative thread. Everything else lies on its stack.
 struct Context {
   u64 stack_pointer = 0;
 };
@@ -28,7 +30,7 @@ struct Context {
 struct CpuLocal {
   CpuLocal* self = this;
   u32 index = 0;  // 0 = the boot CPU
-  // Has an interrupt come since the last wait_for_interrupt? So none is slept through.
+  // True if an interrupt has come since the last wait_for_interrupt, which then must not sleep.
   std::atomic<bool> interrupted{false};
   u64 emergency_stack = 0;  // its top; vectors.S reads it
   u64 affinity = 0;         // MPIDR_EL1, without its flags
@@ -38,7 +40,7 @@ static_assert(offsetof(CpuLocal, emergency_stack) == 16);
 struct Cpu {
   static constexpr usize kMinimumStackBytes = 16 * kKiB;
 
-  // Arm ARM D12.2: without the barrier the counter may be read before what comes before.
+  // Without the barrier the counter may be read before earlier instructions (Arm ARM D12.2).
   static u64 now_ticks() {
     u64 ticks;
     asm volatile("isb\n mrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
@@ -65,8 +67,8 @@ struct Cpu {
   }
   static void wait_for_interrupt();
   static void wake_cpu(u32 index);
-  static void poll_interrupts() {}    // they come by themselves
-  static void report_cpu(u32 index);  // by a message that stays unanswered where interrupts are off
+  static void poll_interrupts() {}    // no polling is needed
+  static void report_cpu(u32 index);  // by a message, which waits while interrupts are off
   static Result<void> watch_boot_cpu(void (*tick)());
   static void set_timer(u64 ticks);
 
@@ -89,9 +91,9 @@ struct Cpu {
 
 // ---- boot ----------------------------------------------------------------------------------
 
-// Traps, all of RAM in the page tables: after it every fault is reported.
+// Maps all of RAM and unmaps the guard pages. After it every fault is reported.
 void init_boot_cpu(BootInfo& boot);
-// The machine's parts, interrupt controllers, the list of CPUs. Interrupts still off.
+// Sets up the interrupt controller and the list of CPUs. Interrupts are still off.
 void init_platform(const BootInfo& boot);
 
 // ---- other CPUs ----------------------------------------------------------------------------
@@ -111,13 +113,14 @@ inline CpuLocal& this_cpu() {
   for (;;) asm volatile("msr daifset, #15\n wfi" : : : "memory");
 }
 
-// ARM64 has no registers for it that every CPU has: nothing is readable.
+// All values stay 0, because no register for them exists on every ARM64 CPU.
 struct CpuHealth {
   u32 celsius = 0, megahertz = 0;
 };
 CpuHealth read_health(const CpuHealth& before);
 
-// A row a CPU property for the `cpu` command: name, caches, features, interrupt controller.
+// Writes a row for each property of the CPU for the `cpu` command: name, caches, features,
+// interrupt controller.
 void describe_cpu(base::Writer& out);
 
 }  // namespace arch

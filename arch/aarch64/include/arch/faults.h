@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Faults on purpose, so that tests see what each of them reports.
+// Causes faults on purpose, so that tests see what each of them reports.
 #pragma once
 
 #include <span>

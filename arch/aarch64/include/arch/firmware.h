@@ -6,7 +6,8 @@
 
 namespace arch {
 
-// The loader, its memory map and screen, the machine as it was described. Not the command line.
+// Writes the loader, its memory map and screen, and the machine as it was described, but not the
+// command line.
 void describe_firmware(base::Writer& out);
 
 }  // namespace arch

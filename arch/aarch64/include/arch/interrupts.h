@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine's half of kernel/irq: vectors, lines and messages. A line is what the GIC calls a
-// shared interrupt (INTID 32 to 1019); vectors are ours.
+// Routes lines and messages to the vectors of kernel/irq. A line is what the GIC calls a shared
+// interrupt (INTID 32 to 1019).
 #pragma once
 
 #include <arch/pci_config.h>
@@ -15,15 +15,16 @@ struct Message {
   u64 address = 0;
   u32 data = 0;
 };
-// An ITS knows devices apart: a message of another one would be lost.
+// Returns the message by which `device` raises `vector`. An ITS tells devices apart, so the message
+// of another device would be lost.
 Result<Message> message(u32 vector, const pci_config::Function& device);
-// Lines and translations stay the vector's own; a late message finds no handler.
+// Does nothing: the vector keeps its line or translation, and a late message finds no handler.
 inline void forget_message(u32) {}
 
 struct Route {
   u32 vector = 0;
   bool level = false;
-  bool active_low = false;  // the GIC knows no polarity: lines come to it as it wants them
+  bool active_low = false;  // ignored, because the GIC has no setting for it
 };
 Result<void> route_line(u32 line, Route route);
 void mask_line(u32 line);

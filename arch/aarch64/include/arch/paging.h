@@ -9,7 +9,7 @@
 // - A 2 MiB block of RAM cannot be split that way while another CPU uses it, so split_block() makes
 //   the others wait in their handlers meanwhile. It happens when the first guard page of a block is
 //   asked for.
-// Thread context of CPU 0, except what says otherwise.
+// Functions run in the thread context of CPU 0 unless they say otherwise.
 #pragma once
 
 #include "kernel/base/result.h"
@@ -34,16 +34,16 @@ void init(BootInfo& boot);
 
 // Maps virtual [address, address + bytes) to physical `to`; replaces what was there. Page aligned.
 Result<void> map(u64 address, u64 to, u64 bytes, Rights rights);
-// One page below a stack. The fault report calls it a guard page.
+// Unmaps one page below a stack. Fault reports then call it a guard page.
 Result<void> unmap_guard(u64 address);
-// Gives a guard page back to its memory.
+// Maps a guard page again.
 Result<void> map_guard(u64 address);
-// Registers of a device (or a framebuffer, write-combining), at their own address.
+// Maps the registers of a device, or a framebuffer (write-combining), at their own address.
 Result<void> map_device(u64 base, u64 bytes, Cache cache = Cache::kUncached);
-// Firmware tables: readable from now on, wherever they lie. RAM stays as it is.
+// Makes firmware tables readable, wherever they lie. Memory that is mapped already stays as it is.
 Result<void> map_firmware(u64 base, u64 bytes);
 
-// Where new tables come from once the built-in pool is used up: a zeroed page, or 0.
+// Sets the source of new tables once the built-in pool is used up. It returns a zeroed page, or 0.
 void set_page_source(u64 (*allocate)());
 
 // ---- inspection; any context ---------------------------------------------------------------

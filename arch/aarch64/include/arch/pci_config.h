@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// PCI configuration space, in memory (ECAM) wherever the firmware says that there is some.
+// Accesses PCI configuration space in memory (ECAM), where the firmware says that there is some.
 #pragma once
 
 #include <span>
@@ -20,8 +20,7 @@ struct Function {
 u32 read(const Function& function, u16 offset, u8 bytes);
 void write(const Function& function, u16 offset, u8 bytes, u32 value);
 
-// The buses that the firmware says can be reached; one row without any bus in it when there are
-// none.
+// Describes buses that the firmware says can be reached. If there are none, one row holds no bus.
 struct Range {
   u16 segment;
   u8 first_bus, last_bus;
@@ -32,7 +31,7 @@ u32 range_count();
 Range range(u32 index);
 
 constexpr bool kHasPorts = false, kPinsActiveLow = false;
-// As the firmware's map of the host bridge says.
+// Returns the line of a function's interrupt pin by the firmware's map of the host bridge.
 Result<u32> pin_line(const Function& function, u8 pin);
 
 }  // namespace arch::pci_config

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// System registers, and registers of devices. Arm ARM DDI 0487, chapter D19 and B2.3.
+// Reads and writes system registers and registers of devices. Arm ARM DDI 0487, chapters D19 and
+// B2.3.
 #pragma once
 
 #include "kernel/base/types.h"
 
-// By the assembler's name: READ_SYSTEM("midr_el1"), or "S3_0_C12_C12_0" for one it does not know.
+// Read and write a system register by the assembler's name, as in READ_SYSTEM("midr_el1"), or by
+// its encoding ("S3_0_C12_C12_0") if the assembler does not know it.
 #define READ_SYSTEM(name)                                      \
   ({                                                           \
     u64 value_;                                                \
@@ -16,8 +18,8 @@
 
 namespace arch {
 
-// Device registers. Arm ARM B2.3: an access to one orders nothing that lies in ordinary memory, so
-// a read is followed by, and a write preceded by, a barrier of its own.
+// Read and write a device register. Such an access orders nothing in ordinary memory (Arm ARM
+// B2.3), so a barrier follows each read and precedes each write.
 template <class T>
 T read_device(u64 address) {
   T value = *reinterpret_cast<volatile T*>(address);
@@ -30,7 +32,7 @@ void write_device(u64 address, T value) {
   *reinterpret_cast<volatile T*>(address) = value;
 }
 
-// A field of an identification register: four bits from `shift` on.
+// Returns a field of an identification register, which has the four bits from `shift` on.
 inline u32 feature_field(u64 value, u32 shift) {
   return static_cast<u32>(value >> shift & 15);
 }

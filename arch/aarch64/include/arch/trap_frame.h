@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The state of a CPU when an exception came. Made by vectors.S, in its order.
+// Holds the state of a CPU when an exception came. vectors.S writes it in this order.
 #pragma once
 
 #include "kernel/base/format.h"
@@ -7,9 +7,9 @@
 namespace arch {
 
 struct TrapFrame {
-  u64 x[31], sp;  // of the thread, also where a handler was interrupted
+  u64 x[31], sp;  // sp is the thread's, even if a handler was interrupted
   u64 elr, spsr, esr, far;
-  u64 kind;        // the door, by vectors.S
+  u64 kind;        // the entry of vectors.S
   u64 handler_sp;  // the stack pointer of an interrupted handler
 
   u64 program_counter() const { return elr; }
@@ -17,15 +17,15 @@ struct TrapFrame {
 };
 static_assert(sizeof(TrapFrame) == 304);
 
-// The registers as a panic shows them. Panic context.
+// Prints the registers as a panic shows them. Panic context.
 void print_registers(const TrapFrame& frame, base::Writer& out);
 
-// Where the function that was interrupted returns to, when its frame does not say so: the call went
-// nowhere, its first instructions have not run, or it is one that gcc gave no frame because it
-// calls nobody. 0 = it has a frame. Panic context.
+// Returns where the interrupted function returns to if its frame does not say so, else 0. It has no
+// frame if the call went nowhere, if its first instructions have not run, or if gcc gave it none
+// because it calls no function. Panic context.
 u64 frameless_caller(const TrapFrame& frame);
 
-// May the word at `address` be read without a fault? Any context.
+// Returns true if the word at `address` can be read without a fault. Any context.
 bool is_readable(u64 address);
 
 }  // namespace arch

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The tables of ARM machines: GIC, timers, console, PSCI, and which message unit PCI hosts reach.
+// Tests the tables of ARM machines: GIC, timers, console, PSCI, and the message units of PCI hosts.
 #include "kernel/acpi/tables.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/kernel/acpi/firmware.h"
@@ -42,8 +42,8 @@ void put_iort_node(Firmware& f, u64 at, u8 kind, u16 length, u32 mappings, u32 m
   f.put(at + 12, mappings_at);
 }
 
-// An ITS group, an SMMU whose functions 0x100 to 0x1ff are 0x2100 and so on to it, a root complex
-// whose first bus goes straight to the ITS and whose second goes by the SMMU.
+// Puts an ITS group, an SMMU that passes 0x1100 to 0x11ff on as 0x2100 to 0x21ff, and a root
+// complex whose first bus goes straight to the ITS and whose others go through the SMMU.
 void put_iort(Firmware& f) {
   constexpr u32 kGroup = 48, kSmmu = kGroup + 24, kComplex = kSmmu + 88;
   f.put(kIort + 36, u32{3});

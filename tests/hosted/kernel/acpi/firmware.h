@@ -31,7 +31,7 @@ struct Firmware {
     put(address + 4, length);
     close(address, length, address + 9);
   }
-  // The root pointer at kBase, and behind it a list of the tables at `entries`.
+  // Puts the root pointer at kBase and a list of the tables at `entries` at `xsdt`.
   void root(u64 xsdt, std::initializer_list<u64> entries) {
     put_text(kBase, "RSD PTR ");
     put(kBase + 15, u8{2});

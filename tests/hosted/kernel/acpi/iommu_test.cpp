@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// IOMMUs that the firmware left on, as models of their registers.
+// Tests IOMMUs that the firmware left on, with models of their registers.
 #include "kernel/acpi/iommu.h"
 #include "kernel/base/test.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ACPI tables built by hand: what is read, what is skipped, what is refused.
+// Tests ACPI tables built by hand: what is read, what is skipped, and what is refused.
 #include "kernel/acpi/tables.h"
 
 #include <algorithm>

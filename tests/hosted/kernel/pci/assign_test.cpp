@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bus numbers and addresses of a PCI host that no firmware has seen: a model of configuration
-// space, whose bridges lead on as their registers say.
+// Tests bus numbers and addresses of a PCI host that no firmware has seen, with a model of
+// configuration space whose bridges forward as their registers say.
 #include "kernel/pci/assign.h"
 
 #include <map>
@@ -124,7 +124,8 @@ Window prefetch_window(const Model& m) {
   return {begin, limit + kMiB};
 }
 
-// Every BAR is aligned, alone, and inside the windows of all bridges above it.
+// Expects that every BAR is aligned, overlaps no other, and lies inside the windows of all bridges
+// above it.
 void expect_sound(TestContext& test, const std::map<u32, Model>& bus,
                   std::vector<const Model*> above, std::vector<Placed>& placed) {
   for (const auto& [devfn, m] : bus) {

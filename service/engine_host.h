@@ -132,6 +132,7 @@ class EngineHost final : public ai::LeaseKeeper {
   const ModelFile* model_file(u32 index) const;
   u32 leases() const;  // in existence: for tests
 
+  // The first two let other threads of CPU 0 run between two pieces; the third does not sleep.
   Result<void> write_original(const ai::Lease& lease, u32 index, ai::ByteSink& out) const;
   u64 weights_checksum(const ai::Lease& lease) const;
   Result<void> flip_weight_bit(const ai::Lease& lease);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Attention of query heads over the pages of one KV head, and the layout of such a page. Runs
-// inside a step, on all workers.
+// Attention of query heads over the pages of one KV head, and the layout of such a page. The
+// function itself is KernelTable's `attend`: it runs inside a step, on all workers, never yields,
+// and keeps no pointer of a job.
 //
 // A page holds kPagePositions positions of one layer and one KV head: first the keys, then the
 // values. Keys and values may have different widths, which need not be multiples of 16.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reference arithmetic for the weight types: splits blocks into integers, converts rows to floats
-// and activations to int8. It is written to be read; SIMD tables must give the same bits.
+// and activations to int8. It is written to be read; SIMD tables must give the same bits. The
+// functions keep nothing: any thread or worker may call them, but no interrupt handler, which has
+// no floats.
 #pragma once
 
 #include "ai/quant/blocks.h"

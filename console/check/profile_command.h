@@ -6,7 +6,8 @@
 
 namespace console {
 
-// Reads a prompt and generates tokens for about `seconds`, and prints a table for each.
+// Reads a prompt and generates tokens for about `seconds`, and prints a table for each. Runs on the
+// shell's thread, which sleeps meanwhile.
 Result<void> profile_engine(u64 seconds, base::Writer& out);
 
 }  // namespace console

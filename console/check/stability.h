@@ -140,7 +140,8 @@ class Planter {
   Planter(const Planter&) = delete;
   Planter& operator=(const Planter&) = delete;
 
-  // Called once a round, from the moment when the fault is to be planted.
+  // Called once a round, from the moment when the fault is to be planted. May sleep, and keeps the
+  // workers busy for a while to plant a stall.
   Result<void> after_round(const ai::Lease& model);
   u64 rounds() const { return rounds_; }  // rounds since then; 0: nothing was planted
   void restore(const ai::Lease& model);

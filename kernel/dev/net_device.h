@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Network interfaces: outgoing frames are copied, incoming ones are polled after a wake-up.
+// The driver owns the device, its name and its queue. All members are for threads of CPU 0, and
+// none of them sleeps.
 #pragma once
 
 #include <array>
@@ -47,7 +49,8 @@ class NetDevice {
   virtual sched::WaitQueue& events() = 0;
 
   // Diverts frames of one EtherType to `sink`, whoever polls, so that a card can be tested while a
-  // network stack uses it. Null ends that. For threads.
+  // network stack uses it. Null ends that. `sink` stays the caller's, who ends the tap before it
+  // goes.
   void tap(u16 ether_type, FrameSink* sink) {
     tap_type_ = ether_type;
     tap_ = sink;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Routes lines and messages to the vectors of kernel/irq. A line is what the GIC calls a shared
-// interrupt (INTID 32 to 1019).
+// interrupt (INTID 32 to 1019). Called on CPU 0 by threads; mask_line() also by interrupt handlers.
+// Nothing here sleeps.
 #pragma once
 
 #include <arch/pci_config.h>

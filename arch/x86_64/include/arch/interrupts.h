@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine's part of kernel/irq: vectors, lines and messages.
+// The machine's part of kernel/irq: vectors, lines and messages. Called on CPU 0 by threads;
+// mask_line() also by interrupt handlers. Nothing here sleeps.
 #pragma once
 
 #include <arch/pci_config.h>

@@ -104,22 +104,22 @@ all: kernel $(if $(filter x86_64,$(ARCH)),host)  ## the kernel and the hosted tw
 GENERATED :=
 
 # ---- compiling -----------------------------------------------------------------------------
-$(TARGET)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk | setup $$(GENERATED) $(TARGET)/engine/precompiled.h.gch
+$(TARGET)/engine/%.o: %.cpp Makefile scripts/mk/kernel.mk $(TARGET)/engine/precompiled.h.gch | setup $$(GENERATED)
 	$(call compiling,ENGINE,$<)
 	@mkdir -p $(@D)
 	$(Q)$(KERNEL_CXX) $(ENGINE_FLAGS) $(ENGINE_HEADER) -c $< -o $@
 
-$(TARGET)/kernel/%.o: %.cpp | setup $$(GENERATED) $(TARGET)/kernel/precompiled.h.gch
+$(TARGET)/kernel/%.o: %.cpp $(TARGET)/kernel/precompiled.h.gch | setup $$(GENERATED)
 	$(call compiling,KERNEL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(KERNEL_CXX) $(KERNEL_FLAGS) $(KERNEL_HEADER) -c $< -o $@
 
-$(BUILD)/host/%.o: %.cpp | setup $$(GENERATED) $(BUILD)/host/precompiled.h.gch
+$(BUILD)/host/%.o: %.cpp $(BUILD)/host/precompiled.h.gch | setup $$(GENERATED)
 	$(call compiling,HOST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(HOST_FLAGS) $(HOST_HEADER) -c $< -o $@
 
-$(SAN_DIR)/%.o: %.cpp | setup $$(GENERATED) $(SAN_DIR)/precompiled.h.pch
+$(SAN_DIR)/%.o: %.cpp $(SAN_DIR)/precompiled.h.pch | setup $$(GENERATED)
 	$(call compiling,SAN,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANGXX) $(if $(findstring /simd/,$<),$(SAN_SIMD_FLAGS),$(SAN_FLAGS)) $(SAN_HEADER) -c $< -o $@

@@ -30,6 +30,7 @@ $(eval $(call precompile,$(SAN_DIR)/precompiled.h.pch,clang++-19,$(SAN_FLAGS) -f
 
 # These are compiled with flags of their own.
 $(TARGET)/engine/kernel/base/%.o $(TARGET)/engine/arch/%.o: ENGINE_HEADER :=
-$(TARGET)/kernel/arch/aarch64/%.o: KERNEL_HEADER :=
+# string_functions.cpp defines what <cstring> declares.
+$(TARGET)/kernel/arch/aarch64/%.o $(TARGET)/kernel/kernel/string_functions.o: KERNEL_HEADER :=
 $(SAN_DIR)/arch/x86_64/simd/%.o: SAN_HEADER :=
 

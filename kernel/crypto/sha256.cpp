@@ -36,15 +36,14 @@ void Sha256::block(const Byte* at) {
     u32 s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  u32 v[8];
-  std::copy(std::begin(state_), std::end(state_), v);
+  std::array<u32, 8> v = std::to_array(state_);
   for (u32 i = 0; i < 64; i++) {
     u32 s1 = std::rotr(v[4], 6) ^ std::rotr(v[4], 11) ^ std::rotr(v[4], 25);
     u32 choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
     u32 t1 = v[7] + s1 + choice + kRound[i] + w[i];
     u32 s0 = std::rotr(v[0], 2) ^ std::rotr(v[0], 13) ^ std::rotr(v[0], 22);
     u32 majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-    std::copy_backward(v, v + 7, v + 8);
+    std::copy_backward(v.begin(), v.end() - 1, v.end());
     v[4] += t1;
     v[0] = t1 + s0 + majority;
   }

@@ -29,7 +29,7 @@ def runs(command: list[str], **options) -> bool:
 
 def main() -> None:
     split = sys.argv.index("--")
-    gcc, clang = sys.argv[1:split], sys.argv[split + 1:]
+    gcc, clang = [[*flags, "-Werror"] for flags in (sys.argv[1:split], sys.argv[split + 1:])]
     with tempfile.TemporaryDirectory() as folder:
         def file(name: str, text: str) -> str:
             path = pathlib.Path(folder) / name

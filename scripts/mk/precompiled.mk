@@ -1,7 +1,7 @@
 # Precompiled headers: what nearly every file includes is parsed once for each set of flags, which halves
 # the compilers' time. The code stays the same. A file must still include what it uses: clang-tidy reads
 # it without these headers. GCC does not list them among a file's headers, so each object waits for the whole.
-PRECOMPILED := scripts/mk/precompiled.h
+PRECOMPILED := scripts/mk/precompiled.inc
 # Compilers write different bytes for the same header. ccache goes by the file .sum beside it instead: the text.
 export CCACHE_PCH_EXTSUM := true
 export CCACHE_SLOPPINESS := pch_defines,time_macros

@@ -108,7 +108,7 @@ Result<bool> parse_flag(std::string_view text) {
     if (text == word) return true;
   for (std::string_view word : kNo)
     if (text == word) return false;
-  return fail(Errc::kInvalidArgument, "not yes or no");
+  return fail(Errc::kInvalidArgument, "it is neither yes nor no");
 }
 
 bool is_choice(std::string_view value, std::string_view choices) {
@@ -131,7 +131,8 @@ Result<void> check(const Option& option, std::string_view value) {
       return {};
     }
     case OptionKind::kChoice:
-      if (!is_choice(value, option.values)) return fail(Errc::kInvalidArgument, "no such choice");
+      if (!is_choice(value, option.values))
+        return fail(Errc::kInvalidArgument, "it is not one of the choices");
       return {};
     case OptionKind::kText:
       return {};
@@ -148,7 +149,8 @@ Result<void> keep(const Option& option, std::string_view value, Source source) {
   if (setting != nullptr && setting->value.size() >= value.size()) {
     room = store.text + (setting->value.data() - store.text);
   } else {
-    if (value.size() > kTextBytes - store.used) return fail(Errc::kFull, "no room for options");
+    if (value.size() > kTextBytes - store.used)
+      return fail(Errc::kFull, "no room for more options: give fewer or shorter ones");
     room = store.text + store.used;
     store.used += value.size();
   }
@@ -157,7 +159,7 @@ Result<void> keep(const Option& option, std::string_view value, Source source) {
   if (setting != nullptr) {
     *setting = {&option, kept, source};
   } else if (!store.settings.push_back({&option, kept, source})) {
-    return fail(Errc::kFull, "too many options");
+    return fail(Errc::kFull, "too many options: give fewer");
   }
   return {};
 }

@@ -4,6 +4,10 @@
 //
 // Zones enclose operations (a step, a transfer, a request), never inner loops: a zone costs two
 // reads of the cycle counter and 64 bytes of the ring. Names are literals.
+//
+// record() and what is built on it may be called from any context. The other functions are for
+// threads of CPU 0 unless they say otherwise; other CPUs may record meanwhile. None of them waits,
+// except for a writer that does.
 #pragma once
 
 #include "kernel/arch_contract.h"
@@ -23,12 +27,13 @@ struct Event {
 };
 static_assert(sizeof(Event) == 32);
 
-// Allocates the rings. Events before it, and after its failure, are dropped.
+// Allocates the rings, which are never freed. Called once at boot. A CPU without a ring drops its
+// events.
 void init();
 void set_enabled(bool on);
 bool enabled();
 
-// Any context.
+// Does nothing before init(), and on a CPU that has no ring.
 void record(Kind kind, const char* name, u64 value = 0);
 inline void instant(const char* name, u64 value = 0) {
   record(Kind::kInstant, name, value);

@@ -28,7 +28,7 @@ class FileSink final : public ai::ByteSink {
   }
   Result<void> flush() {
     usize written = TRY(file_.write_at(at_, {buffer_, used_}));
-    if (written != used_) return fail(Errc::kFull, "the disk is full");
+    if (written != used_) return fail(Errc::kFull, "the disk is full: delete files");
     at_ += used_;
     used_ = 0;
     return {};

@@ -344,7 +344,8 @@ Result<String> part_path(const ModelFile& file, u32 index) {
   String path = TRY(file.path.clone());
   if (index == 0) return path;
   if (!file.tokenizer.empty()) return file.tokenizer.clone();
-  if (index >= kMostParts) return fail(Errc::kOutOfRange, "too many parts");
+  if (index >= kMostParts)
+    return fail(Errc::kOutOfRange, "the model has too many parts: merge them");
   usize name_at = path.size() - base::base_name(path.view()).size();
   usize digits = name_at + part_of(base::base_name(path.view())).digits_at;
   u32 number = index + 1;

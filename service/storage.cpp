@@ -28,7 +28,7 @@ Result<void> write_file(std::string_view path, std::string_view text) {
   base::Owner<fs::File> file = TRY(fs::create(path));
   auto bytes = std::span(reinterpret_cast<const Byte*>(text.data()), text.size());
   usize written = TRY(file->write_at(0, bytes));
-  if (written != text.size()) return fail(Errc::kFull, "the disk is full");
+  if (written != text.size()) return fail(Errc::kFull, "the disk is full: delete files");
   return file->flush();
 }
 

@@ -102,13 +102,14 @@ Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key)
       head.page_bytes != store.pool().page_bytes())
     return fail(
         Errc::kUnsupported,
-        "the text was saved with another type of KV cache : load the model with that type (kv=)");
+        "the text was saved with another type of KV cache: load the model with that type (kv=)");
   if (head.tokens == 0 || head.zero != 0)
     return fail(Errc::kCorrupt, "the saved text has no tokens");
   if (head.tokens > key.context)
     return fail(Errc::kContextFull, "the saved text exceeds the available context size");
   if (head.pages > head.tokens / head.page_positions)
-    return fail(Errc::kCorrupt, "the saved text has more pages than its tokens fill");
+    return fail(Errc::kCorrupt,
+                "the saved text is damaged (more pages than its tokens fill): save it again");
   return {};
 }
 

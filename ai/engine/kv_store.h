@@ -37,7 +37,7 @@ class KvStore {
   // Records that the positions up to `length` are computed. With `remember`, whole pages enter the
   // prefix cache.
   void commit(Sequence& sequence, std::span<const TokenId> tokens, u32 length, bool remember);
-  // Gives back the pages after `length`, which held drafts that were wrong.
+  // Gives back the pages after `length`. They held tokens that were guessed wrongly.
   void cut(Sequence& sequence);
   // Lets the empty sequence `to` share the first `length` positions of `from`.
   void fork(const Sequence& from, Sequence& to, u32 length);

@@ -218,7 +218,7 @@ Result<void> GgufFile::sort_values(usize first) {
   for (usize i = 1; i < range.size(); i++) {
     if (range[i - 1].key != range[i].key) continue;
     log(platform_, LogLevel::kError, "gguf: key '{}' occurs twice", range[i].key);
-    return fail(Errc::kCorrupt, "gguf: duplicate key");
+    return fail(Errc::kCorrupt, "gguf: a key occurs twice");
   }
   return {};
 }

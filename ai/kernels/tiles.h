@@ -34,12 +34,13 @@ struct alignas(64) UnpackedColumn256 {
 
 constexpr u32 kTileSizes = 4;  // 1, 2, 4, 8 columns
 constexpr u32 kChunkColumns = 128;
-constexpr usize kChunkBytes =
-    448 * 1024;  // bytes of activations that stay in a cache of 512 KB or more
+// activations that stay in a second-level cache of 512 KB or more
+constexpr usize kChunkBytes = 448 * 1024;
 
-// Returns how many additions of up to `step` a signed 16-bit sum can hold before it must be
-// widened, as a power of two that divides a block column's eight. For two products of 15 and 127 it
-// is 8 (30480), of 31: 4 (31496), of 63: 2 (32004), of 128: 1 (32512).
+// Returns how many additions of at most `step` fit into a signed 16-bit sum before it must be
+// widened. The answer is a power of two up to 8, the additions of a block column. If a step adds
+// two products of an activation (up to 127) and a weight, the answer is 8 for weights up to 15 (the
+// sum is at most 30480), 4 for 31 (31496), 2 for 63 (32004) and 1 for 128 (32512).
 constexpr u32 sums_in_16_bits(u32 step) {
   u32 most = 32767 / step, power = 1;
   while (power * 2 <= most && power < 8) power *= 2;

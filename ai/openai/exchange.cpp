@@ -166,8 +166,9 @@ Result<void> Exchange::make_choices(ApiError& error) {
   u64 random = service_.backend().random();
   id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
   created_ = service_.backend().unix_ns() / 1'000'000'000;
-  // A seed that is told can be sent back: clients keep 53 bits of a number.
-  constexpr u32 kBitsLost = 12;  // one more, as choices count up from it
+  // The answer tells the seed, and a client may send it back. Many clients keep only 53 bits of a
+  // number. One bit more is left free, because choice i adds i to the seed.
+  constexpr u32 kBitsLost = 12;
   if (!parameters.seed_given) parameters.sampling.seed = random >> kBitsLost;
   GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)

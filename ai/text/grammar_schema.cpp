@@ -121,7 +121,8 @@ struct Branch {
     }
     return branch;
   }
-  // `mine` has this branch's tags, indexed by name; names that it does not have are absent.
+  // Returns true if no value can match both branches. `mine` holds the values of this branch's tags
+  // by Tag::name; the entry of a name that this branch does not have is absent.
   bool disjoint(const Branch& other, std::span<const json::Value> mine) const {
     auto numeric = [](std::string_view t) { return t == "integer" || t == "number"; };
     if (!type.empty() && !other.type.empty() && type != other.type)

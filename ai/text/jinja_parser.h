@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Parses tokens into a syntax tree in an arena. Grammar and precedence follow the template designer
 // documentation of Jinja 3.1. Nesting is bounded.
+//
+// The tree lies in the arena, and its texts lie in the arena or in the template's source. Both must
+// outlive the tree; the tokens and the parser need not. A parser parses once.
 #pragma once
 
 #include "ai/text/jinja_ast.h"

@@ -185,7 +185,7 @@ Result<void> Bpe::encode_word(std::string_view word, Merger<MergeTable>& merger,
       TRY(out.push_back(symbol.token));
       continue;
     }
-    // A character without a token is encoded as those of its bytes that have one.
+    // A character without a token becomes the tokens of its bytes. Bytes without one are left out.
     for (char c : word.substr(symbol.begin, symbol.size)) {
       TokenId byte = vocabulary_.byte_token(static_cast<u8>(c));
       if (byte != Vocabulary::kNone) TRY(out.push_back(byte));

@@ -15,8 +15,9 @@ struct Special {
   TokenId token;  // kNone: there is none up to the end
 };
 
-// Finds the first special token of `text` from `from` on; of those that begin there, the longest. A
-// guard breaks a longer spelling in two, and follows a spelling of one byte.
+// Finds the first special token of `text` at or after `from`. Where several begin at one place, the
+// longest is taken. Guarded text has a guard inside each spelling of a special token, so the
+// spelling is not found. A spelling of one byte has no inside: there the guard follows it.
 Special next_special(const Vocabulary& vocabulary, std::string_view text, usize from,
                      ParseSpecial parse, bool guarded) {
   for (usize at = from; at < text.size(); at++) {

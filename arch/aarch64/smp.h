@@ -17,9 +17,10 @@ namespace arch::smp {
 constexpr u32 kMaxCpus = 256;
 
 // Sets the affinity numbers of all CPUs, in the firmware's order. The calling CPU becomes index 0.
+// Called once, at boot.
 void set_cpus(std::span<const u64> affinities);
 
-// Returns the block of a CPU, or null before it was started.
+// Returns the data of that CPU, or null before it was started. It is never freed. Any context.
 const CpuBlock* block_of(u32 cpu);
 
 // Handles a message from another CPU. Interrupt context.

@@ -8,8 +8,8 @@ namespace arch {
 
 // Starts the calling CPU's event stream, which ends a WFE that nothing else ends.
 void init_cpu_timer();
-// Returns true if this is the timer's interrupt. It has been silenced then, as it only ends a
-// sleep.
+// Returns true if this is the timer's interrupt, and then stops the timer: the interrupt has done
+// its work when it has ended a sleep. Interrupt context.
 bool take_timer(u32 number);
 
 }  // namespace arch

@@ -36,12 +36,15 @@ Error last_error() {
     case EROFS:
       return {Errc::kPermission, "the host does not permit it"};
     case ENOSPC:
-      return {Errc::kFull, "the host's disk is full"};
+      return {Errc::kFull, "the host's disk is full: delete files"};
     case EISDIR:
+      return {Errc::kInvalidArgument, "it is a directory: name a file"};
     case EEXIST:
+      return {Errc::kInvalidArgument, "the name exists: choose another one"};
     case ENOTEMPTY:
+      return {Errc::kInvalidArgument, "the directory is not empty: remove its files first"};
     case ENAMETOOLONG:
-      return {Errc::kInvalidArgument, "not possible with this name"};
+      return {Errc::kInvalidArgument, "the name is too long: choose a shorter one"};
     default:
       return {Errc::kIo, "input or output failed"};
   }

@@ -53,12 +53,13 @@ Result<std::span<Byte>> allocate_pages(const PageRequest& request) {
   if (!host::allocation_may_succeed())
     return fail(Errc::kOutOfMemory, "out of pages: unload a model or give the machine more memory");
   if (request.bytes > bytes_of_system(_SC_PHYS_PAGES))
-    return fail(Errc::kOutOfMemory, "more than the machine has");
+    return fail(Errc::kOutOfMemory, "the request is larger than the machine's memory");
   usize bytes = (std::max(request.bytes, usize{1}) + kPageBytes - 1) / kPageBytes * kPageBytes;
   usize slack = request.align > kPageBytes ? request.align : 0;
   void* raw = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (raw == MAP_FAILED) return fail(Errc::kOutOfMemory, "the host has no memory left");
+  if (raw == MAP_FAILED)
+    return fail(Errc::kOutOfMemory, "the host has no memory left: end other programs");
   auto* first = static_cast<Byte*>(raw);
   usize before = slack == 0 ? 0 : (slack - reinterpret_cast<usize>(first) % slack) % slack;
   if (before > 0) munmap(first, before);

@@ -11,7 +11,8 @@
 namespace arch {
 namespace {
 
-// Tables of hardware only: some others hold keys of software that came with the machine.
+// Returns true for a table that describes hardware. No other table is shown, because some hold keys
+// of software that came with the machine.
 bool is_hardware(std::string_view signature) {
   constexpr std::string_view kShown[] = {"APIC", "MCFG", "HPET", "FACP", "DMAR", "IVRS", "SRAT"};
   return std::ranges::find(kShown, signature) != std::end(kShown);

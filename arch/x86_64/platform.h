@@ -10,7 +10,7 @@ namespace arch {
 
 // Empty before init_platform(), and on a machine without ACPI.
 const acpi::Tables& firmware();
-// Memory of the firmware, mapped when it is first read.
+// Returns memory of the firmware, which is mapped when it is first read. CPU 0.
 Result<std::span<const Byte>> read_firmware(u64 address, u64 bytes);
 // Returns what the loader told; null before init_platform.
 const BootInfo* boot_information();

@@ -9,6 +9,8 @@
 
 namespace console {
 
+// One run of the command. It keeps references to `io` and `conversation`, which must outlive it.
+// Sleeps while the person types and while the engine answers.
 class Talk final : public Completer {
  public:
   Talk(Io& io, Conversation& conversation);

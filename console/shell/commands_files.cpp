@@ -103,7 +103,7 @@ Result<void> need_room(std::string_view path, u64 bytes, base::Writer& out) {
   if (bytes <= space->free + freed) return {};
   base::format_to(out, "{}: {} MiB to copy, {} MiB free; nothing was changed\n", path,
                   base::ratio(bytes, kMiB, 1), base::ratio(space->free, kMiB, 1));
-  return fail(Errc::kFull, "the disk is full");
+  return fail(Errc::kFull, "the disk is full: delete files");
 }
 
 Result<u64> copy(fs::File& from, fs::File& to) {
@@ -116,7 +116,7 @@ Result<u64> copy(fs::File& from, fs::File& to) {
       usize part = TRY(from.read_at(at, pages.first(kCopyPiece)));
       if (part == 0) return fail(Errc::kIo, "the file ended early");
       if (TRY(to.write_at(at, pages.first(part))) != part)
-        return fail(Errc::kFull, "the disk is full");
+        return fail(Errc::kFull, "the disk is full: delete files");
       at += part;
     }
     return at;

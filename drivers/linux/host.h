@@ -79,8 +79,8 @@ void shim_host_pci_each(void (*found)(unsigned int bus, unsigned int devfn, void
 
 /* ---- the shim's side, for host.cpp ---- */
 
-/* Takes the arena, sets "module.name=value" parameters (words; may be empty), runs every driver's
- * init in Linux's order. 0 or a negative errno. */
+/* Takes the arena, sets the parameters ("module.name=value", separated by spaces; may be empty) and
+ * runs every driver's init in Linux's order. Returns 0 or a negative errno. */
 int shim_start(unsigned long arena_bytes, const char* parameters);
 /* Is work under way that may still bring a device: a probe, a scan, a hub that debounces? */
 int shim_searching(void);

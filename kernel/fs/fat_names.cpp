@@ -21,7 +21,8 @@ Result<usize> to_utf16(std::string_view name, std::span<u16, kMostUnits> out) {
                                 std::string_view::npos);
     if (bad) return fail(Errc::kInvalidArgument, "FAT does not allow this file name");
     bool pair = d.code_point >= 0x10000;
-    if (n + pair >= kMostUnits) return fail(Errc::kInvalidArgument, "the file name is too long");
+    if (n + pair >= kMostUnits)
+      return fail(Errc::kInvalidArgument, "the file name is too long: choose a shorter one");
     if (pair) {
       out[n++] = static_cast<u16>(0xd800 + ((d.code_point - 0x10000) >> 10));
       out[n++] = static_cast<u16>(0xdc00 + ((d.code_point - 0x10000) & 0x3ff));
@@ -93,7 +94,7 @@ Result<void> Fat::write_slot(const Directory& directory, u64 slot, std::span<con
 
 Result<void> Fat::extend(Directory& directory) {
   if (directory.bytes + layout_.cluster_bytes > kMostDirectoryBytes)
-    return fail(Errc::kFull, "the directory is full");
+    return fail(Errc::kFull, "the directory is full: delete files or use another one");
   const Run& last = directory.runs.view().back();
   u64 end = last.offset + last.bytes - layout_.data_at;
   Extent e = TRY(allocate(static_cast<u32>(end / layout_.cluster_bytes) + 1, 1));

@@ -30,7 +30,7 @@ Result<void> Fat::set_entry(u32 cluster, u32 value) {
 
 Result<Fat::Extent> Fat::allocate(u32 after, u32 most) {
   TRY(space());  // counts the free clusters on its first call
-  if (free_ == 0) return fail(Errc::kFull, "the disk is full");
+  if (free_ == 0) return fail(Errc::kFull, "the disk is full: delete files");
   most = std::min({most, kMostAtOnce, free_});
   Extent e;
   u32 c = usable(after) && usable(after + 1) ? after + 1 : next_free_;
@@ -46,7 +46,7 @@ Result<Fat::Extent> Fat::allocate(u32 after, u32 most) {
     if (e.count == 0) e.first = c;
     e.count++;
   }
-  if (e.count == 0) return fail(Errc::kFull, "the disk is full");
+  if (e.count == 0) return fail(Errc::kFull, "the disk is full: delete files");
   Vector<Byte> links;
   TRY(links.resize(usize{e.count} * 4));
   for (u32 i = 0; i < e.count; i++)

@@ -137,7 +137,8 @@ Result<void> mount(std::string_view point, FileSystem& file_system, Home home) {
     return fail(Errc::kInvalidArgument, "a mount point must look like /name");
   for (const Mount& m : table)
     if (m.point == point) return fail(Errc::kBusy, "something is mounted there already");
-  if (!table.push_back({point, &file_system, home})) return fail(Errc::kFull, "too many mounts");
+  if (!table.push_back({point, &file_system, home}))
+    return fail(Errc::kFull, "too many file systems are mounted");
   return {};
 }
 

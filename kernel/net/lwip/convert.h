@@ -55,12 +55,13 @@ class AddressText {
   char text_[IPADDR_STRLEN_MAX] = {};
 };
 
+// `error` is a failure, never ERR_OK.
 inline Error from_lwip_error(err_t error) {
   switch (error) {
     case ERR_OK:
     case ERR_MEM:
     case ERR_BUF:
-      return {Errc::kOutOfMemory, "the network's memory is used up (net.memory=)"};
+      return {Errc::kOutOfMemory, "the network's memory is used up: raise net.memory="};
     case ERR_TIMEOUT:
       return {Errc::kTimeout, "no answer in time"};
     case ERR_RTE:
@@ -75,9 +76,9 @@ inline Error from_lwip_error(err_t error) {
       return {Errc::kIo, "not connected"};
     case ERR_ARG:
     case ERR_VAL:
-      return {Errc::kInvalidArgument, "not possible with that address"};
+      return {Errc::kInvalidArgument, "this cannot be done with that address"};
     default:
-      return {Errc::kIo, "network error"};
+      return {Errc::kIo, "the network failed"};
   }
 }
 

@@ -2,8 +2,8 @@
 // The one address space: identity-mapped, nothing both writable and executable.
 //
 // Every CPU uses the same tables and is told of changes by the hardware (TLB maintenance of the
-// inner shareable domain). Two rules of the architecture cannot be broken with impunity, and each
-// is kept in one function of paging.cpp:
+// inner shareable domain). Each of two rules of the architecture is kept in one function of
+// paging.cpp, because breaking it corrupts translations:
 // - A live entry is never changed into another live one: it is taken away, the TLBs forget it, and
 //   only then the new one is written (break-before-make, Arm ARM D8.14.1). write_entry() does so.
 // - A 2 MiB block of RAM cannot be split that way while another CPU uses it, so split_block() makes

@@ -44,7 +44,8 @@ bool given(const Option& option);  // a file or the command line has set it
 // Prints every option by key: its values, default and meaning, and its present value if it was
 // given.
 void list(base::Writer& out);
-// Those that were given, one key=value a line. Free text (keys, commands, names) shows its length.
+// Prints the options that were given, one key=value a line. Of free text (keys, commands, names) it
+// prints only the length.
 void list_given(base::Writer& out);
 void list_markdown(base::Writer& out);
 

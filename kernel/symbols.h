@@ -11,7 +11,7 @@ struct Symbol {
   u64 offset;        // bytes from the function's start
 };
 
-// Any context, including a panic.
+// Answer where an address lies. Any context, including a panic.
 bool in_text(u64 address);
 Symbol find(u64 address);
 
@@ -31,7 +31,7 @@ u32 capture(const Place& place, std::span<u64> room);
 // Prints "  0000000001001234 name+0x12". For a return address it names the call before it.
 enum class Position : u8 { kHere, kReturn };
 void print_address(base::Writer& out, u64 address, Position position);
-// Where CPU `cpu` is, as warnings of the log.
+// Logs the call chain of CPU `cpu` as warnings.
 void log_chain(u32 cpu, std::span<const u64> chain);
 
 }  // namespace symbols

@@ -55,8 +55,8 @@ class EngineHost final : public ai::LeaseKeeper {
   EngineHost& operator=(const EngineHost&) = delete;
 
   // ---- leases
-  // On the loaded model of exactly that name; on the current one when `model` is "". kNotFound when
-  // it is not loaded. `holder` is one of holders.h.
+  // Leases the loaded model of exactly that name, or the current one if `model` is "". Returns
+  // kNotFound if it is not loaded. `holder` is one of holders.h.
   Result<ai::Lease> lease(const Holder& holder, std::string_view model = {});
   // Leases the model that was loaded from this file. Returns kNotFound if it is not loaded.
   Result<ai::Lease> lease_of(const ModelFile& file, const Holder& holder);
@@ -92,15 +92,16 @@ class EngineHost final : public ai::LeaseKeeper {
   }
 
   // ---- models
-  // Loads and then replaces: the old model serves until the new one works, and stays when it does
-  // not. kBusy: a load is under way, or a model that would have to go is held by a command; the
-  // error's text names the holder. Where memory or models.mb is too small for both, kChosen is
-  // refused; kNamed waits until the answers of the old ones are complete and unloads them first.
+  // Loads a model and then replaces the old one, which serves until the new one works and stays if
+  // it does not. Returns kBusy if a load is under way, or if a command holds a model that would
+  // have to go; the error's text names the holder. If memory or models.mb is too small for both,
+  // kChosen is refused; kNamed waits until the answers of the old models are complete and unloads
+  // them first.
   Result<void> load(const ModelFile& file, ProgressSink* watcher = nullptr,
                     Wish wish = Wish::kChosen);
   // Unloads the model of that name, or the current one. Waits until answers in the making are done.
   Result<void> unload(std::string_view model = {}, Wish wish = Wish::kChosen);
-  // The model of the option model=, or the first one found; nothing when one is loaded.
+  // Loads the model of the option model=, or the first one found. Does nothing if one is loaded.
   Result<void> load_default(ProgressSink* watcher = nullptr);
   const LoadStage& loading() const { return loading_; }
   bool changing() const { return changing_; }  // a load or unload is under way: others are kBusy
@@ -128,7 +129,8 @@ class EngineHost final : public ai::LeaseKeeper {
   u64 steps() const { return steps_; }                // made since boot
   u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
   u32 model_count() const;                            // that answer requests
-  // 0 is the current one; null behind the last. Valid until the next yield.
+  // Returns the file of a loaded model. 0 is the current one; null behind the last. Valid until the
+  // next yield.
   const ModelFile* model_file(u32 index) const;
   u32 leases() const;  // in existence: for tests
 

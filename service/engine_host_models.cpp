@@ -97,8 +97,9 @@ struct EngineHost::Room {
   Model* next = nullptr;  // null: none may go any more
 };
 
-// For a chosen model only those go that nobody uses. For one that a request names those go, too,
-// whose answers are in the making, behind the others.
+// Says which memory is taken and which model may be unloaded next. For a model that a person chose,
+// only models go that nobody uses. For one that a request names, models whose answers are not
+// complete go, too, after the others.
 EngineHost::Room EngineHost::room_beside(std::span<Model* const> going, Wish wish) const {
   Room room;
   for (const base::Owner<Model>& model : models_) {
@@ -120,9 +121,9 @@ EngineHost::Room EngineHost::room_beside(std::span<Model* const> going, Wish wis
   return room;
 }
 
-// With several models allowed, those that nobody uses give their memory up before it is short. The
-// models of `going` serve until the new one works, so their memory counts as taken; where it is
-// wanted for a model that a request names, they go first and leave `going`.
+// Unloads models that nobody uses until the new one fits. The models of `going` serve until the new
+// one works, so their memory counts as taken. If a model that a request names needs it, they are
+// unloaded first and leave `going`.
 Result<void> EngineHost::free_memory_for(const ModelFile& file, Vector<Model*>& going, Wish wish) {
   u64 budget = options::number(kModelsMb) * kMiB;
   if (wish == Wish::kChosen && options::number(kMostModels) == 1 && budget == 0) return {};
@@ -135,7 +136,7 @@ Result<void> EngineHost::free_memory_for(const ModelFile& file, Vector<Model*>& 
     u64 free = mm::usage().of(mm::Purpose::kFree);
     bool over = budget != 0 && room.taken + needed > budget;
     if (!over && free >= needed) return {};
-    // Nobody is sent away for a model that does not fit then either.
+    // No model is unloaded for one that would not fit even then.
     bool in_vain = free + room.to_be_had < needed;
     if (wish == Wish::kNamed && std::exchange(first, false) && in_vain)
       return fail(Errc::kOutOfMemory, "the memory that can be freed does not hold it");

@@ -29,7 +29,7 @@ constexpr u32 kMaxHeadWidth = 640;  // 576 is the widest known (multi-head laten
 
 usize key_bytes(KvType type, u32 key_width);      // per page
 usize value_bytes(KvType type, u32 value_width);  // per page
-// both together; a multiple of 64
+// Returns the bytes of both together, a multiple of 64.
 usize kv_page_bytes(KvType type, u32 key_width, u32 value_width);
 
 // Writes one position (0 .. kPagePositions - 1). `page` points to the first byte of the page.

@@ -5,8 +5,8 @@
 
 namespace ai {
 
-// The most rows that any plan can have: a full chunk of prompts, one row per decoding request, and
-// the guesses.
+// Returns the most rows that any plan can have: a full chunk of prompts, one row per decoding
+// request, and the guesses.
 StepLimits Scheduler::step_limits(const SchedulerLimits& limits) {
   return {.rows = limits.prefill_chunk + limits.max_requests + kMostDrafts,
           .logit_rows = limits.max_requests + kMostDrafts};

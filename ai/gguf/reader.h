@@ -123,7 +123,7 @@ class GgufFile {
   GgufType type(usize i) const { return values_[i].type; }
   std::span<const Byte> raw(usize i) const { return values_[i].bytes; }  // as in the file
 
-  // Sorted by name.
+  // Returns all tensors, sorted by name.
   std::span<const GgufTensor> tensors() const { return tensors_.view(); }
   const GgufTensor* find_tensor(std::string_view name) const;     // null if absent
   Result<const GgufTensor*> tensor(std::string_view name) const;  // logs an absent tensor

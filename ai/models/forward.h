@@ -212,7 +212,7 @@ constexpr usize row_stride(usize n) {
   return (n + 15) / 16 * 16;
 }
 
-// The width in floats of buffers that depend on the family.
+// Return the width, in floats, of buffers that depend on the family.
 usize qkv_width(const Hyperparameters& params);
 usize mixed_width(const Hyperparameters& params);
 usize dense_width(const Hyperparameters& params);

@@ -34,9 +34,11 @@ class Guard {
   Result<void> check_source(const base::HttpRequest& head, ApiError& error) const;
   Result<void> check_body(const base::HttpRequest& head, BodyKind kind, ApiError& error) const;
   Result<void> check_key(const base::HttpRequest& head, Access access, ApiError& error) const;
-  // No key was wanted of it, and it came over the network: anybody.
+  // Returns true if the server asks for no key and the request came over the network, so that the
+  // sender may be anybody.
   bool is_stranger(std::string_view peer) const;
-  // The origin that an answer names as allowed to read it, "" for none. Lives as long as this.
+  // Returns the origin that an answer names as allowed to read it, or "" for none. The text lives
+  // as long as this object.
   std::string_view allowed_origin(const base::HttpRequest& head) const;
 
  private:

@@ -95,8 +95,8 @@ struct EngineFigures {
 // every thread of CPU 0, unless a call says otherwise.
 class Backend {
  public:
-  // The loaded model of exactly that name; for "" the current one. kNotFound where it is not
-  // loaded.
+  // Leases the loaded model of exactly that name, or the current one for "". Returns kNotFound if
+  // it is not loaded.
   virtual Result<Lease> lease(std::string_view model) = 0;
   // Does what Engine::submit() does. The sink is called on the engine's thread, and by cancel().
   virtual Result<RequestId> submit(const Lease& lease, const Request& request,
@@ -115,7 +115,8 @@ class Backend {
   virtual EngineFigures figures() = 0;
   virtual LoadState load_state() = 0;
   virtual std::string_view model_id() = 0;  // of the current model, "" without one
-  // The name of the model for whoever names none, loaded or not; "" without one.
+  // Returns the name of the model that answers requests which name none. It need not be loaded. ""
+  // if there is none.
   virtual std::string_view default_model() = 0;
   virtual u32 model_count() = 0;              // loaded or loadable, no name twice
   virtual ModelRow model_row(u32 index) = 0;  // 0 is the current one, then the other loaded ones
@@ -123,14 +124,14 @@ class Backend {
   virtual bool models_known_since(u64 ns) = 0;
   // Returns what the file of a model says. Null until the file has been read: ask again later.
   virtual const ModelDetails* details(std::string_view model) = 0;
-  // Begins to load or unload the model of that name: a number for load_end(). kBusy while another
-  // change goes on, kUnsupported when this machine cannot.
+  // Begins to load or unload the model of that name. Returns a number for load_end(), kBusy while
+  // another change goes on, or kUnsupported if this machine cannot.
   virtual Result<u32> change_model(ModelChange change, std::string_view name) = 0;
   virtual const LoadEnd* load_end(u32 number) = 0;  // null while it is under way
   // Renders the model's chat template. `problem` gets a sentence if the template refuses.
   virtual Result<void> render(const Lease& lease, const ChatPrompt& prompt, Vector<TokenId>& out,
                               String* text, base::Writer& problem) = 0;
-  // If not, tools are described in a system message.
+  // Returns false if tools must be described in a system message.
   virtual bool template_knows_tools(const Lease& lease) = 0;
   virtual std::string_view build() = 0;  // "marrow 0.1 (abc123)"
   virtual u64 now_ns() = 0;

@@ -44,7 +44,7 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   FinishReason reason() const { return reason_; }
   bool done() const { return done_; }
   std::span<const base::Owner<ToolCall>> calls() const { return calls_.view(); }
-  // "stop", "length" or "tool_calls".
+  // Returns "stop", "length" or "tool_calls".
   const char* finish_reason() const;
   // Returns the stop string that ended it, or "".
   std::string_view stopped_by() const;
@@ -99,10 +99,10 @@ class Form {
   virtual const char* stream_type() const { return "text/event-stream"; }
   virtual ErrorForm error_form() const { return ErrorForm::kOpenAi; }
   virtual const char* prompt_field() const { return "messages"; }  // whose fault a long prompt is
-  // The whole answer at once.
+  // Writes the whole answer at once.
   virtual void whole(Exchange& exchange, json::Writer& w) const = 0;
-  // For streams: called once at the start; for text of a choice; for a tool call and its arguments;
-  // at the end of a choice; at the end of everything.
+  // Write the events of a stream. begin() and end() are called once each, end_choice() once for
+  // each choice, and the others for each piece that the model has written.
   virtual void begin(Exchange&) const {}
   virtual void text(Exchange&, Choice&, std::string_view) const = 0;
   virtual void thought(Exchange&, Choice&, std::string_view) const {}
@@ -143,7 +143,7 @@ class EngineWork : public Work, public EngineJob {
 
  protected:
   virtual Result<bool> piece(Engine& engine) = 0;  // returns true after the last piece
-  // on the service's thread; writes nothing if choices follow
+  // Writes the answer, or nothing if choices follow. Called on the service's thread.
   virtual void write(base::Writer& answer) = 0;
   Exchange& exchange() const { return exchange_; }
   bool wanted() const;  // a client still waits for it

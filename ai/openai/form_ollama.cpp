@@ -50,7 +50,8 @@ class OllamaForm : public Form {
     sink.write("\n");
     exchange.send_text(sink.view());
   }
-  // A blank before the next object: every reader of lines takes it, and an empty line none of them.
+  // Sends a blank before the next object. Clients that read line by line accept it, but none of
+  // them accepts an empty line.
   std::string_view heartbeat(std::span<char>, u32, u32) const override { return " "; }
 
  protected:

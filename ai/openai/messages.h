@@ -11,13 +11,14 @@ namespace ai::openai {
 // `developer` as `system`, arguments of tool calls as objects.
 Result<void> normalize_messages(json::Value messages, String& out, ApiError& error);
 
-// Bodies of /v1/responses, /v1/messages and Ollama's two as bodies of /v1/chat/completions.
+// Convert bodies of /v1/responses, /v1/messages and Ollama's two routes into bodies of
+// /v1/chat/completions.
 Result<void> chat_from_responses(json::Value body, String& out, ApiError& error);
 Result<void> chat_from_anthropic(json::Value body, String& out, ApiError& error);
 Result<void> chat_from_ollama(json::Value body, String& out, ApiError& error);
-// With "raw": true it has a `prompt` in place of `messages`.
+// With "raw": true, `out` has a `prompt` in place of `messages`.
 Result<void> chat_from_ollama_generate(json::Value body, String& out, ApiError& error);
-// Ollama's clients say `model`, older ones `name`.
+// Returns the field `model`, or `name`, which older clients send.
 std::string_view ollama_model_name(json::Value body);
 
 }  // namespace ai::openai

@@ -10,9 +10,10 @@ namespace ai::openai {
 constexpr std::string_view kOllamaVersion = "0.12.6";
 
 constexpr usize kOllamaNameRoom = 320;
-// A name without a tag has ":latest" there: some clients put it behind every name they look for.
+// Writes the model's name as Ollama would. A name without a tag gets ":latest", because some
+// clients add that to every name they look for.
 std::string_view ollama_name(std::string_view model, std::span<char, kOllamaNameRoom> room);
-// RFC 3339 with six digits behind the point.
+// Writes the time by RFC 3339, with six digits behind the point.
 std::string_view ollama_time(Backend& backend, u64 unix_ns, std::span<char> room);
 
 }  // namespace ai::openai

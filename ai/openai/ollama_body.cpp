@@ -124,7 +124,7 @@ Result<void> write_think(json::Value think, json::Writer& w, ApiError& error) {
   return {};
 }
 
-// All that both routes have besides what is to be answered.
+// Writes the fields that both routes have. The prompt or the messages are not among them.
 Result<void> write_common(json::Value body, json::Writer& w, ApiError& error) {
   w.field("model", ollama_model_name(body));
   json::Value stream = body.find("stream");

@@ -53,9 +53,8 @@ Result<bool> bool_field(json::Value body, std::string_view name, bool absent, Ap
 Result<i64> int_field(json::Value body, std::string_view name, i64 least, i64 most, i64 absent,
                       ApiError& error);
 
-// How long a model stays when nobody asks for it: nanoseconds of a number of seconds or of Go's
-// form
-// ("1h30m", "500ms"); kForever of what is negative.
+// Reads how long a model stays when nobody asks for it: a number of seconds, or Go's form ("1h30m",
+// "500ms"). Returns nanoseconds, or kForever for a negative time.
 Result<u64> read_keep_alive(std::string_view text);
 Result<u64> keep_alive_field(json::Value body, u64 absent, ApiError& error);
 

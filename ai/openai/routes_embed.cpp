@@ -143,7 +143,7 @@ Result<void> Service::embeddings(Call& call) {
 
 namespace {
 
-// As Ollama does unless it is told not to: a text that is too long loses its end.
+// Cuts off the end of a text that is too long. Ollama does so unless it is told not to.
 void cut_prompts(Exchange& exchange) {
   for (Vector<TokenId>& prompt : exchange.prompts)
     if (prompt.size() >= exchange.context()) prompt.truncate(exchange.context() - 1);

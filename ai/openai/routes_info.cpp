@@ -120,7 +120,7 @@ void Service::write_health(const Lease* lease, base::Writer& out) {
 
 // ---- models ---------------------------------------------------------------------------------
 
-// When the list was first told: the same for all who ask.
+// Returns the time when the list was first sent, which is the same for all clients.
 u64 Service::models_known_seconds() {
   if (models_known_ == 0) models_known_ = backend_.unix_ns() / kNsPerSecond;
   return models_known_;
@@ -145,7 +145,7 @@ void Service::write_model(const ModelRow& row, json::Writer& w) {
   w.end_object().end_object();
 }
 
-// A list that is old is told, and read again for who asks next.
+// Sends the list as it is. If it is old, it is read again for the next request.
 Result<void> Service::models(Call& call) {
   if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
   static_cast<void>(

@@ -39,7 +39,8 @@ class LoadWork final : public Work {
 
 }  // namespace
 
-// The file is what it is: clients repeat what ends with 5xx, and this would end the same way.
+// Answers a file that is no good with 4xx, because clients repeat what ends with 5xx, and the same
+// file would fail again. A file that cannot be read just now gets a 5xx.
 void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out) {
   constexpr const char* kWrong = "invalid_request_error";
   const Error& error = end.result.error();

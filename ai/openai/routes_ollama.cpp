@@ -31,7 +31,7 @@ constexpr NotHereRow kNotHere[] = {
     {"/api/me", "there are no accounts here"},
     {"/api/signout", "there are no accounts here"}};
 
-// 134515008 as "134.5M".
+// Writes 134515008 as "134.5M".
 void write_count(u64 count, base::Writer& out) {
   struct Unit {
     u64 size;
@@ -57,7 +57,8 @@ void write_details(const ModelDetails& d, json::Writer& w) {
   w.field("embedding_length", d.width).end_object();
 }
 
-// A template that knows no tools is told of them in its system message.
+// Counts every template as one for tools: if it knows none, they are described in its system
+// message.
 void write_capabilities(const ModelDetails& d, json::Writer& w) {
   w.key("capabilities").begin_array();
   if (!d.ranks) w.value("completion");

@@ -153,7 +153,7 @@ Result<void> Service::prepare_raw(Call& call, Exchange& exchange) {
 
 namespace {
 
-// The body with its system messages and without the `dropped` oldest of the others.
+// Copies the body with its system messages, and without the `dropped` oldest of the other messages.
 Result<void> without_oldest(json::Value body, u32 dropped, String& out) {
   out.clear();
   base::StringWriter sink(out);
@@ -175,7 +175,7 @@ Result<void> without_oldest(json::Value body, u32 dropped, String& out) {
 
 }  // namespace
 
-// "truncate": true: whole messages go, as few as need be, and never the last.
+// Does what "truncate": true asks for: drops whole messages, as few as possible and never the last.
 Result<void> Service::drop_oldest_messages(Exchange& exchange, ApiError& error) {
   if (exchange.prompts[0].size() < exchange.context()) return {};
   json::Value body = exchange.body.root();

@@ -304,7 +304,7 @@ Result<void> Service::admit_to_queue(Call& call, Exchange& exchange) {
   return check_queue(call, exchange.client);
 }
 
-// Room for one more request, and not too many a second.
+// Refuses with 429 if the queue is full, or if requests come too fast.
 Result<void> Service::check_queue(Call& call, u64 client) {
   u32 busy = static_cast<u32>(waiting_.size()), of_client = 0;
   for (const base::Owner<Waiting>& w : waiting_) of_client += w->client == client ? 1 : 0;

@@ -129,7 +129,8 @@ class Service {
   // error makes the request wait until it is, and then its route runs again.
   Result<Lease> lease_for(Call& call, std::string_view wanted);
   Result<Lease> lease_for(Call& call, json::Value body);
-  // The model of that name, loaded or not; names are compared without case, ":latest" and ".gguf".
+  // Returns the model of that name, loaded or not. Names are compared without case, ":latest" and
+  // ".gguf".
   Result<ModelRow> find_model(Call& call, std::string_view wanted);
   bool find_row(std::string_view name, ModelRow& out);
   std::unexpected<Error> no_model(ApiError& error);
@@ -194,7 +195,7 @@ class Service {
   Result<void> ollama_status(Call& call);
   Result<void> ollama_not_here(Call& call);
   Result<void> ollama_no_blob(Call& call);
-  // A request without a prompt: its model is loaded, or unloaded by "keep_alive": 0.
+  // Answers a request without a prompt: loads its model, or unloads it for "keep_alive": 0.
   Result<void> ollama_load(Call& call, json::Value body, bool chat);
   Result<void> ollama_settings(Exchange& exchange, json::Value given, ApiError& error);
   Result<void> prepare_raw(Call& call, Exchange& exchange);

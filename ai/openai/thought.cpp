@@ -24,7 +24,7 @@ Result<void> ThoughtReader::feed(std::string_view text) {
   return {};
 }
 
-// False: nothing more to do until more text comes.
+// Returns false if there is nothing more to do until more text comes.
 bool ThoughtReader::step() {
   switch (state_) {
     case State::kStart:

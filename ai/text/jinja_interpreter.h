@@ -166,7 +166,7 @@ Result<void> append_repr(Interpreter& in, const Value& value, String& out, u32 d
 Result<void> append_json(Interpreter& in, u32 offset, const Value& value, const JsonStyle& style,
                          String& out, u32 depth = 0);
 
-// The methods of strings, lists and dicts.
+// Look up and call the methods of strings, lists and dicts.
 bool has_method(const Value& object, std::string_view name);
 Result<Value> call_method(Interpreter& in, const Method& method, const Arguments& arguments);
 // The functions that every template knows.

@@ -27,7 +27,7 @@ struct PreTokenizer {
 
 // Returns the row that tokenizer.ggml.pre names, or kUnsupported for an unknown name.
 Result<const PreTokenizer*> find_pre_tokenizer(std::string_view name);
-// All names, for error messages and tests.
+// List all names, for error messages and tests.
 usize pre_tokenizer_count();
 std::string_view pre_tokenizer_name(usize index);
 

@@ -8,7 +8,7 @@ struct BootInfo;
 
 namespace arch {
 
-// Empty before init_platform(), and on a machine without ACPI.
+// Returns the tables. They are empty before init_platform(), and on a machine without ACPI.
 const acpi::Tables& firmware();
 // Returns memory of the firmware, which is mapped when it is first read. CPU 0.
 Result<std::span<const Byte>> read_firmware(u64 address, u64 bytes);

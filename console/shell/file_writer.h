@@ -22,7 +22,7 @@ class FileWriter final : public base::Writer {
       if (used_ == sizeof buffer_) flush();
     }
   }
-  // Once, at the end: how many bytes the file has.
+  // Writes the rest and returns how many bytes the file has. Called once, at the end.
   Result<u64> finish() {
     flush();
     if (!status_.has_value()) return std::unexpected(status_.error());

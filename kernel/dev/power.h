@@ -15,7 +15,8 @@ enum class Wish : u8 {
   kRestart,  // Ctrl-Alt-Del; must be pressed twice, because it may be typed by habit
 };
 
-// Any context of CPU 0, including interrupt handlers.
+// Records the wish and wakes the thread that serves it. Any context of CPU 0, including interrupt
+// handlers.
 void ask(Wish wish);
 
 // Starts the thread that serves requests. Called once, at boot.

@@ -57,10 +57,12 @@ struct PageRequest {
   usize align = kPageBytes;  // a power of two
   u64 below = ~u64{0};       // the run must end at or below this address (32-bit DMA)
   bool zeroed = true;
-  void (*pause)() = nullptr;  // called now and then while a long run is cleared
+  // Called now and then while a long run is cleared; may let other threads run.
+  void (*pause)() = nullptr;
 };
 
-// For threads of CPU 0. Returns the whole run, a multiple of kPageBytes.
+// Returns the whole run, a multiple of kPageBytes. For threads of CPU 0; waits only where `pause`
+// does.
 Result<std::span<Byte>> allocate_pages(const PageRequest& request);
 // Frees exactly what allocate_pages() returned, or whole pages of it.
 void free_pages(std::span<Byte> pages);
@@ -84,7 +86,7 @@ HeapUsage heap_usage();
 // walk.
 Result<void> verify_heap();
 
-// Prints the table of `mem`; with `ranges` also the runs of pages of one purpose, by address.
+// Prints the table of `mem`. print_ranges() prints the runs of pages of one purpose, by address.
 void print_usage(base::Writer& out);
 void print_ranges(base::Writer& out);
 

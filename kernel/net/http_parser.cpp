@@ -15,7 +15,7 @@ namespace {
 constexpr usize kMaxChunkLine = 256;
 constexpr u32 kMaxBlankLines = 4;  // before a request (2.2)
 
-// The characters of a token (RFC 9110, 5.6.2).
+// Returns true for the characters of a token (RFC 9110, 5.6.2).
 bool is_token_char(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return (c >= '0' && c <= '9') || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
@@ -26,7 +26,7 @@ bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
-// The characters that a quoted string may contain, also after a backslash (RFC 9110, 5.6.4).
+// Returns true for what a quoted string may contain, also after a backslash (RFC 9110, 5.6.4).
 bool is_quotable(char c) {
   return c == '\t' || (static_cast<u8>(c) >= 0x20 && c != 0x7f);
 }

@@ -34,9 +34,10 @@ u64 run_timers();                 // returns the ns until it should be called ag
 
 // ---- verbs ------------------------------------------------------------------------------------
 // These two sleep, in a thread, and give up at `deadline_ns` of the machine's clock.
-// accepts names and literal addresses
+//
+// Returns the address of a name, or a literal address itself.
 Result<IpAddress> resolve(std::string_view name, u64 deadline_ns);
-// returns the round trip in ns
+// Returns the round trip in ns.
 Result<u64> ping(const IpAddress& address, u16 sequence, u64 deadline_ns);
 // Returns at once. Writing and reading give kBusy until the other side has answered.
 Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port,

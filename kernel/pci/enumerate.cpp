@@ -64,7 +64,7 @@ u32 read_bar(Device& d, u32 index, u32 slots) {
   return bar.is_64_bit ? 2 : 1;
 }
 
-// The range of buses that the function was found in.
+// Returns the range of buses in which the function was found.
 arch::pci_config::Range range_of(const Function& f) {
   for (u32 i = 0; i < arch::pci_config::range_count(); i++) {
     arch::pci_config::Range range = arch::pci_config::range(i);

@@ -135,7 +135,8 @@ Result<Vector<ModelFile>> ServeBackend::find_all() {
   return found;
 }
 
-// A list that finds no memory stays as it was. What is known of a file that is still there stays.
+// Reads the list of files again. If memory runs out, the old list stays. Details of files that are
+// still there are kept.
 void ServeBackend::read_list() {
   u64 begin = timing::now_ns();
   if (Result<Vector<ModelFile>> found = find_all(); found.has_value()) {
@@ -196,7 +197,7 @@ const ai::openai::ModelDetails* ServeBackend::details(std::string_view model) {
   return nullptr;
 }
 
-// Loaded, and so shown already, or a copy of one before it.
+// Returns true if the model is loaded, and so listed already, or is a copy of one before it.
 bool ServeBackend::is_listed_before(usize index) const {
   std::string_view name = installed_[index].file.name.view();
   for (u32 i = 0; const ModelFile* file = engine_host().model_file(i); i++)
@@ -259,7 +260,7 @@ u64 ServeBackend::now_ns() {
   return timing::now_ns();
 }
 
-// Until the network has told the time of day, time since boot: still growing.
+// Returns the time since boot until the network has told the time of day, so it always grows.
 u64 ServeBackend::unix_ns() {
   return timing::unix_time_known() ? timing::unix_ns() : timing::now_ns();
 }

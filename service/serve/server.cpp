@@ -222,7 +222,7 @@ void accept_clients(Server& s, u64 now) {
   for (base::Owner<net::Listener>& listener : s.listeners) accept_clients_of(s, *listener, now);
 }
 
-// Everything a socket may want. True while something still moves.
+// Accepts, reads and writes on every socket that is ready. Returns true if anything was done.
 bool pump_clients(Server& s) {
   u64 now = timing::now_ns();
   accept_clients(s, now);

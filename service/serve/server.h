@@ -14,7 +14,7 @@ Result<void> start_server();
 void stop_server();
 bool server_running();
 void describe_server(base::Writer& out);
-// SHA-256 of its certificate; writes nothing without TLS
+// Writes the SHA-256 of the server's certificate, or nothing without TLS.
 void write_server_fingerprint(base::Writer& out);
 u16 server_port();  // 0 if the server is not running
 

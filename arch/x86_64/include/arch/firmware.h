@@ -6,7 +6,8 @@
 
 namespace arch {
 
-// The loader, its memory map and screen, the firmware's tables. Not the command line.
+// Describes the loader, its memory map and screen, and the firmware's tables, but not the command
+// line.
 void describe_firmware(base::Writer& out);
 
 }  // namespace arch

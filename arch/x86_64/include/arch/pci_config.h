@@ -33,7 +33,7 @@ u32 range_count();
 Range range(u32 index);
 
 constexpr bool kHasPorts = true, kPinsActiveLow = true;
-// As the firmware left it in the function's interrupt line register.
+// Returns what the firmware left in the function's interrupt line register.
 Result<u32> pin_line(const Function& function, u8 pin);
 
 }  // namespace arch::pci_config

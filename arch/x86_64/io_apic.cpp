@@ -23,7 +23,7 @@ struct Controller {
   u32 first_line;
   u32 lines;
 };
-constinit StaticVector<Controller, 8> controllers;
+constinit StaticVector<Controller, acpi::kMaxIoApics> controllers;
 constinit StaticVector<acpi::LineOverride, 16> overrides;
 constinit u32 boot_apic_id = 0;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, DMAR, IVRS, FADT and the DSDT's \_S5. ACPI 6.5,
-// chapter 5.
+// Reads RSDP, XSDT or RSDT, MADT, MCFG, HPET, DMAR, IVRS, FADT and \_S5 of the DSDT or an SSDT.
+// ACPI 6.5, chapter 5.
 #include "kernel/acpi/tables.h"
 
 #include <algorithm>
@@ -63,6 +63,12 @@ void read_override(Bytes entry, Tables& out) {
   if (!out.overrides.push_back(line)) out.bad_tables++;
 }
 
+// A socket without a CPU may leave an entry with address 0, where RAM is.
+void read_io_apic(Bytes entry, Tables& out) {
+  IoApic io{.address = field<u32>(entry, 4), .first_line = field<u32>(entry, 8)};
+  if (io.address != 0 && !out.io_apics.push_back(io)) out.bad_tables++;
+}
+
 void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
   out.local_apic = field<u32>(table, 36);
   Bytes rest = table.subspan(std::min<usize>(44, table.size()));
@@ -80,7 +86,7 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
         add_cpu(field<u8>(entry, 3), field<u32>(entry, 4), out);
         break;
       case 1:
-        if (!out.io_apics.push_back({field<u32>(entry, 4), field<u32>(entry, 8)})) out.bad_tables++;
+        read_io_apic(entry, out);
         break;
       case 2:
         read_override(entry, out);
@@ -175,13 +181,17 @@ Register generic(Bytes table, u64 offset) {
   return {static_cast<Register::Space>(space), bytes, address};
 }
 
-// Returns the 64-bit form if there is one, otherwise the old port number with its length.
+// Returns the 64-bit form if there is one, otherwise the old port number. The old form's length
+// counts: boards are seen whose 64-bit forms say 8 bits for all blocks, or 32 for control registers
+// of 16.
 Register preferred(Bytes table, u64 extended, u64 port, u64 length) {
+  u8 bytes = field<u8>(table, length);
   Register r = generic(table, extended);
+  if (r.bytes != 0 && bytes != 0) r.bytes = bytes;
   if (r.bytes != 0) return r;
   u32 number = field<u32>(table, port);
   if (number == 0 || number > 0xffff) return {};
-  return {Register::Space::kPort, field<u8>(table, length), number};
+  return {Register::Space::kPort, bytes, number};
 }
 
 // Finds `Name (_S5, Package () {a, b, ...})` without an interpreter: looks for the name after a
@@ -256,17 +266,28 @@ void read_fadt(base::PhysicalView& memory, Bytes table, Tables& out) {
     out.bad_tables++;
 }
 
+// Boards are seen whose DSDT has no \_S5: an SSDT has it.
+void read_ssdt(base::PhysicalView&, Bytes table, Tables& out) {
+  if (!out.fixed.has_s5) find_s5(table.subspan(sizeof(Header)), out.fixed);
+}
+
 struct TableKind {
   std::string_view signature;
   void (*read)(base::PhysicalView& memory, Bytes table, Tables& out);
+  bool many = false;  // there may be more than one
 };
-constexpr TableKind kKinds[] = {{"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
-                                {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
-                                {"DMAR", read_dmar}, {"IVRS", read_ivrs}};
+constexpr TableKind kKinds[] = {
+    {"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
+    {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
+    {"DMAR", read_dmar}, {"IVRS", read_ivrs}, {"SSDT", read_ssdt, true}};
 constexpr std::string_view kIortSignature = "IORT";
 
-// `iort` is told where one lies: it is about PCI hosts, which a later table may name.
-void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort) {
+struct Progress {
+  u64 iort = 0;  // where one lies. It is read last: it is about PCI hosts, which any table may name
+  bool read[std::size(kKinds)] = {};
+};
+
+void read_table(base::PhysicalView& memory, u64 address, Tables& out, Progress& progress) {
   auto header = memory.read<Header>(address);
   if (!header.has_value()) {
     out.bad_tables++;
@@ -274,12 +295,13 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort)
   }
   std::string_view signature(header->signature, sizeof header->signature);
   u32 bad_before = out.bad_tables;
-  if (signature == kIortSignature) iort = address;
-  for (const TableKind& kind : kKinds) {
-    if (kind.signature != signature) continue;
+  if (signature == kIortSignature && progress.iort == 0) progress.iort = address;
+  for (usize i = 0; i < std::size(kKinds); i++) {
+    if (kKinds[i].signature != signature || progress.read[i]) continue;
     auto table = table_at(memory, address);
+    progress.read[i] = table.has_value() && !kKinds[i].many;
     if (table.has_value())
-      kind.read(memory, *table, out);
+      kKinds[i].read(memory, *table, out);
     else
       out.bad_tables++;
   }
@@ -300,14 +322,14 @@ void read_table(base::PhysicalView& memory, u64 address, Tables& out, u64& iort)
 Result<void> read_root(base::PhysicalView& memory, u64 address, u32 entry_bytes, Tables& out) {
   Bytes root = TRY(table_at(memory, address));
   u64 count = std::min<u64>((root.size() - sizeof(Header)) / entry_bytes, kMaxTables);
-  u64 iort = 0;
+  Progress progress;
   for (u64 i = 0; i < count; i++) {
     u64 at = sizeof(Header) + i * entry_bytes;
     u64 table = entry_bytes == 8 ? field<u64>(root, at) : field<u32>(root, at);
-    if (table != 0) read_table(memory, table, out, iort);
+    if (table != 0) read_table(memory, table, out, progress);
   }
-  if (iort == 0) return {};
-  auto table = table_at(memory, iort);
+  if (progress.iort == 0) return {};
+  auto table = table_at(memory, progress.iort);
   if (table.has_value())
     read_iort(*table, out);
   else

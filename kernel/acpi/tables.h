@@ -13,6 +13,9 @@
 
 namespace acpi {
 
+// Servers of two sockets are seen with nine.
+constexpr usize kMaxIoApics = 64;
+
 struct IoApic {
   u64 address;
   u32 first_line;
@@ -49,7 +52,7 @@ struct FixedHardware {
   u8 reset_value = 0;
   u16 smi_command = 0;
   u8 acpi_enable = 0;
-  // \_S5_ of the DSDT: the values that turn this board off.
+  // \_S5_ of the DSDT or of an SSDT: the values that turn this board off.
   bool has_s5 = false;
   u8 s5_a = 0, s5_b = 0;
 };
@@ -76,7 +79,7 @@ struct Tables {
   // ARM's CPUs, GIC, timers and PSCI; on both architectures PCI's hosts, whose windows are in AML.
   boot::Hardware hardware;
   BootConsole console;  // of the SPCR
-  StaticVector<IoApic, 8> io_apics;
+  StaticVector<IoApic, kMaxIoApics> io_apics;
   StaticVector<LineOverride, 16> overrides;
   StaticVector<Iommu, 32> iommus;       // a server has one for each root complex
   u64 hpet = 0;                         // 0 = none
@@ -91,7 +94,7 @@ struct Tables {
 Result<u64> find_root_pointer(base::PhysicalView& memory);
 
 // Follows the root pointer at `rsdp`. A damaged table is counted and skipped. Only a damaged root
-// is an error.
+// is an error. Firmware is seen that lists two tables of a kind: the first good one counts.
 Result<void> parse(base::PhysicalView& memory, u64 rsdp, Tables& out);
 
 }  // namespace acpi

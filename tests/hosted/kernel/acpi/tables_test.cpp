@@ -175,6 +175,53 @@ TEST(acpi_tables, more_processors_than_places_are_counted) {
   EXPECT_EQ(t.bad_tables, kMore - t.cpus.capacity());
 }
 
+TEST(acpi_tables, the_first_good_table_of_a_kind_counts) {
+  Firmware f = a_machine();
+  constexpr u64 kSecond = kBase + 0x800, kThird = kBase + 0x900;
+  for (u64 at : {kSecond, kThird}) {
+    f.put(at + 44, u64{0xc0000000});
+    f.put(at + 55, u8{0xe0});
+    f.table(at, "MCFG", 60);
+  }
+  f.root(kXsdt, {kSecond, kMcfg, kThird});
+  base::BufferView memory = f.view();
+  acpi::Tables t;
+  REQUIRE(acpi::parse(memory, kRoot, t).has_value());
+  REQUIRE(t.hardware.pci_hosts.size() == 1);
+  EXPECT_EQ(t.hardware.pci_hosts[0].last_bus, 0xe0);
+  EXPECT_EQ(t.listed.size(), 3u);
+  f.put(kSecond + 44, u64{0xdead0000});  // the sum no longer fits
+  acpi::Tables broken;
+  REQUIRE(acpi::parse(memory, kRoot, broken).has_value());
+  EXPECT_EQ(broken.bad_tables, 1u);
+  REQUIRE(broken.hardware.pci_hosts.size() == 1);
+  EXPECT_EQ(broken.hardware.pci_hosts[0].last_bus, 255);
+}
+
+TEST(acpi_tables, an_ssdt_may_say_how_to_turn_the_board_off) {
+  Firmware f = a_machine();
+  constexpr u64 kFirst = kBase + 0x800, kSecond = kBase + 0x900;
+  auto package = [&f](u64 at, u8 value) {
+    f.put_text(at + 36, std::string_view("\x08\\_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 15));
+    f.put(at + 46, value);
+    f.table(at, "SSDT", 51);
+  };
+  package(kSecond, 2);
+  f.table(kFirst, "SSDT", 40);
+  f.root(kXsdt, {kFirst, kSecond, kFadt});
+  base::BufferView memory = f.view();
+  acpi::Tables both;
+  REQUIRE(acpi::parse(memory, kRoot, both).has_value());
+  EXPECT_EQ(both.fixed.s5_a, 5);  // the DSDT's counts
+  f.put_text(kDsdt + 40, "      ");
+  f.table(kDsdt, "DSDT", 64);
+  acpi::Tables t;
+  REQUIRE(acpi::parse(memory, kRoot, t).has_value());
+  EXPECT_EQ(t.bad_tables, 0u);
+  EXPECT(t.fixed.has_s5);
+  EXPECT_EQ(t.fixed.s5_a, 2);
+}
+
 TEST(acpi_tables, iommus_of_both_makers) {
   Firmware f = a_machine();
   auto entry = [&f](u64 at, u32 head, u64 registers) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Random memory maps of firmware: unsorted, overlapping, with holes and ranges at both ends of the
-// address space. MARROW_MEMORY_MAPS=100000 for many; a map's seed is its number.
+// Memory maps of firmware. Random ones are unsorted, overlapping, with holes and ranges at both
+// ends of the address space; MARROW_MEMORY_MAPS=100000 for many; a map's seed is its number. Those
+// of real machines come from tests/machines and take the loader's way: a tag of Multiboot2.
 #include <algorithm>
 #include <cstdlib>
 #include <vector>
 
+#include "boot/multiboot2.h"
 #include "kernel/base/test.h"
 #include "kernel/mm/page_map.h"
+#include "tests/hosted/test_machines.h"
 
 namespace {
 
@@ -68,14 +71,16 @@ Page judge(std::span<const MemoryRange> map, u64 page) {
   return result;
 }
 
-// Looks at the pages around each end of each range: everywhere else nothing changes.
-bool holds(const std::vector<MemoryRange>& ranges) {
+// Looks at the pages around each end of each range: everywhere else nothing changes. `free_pages`
+// becomes the number of all that are free.
+bool holds(const std::vector<MemoryRange>& ranges, u64& free_pages) {
   mm::RamExtent extent = mm::ram_extent(ranges);
   std::vector<u64> storage(PageMap::storage_bytes(extent) / 8 + 1);
   PageMap map;
   map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent);
   map.take_ranges(ranges, extent);
   if (!map.verify().has_value()) return false;
+  free_pages = map.pages_of(Purpose::kFree);
   for (const MemoryRange& r : ranges) {
     for (u64 at : {r.base - mm::kPageBytes, r.base, r.base + r.size - 1, r.base + r.size}) {
       u64 address = at & ~(mm::kPageBytes - 1);
@@ -88,6 +93,36 @@ bool holds(const std::vector<MemoryRange>& ranges) {
   return true;
 }
 
+// Writes a machine's map as the tag of a Multiboot2 loader.
+std::vector<u64> multiboot2_of(const MachineFacts& machine) {
+  constexpr std::string_view kKinds[] = {"",         "usable", "reserved", "acpi-data", "acpi-nvs",
+                                         "unusable", "",       "",         "",          "type-9"};
+  std::vector<u64> words = {0, 6, u64{24}};  // total size; type 6 and size; size of an entry
+  for (const auto& line : machine.lines) {
+    usize dash = line.front().find('-');
+    if (dash == std::string::npos || line.size() != 2) continue;
+    u64 first = number_of(line[0], 16), last = number_of(line[0].substr(dash + 1), 16);
+    auto kind = std::ranges::find(kKinds, line[1]);
+    ASSERT(kind != std::end(kKinds));
+    words.insert(words.end(), {first, last - first + 1, static_cast<u64>(kind - kKinds)});
+  }
+  words[1] |= (words.size() - 1) * 8 << 32;
+  words.push_back(u64{8} << 32);  // the last tag
+  words[0] = words.size() * 8;
+  return words;
+}
+
+// Counts the whole usable pages of a map whose ranges do not overlap, without page 0.
+u64 whole_pages(std::span<const MemoryRange> map) {
+  u64 pages = 0;
+  for (const MemoryRange& r : map) {
+    if (r.kind != MemoryKind::kUsable) continue;
+    pages += (r.base + r.size) / mm::kPageBytes - (r.base + mm::kPageBytes - 1) / mm::kPageBytes;
+    if (r.base == 0) pages--;
+  }
+  return pages;
+}
+
 }  // namespace
 
 TEST(mm_memory_maps, a_page_is_free_only_where_all_of_it_is_usable) {
@@ -95,7 +130,8 @@ TEST(mm_memory_maps, a_page_is_free_only_where_all_of_it_is_usable) {
   u64 maps = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 2'000;
   u64 wrong = 0, first = 0;
   for (u64 seed = 0; seed < maps; seed++) {
-    if (holds(random_map(seed))) continue;
+    u64 free_pages = 0;
+    if (holds(random_map(seed), free_pages)) continue;
     if (wrong++ == 0) first = seed;
   }
   EXPECT_EQ(first, 0u);  // the first map that does not hold
@@ -112,4 +148,32 @@ TEST(mm_memory_maps, a_range_at_the_end_of_the_address_space_frees_nothing) {
   map.init({reinterpret_cast<Byte*>(storage.data()), storage.size() * 8}, extent);
   map.take_ranges(ranges, extent);
   EXPECT_EQ(map.pages_of(Purpose::kFree) * mm::kPageBytes, 2 * kMiB - mm::kPageBytes);
+}
+
+TEST(mm_memory_maps, maps_of_real_machines) {
+  constexpr u64 kLargestStorage = 512 * kMiB;  // of the test: enough for 1.9 TiB
+  u64 too_large = 0, machines = 0;
+  for (const MachineFacts& machine : read_machines("memory_maps.txt")) {
+    std::vector<u64> bytes = multiboot2_of(machine);
+    BootInfo info;
+    bool parsed = boot::parse_multiboot2({reinterpret_cast<const Byte*>(bytes.data()),  //
+                                          bytes.size() * 8},
+                                         info)
+                      .has_value();
+    std::vector<MemoryRange> map(info.memory.begin(), info.memory.end());
+    u64 facts = machine.lines.size() - (machine.has("pages") ? 1 : 0);
+    bool good = parsed && map.size() == facts && facts > 0;
+    for (usize i = 1; good && i < map.size(); i++)
+      good = map[i - 1].base + map[i - 1].size <= map[i].base;
+    u64 pages = whole_pages(map), free_pages = 0;
+    good = good && machine.number("pages", 10, pages + 1) == pages + 1;
+    if (mm::PageMap::storage_bytes(mm::ram_extent(map)) > kLargestStorage)
+      too_large++;
+    else
+      good = good && holds(map, free_pages) && free_pages == pages;
+    EXPECT_EQ(std::string_view(good ? "" : machine.name.c_str()), "");
+    machines++;
+  }
+  EXPECT_EQ(machines, 25u);
+  EXPECT_EQ(too_large, 1u);  // 12 TiB
 }

@@ -177,13 +177,15 @@ Result<void> verify_heap() {
 }
 
 void print_ranges(base::Writer& out) {
-  u64 first = map.begin();
-  for (u64 page = first + kPageBytes; page <= map.end(); page += kPageBytes) {
-    if (page < map.end() && map.at(page) == map.at(first)) continue;
-    if (map.at(first) != Purpose::kAbsent)
-      base::format_to(out, "{:012x}-{:012x} {:>10} KiB {}\n", first, page - 1,
-                      (page - first) / kKiB, purpose_name(map.at(first)));
-    first = page;
+  for (const PageMap::Segment& segment : map.segments()) {
+    u64 first = segment.begin;
+    for (u64 page = first + kPageBytes; page <= segment.end(); page += kPageBytes) {
+      if (page < segment.end() && map.at(page) == map.at(first)) continue;
+      if (map.at(first) != Purpose::kAbsent)
+        base::format_to(out, "{:012x}-{:012x} {:>10} KiB {}\n", first, page - 1,
+                        (page - first) / kKiB, purpose_name(map.at(first)));
+      first = page;
+    }
   }
 }
 

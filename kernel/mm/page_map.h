@@ -12,14 +12,19 @@ namespace mm {
 
 constexpr usize kPagesPerRun = kLargePageBytes / kPageBytes;
 
-// Where RAM begins and ends, as a loader's map tells it: below 4 GiB, including the firmware's part
-// at its top, and above.
+// A part of the address space with RAM in it. `begin` is a multiple of 2 MiB.
+struct RamSpan {
+  u64 begin = 0, end = 0;  // bytes
+};
+constexpr usize kMostSpans = 8;
+
+// Where RAM lies, as a loader's map tells it. The first span may hold RAM below 4 GiB, including
+// the firmware's part at its top: everything in it up to `low_end` is RAM. Above, RAM is what the
+// map lists. What lies between two spans costs no byte of the page map.
 struct RamExtent {
-  u64 begin = 0;     // bytes, a multiple of 2 MiB
-  u64 low_end = 0;   // RAM is [begin, low_end)
-  u64 high_end = 0;  // RAM above 4 GiB that the map lists is in [4 GiB, high_end); 0 = none
-  // The larger of the two: a range may begin below 4 GiB and end above all others.
-  u64 end() const { return low_end > high_end ? low_end : high_end; }
+  u64 low_end = 0;                              // bytes; 0 = no RAM begins below 4 GiB
+  StaticVector<RamSpan, kMostSpans + 1> spans;  // ascending, at most kMostSpans of them
+  bool contains(u64 address) const;
 };
 RamExtent ram_extent(std::span<const MemoryRange> ranges);
 
@@ -46,25 +51,33 @@ class PageMap {
 
   Purpose at(u64 address) const;
   u64 pages_of(Purpose purpose) const { return counts_[static_cast<usize>(purpose)]; }
-  u64 begin() const { return begin_; }
-  u64 end() const { return begin_ + purposes_.size() * kPageBytes; }
+  // A run of pages that follow each other, in memory as in the map.
+  struct Segment {
+    u64 begin = 0;    // address, a multiple of 2 MiB
+    usize first = 0;  // its first page's number
+    usize pages = 0;  // a multiple of kPagesPerRun
+    u64 end() const { return begin + pages * kPageBytes; }
+  };
+  std::span<const Segment> segments() const { return segments_.view(); }
   // Counts everything again from the map. Returns kCorrupt if a counter is wrong.
   Result<void> verify() const;
 
  private:
   Result<u64> allocate_small(const Search& search) const;
-  Result<u64> allocate_large(const Search& search) const;
-  Result<u64> fit_in_run(usize run, const Search& search) const;
+  Result<u64> allocate_large(const Segment& segment, const Search& search) const;
+  Result<u64> fit_in_run(u64 address, usize first, const Search& search) const;
   bool free_pages_from(usize page, usize count) const;
   void set(usize first_page, usize count, Purpose purpose);
+  // Returns the segment that contains the address, or null.
+  const Segment* segment_of(u64 address) const;
+  // Calls fn(first, end) with the numbers of those pages of [first_frame, end_frame) that the map
+  // has. A frame is an address divided by kPageBytes.
+  template <class Fn>
+  void each_part(u64 first_frame, u64 end_frame, Fn&& fn) const;
 
-  // Pages are counted from `begin_` on, so the bytes of RAM that begins high are not all absent.
-  usize page_of(u64 address) const { return (address - begin_) / kPageBytes; }
-  u64 address_of(usize page) const { return begin_ + page * kPageBytes; }
-
-  u64 begin_ = 0;
-  std::span<u8> purposes_;   // one per page
-  std::span<u16> run_free_;  // free pages of each 2 MiB run
+  StaticVector<Segment, kMostSpans> segments_;  // ascending
+  std::span<u8> purposes_;                      // one per page
+  std::span<u16> run_free_;                     // free pages of each 2 MiB run
   u64 counts_[static_cast<usize>(Purpose::kCount)] = {};
 };
 

@@ -84,7 +84,7 @@ bool holds(const std::vector<MemoryRange>& ranges, u64& free_pages) {
   for (const MemoryRange& r : ranges) {
     for (u64 at : {r.base - mm::kPageBytes, r.base, r.base + r.size - 1, r.base + r.size}) {
       u64 address = at & ~(mm::kPageBytes - 1);
-      if (address < extent.begin || address >= extent.end() || address > ~mm::kPageBytes) continue;
+      if (!extent.contains(address) || address > ~mm::kPageBytes) continue;
       Page page = judge(ranges, address);
       bool free = map.at(address) == Purpose::kFree;
       if (free != (page.safe && page.whole && address != 0)) return false;

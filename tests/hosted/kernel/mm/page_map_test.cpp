@@ -108,6 +108,52 @@ TEST(mm_page_map, ram_may_begin_anywhere) {
   far.map.free(*run, 3);
   EXPECT(far.map.verify().has_value() && high.map.verify().has_value());
 }
+
+// Servers have banks at 2 GiB, at half a TiB and at 8 TiB. The map has bytes for the banks alone,
+// and no run reaches from one into the next.
+TEST(mm_page_map, what_lies_between_far_banks_costs_nothing) {
+  constexpr u64 kBanks[] = {0x8000'0000, 0x80'0000'0000, 0x800'0000'0000};
+  constexpr u64 kBank = 64 * kMiB;
+  StaticVector<MemoryRange, 3> ranges;
+  for (u64 base : kBanks) ASSERT(ranges.push_back({base, kBank, MemoryKind::kUsable}));
+  Machine m(ranges.view());
+  EXPECT_EQ(m.ram(), 3 * kBank);
+  EXPECT(PageMap::storage_bytes(m.extent) < 64 * kKiB);
+  for (u64 base : kBanks) {
+    EXPECT(m.map.at(base) == Purpose::kFree && m.map.at(base + kBank - 1) == Purpose::kFree);
+    EXPECT(m.map.at(base + kBank) == Purpose::kAbsent && m.map.at(base - 1) == Purpose::kAbsent);
+  }
+  constexpr usize kPages = kBank / mm::kPageBytes;
+  EXPECT(!m.map.allocate({kPages + 1, mm::kPageBytes, ~u64{0}}, Purpose::kModel).has_value());
+  for (u64 base : {kBanks[2], kBanks[1], kBanks[0]}) {
+    auto run = m.map.allocate({kPages, mm::kPageBytes, ~u64{0}}, Purpose::kModel);
+    REQUIRE(run.has_value());
+    EXPECT_EQ(*run, base);
+  }
+  EXPECT(!m.map.allocate({1, mm::kPageBytes, ~u64{0}}, Purpose::kHeap).has_value());
+  m.map.free(kBanks[0], kPages);
+  auto low = m.map.allocate({1, mm::kPageBytes, 4 * kGiB}, Purpose::kHeap);
+  REQUIRE(low.has_value());
+  EXPECT_EQ(*low, kBanks[0] + kBank - mm::kPageBytes);
+  EXPECT(m.map.verify().has_value());
+}
+
+// More banks than rows: the nearest ones share a row, and none is lost.
+TEST(mm_page_map, many_far_banks_share_rows) {
+  StaticVector<MemoryRange, 32> ranges;
+  u64 at = 4 * kGiB;
+  for (u32 i = 0; !ranges.full(); i++) {
+    ASSERT(ranges.push_back({at, 4 * kMiB, MemoryKind::kUsable}));
+    at += (2 + i * 7 % 5) * kGiB;
+  }
+  for (usize i = 0; i < ranges.size(); i++) std::swap(ranges[i], ranges[i * 13 % ranges.size()]);
+  Machine m(ranges.view());
+  EXPECT_EQ(m.extent.spans.size(), mm::kMostSpans);
+  EXPECT_EQ(m.ram(), ranges.size() * 4 * kMiB);
+  for (const MemoryRange& r : ranges) EXPECT(m.map.at(r.base) == Purpose::kFree);
+  EXPECT(m.map.verify().has_value());
+}
+
 TEST(mm_page_map, overlapping_wrapping_and_bad_ranges) {
   constexpr MemoryRange kRanges[] = {
       {0x0, 0x1000000, MemoryKind::kUsable},
@@ -177,7 +223,7 @@ TEST(mm_page_map, large_runs_are_aligned_and_small_ones_stay_together) {
 TEST(mm_page_map, random_work_agrees_with_a_model) {
   Machine m(kSmall);
   u64 free_at_start = m.map.pages_of(Purpose::kFree);
-  std::vector<Purpose> model(m.map.end() / mm::kPageBytes);
+  std::vector<Purpose> model(m.map.segments()[0].end() / mm::kPageBytes);
   for (usize p = 0; p < model.size(); p++) model[p] = m.map.at(p * mm::kPageBytes);
   struct Run {
     u64 base;

@@ -143,12 +143,17 @@ Result<void> read_frame(const Place& place, Hardware& out) {
   return {};
 }
 
-// Reads the timer's interrupts in the binding's order: secure, non-secure, virtual, hypervisor.
-// Another order, which `interrupt-names` could give, is not read.
+// Reads the timer's interrupts where `interrupt-names` has them, otherwise in the binding's order:
+// secure, non-secure, virtual, hypervisor. Names may leave out any but the virtual one.
 Result<void> read_timer(const Place& place, Hardware& out) {
   constexpr usize kPhysical = 1, kVirtual = 2;
-  out.physical_timer = TRY(place.tree.interrupt(place.path.view(), kPhysical));
-  out.virtual_timer = TRY(place.tree.interrupt(place.path.view(), kVirtual));
+  Property names = place.property("interrupt-names");
+  usize at_virtual = names.found ? names.index_of("virt") : kVirtual,
+        at_physical = names.found ? names.index_of("phys") : kPhysical;
+  if (at_virtual == Property::kAbsent) return fail(Errc::kUnsupported, "no virtual timer");
+  out.virtual_timer = TRY(place.tree.interrupt(place.path.view(), at_virtual));
+  if (at_physical == Property::kAbsent) return {};
+  out.physical_timer = TRY(place.tree.interrupt(place.path.view(), at_physical));
   return {};
 }
 

@@ -52,15 +52,15 @@ std::string_view Property::text() const {
   return all.substr(0, all.find('\0'));
 }
 
-bool Property::has(std::string_view word) const {
+usize Property::index_of(std::string_view word) const {
   std::string_view rest(reinterpret_cast<const char*>(value.data()), value.size());
-  while (!rest.empty()) {
+  for (usize index = 0; !rest.empty(); index++) {
     usize end = rest.find('\0');
-    if (rest.substr(0, end) == word) return true;
+    if (rest.substr(0, end) == word) return index;
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
   }
-  return false;
+  return kAbsent;
 }
 
 Result<usize> total_bytes(Bytes header) {

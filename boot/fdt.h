@@ -22,6 +22,7 @@ constexpr usize kMostBytes = 2 * kMiB;  // as Linux's loaders have it
 constexpr usize kHeaderBytes = 40;
 
 struct Property {
+  static constexpr usize kAbsent = ~usize{0};
   bool found = false;
   Bytes value;
 
@@ -29,7 +30,9 @@ struct Property {
   u32 cell(usize index) const;               // 0 past the end
   u64 number(usize index, u32 count) const;  // `count` cells from `index`; the last two matter
   std::string_view text() const;             // up to the first NUL
-  bool has(std::string_view word) const;     // is it one of the list's strings?
+  // Returns the place of `word` among the list's strings, or kAbsent.
+  usize index_of(std::string_view word) const;
+  bool has(std::string_view word) const { return index_of(word) != kAbsent; }
 };
 
 struct Node {

@@ -157,6 +157,30 @@ TEST(boot_fdt, reads_qemu_with_a_gic_of_version_3) {
   EXPECT_EQ(info.random_seed.size(), 32u);
 }
 
+// Private lines 10, 11 and 14 of a GIC are its interrupts 26, 27 and 30.
+TEST(boot_fdt, a_timer_may_name_its_lines_in_any_order) {
+  using namespace std::string_view_literals;
+  struct Row {
+    std::string_view names;
+    u32 virtual_line, physical_line, skipped;
+  };
+  constexpr Row kRows[] = {{"hyp-phys\0virt\0phys"sv, 27, 30, 0},
+                           {"virt\0hyp-phys\0phys"sv, 26, 30, 0},
+                           {"hyp-phys\0virt\0hyp-virt"sv, 27, 0, 0},
+                           {"hyp-phys\0phys\0sec-phys"sv, 0, 0, 1}};
+  for (const Row& row : kRows) {
+    Builder b = a_root();
+    b.begin("timer").string("compatible", "arm,armv8-timer").string("interrupt-names", row.names);
+    b.cells("interrupts", {1, 10, 4, 1, 11, 4, 1, 14, 4}).end().end();
+    static Hardware h;
+    h = {};
+    REQUIRE(boot::parse_device_tree(bytes_of(b.blob()), h).has_value());
+    EXPECT_EQ(h.virtual_timer.line, row.virtual_line);
+    EXPECT_EQ(h.physical_timer.line, row.physical_line);
+    EXPECT_EQ(h.skipped, row.skipped);
+  }
+}
+
 TEST(boot_fdt, reads_the_loaders_words) {
   Builder b = a_root();
   b.keep(0x48000000, 0x10000);

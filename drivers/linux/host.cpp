@@ -68,11 +68,11 @@ u64 linux_drivers::copied_bytes() {
   return copied;
 }
 
-void* shim_host_arena(unsigned long bytes) {
+void* shim_host_arena(unsigned long bytes, int anywhere) {
   mm::PageRequest request{.bytes = bytes,
                           .purpose = mm::Purpose::kDrivers,
                           .align = mm::kLargePageBytes,
-                          .below = 4 * kGiB,
+                          .below = anywhere != 0 ? ~u64{0} : 4 * kGiB,
                           .zeroed = false};
   auto pages = mm::allocate_pages(request);
   return pages.has_value() ? pages->data() : nullptr;

@@ -8,8 +8,8 @@ extern "C" {
 #endif
 
 /* Memory: identity-mapped, so that a pointer is a bus address. The arena is taken once. */
-void* shim_host_arena(
-    unsigned long bytes); /* 2 MiB aligned, below 4 GiB when there is room; NULL */
+void* shim_host_arena(unsigned long bytes,
+                      int anywhere); /* 2 MiB aligned, below 4 GiB unless anywhere; NULL */
 void* shim_host_map_device(unsigned long physical, unsigned long bytes, int write_combining);
 
 /* Linux code's memcpy and memmove, under these names by build_linux.sh: they count. */

@@ -363,6 +363,13 @@ static void test_dma(void) {
   void *ring = dma_alloc_coherent(&device, 3 * PAGE_SIZE, &handle, GFP_KERNEL);
   CHECK(ring && (handle & (4 * PAGE_SIZE - 1)) == 0 && !memchr_inv(ring, 0, 3 * PAGE_SIZE));
   dma_free_coherent(&device, 3 * PAGE_SIZE, ring, handle);
+  unsigned long used, used_after, total;
+  shim_memory_use(&used, &total);
+  device.coherent_dma_mask = DMA_BIT_MASK(32);  // the arena lies above
+  CHECK(!dma_alloc_coherent(&device, 3 * PAGE_SIZE, &handle, GFP_KERNEL) && handle == DMA_MAPPING_ERROR);
+  device.coherent_dma_mask = DMA_BIT_MASK(64);
+  shim_memory_use(&used_after, &total);
+  CHECK(used_after == used);
   u8 *memory = kmalloc(256, GFP_KERNEL);
   handle = dma_map_single(&device, memory, 256, DMA_TO_DEVICE);
   CHECK(handle == (dma_addr_t)memory);  // in place

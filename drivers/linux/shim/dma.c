@@ -9,8 +9,15 @@
 
 void *dma_alloc_attrs(struct device *device, size_t size, dma_addr_t *handle, gfp_t flags, unsigned long attrs) {
   // Naturally aligned, as Linux promises: rings are often required to be.
-  void *memory = alloc_pages_exact(roundup_pow_of_two(max_t(size_t, size, PAGE_SIZE)), flags | __GFP_ZERO);
+  size_t bytes = roundup_pow_of_two(max_t(size_t, size, PAGE_SIZE));
+  void *memory = alloc_pages_exact(bytes, flags | __GFP_ZERO);
   *handle = memory ? virt_to_phys(memory) : DMA_MAPPING_ERROR;
+  if (memory && device && device->coherent_dma_mask && *handle + size - 1 > device->coherent_dma_mask) {
+    dev_err(device, "this device reaches only %llx, and the drivers' memory lies above that\n", device->coherent_dma_mask);
+    free_pages_exact(memory, bytes);
+    *handle = DMA_MAPPING_ERROR;
+    return NULL;
+  }
   return memory;
 }
 void dma_free_attrs(struct device *device, size_t size, void *memory, dma_addr_t handle, unsigned long attrs) {

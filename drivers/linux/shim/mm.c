@@ -33,12 +33,21 @@ static unsigned long *taken;  // one bit per page
 static struct page *page_array;
 static void *free_objects[kMaxSlabOrder + 1];
 
-// Uses less memory than requested if the machine has no more: drivers of a few devices need only 8
-// MiB.
-int shim_mm_start(unsigned long arena_bytes) {
+// Takes less memory than requested if the machine has no more there: drivers of a few devices need
+// only 8 MiB. Returns the bytes taken.
+static unsigned long take_arena(unsigned long bytes, int anywhere) {
   enum { kLeastBytes = 8 << 20 };
-  unsigned long wanted = arena_bytes;
-  while (!(arena = shim_host_arena(arena_bytes)) && arena_bytes / 2 >= kLeastBytes) arena_bytes = arena_bytes / 2 & PAGE_MASK;
+  while (!(arena = shim_host_arena(bytes, anywhere)) && bytes / 2 >= kLeastBytes) bytes = bytes / 2 & PAGE_MASK;
+  return bytes;
+}
+
+// Memory below 4 GiB comes first, because many devices reach no further. Some machines have none.
+int shim_mm_start(unsigned long wanted) {
+  unsigned long arena_bytes = take_arena(wanted, 0);
+  if (!arena) {
+    arena_bytes = take_arena(wanted, 1);
+    if (arena) pr_warn("no memory for drivers below 4 GiB: devices that reach no further will not start\n");
+  }
   if (!arena) return -ENOMEM;
   if (arena_bytes < wanted)
     pr_warn("%lu MiB of memory for drivers instead of %lu: the machine has no more\n", arena_bytes >> 20, wanted >> 20);

@@ -46,7 +46,7 @@ struct BootConsole {
 };
 
 struct BootInfo {
-  // why the loader's information could not be read; nothing else is then known
+  // why the boot cannot go on: what the loader told is unreadable, or the CPU is of no use
   const char* problem = nullptr;
   const char* loader = "unknown";
   std::string_view command_line;

@@ -32,7 +32,7 @@ void start_console(const BootInfo& boot) {
   serial::init(boot.console);
   panic_add_device(serial::device());
   display::start_early(boot.framebuffer, boot.text_screen);
-  if (boot.problem != nullptr) panic("the loader's information is unreadable: {}", boot.problem);
+  if (boot.problem != nullptr) panic("the boot ends here: {}", boot.problem);
   MUST(terminal::add(serial::device()));
 }
 

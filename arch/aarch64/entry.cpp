@@ -19,6 +19,11 @@ namespace {
 
 constinit BootInfo boot_info;
 
+// Returns true on a CPU that head.S could not bring to EL1.
+bool in_host_mode() {
+  return (READ_SYSTEM("currentel") & 0xc) == 8;
+}
+
 Result<void> read_boot_info(u64 device_tree) {
   u64 bytes = arch::device_tree_bytes(device_tree);
   if (const BootInfo* told = arch::told_by_efi(); told != nullptr) {
@@ -51,7 +56,12 @@ void aarch64_entry(u64 device_tree, u64 level, u64 ticks) {
   boot_info.entry_ticks = ticks;
   if (boot_info.console.kind != BootConsole::Kind::kNone)
     MUST(arch::paging::map_device(boot_info.console.base, arch::paging::kPageBytes));
-  arch::read_hardware(boot_info);  // PSCI switches off after a panic, and may give random numbers
+  if (in_host_mode())
+    boot_info.problem =
+        "this CPU cannot leave EL2's host mode (HCR_EL2.E2H is fixed to 1): "
+        "start Marrow at EL1, in a virtual machine";
+  else
+    arch::read_hardware(boot_info);  // PSCI: switches off after a panic, gives random numbers
   u64 seed = arch::Cpu::random_seed();
   for (Byte byte : boot_info.random_seed) seed = (seed ^ byte) * 0x100000001b3;  // FNV-1a's step
   __stack_chk_guard = seed & ~u64{0xff};  // a string that runs into it ends at the zero byte

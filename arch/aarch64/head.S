@@ -171,14 +171,15 @@ secondary_entry:
 to_el1:
     mrs x9, CurrentEL
     cmp x9, #8
-    b.eq 6f
+    b.eq at_el2
     msr spsel, #0
     ret
-6:  mov x9, #1 << 31                    // HCR_EL2.RW: EL1 is AArch64; nothing trapped
+at_el2:
+    mov x9, #1 << 31                    // HCR_EL2.RW: EL1 is AArch64; nothing trapped
     msr hcr_el2, x9
     isb
     mrs x9, hcr_el2
-    tbnz x9, #34, .                     // E2H is fixed to 1 on this CPU: it stops here
+    tbnz x9, #34, in_host_mode
     mov x9, #3                          // EL1 may use the physical timer and counter
     msr cnthctl_el2, x9
     msr cntvoff_el2, xzr
@@ -213,6 +214,15 @@ to_el1:
     msr spsr_el2, x9
     msr elr_el2, x30
     eret
+// E2H is fixed to 1 on this CPU. The names of EL1's registers then mean those of EL2 (FEAT_VHE), which is
+// enough to come as far as a console. There aarch64_entry says why the boot ends.
+in_host_mode:
+    mov x10, #1 << 27                   // TGE: the TLB operations are EL2's, too
+    orr x9, x9, x10
+    msr hcr_el2, x9
+    isb
+    msr spsel, #0
+    ret
 
 // Adds the load address to each word in the table that ld -pie made.
 relocate:

@@ -3,6 +3,11 @@
 """Tests the ARM64 kernel in QEMU's `virt` machine, entered directly as an arm64 Image: interrupt controllers, exception
 levels, CPUs, what faults report, and a model whose text is that of x86_64."""
 import json
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
 
 from harness import MODEL, PROMPT, ROOT, Guest, case, check, in_pairs, main, need
 from qemu_test import MACHINES
@@ -72,6 +77,59 @@ def fault(kind: str, cpus: int, report: str, function: str) -> None:
 def faults_are_reported():
     """each kind of fault gives its report, with the name of its function, and the emulator its exit status"""
     in_pairs(fault, [(kind, *row) for kind, row in FAULTS.items()])
+
+
+class Debugger:
+    """QEMU's gdb stub, by the few packets that a test needs (GDB Remote Serial Protocol)."""
+
+    def __init__(self, path: str):
+        self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.link.settimeout(60)
+        for _ in range(600):
+            try:
+                self.link.connect(path)
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("QEMU opened no socket for a debugger")
+
+    def send(self, packet: str) -> None:
+        self.link.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
+
+    def answer(self) -> str:
+        said = b""
+        while b"#" not in said[:-2]:
+            said += self.link.recv(4096)
+        self.link.sendall(b"+")
+        return said[said.index(b"$") + 1:said.rindex(b"#")].decode()
+
+    def ask(self, packet: str) -> str:
+        self.send(packet)
+        return self.answer()
+
+
+LOADED_AT = 0x40200000  # where QEMU puts an Image that asks for no offset
+
+
+@case
+def host_mode_is_refused():
+    """a CPU whose EL2 has its host mode only: the serial line says so (QEMU's own would leave it, so E2H is forced)"""
+    symbols = subprocess.run(["aarch64-linux-gnu-nm", ARM.kernel.with_suffix(".elf")], capture_output=True, text=True, check=True)
+    offset = next(int(line.split()[0], 16) for line in symbols.stdout.splitlines() if line.split()[-1] == "at_el2")
+    write_of_hcr, x9 = LOADED_AT + offset + 4, (1 << 34 | 1 << 31).to_bytes(8, "little").hex()
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(pathlib.Path(folder) / "gdb")
+        with guest(board="virt,gic-version=3,virtualization=on", cpu="max", cpus=2,
+                   extra=["-S", "-gdb", f"unix:{path},server=on,wait=off"]) as machine:
+            debugger = Debugger(path)
+            debugger.ask("qXfer:features:read:target.xml:0,40")  # else QEMU writes no single register
+            check(debugger.ask(f"Z1,{write_of_hcr:x},4") == "OK", "no breakpoint")
+            debugger.ask("c")
+            check(debugger.ask(f"P9={x9}") == "OK", "x9 cannot be written")
+            check(debugger.ask(f"z1,{write_of_hcr:x},4") == "OK", "the breakpoint stays")
+            debugger.send("c")
+            machine.expect(r"PANIC on CPU 0: .*cannot leave EL2's host mode", 60)
+            machine.expect(r"^panic> $", 60)
 
 
 @case

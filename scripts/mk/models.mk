@@ -13,6 +13,15 @@ $(MODEL_CHECK): $(MODEL_ENGINE_OBJ) $(MODEL_CHECK_OBJ)
 	$(Q)g++-12 -no-pie -pthread -o $@ $^
 -include $(MODEL_CHECK_OBJ:.o=.d)
 
+# build/host/tiny_files: the tiny models of tests/goldens/models as files, for a booted kernel.
+TINY_FILES := $(BUILD)/host/tiny_files
+TINY_FILES_OBJ := $(patsubst %.cpp,$(BUILD)/host/%.o,tests/tools/tiny_files.cpp \
+  $(addprefix tests/hosted/test_,files.cpp platform.cpp tiny_model.cpp) $(HOST_PLATFORM_SRC))
+$(TINY_FILES): $(MODEL_ENGINE_OBJ) $(TINY_FILES_OBJ)
+	$(call say,LINK,$@)
+	$(Q)g++-12 -no-pie -pthread -o $@ $^
+-include $(TINY_FILES_OBJ:.o=.d)
+
 # Compares with llama.cpp. Needs PyPI's gguf, numpy and llama-cpp-python 0.3.36, and SmolLM2 (make model).
 .PHONY: model-oracles
 MODEL_ORACLE_PYTHON ?= python3

@@ -30,15 +30,17 @@ run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot o
 .PHONY: kernel-arm test-arm
 kernel-arm: | setup $$(GENERATED) $$(LWIP_READY) $$(WOLFSSL_READY) $$(BEARSSL_READY)
 	$(Q)$(MAKE) kernel ARCH=aarch64
-test-arm: kernel-arm $(MODEL)  ## the ARM64 kernel: in-kernel tests, machines, faults, a model's answer; F=substring
+test-arm: kernel-arm $(TINY_FILES) $(HOST_BIN) $(MODEL)  ## the ARM64 kernel: in-kernel tests, machines, faults, bits, a model's answers; F=substring
 	$(if $(F),,$(Q)python3 scripts/qemu_test.py --arch aarch64)
+	$(if $(F),,$(Q)python3 tests/system/test_bits.py on_arm64)
+	$(if $(F),,$(Q)python3 tests/system/test_arm_answers.py)
 	$(Q)python3 tests/system/test_arm.py $(F)
 
-test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
+test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(TINY_FILES) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
 test-qemu: $(KERNEL_IMAGE) | setup  ## the in-kernel tests under QEMU; ARCH=aarch64
 	$(Q)python3 scripts/qemu_test.py --arch $(ARCH)
-test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(ISO) $(MODEL) | setup  ## end-to-end tests
+test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
 test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
 	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
@@ -47,7 +49,7 @@ test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its te
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
 	$(Q)python3 tests/system/checked_build.py
-test-debug: $(HOST_BIN) $(ISO) $(MODEL) | setup  ## the booted kernel's tests and the system tests on a DEBUG=1 kernel, and mistakes planted for it (an hour)
+test-debug: $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | setup  ## the booted kernel's tests and the system tests on a DEBUG=1 kernel, and mistakes planted for it (an hour)
 	$(Q)$(MAKE) kernel DEBUG=1
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/checked_build.py
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 scripts/run_tests.py qemu system

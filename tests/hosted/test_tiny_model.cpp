@@ -170,7 +170,7 @@ std::vector<std::string> tiny_model_names() {
 
 bool make_tiny_model(const std::string& name, TinyModel& out) {
   std::string bytes;
-  if (!read_file(std::string(kFolder) + "/" + name + ".golden", bytes)) return false;
+  if (!read_file(std::filesystem::path(kFolder) / (name + ".golden"), bytes)) return false;
   Cursor cursor(bytes);
   std::string_view header = cursor.take(cursor.next<u32>());
   if (!make_file(header, out.file)) return false;

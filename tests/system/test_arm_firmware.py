@@ -7,17 +7,18 @@ import subprocess
 
 from harness import MODEL, PROMPT, ROOT, Guest, case, check, main, need
 from qemu_test import MACHINES
+from screen import ScreenGuest
 
 ARM = MACHINES["aarch64"]
 FIRMWARE = pathlib.Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 X86 = MACHINES["x86_64"].kernel
 
 
-def guest(**options) -> Guest:
+def guest(kind=Guest, **options) -> Guest:
     kernel = need(ARM.kernel, "make kernel ARCH=aarch64")
     bios = ["-bios", str(need(FIRMWARE, "scripts/setup.sh arm"))]
     boot = bios + options.pop("medium", ["-kernel", str(kernel)])
-    return Guest(kernel=kernel, boot=boot, **{"memory": "512M", "cpus": 2, **options})
+    return kind(kernel=kernel, boot=boot, **{"memory": "512M", "cpus": 2, **options})
 
 
 @case
@@ -59,6 +60,22 @@ def from_the_shared_image():
             machine.expect(PROMPT, 30)
             machine.until("models", "(?i)smollm2", 60)
             print(f"# {name}: {machine.seconds():.0f} s to the list of models")
+
+
+@case
+def a_screen_by_the_firmware():
+    """the framebuffer of UEFI's graphics protocol shows the console, typed on a USB keyboard; one that only copies gets none"""
+    keyboard = ["-device", "qemu-xhci,id=usb", "-device", "usb-kbd,bus=usb.0"]
+    with guest(ScreenGuest, extra=["-device", "ramfb", *keyboard]) as machine:
+        machine.see(r"^marrow>$", 120)
+        machine.until("drivers", "keyboard", 30)
+        machine.type("echo seen\n")
+        machine.see(r"^marrow> echo seen\nseen\nmarrow>$", 60)
+    with guest(ScreenGuest, extra=["-device", "virtio-gpu-pci", *keyboard]) as machine:
+        machine.expect(PROMPT, 120)
+        check("no framebuffer" in machine.command_output("dmesg") or "screen" not in machine.command_output("dmesg"), machine.output)
+        machine.send("poweroff\r")
+        check(machine.wait_exit(30) == 0, "the exit status of a power-off")
 
 
 if __name__ == "__main__":

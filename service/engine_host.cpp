@@ -269,6 +269,10 @@ u64 EngineHost::load_ns(const ai::Lease& lease) const {
   return model_of(lease).loaded->load_ns;
 }
 
+PrefetchChoice EngineHost::prefetch(const ai::Lease& lease) const {
+  return model_of(lease).loaded->prefetch;
+}
+
 Result<void> EngineHost::write_original(const ai::Lease& lease, u32 index,
                                         ai::ByteSink& out) const {
   return service::write_original(*model_of(lease).loaded, index, out);

@@ -126,6 +126,7 @@ class EngineHost final : public ai::LeaseKeeper {
   u64 current_load_ns() const;              // what loading it took
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
+  PrefetchChoice prefetch(const ai::Lease& lease) const;
   u64 steps() const { return steps_; }                // made since boot
   u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
   u32 model_count() const;                            // that answer requests

@@ -234,6 +234,8 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
   ai::EngineOptions chosen = engine_options();
   chosen.grouped = grouping.complete();
+  loaded->prefetch = choose_prefetch(chosen.kernels, file.bytes);
+  chosen.prefetch = loaded->prefetch.prefetch;
   loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
   for (ModelImage& image : loaded->images) image.settle();
   loaded->load_ns = timing::now_ns() - start;

@@ -8,6 +8,7 @@
 #include "ai/gguf/pack.h"
 #include "service/model_image.h"
 #include "service/model_store.h"
+#include "service/prefetch.h"
 #include "service/progress_sink.h"
 
 namespace service {
@@ -25,6 +26,7 @@ struct LoadedModel {
   Vector<ModelImage> images;  // declared before the engine, because they must outlive it
   base::Owner<ai::Engine> engine;
   u64 load_ns = 0;
+  PrefetchChoice prefetch;  // that the engine was made with
 };
 
 // Loads a model. Returns kCancelled when `watcher`, which may be null, stops it. Keeps `stage` up

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "ai/attention/kv_type.h"
+#include "ai/kernels/table.h"
 #include "ai/platform.h"
 #include "ai/text/sampler.h"
 #include "ai/tokenizer/tokenizer.h"
@@ -38,6 +39,7 @@ struct EngineOptions {
   // prompt tokens a step; weights are unpacked once for all of them (tiles.h)
   u32 prefill_chunk = 128;
   const char* kernels = "auto";
+  Prefetch prefetch = kUsualPrefetch;  // changes the speed only
   bool speculate = true;  // guess tokens by n-gram lookup; does not change the text
   bool grouped = false;   // the rows were already interleaved while they were read (ArrivingGroups)
 };

@@ -231,6 +231,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   Opened opened = TRY(open(parts, platform, options, Llama2cGroups::kConvert));
   auto ready = TRY(base::make<EngineParts>());
   ready->kernels = TRY(kernels_by_name(options.kernels, platform.cpu_features()));
+  ready->kernels.prefetch = options.prefetch;
   EngineSizes sizes =
       TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, ready->plan));
   ready->info = TRY(describe(opened, bytes_of(parts)));

@@ -134,8 +134,6 @@ void add(const float* a, const float* b, float* out, u32 n) {
 constexpr KernelTable kReferenceKernels = {
     .name = "reference",
     .needs = {},
-    .prefetch_bytes = 0,
-    .prefetch_needs = {},
     .mat_mul =
         {
 #define FORMAT_FLOAT(name, ...) mat_mul_floats<QuantType::k##name>,

@@ -17,16 +17,10 @@ const KernelTable& best_for(CpuFeatures have) {
   return kReferenceKernels;
 }
 
-KernelTable settled(const KernelTable& table, CpuFeatures have) {
-  KernelTable chosen = table;
-  if (!have.has_all(table.prefetch_needs)) chosen.prefetch_bytes = 0;
-  return chosen;
-}
-
 }  // namespace
 
 KernelTable select_kernels(CpuFeatures have) {
-  return settled(best_for(have), have);
+  return best_for(have);
 }
 
 Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have) {
@@ -37,7 +31,7 @@ Result<KernelTable> kernels_by_name(std::string_view name, CpuFeatures have) {
     if (!have.has_all(table->needs))
       return fail(Errc::kUnsupported,
                   "this CPU lacks instructions that these kernels need: `cpu` lists its features");
-    return settled(*table, have);
+    return *table;
   }
   return fail(Errc::kNotFound, "no kernels of that name");
 }

@@ -87,7 +87,7 @@ Result<bool> same_product(QuantType type, const KernelTable& table, Buffers& roo
                   .out = out.data(),
                   .out_stride = kRows,
                   .accumulate = false,
-                  .prefetch_bytes = table.prefetch_bytes};
+                  .prefetch = table.prefetch};
   };
   kReferenceKernels.mat_mul[static_cast<usize>(type)](job(room.wanted));
   table.mat_mul[static_cast<usize>(type)](job(room.got));

@@ -13,6 +13,16 @@
 
 namespace ai {
 
+// How many bytes before their use weights are asked for. It changes the speed, never a bit.
+struct Prefetch {
+  u32 near = 0;  // into the first-level cache; 0: nothing is asked for early
+  u32 far = 0;   // into the second-level cache; no more than `near`: only that
+  bool operator==(const Prefetch&) const = default;
+};
+
+// The distances where none were measured on this machine (probe.h).
+constexpr Prefetch kUsualPrefetch = {.near = 8192, .far = 0};
+
 // Computes out[b * out_stride + r] = dot(row r, activation b), or += if `accumulate` (the residual
 // addition: one more rounded addition to what is there). Rows are those of the groups [first_group,
 // last_group). The last group of the matrix may have fewer than 16 rows (ai/quant/groups.h
@@ -28,7 +38,7 @@ struct MatMul {
   float* out;
   usize out_stride;  // floats
   bool accumulate;
-  u32 prefetch_bytes;  // how far ahead weights are prefetched; 0 = the format's own choice
+  Prefetch prefetch;
 };
 
 struct KernelTable {
@@ -36,8 +46,7 @@ struct KernelTable {
   CpuFeatures needs;
   CpuFeatures first_where =
       {};              // preferred to better tables on CPUs with these features; empty: never
-  u32 prefetch_bytes;  // for MatMul; set to 0 at selection if the CPU lacks prefetch_needs
-  CpuFeatures prefetch_needs;
+  Prefetch prefetch = kUsualPrefetch;  // for MatMul; set once, before a worker reads the table
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);
   // Quantizes n values, a multiple of the activation's block. ai/quant/quant.h has the size of
   // `out`: activation_bytes(type, n).

@@ -72,7 +72,7 @@ class GroupProduct {
       auto fused = tiles_.fused[std::countr_zero(columns)];
       if (fused != nullptr)
         return fused(at, count, activations, job_.activation_bytes, scratch_.acc[0],
-                     job_.prefetch_bytes != 0 ? job_.prefetch_bytes : tiles_.ahead);
+                     job_.prefetch);
     }
     for (u32 block = 0; block < count; block += tiles_.slice) {
       u32 part = std::min(tiles_.slice, count - block);

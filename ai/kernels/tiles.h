@@ -56,12 +56,10 @@ struct TileSet {
   QuantType type;
   u32 unpacked_bytes;  // per block column
   u32 slice;           // block columns unpacked at once
-  u32 ahead;           // prefetch distance of `fused` where MatMul leaves it to the format
   // Entry i takes 2^i activation vectors, `stride` bytes apart; it is null if the registers cannot
-  // hold that many. Adds their products with `count` block columns to acc[2^i][16]. Prefetches
-  // weights `ahead` bytes before they are used, unless that is 0.
+  // hold that many. Adds their products with `count` block columns to acc[2^i][16].
   void (*fused[kTileSizes])(const Byte* columns, u32 count, const Byte* activations, usize stride,
-                            float* acc, u32 ahead);
+                            float* acc, Prefetch prefetch);
   void (*unpack)(const Byte* columns, u32 count, Byte* out);
   // Prefetches `wanted` on the way.
   void (*tile[kTileSizes])(const Byte* unpacked, u32 count, const Byte* activations, usize stride,

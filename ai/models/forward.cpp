@@ -152,7 +152,7 @@ void run_groups(const KernelTable& kernels, const Product& p, u32 from, u32 to) 
              .out = p.out.data,
              .out_stride = p.out.stride,
              .accumulate = p.accumulate,
-             .prefetch_bytes = kernels.prefetch_bytes};
+             .prefetch = kernels.prefetch};
   kernels.mat_mul[static_cast<usize>(p.weight.type)](job);
   if (p.bias.empty()) return;
   u32 last_row = std::min(to * kGroupRows, p.weight.rows);

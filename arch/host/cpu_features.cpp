@@ -55,7 +55,6 @@ CpuFeatures Cpu::cpu_features() {
       {kAvx512Vbmi, zmm && avx512 && bit(seven.c, 1)},
       {kWaitPkg, bit(seven.c, 5)},
       {kRandom, bit(one.c, 30)},
-      {kFarPrefetch, cpuid(0, 0).b == 0x756e6547},                          // "Genu"
       {kEmulated, bit(one.c, 31) && cpuid(0x40000000, 0).b == 0x54474354},  // "TCGT"
   };
   CpuFeatures features;

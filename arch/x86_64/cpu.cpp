@@ -18,7 +18,6 @@ constexpr u64 kX87 = 1 << 0, kSse = 1 << 1, kAvx = 1 << 2, kAvx512 = 7 << 5;
 
 constexpr u32 kDefaultMxcsr = 0x1f80;  // all exceptions masked, round to nearest, denormals kept
 
-constexpr u32 kIntelName = 0x756e6547;  // "Genu", of "GenuineIntel"
 constexpr u32 kTcgName = 0x54474354;    // "TCGT", of "TCGTCGTCGTCG"
 
 constexpr bool bit(u32 word, u32 number) {
@@ -68,7 +67,6 @@ CpuFeatures read_features() {
       {CpuFeature::kAvx512Vbmi, avx512 && bit(seven.c, 1)},
       {CpuFeature::kWaitPkg, bit(seven.c, 5)},
       {CpuFeature::kRandom, bit(one.c, 30)},
-      {CpuFeature::kFarPrefetch, cpuid(0).b == kIntelName},
       {CpuFeature::kEmulated, bit(one.c, 31) && cpuid(0x40000000).b == kTcgName},
   };
   CpuFeatures features;

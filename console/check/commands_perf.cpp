@@ -50,7 +50,9 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
   service::EngineHost::Figures figures = service::engine_host().figures(*model);
   base::format_to(out, "engine\n  kernels       {}, {} threads\n", model->kernels_name(),
                   sched::worker_count());
-  base::format_to(out, "  kv cache      {} of {} pages in use, {} kept for prompts\n",
+  out.write("  prefetch      ");
+  service::print_prefetch(out, service::engine_host().prefetch(*model));
+  base::format_to(out, "\n  kv cache      {} of {} pages in use, {} kept for prompts\n",
                   figures.kv_pages_used, figures.kv_pages_total, figures.kv_pages_cached);
   return {};
 }

@@ -102,6 +102,9 @@ void print_facts(const service::ModelFile& file, const service::ModelFacts& summ
 void print_loaded(const ai::Lease& model, base::Writer& out) {
   base::format_to(out, "  kernels       {}, {} threads\n", model.kernels_name(),
                   sched::worker_count());
+  out.write("  prefetch      ");
+  service::print_prefetch(out, service::engine_host().prefetch(model));
+  out.write("\n");
   service::EngineHost::Figures figures = service::engine_host().figures(model);
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
                   figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);

@@ -17,8 +17,6 @@ enum class CpuFeature : u8 {
   kAvx512Vbmi,
   kWaitPkg,  // umonitor/umwait
   kRandom,
-  // the hardware prefetcher stops at page ends, so software must prefetch far ahead (Intel)
-  kFarPrefetch,
   kEmulated,  // an emulator such as QEMU's TCG, where different instructions are fast
   kNeon,
   kNeonDotProd,

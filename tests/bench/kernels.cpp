@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Speed of the products beside the limits of the machine, measured in the same run:
-//   bench_kernels [table] [megabytes] [columns] [format]
+//   bench_kernels [table] [megabytes] [columns] [format, "" = all] [settings of prefetch]
 // Batch 1: GB/s of weights against streaming reads. Batch 8, 64, 512: GMAC/s against the int8 peak
 // of the table's widest dot product. Best of several runs, on 1 and 2 pinned threads.
+// With settings, such as 0,8192,4096+8192, only batch 1: medians of 7 rounds, in each of which plain
+// reads and all settings take turns.
 #include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 
+#include "ai/kernels/probe.h"
 #include "kernel/arch_contract.h"
+#include "kernel/base/text.h"
 #include "tests/hosted/ai/kernels/fixture.h"
 
 // The engine's objects are the kernel's, whose stack protector reads one global word.
@@ -42,6 +47,8 @@ Byte* huge_pages(usize bytes) {
   return reinterpret_cast<Byte*>(aligned);
 }
 
+constexpr u32 kPatience = 100'000;  // some ms
+
 // Runs body(thread) on `threads` pinned threads `rounds` times; the best round in seconds.
 template <class Body>
 double best_time(u32 threads, u32 rounds, Body body) {
@@ -65,7 +72,9 @@ double best_time(u32 threads, u32 rounds, Body body) {
     start.best = 1e9;
     auto meet = [&s](u32 round) {
       s.arrived++;
-      while (s.arrived.load() < round * s.threads) sched_yield();
+      // A thread that yields on a busy machine may come back long after the other has begun.
+      for (u32 looks = 0; s.arrived.load() < round * s.threads; looks++)
+        looks < kPatience ? _mm_pause() : static_cast<void>(sched_yield());
     };
     for (u32 round = 0; round < s.rounds; round++) {
       meet(2 * round + 1);
@@ -167,59 +176,117 @@ void fill(const Setup& s) {
   if (!interleave_rows(s.weights, view).has_value()) std::abort();
 }
 
-// Seconds of one product of the whole matrix.
-double product_time(const Setup& s, u32 batch, u32 threads, u32 rows) {
-  usize bytes = activation_bytes(s.info->activation, s.columns);
-  Byte* activations = huge_pages(bytes * batch);
-  auto* out = reinterpret_cast<float*>(huge_pages(usize{batch} * rows * sizeof(float)));
-  Vector<float> x;
-  if (!x.resize(s.columns).has_value()) std::abort();
-  Random random;
-  for (u32 b = 0; b < batch; b++) {
-    for (float& v : x) v = random.next();
-    s.table->quantize[static_cast<usize>(s.info->activation)](x.data(), activations + b * bytes,
-                                                              s.columns);
+// Activations and results for products of the first `rows` rows with `batch` vectors.
+class Product {
+ public:
+  Product(const Setup& setup, u32 batch, u32 rows)
+      : setup_(setup),
+        batch_(batch),
+        rows_(rows),
+        vector_bytes_(activation_bytes(setup.info->activation, setup.columns)),
+        activations_(huge_pages(vector_bytes_ * batch)),
+        out_(reinterpret_cast<float*>(huge_pages(usize{batch} * rows * sizeof(float)))) {
+    std::memset(out_, 0, usize{batch} * rows * sizeof(float));  // no page is new when time counts
+    Vector<float> x;
+    if (!x.resize(setup.columns).has_value()) std::abort();
+    Random random;
+    for (u32 b = 0; b < batch; b++) {
+      for (float& v : x) v = random.next();
+      setup.table->quantize[static_cast<usize>(setup.info->activation)](
+          x.data(), activations_ + b * vector_bytes_, setup.columns);
+    }
   }
-  u32 groups = rows / kGroupRows;
-  double took = best_time(threads, batch == 1 ? 6 : 4, [&](u32 t) {
-    MatMul job{.groups = s.weights.data(),
-               .group_bytes = row_bytes(s.info->type, s.columns) * kGroupRows,
-               .columns = s.columns,
-               .rows = rows,
-               .first_group = groups * t / threads,
-               .last_group = groups * (t + 1) / threads,
-               .activations = activations,
-               .activation_bytes = bytes,
-               .batch = batch,
-               .out = out,
-               .out_stride = rows,
-               .accumulate = false,
-               .prefetch_bytes = s.table->prefetch_bytes};
-    s.table->mat_mul[static_cast<usize>(s.info->type)](job);
-  });
-  munmap(activations, bytes * batch);
-  munmap(out, usize{batch} * rows * sizeof(float));
-  return took;
-}
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+  ~Product() {
+    munmap(activations_, vector_bytes_ * batch_);
+    munmap(out_, usize{batch_} * rows_ * sizeof(float));
+  }
+
+  // Returns the seconds of the best of `rounds`.
+  double time(u32 threads, u32 rounds, Prefetch prefetch) const {
+    u32 groups = rows_ / kGroupRows;
+    return best_time(threads, rounds, [&](u32 t) {
+      MatMul job{.groups = setup_.weights.data(),
+                 .group_bytes = row_bytes(setup_.info->type, setup_.columns) * kGroupRows,
+                 .columns = setup_.columns,
+                 .rows = rows_,
+                 .first_group = groups * t / threads,
+                 .last_group = groups * (t + 1) / threads,
+                 .activations = activations_,
+                 .activation_bytes = vector_bytes_,
+                 .batch = batch_,
+                 .out = out_,
+                 .out_stride = rows_,
+                 .accumulate = false,
+                 .prefetch = prefetch};
+      setup_.table->mat_mul[static_cast<usize>(setup_.info->type)](job);
+    });
+  }
+
+ private:
+  const Setup& setup_;
+  u32 batch_, rows_;
+  usize vector_bytes_;
+  Byte* activations_;
+  float* out_;
+};
 
 void print_format(const Setup& s, const Limits& limits) {
   std::printf("%-7s", s.info->name);
   double bytes = static_cast<double>(row_bytes(s.info->type, s.columns)) * s.rows;
+  Product decode(s, 1, s.rows);
   for (u32 threads : {1u, 2u}) {
-    double rate = bytes / product_time(s, 1, threads, s.rows) * 1e-9;
+    double rate = bytes / decode.time(threads, 6, s.table->prefetch) * 1e-9;
     std::printf("  %5.1f (%3.0f%%)", rate, 100 * rate / limits.read[threads]);
   }
   // Small enough to finish soon: rows that make about 2 GMAC at batch 64.
   u32 rows = s.rows < 8192 ? s.rows : 8192;
   for (u32 batch : {8u, 64u, 512u}) {
     u32 some = batch == 512 && rows > 1024 ? 1024 : rows;
+    Product product(s, batch, some);
     for (u32 threads : {1u, 2u}) {
       double products = static_cast<double>(u64{s.columns} * some * batch);
-      double rate = products / product_time(s, batch, threads, some) * 1e-9;
+      double rate = products / product.time(threads, 4, s.table->prefetch) * 1e-9;
       std::printf("  %5.0f (%3.0f%%)", rate, 100 * rate / limits.peak[threads]);
     }
   }
   std::printf("\n");
+  std::fflush(stdout);
+}
+
+struct Settings {
+  Prefetch rows[8];
+  u32 count = 0;
+};
+
+bool read_settings(std::string_view text, Settings& out) {
+  while (!text.empty() && out.count < std::size(out.rows))
+    if (!parse_prefetch(base::split_off(text, ','), out.rows[out.count++])) return false;
+  return text.empty() && out.count > 0;
+}
+
+void compare_settings(const Setup& s, const Settings& settings) {
+  constexpr u32 kRounds = 7;
+  double bytes = static_cast<double>(s.weights.size());
+  Product product(s, 1, s.rows);
+  for (u32 threads : {1u, 2u}) {
+    double rates[1 + std::size(settings.rows)][kRounds];
+    usize part = s.weights.size() / threads;
+    for (u32 round = 0; round < kRounds; round++) {
+      auto read = [&](u32 t) { read_all(s.weights.data() + t * part, part); };
+      rates[0][round] = bytes / best_time(threads, 1, read) * 1e-9;
+      for (u32 i = 0; i < settings.count; i++)
+        rates[1 + i][round] = bytes / product.time(threads, 1, settings.rows[i]) * 1e-9;
+    }
+    for (auto& row : rates) std::sort(row, row + kRounds);
+    std::printf("%-9s %5.1f", threads == 1 ? s.info->name : "", rates[0][kRounds / 2]);
+    for (u32 i = 1; i <= settings.count; i++) {
+      double rate = rates[i][kRounds / 2];
+      std::printf("  %5.1f (%3.0f%%)", rate, 100 * rate / rates[0][kRounds / 2]);
+    }
+    std::printf("\n");
+  }
   std::fflush(stdout);
 }
 
@@ -232,15 +299,27 @@ int main(int argc, char** argv) {
     return 1;
   }
   const KernelTable& table = *chosen;
+  Settings settings;
+  if (argc > 5 && !read_settings(argv[5], settings)) {
+    std::fprintf(stderr, "settings are NEAR or NEAR+FAR in bytes, 1 to 8 of them\n");
+    return 1;
+  }
   usize bytes = static_cast<usize>(argc > 2 ? std::atoi(argv[2]) : 256) * kMiB;
   u32 columns = static_cast<u32>(argc > 3 ? std::atoi(argv[3]) : 2048);
   const char* only = argc > 4 ? argv[4] : "";
   Byte* weights = huge_pages(bytes);
   std::memset(weights, 1, bytes);
-  Limits limits = measure_limits(table, weights, bytes);
-  std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
+  if (settings.count > 0) {
+    std::printf("kernels %s, %u columns; GB/s on 1 thread, on 2\nformat      reads", table.name,
+                columns);
+    for (u32 i = 0; i < settings.count; i++)
+      std::printf("%8u+%-6u", settings.rows[i].near, settings.rows[i].far);
+    std::printf("\n");
+  }
+  Limits limits = settings.count > 0 ? Limits{} : measure_limits(table, weights, bytes);
+  if (settings.count == 0) std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
               table.name, limits.read[1], limits.read[2], limits.peak[1], limits.peak[2]);
-  std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
+  if (settings.count == 0) std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
               columns);
   for (const QuantInfo& info : quant_infos()) {
     if (*only != 0 && std::string_view(only) != info.name) continue;
@@ -248,7 +327,10 @@ int main(int argc, char** argv) {
     u32 rows = static_cast<u32>(bytes / row_bytes(info.type, columns) / 32 * 32);
     Setup setup{&table, &info, {weights, row_bytes(info.type, columns) * rows}, columns, rows};
     fill(setup);
-    print_format(setup, limits);
+    if (settings.count > 0)
+      compare_settings(setup, settings);
+    else
+      print_format(setup, limits);
   }
   return 0;
 }

@@ -5,9 +5,6 @@
 
 namespace ai {
 
-constexpr u32 kPrefetchBytes = 4096;
-constexpr CpuFeatures kPrefetchNeeds = {};
-
 namespace neon_dotprod {
 #include "ai/kernels/lanes/entries.inc"
 

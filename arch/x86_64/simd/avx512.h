@@ -35,6 +35,8 @@ constexpr u32 kFloatRows = 4;
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights, so 128 is added to signed bytes
 constexpr int kZ = kPickZero;
 
+#include "arch/x86_64/simd/lines.inc"
+
 constexpr u32 fold_after(u32) {
   return 8;
 }

@@ -6,11 +6,6 @@
 
 namespace ai {
 
-// On Intel, less than 6 KB leaves DRAM half used. AMD's prefetchers do better left alone (measured
-// on Zen 4: 95 % of plain reads without prefetching, 60 % with).
-constexpr u32 kPrefetchBytes = 9216;
-constexpr CpuFeatures kPrefetchNeeds = CpuFeatures{}.with(CpuFeature::kFarPrefetch);
-
 namespace avx512 {
 #include "ai/kernels/lanes/entries.inc"
 
@@ -85,8 +80,6 @@ constexpr KernelTable kTable = {
     .name = "emulated",
     .needs = sse41::kTable.needs,
     .first_where = CpuFeatures{}.with(CpuFeature::kEmulated),
-    .prefetch_bytes = 0,
-    .prefetch_needs = {},
     .mat_mul =
         {
 #define FORMAT(name, ...) kProduct<QuantType::k##name>,

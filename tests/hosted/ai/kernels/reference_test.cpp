@@ -82,7 +82,7 @@ TEST(kernels_reference, products_are_near_the_exact_ones) {
                .out = out[0],
                .out_stride = kRows,
                .accumulate = false,
-               .prefetch_bytes = 0};
+               .prefetch = {}};
     kReferenceKernels.mat_mul[static_cast<usize>(info.type)](job);
     base::deallocate(quantized);
     double tolerance = info.activation == ActivationType::kF32 ? 1e-6 : 0.01;

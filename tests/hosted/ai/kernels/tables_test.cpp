@@ -22,6 +22,9 @@ constexpr Shape kShapes[] = {
     {16, 1, 67, Kind::kUsual, false},
 };
 
+// None, one level, two, and further than any matrix of this test reaches.
+constexpr Prefetch kPrefetches[] = {{}, {1024, 0}, {4096, 8192}, {0, 8192}, {1u << 20, 1u << 21}};
+
 struct Owned {
   explicit Owned(usize bytes) : data(allocate_bytes(bytes)), size(bytes) {}
   ~Owned() { base::deallocate(data); }
@@ -70,7 +73,7 @@ bool same_product(QuantType type, const Shape& shape, const KernelTable& table) 
              .out = reinterpret_cast<float*>(wanted.data),
              .out_stride = out_stride,
              .accumulate = shape.accumulate,
-             .prefetch_bytes = shape.rows % 2 == 0 ? 1024u : 0u};
+             .prefetch = kPrefetches[shape.rows % std::size(kPrefetches)]};
   kReferenceKernels.mat_mul[static_cast<usize>(type)](job);
   job.out = reinterpret_cast<float*>(got.data);
   table.mat_mul[static_cast<usize>(type)](job);

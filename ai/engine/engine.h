@@ -40,8 +40,8 @@ struct EngineOptions {
   u32 prefill_chunk = 128;
   const char* kernels = "auto";
   Prefetch prefetch = kUsualPrefetch;  // changes the speed only
-  bool speculate = true;  // guess tokens by n-gram lookup; does not change the text
-  bool grouped = false;   // the rows were already interleaved while they were read (ArrivingGroups)
+  bool speculate = true;               // guess tokens by n-gram lookup; does not change the text
+  bool grouped = false;  // the rows were already interleaved while they were read (ArrivingGroups)
 };
 
 // The cost of one request, in integers. The console and the API print these and nothing else.

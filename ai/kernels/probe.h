@@ -15,7 +15,7 @@ namespace ai {
 constexpr Prefetch kPrefetchSettings[] = {kUsualPrefetch, {2048, 0}, {16384, 0}, {4096, 8192}};
 constexpr u32 kProbeRounds = 5;
 
-// What one setting took in each round, in nanoseconds.
+// The nanoseconds that one setting took in each round.
 struct ProbeTimes {
   u64 ns[kProbeRounds] = {};
   u64 median() const;

@@ -45,7 +45,7 @@ struct KernelTable {
   const char* name;  // "reference", "sse2", "sse41", "avx2", "avx512-vnni", "neon", "neon-dotprod"
   CpuFeatures needs;
   CpuFeatures first_where =
-      {};              // preferred to better tables on CPUs with these features; empty: never
+      {};  // preferred to better tables on CPUs with these features; empty: never
   Prefetch prefetch = kUsualPrefetch;  // for MatMul; set once, before a worker reads the table
   void (*mat_mul[usize(QuantType::kCount)])(const MatMul&);
   // Quantizes n values, a multiple of the activation's block. ai/quant/quant.h has the size of

@@ -71,8 +71,7 @@ class GroupProduct {
     if (columns <= 1u << (kTileSizes - 1) && std::has_single_bit(columns)) {
       auto fused = tiles_.fused[std::countr_zero(columns)];
       if (fused != nullptr)
-        return fused(at, count, activations, job_.activation_bytes, scratch_.acc[0],
-                     job_.prefetch);
+        return fused(at, count, activations, job_.activation_bytes, scratch_.acc[0], job_.prefetch);
     }
     for (u32 block = 0; block < count; block += tiles_.slice) {
       u32 part = std::min(tiles_.slice, count - block);

@@ -18,7 +18,7 @@ constexpr u64 kX87 = 1 << 0, kSse = 1 << 1, kAvx = 1 << 2, kAvx512 = 7 << 5;
 
 constexpr u32 kDefaultMxcsr = 0x1f80;  // all exceptions masked, round to nearest, denormals kept
 
-constexpr u32 kTcgName = 0x54474354;    // "TCGT", of "TCGTCGTCGTCG"
+constexpr u32 kTcgName = 0x54474354;  // "TCGT", of "TCGTCGTCGTCG"
 
 constexpr bool bit(u32 word, u32 number) {
   return (word >> number & 1) != 0;

@@ -3,8 +3,8 @@
 //   bench_kernels [table] [megabytes] [columns] [format, "" = all] [settings of prefetch]
 // Batch 1: GB/s of weights against streaming reads. Batch 8, 64, 512: GMAC/s against the int8 peak
 // of the table's widest dot product. Best of several runs, on 1 and 2 pinned threads.
-// With settings, such as 0,8192,4096+8192, only batch 1: medians of 7 rounds, in each of which plain
-// reads and all settings take turns.
+// With settings, such as 0,8192,4096+8192, only batch 1: medians of 7 rounds, in each of which
+// plain reads and all settings take turns.
 #include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
@@ -317,10 +317,12 @@ int main(int argc, char** argv) {
     std::printf("\n");
   }
   Limits limits = settings.count > 0 ? Limits{} : measure_limits(table, weights, bytes);
-  if (settings.count == 0) std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
-              table.name, limits.read[1], limits.read[2], limits.peak[1], limits.peak[2]);
-  if (settings.count == 0) std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
-              columns);
+  if (settings.count == 0)
+    std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
+                table.name, limits.read[1], limits.read[2], limits.peak[1], limits.peak[2]);
+  if (settings.count == 0)
+    std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
+                columns);
   for (const QuantInfo& info : quant_infos()) {
     if (*only != 0 && std::string_view(only) != info.name) continue;
     if (columns % info.block_weights != 0) continue;

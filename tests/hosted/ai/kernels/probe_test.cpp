@@ -22,7 +22,7 @@ struct FakeProducts {
   TestPlatform* platform = nullptr;
   Prefetch quick;
   u64 quick_ns = 0, other_ns = 0;
-  u32 calls = 0;
+  u32 calls = 0, slow_after = ~0u;  // from then on a call takes a tenth of a second
   u64 groups = 0;
   bool stays_inside = true;
   std::span<Byte> memory;
@@ -34,16 +34,18 @@ void fake_product(const MatMul& job) {
   auto* first = static_cast<const Byte*>(job.groups);
   const Byte* end = first + job.last_group * job.group_bytes;
   auto* out = reinterpret_cast<const Byte*>(job.out + job.rows);
-  fake.stays_inside = fake.stays_inside && first >= out && end <= fake.memory.data() + fake.memory.size();
-  fake.platform->pass_ns(job.prefetch == fake.quick ? fake.quick_ns : fake.other_ns);
+  fake.stays_inside =
+      fake.stays_inside && first >= out && end <= fake.memory.data() + fake.memory.size();
+  u64 ns = job.prefetch == fake.quick ? fake.quick_ns : fake.other_ns;
+  fake.platform->pass_ns(fake.calls > fake.slow_after ? 100'000'000 : ns);
 }
 
 ProbeResult probe_with(TestPlatform& platform, Prefetch quick, u64 quick_ns, u64 other_ns,
-                       usize bytes = kProbeBytes) {
+                       usize bytes = kProbeBytes, u32 slow_after = ~0u) {
   platform.fixed_step_ns = 1;
   std::span<Byte> memory = MUST(platform.allocate_pages(bytes, "engine"));
   std::memset(memory.data(), 0xff, memory.size());
-  fake = {&platform, quick, quick_ns, other_ns, 0, 0, true, memory};
+  fake = {&platform, quick, quick_ns, other_ns, 0, slow_after, 0, true, memory};
   KernelTable table = kReferenceKernels;
   for (auto& product : table.mat_mul) product = fake_product;
   ProbeResult result = probe_prefetch(table, memory, platform);
@@ -80,10 +82,10 @@ TEST(kernels_probe, ties_and_noise_keep_the_usual_setting) {
 TEST(kernels_probe, every_setting_can_win) {
   for (Prefetch quick : kPrefetchSettings) {
     TestPlatform platform;
-    ProbeResult result = probe_with(platform, quick, 1'000'000, 1'300'000);
+    ProbeResult result = probe_with(platform, quick, 100'000, 130'000);
     EXPECT(result.end == ProbeEnd::kMeasured);
     EXPECT(result.prefetch == quick);
-    EXPECT(result.best_ns <= result.usual_ns && result.best_ns >= 2'000'000);
+    EXPECT(result.best_ns <= result.usual_ns && result.best_ns >= 200'000);
     EXPECT(fake.stays_inside && fake.groups > 0 && result.bytes_a_run > 0);
     EXPECT_EQ(fake.calls, 1 + kProbeRounds * 2 * static_cast<u32>(std::size(kPrefetchSettings)));
     EXPECT(platform.breaths > 0);
@@ -97,10 +99,14 @@ TEST(kernels_probe, little_memory_and_slow_cpus_keep_the_usual_setting) {
   EXPECT_EQ(fake.calls, 0u);
   result = probe_with(platform, {4096, 8192}, 1, 1000, kProbeBytes / 2);
   EXPECT(result.end == ProbeEnd::kMeasured && fake.stays_inside);
-  // The first product alone takes too long, and no other one is made.
-  result = probe_with(platform, {}, 1, 3'000'000);
+  // A small product takes too long each time, and no large one is made.
+  result = probe_with(platform, {}, 1, 300'000);
   EXPECT(result.end == ProbeEnd::kSlow && result.prefetch == kUsualPrefetch);
-  EXPECT_EQ(fake.calls, 1u);
+  EXPECT_EQ(fake.calls, 3u);
+  // The large ones take too long: one round is made.
+  result = probe_with(platform, {}, 1, 1000, kProbeBytes, 1);
+  EXPECT(result.end == ProbeEnd::kSlow && result.prefetch == kUsualPrefetch);
+  EXPECT_EQ(fake.calls, 1 + 2 * static_cast<u32>(std::size(kPrefetchSettings)));
 }
 
 TEST(kernels_probe, the_real_products_run_on_all_workers) {

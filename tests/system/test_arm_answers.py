@@ -40,7 +40,7 @@ def guest(extra=(), net=(), **options) -> Guest:
 
 def post(base: str, path: str, body: dict) -> dict:
     request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=600) as answer:
+    with urllib.request.urlopen(request, timeout=3600) as answer:
         return json.loads(answer.read())
 
 
@@ -69,7 +69,7 @@ def converse_by_talk(machine: Guest) -> None:
     for number, turn in enumerate(GOLDEN["turns"], 1):
         begin = len(machine.output)
         machine.send(turn["question"] + "\r")
-        machine.expect(r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$", 300, begin)
+        machine.expect(r"^\[[^\n]*tokens, [^\n]*context \d+ of \d+\]$", 900, begin)
         check(turn["answer"].rstrip("\n") in machine.output[begin:], f"talk, turn {number}: {machine.output[begin:]}")
     machine.send("/exit\r")
     machine.expect(PROMPT, 20, begin)
@@ -101,7 +101,7 @@ def answers_from(devices) -> None:
             start_server(machine, up)
             check(("/disk/" in machine.command_output("models")) == bool(devices), machine.output[-500:])
             converse_with_server(base)
-            text = output_of_llm(machine.command_output(LLM, 300))
+            text = output_of_llm(machine.command_output(LLM, 900))
             check(text == told, f"llm: {text!r}, the twin {told!r}")
             converse_by_talk(machine)
             print(f"# {machine.seconds():.0f} s")

@@ -1,12 +1,15 @@
 # wolfSSL, fetched and built by its own rules: once for the kernel, once for processes, once under
 # sanitizers (there with its client, so that tests can talk to the server). Foreign C: no warnings;
-# only kernel/net/tls sees its headers.
+# only kernel/net/tls and kernel/crypto/ed25519.cpp see its headers.
 WOLFSSL := $(BUILD)/third_party/wolfssl
 WOLFSSL_READY := $(WOLFSSL)/.extracted
+# Ed25519 signs bundles (kernel/crypto/ed25519). Only its own files are compiled with it, so TLS offers
+# what it offered without.
+WOLFSSL_ED25519_SRC := $(addprefix wolfcrypt/src/,ed25519.c ge_operations.c)
 WOLFSSL_SRC := $(addprefix wolfcrypt/src/,asn.c chacha.c chacha20_poly1305.c coding.c curve25519.c ecc.c fe_operations.c \
   hash.c hmac.c kdf.c logging.c memory.c poly1305.c random.c rsa.c sha256.c sha512.c signature.c sp_c64.c sp_int.c \
   wc_encrypt.c wc_port.c wolfmath.c) \
-  $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c)
+  $(addprefix src/,internal.c keys.c ssl.c tls.c tls13.c wolfio.c) $(WOLFSSL_ED25519_SRC)
 WOLFSSL_OPTIONS := kernel/net/tls/user_settings.h kernel/net/tls/shim.h
 WOLFSSL_INCLUDE := -DWOLFSSL_USER_SETTINGS -Ikernel/net/tls -isystem $(WOLFSSL)
 WOLFSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -I. -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -ffunction-sections \
@@ -44,12 +47,19 @@ $(WOLFSSL_SAN_OBJ): $(SAN_DIR)/wolfssl/%.o: $(WOLFSSL)/%.c $(WOLFSSL_OPTIONS) | 
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) clang-19 $(WOLFSSL_FLAGS) $(WOLFSSL_SAN_FLAGS) -c $< -o $@
 
+$(foreach dir,$(TARGET)/wolfssl $(BUILD)/host/wolfssl $(SAN_DIR)/wolfssl,$(WOLFSSL_ED25519_SRC:%.c=$(dir)/%.o)): \
+  WOLFSSL_FLAGS += -DMARROW_ED25519
+
 # The files that may include wolfSSL's headers.
 $(TARGET)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
 $(BUILD)/host/kernel/net/tls/%.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
 $(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(SAN_DIR)/tests/hosted/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(TARGET)/kernel/kernel/crypto/ed25519.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
+$(BUILD)/host/kernel/crypto/ed25519.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
+$(SAN_DIR)/kernel/crypto/ed25519.o: SAN_FLAGS += $(WOLFSSL_INCLUDE)
+$(addsuffix /kernel/crypto/ed25519.o,$(TARGET)/kernel $(BUILD)/host $(SAN_DIR)): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
 TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
 $(filter $(TARGET)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
   $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/kernel/net/tls/% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)

@@ -83,6 +83,11 @@
 #define WOLFSSL_SP_NO_MALLOC
 #define WOLFSSL_SP_DIV_WORD_HALF
 
+// ---- signatures of bundles: defined for the files of Ed25519 alone, or TLS would offer it
+#ifdef MARROW_ED25519
+#define HAVE_ED25519
+#endif
+
 // ---- certificates: this machine makes its own
 #define WOLFSSL_CERT_GEN
 #define WOLFSSL_CERT_EXT

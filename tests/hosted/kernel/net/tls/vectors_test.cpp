@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Vectors that were made to find mistakes in implementations: Project Wycheproof's, if its files
 // are there, and our own in the same form (scripts/gen_crypto_vectors.py), run against the code
-// that TLS uses.
+// that TLS uses, and against Ed25519, which signs bundles.
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
@@ -16,6 +16,7 @@
 #include "kernel/base/json.h"
 #include "kernel/base/test.h"
 #include "kernel/crypto/aes_gcm.h"
+#include "kernel/crypto/ed25519.h"
 #include "tests/hosted/test_files.h"
 
 namespace {
@@ -172,6 +173,20 @@ Said rsa_pss(json::Value group, json::Value vector) {
   return got > 0 ? Said::kYes : Said::kNo;
 }
 
+// ---- signatures of bundles -------------------------------------------------------------------
+
+Said ed25519(json::Value group, json::Value vector) {
+  Bytes key = hex(group.find("publicKey").find("pk")), text = hex(vector.find("msg"));
+  Bytes signature = hex(vector.find("sig"));
+  crypto::Ed25519PublicKey public_key{};
+  crypto::Ed25519Signature whole{};
+  // Its type gives a signature its length.
+  if (key.size() != public_key.size() || signature.size() != whole.size()) return Said::kNo;
+  std::ranges::copy(key, public_key.begin());
+  std::ranges::copy(signature, whole.begin());
+  return crypto::ed25519_verify(public_key, text, whole).has_value() ? Said::kYes : Said::kNo;
+}
+
 // ---- files -------------------------------------------------------------------------------------
 
 struct Suite {
@@ -246,6 +261,9 @@ TEST(tls_wycheproof, ecdsa_p256) {
 }
 TEST(tls_wycheproof, ecdsa_p384) {
   check_wycheproof(test, {"ecdsa_secp384r1_sha384_test.json", ecdsa, 400});
+}
+TEST(tls_wycheproof, ed25519) {
+  check_wycheproof(test, {"ed25519_test.json", ed25519, 100});
 }
 TEST(tls_wycheproof, rsa_pkcs1) {
   check_wycheproof(test, {"rsa_signature_2048_sha256_test.json", rsa_pkcs1, 200});

@@ -164,6 +164,7 @@ class EngineHost final : public ai::LeaseKeeper {
   };
   class Change;
 
+  Result<void> load_one(const ModelFile& file, ProgressSink* watcher, Wish wish);
   Result<void> may_change() const;
   Result<void> start_thread();
   [[noreturn]] void run();

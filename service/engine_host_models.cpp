@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
+#include "service/bundle/find.h"
 #include "service/engine_host.h"
 
 namespace service {
@@ -21,6 +22,17 @@ KERNEL_OPTION(kModelsMb);
 u64 bytes_of(const LoadedModel& model) {
   const ai::MemoryPlan& plan = model.engine->plan();
   return plan.total() - (is_boot_module(model.file) ? plan.weights_bytes : 0);
+}
+
+// Returns true if both are generations of one bundle.
+bool is_generation_of(const ModelFile& a, const ModelFile& b) {
+  return a.generation > 0 && b.generation > 0 && a.name.view() == b.name.view();
+}
+
+// Returns true if another file may do better.
+bool is_fault_of_file(const Error& error) {
+  return error.code != Errc::kOutOfMemory && error.code != Errc::kCancelled &&
+         error.code != Errc::kBusy;
 }
 
 }  // namespace
@@ -77,12 +89,16 @@ Result<Vector<EngineHost::Model*>> EngineHost::models_to_retire(const ModelFile&
   for (base::Owner<Model>& model : models_)
     if (model->answers() && model->file().path.view() != file.path.view())
       TRY(answering.push_back(model.get()));
-  std::ranges::sort(answering, [this](const Model* a, const Model* b) {
+  // Two generations of a bundle would have one name, so the other one goes in any case.
+  auto replaced = [&](const Model* model) { return is_generation_of(model->file(), file); };
+  auto certain = static_cast<usize>(std::ranges::count_if(answering, replaced));
+  std::ranges::sort(answering, [&](const Model* a, const Model* b) {
+    if (replaced(a) != replaced(b)) return replaced(a);
     bool a_held = long_holder(*a) != nullptr, b_held = long_holder(*b) != nullptr;
     return a_held != b_held ? b_held : a->used_ns < b->used_ns;
   });
   usize most = options::number(kMostModels);
-  for (usize i = 0; i + most <= answering.size(); i++) {
+  for (usize i = 0; i < certain || i + most <= answering.size(); i++) {
     if (const Holder* holder = long_holder(*answering[i]); holder != nullptr)
       return fail(Errc::kBusy, holder->busy);
     TRY(going.push_back(answering[i]));
@@ -214,6 +230,23 @@ Result<void> EngineHost::may_change() const {
 }
 
 Result<void> EngineHost::load(const ModelFile& file, ProgressSink* watcher, Wish wish) {
+  Result<void> loaded = load_one(file, watcher, wish);
+  if (file.generation == 0 || loaded.has_value()) return loaded;
+  ModelFile tried = TRY(file.clone());
+  while (!loaded.has_value() && is_fault_of_file(loaded.error())) {
+    Result<ModelFile> older = bundle::older_generation(tried);
+    if (!older.has_value()) {
+      if (older.error().code != Errc::kNotFound) return std::unexpected(older.error());
+      log::error("bundle", "{}: no verifiable model bundle generation", file.name);
+      break;
+    }
+    tried = std::move(*older);
+    loaded = load_one(tried, watcher, wish);
+  }
+  return loaded;
+}
+
+Result<void> EngineHost::load_one(const ModelFile& file, ProgressSink* watcher, Wish wish) {
   TRY(may_change());
   Change change(*this);
   TRY(start_thread());
@@ -276,10 +309,16 @@ Result<void> EngineHost::load_default(ProgressSink* watcher) {
   Vector<ModelFile> models = TRY(find_models());
   if (models.empty()) return fail(Errc::kNotFound, "no model was found (`help models` says where)");
   Result<void> loaded;
-  for (const ModelFile& file : models) {
+  for (usize i = 0; i < models.size(); i++) {
+    const ModelFile& file = models[i];
+    if (i > 0 && is_generation_of(file, models[i - 1])) continue;  // load() has tried it
     loaded = load(file, watcher);
-    // If the first model found is too large, a smaller one may still fit.
-    if (loaded.has_value() || loaded.error().code != Errc::kOutOfMemory) break;
+    // Where one is too large, is not permitted or is a bundle without a good generation, another
+    // one may still do.
+    bool another = !loaded.has_value() && loaded.error().code != Errc::kCancelled &&
+                   (file.generation > 0 || loaded.error().code == Errc::kOutOfMemory ||
+                    loaded.error().code == Errc::kPermission);
+    if (!another) break;
   }
   return loaded;
 }

@@ -7,6 +7,7 @@
 #include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "service/bundle/find.h"
 #include "service/engine_host.h"
 
 namespace service {
@@ -48,30 +49,43 @@ Result<String> known_hash(std::string_view path) {
   return String();
 }
 
+Result<String> hex_of(const crypto::Sha256Digest& digest) {
+  String hex;
+  base::StringWriter out(hex);
+  for (Byte byte : digest) base::format_to(out, "{:02x}", byte);
+  TRY(out.status());
+  return hex;
+}
+
+// Returns the hash that part `index` of a model must have: by its bundle's manifest, or by the
+// image's.
+Result<String> known_hash(const ModelFile& file, u32 index, std::string_view path) {
+  if (file.generation == 0) return known_hash(path);
+  bundle::Bundle bundle = TRY(bundle::read_bundle(file.folder.view()));
+  const bundle::Manifest& manifest = bundle.manifest;
+  if (index > 0 && !manifest.tokenizer.has_value()) return String();
+  return hex_of(index == 0 ? manifest.model->sha256 : manifest.tokenizer->sha256);
+}
+
 // Computes SHA-256 of the bytes written to it, and reports progress.
 class Hasher final : public ai::ByteSink {
  public:
-  Hasher(ProgressSink* watcher, u64 total) : watcher_(watcher), total_(total) {}
+  Hasher(ProgressSink& watcher, u64 total) : watcher_(watcher), total_(total) {}
   Result<void> write(std::span<const Byte> bytes) override {
     sha_.update(bytes);
     done_ += bytes.size();
-    if (watcher_ == nullptr) return {};
-    watcher_->on_progress(done_, total_);
-    return watcher_->stopped() ? fail(Errc::kCancelled, "stopped") : Result<void>();
+    watcher_.on_progress(done_, total_);
+    return watcher_.stopped() ? fail(Errc::kCancelled, "stopped") : Result<void>();
   }
   // Returns the digest of the bytes since the last call, in hex.
   Result<String> take() {
     crypto::Sha256Digest digest = sha_.finish();
     sha_ = crypto::Sha256();
-    String hex;
-    base::StringWriter out(hex);
-    for (Byte byte : digest) base::format_to(out, "{:02x}", byte);
-    TRY(out.status());
-    return hex;
+    return hex_of(digest);
   }
 
  private:
-  ProgressSink* watcher_;  // null: no progress is reported
+  ProgressSink& watcher_;
   u64 total_, done_ = 0;
   crypto::Sha256 sha_;
 };
@@ -112,13 +126,14 @@ const char* trust_name(Trust trust) {
 Trust trust_of(const ModelFile& file) {
   for (const Finding& finding : findings())
     if (finding.path.view() == file.path.view()) return finding.trust;
+  if (file.generation > 0) return Trust::kUnchecked;
   Result<String> known = known_hash(file.path.view());
   return known.has_value() && !known->empty() ? Trust::kUnchecked : Trust::kNoHash;
 }
 
 Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher) {
   Result<ai::Lease> loaded = engine_host().lease_of(file, kVerifyHolder);
-  Hasher hasher(&watcher, file.bytes);
+  Hasher hasher(watcher, file.bytes);
   ModelDigest digest;
   digest.trust = Trust::kRight;
   for (u32 i = 0; i < file.parts; i++) {
@@ -127,30 +142,12 @@ Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher) {
                                            : hash_file(path.view(), hasher);
     if (!done.has_value()) return std::unexpected(done.error());
     String hex = TRY(hasher.take());
-    String known = TRY(known_hash(path.view()));
+    String known = TRY(known_hash(file, i, path.view()));
     digest.trust = worse(digest.trust, compare(hex.view(), known.view()));
     if (i == 0) digest.hex = std::move(hex);
   }
   remember(file.path.view(), digest.trust);
   return digest;
-}
-
-Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes) {
-  String known = TRY(known_hash(path));
-  if (known.empty()) {
-    log::warn("models", "{}: loaded without a check, because the manifest has no hash of it", path);
-    return {};
-  }
-  Hasher hasher(nullptr, bytes.size());
-  for (usize at = 0; at < bytes.size(); at += kPieceBytes) {
-    TRY(hasher.write(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at))));
-    sched::yield();
-  }
-  String hex = TRY(hasher.take());
-  remember(path, compare(hex.view(), known.view()));
-  if (hex.view() == known.view()) return {};
-  log::error("models", "{}: SHA-256 is {}, expected {}", path, hex, known);
-  return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
 }
 
 }  // namespace service

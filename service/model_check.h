@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checks whether a model is the one that the image was made with: compares SHA-256 of its files
-// with the manifest that the loader puts at /boot/manifest.json (scripts/make_manifest.py). Any
-// thread of CPU 0; hashing waits for disks and breathes.
+// Checks whether a model is the one that the image or the bundle was made with: compares SHA-256 of
+// its files with the bundle's manifest, or with the one that the loader puts at /boot/manifest.json
+// (scripts/make_manifest.py). Any thread of CPU 0; hashing waits for disks and breathes.
 #pragma once
 
 #include "kernel/crypto/sha256.h"
@@ -28,9 +28,5 @@ struct ModelDigest {
 // Hashes every part. For a loaded model this hashes the bytes in memory, put back into the order of
 // the file, so a flipped bit shows. Returns kCancelled when `watcher` stops it.
 Result<ModelDigest> verify_model(const ModelFile& file, ProgressSink& watcher);
-
-// Checks bytes that were just read, for the option verify=. Returns kCorrupt if the manifest has
-// another hash for them. Accepts files that the manifest does not list.
-Result<void> verify_bytes(std::string_view path, std::span<const Byte> bytes);
 
 }  // namespace service

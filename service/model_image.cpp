@@ -99,10 +99,12 @@ bool seems_packed(std::span<const Byte> file) {
 Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
   ModelImage image;
   image.file_ = TRY(fs::open(path));
+  if (place.wanted_bytes.has_value() && image.file_->size() != *place.wanted_bytes)
+    return fail(Errc::kCorrupt, "a file has another size than its manifest says");
   auto mapped = image.file_->map();
   if (mapped.has_value()) {
     image.bytes_ = *mapped;
-    if (!seems_packed(image.bytes_)) TRY(image.file_->own());
+    if (place.own || !seems_packed(image.bytes_)) TRY(image.file_->own());
     if (place.done != nullptr) *place.done = place.before + image.bytes_.size();
     return image;
   }

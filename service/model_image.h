@@ -5,6 +5,8 @@
 // sleeps meanwhile.
 #pragma once
 
+#include <optional>
+
 #include "kernel/fs/file_system.h"
 #include "service/progress_sink.h"
 
@@ -29,6 +31,10 @@ class ModelImage {
     ProgressSink* watcher;  // null: nobody watches
     Arrival* arrival = nullptr;
     u64* done = nullptr;  // if set, kept up to date with the bytes of the model that have been read
+    // If set, a file of another size is kCorrupt before memory is taken for it.
+    std::optional<u64> wanted_bytes = {};
+    // The bytes are judged: nobody who writes the file may change them in memory afterwards.
+    bool own = false;
   };
   static Result<ModelImage> load(std::string_view path, const Place& place);
   ModelImage() = default;

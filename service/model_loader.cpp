@@ -14,7 +14,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "service/ai_platform.h"
-#include "service/model_check.h"
+#include "service/bundle/loading.h"
 
 namespace service {
 namespace {
@@ -32,8 +32,6 @@ constexpr Option kChunk{
     "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens of one prefill step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
                           "table of compute kernels; 'reference' is slow, plain C++"};
-constexpr Option kVerify{"verify", OptionKind::kFlag, "", "",
-                         "compares a model's SHA-256 with the manifest's before it is loaded"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
                             "speculative decoding from earlier text: same answer, faster"};
 KERNEL_OPTION(kContext);
@@ -41,7 +39,6 @@ KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);
 KERNEL_OPTION(kChunk);
 KERNEL_OPTION(kKernels);
-KERNEL_OPTION(kVerify);
 KERNEL_OPTION(kSpeculate);
 
 // free memory that an engine leaves to the rest of the system
@@ -124,20 +121,47 @@ class GroupOnArrival final : public Arrival {
   std::optional<ai::ArrivingGroups> groups_;
 };
 
-Result<Vector<ModelImage>> load_images(const ModelFile& file, ProgressSink* watcher,
-                                       Arrival* arrival, LoadStage& loading) {
+// Follows the load of one model.
+struct Follower {
+  ProgressSink* watcher = nullptr;  // null: nobody watches
+  LoadStage& stage;
+};
+
+Result<Vector<ModelImage>> load_images(const ModelFile& file, Arrival* arrival, Follower follower) {
   Vector<ModelImage> images;
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    ModelImage image = TRY(
-        ModelImage::load(path.view(), {before, file.bytes, watcher, arrival, &loading.bytes_done}));
+    ModelImage image = TRY(ModelImage::load(
+        path.view(), {before, file.bytes, follower.watcher, arrival, &follower.stage.bytes_done}));
     before += image.bytes().size();
-    if (options::flag(kVerify)) {
-      loading.stage = "checking";
-      TRY(verify_bytes(path.view(), image.bytes()));
-      loading.stage = "reading";
-    }
+    TRY(images.push_back(std::move(image)));
+  }
+  return images;
+}
+
+// Does the same for a model of a bundle, and lets no byte pass that is not the manifest's.
+Result<Vector<ModelImage>> load_checked_images(const ModelFile& file, bundle::Loading& bundle,
+                                               Follower follower) {
+  Vector<ModelImage> images;
+  u64 before = 0;
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(part_path(file, i));
+    Result<fs::FileInfo> info = fs::stat(path.view());
+    u64 size = info.has_value() ? info->size : 0;
+    TRY(bundle.judge_size(i, size));
+    bundle::ArrivingHash hash;
+    ModelImage image = TRY(ModelImage::load(path.view(), {.before = before,
+                                                          .total = file.bytes,
+                                                          .watcher = follower.watcher,
+                                                          .arrival = &hash,
+                                                          .done = &follower.stage.bytes_done,
+                                                          .wanted_bytes = size,
+                                                          .own = true}));
+    before += image.bytes().size();
+    follower.stage.stage = "checking";
+    TRY(bundle.judge_digest(i, TRY(hash.finish(image.bytes(), follower.watcher))));
+    follower.stage.stage = "reading";
     TRY(images.push_back(std::move(image)));
   }
   return images;
@@ -187,7 +211,7 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   if (file.bytes > kMostBytes && !is_boot_module(file))
     return fail(Errc::kUnsupported, "a large llama2.c checkpoint cannot be inspected: load it");
   LoadStage loading;
-  Vector<ModelImage> images = TRY(load_images(file, nullptr, nullptr, loading));
+  Vector<ModelImage> images = TRY(load_images(file, nullptr, {.stage = loading}));
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(images));
   ai::ModelSummary summary;
   summary.plan = TRY(ai::Engine::plan_load(spans.view(), ai_platform(), options));
@@ -224,12 +248,15 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
   auto loaded = TRY(base::make<LoadedModel>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  // Bytes that are compared with a checksum must be as the file has them. The tensors of a model in
-  // several parts are only known once all parts are there.
+  // A bundle's bytes are used once they are known to be right. The tensors of a model in several
+  // parts are only known once all parts are there.
   GroupOnArrival grouping;
-  bool early = file.parts == 1 && !options::flag(kVerify);
+  bundle::Loading bundle = TRY(bundle::Loading::begin(file));
+  bool early = file.parts == 1 && !bundle.checks();
   stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
-  loaded->images = TRY(load_images(file, watcher, early ? &grouping : nullptr, stage));
+  loaded->images =
+      TRY(bundle.checks() ? load_checked_images(file, bundle, {watcher, stage})
+                          : load_images(file, early ? &grouping : nullptr, {watcher, stage}));
   stage.stage = "preparing";
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
   ai::EngineOptions chosen = engine_options();
@@ -238,6 +265,7 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink*
   chosen.prefetch = loaded->prefetch.prefetch;
   loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
   for (ModelImage& image : loaded->images) image.settle();
+  loaded->file.verified = bundle.end(file);
   loaded->load_ns = timing::now_ns() - start;
   return loaded;
 }

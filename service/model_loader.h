@@ -22,7 +22,7 @@ struct LoadStage {
 
 // A model in memory and its engine. EngineHost owns it.
 struct LoadedModel {
-  ModelFile file;
+  ModelFile file;             // with what it was found to be worth
   Vector<ModelImage> images;  // declared before the engine, because they must outlive it
   base::Owner<ai::Engine> engine;
   u64 load_ns = 0;

@@ -2,7 +2,7 @@
 // Searches the disks for model files.
 #include "service/model_store.h"
 
-#include <charconv>
+#include <algorithm>
 
 #include "kernel/base/bytes.h"
 #include "kernel/base/format.h"
@@ -12,6 +12,8 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
+#include "service/bundle/find.h"
+#include "service/host_path.h"
 
 namespace service {
 namespace {
@@ -192,41 +194,18 @@ class Finder final : public fs::DirectoryVisitor {
   usize first_ = 0;
 };
 
-// Returns the model at a path. In the hosted twin this may be a path of the host.
-Result<ModelFile> by_path(std::string_view path) {
-  if (path.empty()) return fail(Errc::kNotFound, "no such model file: check the path");
-  if (path.starts_with('/')) {
-    Result<ModelFile> found = describe(path);
-    if (found.has_value()) return found;
-  }
-  char buffer[512];
-  std::string_view host = path.starts_with('/')
-                              ? base::format_into(buffer, "{}{}", kHostMount, path)
-                              : base::format_into(buffer, "{}/proc/self/cwd/{}", kHostMount, path);
-  return describe(host);
+// Returns the model at a path, which may be one of the host in the hosted twin. A file of a bundle
+// is taken by its manifest, which verify=off does not ask for.
+Result<ModelFile> by_path(std::string_view typed) {
+  if (typed.empty()) return fail(Errc::kNotFound, "no such model file: check the path");
+  char room[512];
+  std::string_view path = machine_path(typed, room);
+  Result<ModelFile> model = bundle::bundle_at(path);
+  if (model.has_value()) return model;
+  bool raw = bundle::verify_mode() == bundle::Mode::kOff;
+  if (raw || model.error().code == Errc::kNotFound) return describe(path);
+  return model;
 }
-
-// Collects the names of the folders in one folder.
-class FolderNames final : public fs::DirectoryVisitor {
- public:
-  static Result<Vector<String>> of(std::string_view path) {
-    FolderNames collector;
-    // A missing directory is normal. Other errors have been logged by the file system.
-    static_cast<void>(fs::list(path, collector));
-    TRY(collector.status_);
-    return std::move(collector.names_);
-  }
-  void on_entry(std::string_view name, const fs::FileInfo& info) override {
-    if (info.kind != fs::FileKind::kDirectory || !status_.has_value()) return;
-    Result<String> copy = String::from(name);
-    status_ = copy.has_value() ? names_.push_back(std::move(*copy))
-                               : Result<void>(std::unexpected(copy.error()));
-  }
-
- private:
-  Vector<String> names_;
-  Result<void> status_;
-};
 
 // Moves copies of a model right behind the first one and keeps the order otherwise.
 void join_copies(std::span<ModelFile> models) {
@@ -240,31 +219,14 @@ void join_copies(std::span<ModelFile> models) {
   }
 }
 
-u64 generation_of(std::string_view name) {
-  u64 number = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  return error == std::errc{} && end == name.data() + name.size() ? number : 0;
-}
-
-// Finds models in /models/NAME/GENERATION/. Generations are numbers from 1; the newest comes first.
-Result<void> search_bundles(Finder& finder, std::string_view mount) {
-  char buffer[512];
-  std::string_view models = base::format_into(buffer, "{}/models", mount);
-  Vector<String> bundles = TRY(FolderNames::of(models));
-  for (const String& bundle : bundles) {
-    char folder[512];
-    std::string_view path = base::format_into(folder, "{}/{}", models, bundle);
-    Vector<String> generations = TRY(FolderNames::of(path));
-    std::sort(generations.begin(), generations.end(), [](const String& a, const String& b) {
-      return generation_of(a.view()) > generation_of(b.view());
-    });
-    for (const String& generation : generations)
-      if (generation_of(generation.view()) > 0) {
-        char place[512];
-        finder.search(path, base::format_into(place, "/{}", generation));
-      }
-  }
-  return {};
+// Puts a bundle's newest generation first, on whichever disk it lies.
+void put_newest_first(std::span<ModelFile> models) {
+  for (usize i = 0; i < models.size(); i++)
+    for (usize k = i + 1; k < models.size(); k++) {
+      bool newer = models[i].generation > 0 && models[k].generation > models[i].generation &&
+                   models[k].name.view() == models[i].name.view();
+      if (newer) std::swap(models[i], models[k]);
+    }
 }
 
 }  // namespace
@@ -276,6 +238,9 @@ Result<ModelFile> ModelFile::clone() const {
   copy.bytes = bytes;
   copy.parts = parts;
   copy.tokenizer = TRY(tokenizer.clone());
+  copy.folder = TRY(folder.clone());
+  copy.generation = generation;
+  copy.verified = verified;
   return copy;
 }
 
@@ -284,7 +249,7 @@ std::string_view default_model() {
 }
 
 bool is_same_model(const ModelFile& a, const ModelFile& b) {
-  return a.bytes == b.bytes && a.name.view() == b.name.view();
+  return a.bytes == b.bytes && a.generation == b.generation && a.name.view() == b.name.view();
 }
 
 Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
@@ -296,7 +261,8 @@ Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
   for (const fs::Mount& mount : fs::mounts()) {
     if (mount.point == kBootMount || mount.point == kHostMount) continue;
     finder.search(mount.point, "/models");
-    TRY(search_bundles(finder, mount.point));
+    char folder[512];
+    TRY(bundle::find_bundles(base::format_into(folder, "{}/models", mount.point), models, broken));
     finder.search(mount.point, "");
   }
   // The path in model= may be outside the folders that are searched.
@@ -305,6 +271,7 @@ Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
         models.view(), [&](const ModelFile& m) { return m.path.view() == own->path.view(); });
     if (!known) TRY(models.push_back(std::move(*own)));
   }
+  put_newest_first(models.view());
   join_copies(models.view());
   return models;
 }
@@ -319,6 +286,9 @@ Result<ModelFile> find_model(std::string_view wanted) {
     if (!base::contains_ignoring_case(model.name.view(), wanted)) continue;
     // the same file on a CD, which is in memory already
     if (match != nullptr && is_same_model(*match, model)) continue;
+    // an older generation
+    if (match != nullptr && match->generation > 0 && match->name.view() == model.name.view())
+      continue;
     match = &model;
     matches++;
   }
@@ -327,8 +297,9 @@ Result<ModelFile> find_model(std::string_view wanted) {
     return fail(Errc::kInvalidArgument, "several models match this name: give more of it");
   Result<ModelFile> file = by_path(wanted);
   if (file.has_value()) {
-    if (const char* fault = fault_of(file->path.view()); fault != nullptr)
-      return fail(Errc::kCorrupt, fault);
+    // The load judges the files of a bundle.
+    const char* fault = file->generation > 0 ? nullptr : fault_of(file->path.view());
+    if (fault != nullptr) return fail(Errc::kCorrupt, fault);
     return file;
   }
   for (const BrokenModel& model : broken)

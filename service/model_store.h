@@ -4,15 +4,20 @@
 #pragma once
 
 #include "kernel/base/containers.h"
+#include "service/bundle/trust.h"
 
 namespace service {
 
 struct ModelFile {
-  String name;    // the file's name without ".gguf"
+  String name;    // the file's name without ".gguf", or the bundle's
   String path;    // path of the file, or of the first part of a split model
   u64 bytes = 0;  // size of all parts together
   u32 parts = 1;
   String tokenizer;  // for a llama2.c checkpoint: the path of its second part
+  // For a model of a bundle: the folder of its manifest and its generation, from 1; otherwise 0.
+  String folder;
+  u64 generation = 0;
+  bundle::Verified verified;  // known of a loaded model only
 
   Result<ModelFile> clone() const;
 };
@@ -30,12 +35,13 @@ struct BrokenModel {
 // given, receives the files that were left out.
 Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken = nullptr);
 
-// Returns true if both have the same name and size: a CD contains the file that the loader put into
-// memory.
+// Returns true if both have the same name, generation and size: a CD contains the file that the
+// loader put into memory.
 bool is_same_model(const ModelFile& a, const ModelFile& b);
 
-// Finds a model by path or by any unambiguous part of its name. In the hosted twin, a path outside
-// all mounts is one of the host. If nothing matches, the log suggests the nearest name.
+// Finds a model by path or by any unambiguous part of its name. The name of a bundle means its
+// newest generation, and so does the path of its folder. In the hosted twin, a path outside all
+// mounts is one of the host. If nothing matches, the log suggests the nearest name.
 Result<ModelFile> find_model(std::string_view name_or_path);
 
 // Returns the path of part `index` (from 0): "x-00001-of-00003.gguf" and so on for a split model.

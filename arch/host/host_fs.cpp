@@ -171,6 +171,7 @@ class HostFileSystem final : public fs::FileSystem {
   bool writable() const override { return true; }
   Result<base::Owner<File>> open(std::string_view path) override;
   Result<base::Owner<File>> create(std::string_view path) override;
+  Result<base::Owner<File>> create_private(std::string_view path) override;
   Result<FileInfo> stat(std::string_view path) override;
   Result<void> list(std::string_view path, DirectoryVisitor& visitor) override;
   Result<void> remove(std::string_view path) override;
@@ -205,6 +206,15 @@ Result<base::Owner<File>> HostFileSystem::create(std::string_view path) {
   // Keys and saved texts are written here, so files are readable by their owner only.
   constexpr mode_t kOwnerOnly = 0600;
   int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnly);
+  if (fd < 0) return failure();
+  return own(fd);
+}
+
+Result<base::Owner<File>> HostFileSystem::create_private(std::string_view path) {
+  constexpr mode_t kOwnerOnly = 0600;
+  int fd = ::open(host_path(path).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kOwnerOnly);
+  if (fd < 0 && errno == EEXIST)
+    return fail(Errc::kInvalidArgument, "the file exists and is not overwritten: choose another");
   if (fd < 0) return failure();
   return own(fd);
 }

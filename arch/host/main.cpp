@@ -30,6 +30,7 @@ constexpr const char* kUsage =
     "  marrow smollm2.gguf                      the console; `talk` starts a conversation\n"
     "  marrow smollm2.gguf talk                 straight into the conversation\n"
     "  marrow smollm2.gguf run=\"chat Hello; poweroff\"   commands, then the end\n"
+    "  marrow bundle keygen|make|sign|verify ...  signed models; marrow bundle --help\n"
     "\n";
 
 constexpr int kBadUsage = 2;
@@ -70,6 +71,20 @@ bool has(int count, char** words, std::string_view wanted) {
   return std::any_of(words + 1, words + count, [&](const char* word) { return word == wanted; });
 }
 
+// Returns the options that run one command of the console, with the words as they are.
+std::string command_options(int count, char** words) {
+  std::string run = "run=";
+  for (int i = 1; i < count; i++) {
+    run += i > 1 ? " \"" : "";
+    for (const char* at = words[i]; *at != 0; at++) {
+      if (*at == '"' || *at == '\\') run += '\\';
+      run += *at;
+    }
+    run += i > 1 ? "\"" : "";
+  }
+  return in_quotes(run + "; poweroff");
+}
+
 std::string command_line(int count, char** words) {
   std::string line;
   for (int i = 1; i < count; i++) {
@@ -91,12 +106,15 @@ int main(int count, char** words) {
     return EXIT_SUCCESS;
   }
   bool helps = has(count, words, "--help") || has(count, words, "-h");
-  if (helps) {
+  if (helps && std::string_view(words[1]) != "bundle") {
     std::printf(kUsage, kMarrowVersion);
     std::fflush(stdout);
     line = "log=error run=\"help boot; poweroff\"";
   }
-  for (int i = 1; i < count; i++)
+  bool tool = count > 1 && std::string_view(words[1]) == "bundle";
+  if (tool)
+    line = helps || count == 2 ? "run=\"help bundle; poweroff\"" : command_options(count, words);
+  for (int i = 1; i < count && !tool; i++)
     if (words[i][0] != 0 && !helps && !understood(words[i])) return kBadUsage;
   static BootInfo boot;
   boot.loader = "linux process";

@@ -25,16 +25,32 @@ void print_fit(const service::ModelFacts& summary, base::Writer& out) {
   base::format_to(out, "too large: {} MiB more needed", mebibytes(std::max(missing, u64{kMiB})));
 }
 
+// Prints what vouches for a model: of one that is loaded, what was found; otherwise what is known.
+void print_trust(const service::ModelFile& file, base::Writer& out) {
+  using service::bundle::Verified, service::bundle::name_of;
+  Result<ai::Lease> loaded = service::engine_host().lease_of(file, service::kConsoleHolder);
+  Verified verified =
+      loaded.has_value() ? service::engine_host().file(*loaded).verified : Verified();
+  if (file.generation > 0) base::format_to(out, "generation {}, ", file.generation);
+  if (verified.by == Verified::By::kSignature)
+    base::format_to(out, "ed25519 {}", name_of(verified.key).view());
+  else if (verified.by == Verified::By::kHash)
+    out.write("sha256");
+  else
+    out.write(service::trust_name(service::trust_of(file)));
+}
+
 // Prints one line of facts and one with the path, both for 80 columns.
 void print_row(const service::ModelFile& file, bool active, base::Writer& out) {
   Result<service::ModelFacts> summary = service::engine_host().inspect(file);
   base::format_to(out, "{} {}\n    ", active ? '*' : ' ', file.name);
   if (summary.has_value()) {
     const ai::ModelInfo& info = summary->model.info;
-    base::format_to(out, "{}, {} million parameters, {}, {} MiB, context {}, {}, ",
-                    info.architecture, base::ratio(info.parameters, 1'000'000, 1),
-                    info.quantization, mebibytes(file.bytes), info.context,
-                    service::trust_name(service::trust_of(file)));
+    base::format_to(out, "{}, {} million parameters, {}, {} MiB, context {}, ", info.architecture,
+                    base::ratio(info.parameters, 1'000'000, 1), info.quantization,
+                    mebibytes(file.bytes), info.context);
+    print_trust(file, out);
+    out.write(", ");
     print_fit(*summary, out);
   } else {
     base::format_to(out, "{} MiB, cannot be used: {}", mebibytes(file.bytes), summary.error());
@@ -57,7 +73,7 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
     listed = listed || active;
     // A CD has the files that the loader has put into memory from it.
     auto same = [&](const service::ModelFile& other) {
-      return other.name.view() == file.name.view() && other.bytes == file.bytes;
+      return service::is_same_model(other, file);
     };
     if (&*std::ranges::find_if(models.view(), same) != &file && !active)
       base::format_to(out, "    the same at {}\n", file.path);
@@ -96,7 +112,9 @@ void print_facts(const service::ModelFile& file, const service::ModelFacts& summ
   base::format_to(out, "  trained for   a context of {} tokens\n", info.trained_context);
   base::format_to(out, "  licence       {}\n",
                   info.licence.empty() ? "not stated" : info.licence.view());
-  base::format_to(out, "  hash          {}\n", service::trust_name(service::trust_of(file)));
+  out.write("  hash          ");
+  print_trust(file, out);
+  out.write("\n");
 }
 
 void print_loaded(const ai::Lease& model, base::Writer& out) {
@@ -154,10 +172,10 @@ Result<void> verify(std::string_view name, base::Writer& out) {
   }
   base::format_to(out, "{}\n",
                   digest.trust == service::Trust::kRight
-                      ? "verified: these are the bytes of the image's manifest"
-                      : "NOT the bytes of the image's manifest");
+                      ? "verified: these are the bytes of the manifest"
+                      : "NOT the bytes of the manifest");
   if (digest.trust == service::Trust::kWrong)
-    return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest");
+    return fail(Errc::kCorrupt, "the model's SHA-256 is not that of the manifest: copy it again");
   return {};
 }
 
@@ -207,8 +225,9 @@ void complete_verb(std::string_view word, void (*add)(void*, std::string_view), 
 constexpr Command kModels{
     "models", "models", "the models that can be used", run_models,
     "Searches the boot modules, then /models and the root of every disk. * marks the model that\n"
-    "answers. Context: the length it would be loaded with. Hash: whether `model verify` found the\n"
-    "SHA-256 of the image's manifest. A model also loads by its path: model load /disk0/x.gguf "
+    "answers. Context: the length it would be loaded with. Hash: which key signed the bundle, or\n"
+    "whether `model verify` found the SHA-256 of the manifest. A model also loads by its path: "
+    "model load /disk0/x.gguf "
     "(in\n"
     "the hosted twin any path of the host)."};
 constexpr Command kModel{
@@ -218,8 +237,8 @@ constexpr Command kModel{
     run_model,
     "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
     "finish running requests first; the old model stays until the new one works. verify compares\n"
-    "the SHA-256 with the manifest of the boot image; of a loaded model it reads the copy in "
-    "memory.",
+    "the SHA-256 with the manifest of the bundle or of the boot image; of a loaded model it reads\n"
+    "the copy in memory.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

@@ -5,6 +5,7 @@
 #include "console/shell/shell.h"
 #include "kernel/options.h"
 #include "kernel/trace.h"
+#include "service/bundle/trust.h"
 
 namespace console {
 namespace {
@@ -58,6 +59,7 @@ void run() {
   static Shell shell(io());
   trace::boot_mark("prompt");
   base::format_to(io(), "Marrow {} - type help\n", kMarrowVersion);
+  static_cast<void>(service::bundle::trusted_keys());  // its log lines belong to the boot
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);

@@ -69,6 +69,12 @@ class FileSystem {
   virtual Result<base::Owner<File>> create(std::string_view) {
     return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
+  // Creates a file that only its owner can read, and never one that exists.
+  virtual Result<base::Owner<File>> create_private(std::string_view) {
+    return fail(Errc::kUnsupported,
+                "this disk cannot hide a file from others: make keys with "
+                "`marrow bundle keygen` on a computer of your own");
+  }
   virtual Result<void> remove(std::string_view) {
     return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
   }
@@ -106,7 +112,8 @@ struct Mount {
 std::span<const Mount> mounts();
 
 Result<base::Owner<File>> open(std::string_view path);
-Result<base::Owner<File>> create(std::string_view path);  // empties a file that exists
+Result<base::Owner<File>> create(std::string_view path);          // empties a file that exists
+Result<base::Owner<File>> create_private(std::string_view path);  // see FileSystem
 Result<FileInfo> stat(std::string_view path);
 Result<void> list(std::string_view path, DirectoryVisitor& visitor);  // "/" lists the mounts
 Result<void> remove(std::string_view path);

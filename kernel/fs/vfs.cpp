@@ -167,6 +167,12 @@ Result<base::Owner<File>> create(std::string_view path) {
   return named(place.file_system->create(place.path.view()), path);
 }
 
+Result<base::Owner<File>> create_private(std::string_view path) {
+  sched::assert_thread();
+  Place place = TRY(locate(path));
+  return named(place.file_system->create_private(place.path.view()), path);
+}
+
 Result<FileInfo> stat(std::string_view path) {
   sched::assert_thread();
   struct Ignore final : DirectoryVisitor {

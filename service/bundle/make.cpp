@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Writes keys, manifests and signatures.
+#include "service/bundle/make.h"
+
+#include "kernel/base/format.h"
+#include "kernel/base/text.h"
+#include "kernel/base/wipe.h"
+#include "kernel/crypto/entropy.h"
+#include "kernel/fs/file_system.h"
+#include "kernel/sched/thread.h"
+#include "service/bundle/find.h"
+
+namespace service::bundle {
+namespace {
+
+using Seed = std::array<Byte, crypto::kEd25519SeedBytes>;
+
+// A secret on the stack, wiped in the end.
+struct SecretSeed {
+  Seed bytes{};
+  ~SecretSeed() { base::wipe(std::span<Byte>(bytes)); }
+};
+
+Result<void> write_all(fs::File& file, std::span<const Byte> bytes) {
+  if (TRY(file.write_at(0, bytes)) != bytes.size()) return fail(Errc::kFull, "the disk is full");
+  return file.flush();
+}
+
+std::span<const Byte> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const Byte*>(text.data()), text.size()};
+}
+
+bool exists(std::string_view path) {
+  return fs::stat(path).has_value();
+}
+
+Result<void> read_seed(std::string_view path, SecretSeed& out) {
+  base::Owner<fs::File> file = TRY(fs::open(path));
+  if (file->size() != out.bytes.size() || TRY(file->read_at(0, out.bytes)) != out.bytes.size())
+    return fail(Errc::kCorrupt, "a secret key has 32 bytes (`bundle keygen` makes one)");
+  return {};
+}
+
+Result<String> in_folder(std::string_view folder, std::string_view name) {
+  String path = TRY(String::from(folder));
+  TRY(path.push_back('/'));
+  TRY(path.append(name));
+  return path;
+}
+
+struct Hashed {
+  crypto::Sha256Digest digest{};
+  u64 bytes = 0;
+};
+
+Result<Hashed> hash_file(std::string_view path, ProgressSink* watcher) {
+  base::Owner<fs::File> file = TRY(fs::open(path));
+  Vector<Byte> piece;
+  TRY(piece.resize(kMiB));
+  crypto::Sha256 sha;
+  Hashed hashed;
+  for (; hashed.bytes < file->size(); sched::yield()) {
+    usize read = TRY(file->read_at(hashed.bytes, piece.view()));
+    if (read == 0) return fail(Errc::kCorrupt, "the file is shorter than its size says");
+    sha.update(piece.view().first(read));
+    hashed.bytes += read;
+    if (watcher == nullptr) continue;
+    watcher->on_progress(hashed.bytes, file->size());
+    if (watcher->stopped()) return fail(Errc::kCancelled, "stopped");
+  }
+  hashed.digest = sha.finish();
+  return hashed;
+}
+
+void write_hex(std::span<const Byte> bytes, base::Writer& out) {
+  for (Byte byte : bytes) base::format_to(out, "{:02x}", byte);
+}
+
+Result<void> write_file_table(const char* table, const char* name, std::string_view folder,
+                              ProgressSink* watcher, base::Writer& out) {
+  String path = TRY(in_folder(folder, name));
+  Hashed file = TRY(hash_file(path.view(), watcher));
+  base::format_to(out, "\n[file.{}]\npath = \"{}\"\nsha256 = \"", table, name);
+  write_hex(file.digest, out);
+  base::format_to(out, "\"\nsize = {}\n", file.bytes);
+  return {};
+}
+
+void write_table(std::string_view table, const Signature& signature, base::Writer& out) {
+  base::format_to(out, "{}\nalgo = \"ed25519\"\nsig = \"", table);
+  write_hex(signature.bytes, out);
+  out.write("\"\n");
+}
+
+void write_named(const Signature& signature, base::Writer& out) {
+  char table[48];
+  write_table(base::format_into(table, "\n[signature.{}]", name_of(*signature.key).view()),
+              signature, out);
+}
+
+Result<void> write_text(std::string_view path, std::string_view text) {
+  base::Owner<fs::File> file = TRY(fs::create(path));
+  return write_all(*file, bytes_of(text));
+}
+
+}  // namespace
+
+Result<KeyId> make_keys(std::string_view seed_path, std::string_view public_path) {
+  if (exists(public_path))
+    return fail(Errc::kInvalidArgument,
+                "the public key's file exists and is not overwritten: choose another");
+  SecretSeed seed;
+  TRY(crypto::entropy(seed.bytes));
+  crypto::Ed25519PublicKey key = TRY(crypto::ed25519_public_key(seed.bytes));
+  base::Owner<fs::File> secret = TRY(fs::create_private(seed_path));
+  TRY(write_all(*secret, seed.bytes));
+  base::Owner<fs::File> open = TRY(fs::create(public_path));
+  TRY(write_all(*open, key));
+  return key_id(key);
+}
+
+Result<void> make_manifest(std::string_view folder, ProgressSink* watcher) {
+  u64 generation = generation_of(base::base_name(folder));
+  std::string_view bundle = folder.substr(0, folder.rfind('/'));
+  std::string_view name = base::base_name(bundle);
+  if (generation == 0 || name_fault(name) != nullptr || name.contains('"'))
+    return fail(Errc::kInvalidArgument,
+                "a bundle's folder is NAME/GENERATION: models/tiny/1, for example");
+  String path = TRY(in_folder(folder, kManifestName));
+  if (exists(path.view()))
+    return fail(Errc::kInvalidArgument,
+                "manifest.toml exists and is not overwritten: remove it, or make a new generation");
+  String gguf = TRY(in_folder(folder, "model.gguf")), bin = TRY(in_folder(folder, "model.bin"));
+  bool is_gguf = exists(gguf.view());
+  if (is_gguf == exists(bin.view()))
+    return fail(Errc::kNotFound, "the folder needs one model: model.gguf or model.bin");
+  String text;
+  base::StringWriter out(text);
+  base::format_to(out, "name = \"{}\"\ngeneration = {}\nformat = \"{}\"\n", name, generation,
+                  is_gguf ? "gguf" : "llama2c");
+  TRY(write_file_table("model", is_gguf ? "model.gguf" : "model.bin", folder, watcher, out));
+  String tokenizer = TRY(in_folder(folder, "tokenizer.bin"));
+  if (!is_gguf && exists(tokenizer.view()))
+    TRY(write_file_table("tokenizer", "tokenizer.bin", folder, watcher, out));
+  TRY(out.status());
+  TRY(parse_manifest(text.view()));
+  return write_text(path.view(), text.view());
+}
+
+Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {
+  Manifest manifest = TRY(parse_manifest(text));
+  String out = TRY(String::from(manifest.signed_part));
+  bool is_first = manifest.signatures.empty();
+  if (is_first) TRY(out.append(out.view().ends_with('\n') ? "\n" : "\n\n"));
+  crypto::Ed25519PublicKey key = TRY(crypto::ed25519_public_key(seed));
+  Signature own{key_id(key), TRY(crypto::ed25519_sign(seed, bytes_of(out.view())))};
+  // The table without a key's name is for readers that know one key. It stays with its key.
+  const Signature* plain = &own;
+  for (const Signature& other : manifest.signatures)
+    if (other.key.has_value() && *other.key != *own.key &&
+        other.bytes == manifest.signatures[0].bytes)
+      plain = &other;
+  base::StringWriter writer(out);
+  write_table("[signature]", *plain, writer);
+  for (const Signature& other : manifest.signatures)
+    if (other.key.has_value() && *other.key != *own.key) write_named(other, writer);
+  write_named(own, writer);
+  TRY(writer.status());
+  TRY(parse_manifest(out.view()));  // it may have become too long
+  return out;
+}
+
+Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path) {
+  SecretSeed seed;
+  TRY(read_seed(seed_path, seed));
+  Bundle bundle = TRY(read_bundle(folder));
+  String text = TRY(sign_manifest(bundle.text.view(), seed.bytes));
+  String path = TRY(in_folder(folder, kManifestName));
+  TRY(write_text(path.view(), text.view()));
+  return key_id(TRY(crypto::ed25519_public_key(seed.bytes)));
+}
+
+Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedKey> keys,
+                               ProgressSink* watcher) {
+  Bundle bundle = TRY(read_bundle(folder));
+  Judgement judged = TRY(judge(bundle.manifest, keys, times_now()));
+  if (judged.finding == Finding::kBad) return fail(Errc::kCorrupt, judged.reason);
+  for (const auto* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
+    if (!file->has_value()) continue;
+    String path = TRY(in_folder(folder, (*file)->path));
+    Hashed hashed = TRY(hash_file(path.view(), watcher));
+    if (hashed.bytes != (*file)->bytes)
+      return fail(Errc::kCorrupt, "a file has another size than its manifest says");
+    if (hashed.digest != (*file)->sha256)
+      return fail(Errc::kCorrupt, "a file's SHA-256 is not that of its manifest");
+  }
+  return judged;
+}
+
+}  // namespace service::bundle

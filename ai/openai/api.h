@@ -69,6 +69,8 @@ struct ModelRow {
   std::string_view name;
   u64 bytes = 0;  // of its file, all parts
   bool loaded = false;
+  const char* verified = nullptr;  // of a loaded one: "ed25519", "sha256" or "no"
+  char key_id[17] = {};            // of the key that signed it; "" if none did
 };
 
 // The result of a load or unload.

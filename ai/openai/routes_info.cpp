@@ -21,6 +21,13 @@ std::string_view token_as_text(const Tokenizer& tokenizer, TokenId id) {
   return tokenizer.is_control(id) ? tokenizer.spelling(id) : tokenizer.piece(id);
 }
 
+// Writes what a loaded model is worth; of others that is not known.
+void write_verified(const ModelRow& row, json::Writer& w) {
+  if (row.verified == nullptr) return;
+  w.field("verified", std::string_view(row.verified));
+  if (row.key_id[0] != 0) w.field("key_id", std::string_view(row.key_id));
+}
+
 // Writes a piece that is not valid UTF-8 as a list of its bytes, as llama-server does.
 void write_piece(std::string_view piece, json::Writer& w) {
   if (utf8::valid(piece)) {
@@ -92,6 +99,7 @@ void Service::write_health(const Lease* lease, base::Writer& out) {
   w.begin_object();
   w.field("status", lease != nullptr ? "ok" : loading ? "loading" : "no model");
   w.field("model", backend_.model_id()).field("build", backend_.build());
+  if (lease != nullptr) write_verified(backend_.model_row(0), w);
   w.field("stage", load.stage);
   if (loading) {
     w.field("bytes_done", load.bytes_done);
@@ -131,6 +139,7 @@ void Service::write_model(const ModelRow& row, json::Writer& w) {
   w.field("created", models_known_seconds()).field("owned_by", "marrow");
   Result<Lease> loaded = row.loaded ? backend_.lease(row.name) : fail(Errc::kNotFound, "");
   w.field("status", loaded.has_value() ? "loaded" : "available");
+  if (loaded.has_value()) write_verified(row, w);
   w.key("meta").begin_object();
   if (loaded.has_value()) {
     const ModelInfo& info = loaded->info();

@@ -213,8 +213,13 @@ u32 ServeBackend::model_count() {
 }
 
 ai::openai::ModelRow ServeBackend::model_row(u32 index) {
-  if (const ModelFile* file = engine_host().model_file(index); file != nullptr)
-    return {file->name.view(), file->bytes, true};
+  if (const ModelFile* file = engine_host().model_file(index); file != nullptr) {
+    ai::openai::ModelRow row{file->name.view(), file->bytes, true};
+    row.verified = bundle::verified_name(file->verified.by);
+    if (file->verified.by == bundle::Verified::By::kSignature)
+      bundle::name_of(file->verified.key).view().copy(row.key_id, sizeof row.key_id - 1);
+    return row;
+  }
   index -= engine_host().model_count();
   for (usize i = 0; i < installed_.size(); i++)
     if (!is_listed_before(i) && index-- == 0)

@@ -180,9 +180,16 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u32 model_count() override { return ready ? models : 0; }
   ai::openai::ModelRow model_row(u32 i) override {
     bool tiny = (i == 0) != (other_is_current || only_other);
-    if (tiny) return {"tiny", 1000, !only_other};
+    if (tiny) {
+      ai::openai::ModelRow row{"tiny", 1000, !only_other};
+      row.verified = verified;
+      key_id.copy(row.key_id, sizeof row.key_id - 1);
+      return row;
+    }
     return {"other/b", 2000, only_other || loaded > 1};
   }
+  const char* verified = nullptr;  // of "tiny"
+  std::string_view key_id;
   bool models_known_since(u64) override { return true; }
   const ai::openai::ModelDetails* details(std::string_view) override { return &known; }
   ai::openai::ModelDetails known;

@@ -38,6 +38,22 @@ void two_models(Server& s) {
 
 }  // namespace
 
+TEST(openai_models, a_loaded_one_says_what_vouches_for_it) {
+  Server s;
+  for (const char* path : {"/health", "/v1/models", "/v1/models/tiny"}) {
+    s.backend.verified = "ed25519";
+    s.backend.key_id = "21fe31dfa154a261";
+    EXPECT_HAS(s.call("GET", path, "").body, R"("verified":"ed25519","key_id":"21fe31dfa154a261")");
+    s.backend.verified = "no";
+    s.backend.key_id = "";
+    Answer plain = s.call("GET", path, "");
+    EXPECT_HAS(plain.body, R"("verified":"no")");
+    EXPECT(!has(plain.body, "key_id"));
+  }
+  s.backend.only_other = true;  // "tiny" is there and not loaded
+  EXPECT(!has(s.call("GET", "/v1/models/tiny", "").body, "verified"));
+}
+
 TEST(openai_models, an_installed_one_is_loaded_when_it_is_named) {
   for (const Asked& asked : kRoutes) {
     Server s;

@@ -163,12 +163,17 @@ void read_file(Efi efi, void* folder, const char16_t* path, std::string_view nam
   method(file, kClose);
 }
 
-// Reads every file of \models, and names it by the path that GRUB gives it (iso/grub.cfg).
-void read_models(Efi efi, void* root, BootInfo& out) {
-  constexpr std::string_view kFolder = "/models/";
+// A folder of which every file is read, and its path as GRUB gives it (iso/grub.cfg).
+struct Folder {
+  const char16_t* path;
+  std::string_view name;
+};
+constexpr Folder kFolders[] = {{u"\\boot\\keys", "/boot/keys/"}, {u"\\models", "/models/"}};
+
+void read_folder(Efi efi, void* root, const Folder& wanted, BootInfo& out) {
   constexpr usize kAttributes = 72, kName = 80;  // offsets in EFI_FILE_INFO
   constexpr u64 kIsFolder = 0x10;
-  void* folder = open_file(root, u"\\models");
+  void* folder = open_file(root, wanted.path);
   if (folder == nullptr) return;
   alignas(8) static constinit Byte info[kName + 2 * kMostPath];
   for (;;) {
@@ -176,8 +181,8 @@ void read_models(Efi efi, void* root, BootInfo& out) {
     if (method(folder, kRead, &bytes, static_cast<void*>(info)) != 0 || bytes <= kName) break;
     const auto* name = reinterpret_cast<const char16_t*>(info + kName);
     char path[kMostPath];
-    std::memcpy(path, kFolder.data(), kFolder.size());
-    usize length = kFolder.size();
+    std::memcpy(path, wanted.name.data(), wanted.name.size());
+    usize length = wanted.name.size();
     bool plain = (field<u64>(info, kAttributes) & kIsFolder) == 0;
     for (; *name != 0 && length < kMostPath; name++, length++) {
       plain = plain && *name > ' ' && *name < 0x7f;
@@ -200,7 +205,7 @@ void read_volume(Efi efi, void* device, BootInfo& out) {
   void *root = nullptr, *volume = device == nullptr ? nullptr : protocol(efi, device, kFileSystem);
   if (volume == nullptr || method(volume, 1, &root) != 0) return;  // slot 0 is the revision
   for (const File& file : kFiles) read_file(efi, root, file.path, file.name, out);
-  read_models(efi, root, out);
+  for (const Folder& folder : kFolders) read_folder(efi, root, folder, out);
   method(root, kClose);
 }
 

@@ -2,24 +2,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds a bootable image: CD and USB stick, BIOS and UEFI, in one file.
 #
-#   create_iso.sh [-m MODEL.gguf]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi] [-c marrow.cfg] [-t SECONDS]
+#   create_iso.sh [-m MODEL.gguf]... [-p KEY.pub]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi]
+#                 [-c marrow.cfg] [-t SECONDS]
 #
-# -m may be repeated; none is allowed. -a adds ARM64's kernel, which UEFI starts itself: it has the
-# options of -c, chats unless they say otherwise (run=), and reads the same models from the medium.
+# -m may be repeated; none is allowed. -p, which may be repeated too, adds a public key that may sign
+# bundles (`marrow bundle keygen`); the machine trusts no other. -a adds ARM64's kernel, which UEFI
+# starts itself: it has the options of -c, chats unless they say otherwise (run=), and reads the same
+# models and keys from the medium.
 # Two builds of the same inputs are byte-equal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-models=() arm="" out=build/marrow.iso kernel=build/x86_64/marrow.elf config=iso/marrow.cfg timeout=3
-while getopts "m:o:k:a:c:t:h" option; do
+models=() keys=() arm="" out=build/marrow.iso kernel=build/x86_64/marrow.elf config=iso/marrow.cfg timeout=3
+while getopts "m:p:o:k:a:c:t:h" option; do
   case $option in
     m) models+=("$OPTARG") ;;
+    p) keys+=("$OPTARG") ;;
     o) out=$OPTARG ;;
     k) kernel=$OPTARG ;;
     a) arm=$OPTARG ;;
     c) config=$OPTARG ;;
     t) timeout=$OPTARG ;;
-    h) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    h) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
 done
@@ -29,6 +33,11 @@ die() { printf 'create_iso: %s\n' "$1" >&2; exit 1; }
 [ -z "$arm" ] || arm=$(realpath "$arm")
 [ -e "$config" ] || die "$config is missing"
 for model in "${models[@]}"; do [ -r "$model" ] || die "cannot read model $model"; done
+for key in "${keys[@]}"; do
+  [[ $(basename "$key") =~ ^[A-Za-z0-9._-]{1,40}\.pub$ ]] || die "$key: a key's file is named NAME.pub, of letters, digits, . _ -"
+  [ -r "$key" ] || die "cannot read key $key"
+  [ "$(stat -L -c %s "$key")" = 32 ] || die "$key is no public key: it has 32 bytes (marrow bundle keygen SEED $key)"
+done
 
 SETUP=${SETUP:-1} scripts/setup.sh iso
 
@@ -49,6 +58,14 @@ for model in "${models[@]}"; do
   cp -L --reflink=auto "$model" "$tree/models/$name"
   modules+="  module2 /models/$name /models/$name"$'\n'
 done
+for key in "${keys[@]}"; do
+  name=$(basename "$key")
+  [ ! -e "$tree/boot/keys/$name" ] || die "two keys are named $name"
+  mkdir -p "$tree/boot/keys"
+  cp -L "$key" "$tree/boot/keys/$name"
+  touch -d "@$SOURCE_DATE_EPOCH" "$tree/boot/keys/$name"
+  modules+="  module2 /boot/keys/$name /boot/keys/$name"$'\n'
+done
 MODULES=$modules TIMEOUT=$timeout python3 - iso/grub.cfg "$tree/boot/grub/grub.cfg" <<'PY'
 import os, pathlib, sys
 text = pathlib.Path(sys.argv[1]).read_text()
@@ -59,7 +76,8 @@ python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[
 
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
-id=$(cd "$tree" && sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
+id=$(cd "$tree" && { sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg; \
+  find boot -name '*.pub' | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
 mkdir "$tree/boot/id"
 echo "$id" >"$tree/boot/id/$id"
 
@@ -90,6 +108,10 @@ mcopy -m -i "$tree/boot/grub/efi.img" "$stage/bootx64.efi" ::/EFI/BOOT/BOOTX64.E
 if [ -n "$arm" ]; then
   mcopy -m -i "$tree/boot/grub/efi.img" "$stage/bootaa64.efi" ::/EFI/BOOT/BOOTAA64.EFI
   mcopy -m -i "$tree/boot/grub/efi.img" "$stage/marrow.cfg" ::/marrow.cfg
+  if [ "${#keys[@]}" -gt 0 ]; then
+    mmd -i "$tree/boot/grub/efi.img" ::/boot ::/boot/keys
+    mcopy -m -i "$tree/boot/grub/efi.img" "$tree"/boot/keys/* ::/boot/keys/
+  fi
 fi
 
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

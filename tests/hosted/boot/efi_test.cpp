@@ -197,6 +197,7 @@ TEST(boot_efi, reads_options_and_files) {
   Firmware f;
   f.ramdisk = "GGUF ramdisk";
   f.files["\\marrow.cfg"] = "threads=1\n";
+  f.files["\\boot\\keys\\site.pub"] = std::string(32, 'k');
   f.files["\\models\\a.gguf"] = std::string(40 << 20, 'm');
   f.files["\\models\\b.gguf"] = "GGUF";
   boot::Efi efi = start(f);
@@ -204,15 +205,17 @@ TEST(boot_efi, reads_options_and_files) {
   REQUIRE(boot::read_efi(efi, info).has_value());
   EXPECT_EQ(info.command_line, "talk threads=2");
   EXPECT_EQ(info.acpi_rsdp, 0x1234u);
-  REQUIRE(info.modules.size() == 4);
+  REQUIRE(info.modules.size() == 5);
   EXPECT_EQ(text_of(info.modules[0]), "GGUF ramdisk");
   EXPECT_EQ(info.modules[1].command_line, "/marrow.cfg");
   EXPECT_EQ(text_of(info.modules[1]), "threads=1\n");
-  EXPECT_EQ(info.modules[2].command_line, "/models/a.gguf");
-  EXPECT_EQ(info.modules[2].size, u64{40} << 20);
-  EXPECT_EQ(info.modules[2].base % (2 * kMiB), 0u);
-  EXPECT_EQ(text_of(info.modules[2]).find_first_not_of('m'), std::string_view::npos);
-  EXPECT_EQ(info.modules[3].command_line, "/models/b.gguf");
+  EXPECT_EQ(info.modules[2].command_line, "/boot/keys/site.pub");
+  EXPECT_EQ(text_of(info.modules[2]), std::string(32, 'k'));
+  EXPECT_EQ(info.modules[3].command_line, "/models/a.gguf");
+  EXPECT_EQ(info.modules[3].size, u64{40} << 20);
+  EXPECT_EQ(info.modules[3].base % (2 * kMiB), 0u);
+  EXPECT_EQ(text_of(info.modules[3]).find_first_not_of('m'), std::string_view::npos);
+  EXPECT_EQ(info.modules[4].command_line, "/models/b.gguf");
   EXPECT(f.open.empty());
   EXPECT_EQ(f.said, "");
 }

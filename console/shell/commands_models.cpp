@@ -226,10 +226,8 @@ constexpr Command kModels{
     "models", "models", "the models that can be used", run_models,
     "Searches the boot modules, then /models and the root of every disk. * marks the model that\n"
     "answers. Context: the length it would be loaded with. Hash: which key signed the bundle, or\n"
-    "whether `model verify` found the SHA-256 of the manifest. A model also loads by its path: "
-    "model load /disk0/x.gguf "
-    "(in\n"
-    "the hosted twin any path of the host)."};
+    "whether `model verify` found the SHA-256 of the manifest. A model also loads by its path:\n"
+    "model load /disk0/x.gguf (in the hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
     "model [info|load|switch|unload|verify] [NAME]",

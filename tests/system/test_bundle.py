@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signed models: the host's tool, the twin and the machine, with a newest generation that was damaged after it was signed."""
+import json
+import pathlib
+import random
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import urllib.request
+
+import serving
+from harness import PROMPT, TWIN, Guest, case, check, main, small_iso
+from test_files import disk, tool
+
+WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY, CONTEXT = 64, 64, 1, 2, 1, 320, 64
+
+
+def checkpoint(seed: int) -> bytes:
+    """Returns a llama2.c checkpoint (version 0) with random weights and one matrix for input and output."""
+    chance = random.Random(seed)
+    count = VOCABULARY * WIDTH + (2 * LAYERS + 1) * WIDTH + CONTEXT * WIDTH // HEADS + LAYERS * (
+        2 * WIDTH * WIDTH + 2 * WIDTH * (WIDTH * KV_HEADS // HEADS) + 3 * WIDTH * HIDDEN)
+    head = struct.pack("<7i", WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY, CONTEXT)
+    return head + struct.pack(f"<{count}f", *(chance.uniform(-0.5, 0.5) for _ in range(count)))
+
+
+def tokenizer() -> bytes:
+    """Returns tokenizer.bin: three control tokens, the 256 bytes, and characters of ASCII."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *(chr(33 + i) for i in range(VOCABULARY - 259))]
+    return struct.pack("<I", 8) + b"".join(struct.pack("<fI", -i, len(p)) + p.encode() for i, p in enumerate(pieces))
+
+
+def tool_of_host(*words, status: int = 0) -> str:
+    done = subprocess.run([TWIN, "bundle", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False)
+    check(done.returncode == status, f"bundle {words}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+class Site:
+    """A folder with a key and two signed generations of a bundle; the payload of the second one is damaged."""
+
+    def __init__(self, folder: str):
+        self.folder = pathlib.Path(folder)
+        self.seed, self.key = self.folder / "site's \"own\".seed", self.folder / "site.pub"
+        self.bundle = self.folder / "disk/models/tiny"
+        tool_of_host("keygen", self.seed, self.key)
+        for number in (1, 2):
+            generation = self.bundle / str(number)
+            generation.mkdir(parents=True)
+            (generation / "model.bin").write_bytes(checkpoint(number))
+            (generation / "tokenizer.bin").write_bytes(tokenizer())
+            tool_of_host("make", generation)
+            tool_of_host("sign", generation, self.seed)
+            tool_of_host("verify", generation, self.key)
+        damaged = bytearray((self.bundle / "2/model.bin").read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        (self.bundle / "2/model.bin").write_bytes(damaged)
+
+    def twin(self, *words: str, status: int = 0) -> str:
+        done = subprocess.run([TWIN, "log=info", f"trust.keys={self.key}", *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, check=False)
+        check(done.returncode == status, f"status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+
+@case
+def tool_and_fallback():
+    """the tool makes, signs and verifies; the twin falls back to generation 1 and answers with it"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        check(site.seed.stat().st_mode & 0o777 == 0o600, oct(site.seed.stat().st_mode))
+        check("is not overwritten" in tool_of_host("keygen", site.seed, site.folder / "b.pub", status=1), "seed overwritten")
+        text = tool_of_host("verify", site.bundle / "2", site.key, status=1)
+        check("SHA-256 is not that of its manifest" in text, text)
+        check("keygen SEED PUB" in tool_of_host("--help"), "no help")
+        for mode in ("require", "prefer"):
+            text = site.twin(f"verify={mode}", f"run=model load {site.bundle}; llm ab 5; poweroff")
+            check("trust root loaded" in text and "generation 2 rejected (model size/sha256 mismatch)" in text, text)
+            check("bundle tiny generation 1 verified (ed25519+sha256)" in text and "llm: done" in text, text)
+        (site.bundle / "1/tokenizer.bin").write_bytes(tokenizer()[:-1] + b"~")
+        text = site.twin("verify=require", f"run=model load {site.bundle}; poweroff", status=1)
+        check("generation 1 rejected (tokenizer size/sha256 mismatch)" in text, text)
+        check("no verifiable model bundle generation" in text, text)
+
+
+@case
+def raw_files():
+    """a file outside of bundles: verify=require refuses it, verify=off loads it and says so"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        for name in ("model.bin", "tokenizer.bin"):
+            shutil.copy(site.bundle / "1" / name, site.folder / name)
+        line = f"run=model load {site.folder}/model.bin; llm ab 5; poweroff"
+        text = site.twin("verify=require", line, status=1)
+        check("is refused: it is in no bundle" in text and "llm: done" not in text, text)
+        text = site.twin("verify=off", line)
+        check("is loaded unverified: verify=off" in text and "llm: done" in text, text)
+        text = site.twin("verify=prefer", line)
+        check("is loaded unsigned and unverified" in text and "llm: done" in text, text)
+
+
+@case
+def shown_to_clients():
+    """/health and /v1/models say by what a model was verified, and by which key"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, port = Site(folder), serving.free_port()
+        words = [TWIN, f"trust.keys={site.key}", "verify=require", f"http.port={port}", f"model={site.bundle}/1/model.bin", "run=serve"]
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            for line in iter(process.stdout.readline, ""):
+                if '"event":"ready"' in line:
+                    break
+            base = f"http://127.0.0.1:{port}"
+            health = json.load(urllib.request.urlopen(f"{base}/health", timeout=60))
+            row = json.load(urllib.request.urlopen(f"{base}/v1/models", timeout=60))["data"][0]
+            for told in (health, row):
+                check(told.get("verified") == "ed25519" and re.fullmatch("[0-9a-f]{16}", told.get("key_id", "")), str(told))
+            check(row["id"] == "tiny", str(row))
+        finally:
+            process.kill()
+            process.wait()
+
+
+@case
+def machine_with_a_disk():
+    """the machine finds the bundle on FAT32, rejects generation 2 and answers with generation 1; its key is a boot module"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, image = Site(folder), pathlib.Path(folder) / "disk.img"
+        subprocess.run(["truncate", "-s", "40M", image], check=True)
+        subprocess.run([tool("mkfs.vfat"), "-F", "32", "-s", "1", image], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([tool("mcopy"), "-s", "-i", image, site.folder / "disk/models", "::/models"], check=True)
+        # a key on the disk is no key
+        subprocess.run([tool("mcopy"), "-i", image, site.key, "::/boot.pub"], check=True)
+        for key, found in ((site.key, True), (None, False)):
+            with Guest(append="log=info verify=require", model=key, extra=disk(image, "virtio-blk-pci")) as guest:
+                guest.expect(PROMPT, 60)
+                text = guest.command_output("keys; llm ab 5", 60) + guest.output
+                check(("trust root loaded" in text) == found and ("llm: done" in text) == found, text)
+                check(("bundle tiny generation 1 verified (ed25519+sha256)" in text) == found, text)
+                if found:
+                    check("generation 2 rejected (model size/sha256 mismatch)" in text, text)
+                else:
+                    check("verify=require without a trusted key" in text and "no key is trusted" in text, text)
+
+
+@case
+def image_with_keys():
+    """create_iso.sh -p puts keys into an image, and refuses what is none"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        short = site.folder / "short.pub"
+        short.write_bytes(b"x" * 31)
+        done = subprocess.run(["scripts/create_iso.sh", "-p", short, "-o", site.folder / "x.iso"], capture_output=True,
+                              text=True, check=False, cwd=TWIN.parent.parent.parent)
+        check(done.returncode == 1 and "it has 32 bytes" in done.stderr, done.stderr)
+        with Guest(iso=small_iso("keys", "log=info\n", keys=[site.key])) as guest:
+            guest.expect(PROMPT, 120)
+            text = guest.command_output("keys", 30)
+            check(site.key.read_bytes().hex() in text and "/boot/site.pub" in text, text)
+
+
+if __name__ == "__main__":
+    main()

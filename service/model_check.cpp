@@ -63,8 +63,8 @@ Result<String> known_hash(const ModelFile& file, u32 index, std::string_view pat
   if (file.generation == 0) return known_hash(path);
   bundle::Bundle bundle = TRY(bundle::read_bundle(file.folder.view()));
   const bundle::Manifest& manifest = bundle.manifest;
-  if (index > 0 && !manifest.tokenizer.has_value()) return String();
-  return hex_of(index == 0 ? manifest.model->sha256 : manifest.tokenizer->sha256);
+  if (index > 0 && !manifest.tokenizer.exists()) return String();
+  return hex_of(index == 0 ? manifest.model.sha256 : manifest.tokenizer.sha256);
 }
 
 // Computes SHA-256 of the bytes written to it, and reports progress.

@@ -91,13 +91,13 @@ Result<ModelFile> model_of(std::string_view folder, const Manifest& manifest) {
   ModelFile file;
   file.name = TRY(String::from(manifest.name));
   file.folder = TRY(String::from(folder));
-  file.path = TRY(path_in(folder, manifest.model->path));
-  file.bytes = manifest.model->bytes;
+  file.path = TRY(path_in(folder, manifest.model.path));
+  file.bytes = manifest.model.bytes;
   file.generation = manifest.generation;
   // A GGUF has its tokenizer inside.
-  if (manifest.tokenizer.has_value() && manifest.format == "llama2c") {
-    file.tokenizer = TRY(path_in(folder, manifest.tokenizer->path));
-    file.bytes += manifest.tokenizer->bytes;
+  if (manifest.tokenizer.exists() && manifest.format == "llama2c") {
+    file.tokenizer = TRY(path_in(folder, manifest.tokenizer.path));
+    file.bytes += manifest.tokenizer.bytes;
     file.parts = 2;
   }
   return file;

@@ -106,9 +106,9 @@ Result<Loading> Loading::begin(const ModelFile& file) {
   const Manifest& manifest = bundle->manifest;
   // The file was described from a manifest that may have been replaced since.
   bool same =
-      base::base_name(file.path.view()) == manifest.model->path &&
-      (file.parts == 1 || (manifest.tokenizer.has_value() &&
-                           base::base_name(file.tokenizer.view()) == manifest.tokenizer->path));
+      base::base_name(file.path.view()) == manifest.model.path &&
+      (file.parts == 1 || (manifest.tokenizer.exists() &&
+                           base::base_name(file.tokenizer.view()) == manifest.tokenizer.path));
   if (!same) return fail(Errc::kBusy, "the bundle was just replaced: try again");
   loading.judgement_ = TRY(judge(manifest, keys, times_now()));
   Judgement& judged = loading.judgement_;

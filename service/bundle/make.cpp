@@ -94,7 +94,7 @@ void write_table(std::string_view table, const Signature& signature, base::Write
 
 void write_named(const Signature& signature, base::Writer& out) {
   char table[48];
-  write_table(base::format_into(table, "\n[signature.{}]", name_of(*signature.key).view()),
+  write_table(base::format_into(table, "\n[signature.{}]", name_of(signature.key).view()),
               signature, out);
 }
 
@@ -153,17 +153,16 @@ Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {
   bool is_first = manifest.signatures.empty();
   if (is_first) TRY(out.append(out.view().ends_with('\n') ? "\n" : "\n\n"));
   crypto::Ed25519PublicKey key = TRY(crypto::ed25519_public_key(seed));
-  Signature own{key_id(key), TRY(crypto::ed25519_sign(seed, bytes_of(out.view())))};
+  Signature own{true, key_id(key), TRY(crypto::ed25519_sign(seed, bytes_of(out.view())))};
   // The table without a key's name is for readers that know one key. It stays with its key.
   const Signature* plain = &own;
   for (const Signature& other : manifest.signatures)
-    if (other.key.has_value() && *other.key != *own.key &&
-        other.bytes == manifest.signatures[0].bytes)
+    if (other.named && other.key != own.key && other.bytes == manifest.signatures[0].bytes)
       plain = &other;
   base::StringWriter writer(out);
   write_table("[signature]", *plain, writer);
   for (const Signature& other : manifest.signatures)
-    if (other.key.has_value() && *other.key != *own.key) write_named(other, writer);
+    if (other.named && other.key != own.key) write_named(other, writer);
   write_named(own, writer);
   TRY(writer.status());
   TRY(parse_manifest(out.view()));  // it may have become too long
@@ -185,13 +184,13 @@ Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedK
   Bundle bundle = TRY(read_bundle(folder));
   Judgement judged = TRY(judge(bundle.manifest, keys, times_now()));
   if (judged.finding == Finding::kBad) return fail(Errc::kCorrupt, judged.reason);
-  for (const auto* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
-    if (!file->has_value()) continue;
-    String path = TRY(in_folder(folder, (*file)->path));
+  for (const Payload* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
+    if (!file->exists()) continue;
+    String path = TRY(in_folder(folder, file->path));
     Hashed hashed = TRY(hash_file(path.view(), watcher));
-    if (hashed.bytes != (*file)->bytes)
+    if (hashed.bytes != file->bytes)
       return fail(Errc::kCorrupt, "a file has another size than its manifest says");
-    if (hashed.digest != (*file)->sha256)
+    if (hashed.digest != file->sha256)
       return fail(Errc::kCorrupt, "a file's SHA-256 is not that of its manifest");
   }
   return judged;

@@ -106,7 +106,7 @@ class Parser {
     std::string_view key;
   };
   // Fields that have to be there, as bits of got_.
-  enum Field : u32 {
+  enum Field : u8 {
     kName = 1,
     kGeneration = 2,
     kFormat = 4,
@@ -199,8 +199,6 @@ Result<void> Parser::begin_table(std::string_view line) {
   table_ = name == "file.model"       ? Table::kModel
            : name == "file.tokenizer" ? Table::kTokenizer
                                       : Table::kOther;
-  if (table_ == Table::kModel) out_.model.emplace();
-  if (table_ == Table::kTokenizer) out_.tokenizer.emplace();
   return {};
 }
 
@@ -210,6 +208,7 @@ Result<void> Parser::begin_signature(std::string_view name) {
     KeyId id;
     if (!unhex(name.substr(kSignatureTable.size() + 1), id))
       return refuse("[signature.KEYID] needs 16 hexadecimal digits in lower case");
+    signature.named = true;
     signature.key = id;
   }
   if (!out_.signatures.push_back(signature)) return refuse("it has too many signatures");
@@ -246,9 +245,9 @@ Result<void> Parser::set(std::string_view key, const Value& value) {
     case Table::kTop:
       return set_top(key, value);
     case Table::kModel:
-      return set_file(*out_.model, key, value);
+      return set_file(out_.model, key, value);
     case Table::kTokenizer:
-      return set_file(*out_.tokenizer, key, value);
+      return set_file(out_.tokenizer, key, value);
     case Table::kSignature:
       return set_signature(key, value);
     case Table::kOther:
@@ -317,7 +316,7 @@ Result<void> Parser::finish() {
   constexpr u32 kNeeded = kName | kGeneration | kFormat;
   constexpr u64 kNewestVersion = 2;
   TRY(end_table());
-  if ((top_ & kNeeded) != kNeeded || !out_.model.has_value())
+  if ((top_ & kNeeded) != kNeeded || !out_.model.exists())
     return refuse("it needs name, generation, format and [file.model]");
   if (const char* fault = name_fault(out_.name); fault != nullptr) return refuse(fault);
   if (out_.generation == 0) return refuse("generation counts from 1");
@@ -325,7 +324,7 @@ Result<void> Parser::finish() {
     return refuse("its format is neither gguf nor llama2c: a newer Marrow may know it");
   if (out_.format_version == 0 || out_.format_version > kNewestVersion)
     return refuse("its format_version is unknown: a newer Marrow may know it");
-  if (out_.tokenizer.has_value() && out_.tokenizer->path == out_.model->path)
+  if (out_.tokenizer.exists() && out_.tokenizer.path == out_.model.path)
     return refuse("two files have one path");
   return {};
 }

@@ -29,11 +29,13 @@ KeyId key_id(const crypto::Ed25519PublicKey& key);
 struct Payload {
   std::string_view path;  // a bare file name
   crypto::Sha256Digest sha256{};
-  u64 bytes = 0;
+  u64 bytes = 0;  // 0: the manifest has no such file
+  bool exists() const { return bytes > 0; }
 };
 
 struct Signature {
-  std::optional<KeyId> key;  // none: the table [signature], whose key is not named
+  bool named = false;  // if not, it is the table [signature], which does not say whose it is
+  KeyId key{};
   crypto::Ed25519Signature bytes{};
 };
 
@@ -43,9 +45,9 @@ struct Manifest {
   u64 generation = 0;             // from 1
   u64 format_version = 1;
   u64 security_epoch = 0;
-  u64 not_before = 0;          // Unix seconds; 0 = at all times
-  std::optional<u64> expires;  // Unix seconds
-  std::optional<Payload> model, tokenizer;
+  u64 not_before = 0;            // Unix seconds; 0 = at all times
+  std::optional<u64> expires;    // Unix seconds
+  Payload model, tokenizer;      // there is always a model
   std::string_view signed_part;  // every byte before the line [signature], or all of them
   StaticVector<Signature, kMostSignatures> signatures;
 };

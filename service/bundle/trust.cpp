@@ -108,7 +108,7 @@ const TrustedKey* find(std::span<const TrustedKey> keys, const KeyId& id) {
 // Returns the table that repeats this signature under the name of a key, or null.
 const Signature* named_twin(const Manifest& manifest, const Signature& plain) {
   for (const Signature& other : manifest.signatures)
-    if (other.key.has_value() && other.bytes == plain.bytes) return &other;
+    if (other.named && other.bytes == plain.bytes) return &other;
   return nullptr;
 }
 
@@ -123,19 +123,19 @@ Result<Judgement> judge_plain(const Manifest& manifest, const Signature& plain,
   Result<void> status;
   for (const TrustedKey& key : keys) {
     if (!is_good(key.key, manifest, plain, status)) continue;
-    if (twin != nullptr && *twin->key != key.id)
+    if (twin != nullptr && twin->key != key.id)
       return bad("a signature stands under the name of a key that did not make it");
     return Judgement{Finding::kGood, key.id, ""};
   }
   TRY(status);
-  bool unknown = keys.empty() || (twin != nullptr && find(keys, *twin->key) == nullptr);
+  bool unknown = keys.empty() || (twin != nullptr && find(keys, twin->key) == nullptr);
   if (unknown) return Judgement{Finding::kUnknownKey, {}, "none of the trusted keys has signed it"};
   return bad("no trusted key has made its signature");
 }
 
 Result<Judgement> judge_named(const Manifest& manifest, const Signature& named,
                               std::span<const TrustedKey> keys) {
-  const TrustedKey* key = find(keys, *named.key);
+  const TrustedKey* key = find(keys, named.key);
   if (key == nullptr)
     return Judgement{Finding::kUnknownKey, {}, "none of the trusted keys has signed it"};
   Result<void> status;
@@ -201,8 +201,8 @@ Times times_now() {
 Result<Judgement> judge(const Manifest& manifest, std::span<const TrustedKey> keys, Times times) {
   Judgement all{Finding::kUnsigned, {}, "it is not signed"};
   for (const Signature& signature : manifest.signatures) {
-    Judgement one = TRY(signature.key.has_value() ? judge_named(manifest, signature, keys)
-                                                  : judge_plain(manifest, signature, keys));
+    Judgement one = TRY(signature.named ? judge_named(manifest, signature, keys)
+                                        : judge_plain(manifest, signature, keys));
     if (one.finding == Finding::kBad) return one;
     // The first signature decides until a good one is found.
     bool better = all.finding == Finding::kUnsigned ||

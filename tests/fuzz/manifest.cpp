@@ -15,18 +15,17 @@ void look_at(const Payload& file, std::string_view text) {
 void look_at(const Manifest& manifest, std::string_view text) {
   ASSERT(text.size() <= service::bundle::kMostManifestBytes);
   ASSERT(service::bundle::name_fault(manifest.name) == nullptr && manifest.generation > 0);
-  ASSERT(manifest.model.has_value());
-  look_at(*manifest.model, text);
-  if (manifest.tokenizer.has_value()) look_at(*manifest.tokenizer, text);
+  look_at(manifest.model, text);
+  if (manifest.tokenizer.exists()) look_at(manifest.tokenizer, text);
   ASSERT(manifest.signed_part == text.substr(0, text.find("[signature")));
   ASSERT(manifest.signatures.empty() == (manifest.signed_part.size() == text.size()));
   // Nothing behind the signed part says anything about the bundle.
   auto alone = service::bundle::parse_manifest(manifest.signed_part);
   ASSERT(alone.has_value() && alone->signatures.empty());
   ASSERT(alone->name == manifest.name && alone->generation == manifest.generation);
-  ASSERT(alone->model->path == manifest.model->path && alone->expires == manifest.expires);
-  ASSERT(alone->model->sha256 == manifest.model->sha256);
-  ASSERT(alone->tokenizer.has_value() == manifest.tokenizer.has_value());
+  ASSERT(alone->model.path == manifest.model.path && alone->expires == manifest.expires);
+  ASSERT(alone->model.sha256 == manifest.model.sha256);
+  ASSERT(alone->tokenizer.exists() == manifest.tokenizer.exists());
 }
 
 }  // namespace

@@ -25,15 +25,14 @@ TEST(bundle_manifest, tells_what_the_files_are) {
   EXPECT_EQ(read->generation, 7u);
   EXPECT_EQ(read->format, "gguf");
   EXPECT_EQ(read->format_version, 1u);
-  EXPECT(!read->expires.has_value() && !read->tokenizer.has_value());
-  REQUIRE(read->model.has_value());
-  EXPECT_EQ(read->model->path, "model.gguf");
-  EXPECT_EQ(read->model->bytes, 256u);
-  EXPECT_EQ(read->model->sha256[0], 0xc7u);
+  EXPECT(!read->expires.has_value() && !read->tokenizer.exists());
+  EXPECT_EQ(read->model.path, "model.gguf");
+  EXPECT_EQ(read->model.bytes, 256u);
+  EXPECT_EQ(read->model.sha256[0], 0xc7u);
   EXPECT_EQ(read->signed_part, manifest() + "\n");
   REQUIRE(read->signatures.size() == 2);
-  EXPECT(!read->signatures[0].key.has_value());
-  EXPECT(read->signatures[1].key == trusted(kSeed).id);
+  EXPECT(!read->signatures[0].named);
+  EXPECT(read->signatures[1].named && read->signatures[1].key == trusted(kSeed).id);
   EXPECT(read->signatures[0].bytes == read->signatures[1].bytes);
 }
 
@@ -53,7 +52,7 @@ TEST(bundle_manifest, newer_keys_are_read_and_unknown_ones_ignored) {
   EXPECT_EQ(read->security_epoch, 3u);
   EXPECT_EQ(read->not_before, 5u);
   EXPECT(read->expires == ~u64{0});
-  EXPECT_EQ(read->tokenizer->path, "tokenizer.bin");
+  EXPECT_EQ(read->tokenizer.path, "tokenizer.bin");
   EXPECT_EQ(read->signed_part.size(), text.size());
   EXPECT(read->signatures.empty());
 }

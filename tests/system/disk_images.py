@@ -1,12 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Disks of random bytes, and what the kernel's commands must say of them."""
+"""Disks in QEMU and the tools that make them; disks of random bytes, and what the kernel's commands must say of them."""
 import hashlib
 import os
+import pathlib
 import random
+import shutil
 import tempfile
+
+from harness import Skip
 
 MASK = (1 << 64) - 1
 MIB = 1 << 20
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if path is None:
+        raise Skip(f"{name} is missing: scripts/setup.sh test")
+    return path
+
+
+def disk(image: pathlib.Path, device: str) -> list[str]:
+    return ["-drive", f"file={image},format=raw,if=none,id={device}0", "-device",
+            f"{device},drive={device}0" + (",serial=1" if device == "nvme" else "")]
 
 
 def numbers(seed: int):

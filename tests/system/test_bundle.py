@@ -12,8 +12,8 @@ import tempfile
 import urllib.request
 
 import serving
+from disk_images import disk, tool
 from harness import PROMPT, TWIN, Guest, case, check, main, small_iso
-from test_files import disk, tool
 
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY, CONTEXT = 64, 64, 1, 2, 1, 320, 64
 

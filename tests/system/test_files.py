@@ -8,19 +8,8 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import MODEL, PROMPT, Guest, Monitor, Skip, case, check, main, need
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if path is None:
-        raise Skip(f"{name} is missing: scripts/setup.sh test")
-    return path
-
-
-def disk(image: pathlib.Path, device: str) -> list[str]:
-    return ["-drive", f"file={image},format=raw,if=none,id={device}0", "-device",
-            f"{device},drive={device}0" + (",serial=1" if device == "nvme" else "")]
+from disk_images import disk, tool
+from harness import MODEL, PROMPT, Guest, Monitor, case, check, main, need
 
 
 @case

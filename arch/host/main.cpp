@@ -82,7 +82,8 @@ std::string command_options(int count, char** words) {
     }
     run += i > 1 ? "\"" : "";
   }
-  return in_quotes(run + "; poweroff");
+  run += "; poweroff";
+  return in_quotes(run);
 }
 
 std::string command_line(int count, char** words) {

@@ -84,7 +84,7 @@ class ResponsesForm final : public Form {
   // ---- events
 
   template <class Write>
-  static void event(Exchange& exchange, const char* type, Write&& write) {
+  static void event(Exchange& exchange, std::string_view type, Write&& write) {
     exchange.send_event(type, [&](json::Writer& w) {
       w.begin_object().field("type", type).field("sequence_number", exchange.next_sequence());
       write(w);
@@ -130,12 +130,12 @@ class ResponsesForm final : public Form {
       });
     } else {
       char type[64];
-      base::format_into(type, "response.{}.done", row_of(it).part);
-      event(exchange, type, [&](json::Writer& w) {
-        place(exchange, index, w);
-        w.field("text", choice.text_of(it));
-        if (it.kind == Item::Kind::kText) w.key("logprobs"), logprobs(exchange, it, w);
-      });
+      event(exchange, base::format_into(type, "response.{}.done", row_of(it).part),
+            [&](json::Writer& w) {
+              place(exchange, index, w);
+              w.field("text", choice.text_of(it));
+              if (it.kind == Item::Kind::kText) w.key("logprobs"), logprobs(exchange, it, w);
+            });
       event(exchange, "response.content_part.done", [&](json::Writer& w) {
         place(exchange, index, w);
         w.key("part");

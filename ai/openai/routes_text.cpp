@@ -153,6 +153,11 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
   base::BufferWriter why(problem);
   Result<void> done = backend_.render(lease, prompt, out, text, why);
   if (done.has_value() || done.error().code == Errc::kOutOfMemory) return done;
+  if (done.error().code == Errc::kContextFull)
+    return error.refuse(400, "invalid_request_error", "context_length_exceeded",
+                        "the conversation exceeds the available context size of {} tokens: it is "
+                        "longer than {} bytes",
+                        lease.info().context, lease.tokenizer().longest_text());
   error.code = "template_error";
   return error.bad("messages", "the chat template refuses: {}",
                    why.view().empty() ? std::string_view(done.error().what) : why.view());

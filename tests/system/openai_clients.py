@@ -221,9 +221,11 @@ def errors_name_their_parameter(c):
 
 @test
 def context_overflow(c):
-    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 60000))
+    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 20000))
     assert error.code == "context_length_exceeded", error.code
     assert error.body["n_prompt_tokens"] > error.body["n_ctx"] > 0
+    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 600_000))  # too long to be counted
+    assert error.code == "context_length_exceeded", error.code
 
 
 @test

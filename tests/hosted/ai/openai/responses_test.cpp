@@ -2,6 +2,9 @@
 // /v1/responses: tools, probabilities, conversations that go on from an earlier answer, and who may
 // use a kept one.
 #include "ai/openai/response_store.h"
+
+#include <algorithm>
+
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/openai/test_server.h"
@@ -35,8 +38,22 @@ String id_of(const Answer& answer) {
   return std::move(*String::from(document->root().find("id").text()));
 }
 
-// Checks what a stream's events promise: numbered one by one, items opened in order and closed,
-// and the last event repeats what the deltas said.
+constexpr std::string_view kEvents[] = {"response.created",
+                                        "response.in_progress",
+                                        "response.output_item.added",
+                                        "response.content_part.added",
+                                        "response.output_text.delta",
+                                        "response.output_text.done",
+                                        "response.content_part.done",
+                                        "response.output_item.done",
+                                        "response.function_call_arguments.delta",
+                                        "response.function_call_arguments.done",
+                                        "response.completed",
+                                        "response.incomplete"};
+
+// Checks what a stream's events promise: each is of a known type, its name and its data agree, they
+// are numbered one by one, items are opened in order and closed, and the last event repeats what
+// the deltas said.
 void check_stream(TestContext& test, const Answer& answer) {
   EXPECT(events_are_json(answer.body));
   std::string_view rest = answer.body.view();
@@ -51,6 +68,8 @@ void check_stream(TestContext& test, const Answer& answer) {
     REQUIRE(document.has_value());
     json::Value root = document->root();
     std::string_view type = root.find("type").text();
+    EXPECT(std::ranges::find(kEvents, type) != std::end(kEvents));
+    EXPECT_EQ(event.substr(0, event.find('\n')).substr(std::string_view("event: ").size()), type);
     EXPECT_EQ(*root.find("sequence_number").integer(), number++);
     if (type == "response.output_item.added") {
       EXPECT_EQ(open++, 0);

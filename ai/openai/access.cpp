@@ -135,6 +135,17 @@ bool Guard::is_stranger(std::string_view peer) const {
   return open() && !peer.starts_with("127.") && !peer.starts_with("[::1]");
 }
 
+// The zero byte keeps an address from being the owner that a key of the same letters is.
+crypto::Sha256Digest Guard::owner_of(const base::HttpRequest& head, std::string_view peer) const {
+  if (!open()) return crypto::sha256(key_of(head));
+  crypto::Sha256 hash;
+  constexpr Byte kAddress[] = {Byte{0}};
+  std::string_view address = peer.substr(0, peer.rfind(':'));
+  hash.update(kAddress);
+  hash.update({reinterpret_cast<const Byte*>(address.data()), address.size()});
+  return hash.finish();
+}
+
 std::string_view Guard::allowed_origin(const base::HttpRequest& head) const {
   std::string_view origin = head.header("origin"), found;
   if (origin.empty()) return {};

@@ -37,6 +37,9 @@ class Guard {
   // Returns true if the server asks for no key and the request came over the network, so that the
   // sender may be anybody.
   bool is_stranger(std::string_view peer) const;
+  // Tells owners of kept answers apart: a hash of the key, or of the address on a server that wants
+  // no key. `peer` is an address with its port.
+  crypto::Sha256Digest owner_of(const base::HttpRequest& head, std::string_view peer) const;
   // Returns the origin that an answer names as allowed to read it, or "" for none. The text lives
   // as long as this object.
   std::string_view allowed_origin(const base::HttpRequest& head) const;

@@ -176,6 +176,9 @@ struct ServiceOptions {
   base::Budget* bodies = nullptr;    // what requests in work may take of memory; null = no limit
   u32 max_requests = 64;             // running and waiting; more get 429
   u32 default_max_tokens = 0;        // 0 = until the context is full
+  u32 token_limit = 0;               // of every answer, whatever its request says; 0 = none
+  u64 seed = 0;                      // of requests that have none; 0 = a random one for each
+  bool thinks = true;                // models that can think do, unless a request says otherwise
   u64 heartbeat_ns = 4'000'000'000;  // of silence in a stream before a sign of life is sent
   u32 rate_per_second = 0;           // requests a second over all clients; 0 = no limit
   u32 client_rate = 0;               // the same for each client
@@ -184,8 +187,9 @@ struct ServiceOptions {
   bool any_model = false;    // a name that no model has means the default one
   bool unload_idle = false;  // a model goes when it has not been asked for as long as keep_alive
   bool ollama_root = false;  // `/` tells who wants no page what Ollama's does
-  u64 keep_alive_ns = kForever;  // where a request does not say it
-  std::string_view page;         // the chat page; "" = none
+  u64 keep_alive_ns = kForever;    // where a request does not say it
+  u64 response_bytes = 16 * kMiB;  // for kept answers of /v1/responses; 0 = none is kept
+  std::string_view page;           // the chat page; "" = none
 };
 
 }  // namespace ai::openai

@@ -19,6 +19,9 @@ void ApiError::take(const Error& error) {
       (void)refuse(503, "unavailable_error", "model_not_ready", "{}", error.what);
       retry_after_ms = 1000;
       break;
+    case Errc::kContextFull:
+      (void)refuse(400, "invalid_request_error", "context_length_exceeded", "{}", error.what);
+      break;
     case Errc::kUnsupported:
       (void)refuse(400, "invalid_request_error", "unsupported", "{}", error.what);
       break;

@@ -3,6 +3,8 @@
 // form.
 #include "ai/openai/exchange.h"
 
+#include <algorithm>
+
 #include "ai/openai/service.h"
 
 namespace ai::openai {
@@ -24,10 +26,12 @@ void Choice::on_token(const TokenEvent& event) {
   // An event without a token has text that an earlier token began.
   if (event.id != Tokenizer::kNoToken) count_token(event);
   if (event.text.empty()) return;
-  if (thoughts != nullptr)
+  if (thoughts != nullptr) {
     keep(thoughts->feed(event.text));
-  else
+    thought_tokens += thoughts->thinking() ? 1 : 0;
+  } else {
     on_said(event.text);
+  }
 }
 
 void Choice::on_said(std::string_view text) {
@@ -38,8 +42,33 @@ void Choice::on_said(std::string_view text) {
 }
 
 void Choice::on_thought(std::string_view text) {
-  if (!exchange_.streaming()) return keep(thought_.append(text));
-  if (exchange_.has_reply()) exchange_.form().thought(exchange_, *this, text);
+  bool items = exchange_.form().needs_items();
+  usize begin = thought_.size();
+  if (items || !exchange_.streaming()) keep(thought_.append(text));
+  if (items) add_item(Item::Kind::kThought, begin, thought_.size());
+  if (exchange_.streaming() && exchange_.has_reply())
+    exchange_.form().thought(exchange_, *this, text);
+}
+
+// Lengthens the last item if it is of that kind; calls are always items of their own.
+void Choice::add_item(Item::Kind kind, usize begin, usize end) {
+  usize seen = logprobs_.size();
+  if (!items_.empty() && items_.back().kind == kind && kind != Item::Kind::kCall) {
+    items_.back().end = end;
+    items_.back().last_logprob = seen;
+    return;
+  }
+  usize first = items_.empty() ? 0 : items_.back().last_logprob;
+  keep(items_.push_back({kind, begin, end, first, seen}));
+}
+
+void Choice::need_item() {
+  if (items_.empty()) add_item(Item::Kind::kText, 0, 0);
+}
+
+std::string_view Choice::text_of(const Item& item) const {
+  std::string_view all = item.kind == Item::Kind::kThought ? thought() : content();
+  return all.substr(std::min(item.begin, all.size()), item.end - item.begin);
 }
 
 void Choice::count_token(const TokenEvent& event) {
@@ -50,6 +79,7 @@ void Choice::count_token(const TokenEvent& event) {
   if (counted_++ == 0) first_token_ns_ = now;
   last_token_ns_ = now;
   service.metrics().tokens_generated++;
+  micro_sum_ += event.logprob_micro;
   if (exchange_.parameters.want_logprobs) {
     u32 first = static_cast<u32>(tops_.size());
     keep(tops_.append(event.top));
@@ -60,8 +90,11 @@ void Choice::count_token(const TokenEvent& event) {
 }
 
 void Choice::on_content(std::string_view text) {
-  if (!exchange_.streaming()) return keep(content_.append(text));
-  if (exchange_.has_reply()) exchange_.form().text(exchange_, *this, text);
+  bool items = exchange_.form().needs_items();
+  usize begin = content_.size();
+  if (items || !exchange_.streaming()) keep(content_.append(text));
+  if (items) add_item(Item::Kind::kText, begin, content_.size());
+  if (exchange_.streaming() && exchange_.has_reply()) exchange_.form().text(exchange_, *this, text);
 }
 
 void Choice::on_call(std::string_view name) {
@@ -70,6 +103,8 @@ void Choice::on_call(std::string_view name) {
   keep((*call)->name.append(name));
   base::format_into((*call)->id, "call_{:016x}", exchange_.service().backend().random());
   keep(calls_.push_back(std::move(*call)));
+  if (exchange_.form().needs_items() && !calls_.empty())
+    add_item(Item::Kind::kCall, calls_.size() - 1, calls_.size());
   if (exchange_.streaming() && exchange_.has_reply() && !calls_.empty())
     exchange_.form().call(exchange_, *this, *calls_.back());
 }
@@ -92,6 +127,11 @@ void Choice::on_end(FinishReason reason, const Timings& timings, const Error* er
   bool failed = reason == FinishReason::kError ||
                 (reason == FinishReason::kContextFull && timings.generated_tokens == 0);
   exchange_.choice_ended(*this, failed ? error : nullptr);
+}
+
+bool Choice::is_better(const Choice& other) const {
+  i64 mine = std::max<i64>(counted_, 1), theirs = std::max<i64>(other.counted_, 1);
+  return micro_sum_ * theirs > other.micro_sum_ * mine;
 }
 
 const char* Choice::finish_reason() const {
@@ -151,7 +191,6 @@ Exchange::~Exchange() {
   if (ending_ == Ending::kNone) ending_ = Ending::kGone;  // it never began, so nothing is counted
   stop();
   base::wipe(body_text);
-  base::wipe(prompt_text);
   base::wipe(scratch_);
   for (Vector<TokenId>& prompt : prompts) base::wipe(prompt);
   for (String& text : prompt_texts) base::wipe(text);
@@ -163,16 +202,24 @@ Result<void> Exchange::count_body(usize bytes) {
 }
 
 Result<void> Exchange::make_choices(ApiError& error) {
-  u64 random = service_.backend().random();
-  id_ = base::format_into(id_store_, "{}{:016x}{:08x}", id_prefix, random, service_.next_number());
+  Backend& backend = service_.backend();
+  u64 random = backend.random();
+  // The id of a kept answer must not be guessed, so it has nothing of the seed.
+  u64 high = backend.random(), low = backend.random();
+  id_ = base::format_into(id_store_, "{}{:016x}{:016x}", id_prefix, high, low);
   created_ = service_.backend().unix_ns() / 1'000'000'000;
   // The answer tells the seed, and a client may send it back. Many clients keep only 53 bits of a
   // number. One bit more is left free, because choice i adds i to the seed.
   constexpr u32 kBitsLost = 12;
-  if (!parameters.seed_given) parameters.sampling.seed = random >> kBitsLost;
+  u64 seed = service_.options().seed;
+  if (!parameters.seed_given) parameters.sampling.seed = seed != 0 ? seed : random >> kBitsLost;
   GrammarRef grammar = TRY(service_.make_grammar(*this, error));
   for (u32 p = 0; p < prompts.size(); p++)
-    for (u32 i = 0; i < parameters.n; i++) TRY(choices_.push_back(TRY(make_choice(p, grammar))));
+    for (u32 i = 0; i < per_prompt(); i++) {
+      TRY(choices_.push_back(TRY(make_choice(p, grammar))));
+      choices_.back()->leads = i == 0;
+    }
+  answered_ = choices_.size();
   return {};
 }
 
@@ -245,12 +292,13 @@ Result<void> Exchange::submit(Choice& choice) {
   request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
   request.stop = parameters.stop.view();
   request.ignore_end = parameters.ignore_end;
-  request.logprobs = parameters.want_logprobs ? std::max(parameters.logprobs, 1u) : 0;
+  bool compares = per_prompt() > parameters.n;
+  request.logprobs = parameters.want_logprobs || compares ? std::max(parameters.logprobs, 1u) : 0;
   request.grammar = choice.grammar.get();
   request.slide = parameters.slide;
   request.cache_prompt = parameters.cache_prompt;
   // The other choices of a prompt share the pages that the first one has read.
-  const Choice& first = *choices_[choice.index() / parameters.n * parameters.n];
+  const Choice& first = *choices_[choice.index() / per_prompt() * per_prompt()];
   if (&first != &choice && !first.done()) request.fork_of = first.id;
   choice.id = TRY(service_.backend().submit(lease, request, choice));
   choice.submitted = true;
@@ -311,6 +359,9 @@ void Exchange::choice_ended(Choice& choice, const Error* error) {
 
 void Exchange::finish() {
   if (!has_reply()) return gone();
+  if (per_prompt() > parameters.n) choose_best();
+  if (store) store = service_.keep_response(*this);
+  if (ending_ != Ending::kNone) return;
   if (streaming()) {
     form_.end(*this);
   } else {
@@ -323,6 +374,24 @@ void Exchange::finish() {
   if (ending_ != Ending::kNone) return;
   service_.log_done(*this);
   answer(scratch_.view());
+}
+
+// Brings the n best choices of each prompt to the front. The others stay until the exchange ends,
+// because this may run inside one of them.
+void Exchange::choose_best() {
+  auto better = [](const auto& a, const auto& b) { return a->is_better(*b); };
+  answered_ = 0;
+  for (usize begin = 0; begin < choices_.size(); begin += per_prompt()) {
+    auto first = choices_.begin() + begin;
+    for (u32 taken = 0; taken < parameters.n; taken++) {
+      // A tie goes to the one that was begun first.
+      auto best = std::min_element(first + taken, first + per_prompt(), better);
+      std::rotate(first + taken, best, best + 1);
+      std::swap(choices_[answered_], first[taken]);
+      choices_[answered_]->set_index(static_cast<u32>(answered_));
+      answered_++;
+    }
+  }
 }
 
 // Sends the end of a stream, or the whole answer.
@@ -408,146 +477,23 @@ u32 Exchange::total_generated() const {
   return sum;
 }
 
+u32 Exchange::thought_tokens() const {
+  u32 sum = 0;
+  for (const base::Owner<Choice>& c : choices_) sum += c->thought_tokens;
+  return sum;
+}
+
 u32 Exchange::prompt_tokens() const {
   u32 sum = 0;
   for (const Vector<TokenId>& p : prompts) sum += static_cast<u32>(p.size());
   return sum;
 }
 
-// Choices of one prompt share its cached tokens, so they are counted once, as the prompt's tokens
-// are.
 u32 Exchange::cached_tokens() const {
   u32 sum = 0;
   for (const base::Owner<Choice>& c : choices_)
-    if (c->index() % parameters.n == 0) sum += c->timings().cached_tokens;
+    if (c->leads) sum += c->timings().cached_tokens;
   return sum;
-}
-
-// ---- shared parts of answers ----------------------------------------------------------------
-
-void Form::error(Exchange& exchange, const ApiError& error) const {
-  char text[kMaxErrorText];  // on the stack, because there may be no memory left
-  base::BufferWriter sink(text);
-  sink.write("data: ");
-  write_error(error, error_form(), sink);
-  sink.write("\n\n");
-  exchange.send_text(sink.view());
-}
-
-// Comments (a leading colon) are ignored by every client; other events are not.
-std::string_view Form::heartbeat(std::span<char> room, u32 done, u32 total) const {
-  return base::format_into(room, ": prefill {}/{}\n\n", done, total);
-}
-
-void write_usage(Exchange& exchange, json::Writer& w) {
-  u32 prompt = exchange.prompt_tokens(), generated = exchange.total_generated();
-  w.begin_object();
-  w.field("prompt_tokens", prompt).field("completion_tokens", generated);
-  w.field("total_tokens", prompt + generated);
-  w.key("prompt_tokens_details").begin_object();
-  w.field("cached_tokens", exchange.cached_tokens()).end_object();
-  w.key("completion_tokens_details").begin_object().field("reasoning_tokens", 0).end_object();
-  w.end_object();
-}
-
-void write_timings(const Timings& t, json::Writer& w) {
-  u32 prompt = t.prompt_tokens - std::min(t.prompt_tokens, t.cached_tokens);
-  // The prefill gives the first token; decoding gives the others.
-  u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
-  constexpr u64 kNsPerMs = 1'000'000, kNsPerSecond = 1'000'000'000;
-  auto per_second = [](u64 count, u64 ns) { return base::ratio(count * kNsPerSecond, ns, 2); };
-  w.begin_object();
-  w.field("cache_n", t.cached_tokens).field("prompt_n", prompt);
-  w.field("prompt_ms", base::ratio(t.prefill_ns, kNsPerMs, 3));
-  w.field("prompt_per_token_ms", base::ratio(t.prefill_ns, kNsPerMs * std::max(prompt, 1u), 3));
-  w.field("prompt_per_second", per_second(prompt, t.prefill_ns));
-  w.field("predicted_n", t.generated_tokens);
-  w.field("predicted_ms", base::ratio(t.decode_ns, kNsPerMs, 3));
-  w.field("predicted_per_token_ms",
-          base::ratio(t.decode_ns, kNsPerMs * std::max<u64>(decoded, 1), 3));
-  w.field("predicted_per_second", per_second(decoded, t.decode_ns));
-  w.field("first_token_ms", base::ratio(t.first_token_ns, kNsPerMs, 3));
-  w.field("gap_p50_ms", base::ratio(t.gap_p50_ns, kNsPerMs, 3));
-  w.field("gap_p99_ms", base::ratio(t.gap_p99_ns, kNsPerMs, 3));
-  w.field("draft_n", t.drafted_tokens).field("draft_n_accepted", t.accepted_tokens);
-  w.end_object();
-}
-
-void write_running_timings(Choice& choice, json::Writer& w) {
-  Timings t = choice.running_timings();
-  u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
-  constexpr u64 kNsPerMs = 1'000'000, kNsPerSecond = 1'000'000'000;
-  w.begin_object().field("prompt_n", t.prompt_tokens).field("predicted_n", t.generated_tokens);
-  w.field("predicted_ms", base::ratio(t.decode_ns, kNsPerMs, 3));
-  w.field("predicted_per_token_ms",
-          base::ratio(t.decode_ns, kNsPerMs * std::max<u64>(decoded, 1), 3));
-  w.field("predicted_per_second", base::ratio(decoded * kNsPerSecond, t.decode_ns, 2));
-  w.end_object();
-}
-
-void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w) {
-  u64 ms = (exchange.service().backend().now_ns() - exchange.accepted_ns) / 1'000'000;
-  w.key("prompt_progress").begin_object().field("total", total).field("processed", done);
-  w.field("time_ms", ms).end_object();
-}
-
-void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w) {
-  if (finish == nullptr)
-    w.field_null("finish_reason");
-  else
-    w.field("finish_reason", finish);
-  w.end_object().end_array();
-  if (finish != nullptr) {
-    w.key("timings");
-    write_timings(choice.timings(), w);
-    if (choice.truncated()) w.field("truncated", true);
-  } else if (exchange.parameters.timings_per_token) {
-    w.key("timings");
-    write_running_timings(choice, w);
-  }
-  // If a stream ends with a chunk of usage, all chunks before it have the field with null, as
-  // OpenAI's do.
-  if (exchange.parameters.include_usage) w.field_null("usage");
-  w.end_object();
-}
-
-namespace {
-
-void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {
-  std::string_view piece = exchange.token_text(id);
-  w.field("token", piece).field("logprob", base::Decimal{micro, 6});
-  w.key("bytes").begin_array();
-  for (char c : piece) w.value(static_cast<u32>(static_cast<u8>(c)));
-  w.end_array();
-}
-
-}  // namespace
-
-void write_logprob_list(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
-  w.begin_array();
-  for (const Choice::LogprobEntry& entry : choice.logprobs(from)) {
-    w.begin_object();
-    write_token(exchange, entry.id, entry.micro, w);
-    w.key("top_logprobs").begin_array();
-    u32 wanted = std::min(entry.top_count, exchange.parameters.logprobs);
-    for (const TokenLogprob& top : choice.tops().subspan(entry.first_top, wanted)) {
-      w.begin_object();
-      write_token(exchange, top.id, top.logprob_micro, w);
-      w.end_object();
-    }
-    w.end_array().end_object();
-  }
-  w.end_array();
-}
-
-void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w) {
-  if (!exchange.parameters.want_logprobs) {
-    w.null();
-    return;
-  }
-  w.begin_object().key("content");
-  write_logprob_list(exchange, choice, from, w);
-  w.field_null("refusal").end_object();
 }
 
 }  // namespace ai::openai

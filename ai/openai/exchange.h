@@ -38,8 +38,20 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   void on_said(std::string_view text) override;
 
   u32 index() const { return index_; }
+  void set_index(u32 index) { index_ = index; }
+  // Returns true if its tokens are more probable on average than the other one's.
+  bool is_better(const Choice& other) const;
   std::string_view content() const { return content_.view(); }
   std::string_view thought() const { return thought_.view(); }
+  // The parts of an answer in the order in which they were generated. Kept if the form wants them.
+  struct Item {
+    enum class Kind : u8 { kThought, kText, kCall } kind;
+    usize begin, end;                   // of thought() or content(); of a call, its index
+    usize first_logprob, last_logprob;  // those of its tokens are [first, last) of logprobs(0)
+  };
+  std::span<const Item> items() const { return items_.view(); }
+  std::string_view text_of(const Item& item) const;
+  void need_item();  // adds an empty text to an answer without items
   const Timings& timings() const { return timings_; }
   FinishReason reason() const { return reason_; }
   bool done() const { return done_; }
@@ -59,29 +71,36 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
     i32 micro;
     u32 first_top, top_count;  // indices into tops()
   };
-  std::span<const LogprobEntry> logprobs(u32 from) const { return logprobs_.view().subspan(from); }
+  std::span<const LogprobEntry> logprobs(usize from) const {
+    return logprobs_.view().subspan(from);
+  }
   std::span<const TokenLogprob> tops() const { return tops_.view(); }
   std::span<const TokenId> tokens() const { return tokens_.view(); }
 
   RequestId id = 0;
   bool submitted = false;
   u32 prompt = 0;         // index of the prompt in the exchange
+  bool leads = false;     // it reads the prompt; the prompt's other choices share its pages
   u32 logprobs_sent = 0;  // how many were sent, in a stream
   u32 tokens_sent = 0;
+  u32 thought_tokens = 0;
   u32 calls_sent = 0;
-  bool opened = false;  // the form's first chunk of this choice has gone out
-  GrammarRef grammar;   // the same for all choices: where each stands is in the engine
+  u32 items_opened = 0;  // how many items a stream has announced
+  bool opened = false;   // the form's first chunk of this choice has gone out
+  GrammarRef grammar;    // the same for all choices: where each stands is in the engine
   base::Owner<ToolCallReader> reader;
   base::Owner<ThoughtReader> thoughts;  // before the other one
 
  private:
   void keep(Result<void> result);
+  void add_item(Item::Kind kind, usize begin, usize end);
   void count_token(const TokenEvent& event);
 
   Exchange& exchange_;
   u32 index_;
   String content_, thought_;
   Vector<base::Owner<ToolCall>> calls_;
+  Vector<Item> items_;
   Vector<LogprobEntry> logprobs_;
   Vector<TokenLogprob> tops_;
   Vector<TokenId> tokens_;
@@ -90,7 +109,8 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   bool done_ = false;
   u32 stop_string_ = ~u32{0};  // index among the request's stop strings
   u64 first_token_ns_ = 0, last_token_ns_ = 0;
-  u32 counted_ = 0;  // tokens counted so far
+  u32 counted_ = 0;    // tokens counted so far
+  i64 micro_sum_ = 0;  // of their log probabilities, as far as the engine reports them
 };
 
 // The way an API writes answers. Forms have no state; what varies is in the exchange.
@@ -99,6 +119,8 @@ class Form {
   virtual const char* stream_type() const { return "text/event-stream"; }
   virtual ErrorForm error_form() const { return ErrorForm::kOpenAi; }
   virtual const char* prompt_field() const { return "messages"; }  // whose fault a long prompt is
+  // Streams of this form need the whole text at their end, and the order of its items.
+  virtual bool needs_items() const { return false; }
   // Writes the whole answer at once.
   virtual void whole(Exchange& exchange, json::Writer& w) const = 0;
   // Write the events of a stream. begin() and end() are called once each, end_choice() once for
@@ -170,10 +192,11 @@ class Exchange {
   json::Document body;            // the request
   Parameters parameters;
   Vector<Vector<TokenId>> prompts;
-  String prompt_text;  // for llama-server's answers
   ToolChoice tools;
-  bool echo = false;
-  Vector<String> prompt_texts;  // texts of the prompts, for `echo`
+  bool store = false;               // the answer shall be kept; once it is complete: it was kept
+  crypto::Sha256Digest owner = {};  // the one who may use a kept answer: Guard::owner_of()
+  bool echo = false;                // the answer repeats its prompt
+  Vector<String> prompt_texts;      // texts of the prompts, for `echo`
   // The probabilities of the prompts' tokens, for `echo` with logprobs. The first token has none.
   struct Scores {
     Vector<Choice::LogprobEntry> entries;
@@ -216,7 +239,8 @@ class Exchange {
   std::string_view fingerprint() const;
   std::string_view id() const { return id_; }
   u64 created() const { return created_; }
-  std::span<base::Owner<Choice>> choices() { return choices_.view(); }
+  // The choices that are answered.
+  std::span<base::Owner<Choice>> choices() { return choices_.view().first(answered_); }
   void send_text(std::string_view text);
   // Sends one SSE event with the JSON that `write(json::Writer&)` writes.
   template <class Write>
@@ -244,13 +268,14 @@ class Exchange {
   u32 next_sequence() { return sequence_++; }
 
   u32 total_generated() const;
+  u32 thought_tokens() const;  // how many of these are thoughts that were split off
   u32 prompt_tokens() const;
   u32 cached_tokens() const;
   u64 waited_ns = 0;  // for its model, before it was accepted
   u64 accepted_ns = 0;
   u64 first_token_ns = 0;  // since accepted_ns; 0 = none yet
   u32 block = 0;           // Anthropic's streams: the content block that is open, and its kind
-  bool block_is_text = false;
+  Choice::Item::Kind block_kind = Choice::Item::Kind::kText;
 
  private:
   void start_stream();
@@ -258,6 +283,8 @@ class Exchange {
   Result<void> submit(Choice& choice);
   Result<base::Owner<Choice>> make_choice(u32 prompt, const GrammarRef& grammar);
   bool prompt_opens_thought(u32 prompt) const;
+  u32 per_prompt() const { return std::max(parameters.n, parameters.best_of); }
+  void choose_best();
   void look_at_work();
   void stop();
   void end_event(const Result<void>& written);
@@ -278,6 +305,7 @@ class Exchange {
   u64 last_send_ns_ = 0;
   u32 prefill_done_ = 0, prefill_total_ = 0;
   u32 ended_ = 0;
+  usize answered_ = 0;  // of choices_; all but with `best_of`
   u32 sequence_ = 0;
   Ending ending_ = Ending::kNone;
   bool stream_open_ = false;
@@ -292,8 +320,11 @@ void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // Writes the rest of a streamed chunk, from its choice's finish_reason on. `finish` is nullptr if
 // more follows.
 void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w);
+// Writes the fields of a token: its text, its log probability, its bytes.
+void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w);
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
-void write_logprob_list(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
+void write_logprob_list(Exchange& exchange, Choice& choice,
+                        std::span<const Choice::LogprobEntry> entries, json::Writer& w);
 
 extern const Form* const kChatForm;
 extern const Form* const kCompletionForm;

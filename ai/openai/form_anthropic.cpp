@@ -6,6 +6,8 @@
 namespace ai::openai {
 namespace {
 
+using Kind = Choice::Item::Kind;
+
 class AnthropicForm final : public Form {
  public:
   ErrorForm error_form() const override { return ErrorForm::kAnthropic; }
@@ -15,6 +17,10 @@ class AnthropicForm final : public Form {
     w.begin_object();
     head(exchange, w);
     w.key("content").begin_array();
+    if (!choice.thought().empty()) {
+      w.begin_object().field("type", "thinking").field("thinking", choice.thought());
+      w.field("signature", "").end_object();
+    }
     if (!choice.content().empty() || choice.calls().empty())
       w.begin_object().field("type", "text").field("text", choice.content()).end_object();
     for (const base::Owner<ToolCall>& call : choice.calls()) {
@@ -47,18 +53,22 @@ class AnthropicForm final : public Form {
   }
 
   void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
-    if (!choice.opened || !exchange.block_is_text) open_block(exchange, choice, nullptr);
+    go_on(exchange, choice, Kind::kText);
     delta(exchange, "text_delta", "text", text);
   }
+  void thought(Exchange& exchange, Choice& choice, std::string_view text) const override {
+    go_on(exchange, choice, Kind::kThought);
+    delta(exchange, "thinking_delta", "thinking", text);
+  }
   void call(Exchange& exchange, Choice& choice, const ToolCall& call) const override {
-    open_block(exchange, choice, &call);
+    open_block(exchange, choice, Kind::kCall, &call);
   }
   void arguments(Exchange& exchange, Choice&, std::string_view text) const override {
     delta(exchange, "input_json_delta", "partial_json", text);
   }
 
   void end_choice(Exchange& exchange, Choice& choice) const override {
-    if (!choice.opened) open_block(exchange, choice, nullptr);
+    if (!choice.opened) open_block(exchange, choice, Kind::kText);
     close_block(exchange);
     exchange.send_event("message_delta", [&](json::Writer& w) {
       w.begin_object().field("type", "message_delta").key("delta").begin_object();
@@ -106,18 +116,24 @@ class AnthropicForm final : public Form {
       w.field("index", exchange.block).end_object();
     });
   }
-  static void open_block(Exchange& exchange, Choice& choice, const ToolCall* call) {
+  static void go_on(Exchange& exchange, Choice& choice, Kind kind) {
+    if (!choice.opened || exchange.block_kind != kind) open_block(exchange, choice, kind);
+  }
+  static void open_block(Exchange& exchange, Choice& choice, Kind kind,
+                         const ToolCall* call = nullptr) {
     if (choice.opened) {
       close_block(exchange);
       exchange.block++;
     }
     choice.opened = true;
-    exchange.block_is_text = call == nullptr;
+    exchange.block_kind = kind;
     exchange.send_event("content_block_start", [&](json::Writer& w) {
       w.begin_object().field("type", "content_block_start").field("index", exchange.block);
       w.key("content_block").begin_object();
-      if (call == nullptr) {
+      if (kind == Kind::kText) {
         w.field("type", "text").field("text", "");
+      } else if (kind == Kind::kThought) {
+        w.field("type", "thinking").field("thinking", "").field("signature", "");
       } else {
         w.field("type", "tool_use").field("id", call->id_text()).field("name", call->name);
         w.key("input").begin_object().end_object();

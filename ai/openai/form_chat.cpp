@@ -44,6 +44,13 @@ class ChatForm final : public Form {
     });
   }
 
+  void thought(Exchange& exchange, Choice& choice, std::string_view text) const override {
+    chunk(exchange, choice, nullptr, [&](json::Writer& w) {
+      role_once(choice, w);
+      w.field("reasoning_content", text);
+    });
+  }
+
   void call(Exchange& exchange, Choice& choice, const ToolCall& call) const override {
     chunk(exchange, choice, nullptr, [&](json::Writer& w) {
       role_once(choice, w);
@@ -123,6 +130,7 @@ class ChatForm final : public Form {
       w.field_null("content");
     else
       w.field("content", choice.content());
+    if (!choice.thought().empty()) w.field("reasoning_content", choice.thought());
     w.field_null("refusal");
     if (!choice.calls().empty()) {
       w.key("tool_calls").begin_array();

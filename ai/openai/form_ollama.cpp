@@ -71,7 +71,7 @@ class OllamaForm : public Form {
   static void logprobs(Exchange& exchange, Choice& choice, json::Writer& w) {
     if (!exchange.parameters.want_logprobs) return;
     w.key("logprobs");
-    write_logprob_list(exchange, choice, choice.logprobs_sent, w);
+    write_logprob_list(exchange, choice, choice.logprobs(choice.logprobs_sent), w);
     choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
   }
   void line(Exchange& exchange, Choice& choice, std::string_view text, std::string_view thought,

@@ -154,8 +154,11 @@ class LlamaForm final : public Form {
  public:
   const char* prompt_field() const override { return "prompt"; }
   void whole(Exchange& exchange, json::Writer& w) const override {
-    Choice& choice = *exchange.choices()[0];
-    final_object(exchange, choice, choice.content(), w);
+    std::span<base::Owner<Choice>> choices = exchange.choices();
+    if (choices.size() > 1) w.begin_array();
+    for (base::Owner<Choice>& choice : choices)
+      final_object(exchange, *choice, choice->content(), w);
+    if (choices.size() > 1) w.end_array();
   }
   void text(Exchange& exchange, Choice& choice, std::string_view text) const override {
     exchange.send_event({}, [&](json::Writer& w) {
@@ -163,7 +166,7 @@ class LlamaForm final : public Form {
       tokens(exchange, choice, w);
       w.field("stop", false).field("id_slot", slot(exchange));
       w.field("tokens_predicted", choice.tokens().size());
-      w.field("tokens_evaluated", exchange.prompt_tokens());
+      w.field("tokens_evaluated", exchange.prompts[choice.prompt].size());
       probabilities(exchange, choice, w);
       if (exchange.parameters.timings_per_token) {
         w.key("timings");
@@ -203,21 +206,48 @@ class LlamaForm final : public Form {
     json::Writer& list = w.begin_array();
     for (const Choice::LogprobEntry& e : choice.logprobs(choice.logprobs_sent)) {
       list.begin_object().field("id", e.id);
-      list.field("token", exchange.token_text(e.id));
-      list.field("logprob", base::Decimal{e.micro, 6}).key("top_logprobs").begin_array();
+      write_token(exchange, e.id, e.micro, list);
+      list.key("top_logprobs").begin_array();
       u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
       for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted)) {
         list.begin_object().field("id", top.id);
-        list.field("token", exchange.token_text(top.id));
-        list.field("logprob", base::Decimal{top.logprob_micro, 6}).end_object();
+        write_token(exchange, top.id, top.logprob_micro, list);
+        list.end_object();
       }
       list.end_array().end_object();
     }
     list.end_array();
     choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
   }
+  // Writes the object, or only those of its fields that the request names: "content", or
+  // "timings/predicted_n" for one inside another, which then goes by its own name.
   static void final_object(Exchange& exchange, Choice& choice, std::string_view content,
                            json::Writer& w) {
+    json::Value wanted = exchange.body.root().find("response_fields");
+    if (wanted.size() == 0) return all_fields(exchange, choice, content, w);
+    base::Wiped<String> text;
+    base::StringWriter sink(text);
+    json::Writer all(sink);
+    all_fields(exchange, choice, content, all);
+    Result<json::Document> document = json::Document::parse(text.view());
+    if (!document.has_value()) return exchange.choice_ended(choice, &document.error());
+    w.begin_object();
+    for (json::Value path : wanted.elements()) {
+      json::Value value = document->root();
+      std::string_view rest = path.text(), name;
+      for (bool more = true; more;) {
+        name = rest.substr(0, rest.find('/'));
+        more = name.size() < rest.size();
+        rest.remove_prefix(name.size() + (more ? 1 : 0));
+        value = value.find(name);
+      }
+      if (value.present()) w.field(name, value);
+    }
+    w.end_object();
+  }
+
+  static void all_fields(Exchange& exchange, Choice& choice, std::string_view content,
+                         json::Writer& w) {
     const Timings& t = choice.timings();
     bool limit = std::string_view(choice.finish_reason()) == "length";
     w.begin_object().field("index", choice.index()).field("content", content);
@@ -229,7 +259,7 @@ class LlamaForm final : public Form {
     w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated() || full);
     std::string_view word = choice.stopped_by();
     w.field("stop_type", limit ? "limit" : word.empty() ? "eos" : "word");
-    w.field("stopping_word", word).field("prompt", exchange.prompt_text);
+    w.field("stopping_word", word).field("prompt", exchange.prompt_texts[choice.prompt]);
     w.field("has_new_line", content.find('\n') != std::string_view::npos);
     probabilities(exchange, choice, w);
     w.key("generation_settings").begin_object();

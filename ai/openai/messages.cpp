@@ -20,41 +20,13 @@ std::string_view role_as(std::string_view role) {
   return {};
 }
 
-// Appends the text of a string or of a list of text parts. Refuses anything else and names it.
-Result<void> join_content(json::Value content, std::string_view where, String& out,
-                          ApiError& error) {
-  if (content.is_null()) return {};
-  if (content.is_string()) return out.append(content.text());
-  if (!content.is_array())
-    return error.bad(where, "'{}' must be a string or a list of content parts", where);
-  for (json::Value part : content.elements()) {
-    std::string_view type = part.find("type").text();
-    bool text = type == "text" || type == "input_text" || type == "output_text";
-    std::string_view key = type == "refusal" ? "refusal" : "text";
-    if (!text && type != "refusal")
-      return error.bad(where, "content parts of type '{}' are not supported: this model reads text",
-                       type);
-    if (!part.find(key).is_string()) return error.bad(where, "a text part has no 'text'");
-    TRY(out.append(part.find(key).text()));
-  }
-  return {};
-}
-
 void write_tool_calls(json::Value calls, json::Writer& w) {
   w.key("tool_calls").begin_array();
   for (json::Value call : calls.elements()) {
     json::Value function = call.find("function");
-    json::Value arguments = function.find("arguments");
     w.begin_object().field("id", call.find("id").text()).field("type", "function");
     w.key("function").begin_object().field("name", function.find("name").text());
-    // Templates print objects as JSON; a string that contains JSON would be quoted twice.
-    Result<json::Document> parsed = json::Document::parse(arguments.text());
-    w.key("arguments");
-    if (arguments.is_string() && parsed.has_value())
-      w.value(parsed->root());
-    else
-      w.value(arguments);
-    w.end_object().end_object();
+    w.field("arguments", function.find("arguments")).end_object().end_object();
   }
   w.end_array();
 }
@@ -97,78 +69,51 @@ Result<void> normalize_messages(json::Value messages, String& out, ApiError& err
   return sink.status();
 }
 
-// ---- /v1/responses --------------------------------------------------------------------------
+// ---- parts of bodies ------------------------------------------------------------------------
 
 namespace {
 
-// Copies fields that mean the same in both APIs.
+Result<void> add_line(std::string_view text, String& out) {
+  if (!out.empty()) TRY(out.push_back('\n'));
+  return out.append(text);
+}
+
+}  // namespace
+
+Result<void> join_content(json::Value content, std::string_view where, String& out,
+                          ApiError& error) {
+  if (content.is_null()) return {};
+  if (content.is_string()) return out.append(content.text());
+  if (!content.is_array())
+    return error.bad(where, "'{}' must be a string or a list of content parts", where);
+  for (json::Value part : content.elements()) {
+    std::string_view type = part.find("type").text();
+    bool text = type == "text" || type == "input_text" || type == "output_text";
+    std::string_view key = type == "refusal" ? "refusal" : "text";
+    if (!text && type != "refusal")
+      return error.bad(where, "content parts of type '{}' are not supported: this model reads text",
+                       type);
+    if (!part.find(key).is_string()) return error.bad(where, "a text part has no 'text'");
+    TRY(add_line(part.find(key).text(), out));
+  }
+  return {};
+}
+
 void copy_fields(json::Value body, std::initializer_list<std::string_view> names, json::Writer& w) {
   for (std::string_view name : names)
     if (json::Value value = body.find(name); !value.is_null()) w.field(name, value);
 }
 
-// Writes {"type": "json_schema", "schema": …}, as the newer APIs have it, in chat's form.
 void write_format(json::Value format, json::Writer& w) {
   std::string_view type = format.find("type").text();
   if (type.empty()) return;
   w.key("response_format").begin_object().field("type", type);
-  if (type == "json_schema")
-    w.key("json_schema").begin_object().field("schema", format.find("schema")).end_object();
+  if (type == "json_schema") {
+    w.key("json_schema").begin_object();
+    copy_fields(format, {"name", "strict"}, w);
+    w.field("schema", format.find("schema")).end_object();
+  }
   w.end_object();
-}
-
-Result<void> refuse_present(json::Value body, std::initializer_list<std::string_view> names,
-                            ApiError& error) {
-  for (std::string_view name : names) {
-    json::Value value = body.find(name);
-    if (value.is_null() || (value.is_array() && value.size() == 0)) continue;
-    return error.bad(name, "'{}' is not supported here", name);
-  }
-  return {};
-}
-
-Result<void> responses_input(json::Value input, json::Writer& w, ApiError& error) {
-  if (input.is_string()) {
-    w.begin_object().field("role", "user").field("content", input.text()).end_object();
-    return {};
-  }
-  if (!input.is_array()) return error.bad("input", "'input' must be a string or a list");
-  for (json::Value item : input.elements()) {
-    std::string_view type = item.find("type").text();
-    if (!type.empty() && type != "message")
-      return error.bad("input", "input items of type '{}' are not supported", type);
-    w.begin_object().field("role", item.find("role").text());
-    w.field("content", item.find("content")).end_object();
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<void> chat_from_responses(json::Value body, String& out, ApiError& error) {
-  TRY(refuse_present(body, {"previous_response_id", "conversation", "tools", "prompt"}, error));
-  if (body.find("background").is_true())
-    return error.bad("background", "'background' is not supported here");
-  base::StringWriter sink(out);
-  json::Writer w(sink);
-  w.begin_object();
-  copy_fields(body,
-              {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "truncation",
-               "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata",
-               "keep_alive"},
-              w);
-  if (json::Value effort = body.find("reasoning").find("effort"); effort.is_string())
-    w.field("reasoning_effort", effort);
-  write_format(body.find("text").find("format"), w);
-  w.key("messages").begin_array();
-  if (body.find("instructions").is_string())
-    w.begin_object()
-        .field("role", "system")
-        .field("content", body.find("instructions").text())
-        .end_object();
-  TRY(responses_input(body.find("input"), w, error));
-  w.end_array().end_object();
-  return sink.status();
 }
 
 // ---- /v1/messages ---------------------------------------------------------------------------
@@ -196,8 +141,8 @@ Result<void> anthropic_message(json::Value message, u32 index, json::Writer& w, 
     } else if (type == "tool_use") {
       uses++;
     } else if (type == "text") {
-      TRY(text.append(block.find("text").text()));
-    } else if (type != "thinking") {
+      TRY(add_line(block.find("text").text(), text));
+    } else if (type != "thinking" && type != "redacted_thinking") {
       return error.bad(where, "content blocks of type '{}' are not supported", type);
     }
   }

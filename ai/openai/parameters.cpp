@@ -180,7 +180,7 @@ Result<void> read_lengths(json::Value body, Parameters& out, ApiError& error) {
   for (std::string_view name :
        {"n_predict", "max_tokens", "max_output_tokens", "max_completion_tokens"}) {
     if (body.find(name).is_null()) continue;
-    i64 least = name == "n_predict" ? -1 : out.may_say_nothing ? 0 : 1;
+    i64 least = name == "n_predict" ? -2 : out.may_say_nothing ? 0 : 1;
     i64 n = TRY(int_field(body, name, least, kMaxTokens, 0, error));
     if (n == 0 && !out.may_say_nothing) return error.bad(name, "'{}' must be at least 1", name);
     out.max_tokens = n < 0 ? 0 : static_cast<u32>(n);

@@ -22,6 +22,7 @@ struct Parameters {
   u32 context = ~u32{0};  // most tokens of prompt and answer, where that is less than it could be
   bool split_thought = false;  // an answer's <think>…</think> is no part of what it says
   u32 n = 1;
+  u32 best_of = 0;                // choices that are generated for a prompt and compared; 0 = n
   Vector<std::string_view> stop;  // points into the request's document
   Vector<LogitBias> bias;
   u32 logprobs = 0;  // alternatives reported with each token

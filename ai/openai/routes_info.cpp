@@ -199,7 +199,7 @@ Result<void> Service::props(Call& call) {
   w.field("temperature", base::Decimal{d.temperature_milli, 3}).field("top_k", d.top_k);
   w.field("top_p", base::Decimal{d.top_p_milli, 3});
   w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
-  w.field("total_slots", options_.max_requests).field("model_path", lease.model());
+  w.field("total_slots", ModelMemory::kSlots).field("model_path", lease.model());
   w.field("model_alias", lease.model());
   const ChatTemplate* chat = lease.chat_template();
   w.field("chat_template", chat == nullptr ? std::string_view() : chat->source());

@@ -77,6 +77,8 @@ Result<void> Service::metrics_page(Call& call) {
   rows.gauge("marrow_requests_queued", queued);
   rows.gauge("marrow_kv_pages", pages);
   rows.gauge("marrow_kv_pages_used", used);
+  rows.gauge("marrow_responses_kept", responses_.count());
+  rows.gauge("marrow_responses_bytes", responses_.bytes());
   rows.gauge("marrow_memory_used_bytes", backend_.memory_used());
   rows.gauge("marrow_heap_bytes", backend_.heap_bytes());
   rows.gauge("marrow_uptime_seconds", backend_.now_ns() / kNsPerSecond);

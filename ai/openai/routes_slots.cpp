@@ -29,7 +29,8 @@ class SlotWork final : public EngineWork {
       base::wipe(tokens);
       forget_if_last(engine);
     } else if (action == Action::kSave) {
-      count_ = TRY(backend.save_text(engine, name.view(), tokens.view(), bytes_));
+      TRY(backend.save_text(engine, name.view(), tokens.view(), bytes_));
+      count_ = tokens.size();
     } else {
       tokens = TRY(backend.restore_text(engine, name.view(), bytes_));
       count_ = tokens.size();

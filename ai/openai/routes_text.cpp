@@ -45,23 +45,33 @@ Result<void> add_tool_description(json::Value messages, json::Value tools, Strin
 }
 
 // Collects the variables that templates get beside the messages: chat_template_kwargs, and two
-// fields that stand for a variable of the same name.
-Result<void> template_variables(json::Value body, String& out, ApiError& error) {
+// fields that stand for a variable of the same name. A budget of 0 tokens for thoughts is no
+// thinking; a budget of some tokens is not supported.
+Result<void> template_variables(json::Value body, bool thinks, String& out, ApiError& error) {
   json::Value given = body.find("chat_template_kwargs");
   if (!given.is_null() && !given.is_object())
     return error.bad("chat_template_kwargs", "'chat_template_kwargs' must be an object");
   std::string_view effort = TRY(text_field(body, "reasoning_effort", error));
-  bool thinks = TRY(bool_field(body, "enable_thinking", effort != "none", error));
+  bool may = TRY(int_field(body, "reasoning_budget", -1, 0, thinks ? -1 : 0, error)) != 0;
+  bool wanted = TRY(bool_field(body, "enable_thinking", may && effort != "none", error));
   base::StringWriter sink(out);
   json::Writer w(sink);
   w.begin_object();
   if (!effort.empty()) w.field("reasoning_effort", effort);
-  if (!body.find("enable_thinking").is_null() || effort == "none")
-    w.field("enable_thinking", thinks);
+  if (!body.find("enable_thinking").is_null() || !wanted) w.field("enable_thinking", wanted);
   // if a name occurs twice, the last value counts
   for (json::Member m : given.members()) w.field(m.name, m.value);
   w.end_object();
   return sink.status();
+}
+
+// llama-server's field: "none" leaves thoughts in the text, the other words split them off.
+Result<bool> splits_thoughts(json::Value body, ApiError& error) {
+  std::string_view form = TRY(text_field(body, "reasoning_format", error));
+  for (std::string_view known : {"", "auto", "deepseek", "deepseek-legacy"})
+    if (form == known) return true;
+  if (form == "none") return false;
+  return error.bad("reasoning_format", "'reasoning_format' must be none, auto or deepseek");
 }
 
 // The last message of several is the assistant's own text: the answer goes on with it.
@@ -134,7 +144,7 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
     }
   }
   String variables;
-  TRY(template_variables(body, variables, error));
+  TRY(template_variables(body, options_.thinks, variables, error));
   json::Document extra = TRY(json::Document::parse(variables.view(), kBodyLimits));
   if (extra.root().size() > 0) prompt.extra = extra.root();
   prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
@@ -143,6 +153,11 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
   base::BufferWriter why(problem);
   Result<void> done = backend_.render(lease, prompt, out, text, why);
   if (done.has_value() || done.error().code == Errc::kOutOfMemory) return done;
+  if (done.error().code == Errc::kContextFull)
+    return error.refuse(400, "invalid_request_error", "context_length_exceeded",
+                        "the conversation exceeds the available context size of {} tokens: it is "
+                        "longer than {} bytes",
+                        lease.info().context, lease.tokenizer().longest_text());
   error.code = "template_error";
   return error.bad("messages", "the chat template refuses: {}",
                    why.view().empty() ? std::string_view(done.error().what) : why.view());
@@ -155,6 +170,8 @@ Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value b
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
   TRY(read_parameters(body, exchange.lease.tokenizer(), exchange.parameters, error));
+  exchange.parameters.split_thought =
+      model_thinks(exchange.lease.chat_template()) && TRY(splits_thoughts(body, error));
   exchange.tools = TRY(read_tool_choice(body, error));
   if (exchange.tools.mode == ToolChoice::Mode::kRequired &&
       (exchange.parameters.schema.present() || exchange.parameters.json_object))
@@ -171,19 +188,7 @@ Result<void> Service::chat(Call& call) {
   return begin(call, std::move(exchange));
 }
 
-// Translates the bodies of the other chat APIs to this one's; their fields keep their meaning.
-Result<void> Service::responses(Call& call) {
-  json::Document body;
-  TRY(parse_body(call, call.in.body, body));
-  auto exchange = TRY(new_exchange(call, *kResponsesForm));
-  exchange->id_prefix = "resp_";
-  TRY(chat_from_responses(body.root(), exchange->body_text, call.error));
-  exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
-  TRY(prepare_chat(call, *exchange, exchange->body.root()));
-  exchange->tools = {};
-  return begin(call, std::move(exchange));
-}
-
+// Translates the body of another chat API to this one's; its fields keep their meaning.
 Result<void> Service::anthropic(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
@@ -237,7 +242,6 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
   const Tokenizer& tokenizer = exchange.lease.tokenizer();
   Vector<TokenId> tokens;
   if (value.is_string()) {
-    if (exchange.prompts.empty()) TRY(exchange.prompt_text.assign(value.text()));
     TRY(tokenizer.encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
     // A text of /apply-template begins with the token that every text begins with.
     bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
@@ -267,6 +271,19 @@ Result<void> Service::prepare_prompts(Exchange& exchange, json::Value prompt, Ap
   return {};
 }
 
+namespace {
+
+Result<void> read_best_of(json::Value body, Parameters& out, ApiError& error) {
+  i64 best_of = TRY(int_field(body, "best_of", 1, kMaxChoices, out.n, error));
+  if (best_of < out.n) return error.bad("best_of", "'best_of' must not be below 'n'");
+  if (best_of > out.n && out.stream)
+    return error.bad("best_of", "'best_of' above 'n' cannot be streamed: all choices are compared");
+  out.best_of = static_cast<u32>(best_of);
+  return {};
+}
+
+}  // namespace
+
 Result<void> Service::completions(Call& call) {
   auto exchange = TRY(new_exchange(call, *kCompletionForm));
   exchange->id_prefix = "cmpl-";
@@ -283,9 +300,7 @@ Result<void> Service::completions(Call& call) {
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   if (!body.find("suffix").is_null() && !body.find("suffix").text().empty())
     return error.bad("suffix", "'suffix' is not supported: this model does not fill in");
-  i64 best_of = TRY(int_field(body, "best_of", 1, kMaxChoices, exchange->parameters.n, error));
-  if (best_of != exchange->parameters.n)
-    return error.bad("best_of", "'best_of' other than 'n' is not supported");
+  TRY(read_best_of(body, exchange->parameters, error));
   exchange->echo = TRY(bool_field(body, "echo", false, error));
   TRY(prepare_prompts(*exchange, body.find("prompt"), error));
   if (exchange->echo && exchange->parameters.want_logprobs) {
@@ -295,6 +310,19 @@ Result<void> Service::completions(Call& call) {
   }
   return begin(call, std::move(exchange));
 }
+
+namespace {
+
+Result<void> check_response_fields(json::Value fields, ApiError& error) {
+  constexpr u32 kMost = 64;
+  bool fine = fields.is_null() || (fields.is_array() && fields.size() <= kMost);
+  for (json::Value field : fields.elements()) fine = fine && field.is_string();
+  if (fine) return {};
+  return error.bad("response_fields", "'response_fields' must be a list of at most {} names",
+                   kMost);
+}
+
+}  // namespace
 
 Result<void> Service::llama_completion(Call& call) {
   std::string_view type = call.in.header("content-type");
@@ -314,9 +342,10 @@ Result<void> Service::llama_completion(Call& call) {
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
+  exchange->parameters.return_tokens |= exchange->parameters.stream;
+  exchange->echo = true;
+  TRY(check_response_fields(body.find("response_fields"), call.error));
   TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
-  if (exchange->prompts.size() != 1)
-    return call.error.bad("prompt", "/completion takes one prompt");
   return begin(call, std::move(exchange));
 }
 

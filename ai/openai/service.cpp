@@ -33,6 +33,8 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/completions", Access::kKey, BodyKind::kJson, &Service::completions},
     {"POST", "/v1/responses", Access::kKey, BodyKind::kJson, &Service::responses},
     {"POST", "/responses", Access::kKey, BodyKind::kJson, &Service::responses},
+    {"DELETE", "/v1/responses/*", Access::kKey, BodyKind::kNone, &Service::drop_response},
+    {"GET", "/v1/responses/*", Access::kKey, BodyKind::kNone, &Service::one_response},
     {"POST", "/v1/messages", Access::kKey, BodyKind::kJson, &Service::anthropic},
     {"POST", "/v1/messages/count_tokens", Access::kKey, BodyKind::kJson, &Service::anthropic_count},
     {"POST", "/v1/embeddings", Access::kKey, BodyKind::kJson, &Service::embeddings},
@@ -115,6 +117,7 @@ Result<void> Service::decide(Call& call) {
     if (call.in.path.starts_with(row.begins)) call.form = row.form;
   call.origin = guard_.allowed_origin(call.in);
   call.stranger = guard_.is_stranger(call.peer);
+  call.owner = guard_.owner_of(call.in, call.peer);
   if (call.in.method == "OPTIONS") return {};
   TRY(guard_.check_source(call.in, call.error));
   TRY(find_route(call));
@@ -254,6 +257,7 @@ Result<base::Owner<Exchange>> Service::new_exchange(Call& call, const Form& form
   base::Budget& bodies = options_.bodies == nullptr ? unlimited_ : *options_.bodies;
   auto exchange = TRY(base::make<Exchange>(*this, call.reply, form, bodies));
   exchange->origin = call.origin;
+  exchange->owner = call.owner;
   if (call.again) exchange->waited_ns = backend_.now_ns() - call.since_ns;
   TRY(exchange->count_body(call.in.body.size()));
   return exchange;
@@ -283,7 +287,10 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
     u32 room = p.context - static_cast<u32>(exchange->prompts[0].size());
     p.max_tokens = p.max_tokens == 0 ? room : std::min(p.max_tokens, room);
   }
-  u32 wanted = static_cast<u32>(exchange->prompts.size()) * exchange->parameters.n;
+  if (Parameters& p = exchange->parameters; options_.token_limit != 0)
+    p.max_tokens = std::min(p.max_tokens - 1, options_.token_limit - 1) + 1;  // 0 is the most
+  u32 each = std::max(exchange->parameters.n, exchange->parameters.best_of);
+  u32 wanted = static_cast<u32>(exchange->prompts.size()) * each;
   if (wanted > kMaxChoices * 8)
     return error.bad("prompt", "at most {} answers in one request", kMaxChoices * 8);
   TRY(admit_to_queue(call, *exchange));

@@ -12,6 +12,7 @@
 #include "ai/openai/exchange.h"
 #include "ai/openai/metrics.h"
 #include "ai/openai/rate_limit.h"
+#include "ai/openai/response_store.h"
 
 namespace ai::openai {
 
@@ -82,7 +83,6 @@ class Service {
   Backend& backend() { return backend_; }
   const ServiceOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
-  u32 next_number() { return ++number_; }
   // Returns what is remembered of the leased model, and creates it on first use.
   Result<ModelMemory*> memory_of(const Lease& lease);
   // Returns the grammar that all choices of `exchange` share, or an empty reference if every text
@@ -101,9 +101,11 @@ class Service {
   // Returns the running exchange that uses this slot of the model, or null.
   Exchange* user_of(u64 load_number, u32 slot);
   void remember(Exchange& exchange);
+  // Keeps a complete answer of /v1/responses. Returns false if there is no room for it.
+  bool keep_response(Exchange& exchange);
 
   Service(ServiceOptions options, Backend& backend)
-      : options_(std::move(options)), backend_(backend) {}
+      : options_(std::move(options)), backend_(backend), responses_(options_.response_bytes) {}
 
  private:
   friend struct Waiting;
@@ -180,6 +182,10 @@ class Service {
   Result<void> text_completion(Call& call);
   Result<void> text_chat(Call& call);
   Result<void> responses(Call& call);
+  Result<void> one_response(Call& call);
+  Result<void> drop_response(Call& call);
+  Result<std::string_view> earlier_messages(Call& call, std::string_view id);
+  std::unexpected<Error> no_response(Call& call, std::string_view id);
   Result<void> anthropic(Call& call);
   Result<void> anthropic_count(Call& call);
   Result<void> embeddings(Call& call);
@@ -231,6 +237,7 @@ class Service {
   base::Budget unlimited_;
   Guard guard_;
   Metrics metrics_;
+  ResponseStore responses_;
   Vector<base::Owner<ModelMemory>> memories_;  // must outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
   Vector<base::Owner<Waiting>> waiting_;  // in the order they came
@@ -240,7 +247,6 @@ class Service {
     u64 begun_ns = 0;
     u64 next_ns = 0;  // when there may be another one
   } strangers_load_;
-  u32 number_ = 0;
   u64 models_known_ = 0;  // when the list of models was first sent; every client gets the same time
   bool ticking_ = false;
   RateLimit all_rate_, client_rate_;
@@ -263,6 +269,7 @@ struct Service::Call {
   const Route* route = nullptr;
   u64 since_ns = 0;                   // when it came
   bool stranger = false;              // Guard::is_stranger()
+  crypto::Sha256Digest owner = {};    // Guard::owner_of()
   bool again = false;                 // it has waited, and was let in before
   WaitFor waits = WaitFor::kNothing;  // why its route could not answer
   std::string_view waits_for = {};    // the model's name, a view as ModelRow's
@@ -284,6 +291,7 @@ struct Waiting {
   std::string_view origin;
   ErrorForm form = ErrorForm::kOpenAi;
   bool stranger = false;
+  crypto::Sha256Digest owner = {};
   u64 since_ns = 0, client = 0;
   u32 load = 0;  // the backend's number; 0 = not begun
   base::HttpHeader header;

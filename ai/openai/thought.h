@@ -25,6 +25,8 @@ class ThoughtReader {
   Result<void> feed(std::string_view text);
   // Passes on the text that was held back because it might have become a mark.
   void finish();
+  // Returns true between the marks.
+  bool thinking() const { return state_ == State::kOpened || state_ == State::kThought; }
 
  private:
   enum class State : u8 { kStart, kOpened, kThought, kClosed, kSaid };

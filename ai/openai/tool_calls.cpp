@@ -9,12 +9,12 @@
 namespace ai::openai {
 namespace {
 
-constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>";
+constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>", kBlanks = " \n\t\r";
 constexpr usize kMaxHead = 4096;  // a call whose name is longer than this is plain text
 constexpr u32 kMaxTools = 128, kMaxParallel = 8;
 
 bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+  return kBlanks.find(c) != std::string_view::npos;
 }
 
 bool valid_name(std::string_view name) {
@@ -180,31 +180,31 @@ Result<bool> ToolCallReader::step() {
   return false;
 }
 
-bool ToolCallReader::text_step() {
+// Blanks are held back until it is known what follows them: those before a call are dropped.
+Result<bool> ToolCallReader::text_step() {
   std::string_view text = held_.view();
   usize at = text.find(kOpen);
-  if (at == std::string_view::npos) {
-    usize sure = text.size() - partial_match(text, kOpen);
-    if (sure > 0) sink_.on_content(text.substr(0, sure));
-    drop(sure);
-    return false;
-  }
-  if (at > 0) sink_.on_content(text.substr(0, at));
-  drop(at + kOpen.size());
-  state_ = State::kHead;
-  return true;
+  bool opened = at != std::string_view::npos;
+  std::string_view said = text.substr(0, opened ? at : text.size() - partial_match(text, kOpen));
+  usize end = said.find_last_not_of(kBlanks) + 1;
+  if (end > 0) sink_.on_content(said.substr(0, end));
+  if (opened) TRY(gap_.assign(said.substr(end)));
+  drop(opened ? at + kOpen.size() : end);
+  if (opened) state_ = State::kHead;
+  return opened;
 }
 
 Result<bool> ToolCallReader::head_step() {
   Result<CallHead> head = read_head(held_.view());
   if (!head.has_value()) {
     if (head.error().code == Errc::kNotFound && held_.size() < kMaxHead) return false;
-    if (!forced_) sink_.on_content(kOpen);
+    say_opening();
     sink_.on_content(held_.view());
     held_.clear();
     state_ = State::kText;
     return true;
   }
+  called_ = true;
   sink_.on_call(head->name);
   drop(head->bytes);
   depth_ = 0;
@@ -254,11 +254,19 @@ bool ToolCallReader::tail_step() {
   return true;
 }
 
+// Says what looked like the beginning of a call and was text.
+void ToolCallReader::say_opening() {
+  if (forced_) return;
+  if (!gap_.empty()) sink_.on_content(gap_.view());
+  sink_.on_content(kOpen);
+  gap_.clear();
+}
+
 Result<void> ToolCallReader::finish() {
-  if (state_ == State::kHead && !forced_ && !held_.empty()) sink_.on_content(kOpen);
-  if (state_ == State::kText || state_ == State::kHead) {
-    if (!held_.empty()) sink_.on_content(held_.view());
-  }
+  if (state_ == State::kHead && !held_.empty()) say_opening();
+  bool says = called_ ? held_.view().find_first_not_of(kBlanks) != std::string_view::npos
+                      : !held_.empty();  // blanks behind a call say nothing
+  if (says && (state_ == State::kText || state_ == State::kHead)) sink_.on_content(held_.view());
   held_.clear();
   return {};
 }

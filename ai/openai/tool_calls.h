@@ -45,18 +45,21 @@ class ToolCallReader {
   enum class State : u8 { kText, kHead, kArguments, kTail };
 
   Result<bool> step();
-  bool text_step();
+  Result<bool> text_step();
   Result<bool> head_step();
   bool arguments_step();
   bool tail_step();
   void drop(usize bytes);
+  void say_opening();
 
   bool forced_;
   ToolCallSink& sink_;
   State state_;
   String held_;
+  String gap_;  // the blanks before a mark that may begin a call
   u32 depth_ = 0;
   bool in_string_ = false, escaped_ = false;
+  bool called_ = false;  // there was a call
 };
 
 }  // namespace ai::openai

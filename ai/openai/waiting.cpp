@@ -39,6 +39,7 @@ Service::Call Waiting::call(Reply& to) {
           .route = route,
           .since_ns = since_ns,
           .stranger = stranger,
+          .owner = owner,
           .again = true};
 }
 
@@ -85,7 +86,8 @@ Result<void> Service::keep_waiting(Call& call) {
   TRY(waiting->body.append(call.in.body));
   waiting->route = call.route, waiting->what = call.waits;
   waiting->origin = call.origin, waiting->form = call.form;
-  waiting->stranger = call.stranger, waiting->since_ns = call.since_ns;
+  waiting->stranger = call.stranger, waiting->owner = call.owner;
+  waiting->since_ns = call.since_ns;
   waiting->client = client;
   TRY(waiting_.push_back(std::move(waiting)));
   waiting_.back()->reply.join(call.reply.waiting_);

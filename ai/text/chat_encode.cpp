@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "ai/text/chat_fold.h"
+
 namespace ai {
 namespace {
 
@@ -32,7 +34,9 @@ Result<void> render(const ChatTemplate* chat, const Tokenizer& tokenizer, const 
   options.now_unix = input.now_unix;
   options.guard = &tokenizer;
   options.max_output = std::min(options.max_output, tokenizer.longest_text());
-  return chat->render(input.messages, options, out, error);
+  options.argument_texts = chat->abilities().argument_texts;
+  FoldedChat folded = TRY(FoldedChat::make(chat->abilities(), input.messages));
+  return chat->render(folded.messages(), options, out, error);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "ai/text/jinja_interpreter.h"
 #include "ai/text/jinja_parser.h"
 #include "ai/text/name_index.h"
+#include "ai/text/template_probe.h"
 #include "ai/tokenizer/tokenizer.h"
 
 namespace ai {
@@ -104,6 +105,9 @@ class Importer {
   const Tokenizer* guard_;
 };
 
+// The form in which a template gets the arguments of calls.
+enum class CallForm : u8 { kObjects, kTexts, kAsSent };
+
 class CompiledTemplate final : public ChatTemplate {
  public:
   CompiledTemplate() : arena_(kMaxTree) {}
@@ -111,17 +115,19 @@ class CompiledTemplate final : public ChatTemplate {
   Result<void> render(std::span<const ChatMessage> messages, const TemplateOptions& options,
                       String& out, TemplateError* error) const override;
   std::string_view source() const override { return source_.view(); }
+  const TemplateAbilities& abilities() const override { return abilities_; }
   bool knows_tools() const override {
     return source_.view().find("tools") != std::string_view::npos;
   }
 
  private:
   Result<void> render_once(std::span<const ChatMessage> messages, const TemplateOptions& options,
-                           bool parse_arguments, String& out, TemplateError& error) const;
+                           CallForm form, String& out, TemplateError& error) const;
 
   Arena arena_;
   String source_;
   Body body_;
+  TemplateAbilities abilities_;
 };
 
 Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& error) {
@@ -134,15 +140,30 @@ Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& e
   Vector<Token> tokens = TRY(tokenize(source_.view(), arena_, reporter));
   Parser parser(tokens.view(), arena_, reporter);
   body_ = TRY(parser.parse_template());
+  abilities_ = probe_template(*this);
+  return {};
+}
+
+Value* arguments_of(Value call) {
+  Value* function = call.is(Kind::kDict) ? call.dict->find("function") : nullptr;
+  return function != nullptr && function->is(Kind::kDict) ? function->dict->find("arguments")
+                                                          : nullptr;
+}
+
+// Writes a tool call's arguments as JSON text if the client sent them as an object.
+Result<void> write_call_arguments(Interpreter& in, Value call) {
+  Value* arguments = arguments_of(call);
+  if (arguments == nullptr || !arguments->is(Kind::kDict)) return {};
+  String text;
+  TRY(append_json(in, 0, *arguments, {}, text));
+  *arguments = TRY(in.keep(text.view()));
   return {};
 }
 
 // Parses a tool call's arguments into an object if the client sent them as JSON text.
 Result<void> parse_call_arguments(Interpreter& in, const Tokenizer* guard, Value call,
                                   Vector<base::Owner<json::Document>>& parsed) {
-  Value* function = call.is(Kind::kDict) ? call.dict->find("function") : nullptr;
-  if (function == nullptr || !function->is(Kind::kDict)) return {};
-  Value* arguments = function->dict->find("arguments");
+  Value* arguments = arguments_of(call);
   if (arguments == nullptr || !arguments->is(Kind::kString)) return {};
   std::string_view text = arguments->text();
   if (guard != nullptr) {  // guard the texts inside the JSON, not the JSON itself
@@ -158,7 +179,7 @@ Result<void> parse_call_arguments(Interpreter& in, const Tokenizer* guard, Value
 }
 
 Result<Value> import_message(Interpreter& in, const Tokenizer* guard, const ChatMessage& message,
-                             bool parse_arguments, Vector<base::Owner<json::Document>>& parsed) {
+                             CallForm form, Vector<base::Owner<json::Document>>& parsed) {
   Importer importer(in, guard);
   Dict* dict = TRY(in.new_dict());
   TRY(dict->set(in.arena(), "role", TRY(importer.text(message.role))));
@@ -177,7 +198,8 @@ Result<Value> import_message(Interpreter& in, const Tokenizer* guard, const Chat
   if (message.tool_calls.is_array()) {
     Value calls = TRY(importer.import(message.tool_calls));
     for (const Value& call : calls.list->view()) {
-      if (parse_arguments) TRY(parse_call_arguments(in, guard, call, parsed));
+      if (form == CallForm::kObjects) TRY(parse_call_arguments(in, guard, call, parsed));
+      if (form == CallForm::kTexts) TRY(write_call_arguments(in, call));
     }
     TRY(dict->set(in.arena(), "tool_calls", calls));
   }
@@ -205,7 +227,7 @@ Result<void> define_variables(Interpreter& in, const TemplateOptions& options) {
 }
 
 Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages,
-                                           const TemplateOptions& options, bool parse_arguments,
+                                           const TemplateOptions& options, CallForm form,
                                            String& out, TemplateError& error) const {
   Limits limits;
   limits.steps = options.max_steps;
@@ -216,7 +238,7 @@ Result<void> CompiledTemplate::render_once(std::span<const ChatMessage> messages
   Interpreter in(arena, reporter, limits, out, options.now_unix);
   List* list = TRY(in.new_list());
   for (const ChatMessage& message : messages) {
-    Value value = TRY(import_message(in, options.guard, message, parse_arguments, parsed));
+    Value value = TRY(import_message(in, options.guard, message, form, parsed));
     TRY(list->append(arena, value));
   }
   TRY(in.define("messages", list_value(list)));
@@ -232,20 +254,21 @@ void complete(const Result<void>& result, TemplateError& detail) {
   detail.size = static_cast<u32>(writer.view().size());
 }
 
-// Most templates need a tool call's arguments as an object, some as text. This tries both and uses
-// the first that works.
+// If the template fails with the arguments of calls in the wanted form, they are tried as the
+// client sent them.
 Result<void> CompiledTemplate::render(std::span<const ChatMessage> messages,
                                       const TemplateOptions& options, String& out,
                                       TemplateError* error) const {
   usize size = out.size();
   TemplateError detail;
+  CallForm form = options.argument_texts ? CallForm::kTexts : CallForm::kObjects;
   bool calls = std::any_of(messages.begin(), messages.end(),
                            [](const ChatMessage& m) { return m.tool_calls.is_array(); });
-  Result<void> result = render_once(messages, options, true, out, detail);
+  Result<void> result = render_once(messages, options, form, out, detail);
   if (!result.has_value() && calls && !detail.raised) {
     out.truncate(size);
     TemplateError second;
-    Result<void> again = render_once(messages, options, false, out, second);
+    Result<void> again = render_once(messages, options, CallForm::kAsSent, out, second);
     if (again.has_value()) return again;
   }
   if (!result.has_value()) out.truncate(size);

@@ -17,10 +17,9 @@ class Tokenizer;
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
-  bool has_content = true;  // false: null, as in messages with tool calls
-  json::Value parts;        // if present, the content as the client sent it
-  // an array; arguments that came as JSON text are parsed before the template sees them
-  json::Value tool_calls;
+  bool has_content = true;        // false: null, as in messages with tool calls
+  json::Value parts;              // if present, the content as the client sent it
+  json::Value tool_calls;         // an array; arguments are objects or JSON text
   std::string_view name;          // "" = not given
   std::string_view tool_call_id;  // "" = not given
   std::string_view reasoning;     // "reasoning_content"; "" = not given
@@ -33,11 +32,22 @@ struct TemplateOptions {
   json::Value documents;
   json::Value extra;  // an object with more variables, such as enable_thinking
   i64 now_unix = 0;   // UTC, for strftime_now; 0 leaves that function undefined
+  // The template sees the arguments of calls as JSON text; otherwise as objects, if they are.
+  bool argument_texts = false;
   // If given, every text of messages, tools, documents and extra is passed through its guard(), so
   // that encode_guarded() finds control tokens only where the template wrote them.
   const Tokenizer* guard = nullptr;
   u64 max_steps = 1'000'000;  // about 50 ms
   usize max_output = 16 * kMiB;
+};
+
+// Describes how a template treats messages that not every template knows (template_probe.h).
+struct TemplateAbilities {
+  bool system = true;            // it writes system messages
+  bool calls = true;             // it writes the calls of an assistant's message
+  bool calls_need_null = false;  // only if the message's content is null
+  bool results = true;           // it writes messages of the role "tool"
+  bool argument_texts = false;   // it writes arguments as they are, so they must be JSON text
 };
 
 class ChatTemplate {
@@ -53,6 +63,7 @@ class ChatTemplate {
                               String& out, TemplateError* error = nullptr) const = 0;
   // Returns true if the template mentions tools, so that passing some has an effect.
   virtual bool knows_tools() const = 0;
+  virtual const TemplateAbilities& abilities() const = 0;
   virtual std::string_view source() const = 0;
 };
 

@@ -125,7 +125,9 @@ Result<Value> items(Interpreter& in, Value input, const Arguments& arguments) {
   return call_method(in, method, {});
 }
 
+// Like Jinja's, map and the four filters of sift() find nothing in none, false, 0 and "".
 Result<Value> map(Interpreter& in, Value input, const Arguments& arguments) {
+  if (!truth(input)) return list_value(TRY(in.new_list()));
   std::span<Value> items = TRY(in.iterate(arguments.offset, input));
   Value path = arguments.get(99, "attribute");
   Filter filter = nullptr;
@@ -151,6 +153,7 @@ Result<Value> map(Interpreter& in, Value input, const Arguments& arguments) {
 // attribute does.
 Result<Value> sift(Interpreter& in, const Value& input, Arguments arguments, bool by_attribute,
                    bool wanted) {
+  if (!truth(input)) return list_value(TRY(in.new_list()));
   std::span<Value> items = TRY(in.iterate(arguments.offset, input));
   Value path = none();
   if (by_attribute) {

@@ -27,8 +27,10 @@ Result<void> Interpreter::deeper(u32 offset) {
 
 Result<void> Interpreter::write(std::string_view text) {
   TRY(spend(text.size() / 64 + 1));
-  if (text.size() > limits_.output - written_)
-    return reporter_.fail(0, "the template writes more than {} bytes", limits_.output);
+  if (text.size() > limits_.output - written_) {
+    static_cast<void>(reporter_.fail(0, "the template writes more than {} bytes", limits_.output));
+    return ::fail(Errc::kContextFull, "the template writes too much");
+  }
   written_ += text.size();
   return out_->append(text);
 }

@@ -58,6 +58,9 @@ constexpr Option kBodyMb{"http.body_mb", OptionKind::kNumber, "16", "1..1024",
                          "largest body of a request in MiB"};
 constexpr Option kBodiesMb{"http.bodies_mb", OptionKind::kNumber, "0", "0..1048576",
                            "memory for the bodies of all requests in MiB; 0 = four of the largest"};
+constexpr Option kResponsesMb{
+    "responses.mb", OptionKind::kNumber, "16", "0..65536",
+    "memory for answers of /v1/responses that requests may go on from, in MiB; 0 = none is kept"};
 constexpr Option kIdle{"http.idle", OptionKind::kNumber, "75", "1..3600",
                        "seconds that a connection may be idle between requests"};
 constexpr Option kHeadTime{"http.head_time", OptionKind::kNumber, "10", "1..3600",
@@ -82,6 +85,12 @@ constexpr Option kLogForm{"http.log", OptionKind::kChoice, "text", "text|json",
                           "the form of the line for each request"};
 constexpr Option kMaxTokens{"http.max_tokens", OptionKind::kNumber, "0", "0..1000000",
                             "longest answer in tokens if the request sets none; 0 = no limit"};
+constexpr Option kTokenLimit{"http.token_limit", OptionKind::kNumber, "0", "0..1000000",
+                             "longest answer in tokens, whatever its request says; 0 = no limit"};
+constexpr Option kSeed{"http.seed", OptionKind::kNumber, "0", "0..9007199254740991",
+                       "seed of requests that have none; 0 = a random one for each"};
+constexpr Option kThink{"http.think", OptionKind::kChoice, "yes", "yes|no",
+                        "no: models do not think before they answer unless a request wants it"};
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kOllamaPort);
 KERNEL_OPTION(kAnyModel);
@@ -98,6 +107,7 @@ KERNEL_OPTION(kConnections);
 KERNEL_OPTION(kHeadKb);
 KERNEL_OPTION(kBodyMb);
 KERNEL_OPTION(kBodiesMb);
+KERNEL_OPTION(kResponsesMb);
 KERNEL_OPTION(kIdle);
 KERNEL_OPTION(kHeadTime);
 KERNEL_OPTION(kBodyTime);
@@ -110,6 +120,9 @@ KERNEL_OPTION(kClientConnections);
 KERNEL_OPTION(kAllow);
 KERNEL_OPTION(kLogForm);
 KERNEL_OPTION(kMaxTokens);
+KERNEL_OPTION(kTokenLimit);
+KERNEL_OPTION(kSeed);
+KERNEL_OPTION(kThink);
 
 // The longest time between two looks at time limits, heartbeats and a changed model: while requests
 // are being answered, while clients are connected, and without clients.
@@ -346,6 +359,9 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.bodies = &s.bodies;
   chosen.max_requests = static_cast<u32>(options::number(kQueue));
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
+  chosen.token_limit = static_cast<u32>(options::number(kTokenLimit));
+  chosen.seed = options::number(kSeed);
+  chosen.thinks = options::text(kThink) == "yes";
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
   chosen.rate_per_second = static_cast<u32>(options::number(kRate));
   chosen.client_rate = static_cast<u32>(options::number(kClientRate));
@@ -355,6 +371,7 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.unload_idle = options::flag(kUnloadIdle);
   chosen.ollama_root = options::number(kOllamaPort) != 0;
   chosen.keep_alive_ns = TRY(ai::openai::read_keep_alive(options::text(kKeepAlive)));
+  chosen.response_bytes = options::number(kResponsesMb) * kMiB;
   chosen.page = serve_page();
   return ai::openai::Service::create(std::move(chosen), s.backend);
 }

@@ -32,6 +32,14 @@ constexpr Asked kAsked[] = {
     {"POST", "/v1/chat/completions",
      R"({"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}})"},
     {"POST", "/v1/responses", R"({"input":"x","stream":true})"},
+    {"POST", "/v1/responses",
+     R"({"input":"y","previous_response_id":"resp_00000000000000020000000000000003","top_logprobs":1})"},
+    {"POST", "/v1/responses",
+     R"({"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"func)"
+     R"(tion_call_output","call_id":"c","output":"1"}],"stream":true,"store":false,"tool_choice":"required",)"
+     R"("tools":[{"type":"function","name":"f"}]})"},
+    {"GET", "/v1/responses/resp_00000000000000020000000000000003", ""},
+    {"DELETE", "/v1/responses/resp_00000000000000020000000000000003", ""},
     {"POST", "/v1/messages",
      R"({"max_tokens":9,"messages":[{"role":"user","content":"x"}],"stream":true})"},
     {"POST", "/v1/embeddings", R"({"input":["a","b","c"]})"},

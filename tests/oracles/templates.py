@@ -196,6 +196,9 @@ line {% if true %} same {% endif %} line
 {{ [1, 2, 3] | map('string') | list }}|{{ [{'a': {'b': 1}}] | map(attribute='a.b') | list }}|{{ [{'a': 1}, {}] | map(attribute='a', default=0) | list }}|{{ ['a', 'b'] | map('upper') | join }}|{{ ['a-b'] | map('replace', '-', '+') | list }}
 {{ [0, 1, 2, ''] | select | list }}|{{ [1, 2, 3] | select('odd') | list }}|{{ [1, 2, 3] | reject('odd') | list }}|{{ [1, 5] | select('gt', 2) | list }}|{{ ['a', none, 'b'] | select('string') | list }}
 {{ [{'r': 'u', 'c': 1}, {'r': 's', 'c': 2}] | selectattr('r', 'equalto', 'u') | list }}|{{ [{'r': 1}, {}] | selectattr('r') | list }}|{{ [{'r': 1}, {}] | selectattr('r', 'defined') | list }}|{{ [{'r': 1}, {'r': 2}] | rejectattr('r', '==', 1) | list }}|{{ [{'r': 'a'}] | selectattr('r', 'in', ['a', 'b']) | list }}
+{{ none | selectattr('r') | list }}|{{ none | rejectattr('r') | list }}|{{ none | select | list }}|{{ none | reject('odd') | list }}|{{ none | map('upper') | list }}|{{ none | map(attribute='r') | list }}|{{ 0 | select | list }}|{{ false | map('nonsense') | list }}|{{ (none | selectattr('r', 'equalto', 1) | list) == [] }}
+{{ 5 | select | list }}
+{{ true | map('upper') | list }}
 {{ {'b': 1, 'a': 2} | items | list }}|{{ {'b': 1, 'a': 2} | dictsort }}|{{ {'b': 1} | list }}|{{ 'ab' | list }}
 {{ '42' | int }}|{{ 'x' | int }}|{{ 'x' | int(default=7) }}|{{ ' 5 ' | int }}|{{ true | int }}|{{ '3.9' | int }}|{{ none | string }}|{{ 5 | string ~ 'a' }}|{{ [1] | string }}
 {{ 'a\nb\n\nc' | indent }}|{{ 'a\nb' | indent(2, true) }}|{{ 'a\n\nb' | indent(width=1, blank=true) }}|{{ 'a' | indent(2, first=true) }}

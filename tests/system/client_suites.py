@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every client's suite against every server: the hosted twin, and the booted kernel behind two network cards.
 
-Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,anthropic,ollama,node,litellm,curl] [--only CASE]
+Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,pydantic-ai,curl] [--only CASE]
                         [--model FILE.gguf] [--guest-model FILE.gguf]
-Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema (of $CLIENT_PYTHON), PyPI's litellm with mcp (of
-$LITELLM_PYTHON), npm's openai (in the folder $NODE_FOLDER), curl. Prints a table of client and case by place; exit
+Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai] (of $CLIENT_PYTHON), PyPI's
+litellm with mcp (of $LITELLM_PYTHON), npm's openai (in the folder $NODE_FOLDER), curl. Prints a table of client and case by place; exit
 status 1 when anything failed or no client was found. Emulated guests are slow: a tiny --guest-model is best.
 """
 import argparse
@@ -41,6 +41,8 @@ def suites() -> dict:
         found["openai"] = ([python("CLIENT_PYTHON"), str(HERE / "openai_clients.py"), "--base"], ".")
     if has_modules(python("CLIENT_PYTHON"), "anthropic", "pydantic"):
         found["anthropic"] = ([python("CLIENT_PYTHON"), str(HERE / "anthropic_client.py"), "--base"], ".")
+    if has_modules(python("CLIENT_PYTHON"), "pydantic_ai.models.openai"):
+        found["pydantic-ai"] = ([python("CLIENT_PYTHON"), str(HERE / "pydantic_ai_client.py"), "--base"], ".")
     if has_modules(python("CLIENT_PYTHON"), "ollama"):
         found["ollama"] = ([python("CLIENT_PYTHON"), str(HERE / "ollama_client.py"), "--base"], ".")
     folder = os.environ.get("NODE_FOLDER", ".")
@@ -78,7 +80,7 @@ def server(place: str, options):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--places", default="host,virtio,e1000e")
-    parser.add_argument("--suites", default="openai,anthropic,ollama,node,litellm,curl")
+    parser.add_argument("--suites", default="openai,pydantic-ai,anthropic,ollama,node,litellm,curl")
     parser.add_argument("--only", default="")
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--guest-model", default=str(MODEL))

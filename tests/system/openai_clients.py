@@ -221,9 +221,11 @@ def errors_name_their_parameter(c):
 
 @test
 def context_overflow(c):
-    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 60000))
+    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 20000))
     assert error.code == "context_length_exceeded", error.code
     assert error.body["n_prompt_tokens"] > error.body["n_ctx"] > 0
+    error = expect_error(openai.BadRequestError, lambda: c.ask("word " * 600_000))  # too long to be counted
+    assert error.code == "context_length_exceeded", error.code
 
 
 @test
@@ -261,6 +263,84 @@ def responses(c):
             text += event.delta
     assert text == answer.output_text and kinds[0] == "response.created"
     assert kinds[-1] in ("response.completed", "response.incomplete")
+
+
+RESPONSES_WEATHER = {"type": "function", "strict": True, **WEATHER["function"]}
+
+
+@test
+def responses_tools(c):
+    """A call that is forced, whole and streamed; its output goes with the id of the answer that called."""
+    options = {"model": c.model, "input": "Weather in Oslo?", "tools": [RESPONSES_WEATHER], "temperature": 0,
+               "max_output_tokens": 120}
+    for choice in ("required", {"type": "function", "name": "get_weather"}):
+        answer = c.client.responses.create(tool_choice=choice, **options)
+        call = answer.output[0]
+        assert call.type == "function_call" and call.name == "get_weather" and len(answer.output) == 1
+        jsonschema.validate(json.loads(call.arguments), RESPONSES_WEATHER["parameters"])
+    deltas, kinds = "", []
+    with c.client.responses.stream(tool_choice="required", **options) as events:
+        for event in events:
+            kinds.append(event.type)
+            if event.type == "response.function_call_arguments.delta":
+                deltas += event.delta
+        final = events.get_final_response()
+    call = final.output[0]
+    assert call.arguments == deltas == answer.output[0].arguments, (call.arguments, deltas)
+    assert "response.function_call_arguments.done" in kinds and kinds[-1] == "response.completed"
+    after = c.client.responses.create(
+        model=c.model, previous_response_id=final.id, tools=[RESPONSES_WEATHER], tool_choice="none", max_output_tokens=6,
+        input=[{"type": "function_call_output", "call_id": call.call_id, "output": "{\"degrees\": 12}"}])
+    assert after.output[0].type == "message" and after.previous_response_id == final.id
+    whole = c.client.responses.create(  # the same without the server's memory
+        model=c.model, max_output_tokens=6, tools=[RESPONSES_WEATHER], tool_choice="none",
+        input=[{"role": "user", "content": "Weather in Oslo?"}, *final.output,
+               {"type": "function_call_output", "call_id": call.call_id, "output": "{\"degrees\": 12}"}])
+    assert whole.usage.input_tokens == after.usage.input_tokens, (whole.usage, after.usage)
+
+
+@test
+def responses_logprobs(c):
+    options = {"model": c.model, "input": "Say hello.", "max_output_tokens": 4, "temperature": 0, "top_logprobs": 3,
+               "include": ["message.output_text.logprobs"]}
+    answer = c.client.responses.create(**options)
+    part = answer.output[0].content[0]
+    assert all(len(x.top_logprobs) == 3 and x.logprob <= 0 for x in part.logprobs)
+    assert b"".join(bytes(x.bytes) for x in part.logprobs).decode() == part.text
+    streamed = []
+    for event in c.client.responses.create(stream=True, **options):
+        if event.type == "response.output_text.delta":
+            streamed += event.logprobs
+    assert [x.token for x in streamed] == [x.token for x in part.logprobs]
+
+
+@test
+def responses_go_on(c):
+    def tell(**more):
+        return c.client.responses.create(model=c.model, max_output_tokens=5, temperature=0, **more)
+    first = tell(input="Say hello.", instructions="Be brief.")
+    second = tell(input="Again.", previous_response_id=first.id)
+    spelt = tell(input=[{"role": "user", "content": "Say hello."}, *first.output, {"role": "user", "content": "Again."}])
+    assert second.output_text == spelt.output_text and second.usage.input_tokens == spelt.usage.input_tokens
+    assert c.client.responses.retrieve(first.id).output_text == first.output_text
+    c.client.responses.delete(first.id)
+    expect_error(openai.NotFoundError, lambda: c.client.responses.retrieve(first.id))
+    error = expect_error(openai.BadRequestError, lambda: tell(input="x", previous_response_id=first.id))
+    assert error.param == "previous_response_id" and error.code == "previous_response_not_found"
+    assert tell(input="x", previous_response_id=second.id).output_text  # it has the words of the first one
+    unkept = tell(input="x", store=False)
+    expect_error(openai.BadRequestError, lambda: tell(input="x", previous_response_id=unkept.id))
+
+
+@test
+def responses_parse(c):
+    class City(pydantic.BaseModel):
+        name: str = pydantic.Field(max_length=12)
+        capital: bool
+
+    answer = c.client.responses.parse(model=c.model, input="Describe Paris.", text_format=City, temperature=0,
+                                      max_output_tokens=60)
+    assert isinstance(answer.output_parsed, City)
 
 
 @test

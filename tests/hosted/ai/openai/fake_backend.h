@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ai/openai/service.h"
+#include "ai/text/chat_template.h"
 #include "tests/hosted/ai/text/grammar_fake.h"
 #include "tests/hosted/fake_engine.h"
 
@@ -19,7 +20,11 @@ class ApiTestEngine final : public FakeEngine {
   void set_context(u32 tokens) { info_.context = tokens; }
   void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ai::ChatTemplate* chat_template() const override { return nullptr; }
+  // Only its text is looked at: the backend renders conversations.
+  const ai::ChatTemplate* chat_template() const override { return template_.get(); }
+  void set_template(std::string_view source) {
+    template_ = std::move(*ai::ChatTemplate::compile(source));
+  }
 
   Result<ai::RequestId> submit(const ai::Request& request, ai::RequestSink& sink) override {
     if (refuse != nullptr) return fail(Errc::kFull, refuse);
@@ -29,6 +34,7 @@ class ApiTestEngine final : public FakeEngine {
     job.prompt = static_cast<u32>(request.prompt.size());
     job.most = request.max_tokens;
     job.logprobs = request.logprobs;
+    job.micro = varied ? -1000 * static_cast<i32>(1 + request.sampling.seed * 2 % 3) : -1000;
     last_sampling = request.sampling;
     last_bias = request.bias.size();
     last_stops = request.stop.size();
@@ -67,6 +73,7 @@ class ApiTestEngine final : public FakeEngine {
   u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
   usize last_bias = 0, last_stops = 0, scored = 0;
+  bool varied = false;  // seeds 0, 1 and 2 get tokens of -1000, -3000 and -2000 millionths
   String last_prompt;
 
  private:
@@ -74,6 +81,7 @@ class ApiTestEngine final : public FakeEngine {
     ai::RequestId id = 0;
     ai::RequestSink* sink = nullptr;
     u32 prompt = 0, most = 0, logprobs = 0, said = 0;
+    i32 micro = 0;
     bool prefilled = false;
     base::Owner<ai::GrammarState> grammar;
     Vector<String> stop;
@@ -110,15 +118,16 @@ class ApiTestEngine final : public FakeEngine {
       }
     job.said++;
     char text = static_cast<char>(id);
-    const ai::TokenLogprob top[] = {{id, -1000}, {id + 1, -7'500'000}};
+    const ai::TokenLogprob top[] = {{id, job.micro}, {id + 1, -7'500'000}};
     job.sink->on_token({.id = id,
                         .text = {&text, 1},
-                        .logprob_micro = -1000,
+                        .logprob_micro = job.logprobs > 0 ? job.micro : 0,
                         .top = std::span(top).first(std::min(job.logprobs, 2u)),
                         .logits_hash = 0});
   }
 
   ApiTestTokenizer tokenizer_;
+  base::Owner<ai::ChatTemplate> template_;
   Vector<Job> jobs_;
   ai::RequestId last_id_ = 0;
 };
@@ -133,6 +142,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u32 leases = 0;
   u64 now = 1'000'000'000;
   String logged, last_variables;  // of the template, as JSON
+  String last_calls;              // those of the messages, as JSON
   bool knows_tools = false;
 
   ~ApiTestBackend() { ASSERT(leases == 0); }
@@ -230,12 +240,15 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     last_variables.clear();
     base::StringWriter variables(last_variables);
     json::Writer(variables).value(prompt.extra);
+    last_calls.clear();
+    base::StringWriter calls(last_calls);
     for (json::Value m : prompt.messages.elements()) {
       if (m.find("content").text() == "refuse me") {
         problem.write("roles must alternate");
         return fail(Errc::kInvalidArgument, "template");
       }
       base::format_to(sink, "{}:{}\n", m.find("role").text(), m.find("content").text());
+      if (m.find("tool_calls").size() > 0) json::Writer(calls).value(m.find("tool_calls"));
     }
     if (prompt.continue_last) plain.chars().truncate(plain.size() - 1);  // the end of its line
     if (text != nullptr) TRY(text->append(plain.view()));

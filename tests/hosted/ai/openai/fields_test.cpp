@@ -227,3 +227,142 @@ TEST(openai, a_text_begins_once) {
   EXPECT_EQ(s.backend.fake.last_prompt.view(), "^x");
   EXPECT_HAS(s.post("/v1/completions", R"({"prompt":"x"})").body, R"("prompt_tokens":2)");
 }
+
+// ---- llama-server's /completion
+
+TEST(openai, a_completion_takes_a_list_of_prompts) {
+  Server s;
+  Answer r = s.post("/completion", R"({"prompt":["AB",[67,68]],"n_predict":2})");
+  auto document = json::Document::parse(r.body.view());
+  REQUIRE(document.has_value());
+  EXPECT_EQ(document->root().size(), 2u);
+  EXPECT_EQ(document->root().at(1).find("index").text(), "1");
+  EXPECT_EQ(document->root().at(1).find("prompt").text(), "CD");
+  EXPECT_EQ(document->root().at(1).find("content").text(), "He");
+  EXPECT_EQ(document->root().at(0).find("tokens_evaluated").text(), "2");
+  EXPECT_EQ(s.post("/completion", R"({"prompt":["AB"]})").body.view()[0], '{');
+  r = s.post("/completion", R"({"prompt":["AB","C"],"n_predict":2,"stream":true})");
+  EXPECT(events_are_json(r.body));
+  EXPECT_EQ(count(r.body, R"({"index":1,"content":)"), 3u);
+  EXPECT_HAS(r.body, R"("content":"H","tokens":[72],"stop":false)");
+}
+
+TEST(openai, a_completion_tells_only_what_was_asked) {
+  Server s;
+  Answer r = s.post("/completion",
+                    R"({"prompt":"x","response_fields":["content","timings/predicted_n","none"]})");
+  EXPECT_EQ(r.body.view(), R"({"content":"Hello world","predicted_n":11})");
+  for (std::string_view bad : {R"("content")", R"([1])", R"({})"}) {
+    String body;
+    base::StringWriter out(body);
+    base::format_to(out, R"({{"prompt":"x","response_fields":{}})", bad);
+    EXPECT_HAS(s.post("/completion", body.view()).body, R"("param":"response_fields")");
+  }
+  r = s.post("/completion", R"({"prompt":"x","n_probs":1,"n_predict":1})");
+  EXPECT_HAS(r.body, R"("token":"H","logprob":-0.001000,"bytes":[72],"top_logprobs":[{"id":72,)"
+                     R"("token":"H","logprob":-0.001000,"bytes":[72]}])");
+}
+
+TEST(openai, a_server_may_limit_answers_and_choose_the_seed) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.token_limit = 3;
+  options.seed = 77;
+  Server s(std::move(options));
+  EXPECT_HAS(s.chat("").body, R"("content":"Hel")");
+  EXPECT_EQ(s.backend.fake.last_sampling.seed, 77u);
+  EXPECT_HAS(s.chat(R"(,"max_tokens":9,"seed":5)").body, R"("finish_reason":"length")");
+  EXPECT_EQ(s.backend.fake.last_sampling.seed, 5u);
+  EXPECT_HAS(s.chat(R"(,"max_tokens":2)").body, R"("content":"He")");
+  EXPECT_HAS(s.post("/completion", R"({"prompt":"x","n_predict":-1})").body, R"("content":"Hel")");
+}
+
+TEST(openai, the_same_number_of_slots_everywhere) {
+  Server s;
+  auto document = json::Document::parse(s.call("GET", "/slots", "").body.view());
+  REQUIRE(document.has_value());
+  String wanted;
+  base::StringWriter out(wanted);
+  base::format_to(out, R"("total_slots":{},)", document->root().size());
+  EXPECT_HAS(s.call("GET", "/props", "").body, wanted.view());
+}
+
+// ---- thoughts
+
+namespace {
+constexpr std::string_view kThinking = "<think>\nHm.\n</think>\n\nHello <b>";
+}
+
+TEST(openai, thoughts_are_no_part_of_the_answer) {
+  Server s;
+  s.backend.fake.set_template("{% if enable_thinking %}{% endif %}{{ messages[0].content }}");
+  s.backend.fake.script = kThinking;
+  Answer r = s.chat("");
+  EXPECT_HAS(r.body, R"("content":"Hello <b>","reasoning_content":"Hm.","refusal":null)");
+  EXPECT_HAS(r.body, R"("completion_tokens_details":{"reasoning_tokens":)");
+  EXPECT(!has(r.body, R"("reasoning_tokens":0)"));
+  r = s.chat(R"(,"stream":true)");
+  EXPECT_HAS(r.body, R"("delta":{"reasoning_content":"H"})");
+  EXPECT(!has(r.body, "think>"));
+  EXPECT_HAS(s.chat(R"(,"reasoning_format":"none")").body, "<think>");
+  EXPECT_HAS(s.chat(R"(,"reasoning_format":"x")").body, R"("param":"reasoning_format")");
+  for (std::string_view stream : {"false", "true"}) {
+    String body;
+    base::StringWriter out(body);
+    base::format_to(out, R"({{"input":"x","stream":{}})", stream);
+    r = s.post("/v1/responses", body.view());
+    EXPECT_HAS(r.body, R"("type":"reasoning","status":"completed","summary":[],"content":)"
+                       R"([{"type":"reasoning_text","text":"Hm."}]})");
+    EXPECT_HAS(r.body, R"("type":"output_text","text":"Hello <b>")");
+  }
+  EXPECT(events_are_json(r.body));
+  EXPECT_HAS(r.body, R"("type":"response.reasoning_text.done")");
+  constexpr std::string_view kAsk = R"("max_tokens":99,"messages":[{"role":"user","content":"x"}])";
+  String body;
+  base::StringWriter out(body);
+  base::format_to(out, "{{{}}", kAsk);
+  EXPECT_HAS(s.post("/v1/messages", body.view()).body,
+             R"("content":[{"type":"thinking","thinking":"Hm.","signature":""},{"type":"text",)"
+             R"("text":"Hello <b>"}])");
+  body.clear();
+  base::format_to(out, R"({{{},"stream":true})", kAsk);
+  r = s.post("/v1/messages", body.view());
+  EXPECT_HAS(r.body, R"("delta":{"type":"thinking_delta","thinking":"H"})");
+  EXPECT_EQ(count(r.body, R"("type":"content_block_stop")"), 2u);
+}
+
+TEST(openai, a_server_may_keep_models_from_thinking) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.thinks = false;
+  Server s(std::move(options));
+  s.chat("");
+  EXPECT_EQ(s.backend.last_variables.view(), R"({"enable_thinking":false})");
+  s.chat(R"(,"enable_thinking":true)");
+  EXPECT_EQ(s.backend.last_variables.view(), R"({"enable_thinking":true})");
+  Server other;
+  other.chat(R"(,"reasoning_budget":0)");
+  EXPECT_EQ(other.backend.last_variables.view(), R"({"enable_thinking":false})");
+  EXPECT_HAS(other.chat(R"(,"reasoning_budget":100)").body, R"("param":"reasoning_budget")");
+}
+
+TEST(openai, the_best_of_several_choices_are_answered) {
+  Server s;
+  s.backend.fake.varied = true;
+  Answer r =
+      s.post("/v1/completions",
+             R"({"prompt":["AB","C"],"n":2,"best_of":3,"seed":0,"logprobs":0,"max_tokens":2})");
+  auto document = json::Document::parse(r.body.view());
+  REQUIRE(document.has_value());
+  json::Value choices = document->root().find("choices");
+  EXPECT_EQ(choices.size(), 4u);
+  u32 index = 0;
+  for (std::string_view wanted : {"-0.001000", "-0.002000", "-0.001000", "-0.002000"}) {
+    json::Value choice = choices.at(index);
+    EXPECT_EQ(*choice.find("index").integer(), static_cast<i64>(index));
+    EXPECT_EQ(choice.find("logprobs").find("token_logprobs").at(1).text(), wanted);
+    index++;
+  }
+  // All that was generated counts, the prompts once.
+  EXPECT_HAS(r.body, R"("usage":{"prompt_tokens":3,"completion_tokens":12,)");
+  r = s.post("/v1/completions", R"({"prompt":"AB","best_of":3,"seed":1,"max_tokens":0})");
+  EXPECT_EQ(count(r.body, R"("index":)"), 1u);
+}

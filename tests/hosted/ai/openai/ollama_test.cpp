@@ -151,7 +151,7 @@ TEST(ollama, tools_come_as_one_line_with_an_object) {
   base::format_to(out, ",\"stream\":false{}", kTools);
   r = chat(s, fields.view());
   EXPECT_EQ(count(r.body, R"("tool_calls")"), 1u);
-  EXPECT_HAS(r.body, R"("content":"Look: ")");
+  EXPECT_HAS(r.body, R"("content":"Look:")");
   EXPECT_HAS(r.body, R"({"index":1,"name":"add","arguments":{"a":2}})");
   r = s.post("/api/chat",
              R"({"model":"tiny","stream":false,"messages":[{"role":"user","content":"x"},

@@ -125,7 +125,7 @@ TEST(openai, messages_of_every_kind) {
       R"({"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},)"
       R"({"role":"tool","tool_call_id":"c1","content":"42"}]})");
   EXPECT_EQ(r.status, 200);
-  EXPECT_EQ(s.backend.fake.last_prompt.view(), "system:be brief\nuser:ab\nassistant:\ntool:42\n");
+  EXPECT_EQ(s.backend.fake.last_prompt.view(), "system:be brief\nuser:a\nb\nassistant:\ntool:42\n");
 }
 
 TEST(openai, choices_and_logprobs) {
@@ -377,7 +377,8 @@ TEST(openai, completions) {
   EXPECT_HAS(r.body, R"("text":"Say: Hello world")");
   for (std::string_view bad :
        {R"({"prompt":[-1]})", R"({"prompt":[99999999]})", R"({"prompt":{}})", R"({"prompt":""})",
-        R"({"prompt":[]})", R"({"prompt":"x","suffix":"y"})", R"({"prompt":"x","best_of":3})"})
+        R"({"prompt":[]})", R"({"prompt":"x","suffix":"y"})", R"({"prompt":"x","best_of":17})",
+        R"({"prompt":"x","n":2,"best_of":1})", R"({"prompt":"x","best_of":2,"stream":true})"})
     EXPECT_EQ(s.post("/v1/completions", bad).status, 400);
 }
 

@@ -33,7 +33,7 @@ kernel-arm: | setup $$(GENERATED) $$(LWIP_READY) $$(WOLFSSL_READY) $$(BEARSSL_RE
 test-arm: kernel-arm $(TINY_FILES) $(HOST_BIN) $(MODEL)  ## the ARM64 kernel: in-kernel tests, machines, faults, bits, a model's answers; F=substring
 	$(if $(F),,$(Q)python3 scripts/qemu_test.py --arch aarch64)
 	$(if $(F),,$(Q)python3 tests/system/test_bits.py on_arm64)
-	$(if $(F),,$(Q)python3 tests/system/test_arm_answers.py)
+	$(if $(F),,$(Q)python3 tests/system/arm_answers.py)
 	$(Q)python3 tests/system/test_arm.py $(F)
 
 test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(TINY_FILES) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed

@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import shutil
+import subprocess
 import tempfile
 
 from harness import Skip
@@ -23,6 +24,15 @@ def tool(name: str) -> str:
 def disk(image: pathlib.Path, device: str) -> list[str]:
     return ["-drive", f"file={image},format=raw,if=none,id={device}0", "-device",
             f"{device},drive={device}0" + (",serial=1" if device == "nvme" else "")]
+
+
+def fat_disk(image: pathlib.Path, mib: int, *files: pathlib.Path) -> pathlib.Path:
+    """Makes a FAT32 disk with these files and folders in its root."""
+    subprocess.run(["truncate", "-s", f"{mib}M", image], check=True)
+    subprocess.run([tool("mkfs.vfat"), "-F", "32", image], check=True, capture_output=True)
+    for file in files:
+        subprocess.run([tool("mcopy"), "-s", "-i", image, file, "::/"], check=True)
+    return image
 
 
 def numbers(seed: int):

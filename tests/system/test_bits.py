@@ -7,11 +7,11 @@ takes the models whose names contain one of these words.
 """
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 
-from harness import CPU_FAST, PROMPT, ROOT, Guest, Skip, case, check, main, need
+from disk_images import fat_disk
+from harness import CPU_FAST, PROMPT, ROOT, Guest, case, check, main, need
 from qemu_test import MACHINES
 
 TINY_FILES = ROOT / "build/host/tiny_files"
@@ -27,18 +27,12 @@ CPUS = {
 
 def disk_of_models(folder: pathlib.Path) -> pathlib.Path:
     """Returns a FAT32 disk with the chosen models in its folder `tiny`."""
-    mkfs = shutil.which("mkfs.vfat") or shutil.which("mkfs.vfat", path="/usr/sbin:/sbin")
-    if mkfs is None or shutil.which("mcopy") is None:
-        raise Skip("mkfs.vfat or mcopy is missing: scripts/setup.sh test")
-    files, image = folder / "tiny", folder / "disk.img"
+    files = folder / "tiny"
     files.mkdir()
     subprocess.run([need(TINY_FILES, "make build/host/tiny_files"), files], cwd=ROOT, check=True, capture_output=True)
     for name in set(NAMES) - set(CHOSEN):
         (files / f"{name}.gguf").unlink()
-    subprocess.run(["truncate", "-s", "128M", image], check=True)
-    subprocess.run([mkfs, "-F", "32", image], check=True, capture_output=True)
-    subprocess.run(["mcopy", "-s", "-i", image, files, "::/"], check=True)
-    return image
+    return fat_disk(folder / "disk.img", 128, files)
 
 
 def has_the_bits(architecture: str) -> None:

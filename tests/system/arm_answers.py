@@ -4,12 +4,12 @@
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import tempfile
 import urllib.request
 
-from harness import MODEL, PROMPT, ROOT, TWIN, Guest, Skip, case, check, main, need
+from disk_images import fat_disk
+from harness import MODEL, PROMPT, ROOT, TWIN, Guest, case, check, main, need
 from qemu_test import MACHINES
 from serving import forwarded, twin
 
@@ -17,20 +17,6 @@ ARM = MACHINES["aarch64"]
 GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
 TEXT = (ROOT / "README.md").read_text()[:600]
 OPTIONS = "auth=none admin=open ntp=off temp=0"
-
-
-def disk_with(folder: str, *files: pathlib.Path) -> pathlib.Path:
-    """A FAT32 disk with these files in /models."""
-    mkfs = shutil.which("mkfs.vfat") or shutil.which("mkfs.vfat", path="/usr/sbin:/sbin")
-    if mkfs is None or shutil.which("mcopy") is None:
-        raise Skip("mkfs.vfat or mcopy is missing: scripts/setup.sh test")
-    image = pathlib.Path(folder) / "disk.img"
-    subprocess.run(["truncate", "-s", "192M", image], check=True)
-    subprocess.run([mkfs, "-F", "32", image], check=True, capture_output=True)
-    subprocess.run(["mmd", "-i", image, "::/models"], check=True)
-    for file in files:
-        subprocess.run(["mcopy", "-i", image, file, "::/models/"], check=True)
-    return image
 
 
 def guest(extra=(), net=(), **options) -> Guest:
@@ -62,8 +48,9 @@ def converse_with_server(base: str) -> None:
 
 
 def converse_by_talk(machine: Guest) -> None:
+    begin = len(machine.output)
     machine.send("talk\r")
-    machine.expect(r"^you> $", 90, len(machine.output))
+    machine.expect(r"^you> $", 90, begin)
     machine.send(f"/max {GOLDEN['max_tokens']}\r")
     machine.expect(r"tokens an answer\n", 20)
     for number, turn in enumerate(GOLDEN["turns"], 1):
@@ -81,7 +68,7 @@ LLM = 'llm "The capital of France is" 8'
 def output_of_llm(text: str) -> str:
     found = re.search(r"^--- output ---\n(.+?)\n--- end ---", text, re.M | re.S)
     check(found is not None, f"llm says:\n{text}")
-    return found[1]
+    return re.sub(r"\[reading the prompt: [^]]*\]", "", found[1])  # the progress, which a screen erases
 
 
 def answers_from(devices) -> None:
@@ -93,7 +80,7 @@ def answers_from(devices) -> None:
         model = {} if devices else {"model": MODEL}
         extra = []
         if devices:
-            image = disk_with(folder, MODEL)
+            image = fat_disk(pathlib.Path(folder) / "disk.img", 192, MODEL)
             extra = ["-drive", f"file={image},format=raw,if=none,id=d,readonly=on", *devices]
         with guest(extra, net, **model) as machine:
             machine.expect(PROMPT, 60)
@@ -101,7 +88,10 @@ def answers_from(devices) -> None:
             start_server(machine, up)
             check(("/disk/" in machine.command_output("models")) == bool(devices), machine.output[-500:])
             converse_with_server(base)
-            text = output_of_llm(machine.command_output(LLM, 900))
+            begin = len(machine.output)
+            machine.send(LLM + "\r")
+            machine.expect(r"^--- end ---$", 900, begin)
+            text = output_of_llm(machine.output[begin:])
             check(text == told, f"llm: {text!r}, the twin {told!r}")
             converse_by_talk(machine)
             print(f"# {machine.seconds():.0f} s")
@@ -145,11 +135,11 @@ def saved_texts_cross_over():
             wanted = read_text(base, 12)["content"]
             saved = post(base, "/slots/0?action=save", {"filename": "x86"})["n_saved"]
         check(saved >= 64, f"only {saved} positions")
-        image = disk_with(folder, pathlib.Path(folder) / "x86.kv")
+        image = fat_disk(pathlib.Path(folder) / "disk.img", 64, pathlib.Path(folder) / "x86.kv")
         extra = ["-drive", f"file={image},format=raw,if=none,id=d", "-device", "virtio-blk-pci,drive=d"]
         with forwarded("virtio-net-pci") as (net, base, _, up), \
                 Guest(kernel=need(ARM.kernel, "make kernel ARCH=aarch64"), cpus=2, memory="1G", model=MODEL, extra=extra, net=net,
-                      append=f"log=info {OPTIONS} slots.path=/disk/vda/models") as machine:
+                      append=f"log=info {OPTIONS} slots.path=/disk/vda") as machine:
             start_server(machine, up)
             restored = post(base, "/slots/0?action=restore", {"filename": "x86"})["n_restored"]
             reply = read_text(base, 12)
@@ -160,7 +150,7 @@ def saved_texts_cross_over():
             machine.command_output("serve stop", 60)
             machine.send("poweroff\r")
             machine.wait_exit(60)
-        subprocess.run(["mcopy", "-i", image, "::/models/arm64.kv", folder], check=True)
+        subprocess.run(["mcopy", "-i", image, "::/arm64.kv", folder], check=True)
         with twin(TWIN, MODEL, f"{OPTIONS} slots.path=/host{folder}") as (base, _):
             check(post(base, "/slots/0?action=restore", {"filename": "arm64"})["n_restored"] >= saved, "nothing was restored")
             reply = read_text(base, 12)

@@ -15,7 +15,10 @@ namespace {
 constexpr u32 kColumns = 2048;
 constexpr QuantType kTypes[] = {QuantType::kQ4_K, QuantType::kQ6_K};
 constexpr usize kHeadBytes = 256 * kKiB;  // the activations and the results
-constexpr usize kSliceBytes = 8 * kMiB;
+// A worker reads a MiB or more of a slice, so that starting and stopping do not count; with very
+// many workers it is less, and the probe still ends soon.
+constexpr u32 kFewWorkers = 4;
+constexpr usize kFewSliceBytes = 4 * kMiB, kManySliceBytes = 8 * kMiB;
 // Real CPUs multiply these bytes in 10 to 100 us. A CPU that never does it in this time is
 // emulated. Three tries, because something else may run meanwhile.
 constexpr usize kTrialBytes = 256 * kKiB;
@@ -27,7 +30,10 @@ constexpr u64 kMostNs = 100'000'000;
 class Probe {
  public:
   Probe(const KernelTable& kernels, std::span<Byte> memory, Platform& platform)
-      : kernels_(kernels), memory_(memory), platform_(platform) {}
+      : kernels_(kernels),
+        memory_(memory),
+        platform_(platform),
+        slice_bytes_(platform.worker_count() <= kFewWorkers ? kFewSliceBytes : kManySliceBytes) {}
 
   ProbeResult run() {
     if (memory_.size() < kProbeBytes / 2) return {.end = ProbeEnd::kMemory};
@@ -37,7 +43,7 @@ class Probe {
     if (!measure()) return {.end = ProbeEnd::kSlow};
     usize best = best_setting(times_);
     return {.prefetch = kPrefetchSettings[best],
-            .bytes_a_run = kSliceBytes * std::size(kTypes),
+            .bytes_a_run = slice_bytes_ * std::size(kTypes),
             .usual_ns = times_[0].median(),
             .best_ns = times_[best].median()};
   }
@@ -71,7 +77,7 @@ class Probe {
         usize setting = (i + round) % kSettings;
         u64 begin = platform_.now_ns();
         for (QuantType type : kTypes)
-          product(type, next_slice(), kSliceBytes, kPrefetchSettings[setting]);
+          product(type, next_slice(), slice_bytes_, kPrefetchSettings[setting]);
         times_[setting].ns[round] = platform_.now_ns() - begin;
       }
       platform_.breathe();
@@ -81,8 +87,8 @@ class Probe {
   }
 
   usize next_slice() {
-    usize slices = (memory_.size() - kHeadBytes) / kSliceBytes;
-    return kHeadBytes + slice_++ % slices * kSliceBytes;
+    usize slices = (memory_.size() - kHeadBytes) / slice_bytes_;
+    return kHeadBytes + slice_++ % slices * slice_bytes_;
   }
 
   // Multiplies the whole groups of 16 rows that the bytes at `offset` hold with one vector.
@@ -116,6 +122,7 @@ class Probe {
   const KernelTable& kernels_;
   std::span<Byte> memory_;
   Platform& platform_;
+  const usize slice_bytes_;
   ProbeTimes times_[std::size(kPrefetchSettings)];
   usize slice_ = 0;
 };

@@ -38,9 +38,9 @@ GrammarCache::Key GrammarCache::key_of(Kind kind, std::string_view text) {
   return hash.finish();
 }
 
-GrammarCache::Key GrammarCache::key_of(Kind kind, json::Value schema) {
+GrammarCache::Key GrammarCache::key_of(Kind kind, json::Value schema, bool loose) {
   crypto::Sha256 hash;
-  add(hash, static_cast<u64>(kind), {});
+  add(hash, static_cast<u64>(kind) << 1 | loose, {});
   for (const json::Node& node : schema.nodes()) {
     add(hash, static_cast<u64>(node.kind), {});
     add(hash, u64{node.count} << 32 | node.text.size(), node.text);

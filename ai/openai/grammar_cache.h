@@ -44,7 +44,7 @@ class GrammarCache {
 
   // Returns the key of a grammar: a hash of its kind and its text, or its schema as JSON.
   static Key key_of(Kind kind, std::string_view text);
-  static Key key_of(Kind kind, json::Value schema);
+  static Key key_of(Kind kind, json::Value schema, bool loose);
 
   // Returns the token tree for `tokenizer`. It is built anew for another tokenizer, and all cached
   // grammars are then dropped.

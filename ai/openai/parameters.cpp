@@ -165,6 +165,8 @@ Result<void> read_format(json::Value body, Parameters& out, ApiError& error) {
   if (type == "json_schema") {
     out.schema = format.find("json_schema").find("schema");
     if (!out.schema.present()) out.schema = format.find("schema");
+    for (json::Value where : {format, format.find("json_schema")})
+      out.loose_schema |= where.find("strict").kind() == json::Kind::kFalse;
     if (!out.schema.is_object())
       return error.bad("response_format", "'response_format.json_schema.schema' is missing");
   }

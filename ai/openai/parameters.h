@@ -31,9 +31,10 @@ struct Parameters {
   bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
   bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is only read
   bool says_nothing = false;
-  json::Value schema;        // the answer's schema; present for json_schema
-  bool json_object = false;  // any JSON object
-  std::string_view grammar;  // GBNF
+  json::Value schema;         // the answer's schema; present for json_schema
+  bool loose_schema = false;  // "strict": false: a schema that cannot be enforced is no error
+  bool json_object = false;   // any JSON object
+  std::string_view grammar;   // GBNF
 };
 
 // Returns the server's defaults, which are llama-server's: temperature 0.8, top_k 40, top_p 0.95,

@@ -403,14 +403,22 @@ Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
   GrammarCache& grammars = exchange.memory->grammars;
   const TokenTrie& tokens = *TRY(grammars.tokens(exchange.lease.tokenizer()));
   std::string_view source = kind == Kind::kGbnf ? p.grammar : text.view();
-  GrammarCache::Key key = kind == Kind::kSchema ? GrammarCache::key_of(kind, p.schema)
-                                                : GrammarCache::key_of(kind, source);
+  GrammarCache::Key key = kind == Kind::kSchema
+                              ? GrammarCache::key_of(kind, p.schema, p.loose_schema)
+                              : GrammarCache::key_of(kind, source);
   if (GrammarRef known = grammars.find(key); known.get() != nullptr) return known;
   char problem[256];
   base::BufferWriter why(problem);
   Result<base::Owner<Grammar>> made = kind == Kind::kSchema
                                           ? Grammar::from_schema(p.schema, tokens, why)
                                           : Grammar::from_gbnf(source, tokens, why);
+  // With "strict": false the client takes what it gets, but it gets JSON.
+  bool refused = !made.has_value() && made.error().code == Errc::kInvalidArgument;
+  if (refused && kind == Kind::kSchema && p.loose_schema) {
+    TRY(text.append(kJsonRules));
+    TRY(text.append("root ::= json-value\n"));
+    made = Grammar::from_gbnf(text.view(), tokens, why);
+  }
   if (!made.has_value() && made.error().code == Errc::kInvalidArgument)
     return error.bad(param, "{}", why.view());
   return grammars.keep(key, TRY(std::move(made)));

@@ -126,12 +126,18 @@ Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& o
     json::Value schema = function.find("parameters");
     char problem[200];
     base::BufferWriter why(problem);
-    if (schema.is_object() && schema.size() > 0) {
+    bool loose = function.find("strict").kind() == json::Kind::kFalse;
+    usize before = out.size();
+    bool described = schema.is_object() && schema.size() > 0;
+    if (described) {
       Result<void> done = append_schema_rules(schema, arguments, out, why);
-      if (!done.has_value() && done.error().code == Errc::kInvalidArgument)
-        return error.bad("tools", "parameters of '{}': {}", name, why.view());
-      TRY(std::move(done));
-    } else {
+      bool refused = !done.has_value() && done.error().code == Errc::kInvalidArgument;
+      if (refused && !loose) return error.bad("tools", "parameters of '{}': {}", name, why.view());
+      if (!refused) TRY(std::move(done));
+      described = !refused;
+    }
+    if (!described) {
+      out.truncate(before);
       TRY(out.append(arguments));
       TRY(out.append(" ::= json-object\n"));
     }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "ai/platform.h"
+#include "ai/text/distinct_items.h"
 #include "ai/tokenizer/tokenizer.h"
 #include "kernel/base/json.h"
 
@@ -79,6 +80,9 @@ class Grammar {
     return sizeof *this + states_.capacity() * sizeof(State) +
            rule_starts_.capacity() * sizeof(u32);
   }
+  // Returns the state that takes the bracket of an array whose items must differ, or kNone. It is
+  // the rule json-distinct.
+  u32 distinct_state() const { return distinct_state_; }
   // Returns how many states the search for left recursion looked at; it looks at each at most once.
   u64 compile_steps() const { return compile_steps_; }
 
@@ -90,6 +94,7 @@ class Grammar {
   Vector<State> states_;
   Vector<u32> rule_starts_;
   u32 root_ = 0;
+  u32 distinct_state_ = kNone;
   u8 classes_[256] = {};
   u32 class_count_ = 0;
   u64 compile_steps_ = 0;
@@ -161,8 +166,13 @@ class GrammarState {
   Result<std::span<const u64>> mask_of(ConfigId config, Platform& platform);
   Result<void> compute_mask(ConfigId config, std::span<u64> bits, Platform& platform);
   bool nearly_full() const;
+  u32 keep_distinct(std::span<float> logits, std::span<const u64> bits, Platform& platform);
+  bool stays_distinct(std::string_view piece, DistinctItems::Cursor& cursor);
+  bool takes_distinct(ConfigId config) const;
+  bool goes_on(ConfigId config, bool in_string) const;
 
   const Grammar& grammar_;
+  base::Owner<DistinctItems> distinct_;  // null: no array of the grammar asks for it
   Vector<Config> configs_;
   Vector<u64> items_;             // state << 32 | stack
   Vector<ConfigId> transitions_;  // (config, byte class)

@@ -4,8 +4,7 @@
 // byte. Everything takes time proportional to the text and the states.
 #include <algorithm>
 
-#include "ai/text/grammar.h"
-#include "ai/text/name_index.h"
+#include "ai/text/grammar_gbnf.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
@@ -20,100 +19,12 @@ constexpr u32 kMaxStates = 384 * 1024;
 constexpr u32 kMaxRules = 32 * 1024;
 constexpr u32 kMaxRepeat = 100'000;  // also bounded by kMaxStates
 
-struct CharRange {
-  u32 low, high;
-};
-
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_';
 }
 
 }  // namespace
-
-class GbnfCompiler {
- public:
-  GbnfCompiler(std::string_view text, Grammar& out, base::Writer& problem)
-      : text_(text), out_(out), problem_(problem) {}
-
-  Result<void> run();
-
- private:
-  // A part of the automaton: states [first, end of building) with one entry and one exit. The exit
-  // is a jump whose target is not set yet.
-  struct Fragment {
-    u32 start, exit;
-  };
-  struct Rule {
-    u32 start = Grammar::kNone;
-    // index into waits_: the searches that continue once this rule may be empty
-    u32 waiting = Grammar::kNone;
-    bool nullable = false;
-  };
-  // A state that is reached without consuming a byte, and the rule it belongs to.
-  struct Reached {
-    u32 state, rule;
-  };
-  struct Wait {
-    Reached then;
-    u32 next;  // index into waits_
-  };
-  // Rule `caller` begins with a call of `callee`.
-  struct FirstCall {
-    u32 caller, callee;
-  };
-
-  Result<void> error(const char* what, std::string_view about = {});
-  Result<void> too_much(const char* what, usize have, usize most);
-  bool more() const { return at_ < text_.size(); }
-  char peek() const { return more() ? text_[at_] : '\0'; }
-  bool take(std::string_view literal);
-  void skip_space();
-  bool at_rule_head() const;
-  std::string_view name();
-  Result<u32> rule_index(std::string_view name);
-
-  Result<void> rule();
-  Result<Fragment> alternates(u32 depth);
-  Result<Fragment> sequence(u32 depth);
-  Result<Fragment> item(u32 depth);
-  Result<Fragment> literal();
-  Result<Fragment> char_class();
-  Result<Fragment> repeated(Fragment item, u32 first_state);
-  Result<Fragment> repeat(Fragment item, u32 first_state, u32 least, u32 most);
-  Result<u32> character();
-  Result<u32> number();
-
-  Result<u32> add(State state);
-  Result<u32> jump() { return add({.kind = State::Kind::kSplit}); }
-  Result<u32> split(u32 next, u32 other) {
-    return add({.kind = State::Kind::kSplit, .next = next, .other = other});
-  }
-  Result<Fragment> bytes(std::string_view text);
-  Result<Fragment> ranges(Vector<CharRange>& list, bool negated);
-  Result<void> range_bytes(u32 low, u32 high, u32 exit, Vector<u32>& starts);
-  Result<Fragment> choice(const Vector<u32>& starts, u32 exit);
-  Result<Fragment> copy(Fragment item, u32 first_state, u32 end_state);
-
-  Result<void> check_names();
-  Result<void> reach(u32 state, u32 rule);
-  Result<void> follow(Reached at);
-  Result<void> may_be_empty(u32 rule);
-  Result<void> find_first_calls();
-  Result<void> check_left_recursion();
-  void assign_classes();
-
-  std::string_view text_;
-  Grammar& out_;
-  base::Writer& problem_;
-  usize at_ = 0;
-  NameIndex names_;  // names of the rules, in their order
-  Vector<Rule> rules_;
-  Vector<bool> reached_;  // indexed by state; rules do not share states
-  Vector<Reached> todo_;
-  Vector<Wait> waits_;
-  Vector<FirstCall> first_calls_;
-};
 
 // ---- text -----------------------------------------------------------------------------------
 
@@ -181,6 +92,8 @@ Result<void> GbnfCompiler::run() {
   TRY(check_names());
   TRY(find_first_calls());
   TRY(check_left_recursion());
+  TRY(remove_dead_ends());
+  find_distinct();
   assign_classes();
   return {};
 }
@@ -466,97 +379,6 @@ Result<GbnfCompiler::Fragment> GbnfCompiler::copy(Fragment one, u32 first, u32 e
   return Fragment{moved(one.start), moved(one.exit)};
 }
 
-// ---- checks ---------------------------------------------------------------------------------
-
-// Finds the states that can be reached from a rule's start without consuming a byte, each once. The
-// search passes a call if the called rule may be empty, which may become known later.
-Result<void> GbnfCompiler::find_first_calls() {
-  TRY(reached_.resize(out_.states_.size()));
-  for (u32 rule = 0; rule < rules_.size(); rule++) {
-    TRY(reach(rules_[rule].start, rule));
-    while (!todo_.empty()) {
-      Reached at = todo_.back();
-      todo_.pop_back();
-      TRY(follow(at));
-    }
-  }
-  return {};
-}
-
-Result<void> GbnfCompiler::reach(u32 state, u32 rule) {
-  if (state == Grammar::kNone || reached_[state]) return {};
-  reached_[state] = true;
-  out_.compile_steps_++;
-  return todo_.push_back({state, rule});
-}
-
-Result<void> GbnfCompiler::follow(Reached at) {
-  State s = out_.states_[at.state];
-  if (s.kind == State::Kind::kReturn) return may_be_empty(at.rule);
-  if (s.kind == State::Kind::kSplit) {
-    TRY(reach(s.next, at.rule));
-    return reach(s.other, at.rule);
-  }
-  if (s.kind != State::Kind::kCall) return {};
-  TRY(first_calls_.push_back({at.rule, s.next}));
-  Rule& called = rules_[s.next];
-  if (called.nullable) return reach(s.other, at.rule);
-  TRY(waits_.push_back({{s.other, at.rule}, called.waiting}));
-  called.waiting = static_cast<u32>(waits_.size() - 1);
-  return {};
-}
-
-Result<void> GbnfCompiler::may_be_empty(u32 rule) {
-  rules_[rule].nullable = true;
-  u32 wait = std::exchange(rules_[rule].waiting, Grammar::kNone);
-  for (; wait != Grammar::kNone; wait = waits_[wait].next)
-    TRY(reach(waits_[wait].then.state, waits_[wait].then.rule));
-  return {};
-}
-
-// A rule is finished when all its first calls are finished rules. Rules that never finish are in a
-// cycle.
-Result<void> GbnfCompiler::check_left_recursion() {
-  usize count = rules_.size();
-  Vector<u32> open, callers_at, callers, order;
-  TRY(open.resize(count));
-  TRY(callers_at.resize(count + 1));
-  TRY(callers.resize(first_calls_.size()));
-  TRY(order.reserve(count));
-  for (const FirstCall& call : first_calls_) {
-    open[call.caller]++;
-    callers_at[call.callee + 1]++;
-  }
-  for (usize i = 0; i < count; i++) callers_at[i + 1] += callers_at[i];
-  Vector<u32> fill = TRY(callers_at.clone());
-  for (const FirstCall& call : first_calls_) callers[fill[call.callee]++] = call.caller;
-  for (u32 rule = 0; rule < count; rule++)
-    if (open[rule] == 0) TRY(order.push_back(rule));
-  for (usize i = 0; i < order.size(); i++)
-    for (u32 c = callers_at[order[i]]; c < callers_at[order[i] + 1]; c++)
-      if (--open[callers[c]] == 0) TRY(order.push_back(callers[c]));
-  for (u32 rule = 0; rule < count; rule++)
-    if (open[rule] != 0) return error("rule is left-recursive:", names_[rule]);
-  return {};
-}
-
-// Puts two bytes into one class if every range contains both or neither.
-void GbnfCompiler::assign_classes() {
-  bool begins[257] = {};
-  begins[0] = true;
-  for (const State& s : out_.states_) {
-    if (s.kind != State::Kind::kRange || s.low > s.high) continue;
-    begins[s.low] = true;
-    begins[s.high + 1] = true;
-  }
-  u32 current = 0;
-  for (u32 byte = 0; byte < 256; byte++) {
-    if (byte > 0 && begins[byte]) current++;
-    out_.classes_[byte] = static_cast<u8>(current);
-  }
-  out_.class_count_ = current + 1;
-}
-
 Result<base::Owner<Grammar>> Grammar::from_gbnf(std::string_view text, const TokenTrie& tokens,
                                                 base::Writer& problem) {
   base::Owner<Grammar> grammar = TRY(base::make<Grammar>(tokens));
@@ -567,7 +389,13 @@ Result<base::Owner<Grammar>> Grammar::from_gbnf(std::string_view text, const Tok
 Result<base::Owner<Grammar>> Grammar::from_schema(json::Value schema, const TokenTrie& tokens,
                                                   base::Writer& problem) {
   String text = TRY(schema_to_gbnf(schema, problem));
-  return from_gbnf(text.view(), tokens, problem);
+  char why[200];
+  base::BufferWriter buffer(why);
+  Result<base::Owner<Grammar>> made = from_gbnf(text.view(), tokens, buffer);
+  if (made.has_value()) return made;
+  bool nothing = made.error().what == kNothingEnds;
+  base::format_to(problem, "JSON schema: {}", nothing ? "no value meets it" : buffer.view());
+  return made;
 }
 
 }  // namespace ai

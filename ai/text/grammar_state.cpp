@@ -51,6 +51,7 @@ Result<void> copy_vector(Vector<T>& to, const Vector<T>& from) {
 Result<base::Owner<GrammarState>> GrammarState::create(const Grammar& grammar) {
   base::Owner<GrammarState> state = TRY(base::make<GrammarState>(grammar));
   TRY(state->reserve());
+  if (grammar.distinct_state() != Grammar::kNone) state->distinct_ = TRY(DistinctItems::create());
   state->reset();
   return state;
 }
@@ -83,6 +84,7 @@ Result<base::Owner<GrammarState>> GrammarState::clone() const {
   // Masks are not copied: they are computed again when needed.
   for (Config& config : copy->configs_) config.mask_slot = kNoMask;
   copy->current_ = current_;
+  if (distinct_ != nullptr) copy->distinct_ = TRY(distinct_->clone());
   return copy;
 }
 
@@ -100,6 +102,7 @@ void GrammarState::start_over() {
 }
 
 void GrammarState::reset() {
+  if (distinct_ != nullptr) distinct_->reset();
   start_over();
   begin_closure();
   close_over(grammar_.rule_start(grammar_.root()), 0);
@@ -334,7 +337,7 @@ Result<u32> GrammarState::mask(std::span<float> logits, Platform& platform) {
   }
   // Rows beyond the vocabulary (padding of the output matrix) are no tokens.
   for (usize id = bits.size() * 64; id < logits.size(); id++) logits[id] = kNever;
-  return allowed;
+  return distinct_ == nullptr ? allowed : allowed - keep_distinct(logits, bits, platform);
 }
 
 bool GrammarState::allows(TokenId token) {
@@ -345,14 +348,79 @@ bool GrammarState::allows(TokenId token) {
   if (piece.empty() || piece.size() > TokenTrie::kMaxTokenBytes || tokenizer.is_control(token))
     return false;
   if (nearly_full()) compact();
-  return walk(current_, piece) != kDead;
+  if (distinct_ == nullptr) return walk(current_, piece) != kDead;
+  DistinctItems::Cursor cursor = distinct_->cursor();
+  return stays_distinct(piece, cursor);
 }
 
 bool GrammarState::accept(TokenId token) {
   const Tokenizer& tokenizer = grammar_.tokens().tokenizer();
   if (!allows(token)) return false;
-  if (!tokenizer.is_end(token)) current_ = walk(current_, tokenizer.piece(token));
+  if (tokenizer.is_end(token)) return true;
+  if (distinct_ != nullptr) {
+    DistinctItems::Cursor cursor = distinct_->cursor();
+    (void)stays_distinct(tokenizer.piece(token), cursor);
+    distinct_->move_to(cursor);
+  }
+  current_ = walk(current_, tokenizer.piece(token));
   return true;
+}
+
+// ---- arrays whose items must differ -----------------------------------------------------------
+
+// Excludes the tokens that would repeat an item, and returns how many. The rows of `bits` are those
+// that the automaton allows.
+u32 GrammarState::keep_distinct(std::span<float> logits, std::span<const u64> bits,
+                                Platform& platform) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  constexpr u32 kTokensPerBreath = 1024;
+  const Tokenizer& tokenizer = grammar_.tokens().tokenizer();
+  u32 excluded = 0, tried = 0;
+  for (usize id = 0; id < std::min<usize>(logits.size(), bits.size() * 64); id++) {
+    if ((bits[id / 64] >> id % 64 & 1) == 0 || tokenizer.is_end(static_cast<TokenId>(id))) continue;
+    std::string_view piece = tokenizer.piece(static_cast<TokenId>(id));
+    bool opens = piece.find('[') != std::string_view::npos;
+    if (!distinct_->cursor().watching() && !opens) continue;
+    if (++tried % kTokensPerBreath == 0) platform.breathe();
+    DistinctItems::Cursor cursor = distinct_->cursor();
+    if (stays_distinct(piece, cursor)) continue;
+    logits[id] = kNever;
+    excluded++;
+  }
+  return excluded;
+}
+
+// Walks over `piece`. Returns false if the grammar forbids it, if it repeats an item, or if it
+// leads to an item that can only end as a repeated one.
+bool GrammarState::stays_distinct(std::string_view piece, DistinctItems::Cursor& cursor) {
+  ConfigId at = current_;
+  for (char c : piece) {
+    bool opens = c == '[' && !cursor.in_string() && takes_distinct(at);
+    at = step(at, static_cast<u8>(c));
+    if (at == kDead || !cursor.step(static_cast<u8>(c), opens, *distinct_)) return false;
+  }
+  return !cursor.repeats(*distinct_) || goes_on(at, cursor.in_string());
+}
+
+bool GrammarState::takes_distinct(ConfigId config) const {
+  const Config& c = configs_[config];
+  for (u32 i = 0; i < c.count; i++)
+    if (state_of(items_[c.first + i]) == grammar_.distinct_state()) return true;
+  return false;
+}
+
+// Can the string or number that is being written become longer?
+bool GrammarState::goes_on(ConfigId config, bool in_string) const {
+  const Config& c = configs_[config];
+  for (u32 i = 0; i < c.count; i++) {
+    const State& s = grammar_.states()[state_of(items_[c.first + i])];
+    if (in_string && (s.low != '"' || s.high != '"')) return true;
+    constexpr std::string_view kOfNumbers = "0123456789.eE";
+    for (char byte : kOfNumbers)
+      if (!in_string && static_cast<u8>(byte) >= s.low && static_cast<u8>(byte) <= s.high)
+        return true;
+  }
+  return false;
 }
 
 bool GrammarState::may_end() const {

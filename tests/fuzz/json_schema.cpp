@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any schema compiles or is refused; a text written under its grammar is JSON once it is finished.
+// Any schema compiles or is refused; a text written under its grammar is JSON once it is finished,
+// and meets the schema.
 #include "ai/text/grammar.h"
+#include "ai/text/schema_check.h"
 #include "tests/hosted/ai/text/grammar_fake.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
@@ -17,18 +19,24 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   if (!state.has_value()) return 0;
   String written;
   u32 seed = static_cast<u32>(size);
-  for (u32 step = 0; step < 64 && !(*state)->finished(); step++) {
+  for (u32 step = 0; step < 200 && !(*state)->finished(); step++) {
     u32 id = 0;
     for (u32 tries = 0; tries < 4000; tries++) {
       seed = seed * 1664525 + 1013904223;
-      id = seed % tokenizer.size();
+      constexpr std::string_view kClosing = "\"}]\"}]0,";
+      bool close = step > 16 && tries < kClosing.size();
+      id = close ? static_cast<u8>(kClosing[tries]) : (seed >> 8) % tokenizer.size();
       if (id != ApiTestTokenizer::kEnd && (*state)->accept(id)) break;
       id = ApiTestTokenizer::kEnd;
     }
     if (id == ApiTestTokenizer::kEnd) break;
     if (!written.append(tokenizer.piece(id)).has_value()) return 0;
   }
-  if ((*state)->may_end())
-    ASSERT(json::Document::parse(written.view(), {.depth = json::kMaxDepth}).has_value());
+  if (!(*state)->may_end()) return 0;
+  auto value = json::Document::parse(written.view(), {.depth = json::kMaxDepth});
+  ASSERT(value.has_value());
+  ai::Work work(1'000'000);
+  ai::SchemaCheck check(schema->root(), work);
+  ASSERT(check.holds(schema->root(), value->root()).value_or(true));
   return 0;
 }

@@ -82,3 +82,31 @@ TEST(openai_grammar, what_schemas_may_cost_is_looked_at_first) {
   EXPECT_HAS(s.chat(texts.view()).body, "bytes of names and texts; at most 1048576 are taken");
   EXPECT_EQ(compiled(s), 0u);
 }
+
+// "strict": false lets a schema pass that cannot be enforced; without it the error names the
+// keyword.
+TEST(openai_grammar, strict_false_takes_what_cannot_be_enforced) {
+  ApiTestServer s;
+  s.backend.fake.set_context(4000);
+  constexpr std::string_view kSchema = R"("schema":{"$dynamicRef":"#a"}}})";
+  String strict, loose;
+  (void)strict.append(R"(,"response_format":{"type":"json_schema","json_schema":{"name":"n",)");
+  (void)loose.append(strict.view());
+  (void)strict.append(kSchema);
+  (void)loose.append(R"("strict":false,)");
+  (void)loose.append(kSchema);
+  for (int again = 0; again < 2; again++) {
+    EXPECT_HAS(s.chat(strict.view()).body, "$dynamicRef");
+    EXPECT_EQ(s.chat(loose.view()).status, 200);
+  }
+  constexpr std::string_view kTool =
+      R"("name":"f","parameters":{"$dynamicRef":"#a"}}}],"tool_choice":"required","max_tokens":4)";
+  strict.clear(), loose.clear();
+  (void)strict.append(R"(,"tools":[{"type":"function","function":{)");
+  (void)loose.append(strict.view());
+  (void)strict.append(kTool);
+  (void)loose.append(R"("strict":false,)");
+  (void)loose.append(kTool);
+  EXPECT_HAS(s.chat(strict.view()).body, "parameters of 'f'");
+  EXPECT_EQ(s.chat(loose.view()).status, 200);
+}

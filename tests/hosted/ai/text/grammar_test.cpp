@@ -7,7 +7,7 @@
 
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
-#include "tests/hosted/ai/text/grammar_fake.h"
+#include "tests/hosted/ai/text/schema_fixture.h"
 #include "tests/hosted/test_platform.h"
 
 using ai::Grammar;
@@ -15,66 +15,12 @@ using ai::GrammarState;
 
 namespace {
 
-struct Fixture {
-  ApiTestTokenizer tokenizer;
+struct Fixture : SchemaFixture {
   TestPlatform platform;
-  base::Owner<ai::TokenTrie> trie;
-  char problem[256];
-  std::string_view said;
-
-  Fixture() { trie = std::move(*ai::TokenTrie::build(tokenizer)); }
-
-  base::Owner<Grammar> gbnf(std::string_view text) {
-    base::BufferWriter out(problem);
-    auto made = Grammar::from_gbnf(text, *trie, out);
-    said = out.view();
-    return made.has_value() ? std::move(*made) : nullptr;
-  }
-  base::Owner<Grammar> schema(std::string_view text) {
-    base::BufferWriter out(problem);
-    auto document = json::Document::parse(text);
-    if (!document.has_value()) return nullptr;
-    auto made = Grammar::from_schema(document->root(), *trie, out);
-    said = out.view();
-    return made.has_value() ? std::move(*made) : nullptr;
-  }
+  base::Owner<Grammar> schema(std::string_view text) { return compile(text); }
 };
 
-// Does the grammar take exactly `text`?
-bool matches(const base::Owner<Grammar>& grammar, std::string_view text) {
-  if (grammar == nullptr) return false;
-  auto state = GrammarState::create(*grammar);
-  if (!state.has_value()) return false;
-  for (char c : text)
-    if (!(*state)->accept(static_cast<u8>(c))) return false;
-  return (*state)->may_end();
-}
-
-struct Case {
-  std::string_view schema, good, bad;  // texts separated by '\n'
-};
-
-void check_all(TestContext& test, Fixture& f, const Case& c) {
-  auto grammar = f.schema(c.schema);
-  if (grammar == nullptr) {
-    test.report(__FILE__, __LINE__, c.schema);
-    return test.report(__FILE__, __LINE__, f.said);
-  }
-  for (bool wanted : {true, false}) {
-    std::string_view rest = wanted ? c.good : c.bad;
-    while (!rest.empty()) {
-      std::string_view text = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(rest.size(), text.size() + 1));
-      if (matches(grammar, text) == wanted) continue;
-      char line[300];
-      test.report(
-          __FILE__, __LINE__,
-          base::format_into(line, "{} {} {}", c.schema, wanted ? "refuses" : "takes", text));
-    }
-  }
-}
-
-constexpr Case kCases[] = {
+constexpr SchemaCase kCases[] = {
     {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a"]})",
      "{\"a\":1}\n{\"a\": -20, \"b\": \"x\"}\n{ \"a\":0 }",
      "{}\n{\"b\":\"x\"}\n{\"b\":\"x\",\"a\":1}\n{\"a\":1,}\n{\"a\":01}\n{\"a\":1.5}\n{\"a\":1,"
@@ -119,31 +65,7 @@ constexpr Case kCases[] = {
 }  // namespace
 
 TEST(grammar, schemas_take_and_refuse) {
-  Fixture f;
-  for (const Case& c : kCases) check_all(test, f, c);
-}
-
-TEST(grammar, unsupported_schemas_are_errors_that_name_the_keyword) {
-  Fixture f;
-  struct Row {
-    std::string_view schema, word;
-  };
-  for (const Row& row :
-       {Row{R"({"type":"array","uniqueItems":true})", "uniqueItems"},
-        Row{R"({"type":"object","patternProperties":{}})", "patternProperties"},
-        Row{R"({"not":{}})", "not"}, Row{R"({"type":"integer","multipleOf":3})", "multipleOf"},
-        Row{R"({"type":"string","format":"iri"})", "iri"},
-        Row{R"j({"type":"string","pattern":"(?=a)"})j", "look-around"},
-        Row{R"({"$ref":"#/$defs/none"})", "nowhere"},
-        Row{R"({"$ref":"http://example.org/s"})", "same schema"},
-        Row{R"({"type":"integer","minimum":5,"maximum":4})", "no number"},
-        Row{R"({"type":"text"})", "unknown type"},
-        Row{R"({"oneOf":[{"type":"integer"},{"type":"number"}]})", "exclude each other"},
-        Row{R"({"$ref":"#"})", "left-recursive"}, Row{"3", "must be an object"},
-        Row{R"({"properties":{"a":{"if":{}}}})", "if"}}) {
-    EXPECT(f.schema(row.schema) == nullptr);
-    if (f.said.find(row.word) == std::string_view::npos) test.report(__FILE__, __LINE__, f.said);
-  }
+  check_cases(test, kCases);
 }
 
 TEST(grammar, gbnf_as_documented) {

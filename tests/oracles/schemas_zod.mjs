@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Writes the JSON schemas that Zod 4 makes of its common types, with values that they take and refuse.
+// In a folder with `npm install zod@4`: node schemas_zod.mjs > tests/goldens/schemas/zod.json
+import { z } from "zod";
+
+const Tree = z.object({ value: z.int(), get children() { return z.array(Tree); } });
+const rows = [
+  ["int", z.int(), [0, -5, 9007199254740991], [1.5, 9007199254740992, "1"]],
+  ["int32", z.int32(), [2147483647, -2147483648], [2147483648]],
+  ["positive", z.int().positive().max(10), [1, 10], [0, 11]],
+  ["number", z.number().min(0).max(1), [0, 0.5, 1], [1.5, -1]],
+  ["multipleOf", z.number().multipleOf(0.5), [0.5, 3, 7.5], [0.3]],
+  ["int step", z.int().multipleOf(5), [0, 25, -5], [24]],
+  ["boolean", z.boolean(), [true, false], [0]],
+  ["null", z.null(), [null], [0]],
+  ["string", z.string().min(2).max(4), ["ab", "abcd"], ["a", "abcde"]],
+  ["email", z.email(), ["a.b@example.com", "x@y.de"], ["a..b@example.com", ".a@b.de", "a", "a@b"]],
+  ["uuid", z.uuid(), ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567-e89b-02d3-a456-426614174000", "x"]],
+  ["uuidv4", z.uuidv4(), ["123e4567-e89b-42d3-a456-426614174000"], ["123e4567-e89b-12d3-a456-426614174000"]],
+  ["guid", z.guid(), ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567"]],
+  ["url", z.url(), ["https://example.com/a?b=1"], ["example"]],
+  ["iso.date", z.iso.date(), ["2024-02-29"], ["2023-02-29", "2024-13-01"]],
+  ["iso.time", z.iso.time(), ["12:30:00", "23:59:59"], ["24:00:00"]],
+  ["iso.datetime", z.iso.datetime(), ["2024-02-29T12:00:00Z"], ["2024-02-30T12:00:00Z", "2024-02-29"]],
+  ["iso.duration", z.iso.duration(), ["P1D", "PT5M"], ["1D", "P"]],
+  ["ipv4", z.ipv4(), ["192.168.0.1"], ["256.1.1.1", "1.2.3"]],
+  ["ipv6", z.ipv6(), ["2001:db8:0:0:0:0:0:1", "::1"], ["2001:zz::1"]],
+  ["cidrv4", z.cidrv4(), ["10.0.0.0/8"], ["10.0.0.0/33"]],
+  ["base64", z.base64(), ["aGk=", "", "aGVsbG8h"], ["a", "a==="]],
+  ["base64url", z.base64url(), ["aGk"], ["a+b/"]],
+  ["e164", z.e164(), ["+14155552671"], ["123"]],
+  ["nanoid", z.nanoid(), ["V1StGXR8_Z5jdHi6B-myT"], ["short"]],
+  ["cuid2", z.cuid2(), ["tz4a98xxat96iws9zmbrgj3a"], ["A B"]],
+  ["ulid", z.ulid(), ["01ARZ3NDEKTSV4RRFFQ69G5FAV"], ["x"]],
+  ["jwt", z.jwt(), [], []],
+  ["startsWith", z.string().startsWith("ab."), ["ab.", "ab.c"], ["abc", "xab."]],
+  ["endsWith", z.string().endsWith("!"), ["hi!"], ["hi"]],
+  ["includes", z.string().includes("mid"), ["a mid b"], ["m-i-d"]],
+  ["regex", z.string().regex(/^[a-z]+$/).min(2).max(3), ["ab"], ["a", "abcd", "AB"]],
+  ["two checks", z.string().startsWith("a").endsWith("z").max(4), ["az", "abz"], ["a", "abcdz", "bz"]],
+  ["lowercase", z.string().lowercase(), ["abc"], ["Abc"]],
+  ["literal", z.literal("x"), ["x"], ["y"]],
+  ["literals", z.literal(["a", 1, null]), ["a", 1, null], ["b", 2]],
+  ["enum", z.enum(["red", "green"]), ["red"], ["blue"]],
+  ["object", z.object({ a: z.string(), b: z.int().optional() }), [{ a: "x" }, { a: "x", b: 1 }], [{}, { a: "x", c: 1 }]],
+  ["loose", z.looseObject({ a: z.string() }), [{ a: "x" }, { a: "x", z: [1] }], [{ a: 1 }]],
+  ["catchall", z.object({ a: z.string() }).catchall(z.number()), [{ a: "x", n: 1.5 }], [{ a: "x", n: "y" }]],
+  ["partial", z.object({ a: z.string(), b: z.string() }).partial(), [{}, { b: "" }], [{ a: 1 }]],
+  ["nullable", z.string().nullable(), ["x", null], [1]],
+  ["default", z.object({ n: z.int().default(3) }), [{ n: 3 }], [{ n: "3" }]],
+  ["describe", z.string().describe("what it is").meta({ title: "T", "x-own": 1 }), ["x"], [1]],
+  ["array", z.array(z.int()).min(1).max(3), [[1], [1, 2, 3]], [[], [1, 2, 3, 4]]],
+  ["tuple", z.tuple([z.string(), z.int()]), [["a", 1]], [["a", 1, 2], [1, "a"]]],
+  ["tuple rest", z.tuple([z.string()], z.boolean()), [["a"], ["a", true, false]], [["a", 1]]],
+  ["record", z.record(z.string(), z.int()), [{}, { a: 1, b: 2 }], [{ a: "x" }]],
+  ["record of enum", z.record(z.enum(["a", "b"]), z.int()), [{ a: 1, b: 2 }], [{ a: 1, c: 2 }]],
+  ["partial record", z.partialRecord(z.enum(["a", "b"]), z.int()), [{ a: 1 }, {}], [{ c: 2 }]],
+  ["record of regex", z.record(z.string().regex(/^k[0-9]$/), z.null()), [{ k1: null }], [{ x: null }]],
+  ["union", z.union([z.string(), z.int()]), ["a", 1], [1.5]],
+  ["discriminated", z.discriminatedUnion("t", [z.object({ t: z.literal("a"), x: z.int() }), z.object({ t: z.literal("b"), y: z.string() })]),
+    [{ t: "a", x: 1 }, { t: "b", y: "" }], [{ t: "a", y: "" }, { t: "c" }]],
+  ["xor", z.xor([z.object({ a: z.string() }), z.object({ b: z.string() })]), [{ a: "x" }, { b: "x" }], [{}]],
+  ["intersection", z.intersection(z.object({ a: z.string() }), z.object({ b: z.int() })), [], []],
+  ["recursive", Tree, [{ value: 1, children: [{ value: 2, children: [] }] }], [{ value: 1 }]],
+  ["any", z.any(), [1, null, { a: [] }], []],
+  ["unknown", z.object({ u: z.unknown() }), [{ u: [1] }], []],
+  ["readonly", z.array(z.string()).readonly(), [["a"]], ["a"]],
+  ["brand", z.string().brand("B"), ["x"], [1]],
+  ["prefault", z.string().prefault("p"), ["x"], [1]],
+  ["stringbool", z.stringbool(), ["true"], []],
+  ["hex", z.hex(), ["0aF"], ["xyz"]],
+  ["hash", z.hash("md5"), ["d41d8cd98f00b204e9800998ecf8427e"], ["d4"]],
+  ["mac", z.mac(), ["00:1a:2b:3c:4d:5e"], ["00:1a"]],
+  ["hostname", z.hostname(), ["example.com"], ["-a"]],
+  ["emoji", z.emoji(), ["\u{1f600}"], ["a"]],
+];
+const list = [];
+for (const target of ["draft-2020-12", "draft-7"])
+  for (const [name, type, valid, invalid] of rows) {
+    const schema = z.toJSONSchema(type, { target, io: name === "stringbool" ? "input" : "output" });
+    list.push({ name: `${name} (${target})`, draft: target.slice(6), schema, valid, invalid });
+  }
+console.log("[\n" + list.map((row) => JSON.stringify(row)).join(",\n") + "\n]");

@@ -66,12 +66,10 @@ Result<bool> ExactDecimal::multiple_of(const ExactDecimal& step) const {
   if (exponent_ < step.exponent_) return false;
   u64 modulus = 0, rest = 0;
   for (char c : step.digits()) modulus = modulus * 10 + static_cast<u64>(c - '0');
-  for (char c : digits()) {
-    unsigned __int128 wide = static_cast<unsigned __int128>(rest) * 10;
-    rest = static_cast<u64>((wide + static_cast<u64>(c - '0')) % modulus);
-  }
+  // A modulus of 18 digits leaves room for one digit more in 64 bits.
+  for (char c : digits()) rest = (rest * 10 + static_cast<u64>(c - '0')) % modulus;
   for (i32 zeros = exponent_ - step.exponent_; zeros > 0 && rest != 0; zeros--)
-    rest = static_cast<u64>(static_cast<unsigned __int128>(rest) * 10 % modulus);
+    rest = rest * 10 % modulus;
   return rest == 0;
 }
 

@@ -105,8 +105,12 @@ Result<void> GbnfCompiler::remove_dead_ends() {
   while (!todo.empty()) {
     u32 at = todo.back();
     todo.pop_back();
-    for (u32 b = before_at[at]; b < before_at[at + 1]; b++)
-      if (missing[before[b]] > 0 && --missing[before[b]] == 0) TRY(todo.push_back(before[b]));
+    for (u32 b = before_at[at]; b < before_at[at + 1]; b++) {
+      u8& left = missing[before[b]];
+      if (left == 0) continue;
+      left--;
+      if (left == 0) TRY(todo.push_back(before[b]));
+    }
   }
   if (missing[rules_[out_.root_].start] > 0) return error(kNothingEnds);
   constexpr State kDead{State::Kind::kRange, 1, 0, Grammar::kNone, Grammar::kNone};

@@ -159,18 +159,18 @@ Result<void> NumberBuilder::prepare() {
 
 Result<void> NumberBuilder::prepare_step() {
   const ExactDecimal& step = rules_.step;
-  constexpr const char* what =
+  constexpr const char* kWhat =
       "multipleOf must be above 0; its digits make a number up to 1024, or a power of ten";
   if (step.zero() || step.negative() || step.digits().size() > 4)
-    return fail(Errc::kInvalidArgument, what);
+    return fail(Errc::kInvalidArgument, kWhat);
   u64 modulus = 0;
   for (char c : step.digits()) modulus = modulus * 10 + static_cast<u64>(c - '0');
   if (modulus == 1 && step.exponent() > 0 && step.exponent() <= 18) {
     step_zeros_ = static_cast<u32>(step.exponent());
   } else {
-    if (step.exponent() > 4 || step.exponent() < -15) return fail(Errc::kInvalidArgument, what);
+    if (step.exponent() > 4 || step.exponent() < -15) return fail(Errc::kInvalidArgument, kWhat);
     for (i32 i = 0; i < step.exponent(); i++) modulus *= 10;
-    if (modulus > kMaxRemainders) return fail(Errc::kInvalidArgument, what);
+    if (modulus > kMaxRemainders) return fail(Errc::kInvalidArgument, kWhat);
   }
   modulus_ = static_cast<u32>(modulus);
   step_places_ = step.exponent() < 0 ? static_cast<u32>(-step.exponent()) : 0;

@@ -90,7 +90,7 @@ std::string command_line(int count, char** words) {
   std::string line;
   for (int i = 1; i < count; i++) {
     std::string word = words[i];
-    if (names_model(word)) word = "model=" + word;
+    if (names_model(word)) word.insert(0, "model=");
     if (!line.empty()) line += ' ';
     line += in_quotes(word);
   }

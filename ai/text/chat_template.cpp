@@ -140,7 +140,7 @@ Result<void> CompiledTemplate::compile(std::string_view source, TemplateError& e
   Vector<Token> tokens = TRY(tokenize(source_.view(), arena_, reporter));
   Parser parser(tokens.view(), arena_, reporter);
   body_ = TRY(parser.parse_template());
-  abilities_ = probe_template(*this);
+  abilities_ = TRY(probe_template(*this));
   return {};
 }
 

@@ -393,7 +393,7 @@ Result<base::Owner<Grammar>> Grammar::from_schema(json::Value schema, const Toke
   base::BufferWriter buffer(why);
   Result<base::Owner<Grammar>> made = from_gbnf(text.view(), tokens, buffer);
   if (made.has_value()) return made;
-  bool nothing = made.error().what == kNothingEnds;
+  bool nothing = std::string_view(made.error().what) == kNothingEnds;
   base::format_to(problem, "JSON schema: {}", nothing ? "no value meets it" : buffer.view());
   return made;
 }

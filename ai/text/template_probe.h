@@ -7,6 +7,6 @@
 namespace ai {
 
 // Renders a few short conversations. For threads; it does not yield.
-TemplateAbilities probe_template(const ChatTemplate& chat);
+Result<TemplateAbilities> probe_template(const ChatTemplate& chat);
 
 }  // namespace ai

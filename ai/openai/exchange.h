@@ -316,6 +316,8 @@ class Exchange {
 void write_usage(Exchange& exchange, json::Writer& w);
 void write_timings(const Timings& timings, json::Writer& w);
 void write_running_timings(Choice& choice, json::Writer& w);
+// Writes "tool_calls" as chat completions have it, or nothing if the choice calls no tool.
+void write_calls(Choice& choice, json::Writer& w);
 void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // Writes the rest of a streamed chunk, from its choice's finish_reason on. `finish` is nullptr if
 // more follows.

@@ -53,6 +53,17 @@ void write_timings(const Timings& t, json::Writer& w) {
   w.end_object();
 }
 
+void write_calls(Choice& choice, json::Writer& w) {
+  if (choice.calls().empty()) return;
+  w.key("tool_calls").begin_array();
+  for (const base::Owner<ToolCall>& call : choice.calls()) {
+    w.begin_object().field("id", call->id_text()).field("type", "function");
+    w.key("function").begin_object().field("name", call->name);
+    w.field("arguments", call->arguments).end_object().end_object();
+  }
+  w.end_array();
+}
+
 void write_running_timings(Choice& choice, json::Writer& w) {
   Timings t = choice.running_timings();
   u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;

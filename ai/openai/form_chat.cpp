@@ -132,15 +132,7 @@ class ChatForm final : public Form {
       w.field("content", choice.content());
     if (!choice.thought().empty()) w.field("reasoning_content", choice.thought());
     w.field_null("refusal");
-    if (!choice.calls().empty()) {
-      w.key("tool_calls").begin_array();
-      for (const base::Owner<ToolCall>& call : choice.calls()) {
-        w.begin_object().field("id", call->id_text()).field("type", "function");
-        w.key("function").begin_object().field("name", call->name);
-        w.field("arguments", call->arguments).end_object().end_object();
-      }
-      w.end_array();
-    }
+    write_calls(choice, w);
     w.end_object().key("logprobs");
     write_chat_logprobs(exchange, choice, 0, w);
     w.field("finish_reason", choice.finish_reason()).end_object();

@@ -12,15 +12,7 @@ constexpr std::string_view kPath = "/v1/responses/";
 void write_said(Choice& choice, json::Writer& w) {
   w.begin_object().field("role", "assistant").field("content", choice.content());
   if (!choice.thought().empty()) w.field("reasoning_content", choice.thought());
-  if (!choice.calls().empty()) {
-    w.key("tool_calls").begin_array();
-    for (const base::Owner<ToolCall>& call : choice.calls()) {
-      w.begin_object().field("id", call->id_text()).field("type", "function");
-      w.key("function").begin_object().field("name", call->name);
-      w.field("arguments", call->arguments).end_object().end_object();
-    }
-    w.end_array();
-  }
+  write_calls(choice, w);
   w.end_object();
 }
 

@@ -2,10 +2,10 @@
 // Keeps the answers of /v1/responses with their conversations, so that a later request can go on
 // from one by its id.
 //
-// Whoever made an answer owns it, and nobody else finds it. An owner is a hash: of a key or, on a
-// server without keys, of an address (Guard::owner_of()). The store never grows past its limit.
-// What was used longest ago goes first, from the owner who holds the most, so a client that fills
-// the store pushes out its own answers. For threads; nothing here yields.
+// An answer belongs to the client that made it, and no other client finds it. An owner is a hash of
+// a key or, on a server without keys, of an address (Guard::owner_of()). The store never grows past
+// its limit. The answer that was used longest ago goes first, of the owner who holds the most, so a
+// client that fills the store pushes out its own answers. For threads; nothing here yields.
 #pragma once
 
 #include "kernel/base/budget.h"

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// models, model info/verify/switch, the option verify, and the profile, with a small real model.
+// models, model info/verify/switch, and the profile, with a small real model.
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <initializer_list>
-#include <utility>
 #include <vector>
 
 #include "ai/gguf/original.h"
 #include "kernel/base/test.h"
-#include "kernel/fs/module_fs.h"
 #include "kernel/options.h"
 #include "kernel/profile.h"
 #include "service/model_check.h"
@@ -18,6 +15,7 @@
 #include "tests/hosted/console/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/test_files.h"
+#include "tests/hosted/test_mount.h"
 #include "tests/hosted/test_platform.h"
 #include "tests/hosted/test_tiny_model.h"
 
@@ -38,28 +36,6 @@ class StringSink final : public ai::ByteSink {
     return {};
   }
   std::string text;
-};
-
-// A disk of small files, mounted as long as it lives.
-class FewFiles {
- public:
-  FewFiles(const char* point, std::initializer_list<std::pair<const char*, std::string>> files)
-      : point_(point) {
-    for (const auto& [name, text] : files) texts_.emplace_back(name, text);
-    StaticVector<BootModule, 16> modules;
-    for (auto& [name, text] : texts_)
-      ASSERT(modules.push_back({reinterpret_cast<u64>(text.data()), text.size(), name}));
-    files_.init(modules.view());
-    MUST(fs::mount(point_, files_));
-  }
-  ~FewFiles() { fs::unmount(point_); }
-  FewFiles(const FewFiles&) = delete;
-  FewFiles& operator=(const FewFiles&) = delete;
-
- private:
-  const char* point_;
-  std::vector<std::pair<std::string, std::string>> texts_;
-  fs::ModuleFileSystem files_;
 };
 
 std::string paths_of(const Vector<service::ModelFile>& models) {

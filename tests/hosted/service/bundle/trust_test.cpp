@@ -2,32 +2,23 @@
 // Keys that are trusted, the worth of signatures, and the table of verify=.
 #include "service/bundle/trust.h"
 
-#include <vector>
-
-#include "kernel/fs/module_fs.h"
 #include "kernel/options.h"
 #include "tests/hosted/service/bundle/test_bundle.h"
+#include "tests/hosted/test_mount.h"
 
 namespace {
 
 using namespace service::bundle;
 using namespace test_bundle;
 
-// Files below a mount, for as long as it lives.
+// Files of a mount; keys are read anew from what is mounted, before and after.
 class Files {
  public:
   Files(const char* point, std::initializer_list<std::pair<const char*, std::string>> files)
-      : point_(point) {
-    for (const auto& [name, text] : files) texts_.emplace_back(name, text);
-    StaticVector<BootModule, 16> modules;
-    for (auto& [name, text] : texts_)
-      ASSERT(modules.push_back({reinterpret_cast<u64>(text.data()), text.size(), name}));
-    files_.init(modules.view());
-    MUST(fs::mount(point_, files_));
+      : files_(point, files) {
     forget_trusted_keys();
   }
   ~Files() {
-    fs::unmount(point_);
     forget_trusted_keys();
     options::reset();
   }
@@ -35,9 +26,7 @@ class Files {
   Files& operator=(const Files&) = delete;
 
  private:
-  const char* point_;
-  std::vector<std::pair<std::string, std::string>> texts_;
-  fs::ModuleFileSystem files_;
+  FewFiles files_;
 };
 
 std::string bytes_of(const Seed& seed) {

@@ -69,8 +69,12 @@ void read_io_apic(Bytes entry, Tables& out) {
   if (io.address != 0 && !out.io_apics.push_back(io)) out.bad_tables++;
 }
 
+// Boards are seen with two MADTs that say the same. The first one tells of controllers and lines;
+// of a later one only CPUs count that are new, since a CPU that is not there is noticed when it is
+// started.
 void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
-  out.local_apic = field<u32>(table, 36);
+  bool first = out.cpus.empty() && out.io_apics.empty();
+  if (first) out.local_apic = field<u32>(table, 36);
   Bytes rest = table.subspan(std::min<usize>(44, table.size()));
   while (rest.size() >= 2) {
     u8 kind = rest[0];
@@ -86,13 +90,13 @@ void read_madt(base::PhysicalView&, Bytes table, Tables& out) {
         add_cpu(field<u8>(entry, 3), field<u32>(entry, 4), out);
         break;
       case 1:
-        read_io_apic(entry, out);
+        if (first) read_io_apic(entry, out);
         break;
       case 2:
-        read_override(entry, out);
+        if (first) read_override(entry, out);
         break;
       case 5:
-        out.local_apic = field<u64>(entry, 4);
+        if (first) out.local_apic = field<u64>(entry, 4);
         break;
       case 9:
         add_cpu(field<u32>(entry, 4), field<u32>(entry, 8), out);
@@ -277,9 +281,9 @@ struct TableKind {
   bool many = false;  // there may be more than one
 };
 constexpr TableKind kKinds[] = {
-    {"APIC", read_madt}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
-    {"FACP", read_fadt}, {"GTDT", read_gtdt}, {"SPCR", read_spcr},
-    {"DMAR", read_dmar}, {"IVRS", read_ivrs}, {"SSDT", read_ssdt, true}};
+    {"APIC", read_madt, true}, {"MCFG", read_mcfg}, {"HPET", read_hpet},
+    {"FACP", read_fadt},       {"GTDT", read_gtdt}, {"SPCR", read_spcr},
+    {"DMAR", read_dmar},       {"IVRS", read_ivrs}, {"SSDT", read_ssdt, true}};
 constexpr std::string_view kIortSignature = "IORT";
 
 struct Progress {

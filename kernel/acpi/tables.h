@@ -94,7 +94,8 @@ struct Tables {
 Result<u64> find_root_pointer(base::PhysicalView& memory);
 
 // Follows the root pointer at `rsdp`. A damaged table is counted and skipped. Only a damaged root
-// is an error. Firmware is seen that lists two tables of a kind: the first good one counts.
+// is an error. Firmware is seen that lists two tables of a kind: the first good one counts, and
+// the CPUs of all MADTs.
 Result<void> parse(base::PhysicalView& memory, u64 rsdp, Tables& out);
 
 }  // namespace acpi

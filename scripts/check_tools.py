@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Shows that each tool of `make check` can fail: plants a fault for it and expects a refusal.
 
-Usage: check_tools.py GCC_FLAGS -- CLANG_SAN_FLAGS   (the flags the build uses)
+Usage: check_tools.py CLANG_TIDY GCC_FLAGS -- CLANG_SAN_FLAGS   (the flags the build uses)
 """
 import pathlib
 import subprocess
@@ -28,8 +28,8 @@ def runs(command: list[str], **options) -> bool:
 
 
 def main() -> None:
-    split = sys.argv.index("--")
-    gcc, clang = [[*flags, "-Werror"] for flags in (sys.argv[1:split], sys.argv[split + 1:])]
+    clang_tidy, split = sys.argv[1], sys.argv.index("--")
+    gcc, clang = [[*flags, "-Werror"] for flags in (sys.argv[2:split], sys.argv[split + 1:])]
     with tempfile.TemporaryDirectory() as folder:
         def file(name: str, text: str) -> str:
             path = pathlib.Path(folder) / name
@@ -53,7 +53,7 @@ def main() -> None:
         config = f"--style=file:{ROOT / '.clang-format'}"
         results = {
             "clang-format": runs(["clang-format-19", config, "--dry-run", "-Werror", file("a.cpp", FORMAT)]),
-            "clang-tidy": runs(["clang-tidy-19", "--quiet", f"--config-file={ROOT / '.clang-tidy'}",
+            "clang-tidy": runs([clang_tidy, "--quiet", f"--config-file={ROOT / '.clang-tidy'}",
                                 file("b.cpp", TIDY), "--", "-std=c++23"]),
             "g++ warnings": runs(["g++-12", *gcc, "-c", file("c.cpp", WARNING), "-o", f"{folder}/c.o"]),
             "clang warnings": runs(["clang++-19", *clang, "-c", file("d.cpp", WARNING), "-o", f"{folder}/d.o"]),

@@ -41,7 +41,7 @@ test  | /usr/sbin/mkfs.vfat                   | dosfstools           | images fo
 test  | mcopy                                 | mtools               | fills FAT images
 test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images for the file system tests
 check | clang-format-19                       | clang-format-19      | formatting check
-check | clang-tidy-19                         | clang-tidy-19        | static analysis
+check | pip3                                  | python3-pip          | fetches clang-tidy
 debug | gdb                                   | gdb                  | make debug
 bochs | bochs                                 | bochs                | the second emulator of make test-bochs
 bochs | /usr/share/bochs/BIOS-bochs-latest    | bochsbios            | its firmware

@@ -194,10 +194,12 @@ Result<json::Value> SchemaCheck::resolve(std::string_view reference) {
     for (usize i = 0; i < part.size(); i++) {
       if (length == sizeof name) return bad("$ref has a name of more than 256 bytes:", reference);
       char c = part[i];
-      if (c == '%' && i + 2 < part.size() && base::hex_digit(part[i + 1]) &&
-          base::hex_digit(part[i + 2])) {
-        c = static_cast<char>(*base::hex_digit(part[i + 1]) << 4 | *base::hex_digit(part[i + 2]));
-        i += 2;
+      if (c == '%' && i + 2 < part.size()) {
+        auto high = base::hex_digit(part[i + 1]), low = base::hex_digit(part[i + 2]);
+        if (high && low) {
+          c = static_cast<char>(*high << 4 | *low);
+          i += 2;
+        }
       }
       if (c == '~' && i + 1 < part.size()) c = part[++i] == '0' ? '~' : '/';
       name[length++] = c;

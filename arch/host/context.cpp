@@ -17,8 +17,9 @@
 namespace arch {
 namespace {
 
-// Only CPU 0 runs threads, so one variable can tell the new stack which context it came from.
-Context* switched_from = nullptr;
+// Only CPU 0 runs threads, so one variable can tell the new stack which context it came from, if
+// AddressSanitizer asks.
+[[maybe_unused]] Context* switched_from = nullptr;
 
 void arrive([[maybe_unused]] Context& here) {
 #ifdef MARROW_ASAN

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "kernel/sched/context.h"
 #include "kernel/time/clock.h"
@@ -73,7 +74,7 @@ bool Transfer::submit_next(Part& part) {
   }
   part.busy = false;
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
-  if (taken.error().code != Errc::kBusy && status_.has_value()) status_ = taken;
+  if (taken.error().code != Errc::kBusy && status_.has_value()) status_ = std::move(taken);
   return false;
 }
 

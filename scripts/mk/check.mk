@@ -13,9 +13,17 @@ TIDY_MACHINE := $(filter arch/$(ARCH)/% drivers/serial/% drivers/platform/%,$(TI
 endif
 TIDY_FLAGS_HOSTED := $(filter-out -fsanitize=% -fno-sanitize-recover=all -MMD -MP,$(SAN_FLAGS))
 TIDY_FLAGS_MACHINE := $(filter-out -MMD -MP -mgeneral-regs-only $(ARCH_GCC_FLAGS),$(KERNEL_FLAGS)) $(ARCH_CLANG_FLAGS) -Wno-unused-command-line-argument
+# The one program that comes from PyPI. It is kept outside $(CHECK), whose stamps outlive it.
+TIDY_HOME := $(BUILD)/third_party/clang-tidy
+CLANG_TIDY := $(TIDY_HOME)/clang_tidy/data/bin/clang-tidy
+$(CLANG_TIDY): scripts/check_requirements.txt | setup
+	$(call say,FETCH,clang-tidy)
+	$(Q)rm -rf $(TIDY_HOME)
+	$(Q)pip3 install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --no-deps --only-binary :all: --target $(TIDY_HOME) -r $<
+	@touch $@
 
 .PHONY: check check-fast format compile-commands tidy analyze
-check-fast: | setup  ## layering, style and formatting: seconds
+check-fast: $(CLANG_TIDY) | setup  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/check_layering.py --self-test
 	$(Q)python3 scripts/check_layering.py
 	$(Q)python3 scripts/check_style.py --self-test
@@ -24,7 +32,7 @@ check-fast: | setup  ## layering, style and formatting: seconds
 	$(Q)python3 scripts/gen_linux_page.py --check
 	$(Q)clang-format-19 --dry-run -Werror $(FORMAT_FILES)
 	@echo "format: no fault"
-	$(Q)python3 scripts/check_tools.py $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
+	$(Q)python3 scripts/check_tools.py $(CLANG_TIDY) $(filter-out -MMD -MP,$(KERNEL_FLAGS)) -- $(filter-out -MMD -MP %fuzzer-no-link,$(SAN_FLAGS)) -fsanitize=address,undefined
 
 .PHONY: quick
 quick: check-fast test-hosted  ## the loop of daily work: check-fast and the unit tests (some minutes on a built tree)
@@ -39,9 +47,9 @@ format: | setup  ## clang-format on every file
 	$(Q)clang-format-19 -i $(FORMAT_FILES)
 
 # The path-sensitive analyzer takes six times as long as the gated checks: run it now and then.
-analyze: $(GENERATED) | setup  ## clang's static analyzer on every file: half an hour
+analyze: $(GENERATED) $(CLANG_TIDY) | setup  ## clang's static analyzer on every file: half an hour
 	$(Q)for f in $(TIDY_HOSTED); do \
-	  clang-tidy-19 --quiet --checks='-*,clang-analyzer-*' $$f -- $(TIDY_FLAGS_HOSTED) 2>$(BUILD)/analyze.err || exit 1; done
+	  $(CLANG_TIDY) --quiet --checks='-*,clang-analyzer-*' $$f -- $(TIDY_FLAGS_HOSTED) 2>$(BUILD)/analyze.err || exit 1; done
 
 compile-commands: compile_commands.json  ## for editors
 compile_commands.json: FORCE | $$(GENERATED)
@@ -50,13 +58,13 @@ compile_commands.json: FORCE | $$(GENERATED)
 # clang-tidy runs only on files that changed since they last passed (a stamp a file).
 tidy: $(TIDY_HOSTED:%=$(CHECK)/hosted/%.ok) $(TIDY_MACHINE:%=$(CHECK)/machine/%.ok)  ## clang-tidy
 	@echo "tidy: no fault"
-$(CHECK)/hosted/%.ok: % .clang-tidy $(SAN_DIR)/$$(basename $$*).o | setup $$(GENERATED)
+$(CHECK)/hosted/%.ok: % .clang-tidy $(CLANG_TIDY) $(SAN_DIR)/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
+	$(Q)$(CLANG_TIDY) --quiet $< -- $(TIDY_FLAGS_HOSTED) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
-$(CHECK)/machine/%.ok: % .clang-tidy $(TARGET)/kernel/$$(basename $$*).o | setup $$(GENERATED)
+$(CHECK)/machine/%.ok: % .clang-tidy $(CLANG_TIDY) $(TARGET)/kernel/$$(basename $$*).o | setup $$(GENERATED)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-tidy-19 --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }
+	$(Q)$(CLANG_TIDY) --quiet $< -- $(TIDY_FLAGS_MACHINE) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@

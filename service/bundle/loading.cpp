@@ -153,7 +153,7 @@ Result<void> Loading::judge_digest(u32 part, const crypto::Sha256Digest& digest)
 }
 
 Verified Loading::end(const ModelFile& file) {
-  if (!checks() || damaged_ || judgement_.finding == Finding::kBad) return {};
+  if (!bundle_.has_value() || damaged_ || judgement_.finding == Finding::kBad) return {};
   const Manifest& manifest = bundle_->manifest;
   bool is_signed = judgement_.finding == Finding::kGood;
   Verified verified{is_signed ? Verified::By::kSignature : Verified::By::kHash, judgement_.key};

@@ -42,6 +42,7 @@ class Loading {
 
  private:
   const Payload& payload(u32 part) const {
+    ASSERT(bundle_.has_value());
     return part == 0 ? bundle_->manifest.model : bundle_->manifest.tokenizer;
   }
   Result<void> mismatch(u32 part, const char* reason);

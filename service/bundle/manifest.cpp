@@ -107,6 +107,7 @@ class Parser {
   };
   // Fields that have to be there, as bits of got_.
   enum Field : u8 {
+    kOptional = 0,
     kName = 1,
     kGeneration = 2,
     kFormat = 4,
@@ -267,7 +268,6 @@ Result<void> Parser::set_top(std::string_view key, const Value& value) {
     u64 Manifest::* to;
     Field field;
   };
-  constexpr auto kOptional = Field{};
   static constexpr TextRow kTexts[] = {{"name", &Manifest::name, kName},
                                        {"format", &Manifest::format, kFormat}};
   static constexpr NumberRow kNumbers[] = {{"generation", &Manifest::generation, kGeneration},

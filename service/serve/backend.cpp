@@ -5,6 +5,7 @@
 #include <version.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/crypto/random.h"
 #include "kernel/fs/file_system.h"
@@ -52,7 +53,7 @@ void load_in_background(void*) {
                       : load_by_name(loads.name.view(), wish, end);
   if (!end.result.has_value())
     log::error("models", "{} {}: {}", unload ? "unload" : "load", loads.name, end.result.error());
-  loads.ends[loads.begun % Loads::kKept] = end;
+  loads.ends[loads.begun % Loads::kKept] = std::move(end);
   loads.running = false;
   loads.news();
 }

@@ -25,7 +25,7 @@ def disk(path: str, device: str, name: str = "d", more: str = "") -> list[str]:
 
 NVME = "nvme,serial=marrow"
 DISKS = {"vda": "virtio-blk-pci", "nvme0n1": NVME}
-CARDS = ["e1000e", "virtio-net-pci", "e1000"]
+CARDS = ["e1000e", "virtio-net-pci", "e1000"] + ([] if ON_ARM else ["vmxnet3"])
 
 
 class Machine(Guest):

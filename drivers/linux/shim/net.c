@@ -54,6 +54,7 @@ struct net_device *alloc_etherdev_mqs(int private_bytes, unsigned int tx, unsign
   device->min_mtu = ETH_MIN_MTU;
   device->hard_header_len = ETH_HLEN;
   device->addr_len = ETH_ALEN;
+  device->flags = IFF_BROADCAST | IFF_MULTICAST;
   device->gso_max_size = GSO_LEGACY_MAX_SIZE;
   INIT_LIST_HEAD(&device->uc.list);
   INIT_LIST_HEAD(&device->mc.list);
@@ -75,6 +76,7 @@ int register_netdevice(struct net_device *device) {
     int error = device->netdev_ops->ndo_init(device);
     if (error) return error;
   }
+  device->features &= ~NETIF_F_LRO;  // the stack takes frames as they were on the wire
   device->ifindex = card_count + 1;
   device->reg_state = NETREG_REGISTERED;
   set_bit(__LINK_STATE_PRESENT, &device->state);
@@ -90,13 +92,20 @@ int register_netdevice(struct net_device *device) {
   return 0;
 }
 int register_netdev(struct net_device *device) { return register_netdevice(device); }
+// A driver calls this for a card that it cannot use any longer.
+void dev_close(struct net_device *device) {
+  struct card *card = card_of(device);
+  if (!card || !card->open) return;
+  card->open = false;
+  if (device->netdev_ops->ndo_stop) device->netdev_ops->ndo_stop(device);
+  shim_host_wake_interfaces();
+}
 void unregister_netdev(struct net_device *device) {
   struct card *card = card_of(device);
-  if (card && card->open && device->netdev_ops->ndo_stop) device->netdev_ops->ndo_stop(device);
+  dev_close(device);
   device->reg_state = NETREG_UNREGISTERED;
   clear_bit(__LINK_STATE_PRESENT, &device->state);
   if (!card) return;
-  card->open = false;
   card->device = NULL;
   struct sk_buff *skb;
   while ((skb = skb_dequeue(&card->received))) kfree_skb(skb);
@@ -203,18 +212,24 @@ bool shim_run_napi(void) {
 }
 
 // ---- receiving ----
-gro_result_t napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb) {
-  struct card *card = card_of(skb->dev ?: napi->dev);
+static void take_frame(struct card *card, struct sk_buff *skb) {
   if (!card || card->received.qlen >= kQueueLimit) {
     if (card) card->rx_dropped++;
     kfree_skb(skb);
-    return GRO_NORMAL;
+    return;
   }
   skb_push(skb, ETH_HLEN);  // eth_type_trans took the header off
   card->rx_frames++;
   card->rx_bytes += skb->len;
   skb_queue_tail(&card->received, skb);
+}
+gro_result_t napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb) {
+  take_frame(card_of(skb->dev ?: napi->dev), skb);
   return GRO_NORMAL;
+}
+int netif_receive_skb(struct sk_buff *skb) {
+  take_frame(card_of(skb->dev), skb);
+  return NET_RX_SUCCESS;
 }
 void skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb) { __skb_queue_tail(list, skb); }
 struct sk_buff *skb_dequeue(struct sk_buff_head *list) { return __skb_dequeue(list); }

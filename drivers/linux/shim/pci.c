@@ -308,6 +308,7 @@ static unsigned int line_irq(struct pci_dev *device) {
   int line = device->pin ? shim_host_pin_line(of(device)->place, device->devfn, device->pin) : -EINVAL;
   return line < 0 ? 0 : kShimLineBase + line;
 }
+int pci_msi_enabled(void) { return interrupts >= 2; }
 int pci_enable_msi(struct pci_dev *device) {
   struct function *f = of(device);
   u8 cap = pci_find_capability(device, PCI_CAP_ID_MSI);

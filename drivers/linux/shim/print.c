@@ -37,6 +37,7 @@ PRINTER(void, _dev_notice, (const struct device *d, const char *fmt, ...), 5, de
 PRINTER(void, _dev_info, (const struct device *d, const char *fmt, ...), 6, dev_name(d), )
 PRINTER(void, netdev_err, (const struct net_device *d, const char *fmt, ...), 3, d->name, )
 PRINTER(void, netdev_warn, (const struct net_device *d, const char *fmt, ...), 4, d->name, )
+PRINTER(void, netdev_notice, (const struct net_device *d, const char *fmt, ...), 5, d->name, )
 PRINTER(void, netdev_info, (const struct net_device *d, const char *fmt, ...), 6, d->name, )
 void netdev_printk(const char *level, const struct net_device *d, const char *fmt, ...) {
   va_list args;

@@ -47,8 +47,9 @@ Result<void> EngineImpl::create_buffers() {
   scheduler_ = TRY(Scheduler::create(platform_, store_, model, sizes_.limits));
   workspace_ = TRY(model.create_workspace(steps));
   TRY(score_rows_.reserve(steps.rows));
-  TRY(logits_.resize(
-      std::max<usize>(usize{steps.logit_rows} * model.params().vocabulary, model.params().width)));
+  // embed() puts hidden states here: those of a whole text for an encoder.
+  usize hidden = usize{parts_->info.encodes ? sizes_.context : 1} * model.params().width;
+  TRY(logits_.resize(std::max<usize>(usize{steps.logit_rows} * model.params().vocabulary, hidden)));
   auto sampler = TRY(SamplerWorkspace::create(tokens.size(), sizes_.context));
   sampler_workspace_ = TRY(base::make<SamplerWorkspace>(std::move(sampler)));
   auto log_probabilities = TRY(LogProbabilities::create(tokens.size(), kMostLogprobs));
@@ -80,7 +81,15 @@ Result<void> EngineImpl::check_tokens(std::span<const TokenId> tokens, u32 room)
   return fail(Errc::kContextFull, "the prompt exceeds the available context size");
 }
 
+Result<void> EngineImpl::check_writes() const {
+  if (!parts_->info.encodes) return {};
+  return fail(Errc::kUnsupported,
+              "this model is an encoder, which gives embeddings and writes no text: load a chat "
+              "model for that");
+}
+
 Result<void> EngineImpl::check(const Request& request) {
+  TRY(check_writes());
   TRY(check_tokens(request.prompt, 1));
   if (request.fork_of != 0)
     if (Session* parent = scheduler_->find(request.fork_of); parent != nullptr)
@@ -314,6 +323,7 @@ Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> t
 }
 
 Result<void> EngineImpl::score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) {
+  TRY(check_writes());
   Reading reading = TRY(begin_reading(tokens));
   Use use(*this);
   u32 total = static_cast<u32>(tokens.size());

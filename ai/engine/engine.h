@@ -133,6 +133,11 @@ class EmbedSink {
   ~EmbedSink() = default;
 };
 
+// How well two texts belong together: the model's own number, and that as a share of 1 (sigmoid).
+struct RankScore {
+  float raw = 0, share = 0;
+};
+
 // How the hidden states of a text's tokens become one vector.
 enum class Pooling : u8 {
   kMean,
@@ -149,7 +154,8 @@ struct ModelInfo {
   // Hash over the tensors' shapes and samples of their bytes. A saved text is restored only into a
   // model with the same fingerprint.
   u64 fingerprint = 0;
-  bool ranks = false;  // a reranker: it gives a score instead of a vector, and embed() refuses
+  bool encodes = false;  // an encoder: it gives vectors; submit() and score() refuse
+  bool ranks = false;    // a reranker: it gives a score instead of a vector, and embed() refuses
 };
 
 // Bytes that loading will take, known before any is taken (`model info`).
@@ -225,6 +231,10 @@ class Engine {
   // work.
   virtual Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
                              EmbedSink* sink) = 0;
+
+  // Returns a reranker's score of a pair of texts. `second` is where the second text begins.
+  // Otherwise like embed().
+  virtual Result<RankScore> rank(std::span<const TokenId> tokens, u32 second, EmbedSink* sink) = 0;
 
   // save() and restore() hold only the pages of their own text. From their sink and source
   // everything but the destructor may be called. Both return kBusy inside a step or a chunk.

@@ -30,7 +30,8 @@ struct EngineSizes {
 
 struct ModelSizes {
   u64 weights_bytes = 0, page_bytes = 0, state_bytes = 0, tokenizer_bytes = 0, vector_bytes = 0;
-  u32 page_positions = 0, vocabulary = 0, trained_context = 0;
+  u32 page_positions = 0, vocabulary = 0, trained_context = 0, width = 0;
+  bool whole_texts = false;  // an encoder: a step must have room for a whole context
   // Returns the bytes of a step's work buffers. Called with `model`, whose type this file must not
   // know.
   u64 (*workspace_bytes)(const void* model, const StepLimits& limits, u32 context) = nullptr;
@@ -65,6 +66,7 @@ class EngineImpl final : public Engine {
   Result<void> score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) override;
   Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
                      EmbedSink* sink) override;
+  Result<RankScore> rank(std::span<const TokenId> tokens, u32 second, EmbedSink* sink) override;
   Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) override;
   Result<Vector<TokenId>> restore(ByteSource& source) override;
 
@@ -82,6 +84,7 @@ class EngineImpl final : public Engine {
 
  private:
   Result<void> create_buffers();
+  Result<void> check_writes() const;
   Result<void> check(const Request& request);
   Result<void> check_tokens(std::span<const TokenId> tokens, u32 room);
   std::span<float> logits_row(u32 row) {
@@ -123,8 +126,14 @@ class EngineImpl final : public Engine {
   Result<Reading> begin_reading(std::span<const TokenId> tokens);
   Result<void> score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
                            ScoreSink& sink, bool& wants_more);
-  Result<void> embed_chunk(Reading& reading, std::span<const TokenId> tokens, Pooling pooling,
-                           std::span<float> sum);
+  // A text of embed(), or a pair of texts of rank().
+  struct Pair {
+    std::span<const TokenId> tokens;
+    u32 second;  // where the second text begins; the number of tokens if there is none
+  };
+  Result<void> pool(const Pair& pair, Pooling pooling, std::span<float> out, EmbedSink* sink);
+  Result<void> pool_chunk(Reading& reading, const Pair& pair, Pooling pooling,
+                          std::span<float> sum);
 
   // Marks a step or chunk as using the shared buffers. Until it ends, step() does nothing, other
   // work returns kBusy, and sessions that end stay in the list because the step still refers to

@@ -82,6 +82,8 @@ ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   sizes.page_positions = kv_page_positions();
   sizes.vocabulary = opened.params.vocabulary;
   sizes.trained_context = opened.params.trained_context;
+  sizes.width = opened.params.width;
+  sizes.whole_texts = opened.params.bidirectional;
   sizes.model = &opened;
   sizes.workspace_bytes = [](const void* model, const StepLimits& limits, u32 context) -> u64 {
     const Opened& o = *static_cast<const Opened*>(model);
@@ -173,6 +175,7 @@ Result<ModelInfo> describe(const Opened& opened, u64 file_bytes) {
   info.ffn_width = p.ffn_width;
   info.vocabulary = p.vocabulary;
   info.trained_context = p.trained_context;
+  info.encodes = p.bidirectional;
   TRY(describe_pooling(file, info));
   return info;
 }

@@ -7,6 +7,8 @@ namespace ai {
 namespace {
 
 constexpr u32 kDefaultContext = 4096;
+// An encoder's buffers grow with its context, since it computes a text in one step.
+constexpr u32 kDefaultEncoderContext = 2048;
 constexpr u32 kLeastContext = 16;
 
 struct Sizing {
@@ -14,6 +16,11 @@ struct Sizing {
   const ModelSizes& model;
   SchedulerLimits limits;
 
+  SchedulerLimits limits_for(u32 context) const {
+    SchedulerLimits of_context = limits;
+    if (model.whole_texts) of_context.prefill_chunk = context;
+    return of_context;
+  }
   u64 pages_for(u64 context) const {
     return (context + model.page_positions - 1) / model.page_positions;
   }
@@ -31,11 +38,11 @@ struct Sizing {
     plan.tokenizer_bytes = model.tokenizer_bytes;
     plan.kv_bytes = count * model.page_bytes + model.state_bytes * limits.max_requests +
                     KvStore::book_bytes(count, model.page_positions);
-    plan.workspace_bytes =
-        model.vector_bytes +
-        model.workspace_bytes(model.model, Scheduler::step_limits(limits), context) +
-        SamplerWorkspace::bytes(model.vocabulary, context) +
-        u64{model.vocabulary} * sizeof(float) * (Scheduler::step_limits(limits).logit_rows + 1);
+    StepLimits step = Scheduler::step_limits(limits_for(context));
+    plan.workspace_bytes = model.vector_bytes + model.workspace_bytes(model.model, step, context) +
+                           SamplerWorkspace::bytes(model.vocabulary, context) +
+                           u64{model.vocabulary} * sizeof(float) * (step.logit_rows + 1);
+    if (model.whole_texts) plan.workspace_bytes += u64{context} * model.width * sizeof(float);
     plan.context = context;
     return plan;
   }
@@ -72,7 +79,8 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
                                  Platform& platform, MemoryPlan& plan) {
   Sizing sizing{options, model, scheduler_limits(options)};
   u32 trained = std::max(model.trained_context, kLeastContext);
-  u32 wanted = options.context != 0 ? options.context : std::min(trained, kDefaultContext);
+  u32 usual = model.whole_texts ? kDefaultEncoderContext : kDefaultContext;
+  u32 wanted = options.context != 0 ? options.context : std::min(trained, usual);
   if (wanted < kLeastContext)
     return fail(Errc::kInvalidArgument, "the context must have at least 16 tokens");
   if (wanted > trained)
@@ -99,7 +107,8 @@ Result<EngineSizes> choose_sizes(const EngineOptions& options, const ModelSizes&
         Errc::kOutOfMemory,
         "the KV pool is smaller than one context: enlarge the pool or choose a smaller context");
   }
-  return EngineSizes{plan.context, static_cast<u32>(pages), options.kv_type, sizing.limits};
+  return EngineSizes{plan.context, static_cast<u32>(pages), options.kv_type,
+                     sizing.limits_for(plan.context)};
 }
 
 }  // namespace ai

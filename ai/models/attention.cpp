@@ -280,9 +280,9 @@ void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
     }
     u32 per_head = (run_end - run) * group, offset = at - run * p.heads;
     u32 kv_head = offset / per_head, from = offset % per_head;
-    u32 to = std::min(
-        {from + (last - at), per_head, from + queries_per_job(rows_[run_end - 1].position + 1)});
-    attend_some(index, queries, {run, kv_head, from, to}, worker);
+    u32 length = rows_[run_end - 1].position + 1;
+    u32 to = std::min({from + (last - at), per_head, from + queries_per_job(length)});
+    attend_some(index, queries, {run, kv_head, from, to, length}, worker);
     at += to - from;
     if (worker == 0 && queries.count > kMostCalmRows) model_.platform.breathe();
   }
@@ -297,7 +297,7 @@ void Step::attend_some(u32 index, Rows queries, AttendPart part, u32 worker) {
   u32 begin = ~u32{0}, end = 0;
   for (u32 i = part.from; i < part.to; i++) {
     u32 row = part.run + i / group, head = part.kv_head * group + i % group;
-    u32 seen = rows_[row].position + 1;
+    u32 seen = p.bidirectional ? part.length : rows_[row].position + 1;
     u32 start = sees_window(index) && seen > p.window ? seen - p.window : 0;
     lists->queries[i - part.from] = {queries[row] + usize{head} * width,
                                      mixed[row] + usize{head} * p.value_width, start, seen};

@@ -7,7 +7,7 @@ namespace ai {
 std::span<const std::span<const Architecture>> families() {
   static const std::span<const Architecture> all[] = {kLlamaFamily, kGptFamily, kPhiFamily,
                                                       kGemmaFamily, kMoeFamily, kDeepseekFamily,
-                                                      kMambaFamily};
+                                                      kMambaFamily, kBertFamily};
   return all;
 }
 

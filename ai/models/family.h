@@ -49,7 +49,7 @@ struct Architecture {
 
 // The rows of every page. families.cpp joins them.
 extern const std::span<const Architecture> kLlamaFamily, kGptFamily, kPhiFamily, kGemmaFamily,
-    kMoeFamily, kDeepseekFamily, kMambaFamily;
+    kMoeFamily, kDeepseekFamily, kMambaFamily, kBertFamily;
 
 std::span<const std::span<const Architecture>> families();
 const Architecture* find_architecture(std::string_view name);  // null if the name is unknown

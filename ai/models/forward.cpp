@@ -43,6 +43,12 @@ void Step::embed() {
     dequantize_row(w.embedding.weight, rows_[row].token, out);
     if (scale != 1.0f)
       for (u32 i = 0; i < params().width; i++) out[i] = out[i] * scale;
+    if (!w.segments.empty()) {
+      usize at = usize{rows_[row].segment} * params().width;
+      // A vocabulary with one kind of text has one row for both.
+      const float* segment = w.segments.data() + (at < w.segments.size() ? at : 0);
+      model_.kernels.add(out, segment, out, params().width);
+    }
     if (!w.position_embedding.present()) return;
     float* position = branch[row];
     dequantize_row(w.position_embedding.weight, rows_[row].position, position);

@@ -107,8 +107,8 @@ class Step {
   Rows gated;    // (ffn width)
   Rows scratch;  // (params.scratch_width) for the family's own use
 
-  // Sets x to the tokens' embeddings, scaled, plus the embedding of the position if the model has
-  // one.
+  // Sets x to the tokens' embeddings, scaled, plus those of the segment and of the position if the
+  // model has them.
   void embed();
   void norm(const Norm& weights, Rows in, Rows out);
   void norm_vector(const Norm& weights, const float* in, float* out, u32 n);
@@ -180,6 +180,7 @@ class Step {
   void mix_range(u32 layer, Rows queries, u32 first, u32 last, u32 worker);
   struct AttendPart {
     u32 run, kv_head, from, to;
+    u32 length;  // positions of the sequence, with this step's
   };
   void attend_some(u32 layer, Rows queries, AttendPart part, u32 worker);
 

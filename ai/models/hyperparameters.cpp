@@ -260,8 +260,6 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
     return fail(Errc::kUnsupported, "model: unknown architecture");
   }
   ParamReader reader(file, p.name);
-  bool causal = TRY(reader.flag("attention.causal", true));
-  if (!causal) return reader.refuse("attention.causal", "true: no text is read backwards here");
   TRY(read_shape(reader, p));
   TRY(read_epsilon(reader, p));
   TRY(read_rope(reader, p));
@@ -272,6 +270,10 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
   p.side_by_side = p.architecture->place == NormPlace::kShared;
   p.learned_positions = file.find_tensor("position_embd.weight") != nullptr;
   if (p.architecture->read != nullptr) TRY(p.architecture->read(reader, p));
+  if (TRY(reader.flag("attention.causal", !p.bidirectional)) == p.bidirectional)
+    return reader.refuse("attention.causal", p.bidirectional
+                                                 ? "false: this is an encoder"
+                                                 : "true: this architecture reads forwards only");
   TRY(reader.nothing_overlooked());
   if (p.ffn_width == 0 && p.moe.experts == 0 && p.ssm.inner_width == 0)
     return reader.refuse("feed_forward_length", "at least 1");

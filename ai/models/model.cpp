@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "ai/math/four.h"
+#include "ai/math/lane_sum.h"
 #include "ai/math/real.h"
 #include "ai/models/forward.h"
 #include "ai/quant/quant.h"
@@ -153,6 +154,7 @@ class LoadedModel final : public Model {
                        Workspace& workspace, std::span<float> logits) override;
   Result<void> forward_hidden(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                               Workspace& workspace, std::span<float> hidden) override;
+  Result<float> score(std::span<const float> hidden) const override;
 
  private:
   // `room` is the size of the caller's result buffer, `width` the floats that each wanted row
@@ -228,6 +230,27 @@ Result<void> LoadedModel::forward_hidden(std::span<const BatchRow> rows,
   return {};
 }
 
+// Takes some microseconds for each row, so it needs neither workers nor a place in the workspace.
+Result<float> LoadedModel::score(std::span<const float> hidden) const {
+  const Linear &head = m_.weights.head, &output = m_.weights.head_output;
+  u32 width = m_.params.width;
+  if (!output.present())
+    return fail(Errc::kUnsupported, "this model has no head for scores (cls.output.weight)");
+  Vector<float> row, inner;
+  TRY(row.resize(width));
+  TRY(inner.append(hidden));
+  auto product = [&](const Linear& linear, u32 i, std::span<const float> in) {
+    dequantize_row(linear.weight, i, row.data());
+    float sum = lane_sum(width, [&](u32 c) { return row[c] * in[c]; });
+    return linear.bias.empty() ? sum : sum + linear.bias[i];
+  };
+  for (u32 i = 0; head.present() && i < width; i++)
+    inner[i] = static_cast<float>(real::tanh(static_cast<double>(product(head, i, hidden))));
+  float score = product(output, 0, inner.view());
+  if (score - score != 0) return fail(Errc::kCorrupt, "model: a score is not finite");
+  return score;
+}
+
 Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
   step.embed();
   for (u32 layer = 0; layer < m_.params.layers; layer++) {
@@ -245,15 +268,18 @@ Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
   return {};
 }
 
-// Applies the final norm to the rows that want a result, and moves them together.
+// Applies the final norm, if there is one, to the rows that want a result, and moves them together.
 Rows LoadedModel::norm_wanted(Step& step) {
   step.operation("output matrix");
   Rows chosen = step.normed;
   chosen.count = 0;
   for (u32 row = 0; row < step.batch().size(); row++) {
     if (!step.batch()[row].wants_logits) continue;
-    step.norm_vector(m_.weights.output_norm, step.x[row], chosen[chosen.count], m_.params.width);
-    chosen.count++;
+    float* out = chosen[chosen.count++];
+    if (m_.weights.output_norm.present())
+      step.norm_vector(m_.weights.output_norm, step.x[row], out, m_.params.width);
+    else
+      std::copy_n(step.x[row], m_.params.width, out);
   }
   return chosen;
 }

@@ -24,6 +24,7 @@ struct BatchRow {
   u32 position;
   u32 sequence;  // index into the `sequences` of forward()
   bool wants_logits;
+  u8 segment = 0;  // for encoders: 1 in the second of two texts
 };
 
 // The location of one sequence's keys and values.
@@ -77,7 +78,8 @@ class Model {
   // Runs all rows through all layers. Writes their keys and values to the pages, and the logits of
   // the rows that want them to `logits`: params().vocabulary floats each, in the order of the rows.
   // Allocates nothing. Returns kCorrupt if a logit is not finite, and logs the layer. The bits do
-  // not depend on how a text is cut into steps or on what else is in the step.
+  // not depend on how a text is cut into steps or on what else is in the step. An encoder needs a
+  // whole text in one step.
   virtual Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> sequences,
                                Workspace& workspace, std::span<float> logits) = 0;
   // Does the same, but writes the output of the final norm instead of logits: params().width floats
@@ -85,6 +87,9 @@ class Model {
   virtual Result<void> forward_hidden(std::span<const BatchRow> rows,
                                       std::span<const KvView> sequences, Workspace& workspace,
                                       std::span<float> hidden) = 0;
+  // Returns the score of a reranker for the hidden state of a text's first token. kUnsupported if
+  // the file has no head for it.
+  virtual Result<float> score(std::span<const float> hidden) const = 0;
 };
 
 // Sizes for the memory plan before loading (`model info`). They touch no weight.

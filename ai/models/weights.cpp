@@ -158,6 +158,8 @@ constexpr NormRow kNorms[] = {
     {"post_attention_norm", &W::post_attention_norm, Dim::kWidth, Dim::kWidth},
     {"attn_q_norm", &W::q_norm, Dim::kHeadKey, Dim::kQuery},
     {"attn_k_norm", &W::k_norm, Dim::kHeadKey, Dim::kKey},
+    {"attn_output_norm", &W::post_attention_norm, Dim::kWidth, Dim::kWidth},  // bert's names
+    {"layer_output_norm", &W::post_ffn_norm, Dim::kWidth, Dim::kWidth},
     {"ffn_norm", &W::ffn_norm, Dim::kWidth, Dim::kWidth},
     {"post_ffw_norm", &W::post_ffn_norm, Dim::kWidth, Dim::kWidth},
     {"attn_q_a_norm", &W::q_a_norm, Dim::kMlaQRank, Dim::kMlaQRank},
@@ -219,11 +221,23 @@ class WeightLoader {
     }
     TRY(norm("token_embd_norm", columns, columns, weights_.embedding_norm));
     TRY(norm("output_norm", columns, columns, weights_.output_norm));
-    if (!weights_.output_norm.present()) return missing("output_norm.weight");
+    if (!weights_.output_norm.present() && !params_.bidirectional)
+      return missing("output_norm.weight");
+    if (params_.bidirectional) TRY(load_encoder());
     u64 turns = params_.rope.dimensions / 2;
     TRY(floats("rope_freqs.weight", turns, 1, weights_.rope_factors));
     TRY(floats("rope_factors_long.weight", turns, 1, weights_.rope_factors_long));
     return floats("rope_factors_short.weight", turns, 1, weights_.rope_factors_short);
+  }
+
+  // Reads what only encoders have.
+  Result<void> load_encoder() {
+    TRY(linear("cls", params_.width, params_.width, 1, weights_.head));
+    TRY(linear("cls.output", params_.width, 1, 1, weights_.head_output));
+    const GgufTensor* t = find("token_types", ".weight");
+    if (t == nullptr) return {};
+    TRY(check_shape(*t, params_.width, std::max<u64>(1, t->dimensions[1]), 1));
+    return dequantize_all(*t, weights_.segments);
   }
 
   Result<void> load_layer(LayerWeights& layer, u32 index) {

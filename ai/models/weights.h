@@ -49,7 +49,10 @@ class ModelWeights {
                                    const Hyperparameters& params, Platform& platform);
 
   Linear embedding, position_embedding, output;  // output is the embedding if the two are tied
-  Norm embedding_norm, output_norm;
+  Norm embedding_norm, output_norm;              // an encoder has no norm behind its last layer
+  // (kinds, width) one is added to each token's embedding (bert): of its text, the first or second
+  std::span<const float> segments;
+  Linear head, head_output;  // of a reranker: score = head_output * tanh(head * x)
   std::span<const float> rope_factors, rope_factors_long, rope_factors_short;
   Vector<LayerWeights> layers;
 

@@ -60,7 +60,7 @@ struct ModelDetails {
   u64 parameters = 0;
   u32 context = 0, trained_context = 0, width = 0, layers = 0, heads = 0, kv_heads = 0,
       ffn_width = 0, vocabulary = 0;
-  bool has_template = false, ranks = false;
+  bool has_template = false, ranks = false, encodes = false;
   bool thinks = false;  // known of loaded models only
 };
 

@@ -163,6 +163,11 @@ bool EngineWork::wanted() const {
   return exchange_.has_reply();
 }
 
+bool ClientWaits::on_read(u32, u32) {
+  exchange_.service().backend().let_others_step();
+  return exchange_.has_reply();
+}
+
 bool EngineWork::run(Engine& engine) {
   if (!wanted()) return false;
   Result<bool> last = piece(engine);

@@ -176,6 +176,17 @@ class EngineWork : public Work, public EngineJob {
   bool over_ = false;
 };
 
+// Follows a text that is read for a client: lets requests step between its chunks, and goes on
+// while the client is connected.
+class ClientWaits final : public EmbedSink {
+ public:
+  explicit ClientWaits(Exchange& exchange) : exchange_(exchange) {}
+  bool on_read(u32, u32) override;
+
+ private:
+  Exchange& exchange_;
+};
+
 // The service owns an exchange from before its first output until the engine holds nothing of it.
 // All calls come from CPU 0; those of its choices come on the engine's thread.
 class Exchange {

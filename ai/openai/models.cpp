@@ -26,6 +26,7 @@ Result<void> copy_details(const ModelDetails& from, ModelDetails& out) {
   out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
   out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
   out.has_template = from.has_template, out.thinks = from.thinks, out.ranks = from.ranks;
+  out.encodes = from.encodes;
   return {};
 }
 
@@ -39,7 +40,7 @@ Result<void> details_of(const Lease& lease, ModelDetails& out) {
   out.width = from.width, out.layers = from.layers, out.ffn_width = from.ffn_width;
   out.heads = from.heads, out.kv_heads = from.kv_heads, out.vocabulary = from.vocabulary;
   const ChatTemplate* chat = lease.chat_template();
-  out.has_template = chat != nullptr, out.ranks = from.ranks;
+  out.has_template = chat != nullptr, out.ranks = from.ranks, out.encodes = from.encodes;
   out.thinks = model_thinks(chat);
   return {};
 }

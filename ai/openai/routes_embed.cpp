@@ -26,19 +26,6 @@ base::Decimal decimal(float value) {
   return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
 }
 
-// Goes on while the client is connected.
-class Waits final : public EmbedSink {
- public:
-  explicit Waits(Exchange& exchange) : exchange_(exchange) {}
-  bool on_read(u32, u32) override {
-    exchange_.service().backend().let_others_step();
-    return exchange_.has_reply();
-  }
-
- private:
-  Exchange& exchange_;
-};
-
 class EmbeddingWork final : public EngineWork {
  public:
   using EngineWork::EngineWork;
@@ -52,7 +39,7 @@ class EmbeddingWork final : public EngineWork {
     if (exchange().prompts.empty()) return true;
     u32 width = engine.info().width;
     TRY(vectors_.resize((done_ + 1) * width));
-    Waits waits(exchange());
+    ClientWaits waits(exchange());
     TRY(engine.embed(exchange().prompts[done_].view(), engine.info().pooling,
                      vectors_.view().subspan(done_ * width, width), &waits));
     return ++done_ == exchange().prompts.size();
@@ -146,7 +133,11 @@ namespace {
 // Cuts off the end of a text that is too long. Ollama does so unless it is told not to.
 void cut_prompts(Exchange& exchange) {
   for (Vector<TokenId>& prompt : exchange.prompts)
-    if (prompt.size() >= exchange.context()) prompt.truncate(exchange.context() - 1);
+    if (prompt.size() >= exchange.context()) {
+      TokenId last = prompt.back();  // an encoder's separator stays the last token
+      prompt.truncate(exchange.context() - 1);
+      if (exchange.lease.info().encodes) prompt.back() = last;
+    }
 }
 
 }  // namespace

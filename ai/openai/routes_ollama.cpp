@@ -61,9 +61,11 @@ void write_details(const ModelDetails& d, json::Writer& w) {
 // message.
 void write_capabilities(const ModelDetails& d, json::Writer& w) {
   w.key("capabilities").begin_array();
-  if (!d.ranks) w.value("completion");
-  if (!d.ranks && d.has_template) w.value("tools");
-  if (!d.ranks && d.thinks) w.value("thinking");
+  bool writes = !d.ranks && !d.encodes;
+  if (d.encodes && !d.ranks) w.value("embedding");
+  if (writes) w.value("completion");
+  if (writes && d.has_template) w.value("tools");
+  if (writes && d.thinks) w.value("thinking");
   w.end_array();
 }
 

@@ -7,7 +7,6 @@ namespace ai::openai {
 namespace {
 
 constexpr u32 kMaxPrompts = 64;
-constexpr u32 kMaxEmbedded = 2048;  // OpenAI's limit
 
 // Describes the tools for a template that does not know tools.
 Result<void> describe_tools(json::Value tools, String& out) {

@@ -44,6 +44,8 @@ struct ModelMemory {
 // meanwhile.
 constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 500'000};
 
+constexpr u32 kMaxEmbedded = 2048;  // texts of one request that are no prompts: OpenAI's limit
+
 // The forms in which vectors are answered.
 enum class EmbeddingShape : u8 {
   kOpenAi,
@@ -189,6 +191,7 @@ class Service {
   Result<void> anthropic(Call& call);
   Result<void> anthropic_count(Call& call);
   Result<void> embeddings(Call& call);
+  Result<void> rerank(Call& call);
   // Routes: Ollama's.
   Result<void> ollama_chat(Call& call);
   Result<void> ollama_generate(Call& call);

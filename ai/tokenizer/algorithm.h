@@ -10,6 +10,8 @@ class VocabularyTokenizer : public Tokenizer {
  public:
   Result<void> encode(std::string_view text, AddSpecial add, ParseSpecial parse,
                       Vector<TokenId>& out) const final;
+  Result<u32> encode_pair(std::string_view first, std::string_view second,
+                          Vector<TokenId>& out) const final;
   Result<void> guard(std::string_view text, String& out) const final;
   Result<void> encode_guarded(std::string_view text, AddSpecial add,
                               Vector<TokenId>& out) const final;

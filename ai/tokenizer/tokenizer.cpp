@@ -65,6 +65,14 @@ Result<void> Tokenizer::unguard(std::string_view text, String& out) {
   return {};
 }
 
+Result<u32> Tokenizer::encode_pair(std::string_view first, std::string_view second,
+                                   Vector<TokenId>& out) const {
+  TRY(encode(first, AddSpecial::kYes, ParseSpecial::kNo, out));
+  u32 begin = static_cast<u32>(out.size());
+  TRY(encode(second, AddSpecial::kNo, ParseSpecial::kNo, out));
+  return begin;
+}
+
 Result<void> Tokenizer::encode_guarded(std::string_view text, AddSpecial add,
                                        Vector<TokenId>& out) const {
   String plain;
@@ -100,6 +108,16 @@ Result<void> VocabularyTokenizer::guard(std::string_view text, String& out) cons
 Result<void> VocabularyTokenizer::encode(std::string_view text, AddSpecial add, ParseSpecial parse,
                                          Vector<TokenId>& out) const {
   return encode_around(text, add, parse, false, out);
+}
+
+Result<u32> VocabularyTokenizer::encode_pair(std::string_view first, std::string_view second,
+                                             Vector<TokenId>& out) const {
+  TRY(encode(first, AddSpecial::kYes, ParseSpecial::kNo, out));
+  u32 begin = static_cast<u32>(out.size());
+  if (vocabulary_.add_separator) TRY(out.push_back(closing()));
+  TRY(encode(second, AddSpecial::kNo, ParseSpecial::kNo, out));
+  if (vocabulary_.add_eos) TRY(out.push_back(closing()));
+  return begin;
 }
 
 Result<void> VocabularyTokenizer::encode_guarded(std::string_view text, AddSpecial add,

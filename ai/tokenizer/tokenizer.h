@@ -27,6 +27,9 @@ class Tokenizer {
   // longest_text().
   virtual Result<void> encode(std::string_view text, AddSpecial, ParseSpecial,
                               Vector<TokenId>& out) const = 0;
+  // Appends a pair of texts as a reranker reads it, and returns where the second one begins.
+  virtual Result<u32> encode_pair(std::string_view first, std::string_view second,
+                                  Vector<TokenId>& out) const;
   // In bytes. Limited only by memory until an engine sets the bound that fits its context.
   usize longest_text() const { return longest_text_; }
   void bound_text(usize bytes) { longest_text_ = bytes; }

@@ -284,6 +284,7 @@ void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDef
     log(platform, LogLevel::kWarn, "tokenizer: BOS or EOS is wanted but the vocabulary has none");
   add_bos = add_bos && bos != kNone;
   add_eos = add_eos && eos != kNone;
+  add_separator = config.add_separator.value_or(false);
 }
 
 void Vocabulary::mark_known_names() {

@@ -56,6 +56,7 @@ class Vocabulary {
 
   TokenId bos = kNone, eos = kNone, unknown = kNone, separator = kNone;
   bool add_bos = false, add_eos = false;
+  bool add_separator = false;  // one more token that ends a text, between the two of a pair
 
   // Returns the longest special token at the front of `text`, or kNone.
   TokenId special_at(std::string_view text, ParseSpecial parse) const;

@@ -49,6 +49,7 @@ Result<void> WordPiece::load(const TokenizerConfig& config, Platform& platform) 
   strip_accents_ = config.strip_accents.value_or(lowercase_);
   TRY(vocabulary_.load(config, defaults, platform));
   vocabulary_.add_eos = closing() != Vocabulary::kNone;
+  vocabulary_.add_separator = false;  // the key means the one that ends a text
   Vector<TokenId> ids;
   for (TokenId id = 0; id < vocabulary_.size(); id++) TRY(ids.push_back(id));
   auto text_of = [this](TokenId id) { return vocabulary_.spelled(id); };

@@ -4,7 +4,7 @@
 HOST_GOALS := all host test test-system test-net-long test-clients test-page bench bench-http wiki check
 SAN_GOALS := test check test-hosted test-images
 A64_GOALS := test test-aarch64
-KERNEL_GOALS := all kernel run iso debug test test-qemu test-system test-machines test-bochs test-locks test-rough-net test-gigabyte \
+KERNEL_GOALS := all kernel run iso debug test test-qemu test-system test-machines test-boots test-bochs test-locks test-rough-net test-gigabyte \
   test-clients bench-machine check
 counted = $(if $(filter $(1),$(or $(MAKECMDGOALS),all)),$(2))
 STEP_OBJ = $(sort $(call counted,$(KERNEL_GOALS),$(filter-out $(LINUX_OBJ),$(KERNEL_LINK_OBJ))) \

@@ -11,7 +11,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 	@python3 scripts/fetch_model.py
 	@touch -h $@
 
-.PHONY: run iso test test-qemu test-system test-machines test-bochs test-ubsan test-debug test-locks test-fuzz debug model
+.PHONY: run iso test test-qemu test-system test-machines test-boots test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
 iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none; ARM=1: for ARM64 too)
 ISO_ARM := $(if $(filter 1,$(ARM)),$(BUILD)/aarch64/marrow.efi)
@@ -42,6 +42,8 @@ test-qemu: $(KERNEL_IMAGE) | setup  ## the in-kernel tests under QEMU; ARCH=aarc
 	$(Q)python3 scripts/qemu_test.py --arch $(ARCH)
 test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | setup  ## end-to-end tests
 	$(Q)python3 scripts/run_tests.py system
+test-boots: $(TARGET)/marrow.elf | setup  ## N=100 boots by -kernel, by SeaBIOS and by OVMF; F=one of them
+	$(Q)python3 tests/system/boots.py COUNT=$(if $(N),$(N),100) $(F)
 test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
 	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
 test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)

@@ -174,6 +174,7 @@ void ServeBackend::read_details() {
       to.width = from.width, to.layers = from.layers, to.ffn_width = from.ffn_width;
       to.heads = from.heads, to.kv_heads = from.kv_heads, to.vocabulary = from.vocabulary;
       to.has_template = facts->model.has_template, to.ranks = from.ranks;
+      to.encodes = from.encodes;
     }
     installed_[i].looked_at = true;
   }

@@ -41,6 +41,16 @@ class FakeEngine : public ai::Engine {
     for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
     return {};
   }
+  // The share of the second text's letters that the first one has; raw: less a half.
+  Result<ai::RankScore> rank(std::span<const ai::TokenId> tokens, u32 second,
+                             ai::EmbedSink* sink) override {
+    if (sink != nullptr && !sink->on_read(1, 1)) return fail(Errc::kCancelled, "not wanted");
+    auto query = tokens.first(second), document = tokens.subspan(second);
+    auto shared = std::ranges::count_if(
+        document, [&](ai::TokenId id) { return std::ranges::find(query, id) != query.end(); });
+    float share = static_cast<float>(shared) / static_cast<float>(document.size());
+    return ai::RankScore{share - 0.5f, share};
+  }
   std::function<void()> during_embedding;
   u32 embedded = 0;
 

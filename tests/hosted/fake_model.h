@@ -50,6 +50,7 @@ class FakeModel final : public ai::Model {
   Result<void> forward_hidden(std::span<const ai::BatchRow> rows,
                               std::span<const ai::KvView> sequences, ai::Workspace& workspace,
                               std::span<float> hidden) override;
+  Result<float> score(std::span<const float> hidden) const override { return hidden[0]; }
 
  private:
   u64 advance(const ai::BatchRow& row, const ai::KvView& view);

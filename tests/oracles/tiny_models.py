@@ -25,8 +25,6 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as T
 
-from llama_logits import Llama
-
 TOKENS, VOCABULARY = 16, 64
 OUT = os.path.join(os.path.dirname(__file__), "..", "goldens", "models")
 
@@ -488,6 +486,7 @@ for _kind in ["F16", "BF16", *BLOCKS]:
 
 
 def logits_of(path, tokens):
+    from llama_logits import Llama  # others that make models need no llama.cpp
     model = Llama(path, context=256, threads=1)
     rows = model.logits(tokens)
     model.close()
@@ -497,6 +496,17 @@ def logits_of(path, tokens):
 def table(logits):
     step = float(np.abs(logits).max()) / 32767
     return struct.pack("<f", step) + np.round(logits / np.float32(step)).astype("<i2").tobytes()
+
+
+def save(golden, path, tokens, tables):
+    header = open(path, "rb").read(gguf.GGUFReader(path).data_offset)
+    header += bytes(-len(header) % 4)
+    with open(golden, "wb") as out:
+        out.write(struct.pack("<I", len(header)) + header)
+        out.write(struct.pack("<III", len(tokens), tables[0].shape[1], len(tables)))
+        out.write(struct.pack(f"<{len(tokens)}I", *tokens))
+        for rows in tables:
+            out.write(table(rows))
 
 
 def make(name, folder):
@@ -511,14 +521,7 @@ def make(name, folder):
         reference = os.path.join(folder, name + ".f32.gguf")
         tiny.write(reference, dequantized=True)
         tables.append(logits_of(reference, tokens))
-    header = open(path, "rb").read(gguf.GGUFReader(path).data_offset)
-    header += bytes(-len(header) % 4)
-    with open(os.path.join(OUT, name + ".golden"), "wb") as out:
-        out.write(struct.pack("<I", len(header)) + header)
-        out.write(struct.pack("<III", TOKENS, VOCABULARY, len(tables)))
-        out.write(struct.pack(f"<{TOKENS}I", *tokens))
-        for logits in tables:
-            out.write(table(logits))
+    save(os.path.join(OUT, name + ".golden"), path, tokens, tables)
     top = np.sort(tables[0], axis=1)
     print(f"{name:16} logits {tables[0].min():8.3f} to {tables[0].max():8.3f}, "
           f"mean gap {np.mean(top[:, -1] - top[:, -2]):.3f}")

@@ -28,7 +28,7 @@ std::vector<TokenId> counted(u32 n) {
 }  // namespace
 
 TEST(engine_tiny, memory_may_run_out_at_any_allocation_of_loading) {
-  for (const char* family : {"llama", "mamba", "qwen2moe", "quant-q4_k"})
+  for (const char* family : {"llama", "mamba", "qwen2moe", "quant-q4_k", "../encoders/bert"})
     for (bool merges : {false, true}) {
       std::vector<Byte> original = model_bytes(family, merges);
       REQUIRE(!original.empty());

@@ -328,3 +328,37 @@ TEST(openai, embeddings_as_numbers_and_base64) {
     EXPECT_EQ(s.post("/v1/embeddings", bad).status, 400);
   EXPECT_HAS(s.post("/v1/embeddings", R"({"input":7})").body, R"("param":"input")");
 }
+
+TEST(openai, documents_are_ranked) {
+  Server s;
+  constexpr std::string_view kBody =
+      R"("query":"abc","documents":["xyz","abz",{"text":"ab"}],"return_documents":true)";
+  auto ask = [&](std::string_view more) {
+    std::string body = "{" + std::string(kBody) + std::string(more) + "}";
+    return s.post("/v1/rerank", body);
+  };
+  Answer r = ask("");
+  EXPECT_EQ(r.status, 400);
+  EXPECT_HAS(r.body, "no reranker");
+  s.backend.fake.set_ranks();
+  r = ask("");
+  EXPECT_EQ(r.status, 200);
+  // all, two thirds and none of the letters
+  EXPECT_HAS(r.body,
+             R"("results":[{"index":2,"relevance_score":1.000000000,"document":{"text":"ab"}})");
+  EXPECT_HAS(r.body, R"(},{"index":1,"relevance_score":0.666666)");
+  EXPECT_HAS(r.body, R"(},{"index":0,"relevance_score":0.000000000,"document":{"text":"xyz"}}]})");
+  EXPECT_HAS(r.body, R"("usage":{"prompt_tokens":17,"total_tokens":17})");
+  EXPECT_HAS(s.backend.logged, "ranked 3 documents of 17 tokens in ");
+  r = ask(R"(,"top_n":1,"raw_scores":true)");
+  EXPECT_HAS(r.body, R"("results":[{"index":2,"relevance_score":0.500000000,"document")");
+  EXPECT(r.body.view().find(R"("index":1)") == std::string_view::npos);
+  for (std::string_view path : {"/rerank", "/reranking", "/v1/reranking"})
+    EXPECT_EQ(s.post(path, R"({"query":"a","texts":["b"]})").status, 200);
+  for (std::string_view bad :
+       {R"({})", R"({"query":"a"})", R"({"query":"","documents":["b"]})",
+        R"({"query":"a","documents":[]})", R"({"query":"a","documents":"b"})",
+        R"({"query":"a","documents":[7]})", R"({"query":"a","documents":[{"txt":"b"}]})",
+        R"({"query":"a","documents":["b"],"top_n":0})", R"({"query":7,"documents":["b"]})"})
+    EXPECT_EQ(s.post("/v1/rerank", bad).status, 400);
+}

@@ -18,6 +18,7 @@ class ApiTestEngine final : public FakeEngine {
   }
 
   void set_context(u32 tokens) { info_.context = tokens; }
+  void set_ranks() { info_.ranks = true; }
   void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   // Only its text is looked at: the backend renders conversations.

@@ -41,7 +41,7 @@ endif
 LINUX_OBJ := $(BUILD)/$(ARCH)/linux/linux.o  # scripts/mk/linux.mk; the same for every kernel
 include scripts/mk/arch/$(ARCH).mk
 # The twin, the unit tests and the image of GRUB are this machine's: x86_64's.
-ARM_GOALS := all kernel run test-qemu test-arm clean help setup compile_commands.json tidy
+ARM_GOALS := all kernel run test-qemu test-arm test-ubsan clean help setup compile_commands.json tidy
 ifeq ($(ARCH),aarch64)
 ifneq ($(filter-out $(ARM_GOALS) build/aarch64/% build/check/%,$(MAKECMDGOALS)),)
 $(error ARCH=aarch64 makes the kernel and runs it: $(ARM_GOALS); leave ARCH away for the rest)

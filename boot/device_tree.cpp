@@ -47,6 +47,7 @@ Result<void> read_chosen(const Tree& tree, const Node& chosen, BootInfo& out) {
 struct ConsoleKind {
   std::string_view compatible;
   BootConsole::Kind kind;
+  u32 shift = 0, width = 1;  // where the node does not tell them
 };
 constexpr ConsoleKind kConsoles[] = {
     {"arm,pl011", BootConsole::Kind::kPl011},
@@ -54,7 +55,7 @@ constexpr ConsoleKind kConsoles[] = {
     {"ns16550a", BootConsole::Kind::kUart16550},
     {"ns16550", BootConsole::Kind::kUart16550},
     {"snps,dw-apb-uart", BootConsole::Kind::kUart16550},
-    {"brcm,bcm2835-aux-uart", BootConsole::Kind::kUart16550},
+    {"brcm,bcm2835-aux-uart", BootConsole::Kind::kUart16550, 2, 4},
 };
 
 // Returns the console of stdout-path, or none if it cannot be used: the machine starts without it.
@@ -67,7 +68,8 @@ BootConsole find_console(const Tree& tree, const Node& chosen) {
   const Node& node = last(*path);
   for (const ConsoleKind& row : kConsoles) {
     if (!tree.is_compatible(node, row.compatible)) continue;
-    u32 shift = tree.cell(node, "reg-shift", 0), width = tree.cell(node, "reg-io-width", 1);
+    u32 shift = tree.cell(node, "reg-shift", row.shift),
+        width = tree.cell(node, "reg-io-width", row.width);
     if (shift > 3 || (width != 1 && width != 4)) return {};
     return {.kind = row.kind,
             .base = registers->base,

@@ -4,7 +4,8 @@
 
 * x86_64: no instruction uses %fs: ring 0 has nothing there, but GCC 12 takes its stack canary from
   %fs:0x28 in functions with a target attribute, whatever -mstack-protector-guard says.
-* ARM64: the only relocation is R_AARCH64_RELATIVE, as head.S applies no other.
+* ARM64: the only relocation is R_AARCH64_RELATIVE, as head.S applies no other, and none lies in text, as head.S
+  takes only data out of the caches after it has applied them.
 * No segment is both writable and executable.
 * The symbol table that was linked in still has the right addresses of functions.
 """
@@ -45,6 +46,15 @@ def foreign_relocations(elf: str, _: str) -> list[str]:
             if len(row) > 2 and row[2].startswith("R_") and row[2] not in ("R_AARCH64_RELATIVE", "R_AARCH64_NONE")]
 
 
+def relocations_in_text(elf: str, _: str) -> list[str]:
+    ends = [int(line.split()[0], 16) for line in output(CROSS[machine(elf)] + "nm", elf) if line.endswith(" __text_end")]
+    if machine(elf) != ARM or not ends:
+        return []
+    rows = [line.split() for line in output("readelf", "-rW", elf)]
+    return [f"a pointer at {row[0]}: old lines of a cache might hide it" for row in rows
+            if len(row) > 2 and row[2] == "R_AARCH64_RELATIVE" and int(row[0], 16) < ends[0]]
+
+
 def loose_segments(elf: str, _: str) -> list[str]:
     rows = [line.split() for line in output("readelf", "-lW", elf) if line.strip().startswith("LOAD")]
     return [f"a writable and executable segment at {row[2]}" for row in rows if "RWE" in "".join(row[6:-1])]
@@ -56,7 +66,7 @@ def moved_symbols(elf: str, symbols: str) -> list[str]:
     return ["linking the symbol table moved text: backtraces would lie"]
 
 
-CHECKS = (uses_of_fs, foreign_relocations, loose_segments, moved_symbols)
+CHECKS = (uses_of_fs, foreign_relocations, relocations_in_text, loose_segments, moved_symbols)
 
 
 def faults(elf: str, symbols: str) -> list[str]:
@@ -73,6 +83,8 @@ PLANTED = (
     (X86, "moved_symbols", GOOD.replace("_start: ret", "_start: nop; ret"), LINK),
     (ARM, "foreign_relocations", GOOD + ".weak elsewhere\n.data\n.quad elsewhere\n",
      ("-nostartfiles", "-shared", "-Wl,-z,noexecstack,-z,notext")),
+    (ARM, "relocations_in_text", GOOD + ".globl __text_end\n.quad second\n__text_end:\n",
+     ("-nostartfiles", "-shared", "-Wl,-Bsymbolic,-z,noexecstack,-z,notext")),
     (ARM, "loose_segments", GOOD, ("-static", "-Wl,--omagic")),
     (ARM, "moved_symbols", GOOD.replace("_start: ret", "_start: nop; ret"), LINK),
 )

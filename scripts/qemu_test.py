@@ -24,16 +24,17 @@ CPU_FAST = "max,-avx,-avx2,-fma,-f16c"
 class Machine:
     """How QEMU plays a machine of one architecture, and how a guest tells it an exit status."""
 
-    def __init__(self, program, kernel, board, cpu, exits, append, panic_status):
+    def __init__(self, program, kernel, board, cpu, exits, append, panic_status, ramdisk):
         self.program, self.kernel, self.board, self.cpu = program, ROOT / "build" / kernel, board, cpu
         self.exits, self.append, self.panic_status = exits, append, panic_status
+        self.ramdisk = ramdisk  # where the guest finds what -initrd gives it
 
 
 MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", "x86_64/marrow.elf", "q35", CPU_FAST,
-                      ("-device", "isa-debug-exit,iobase=0xf4,iosize=4"), "", 2 * 13 + 1),
+                      ("-device", "isa-debug-exit,iobase=0xf4,iosize=4"), "", 2 * 13 + 1, "/boot/module0"),
     "aarch64": Machine("qemu-system-aarch64", "aarch64/marrow.efi", "virt,gic-version=3", "cortex-a72",
-                       ("-semihosting-config", "enable=on,target=native"), "exit=semihosting", 13),
+                       ("-semihosting-config", "enable=on,target=native"), "exit=semihosting", 13, "/boot/initrd"),
 }
 KERNEL = pathlib.Path(os.environ.get("MARROW_KERNEL", MACHINES["x86_64"].kernel))
 

@@ -69,6 +69,7 @@ void enable(u32 number) {
 
 void disable(u32 number) {
   set_bit(kDisable, number);
+  if (driver != nullptr) driver->settle(number);
 }
 
 void set_edge(u32 number, bool edge) {

@@ -21,6 +21,7 @@ struct Driver {
   void (*end)(u32 number);
   void (*send)(u32 cpu, u64 affinity);  // sends kMessage
   u64 (*bank)(u32 number);              // the frame whose registers hold `number`
+  void (*settle)(u32 number);           // waits until a mask in that frame is in force
 };
 extern const Driver kVersion2, kVersion3;
 

@@ -71,9 +71,11 @@ u64 v2_bank(u32) {
   return hardware().gic.distributor;
 }
 
+void v2_settle(u32) {}  // a mask is in force when it has been written
+
 }  // namespace
 
 constinit const Driver kVersion2{"GICv2", v2_init, v2_init_cpu, v2_acknowledge,
-                                 v2_end,  v2_send, v2_bank};
+                                 v2_end,  v2_send, v2_bank,     v2_settle};
 
 }  // namespace arch::gic

@@ -18,6 +18,7 @@
 #define ICC_IAR1 "S3_0_C12_C12_0"
 #define ICC_EOIR1 "S3_0_C12_C12_1"
 #define ICC_BPR1 "S3_0_C12_C12_3"
+#define ICC_CTLR "S3_0_C12_C12_4"
 #define ICC_SRE "S3_0_C12_C12_5"
 #define ICC_IGRPEN1 "S3_0_C12_C12_7"
 #define ICC_SGI1R "S3_0_C12_C11_5"
@@ -33,18 +34,33 @@ constexpr u32 kAsleep = 1 << 1, kChildrenAsleep = 1 << 2;
 
 constinit u64 redistributors[smp::kMaxCpus] = {};  // by CPU index
 
+// Masks and routing change some time after the write. What builds on them waits until the frame
+// says that no write is pending (RWP: IHI 0069, GICD_CTLR and GICR_CTLR). The wait ends in any
+// case, so that a broken controller does not stop the boot without a word.
+void wait_for_writes(u64 frame, u32 pending) {
+  constexpr u32 kPatience = 1'000'000;  // polls
+  for (u32 i = 0; i < kPatience; i++) {
+    if ((read_device<u32>(frame + kControl) & pending) == 0) return;
+    Cpu::relax();
+  }
+}
+constexpr u32 kDistributorPending = u32{1} << 31, kRedistributorPending = 1 << 3;
+
 void v3_init(const boot::Gic& gic) {
   for (const boot::AddressRange& range : gic.redistributors)
     MUST(paging::map_device(range.base, range.bytes));
   u64 d = gic.distributor;
   write_device<u32>(d + kControl, 0);
-  for (u32 i = kFirstShared; i < line_count(); i += 32) {
+  wait_for_writes(d, kDistributorPending);
+  for (u32 i = kFirstShared; i < line_count(); i += 32)
     write_device<u32>(d + kDisable + i / 8, ~u32{0});
+  wait_for_writes(d, kDistributorPending);
+  for (u32 i = kFirstShared; i < line_count(); i += 32)
     write_device<u32>(d + kGroup + i / 8, ~u32{0});
-  }
   for (u32 i = kFirstShared; i < line_count(); i += 4)
     write_device<u32>(d + kPriority + i, kUsualPriority * 0x01010101u);
   write_device<u32>(d + kControl, kOwnRouting | kGroup1);
+  wait_for_writes(d, kDistributorPending);  // the routes below exist once affinity routing is on
   for (u32 i = kFirstShared; i < line_count(); i++)
     write_device<u64>(d + kRouting + 8 * i, this_cpu().affinity);
 }
@@ -74,14 +90,16 @@ void v3_init_cpu() {
   write_device<u32>(r + kWaker, read_device<u32>(r + kWaker) & ~kAsleep);
   while ((read_device<u32>(r + kWaker) & kChildrenAsleep) != 0) Cpu::relax();
   u64 own = r + kFrameBytes;  // the frame of a CPU's own interrupts
+  write_device<u32>(own + kDisable, ~u32{0});
+  wait_for_writes(r, kRedistributorPending);
   write_device<u32>(own + kGroup, ~u32{0});
-  write_device<u32>(own + kDisable, ~u32{0xffff});
   write_device<u32>(own + kEnable, 0xffff);
   for (u32 i = 0; i < kFirstShared; i += 4)
     write_device<u32>(own + kPriority + i, kUsualPriority * 0x01010101u);
   WRITE_SYSTEM(ICC_SRE, 7);
   WRITE_SYSTEM(ICC_PMR, 0xf0);
   WRITE_SYSTEM(ICC_BPR1, 0);
+  WRITE_SYSTEM(ICC_CTLR, 0);  // the end of an interrupt is one step, whatever the firmware used
   WRITE_SYSTEM(ICC_IGRPEN1, 1);
 }
 
@@ -105,6 +123,13 @@ u64 v3_bank(u32 number) {
   return redistributors[Cpu::cpu_index()] + kFrameBytes;
 }
 
+void v3_settle(u32 number) {
+  if (number >= kFirstShared)
+    wait_for_writes(hardware().gic.distributor, kDistributorPending);
+  else
+    wait_for_writes(redistributors[Cpu::cpu_index()], kRedistributorPending);
+}
+
 }  // namespace
 
 u64 boot_redistributor() {
@@ -112,6 +137,6 @@ u64 boot_redistributor() {
 }
 
 constinit const Driver kVersion3{"GICv3", v3_init, v3_init_cpu, v3_acknowledge,
-                                 v3_end,  v3_send, v3_bank};
+                                 v3_end,  v3_send, v3_bank,     v3_settle};
 
 }  // namespace arch::gic

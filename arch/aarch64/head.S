@@ -62,6 +62,10 @@ image_entry:
     mrs x22, CurrentEL
     mrs x23, cntvct_el0                 // time zero of the boot chart
     bl to_el1
+    // A line that the loader left dirty here could be written back over what follows (Arm ARM B2.8).
+    address x0, __text_end
+    address x1, __kernel_end
+    bl clean_lines
     address x0, __bss_start
     address x1, __kernel_end
 1:  stp xzr, xzr, [x0], #16
@@ -114,7 +118,12 @@ corridor:
     mov sp, x0
     mov x29, #0                         // the end of every backtrace
     mov x30, #0
+    // early_map reads the tree's first 8 bytes, which may still lie in the loader's caches.
+    cbz x20, 12f
     mov x0, x20
+    add x1, x20, #8
+    bl clean_lines
+12: mov x0, x20
     bl early_map
     // Data written with the MMU off lies in memory. Older lines of a cache must not hide it
     // (Arm ARM B2.8).
@@ -207,7 +216,19 @@ at_el2:
     msr S3_4_C12_C9_5, x9
     isb
     msr S3_4_C12_C11_0, xzr             // ICH_HCR_EL2: no virtual interrupts
-8:  mov x9, #0x0800
+8:  mrs x10, id_aa64mmfr0_el1
+    ubfx x9, x10, #56, #4
+    cbz x9, 13f                         // fine-grained traps: none
+    msr S3_4_C1_C1_4, xzr               // HFGRTR_EL2
+    msr S3_4_C1_C1_5, xzr               // HFGWTR_EL2
+    msr S3_4_C1_C1_6, xzr               // HFGITR_EL2
+    msr S3_4_C3_C1_4, xzr               // HDFGRTR_EL2
+    msr S3_4_C3_C1_5, xzr               // HDFGWTR_EL2
+13: mrs x10, id_aa64mmfr1_el1
+    ubfx x9, x10, #40, #4
+    cbz x9, 14f
+    msr S3_4_C1_C2_2, xzr               // HCRX_EL2
+14: mov x9, #0x0800
     movk x9, #0x30d0, lsl #16           // SCTLR_EL1: only its RES1 bits
     msr sctlr_el1, x9
     mov x9, #0x3c4                      // EL1t, D A I F masked
@@ -241,10 +262,13 @@ relocate:
 10: ret
 
 // clean_lines(u64 begin, u64 end) writes every cache line of [begin, end) to memory and drops it.
-// invalidate_lines(u64 begin, u64 end) drops the lines without writing them.
+// invalidate_lines(u64 begin, u64 end) drops the lines without writing them. The first barrier is for
+// stores before it that were made with the MMU off: nothing else orders them (Arm ARM D7.5.9).
+// Clobbers x0 to x3.
 .macro lines name, operation
     .globl \name
 \name:
+    dsb sy
     mrs x3, ctr_el0
     ubfx x3, x3, #16, #4
     mov x2, #4

@@ -91,6 +91,17 @@ Result<void> start_messages(u64 redistributor) {
   return {};
 }
 
+// An ITS that the firmware used may still be at work. Its tables may change only when it says that
+// it is not (IHI 0069, GITS_CTLR.Quiescent).
+Result<void> wait_until_quiet(u64 base) {
+  constexpr u32 kQuiet = u32{1} << 31;
+  for (u64 i = 0; i < kPatience; i++) {
+    if ((read_device<u32>(base + kControl) & kQuiet) != 0) return {};
+    Cpu::relax();
+  }
+  return fail(Errc::kTimeout, "an ITS does not come to rest");
+}
+
 // Gives the unit memory for its own tables: a flat one of devices, and one of collections.
 Result<void> give_tables(u64 base) {
   constexpr u32 kDevices = 1, kCollections = 4;
@@ -117,6 +128,7 @@ Result<Unit*> open(u64 base, u64 redistributor) {
   TRY(start_messages(redistributor));
   TRY(paging::map_device(base, kUnitBytes));
   write_device<u32>(base + kControl, 0);
+  TRY(wait_until_quiet(base));
   TRY(give_tables(base));
   Unit unit{.base = base, .queue = TRY(memory_for_unit(kQueueBytes))};
   u64 type = read_device<u64>(base + kType);

@@ -281,7 +281,10 @@ void init(BootInfo& boot) {
     if (!fill(module.base, module.base + module.size, {}).has_value()) module.size = 0;
   const Framebuffer& screen = boot.framebuffer;
   u64 bytes = u64{screen.pitch} * screen.height;
-  if (screen.base != 0) static_cast<void>(map_device(screen.base, bytes, Cache::kWriteCombining));
+  if (screen.base == 0) return;
+  if (!map_device(screen.base, bytes, Cache::kWriteCombining).has_value()) return;
+  // The firmware may have drawn through its caches. Its lines must not be written over ours later.
+  clean_lines(screen.base, screen.base + bytes);
 }
 
 Result<void> map(u64 address, u64 to, u64 bytes, Rights rights) {

@@ -64,16 +64,50 @@ Range range(u32 index) {
   return {host.segment, host.first_bus, host.last_bus, host.coherent, host.windows.view()};
 }
 
-Result<u32> pin_line(const Function& f, u8 pin) {
-  u32 own = u32{f.device} << 3 | f.function;
-  for (const boot::PciHost& host : hardware().pci_hosts) {
-    // The map is for the host's own bus. A bridge passes a pin on as another one.
-    if (host.segment != f.segment || f.bus != host.first_bus) continue;
-    for (const boot::PinRoute& row : host.pins)
-      if (row.pin == pin && (row.device_function & host.pin_mask) == (own & host.pin_mask))
-        return row.to.line;
+namespace {
+
+// Returns the bridge to bus `below`. It lies on a bus with a lower number.
+Result<Function> bridge_to(const boot::PciHost& host, u8 below) {
+  constexpr u16 kVendor = 0x00, kHeaderType = 0x0e, kSecondary = 0x19;
+  constexpr u32 kNobody = 0xffff, kMany = 0x80, kBridge = 1;
+  for (u32 bus = host.first_bus; bus < below; bus++) {
+    for (u32 number = 0; number < 32 * 8; number++) {
+      Function f{host.segment, static_cast<u8>(bus), static_cast<u8>(number / 8),
+                 static_cast<u8>(number % 8)};
+      bool nobody = read(f, kVendor, 2) == kNobody;
+      u32 header = nobody ? 0 : read(f, kHeaderType, 1);
+      if ((header & ~kMany) == kBridge && read(f, kSecondary, 1) == below) return f;
+      if (f.function == 0 && (header & kMany) == 0) number += 7;
+    }
   }
+  return fail(Errc::kNotFound, "no bridge leads to the function's bus");
+}
+
+Result<u32> line_on_own_bus(const boot::PciHost& host, const Function& f, u32 pin) {
+  u32 own = u32{f.device} << 3 | f.function;
+  for (const boot::PinRoute& row : host.pins)
+    if (row.pin == pin && (row.device_function & host.pin_mask) == (own & host.pin_mask))
+      return row.to.line;
   return fail(Errc::kNotFound, "the function's pin is wired to no line");
+}
+
+}  // namespace
+
+// The host's map is for its own bus. A bridge passes a pin on as the one that many places further
+// as the number of the device says (PCI-to-PCI Bridge 1.2, 9.1).
+Result<u32> pin_line(const Function& function, u8 pin) {
+  if (pin == 0 || pin > 4) return fail(Errc::kInvalidArgument, "a function has pins 1 to 4");
+  Function f = function;
+  u32 at = pin;
+  for (const boot::PciHost& host : hardware().pci_hosts) {
+    if (host.segment != f.segment || f.bus < host.first_bus || f.bus > host.last_bus) continue;
+    while (f.bus != host.first_bus) {
+      at = (at - 1 + f.device) % 4 + 1;
+      f = TRY(bridge_to(host, f.bus));
+    }
+    return line_on_own_bus(host, f, at);
+  }
+  return fail(Errc::kNotFound, "the function's bus belongs to no host");
 }
 
 }  // namespace arch::pci_config

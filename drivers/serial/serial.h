@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Drives the serial line of the console. One driver of this folder is linked, the one for the chip
-// that this architecture's machines have (scripts/mk/arch).
+// Drives the serial line of the console, by the driver of the chip that the firmware names.
 #pragma once
 
 #include "boot/boot_info.h"

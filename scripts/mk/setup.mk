@@ -13,7 +13,7 @@ NEEDS_debug := debug
 NEEDS_fresh := test-fresh
 NEEDS_bochs := test-bochs
 # ARM64's compiler and machine are installed where ARM64 is asked for or tested.
-NEEDS_arm := test test-aarch64 test-arm $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
+NEEDS_arm := test test-aarch64 test-arm test-arm-machines $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
 # The packages of `build` are always installed; the row lists the goals that need no more.
 NEEDS_build := all kernel host pack wiki model-check model-oracles bench-kernels compile-commands setup clean help
 SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh bochs arm,$(if \

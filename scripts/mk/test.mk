@@ -27,7 +27,7 @@ run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot o
 	$(Q)scripts/run_qemu.sh --elf $(KERNEL_IMAGE) $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 
 # ARM64's kernel is made by a make of its own: what both would write is there before it begins.
-.PHONY: kernel-arm test-arm
+.PHONY: kernel-arm test-arm test-arm-machines
 kernel-arm: | setup $$(GENERATED) $$(LWIP_READY) $$(WOLFSSL_READY) $$(BEARSSL_READY)
 	$(Q)$(MAKE) kernel ARCH=aarch64
 test-arm: kernel-arm $(TINY_FILES) $(HOST_BIN) $(MODEL)  ## the ARM64 kernel: in-kernel tests, machines, faults, bits, a model's answers; F=substring
@@ -35,6 +35,8 @@ test-arm: kernel-arm $(TINY_FILES) $(HOST_BIN) $(MODEL)  ## the ARM64 kernel: in
 	$(if $(F),,$(Q)python3 tests/system/test_bits.py on_arm64)
 	$(if $(F),,$(Q)python3 tests/system/arm_answers.py)
 	$(Q)python3 tests/system/test_arm.py $(F)
+test-arm-machines: kernel-arm $(TARGET)/marrow.elf  ## the ARM64 kernel in 24 machines of QEMU, with a table (F=substring)
+	$(Q)python3 tests/system/arm_machines.py $(F)
 
 test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(TINY_FILES) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed
 	$(Q)python3 scripts/run_tests.py
@@ -48,9 +50,9 @@ test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, j
 	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
 test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
 	$(Q)python3 tests/system/bochs.py $(F)
-test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1)
+test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1); ARCH=aarch64
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1
-	$(Q)python3 tests/system/checked_build.py
+	$(Q)MARROW_KERNEL=$(BUILD)/$(ARCH)-san-debug/$(notdir $(KERNEL_IMAGE)) python3 tests/system/checked_build.py
 test-debug: $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | setup  ## the booted kernel's tests and the system tests on a DEBUG=1 kernel, and mistakes planted for it (an hour)
 	$(Q)$(MAKE) kernel DEBUG=1
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/checked_build.py

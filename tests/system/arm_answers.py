@@ -15,7 +15,8 @@ from serving import forwarded, twin
 
 ARM = MACHINES["aarch64"]
 GOLDEN = json.loads((ROOT / "tests/goldens/smollm2-q4_1.chat.json").read_text())
-TEXT = (ROOT / "README.md").read_text()[:600]
+TEXT = (ROOT / "COPYING").read_text()[:600]  # does not change
+PAGE = 32  # positions that the KV cache keeps together (ai/attention/attend.h)
 OPTIONS = "auth=none admin=open ntp=off temp=0"
 
 
@@ -34,7 +35,8 @@ def start_server(machine: Guest, up: str) -> None:
     machine.expect(PROMPT, 60)
     machine.expect(up, 30)
     machine.send("serve start\r")
-    machine.expect(r'"event":"ready"', 120)
+    ready = machine.expect(r'"event":"ready"', 120)
+    machine.expect(PROMPT, 30, ready.end())  # else the prompt would end the next command's output
 
 
 def converse_with_server(base: str) -> None:
@@ -144,7 +146,8 @@ def saved_texts_cross_over():
             restored = post(base, "/slots/0?action=restore", {"filename": "x86"})["n_restored"]
             reply = read_text(base, 12)
             check(restored >= saved, f"{restored} positions restored of {saved}")
-            check(reply["tokens_cached"] >= saved or reply["timings"]["cache_n"] >= saved, f"the text was read again: {reply}")
+            whole = (reply["tokens_evaluated"] - 1) // PAGE * PAGE  # the last token is always computed
+            check(reply["timings"]["cache_n"] >= whole, f"the text was read again: {reply}")
             check(reply["content"] == wanted, f"{reply['content']!r}, x86_64 {wanted!r}")
             post(base, "/slots/0?action=save", {"filename": "arm64"})
             machine.command_output("serve stop", 60)

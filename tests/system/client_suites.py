@@ -3,7 +3,7 @@
 """Runs every client's suite against every server: the hosted twin, and the booted kernel behind two network cards.
 
 Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,pydantic-ai,curl] [--only CASE]
-                        [--model FILE.gguf] [--guest-model FILE.gguf]
+                        [--model FILE.gguf] [--guest-model FILE.gguf] [--arch aarch64]
 Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai] (of $CLIENT_PYTHON), PyPI's
 litellm with mcp (of $LITELLM_PYTHON), npm's openai (in the folder $NODE_FOLDER), curl. Prints a table of client and case by place; exit
 status 1 when anything failed or no client was found. Emulated guests are slow: a tiny --guest-model is best.
@@ -74,7 +74,7 @@ def run_suite(command: list, folder: str, base: str, only: str) -> dict:
 def server(place: str, options):
     if place == "host":
         return twin(TWIN, options.model)
-    return guest(CARDS[place], options.guest_model)
+    return guest(CARDS[place], options.guest_model, arch=options.arch)
 
 
 def main() -> int:
@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--guest-model", default=str(MODEL))
+    parser.add_argument("--arch", default="", choices=("x86_64", "aarch64"), help="of the guests' kernel (else MARROW_KERNEL)")
     parser.add_argument("--base", help="a running server instead (it wants http.queue=12)")
     options = parser.parse_args()
     places = ["base"] if options.base else options.places.split(",")

@@ -4,7 +4,8 @@
 
 Usage: http_abuse.py [--base URL] [--requests 10000] [--aborts 1000] [--key KEY] [--only NAME]
        http_abuse.py --twin build/host/marrow --model FILE.gguf   (starts and stops the twin)
-       http_abuse.py --guest virtio-net-pci|e1000e [--wire tap] --model FILE.gguf   (the booted kernel; tap needs root)
+       http_abuse.py --guest virtio-net-pci|e1000e [--wire tap] [--arch aarch64] --model FILE.gguf
+                     (the booted kernel; tap needs root)
 Only the standard library.
 Prints TAP; exit status 1 on failure.
 """
@@ -323,7 +324,7 @@ def started(arguments):
         with serving.twin(arguments.twin, arguments.model, "") as (base, process):
             yield base, process.pid
     elif arguments.guest:
-        with serving.guest(arguments.guest, arguments.model, "auth=none", wire=arguments.wire) as (base, _):
+        with serving.guest(arguments.guest, arguments.model, "auth=none", wire=arguments.wire, arch=arguments.arch) as (base, _):
             yield base, 0
     else:
         yield arguments.base, 0
@@ -339,6 +340,7 @@ def main():
     parser.add_argument("--twin")
     parser.add_argument("--guest")
     parser.add_argument("--wire", default="user", choices=serving.WIRES)
+    parser.add_argument("--arch", default="", choices=("x86_64", "aarch64"), help="of the guest's kernel (else MARROW_KERNEL)")
     parser.add_argument("--model")
     arguments = parser.parse_args()
     tests = [short_requests, slow_clients, one_byte_writes, pipelined, deep_json, large_json, smuggling, half_open,

@@ -85,12 +85,14 @@ WIRES = {"user": forwarded, "tap": tapped}
 
 
 @contextlib.contextmanager
-def guest(card, model, options=OPTIONS, memory="1G", wire="user"):
-    """The booted kernel as a server behind `card` ("virtio-net-pci", "e1000e"): (base URL, guest)."""
-    from harness import PROMPT, Guest
+def guest(card, model, options=OPTIONS, memory="1G", wire="user", arch=""):
+    """The booted kernel of `arch` or MARROW_KERNEL as a server behind `card` ("virtio-net-pci", "e1000e"): (base URL, guest)."""
+    from harness import KERNEL, PROMPT, Guest
+    from qemu_test import MACHINES, machine_of
+    kernel = MACHINES[arch].kernel if arch else KERNEL
     with WIRES[wire](card) as (nic, base, own, up), \
-            Guest(f"log=info ntp=off model=/boot/module0 {own} {options}", cpus=2, memory=memory, net=nic,
-                  model=model) as machine:
+            Guest(f"log=info ntp=off model={machine_of(kernel).ramdisk} {own} {options}", cpus=2, memory=memory, net=nic,
+                  model=model, kernel=kernel) as machine:
         machine.expect(PROMPT, 60)
         machine.expect(up, 30)
         machine.send("serve start\r")

@@ -4,11 +4,10 @@
 levels, CPUs, what faults report, and a model whose text is that of x86_64."""
 import json
 import pathlib
-import socket
 import subprocess
 import tempfile
-import time
 
+from debugger import Debugger
 from harness import MODEL, PROMPT, ROOT, Guest, case, check, in_pairs, main, need
 from qemu_test import MACHINES
 
@@ -77,35 +76,6 @@ def fault(kind: str, cpus: int, report: str, function: str) -> None:
 def faults_are_reported():
     """each kind of fault gives its report, with the name of its function, and the emulator its exit status"""
     in_pairs(fault, [(kind, *row) for kind, row in FAULTS.items()])
-
-
-class Debugger:
-    """QEMU's gdb stub, by the few packets that a test needs (GDB Remote Serial Protocol)."""
-
-    def __init__(self, path: str):
-        self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.link.settimeout(60)
-        for _ in range(600):
-            try:
-                self.link.connect(path)
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("QEMU opened no socket for a debugger")
-
-    def send(self, packet: str) -> None:
-        self.link.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
-
-    def answer(self) -> str:
-        said = b""
-        while b"#" not in said[:-2]:
-            said += self.link.recv(4096)
-        self.link.sendall(b"+")
-        return said[said.index(b"$") + 1:said.rindex(b"#")].decode()
-
-    def ask(self, packet: str) -> str:
-        self.send(packet)
-        return self.answer()
 
 
 LOADED_AT = 0x40200000  # where QEMU puts an Image that asks for no offset

@@ -123,6 +123,22 @@ def pin_interrupts():
 
 
 @case
+def pin_interrupts_behind_bridges():
+    """a disk behind a root port and a bridge, a card behind one more bridge: both work by their interrupt lines"""
+    with Image(16) as image, Peer() as peer:
+        extra = ["-device", "pcie-root-port,id=near,chassis=1,slot=1,addr=5", "-device", "pcie-pci-bridge,id=outer,bus=near",
+                 "-device", "pci-bridge,id=inner,bus=outer,chassis_nr=2,addr=3"]
+        extra += disk(image, "virtio-blk-pci,vectors=0,bus=outer,addr=2")
+        extra += peer.netdev("n") + ["-device", "e1000,netdev=n,bus=inner,addr=6"]
+        with Machine(extra, "vda .*ready") as guest:
+            verify(guest, "vda", image, 9, 500)
+            guest.until("drivers", "eth0 .*link up", 15)
+            text = guest.command_output("nic bench eth0 500", 60)
+            check("500 back, 0 lost, 0 wrong" in text, text)
+            guest.healthy()
+
+
+@case
 def other_interrupts():
     """NVMe, SATA and e1000e with plain MSI, then with interrupt lines alone: reads are right, frames come back"""
     for most in (2, 1):

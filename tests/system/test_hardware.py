@@ -2,46 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests what firmware leaves and claims: IOMMUs that translate, CPUs that are not there, many boot modules."""
 import pathlib
-import re
-import socket
 import struct
 import subprocess
 import tempfile
-import time
 
-from harness import PROMPT, ROOT, Guest, Hang, case, check, main
+from debugger import Debugger
+from harness import PROMPT, ROOT, Guest, case, check, main
 from screen import ScreenGuest
-
-
-class Debugger:
-    """Writes to registers of a machine before its first instruction, by gdb's remote protocol with QEMU."""
-
-    def __init__(self, path: str):
-        end = time.monotonic() + 60
-        while not pathlib.Path(path).exists():
-            if time.monotonic() > end:
-                raise Hang("QEMU opened no socket for gdb")
-            time.sleep(0.05)
-        self.link = socket.socket(socket.AF_UNIX)
-        self.link.settimeout(60)
-        self.link.connect(path)
-        self.say("?")
-        check(self.say("Qqemu.PhyMemMode:1") == "OK", "this QEMU writes no physical memory for gdb")
-
-    def say(self, text: str, answers: bool = True) -> str:
-        self.link.sendall(f"${text}#{sum(text.encode()) & 255:02x}".encode())
-        said = b""
-        while answers and not re.search(rb"\$[^#]*#..", said):
-            said += self.link.recv(4096)
-        self.link.sendall(b"+")
-        return re.search(rb"\$([^#]*)#", said)[1].decode() if answers else ""
-
-    def write(self, address: int, value: int) -> None:
-        check(self.say(f"M{address:x},4:{struct.pack('<I', value).hex()}") == "OK", f"a write to {address:#x}")
-
-    def go(self) -> None:
-        self.say("D")
-        self.link.close()
 
 
 @case
@@ -55,6 +22,7 @@ def an_iommu_that_the_firmware_left_on():
                  "-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
         with Guest("log=info", cpus=1, memory="256M", extra=extra) as guest:
             debugger = Debugger(f"{folder}/gdb")
+            debugger.use_physical_addresses()
             registers, root_table, set_root, translate = 0xfed90000, 0x8000000, 1 << 30, 1 << 31
             debugger.write(registers + 0x20, root_table)
             debugger.write(registers + 0x18, set_root)

@@ -7,7 +7,7 @@ OBJECT_FORMAT := elf64-x86-64
 ARCH_FLAGS := -mno-red-zone
 ARCH_LDFLAGS := -static
 # Drivers of devices that this architecture's machines do not have.
-ARCH_LACKS := drivers/serial/pl011.cpp drivers/platform/aarch64.cpp
+ARCH_LACKS := drivers/serial/pl011.cpp drivers/serial/uart16550_memory.cpp drivers/serial/aarch64.cpp drivers/platform/aarch64.cpp
 # What a machine is given to boot.
 KERNEL_IMAGE := $(TARGET)/marrow.elf
 

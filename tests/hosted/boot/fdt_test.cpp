@@ -214,6 +214,29 @@ TEST(boot_fdt, reads_the_loaders_words) {
   EXPECT_EQ(info.console.width, 4u);
 }
 
+// The Raspberry Pi's node tells neither shift nor width.
+TEST(boot_fdt, registers_of_a_console_lie_as_its_kind_says) {
+  struct Row {
+    std::string_view compatible;
+    BootConsole::Kind kind;
+    u32 stride, width;
+  };
+  constexpr Row kRows[] = {{"ns16550", BootConsole::Kind::kUart16550, 1, 1},
+                           {"brcm,bcm2835-aux-uart", BootConsole::Kind::kUart16550, 4, 4},
+                           {"somebody's-uart", BootConsole::Kind::kNone, 1, 1}};
+  for (const Row& row : kRows) {
+    Builder b = a_root();
+    b.begin("chosen").string("stdout-path", "/serial@3000").end();
+    b.begin("serial@3000").string("compatible", row.compatible).cells("reg", {0, 0x3000, 0, 0x100});
+    b.end().end();
+    BootInfo info;
+    REQUIRE(boot::parse_device_tree(bytes_of(b.blob()), info).has_value());
+    EXPECT(info.console.kind == row.kind);
+    EXPECT_EQ(info.console.stride, row.stride);
+    EXPECT_EQ(info.console.width, row.width);
+  }
+}
+
 TEST(boot_fdt, leaves_out_what_is_off_or_out_of_reach) {
   Builder b = a_root();
   b.begin("off").string("status", "disabled").begin("cpu@7").string("device_type", "cpu");

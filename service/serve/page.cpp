@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Returns the built-in page: build/generated/page.inc has service/serve/page/index.html as bytes.
+// Returns the built-in page: build/generated/page.inc has the files of service/serve/page as bytes.
 #include "service/serve/page.h"
 
 namespace service {

@@ -46,8 +46,8 @@ test-system: $(TARGET)/marrow.elf $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | se
 	$(Q)python3 scripts/run_tests.py system
 test-boots: $(TARGET)/marrow.elf | setup  ## N=100 boots by -kernel, by SeaBIOS and by OVMF; F=one of them
 	$(Q)python3 tests/system/boots.py COUNT=$(if $(N),$(N),100) $(F)
-test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones
-	$(Q)python3 tests/system/machines.py $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
+test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones; ANSWERS=1: a question typed in seven
+	$(Q)python3 tests/system/machines.py $(if $(ANSWERS),ANSWERS=1) $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
 test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
 	$(Q)python3 tests/system/bochs.py $(F)
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1); ARCH=aarch64

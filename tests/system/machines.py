@@ -4,6 +4,7 @@
 
 machines.py [SUBSTRING]                    the table: TABLE and MATRIX below
 machines.py SEED=7 [COUNT=200] [FIRST=0]   machines drawn at random; the same seed draws the same ones
+machines.py ANSWERS=1                      a question typed and answered, by keyboard and screen alone, in the machines of ASKED
 
 A machine reaches the prompt on each console it has, finds its CPUs, takes a command from its keyboard and switches
 itself off; or it refuses, with a sentence that is on each console. test_boot.py takes the rows it has time for from here.
@@ -15,7 +16,7 @@ import re
 import sys
 import time
 
-from harness import CPU_FAST, PROMPT, Guest, Hang, check, in_pairs, small_iso
+from harness import CPU_FAST, MODEL, PROMPT, Guest, Hang, check, in_pairs, need, small_iso
 from qemu_test import PATIENCE
 from screen import ScreenGuest
 
@@ -130,6 +131,9 @@ TABLE = [
     *(Machine(f"screen {name}, OVMF", "ovmf", screen=name) for name in ("cirrus", "qxl", "virtio", "edid", "none")),
 ]
 
+# What people have: a plain PC, one without an old keyboard, and what three hypervisors make.
+ASKED = ("pc", "keyboard behind hubs, OVMF", "libvirt's ports", "libvirt's ports, OVMF", "VirtualBox", "VMware", "VMware, OVMF")
+
 
 def draw(seed: int, number: int) -> Machine:
     """Returns machine `number` of a seed. Its parts are drawn, but none that cannot be together."""
@@ -215,6 +219,23 @@ def boot(iso, machine: Machine) -> None:
     print(f"ok - {machine.row()}: {'' if prompt else 'refused, '}{time.monotonic() - start:.1f} s", flush=True)
 
 
+def ask(iso, machine: Machine) -> None:
+    start = time.monotonic()
+    with ScreenGuest(cpus=machine.cpus, memory="1G", cpu=machine.cpu, boot=MEDIUM[machine.medium](iso),
+                     extra=machine.arguments(), serial="none") as guest:
+        guest.see(r"^marrow>$", 120 * PATIENCE)
+        guest.type("talk\n")
+        guest.see(r"^you>$", 180 * PATIENCE)
+        guest.type("What is the capital of France?\n")
+        guest.see(r"Paris", 240 * PATIENCE)
+        guest.see(r"^you>$", 240 * PATIENCE)
+        guest.type("/exit\n")
+        guest.see(r"^marrow>$", 60 * PATIENCE)
+        guest.switch_off()
+        check(guest.wait_exit(60) in (0, 1), "power-off")
+    print(f"ok - {machine.row()}: answered, {time.monotonic() - start:.1f} s", flush=True)
+
+
 def boot_all(machines) -> None:
     iso = small_iso()
     in_pairs(lambda machine: boot(iso, machine), [(machine,) for machine in machines])
@@ -223,16 +244,19 @@ def boot_all(machines) -> None:
 def main() -> None:
     words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
     wanted = next((word for word in sys.argv[1:] if "=" not in word), "")
-    if "SEED" in words:
+    asks = "ANSWERS" in words
+    if asks:
+        machines = [dataclasses.replace(machine, serial=False) for machine in TABLE if machine.name in ASKED]
+    elif "SEED" in words:
         first = int(words.get("FIRST", 0))
         machines = [draw(int(words["SEED"]), n) for n in range(first, first + int(words.get("COUNT", 200)))]
     else:
         machines = [machine for machine in TABLE + MATRIX if wanted in machine.row()]
-    iso, failed = small_iso(), []
+    iso, failed = small_iso("answers", model=need(MODEL, "make model")) if asks else small_iso(), []
 
     def one(machine) -> None:
         try:
-            boot(iso, machine)
+            (ask if asks else boot)(iso, machine)
         except (AssertionError, Hang, OSError, ValueError) as error:
             failed.append(machine)
             print(f"not ok - {machine.row()}\n#   " + str(error).replace("\n", "\n#   "), flush=True)

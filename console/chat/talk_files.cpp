@@ -18,7 +18,8 @@ void Talk::save(std::string_view name) {
   if (!path.has_value()) return say(path.error());
   base::format_to(io_, "saved as {}\n", *path);
   if (!path->view().starts_with('/'))
-    io_.write("/load finds it until then; a disk or USB stick with FAT32 keeps it for good\n");
+    io_.write(
+        "/load finds it until then; a disk or USB stick with FAT32 or exFAT keeps it for good\n");
   Result<void> cache = save_cache(name);
   // Without a disk, or with a model that has no cache, the text is read again. That is no fault.
   bool expected = !cache.has_value() && (cache.error().code == Errc::kNotFound ||

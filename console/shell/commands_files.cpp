@@ -138,8 +138,9 @@ Result<void> run_cp(const Arguments& arguments, base::Writer& out) {
   Result<u64> copied = copy(*from, *to);
   Result<void> flushed = copied.has_value() ? to->flush() : Result<void>{};
   if (!copied.has_value() || !flushed.has_value()) {
+    bool unseen = to->appears_at_flush();  // then a file that was there before stays
     to.reset();
-    bool removed = fs::remove(path.view()).has_value();
+    bool removed = unseen || fs::remove(path.view()).has_value();
     base::format_to(
         out, "{}: {}\n", path.view(),
         removed ? "the unfinished copy is removed" : "an unfinished copy may be left there");
@@ -150,7 +151,8 @@ Result<void> run_cp(const Arguments& arguments, base::Writer& out) {
                   base::ratio(timing::now_ns() - start, 1'000'000, 1));
   return {};
 }
-constexpr Command kCp{"cp", "cp FROM TO", "copies a file; FAT32 disks can be written", run_cp};
+constexpr Command kCp{"cp", "cp FROM TO", "copies a file; FAT32 and exFAT disks can be written",
+                      run_cp};
 CONSOLE_COMMAND(kCp);
 
 Result<void> run_rm(const Arguments& arguments, base::Writer&) {

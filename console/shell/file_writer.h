@@ -22,10 +22,11 @@ class FileWriter final : public base::Writer {
       if (used_ == sizeof buffer_) flush();
     }
   }
-  // Writes the rest and returns how many bytes the file has. Called once, at the end.
+  // Writes the rest to the disk and returns how many bytes the file has. Called once, at the end.
   Result<u64> finish() {
     flush();
     if (!status_.has_value()) return std::unexpected(status_.error());
+    TRY(file_.flush());
     return offset_;
   }
 

@@ -57,6 +57,8 @@ Result<ExfatLayout> read_exfat_layout(Medium& medium, u64 sector, u32 sector_byt
   u64 table = base::load<u32>(s + 80), table_sectors = base::load<u32>(s + 84);
   u64 heap = base::load<u32>(s + 88);
   l.clusters = base::load<u32>(s + 92);
+  l.tables = tables;
+  l.backup = sector != 0;
   l.root = base::load<u32>(s + 96);
   u16 flags = base::load<u16>(s + 106);
   bool second = (flags & 1) != 0;
@@ -122,19 +124,19 @@ Result<RunList> Exfat::chain(u32 first, u64 bytes) {
   return list;
 }
 
-// Returns runs that cover all `bytes`, or an error.
-Result<RunList> Exfat::runs(u32 first, u64 bytes, bool contiguous) {
-  if (bytes == 0) return RunList{};
-  if (!contiguous) {
-    RunList list = TRY(chain(first, bytes));
-    if (list.end() < bytes) return fail(Errc::kCorrupt, "a cluster chain ends early");
+// Returns runs that cover all bytes, or an error.
+Result<RunList> Exfat::runs(const ExfatChain& where) {
+  if (where.bytes == 0) return RunList{};
+  if (!where.contiguous) {
+    RunList list = TRY(chain(where.first, where.bytes));
+    if (list.end() < where.bytes) return fail(Errc::kCorrupt, "a cluster chain ends early");
     return list;
   }
-  u64 count = (bytes - 1) / layout_.cluster_bytes + 1;
-  if (!usable(first) || count > layout_.clusters - (first - 2))
+  u64 count = clusters_of(where.bytes);
+  if (!usable(where.first) || count > layout_.clusters - (where.first - 2))
     return fail(Errc::kCorrupt, "the clusters of a file leave the volume");
   RunList list;
-  TRY(list.add({0, cluster_at(first), bytes}));
+  TRY(list.add({0, cluster_at(where.first), where.bytes}));
   return list;
 }
 
@@ -142,22 +144,15 @@ Result<RunList> Exfat::runs(u32 first, u64 bytes, bool contiguous) {
 // up-case table (sections 7.1 and 7.2).
 Result<void> Exfat::read_root() {
   RunList where = TRY(chain(layout_.root, kExfatMostDirectory));
-  root_ = {.name = {},
-           .directory = true,
-           .contiguous = false,
-           .first = layout_.root,
-           .bytes = where.end(),
-           .valid = where.end()};
+  root_ = {.first = layout_.root, .contiguous = false, .bytes = where.end()};
   Byte slot[kExfatSlotBytes];
   bool table_seen = false;  // there must be only one of each
   for (u64 at = 0; at < where.end(); at += sizeof slot) {
     TRY(where.read(medium_, at, slot));
     if (slot[0] == 0) break;
     if (slot[0] == kUpcase && !std::exchange(table_seen, true)) TRY(read_upcase(slot));
-    if (slot[0] == kBitmap && bitmap_first_ == 0) {
-      bitmap_first_ = base::load<u32>(slot + 20);
-      bitmap_bytes_ = base::load<u64>(slot + 24);
-    }
+    if (slot[0] == kBitmap && bitmap_at_.first == 0)
+      bitmap_at_ = {base::load<u32>(slot + 20), false, base::load<u64>(slot + 24)};
   }
   if (upcase_.empty()) log::warn("exfat", "no up-case table: only ASCII names ignore case");
   return {};
@@ -169,7 +164,8 @@ Result<void> Exfat::read_upcase(const Byte* slot) {
   if (bytes > kMostUpcaseBytes || bytes % 2 != 0) return {};
   Vector<Byte> table;
   TRY(table.resize(static_cast<usize>(bytes)));
-  RunList where = TRY(runs(base::load<u32>(slot + 20), bytes, false));
+  upcase_at_ = {base::load<u32>(slot + 20), false, bytes};
+  RunList where = TRY(runs(upcase_at_));
   TRY(where.read(medium_, 0, table.view()));
   u32 sum = 0;
   for (Byte b : table.view()) sum = std::rotr(sum, 1) + static_cast<u8>(b);
@@ -192,22 +188,10 @@ Result<void> Exfat::read_upcase(const Byte* slot) {
 }
 
 Result<Space> Exfat::space() {
-  u64 total = u64{layout_.clusters} * layout_.cluster_bytes;
-  u64 needed = (u64{layout_.clusters} + 7) / 8;
-  if (bitmap_bytes_ < needed) return fail(Errc::kCorrupt, "the allocation bitmap is too short");
-  RunList where = TRY(runs(bitmap_first_, needed, false));
-  Byte piece[512];
-  u64 used = 0;
-  for (u64 at = 0; at < needed; at += sizeof piece) {
-    usize part = static_cast<usize>(std::min<u64>(sizeof piece, needed - at));
-    TRY(where.read(medium_, at, std::span(piece).first(part)));
-    for (usize i = 0; i < part; i++) {
-      u64 rest = layout_.clusters - (at + i) * 8;  // bits that belong to clusters
-      u8 mask = rest >= 8 ? 0xff : static_cast<u8>((1u << rest) - 1);
-      used += static_cast<u64>(std::popcount(static_cast<u8>(static_cast<u8>(piece[i]) & mask)));
-    }
-  }
-  return Space{total, (layout_.clusters - used) * layout_.cluster_bytes};
+  TurnGuard guard(turn_);
+  TRY(load_bitmap());
+  return Space{u64{layout_.clusters} * layout_.cluster_bytes,
+               u64{bitmap_.free()} * layout_.cluster_bytes};
 }
 
 }  // namespace fs

@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Writes FAT32 directories: adds and erases entries with long names, makes directories.
 #include "kernel/base/format.h"
-#include "kernel/base/utf8.h"
 #include "kernel/fs/fat_each.h"
 
 namespace fs {
 namespace {
 
 constexpr u16 kDate = 1 << 5 | 1;  // 1 January 1980: FAT dates are not kept here
-constexpr usize kMostUnits = 255;
-
-Result<usize> to_utf16(std::string_view name, std::span<u16, kMostUnits> out) {
-  usize n = 0;
-  if (name.ends_with('.') || name.ends_with(' ') || !printable_name(name))
-    return fail(Errc::kInvalidArgument, "FAT does not allow this file name");
-  while (!name.empty()) {
-    utf8::Decoded d = utf8::decode(name);
-    bool bad = !d.valid || (d.code_point < 0x80 &&
-                            std::string_view("\"*:<>?\\|").find(static_cast<char>(d.code_point)) !=
-                                std::string_view::npos);
-    if (bad) return fail(Errc::kInvalidArgument, "FAT does not allow this file name");
-    bool pair = d.code_point >= 0x10000;
-    if (n + pair >= kMostUnits)
-      return fail(Errc::kInvalidArgument, "the file name is too long: choose a shorter one");
-    if (pair) {
-      out[n++] = static_cast<u16>(0xd800 + ((d.code_point - 0x10000) >> 10));
-      out[n++] = static_cast<u16>(0xdc00 + ((d.code_point - 0x10000) & 0x3ff));
-    } else {
-      out[n++] = static_cast<u16>(d.code_point);
-    }
-    name.remove_prefix(d.bytes);
-  }
-  return n;
-}
 
 bool short_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -72,15 +46,6 @@ void make_short_slot(const Byte* alias, u8 attributes, u32 cluster, Byte* slot) 
   base::store<u16>(slot + 20, static_cast<u16>(cluster >> 16));
   base::store<u16>(slot + 24, kDate);
   base::store<u16>(slot + 26, static_cast<u16>(cluster));
-}
-
-struct Split {
-  std::string_view parent, name;
-};
-Split split(std::string_view path) {
-  usize slash = path.rfind('/');
-  if (slash == std::string_view::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 }  // namespace
@@ -155,8 +120,8 @@ Result<void> Fat::choose_alias(const Directory& directory, std::string_view name
 
 Result<FatEntry> Fat::add_entry(Directory& directory, std::string_view name, u8 attributes,
                                 u32 first_cluster) {
-  u16 buffer[kMostUnits];
-  auto units = std::span<const u16>(buffer).first(TRY(to_utf16(name, buffer)));
+  u16 buffer[kMostNameUnits];
+  auto units = std::span<const u16>(buffer).first(TRY(name_units(name, buffer)));
   FatEntry entry;
   entry.name = TRY(String::from(name));
   entry.attributes = attributes;
@@ -186,7 +151,7 @@ Result<void> Fat::erase_entry(const Directory& directory, const FatEntry& entry)
 
 Result<base::Owner<File>> Fat::create(std::string_view path) {
   TRY(need_writable());
-  Split where = split(path);
+  PathSplit where = split_path(path);
   Result<FatEntry> existing = [&]() -> Result<FatEntry> {
     Directory parent = TRY(walk_directory(where.parent));
     return find(parent, where.name);
@@ -207,7 +172,7 @@ Result<base::Owner<File>> Fat::create(std::string_view path) {
 Result<void> Fat::remove(std::string_view path) {
   TRY(need_writable());
   TurnGuard guard(turn_);
-  Split where = split(path);
+  PathSplit where = split_path(path);
   Directory parent = TRY(walk_directory(where.parent));
   FatEntry entry = TRY(find(parent, where.name));
   if (entry.directory()) {
@@ -224,13 +189,13 @@ Result<void> Fat::remove(std::string_view path) {
 Result<void> Fat::make_directory(std::string_view path) {
   TRY(need_writable());
   TurnGuard guard(turn_);
-  Split where = split(path);
+  PathSplit where = split_path(path);
   Directory parent = TRY(walk_directory(where.parent));
   Result<FatEntry> existing = find(parent, where.name);
   if (existing.has_value())
     return fail(Errc::kBusy, "a file or directory of this name exists already");
-  u16 units[kMostUnits];
-  TRY(to_utf16(where.name, units));
+  u16 units[kMostNameUnits];
+  TRY(name_units(where.name, units));
   Extent e = TRY(allocate(0, 1));
   TRY(zero_cluster(e.first));
   Byte slot[kFatSlotBytes];

@@ -11,7 +11,7 @@ constexpr u32 kInfoFree = 488, kInfoNext = 492;
 constexpr u32 kMostAtOnce = 1024;  // clusters that one write of the table can chain
 
 Result<void> Fat::need_writable() const {
-  if (layout_.bits != 32) return fail(Errc::kUnsupported, "only FAT32 can be written");
+  if (layout_.bits != 32) return fail(Errc::kUnsupported, kOnlyRead);
   if (!medium_.writable())
     return fail(Errc::kPermission, "the disk is read-only: use another disk");
   return {};
@@ -120,7 +120,6 @@ class FatFile final : public File {
   u32 last_cluster() const;
   Result<void> grow(u64 bytes);
   Result<void> cut(u64 bytes);
-  Result<void> write_runs(u64 offset, std::span<const Byte> in);
   Result<void> store_entry();
 
   Fat& fat_;
@@ -175,19 +174,6 @@ Result<void> FatFile::store_entry() {
   return fat_.medium_.write(slot_, slot);
 }
 
-Result<void> FatFile::write_runs(u64 offset, std::span<const Byte> in) {
-  for (const Run& run : runs_.view()) {
-    if (in.empty()) break;
-    if (offset >= run.at + run.bytes) continue;
-    u64 into = offset - run.at;
-    usize part = static_cast<usize>(std::min<u64>(in.size(), run.bytes - into));
-    TRY(fat_.medium_.write(run.offset + into, in.first(part)));
-    in = in.subspan(part);
-    offset += part;
-  }
-  return {};
-}
-
 Result<usize> FatFile::write_at(u64 offset, std::span<const Byte> in) {
   TRY(fat_.need_writable());
   if (in.empty()) return usize{0};
@@ -201,7 +187,7 @@ Result<usize> FatFile::write_at(u64 offset, std::span<const Byte> in) {
     TRY(fat_.store_info());
     return std::unexpected(grown.error());
   }
-  TRY(write_runs(offset, in));
+  TRY(runs_.write(fat_.medium_, offset, in));
   if (end > size_) {
     size_ = end;
     TRY(store_entry());

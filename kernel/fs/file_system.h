@@ -13,6 +13,9 @@
 
 namespace fs {
 
+inline constexpr const char* kOnlyRead =
+    "this file system is only read: copy to a disk with FAT32 or exFAT";
+
 enum class FileKind : u8 { kFile, kDirectory };
 
 struct FileInfo {
@@ -27,12 +30,13 @@ class File {
   // Returns fewer bytes than asked for only at the end of the file.
   virtual Result<usize> read_at(u64 offset, std::span<Byte> out) = 0;
   virtual Result<usize> write_at(u64, std::span<const Byte>) {
-    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
+    return fail(Errc::kUnsupported, kOnlyRead);
   }
-  virtual Result<void> truncate(u64) {
-    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
-  }
+  virtual Result<void> truncate(u64) { return fail(Errc::kUnsupported, kOnlyRead); }
   virtual Result<void> flush() { return {}; }
+  // Returns true while nothing of a new file can be seen. Some file systems show it, or replace the
+  // one of its name, at the first flush(), and forget it if it is closed before.
+  virtual bool appears_at_flush() const { return false; }
   // Returns the whole file where it already is in memory: private, writable (writes do not reach
   // the medium), and valid as long as the File. Returns kUnsupported if the file must be read
   // instead.
@@ -67,7 +71,7 @@ class FileSystem {
   virtual Result<FileInfo> stat(std::string_view path) = 0;
   virtual Result<void> list(std::string_view path, DirectoryVisitor& visitor) = 0;
   virtual Result<base::Owner<File>> create(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
+    return fail(Errc::kUnsupported, kOnlyRead);
   }
   // Creates a file that only its owner can read, and never one that exists.
   virtual Result<base::Owner<File>> create_private(std::string_view) {
@@ -75,11 +79,9 @@ class FileSystem {
                 "this disk cannot hide a file from others: make keys with "
                 "`marrow bundle keygen` on a computer of your own");
   }
-  virtual Result<void> remove(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
-  }
+  virtual Result<void> remove(std::string_view) { return fail(Errc::kUnsupported, kOnlyRead); }
   virtual Result<void> make_directory(std::string_view) {
-    return fail(Errc::kUnsupported, "this file system is read-only: only FAT32 can be written");
+    return fail(Errc::kUnsupported, kOnlyRead);
   }
   virtual bool writable() const { return false; }
   // Returns true if it has links, so that only it knows what ".." after a name means. Its paths
@@ -112,7 +114,8 @@ struct Mount {
 std::span<const Mount> mounts();
 
 Result<base::Owner<File>> open(std::string_view path);
-Result<base::Owner<File>> create(std::string_view path);          // empties a file that exists
+// Empties a file that exists, at once or at the first flush() (see File::appears_at_flush).
+Result<base::Owner<File>> create(std::string_view path);
 Result<base::Owner<File>> create_private(std::string_view path);  // see FileSystem
 Result<FileInfo> stat(std::string_view path);
 Result<void> list(std::string_view path, DirectoryVisitor& visitor);  // "/" lists the mounts

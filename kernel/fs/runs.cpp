@@ -21,10 +21,27 @@ Result<void> RunList::add(Run run) {
   return runs_.push_back(run);
 }
 
+// Returns the first run that ends after `offset`.
+const Run* RunList::run_at(u64 offset) const {
+  return std::upper_bound(runs_.begin(), runs_.end(), offset,
+                          [](u64 at, const Run& r) { return at < r.at + r.bytes; });
+}
+
+Result<void> RunList::write(Medium& medium, u64 offset, std::span<const Byte> in) const {
+  for (const Run* run = run_at(offset); !in.empty(); run++) {
+    if (run == runs_.end() || offset < run->at)
+      return fail(Errc::kCorrupt, "a write to a part of a file that has no place on the disk");
+    u64 into = offset - run->at;
+    usize part = static_cast<usize>(std::min<u64>(run->bytes - into, in.size()));
+    TRY(medium.write(run->offset + into, in.first(part)));
+    in = in.subspan(part);
+    offset += part;
+  }
+  return {};
+}
+
 Result<void> RunList::read(Medium& medium, u64 offset, std::span<Byte> out) const {
-  // Finds the first run that ends after `offset`.
-  const Run* run = std::upper_bound(runs_.begin(), runs_.end(), offset,
-                                    [](u64 at, const Run& r) { return at < r.at + r.bytes; });
+  const Run* run = run_at(offset);
   while (!out.empty()) {
     if (run == runs_.end() || offset < run->at) {
       u64 hole = run == runs_.end() ? out.size() : run->at - offset;
@@ -98,6 +115,41 @@ bool printable_name(std::string_view name) {
   for (char c : name)
     if (static_cast<u8>(c) < 0x20 || c == '/' || c == 0x7f) return false;
   return true;
+}
+
+namespace {
+constexpr const char* kForbidden =
+    "the disk does not allow this file name: leave out \" * : < > ? \\ | and a last dot or space";
+}  // namespace
+
+Result<usize> name_units(std::string_view name, std::span<u16, kMostNameUnits> out) {
+  usize n = 0;
+  if (name.ends_with('.') || name.ends_with(' ') || !printable_name(name))
+    return fail(Errc::kInvalidArgument, kForbidden);
+  while (!name.empty()) {
+    utf8::Decoded d = utf8::decode(name);
+    bool bad = !d.valid || (d.code_point < 0x80 &&
+                            std::string_view("\"*:<>?\\|").find(static_cast<char>(d.code_point)) !=
+                                std::string_view::npos);
+    if (bad) return fail(Errc::kInvalidArgument, kForbidden);
+    bool pair = d.code_point >= 0x10000;
+    if (n + pair >= kMostNameUnits)
+      return fail(Errc::kInvalidArgument, "the file name is too long: choose a shorter one");
+    if (pair) {
+      out[n++] = static_cast<u16>(0xd800 + ((d.code_point - 0x10000) >> 10));
+      out[n++] = static_cast<u16>(0xdc00 + ((d.code_point - 0x10000) & 0x3ff));
+    } else {
+      out[n++] = static_cast<u16>(d.code_point);
+    }
+    name.remove_prefix(d.bytes);
+  }
+  return n;
+}
+
+PathSplit split_path(std::string_view path) {
+  usize slash = path.rfind('/');
+  if (slash == std::string_view::npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 }  // namespace fs

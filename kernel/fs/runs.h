@@ -26,8 +26,11 @@ class RunList {
   u64 end() const { return runs_.empty() ? 0 : runs_.back().at + runs_.back().bytes; }
   // Reads all of `out` from `offset` of the file.
   Result<void> read(Medium& medium, u64 offset, std::span<Byte> out) const;
+  // Writes all of `in`. Returns kCorrupt if a byte of it is in no run.
+  Result<void> write(Medium& medium, u64 offset, std::span<const Byte> in) const;
 
  private:
+  const Run* run_at(u64 offset) const;
   Vector<Run> runs_;
 };
 
@@ -77,5 +80,15 @@ Result<void> append_utf16(String& out, std::span<const u16> units);
 
 // Returns true if a name has no '/' and no control character.
 bool printable_name(std::string_view name);
+
+constexpr usize kMostNameUnits = 255;
+// Writes a name that FAT and exFAT allow as UTF-16 and returns its length in units.
+Result<usize> name_units(std::string_view name, std::span<u16, kMostNameUnits> out);
+
+// Splits "a/b/c" into "a/b" and "c".
+struct PathSplit {
+  std::string_view parent, name;
+};
+PathSplit split_path(std::string_view path);
 
 }  // namespace fs

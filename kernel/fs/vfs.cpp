@@ -112,6 +112,7 @@ class NamedFile final : public File {
     if (!done.has_value()) tell(path_.view(), "flushing", size(), done.error());
     return done;
   }
+  bool appears_at_flush() const override { return file_->appears_at_flush(); }
   Result<std::span<Byte>> map() override { return file_->map(); }
   Result<void> own() override { return file_->own(); }
   void settle() override { file_->settle(); }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Mounts arbitrary bytes as an exFAT volume, lists it three levels deep, and reads every file at
 // both ends. The input is also put after a valid boot region, with the checksums of its entry sets
-// repaired, because mutation would hardly ever get past them.
+// repaired, because mutation would hardly ever get past them. That volume is also written.
 #include <algorithm>
 #include <bit>
+#include <string>
 #include <vector>
 
 #include "kernel/fs/exfat.h"
@@ -16,6 +17,39 @@ constexpr usize kSector = 512, kBoot = 24 * kSector, kHead = 8;
 void mount(std::span<const Byte> bytes) {
   fs::MemoryMedium medium(bytes);
   if (auto system = fs::Exfat::mount(medium)) fuzz::walk(**system);
+}
+
+void put(fs::Exfat& exfat, const std::string& path, usize bytes) {
+  std::vector<Byte> data(bytes, 7);
+  auto file = exfat.create(path);
+  if (!file.has_value() || !(*file)->write_at(bytes / 3, data).has_value()) return;
+  static_cast<void>((*file)->flush());
+}
+
+// Changes what is there, and adds more. A damaged volume may refuse all of it.
+void write(std::span<Byte> bytes) {
+  fs::MemoryMedium medium(bytes);
+  auto mounted = fs::Exfat::mount(medium);
+  if (!mounted.has_value()) return;
+  fs::Exfat& exfat = **mounted;
+  fuzz::Names names;
+  static_cast<void>(exfat.list("", names));
+  if (names.entries.size() > 8) names.entries.resize(8);
+  for (const auto& [name, kind] : names.entries) {
+    put(exfat, name, 3000);
+    put(exfat, name + "/x", 300);
+    static_cast<void>(exfat.make_directory(name + "/a folder"));
+    if (auto file = exfat.open(name)) {
+      static_cast<void>((*file)->truncate((*file)->size() / 2));
+      static_cast<void>((*file)->write_at((*file)->size() + 700, std::vector<Byte>(100)));
+      static_cast<void>((*file)->truncate((*file)->size() + 5000));
+      static_cast<void>((*file)->flush());
+    }
+    static_cast<void>(exfat.remove(name));
+  }
+  for (u32 i = 0; i < 6; i++) put(exfat, "new " + std::string(i * 30, 'n'), 700);
+  static_cast<void>(exfat.remove("new "));
+  if (auto again = fs::Exfat::mount(medium)) fuzz::walk(**again);
 }
 
 void make_boot_region(const Byte* head, std::vector<Byte>& image) {
@@ -64,5 +98,6 @@ extern "C" int LLVMFuzzerTestOneInput(const Byte* data, usize size) {
   make_boot_region(data, image);
   repair_sets(std::span(image).subspan(kBoot));
   mount(image);
+  write(image);
   return 0;
 }

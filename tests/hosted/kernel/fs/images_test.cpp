@@ -10,6 +10,7 @@
 #include <random>
 
 #include "kernel/fs/exfat.h"
+#include "kernel/fs/exfat_format.h"
 #include "kernel/fs/ext4.h"
 #include "kernel/fs/fat.h"
 #include "kernel/fs/iso9660.h"
@@ -265,7 +266,43 @@ TEST(fs_images, iso9660_with_rock_ridge) {
   check_image<fs::Iso9660>(test, tree);
 }
 
-// Random creates, appends, overwrites, cuts and removals; fsck then finds nothing.
+// Makes random creates, appends, overwrites, cuts and removals; `tree` knows what must be there.
+void write_at_random(TestContext& test, fs::FileSystem& system, FileTree& tree) {
+  std::mt19937 random(7);
+  for (u32 step = 0; step < 1200; step++) {
+    const char* kFolders[] = {"", "marrow/", "marrow/deeper/"};
+    std::string name = std::string(kFolders[random() % 3]) + "a somewhat long name " +
+                       std::to_string(random() % 150) + ".bin";
+    u32 what = random() % 8;
+    if (what == 0 && tree.files.contains(name)) {
+      REQUIRE(system.remove(name).has_value());
+      tree.files.erase(name);
+      continue;
+    }
+    std::string& text = tree.files[name];
+    bool fresh = what < 4 || !system.stat(name).has_value();
+    auto file = fresh ? system.create(name) : system.open(name);
+    REQUIRE(file.has_value());
+    if (fresh) text.clear();
+    if (what == 7) {
+      usize size = random() % 9000;
+      REQUIRE((*file)->truncate(size).has_value());
+      REQUIRE((*file)->flush().has_value());
+      text.resize(size);
+      continue;
+    }
+    std::string more = random_bytes(random, random() % 20'000);
+    usize at = text.empty() ? random() % 700 : random() % (text.size() + 700);
+    auto n =
+        (*file)->write_at(at, std::span(reinterpret_cast<const Byte*>(more.data()), more.size()));
+    REQUIRE(n.has_value());
+    if (!more.empty()) text.resize(std::max(text.size(), at + more.size()));
+    text.replace(at > text.size() ? text.size() : at, more.size(), more);
+    REQUIRE((*file)->flush().has_value());
+  }
+}
+
+// fsck finds nothing wrong with what was written.
 TEST(fs_images, fat32_written) {
   NEED_TOOL("mkfs.vfat");
   NEED_TOOL("fsck.vfat");
@@ -274,7 +311,6 @@ TEST(fs_images, fat32_written) {
   REQUIRE(run_tool("mkfs.vfat -F 32 -s 1 " + tree.image()));
   Image image(tree.image());
   fs::MemoryMedium medium = image.medium();
-  std::mt19937 random(7);
   u64 free_before = 0;
   {
     auto system = fs::Fat::mount(medium);
@@ -286,36 +322,7 @@ TEST(fs_images, fat32_written) {
     EXPECT(!fat.make_directory("marrow").has_value());
     EXPECT(!fat.create("marrow/what?").has_value());
     EXPECT(!fat.remove("marrow").has_value());
-    for (u32 step = 0; step < 1200; step++) {
-      const char* kFolders[] = {"", "marrow/", "marrow/deeper/"};
-      std::string name = std::string(kFolders[random() % 3]) + "a somewhat long name " +
-                         std::to_string(random() % 150) + ".bin";
-      u32 what = random() % 8;
-      if (what == 0 && tree.files.contains(name)) {
-        REQUIRE(fat.remove(name).has_value());
-        tree.files.erase(name);
-        continue;
-      }
-      std::string& text = tree.files[name];
-      bool fresh = what < 4 || !fat.stat(name).has_value();
-      auto file = fresh ? fat.create(name) : fat.open(name);
-      REQUIRE(file.has_value());
-      if (fresh) text.clear();
-      if (what == 7) {
-        usize size = random() % 9000;
-        REQUIRE((*file)->truncate(size).has_value());
-        text.resize(size);
-        continue;
-      }
-      std::string more = random_bytes(random, random() % 20'000);
-      usize at = text.empty() ? random() % 700 : random() % (text.size() + 700);
-      auto n =
-          (*file)->write_at(at, std::span(reinterpret_cast<const Byte*>(more.data()), more.size()));
-      REQUIRE(n.has_value());
-      if (!more.empty()) text.resize(std::max(text.size(), at + more.size()));
-      text.replace(at > text.size() ? text.size() : at, more.size(), more);
-      REQUIRE((*file)->flush().has_value());
-    }
+    write_at_random(test, fat, tree);
     expect_same_tree(test, fat, tree);
   }
   auto again = fs::Fat::mount(medium);
@@ -354,4 +361,147 @@ TEST(fs_images, fat32_full) {
   REQUIRE((*file)->flush().has_value());
   write_host_file(tree.image(), image.bytes);
   EXPECT(run_tool("fsck.vfat -n " + tree.image()));
+}
+
+// The same on exFAT, in a volume of another system's and in one of ours.
+void check_exfat_written(TestContext& test, const char* options, bool ours) {
+  NEED_TOOL("mkfs.exfat");
+  NEED_TOOL("fsck.exfat");
+  FileTree tree(0);
+  REQUIRE(run_tool("truncate -s 40M " + tree.image()));
+  REQUIRE(run_tool("mkfs.exfat " + std::string(options) + " " + tree.image()));
+  Image image(tree.image());
+  fs::MemoryMedium medium = image.medium();
+  if (ours) {
+    REQUIRE(fs::format_exfat(medium, {.serial = 7, .label = "MARROW"}).has_value());
+    write_host_file(tree.image(), image.bytes);
+    EXPECT(run_tool("fsck.exfat -n " + tree.image()));
+  }
+  u64 free_before = 0;
+  {
+    auto system = fs::Exfat::mount(medium);
+    REQUIRE(system.has_value());
+    fs::Exfat& exfat = **system;
+    EXPECT(exfat.writable());
+    free_before = MUST(exfat.space()).free;
+    REQUIRE(exfat.make_directory("marrow").has_value());
+    REQUIRE(exfat.make_directory("marrow/deeper").has_value());
+    EXPECT(!exfat.make_directory("MARROW").has_value());
+    EXPECT(!exfat.create("marrow/what?").has_value());
+    EXPECT(!exfat.create("marrow").has_value());
+    EXPECT(!exfat.create(std::string(211, 'x')).has_value());
+    EXPECT(!exfat.remove("marrow").has_value());
+    EXPECT(!exfat.remove("").has_value());
+    write_at_random(test, exfat, tree);
+    expect_same_tree(test, exfat, tree);
+  }
+  auto again = fs::Exfat::mount(medium);
+  REQUIRE(again.has_value());
+  expect_same_tree(test, **again, tree);
+  write_host_file(tree.image(), image.bytes);
+  EXPECT(run_tool("fsck.exfat -n " + tree.image()));
+  for (const auto& [path, text] : tree.files) EXPECT((*again)->remove(path).has_value());
+  EXPECT((*again)->remove("marrow/deeper").has_value());
+  EXPECT((*again)->remove("marrow").has_value());
+  // The root directory may keep the clusters that it grew by.
+  EXPECT(free_before - MUST((*again)->space()).free <= 64 * 1024);
+  write_host_file(tree.image(), image.bytes);
+  EXPECT(run_tool("fsck.exfat -n " + tree.image()));
+}
+TEST(fs_images, exfat_written) {
+  check_exfat_written(test, "-c 4K", false);
+}
+TEST(fs_images, exfat_written_in_small_clusters) {
+  check_exfat_written(test, "-c 512", false);
+}
+TEST(fs_images, exfat_formatted_and_written) {
+  check_exfat_written(test, "-c 4K", true);
+}
+TEST(fs_images, exfat_formatted_in_all_sizes) {
+  NEED_TOOL("fsck.exfat");
+  for (u64 mib : {1u, 5u, 70u, 300u}) {
+    for (u32 sector : {512u, 4096u}) {
+      std::vector<Byte> bytes(mib * kMiB);
+      fs::MemoryMedium medium{std::span<Byte>(bytes)};
+      REQUIRE(fs::format_exfat(medium, {.sector_bytes = sector}).has_value());
+      auto exfat = fs::Exfat::mount(medium);
+      REQUIRE(exfat.has_value());
+      auto file = (*exfat)->create("GRÖSSE");
+      REQUIRE(file.has_value());
+      REQUIRE((*file)->flush().has_value());
+      EXPECT((*exfat)->stat("größe").has_value() == false);  // ß has no capital letter
+      EXPECT((*exfat)->stat("grösse").has_value());
+      FileTree tree(0);
+      write_host_file(tree.image(), std::string(bytes.begin(), bytes.end()));
+      if (sector == 512) EXPECT(run_tool("fsck.exfat -n " + tree.image()));
+    }
+  }
+  std::vector<Byte> little(kMiB / 2);
+  fs::MemoryMedium medium{std::span<Byte>(little)};
+  EXPECT(!fs::format_exfat(medium, {}).has_value());
+}
+
+TEST(fs_images, exfat_full) {
+  NEED_TOOL("fsck.exfat");
+  FileTree tree(0);
+  Image image("/dev/null");
+  image.bytes.resize(8 * kMiB);
+  fs::MemoryMedium medium = image.medium();
+  REQUIRE(fs::format_exfat(medium, {}).has_value());
+  auto exfat = fs::Exfat::mount(medium);
+  REQUIRE(exfat.has_value());
+  u64 free = MUST((*exfat)->space()).free;
+  std::vector<Byte> piece(1 << 20, 1);
+  {
+    auto file = (*exfat)->create("big");
+    REQUIRE(file.has_value());
+    Result<usize> written = usize{0};
+    u64 at = 0;
+    for (; at < 16 * kMiB && written.has_value(); at += piece.size())
+      written = (*file)->write_at(at, piece);
+    REQUIRE(!written.has_value());
+    EXPECT(written.error().code == Errc::kFull);
+    EXPECT_EQ((*file)->size(), at - piece.size());
+    EXPECT((*file)->appears_at_flush());
+    EXPECT(!(*exfat)->stat("big").has_value());
+    REQUIRE((*file)->flush().has_value());
+    EXPECT(!(*file)->appears_at_flush());
+    EXPECT(!(*exfat)->remove("big").has_value());  // somebody has it open
+  }
+  EXPECT((*exfat)->remove("big").has_value());
+  EXPECT_EQ(MUST((*exfat)->space()).free, free);
+  {
+    auto file = (*exfat)->create("never flushed");
+    REQUIRE(file.has_value());
+    REQUIRE((*file)->write_at(100, piece).has_value());
+  }
+  EXPECT(!(*exfat)->stat("never flushed").has_value());
+  EXPECT_EQ(MUST((*exfat)->space()).free, free);
+  write_host_file(tree.image(), image.bytes);
+  EXPECT(run_tool("fsck.exfat -n " + tree.image()));
+}
+
+// Two that have one file open: what one writes must not be overwritten by the other.
+TEST(fs_images, exfat_with_two_writers) {
+  std::vector<Byte> bytes(2 * kMiB);
+  fs::MemoryMedium medium{std::span<Byte>(bytes)};
+  REQUIRE(fs::format_exfat(medium, {}).has_value());
+  auto exfat = fs::Exfat::mount(medium);
+  REQUIRE(exfat.has_value());
+  const Byte text[] = {1, 2, 3};
+  {
+    auto file = (*exfat)->create("x");
+    REQUIRE(file.has_value());
+    REQUIRE((*file)->write_at(0, text).has_value());
+    REQUIRE((*file)->flush().has_value());
+  }
+  auto one = (*exfat)->open("x"), two = (*exfat)->open("x");
+  REQUIRE(one.has_value() && two.has_value());
+  REQUIRE((*one)->write_at(3, text).has_value());
+  REQUIRE((*one)->flush().has_value());
+  auto late = (*two)->write_at(3, text);
+  REQUIRE(!late.has_value());
+  EXPECT(late.error().code == Errc::kBusy);
+  EXPECT(!(*exfat)->create("X").has_value());
+  EXPECT_EQ(MUST((*exfat)->stat("x")).size, 6u);
 }

@@ -8,8 +8,9 @@ test-rough-net: $(TARGET)/marrow.elf $(MODEL)  ## as root: answers by wires that
 test-gigabyte: $(TARGET)/marrow.elf  ## 1 GiB each way through each card, every byte compared; then by a wire that loses 5 % and reorders 5 %
 	$(Q)python3 scripts/compare_linux.py net --alone --rounds 1
 	$(Q)python3 scripts/compare_linux.py loss --alone --rounds 1
-# CLIENT_PYTHON names an interpreter that has PyPI's openai, anthropic, ollama, pydantic, jsonschema and
-# pydantic-ai-slim[openai]; litellm needs another one (with mcp), as it needs an older openai; npm's openai is looked for in NODE_FOLDER.
+# CLIENT_PYTHON names an interpreter that has PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai],
+# instructor, langchain-openai, langchain-ollama and llm; litellm needs another one (with mcp), as it needs an older openai; npm's
+# openai, ai, @ai-sdk/openai and zod are looked for in NODE_FOLDER.
 CLIENT_PYTHON ?= python3
 LITELLM_PYTHON ?= python3
 NODE_FOLDER ?= .

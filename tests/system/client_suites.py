@@ -4,8 +4,9 @@
 
 Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,pydantic-ai,curl] [--only CASE]
                         [--model FILE.gguf] [--guest-model FILE.gguf] [--arch aarch64]
-Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai] (of $CLIENT_PYTHON), PyPI's
-litellm with mcp (of $LITELLM_PYTHON), npm's openai (in the folder $NODE_FOLDER), curl. Prints a table of client and case by place; exit
+Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai], instructor, langchain-openai,
+langchain-ollama, llm (of $CLIENT_PYTHON), PyPI's litellm with mcp (of $LITELLM_PYTHON), npm's openai, ai, @ai-sdk/openai and zod (in the
+folder $NODE_FOLDER), curl; the suites tell the versions that they were written for. Prints a table of client and case by place; exit
 status 1 when anything failed or no client was found. Emulated guests are slow: a tiny --guest-model is best.
 """
 import argparse
@@ -34,22 +35,33 @@ def has_modules(interpreter: str, *names: str) -> bool:
                           check=False).returncode == 0
 
 
+# (the suite's name, the variable that names its interpreter, its file, the modules that it needs)
+PYTHON_SUITES = [
+    ("openai", "CLIENT_PYTHON", "openai_clients.py", ["openai", "pydantic", "jsonschema"]),
+    ("anthropic", "CLIENT_PYTHON", "anthropic_client.py", ["anthropic", "pydantic"]),
+    ("pydantic-ai", "CLIENT_PYTHON", "pydantic_ai_client.py", ["pydantic_ai.models.openai"]),
+    ("ollama", "CLIENT_PYTHON", "ollama_client.py", ["ollama"]),
+    ("instructor", "CLIENT_PYTHON", "instructor_client.py", ["instructor", "openai"]),
+    ("langchain-openai", "CLIENT_PYTHON", "langchain_openai_client.py", ["langchain_openai"]),
+    ("langchain-ollama", "CLIENT_PYTHON", "langchain_ollama_client.py", ["langchain_ollama"]),
+    ("llm", "CLIENT_PYTHON", "llm_client.py", ["llm"]),
+    ("litellm", "LITELLM_PYTHON", "litellm_client.py", ["litellm"]),
+]
+# (the suite's name, its file, the packages that it needs)
+NODE_SUITES = [("node", "openai_node.mjs", ["openai"]), ("ai-sdk", "ai_sdk_client.mjs", ["ai", "@ai-sdk/openai", "zod"])]
+ALL = [name for name, *_ in PYTHON_SUITES + NODE_SUITES] + ["curl"]
+
+
 def suites() -> dict:
     """Maps the name of each installed client to (command without its URL, folder)."""
     found = {}
-    if has_modules(python("CLIENT_PYTHON"), "openai", "pydantic", "jsonschema"):
-        found["openai"] = ([python("CLIENT_PYTHON"), str(HERE / "openai_clients.py"), "--base"], ".")
-    if has_modules(python("CLIENT_PYTHON"), "anthropic", "pydantic"):
-        found["anthropic"] = ([python("CLIENT_PYTHON"), str(HERE / "anthropic_client.py"), "--base"], ".")
-    if has_modules(python("CLIENT_PYTHON"), "pydantic_ai.models.openai"):
-        found["pydantic-ai"] = ([python("CLIENT_PYTHON"), str(HERE / "pydantic_ai_client.py"), "--base"], ".")
-    if has_modules(python("CLIENT_PYTHON"), "ollama"):
-        found["ollama"] = ([python("CLIENT_PYTHON"), str(HERE / "ollama_client.py"), "--base"], ".")
+    for name, variable, file, modules in PYTHON_SUITES:
+        if has_modules(python(variable), *modules):
+            found[name] = ([python(variable), str(HERE / file), "--base"], ".")
     folder = os.environ.get("NODE_FOLDER", ".")
-    if shutil.which("node") and (pathlib.Path(folder) / "node_modules/openai").exists():
-        found["node"] = (["node", str(HERE / "openai_node.mjs")], folder)
-    if has_modules(python("LITELLM_PYTHON"), "litellm"):
-        found["litellm"] = ([python("LITELLM_PYTHON"), str(HERE / "litellm_client.py"), "--base"], ".")
+    for name, file, packages in NODE_SUITES:
+        if shutil.which("node") and all((pathlib.Path(folder) / "node_modules" / package).exists() for package in packages):
+            found[name] = (["node", str(HERE / file)], folder)
     if shutil.which("curl"):
         found["curl"] = ([sys.executable, str(HERE / "curl_client.py"), "--base"], ".")
     return found
@@ -80,7 +92,7 @@ def server(place: str, options):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--places", default="host,virtio,e1000e")
-    parser.add_argument("--suites", default="openai,pydantic-ai,anthropic,ollama,node,litellm,curl")
+    parser.add_argument("--suites", default=",".join(ALL))
     parser.add_argument("--only", default="")
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--guest-model", default=str(MODEL))

@@ -15,9 +15,9 @@ CLIENT_PYTHON ?= python3
 LITELLM_PYTHON ?= python3
 NODE_FOLDER ?= .
 GUEST_MODEL ?= $(MODEL)
-test-clients: $(HOST_BIN) $(TARGET)/marrow.elf $(MODEL)  ## the official clients against the twin and two guests: a table; PLACES= SUITES= GUEST_MODEL=tiny.gguf BASE=http://…
+test-clients: $(HOST_BIN) $(TARGET)/marrow.elf $(MODEL)  ## the official clients against the twin and two guests: a table; PLACES= SUITES= GUEST_MODEL=tiny.gguf GUEST_ARCH=aarch64 BASE=http://…
 	$(Q)CLIENT_PYTHON=$(CLIENT_PYTHON) LITELLM_PYTHON=$(LITELLM_PYTHON) NODE_FOLDER=$(NODE_FOLDER) \
 	  python3 tests/system/client_suites.py --model $(MODEL) --guest-model $(GUEST_MODEL) $(if $(BASE),--base $(BASE)) \
-	  $(if $(PLACES),--places $(PLACES)) $(if $(SUITES),--suites $(SUITES))
+	  $(if $(PLACES),--places $(PLACES)) $(if $(SUITES),--suites $(SUITES)) $(if $(GUEST_ARCH),--arch $(GUEST_ARCH))
 test-page: $(HOST_BIN) $(MODEL)  ## the built-in page in headless Chromium (apt-get install chromium chromium-driver)
 	$(Q)python3 tests/system/page.py --model $(MODEL) --screenshot $(BUILD)/page.png

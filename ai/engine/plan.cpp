@@ -37,6 +37,7 @@ struct Sizing {
         SamplerWorkspace::bytes(model.vocabulary, context) +
         u64{model.vocabulary} * sizeof(float) * (Scheduler::step_limits(limits).logit_rows + 1);
     plan.context = context;
+    plan.kv_type = options.kv_type;
     return plan;
   }
   // The weights count as taken: they lie in the file, which is in memory.

@@ -27,7 +27,8 @@ constexpr Option kContext{"context",
                           "ctx"};
 constexpr Option kRequests{"requests", OptionKind::kNumber, "8", "1..256",
                            "answers generated at once"};
-constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8", "precision of the KV cache"};
+constexpr Option kKv{"kv", OptionKind::kChoice, "f16", "f16|q8|q8q4|q4",
+                     "precision of the KV cache: 16, 8.5, 6.5 or 4.5 bits a number"};
 constexpr Option kChunk{
     "chunk", OptionKind::kNumber, "128", "1..8192", "prompt tokens of one prefill step", "batch"};
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
@@ -64,7 +65,7 @@ ai::EngineOptions engine_options(u64 taken = 0) {
   chosen.memory_bytes = free > taken + kSpareBytes ? free - taken - kSpareBytes : 1;
   chosen.context = static_cast<u32>(options::number(kContext));
   chosen.max_requests = static_cast<u32>(options::number(kRequests));
-  chosen.kv_type = options::text(kKv) == "q8" ? ai::KvType::kQ8 : ai::KvType::kF16;
+  chosen.kv_type = MUST(ai::kv_type_by_name(options::text(kKv)));
   chosen.prefill_chunk = static_cast<u32>(options::number(kChunk));
   chosen.kernels = kernels_option();
   chosen.speculate = options::flag(kSpeculate);

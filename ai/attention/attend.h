@@ -7,15 +7,30 @@
 // values. Keys and values may have different widths, which need not be multiples of 16.
 //
 //   keys f16    [position / 16][dimension][16 positions]              lane = position
-//   keys q8     [position / 16][block of 32 dimensions]{ scale: 16 f32,
-//               [8][16 positions][4 dimensions] u8 = q + 128 }        lane = position
 //   values f16  [position][dimension, rounded up to 16]               lane = dimension
-//   values q8   [position][block of 32 dimensions]{ scale: f32, 32 x i8 }
 //
-// Scores add up the dimensions in ascending order, in one chain per position; q8 has exact integers
-// inside a block of 32 dimensions. Softmax is online: maximum, rescaling and sums go page by page,
-// in ascending order. Page borders never move, so the result does not depend on how a prompt was
-// cut into chunks or on what else is in the batch.
+// Quantized vectors are rotated (rotate.h) and cut into blocks of 32 dimensions, with zeros past
+// the end. A block has one scale, the upper half of an f32, and integers q: x = scale * (q - 128)
+// with 8 bits, x = scale * (2 q - 15) with 4 bits. A word has four bytes, those of two pairs: with
+// 8 bits, word w holds number 2 w in byte 0, 2 w + 16 in byte 2, 2 w + 1 in byte 1 and 2 w + 17 in
+// byte 3, so that a mask and a shift give the two pairs as 16-bit numbers.
+//
+//   key scales    [block][2][16 positions] u16
+//   keys 8 bits   [position / 16][block][8 words][16 positions]       pairs of dimensions
+//   keys 4 bits   [position / 16][block][4 words][16 positions]       pairs of dimensions:
+//                 bits 0, 4, 8 and 12 of word w begin numbers 4 w to 4 w + 3, and bits 16, 20, 24
+//                 and 28 those that are 16 greater
+//   value scales  [block][32 positions] u16
+//   values 8 bits [block][8 words][32 dimensions]                     pairs of positions
+//   values 4 bits [block][8 words][16 dimensions]                     pairs of positions; the upper
+//                 half of each byte belongs to the dimension that is 16 greater
+//
+// Scores add up the dimensions in ascending order, in one chain per position; quantized keys have
+// exact integers inside a block of 32 dimensions. Softmax is online: maximum, rescaling and sums go
+// page by page, in ascending order. The positions of a page are mixed in ascending order; for
+// quantized values their weights become integers (PairedBlock in steps.h), and the sum over the
+// page is exact. Page borders never move, so the result does not depend on how a prompt was cut
+// into chunks or on what else is in the batch.
 #pragma once
 
 #include "ai/attention/kv_type.h"

@@ -3,9 +3,10 @@
 // tables must keep.
 #include "ai/attention/reference.h"
 
+#include <bit>
+
 #include "ai/attention/steps.h"
 #include "ai/math/activations.h"
-#include "ai/quant/blocks.h"
 #include "ai/quant/half.h"
 #include "kernel/base/bytes.h"
 
@@ -24,24 +25,52 @@ void scores_f16(AttendTile& tile, const Byte* keys) {
   }
 }
 
-// |isum| <= 32 * 127 * 127 < 2^19, so the conversion to float is exact.
-void scores_q8(AttendTile& tile, const Byte* keys) {
-  constexpr u32 kBlockBytes = 64 + 8 * 64;
-  u32 blocks = (tile.key_width + 31) / 32;
+constexpr u32 kBlock = 32;                                 // numbers with a common scale
+constexpr u32 kScaleBytes = kPagePositions * sizeof(u16);  // of one block
+
+u32 blocks_of(u32 width) {
+  return (width + kBlock - 1) / kBlock;
+}
+
+float scale_at(const Byte* scales, u32 i) {
+  return std::bit_cast<float>(u32{base::load<u16>(scales + 2 * i)} << 16);
+}
+
+i32 number_at(const PairedBlock& block, u32 i) {
+  return static_cast<i16>(block.pairs[i % 16] >> 16 * (i / 16));
+}
+
+// Takes the offset of the stored numbers out of a sum. |result| <= 32 * 2^14 * 128 = 2^26; its
+// conversion to float is rounded like every other operation.
+template <u32 kBits>
+i32 centred(i32 sum, const PairedBlock& block) {
+  return kBits == 8 ? sum - 128 * block.sum : 2 * sum - 15 * block.sum;
+}
+
+// Returns dimension d of a position's key; `words` points to the position's word 0.
+template <u32 kBits>
+u32 key_at(const Byte* words, u32 d) {
+  u32 pair = d % 16, second = d / 16, in_word = 16 / kBits;  // pairs
+  u32 word = base::load<u32>(words + pair / in_word * 64);
+  return word >> (pair % in_word * kBits + 16 * second) & ((1u << kBits) - 1);
+}
+
+template <u32 kBits>
+void scores_quantized(AttendTile& tile, const Byte* keys) {
+  constexpr u32 kBlockBytes = 16 * kBlock * kBits / 8;
+  u32 blocks = blocks_of(tile.key_width);
   for (u32 i = 0; i < tile.count; i++) {
     for (u32 position = 0; position < kPagePositions; position++) {
-      const Byte* key = keys + position / 16 * blocks * kBlockBytes;
-      u32 lane = position % 16;
+      const Byte* words = keys + blocks * kScaleBytes +
+                          usize{position} / 16 * blocks * kBlockBytes + position % 16 * 4;
       float score = 0;
-      for (u32 b = 0; b < blocks; b++, key += kBlockBytes) {
-        for (u32 digit = 0; digit < 2; digit++) {
-          const ActivationQ8x32& query = tile.q8[i][2 * b + digit];
-          i32 isum = 0;
-          for (u32 d = 0; d < 32; d++)
-            isum += query.q[d] * (key[64 + d / 4 * 64 + lane * 4 + d % 4] - 128);
-          float scale = base::load<float>(key + 4 * lane) * query.scale;
-          score = score + static_cast<float>(isum) * scale;
-        }
+      for (u32 b = 0; b < blocks; b++, words += kBlockBytes) {
+        const PairedBlock& query = tile.paired[i][b];
+        i32 sum = 0;
+        for (u32 d = 0; d < kBlock; d++)
+          sum += number_at(query, d) * static_cast<i32>(key_at<kBits>(words, d));
+        float scale = scale_at(keys + b * kScaleBytes, position) * query.scale;
+        score = score + static_cast<float>(centred<kBits>(sum, query)) * scale;
       }
       tile.weight[i][position] = score;
     }
@@ -94,23 +123,52 @@ void mix_f16(AttendTile& tile, const Byte* values, u32 from, u32 to) {
   }
 }
 
-void mix_q8(AttendTile& tile, const Byte* values, u32 from, u32 to) {
-  constexpr u32 kBlockBytes = 36;
-  u32 blocks = (tile.value_width + 31) / 32;
+// Returns dimension d of the value at `position`; `words` points to the block's word 0.
+template <u32 kBits>
+u32 value_at(const Byte* words, u32 d, u32 position) {
+  u32 row = kBlock * kBits / 8, pair = position % 16;
+  u32 word = base::load<u32>(words + (pair / 2 * row + d % row) * 4);
+  u32 byte = word >> (pair % 2 * 8 + position / 16 * 16) & 255;
+  return kBits == 8 ? byte : byte >> d / 16 * 4 & 15;
+}
+
+// The weights of the page's positions times the scales of their values.
+PairedBlock scaled_weights(const AttendTile& tile, u32 i, const Byte* scales) {
+  float scaled[kPagePositions];
+  for (u32 p = 0; p < kPagePositions; p++) {
+    // Where nothing was stored yet, a scale may be anything.
+    bool seen = p >= tile.first[i] && p < tile.last[i];
+    scaled[p] = seen ? tile.weight[i][p] * scale_at(scales, p) : 0.0f;
+  }
+  PairedBlock block;
+  pair_up(scaled, block);
+  return block;
+}
+
+template <u32 kBits>
+void mix_quantized(AttendTile& tile, const Byte* values, u32, u32) {
+  constexpr u32 kBlockBytes = kPagePositions * kBlock * kBits / 8;
+  u32 blocks = blocks_of(tile.value_width);
   for (u32 i = 0; i < tile.count; i++) {
-    for (u32 d = 0; d < tile.padded_width; d++) {
-      float sum = tile.out[i][d] * tile.factor[i] + 0.0f;
-      for (u32 p = from; p < to; p++) {
-        const Byte* block = values + (p * blocks + d / 32) * kBlockBytes;
-        float scale = tile.weight[i][p] * base::load<float>(block);
-        sum = sum + scale * static_cast<float>(static_cast<i8>(block[4 + d % 32]));
+    for (u32 b = 0; b < blocks; b++) {
+      const Byte* words = values + blocks * kScaleBytes + b * kBlockBytes;
+      PairedBlock weights = scaled_weights(tile, i, values + b * kScaleBytes);
+      for (u32 d = 0; d < kBlock; d++) {
+        i32 sum = 0;
+        for (u32 p = 0; p < kPagePositions; p++)
+          sum += number_at(weights, p) * static_cast<i32>(value_at<kBits>(words, d, p));
+        float& out = tile.out[i][kBlock * b + d];
+        float mixed = static_cast<float>(centred<kBits>(sum, weights)) * weights.scale;
+        out = (out * tile.factor[i] + 0.0f) + mixed;
       }
-      tile.out[i][d] = sum;
     }
   }
 }
 
-constexpr AttendSteps kSteps[] = {{scores_f16, soften, mix_f16}, {scores_q8, soften, mix_q8}};
+constexpr AttendSteps kSteps[] = {{scores_f16, soften, mix_f16},
+                                  {scores_quantized<8>, soften, mix_quantized<8>},
+                                  {scores_quantized<8>, soften, mix_quantized<4>},
+                                  {scores_quantized<4>, soften, mix_quantized<4>}};
 
 }  // namespace
 

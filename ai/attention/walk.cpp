@@ -1,41 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Implements the loop: queries in tiles, pages in ascending order, and the division at the end.
 #include <algorithm>
+#include <bit>
 
+#include "ai/attention/rotate.h"
 #include "ai/attention/steps.h"
-#include "ai/quant/blocks.h"
-#include "ai/quant/quant.h"
+#include "kernel/base/bytes.h"
 
 namespace ai {
 namespace {
 
-// A query is quantized to two digits, because its rounding error would cost as much as that of all
-// the keys it meets. The second digit holds what the first left over, in steps of 1/254.
+constexpr u32 kBlock = 32;  // dimensions of a PairedBlock
+
 struct QuantizedQueries {
-  ActivationQ8x32 blocks[kQueryTile][2 * kMaxHeadWidth / 32];
+  PairedBlock blocks[kQueryTile][kMaxHeadWidth / kBlock];
 };
 
-void quantize_query(const float* query, u32 width, ActivationQ8x32* out) {
-  for (u32 at = 0; at < width; at += 32, out += 2) {
-    float rest[32] = {};
-    std::copy_n(query + at, std::min(32u, width - at), rest);
-    quantize_q8x32(rest, out, 32);
-    for (u32 i = 0; i < 32; i++) rest[i] = rest[i] - static_cast<float>(out->q[i]) * out->scale;
-    quantize_q8x32(rest, out + 1, 32);
-  }
+// Rotates a query like the keys it meets.
+void quantize_query(const float* query, u32 width, PairedBlock* out) {
+  alignas(16) float turned[kMaxHeadWidth];
+  std::copy_n(query, width, turned);
+  std::fill_n(turned + width, (width + kBlock - 1) / kBlock * kBlock - width, 0.0f);
+  rotate(turned, width);
+  for (u32 at = 0; at < width; at += kBlock) pair_up(turned + at, *out++);
 }
 
 void begin_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& tile,
                 QuantizedQueries& quantized) {
+  bool is_quantized = kv_type_info(job.type).key_bits < 16;
   for (u32 i = 0; i < tile.count; i++) {
     tile.query[i] = queries[i].query;
-    if (job.type == KvType::kQ8) {
-      quantize_query(queries[i].query, job.key_width, quantized.blocks[i]);
-      tile.q8[i] = quantized.blocks[i];
-    }
+    tile.paired[i] = quantized.blocks[i];
+    if (is_quantized) quantize_query(queries[i].query, job.key_width, quantized.blocks[i]);
     tile.maximum[i] = -__builtin_inff();
     std::fill_n(tile.sums[i], 16, 0.0f);
-    std::fill_n(tile.out[i], tile.padded_width, 0.0f);
+    std::fill_n(tile.out[i], base::round_up(job.value_width, kBlock), 0.0f);
   }
 }
 
@@ -47,8 +46,10 @@ float sum_lanes(const float (&lanes)[16]) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-void end_tile(const AttendQuery* queries, const AttendTile& tile) {
+void end_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& tile) {
+  bool is_rotated = kv_type_info(job.type).value_bits < 16;
   for (u32 i = 0; i < tile.count; i++) {
+    if (is_rotated) rotate(tile.out[i], tile.value_width);
     float inverse = 1.0f / sum_lanes(tile.sums[i]);
     for (u32 d = 0; d < tile.value_width; d++) queries[i].out[d] = tile.out[i][d] * inverse;
   }
@@ -85,7 +86,24 @@ void walk_tile(const AttendJob& job, const AttendQuery* queries, AttendTile& til
 
 }  // namespace
 
-void walk_pages(const AttendJob& job, const AttendSteps (&steps)[2]) {
+void pair_up(const float* in, PairedBlock& out) {
+  u32 largest = 0;
+  for (u32 i = 0; i < kBlock; i++)
+    largest = std::max(largest, std::bit_cast<u32>(in[i]) & 0x7fffffff);
+  PairedScale s = paired_scale(largest);
+  auto integer = [&](u32 i) {
+    return std::bit_cast<i32>(in[i] * s.inverse + kRoundMagic) - std::bit_cast<i32>(kRoundMagic);
+  };
+  out.scale = s.scale;
+  out.sum = 0;
+  for (u32 j = 0; j < 16; j++) {
+    i32 low = integer(j), high = integer(j + 16);
+    out.pairs[j] = (static_cast<u32>(low) & 0xffff) | static_cast<u32>(high) << 16;
+    out.sum += low + high;
+  }
+}
+
+void walk_pages(const AttendJob& job, const AttendSteps (&steps)[usize(KvType::kCount)]) {
   AttendTile tile;
   QuantizedQueries quantized;
   tile.key_width = job.key_width;
@@ -97,7 +115,7 @@ void walk_pages(const AttendJob& job, const AttendSteps (&steps)[2]) {
     tile.count = std::min(kQueryTile, job.query_count - at);
     begin_tile(job, job.queries + at, tile, quantized);
     walk_tile(job, job.queries + at, tile, steps[static_cast<usize>(job.type)]);
-    end_tile(job.queries + at, tile);
+    end_tile(job, job.queries + at, tile);
   }
 }
 

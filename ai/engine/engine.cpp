@@ -365,7 +365,7 @@ Result<KvFileKey> EngineImpl::file_key() const {
     return fail(Errc::kUnsupported,
                 "texts of a recurrent model cannot be saved: it has no KV pages");
   return KvFileKey{.model = parts_->info.fingerprint,
-                   .cache_type = static_cast<u32>(sizes_.kv_type),
+                   .cache_type = sizes_.kv_type,
                    .vocabulary = parts_->tokenizer->size(),
                    .context = sizes_.context};
 }

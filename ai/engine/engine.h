@@ -162,6 +162,7 @@ struct ModelInfo {
 struct MemoryPlan {
   u64 weights_bytes = 0, kv_bytes = 0, workspace_bytes = 0, tokenizer_bytes = 0;
   u32 context = 0;
+  KvType kv_type = KvType::kF16;
   u64 total() const { return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes; }
 };
 

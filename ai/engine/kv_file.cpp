@@ -3,23 +3,26 @@
 // checked.
 #include "ai/engine/kv_file.h"
 
+#include <algorithm>
+
 #include "kernel/base/bytes.h"
 
 namespace ai {
 namespace {
 
-constexpr u32 kVersion = 1;
+constexpr u32 kVersion = 2;
 constexpr u32 kChunk = 4096;  // bytes of the buffer on the stack
 
 struct Head {
   char magic[8];
-  u32 version, cache_type;
+  u32 version, zero;
+  char cache_type[8];
   u64 model;
   u32 page_positions, tokens;
   u64 page_bytes;
-  u32 pages, zero;
+  u32 pages, also_zero;
 };
-static_assert(sizeof(Head) == 48);
+static_assert(sizeof(Head) == 56);
 constexpr char kMagic[8] = {'M', 'a', 'r', 'r', 'o', 'w', 'K', 'V'};
 
 class Checksum {
@@ -90,6 +93,18 @@ class Reader {
   Checksum sum_;
 };
 
+// Refuses another type by its name.
+Result<void> check_type(const Head& head, const KvFileKey& key) {
+  std::string_view name{head.cache_type, sizeof head.cache_type};
+  name = name.substr(0, name.find('\0'));
+  Result<KvType> type = kv_type_by_name(name);
+  if (!type.has_value())
+    return fail(Errc::kUnsupported,
+                "the text was saved from a KV cache of an unknown type: it must be read again");
+  if (*type != key.cache_type) return fail(Errc::kUnsupported, kv_type_info(*type).refusal);
+  return {};
+}
+
 Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key) {
   if (std::memcmp(head.magic, kMagic, sizeof kMagic) != 0)
     return fail(Errc::kCorrupt, "not a saved text");
@@ -98,12 +113,11 @@ Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key)
                 "the text was saved by another version of Marrow: it must be read again");
   if (head.model != key.model)
     return fail(Errc::kUnsupported, "the text was saved with another model: load that model first");
-  if (head.cache_type != key.cache_type || head.page_positions != store.page_positions() ||
-      head.page_bytes != store.pool().page_bytes())
-    return fail(
-        Errc::kUnsupported,
-        "the text was saved with another type of KV cache: load the model with that type (kv=)");
-  if (head.tokens == 0 || head.zero != 0)
+  TRY(check_type(head, key));
+  if (head.page_positions != store.page_positions() || head.page_bytes != store.pool().page_bytes())
+    return fail(Errc::kUnsupported,
+                "the text was saved with pages of another size: it must be read again");
+  if (head.tokens == 0 || head.zero != 0 || head.also_zero != 0)
     return fail(Errc::kCorrupt, "the saved text has no tokens");
   if (head.tokens > key.context)
     return fail(Errc::kContextFull, "the saved text exceeds the available context size");
@@ -151,14 +165,17 @@ Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const 
   store.adopt(sequence, tokens, positions);
   Head head{.magic = {},
             .version = kVersion,
-            .cache_type = key.cache_type,
+            .zero = 0,
+            .cache_type = {},
             .model = key.model,
             .page_positions = store.page_positions(),
             .tokens = static_cast<u32>(tokens.size()),
             .page_bytes = store.pool().page_bytes(),
             .pages = pages,
-            .zero = 0};
+            .also_zero = 0};
   std::memcpy(head.magic, kMagic, sizeof kMagic);
+  std::string_view name = kv_type_info(key.cache_type).name;
+  std::copy_n(name.data(), std::min(name.size(), sizeof head.cache_type), head.cache_type);
   Writer writer(sink);
   TRY(writer.put(bytes_of(head)));
   TRY(writer.put({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));

@@ -3,14 +3,18 @@
 // restart without being read again. Engine::save() and restore() call this on the engine's thread;
 // the sink and source may wait for a disk.
 //
-//   "MarrowKV", u32 version, u32 cache type, u64 model, u32 positions a page, u32 tokens,
-//   u64 bytes a page, u32 pages, u32 0, then the tokens (u32 each), the pages, and FNV-1a over all
-//   that came before, 8 bytes at a time (the rest of a piece byte by byte).
+//   "MarrowKV", u32 version, u32 0, the cache type's name in 8 bytes (zeros after it), u64 model,
+//   u32 positions a page, u32 tokens, u64 bytes a page, u32 pages, u32 0, then the tokens (u32
+//   each), the pages, and FNV-1a over all that came before, 8 bytes at a time (the rest of a piece
+//   byte by byte).
+//
+// Version 1 had numbers for the types, and its type q8 was not rotated: it is refused.
 //
 // Only whole pages are saved. The positions after the last whole page are read again, and no byte
 // of another text that used the page before gets into the file.
 #pragma once
 
+#include "ai/attention/kv_type.h"
 #include "ai/byte_stream.h"
 #include "ai/engine/kv_store.h"
 
@@ -20,7 +24,7 @@ namespace ai {
 // limits.
 struct KvFileKey {
   u64 model = 0;  // ModelInfo::fingerprint
-  u32 cache_type = 0;
+  KvType cache_type = KvType::kF16;
   u32 vocabulary = 0, context = 0;
 };
 

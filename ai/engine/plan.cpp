@@ -44,6 +44,7 @@ struct Sizing {
                            u64{model.vocabulary} * sizeof(float) * (step.logit_rows + 1);
     if (model.whole_texts) plan.workspace_bytes += u64{context} * model.width * sizeof(float);
     plan.context = context;
+    plan.kv_type = options.kv_type;
     return plan;
   }
   // The weights count as taken: they lie in the file, which is in memory.

@@ -91,7 +91,8 @@ Result<void> run_models(const Arguments&, base::Writer& out) {
 void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
   base::format_to(out, "  context       {} tokens\n", plan.context);
   base::format_to(out, "  weights       {:>10} MiB\n", mebibytes(plan.weights_bytes));
-  base::format_to(out, "  kv cache      {:>10} MiB\n", mebibytes(plan.kv_bytes));
+  base::format_to(out, "  kv cache      {:>10} MiB, {}\n", mebibytes(plan.kv_bytes),
+                  ai::kv_type_info(plan.kv_type).name);
   base::format_to(out, "  workspace     {:>10} MiB\n", mebibytes(plan.workspace_bytes));
   base::format_to(out, "  tokenizer     {:>10} MiB\n", mebibytes(plan.tokenizer_bytes));
   base::format_to(out, "  together      {:>10} MiB ({} bytes)\n", mebibytes(plan.total()),

@@ -9,7 +9,7 @@
 namespace {
 
 constexpr u32 kPages = 16, kPositions = 4;
-constexpr usize kPageBytes = 64;
+constexpr usize kPageBytes = 64, kHeadBytes = 56;
 
 // FNV-1a as the format has it, so that the fuzzer gets past the sum: over the pieces that are read.
 u64 sum_of(std::span<const Byte> bytes, usize tokens, usize pages) {
@@ -24,7 +24,7 @@ u64 sum_of(std::span<const Byte> bytes, usize tokens, usize pages) {
     for (; at + 8 <= end; at += 8) mix(base::load<u64>(bytes.data() + at));
     for (; at < end; at++) mix(bytes[at]);
   };
-  piece(48), piece(tokens * 4);
+  piece(kHeadBytes), piece(tokens * 4);
   for (usize page = 0; page < pages; page++) piece(kPageBytes);
   return value;
 }
@@ -36,19 +36,20 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   TestPlatform platform;
   auto store = ai::KvStore::create(platform, kPages, kPageBytes, kPositions);
   if (!store.has_value()) return 0;
-  const ai::KvFileKey key{.model = 0, .cache_type = 0, .vocabulary = 256, .context = 40};
+  const ai::KvFileKey key{
+      .model = 0, .cache_type = ai::KvType::kQ8, .vocabulary = 256, .context = 40};
   bool repair = data[0] % 2 == 1;
   std::vector<Byte> bytes(data + 1, data + size);
-  if (repair && bytes.size() >= 48) {
-    std::memcpy(bytes.data(), "MarrowKV\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24);
-    base::store(bytes.data() + 24, kPositions);
-    base::store(bytes.data() + 32, u64{kPageBytes});
-    u32 tokens = base::load<u32>(bytes.data() + 28) % 48;
-    u32 pages = base::load<u32>(bytes.data() + 40) % 16;
-    base::store(bytes.data() + 28, tokens), base::store(bytes.data() + 40, pages);
-    usize end = 48 + tokens * 4 + pages * kPageBytes;
+  if (repair && bytes.size() >= kHeadBytes) {
+    std::memcpy(bytes.data(), "MarrowKV\2\0\0\0\0\0\0\0q8\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32);
+    base::store(bytes.data() + 32, kPositions);
+    base::store(bytes.data() + 40, u64{kPageBytes});
+    u32 tokens = base::load<u32>(bytes.data() + 36) % 48;
+    u32 pages = base::load<u32>(bytes.data() + 48) % 16;
+    base::store(bytes.data() + 36, tokens), base::store(bytes.data() + 48, pages);
+    usize end = kHeadBytes + tokens * 4 + pages * kPageBytes;
     bytes.resize(end + 8);
-    for (u32 i = 0; i < tokens; i++) std::memset(bytes.data() + 48 + 4 * i + 1, 0, 3);
+    for (u32 i = 0; i < tokens; i++) std::memset(bytes.data() + kHeadBytes + 4 * i + 1, 0, 3);
     base::store(bytes.data() + end, sum_of(bytes, tokens, pages));
   }
   for (int times = 0; times < 2; times++) {

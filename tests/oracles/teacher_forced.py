@@ -19,7 +19,6 @@ perplexities differ by more than 0.5 %.
 """
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -27,6 +26,7 @@ import gguf
 import numpy as np
 
 from llama_logits import Llama
+from our_logits import Ours, copy, dequantize, log_softmax
 
 PIECE = 512
 SURE = 0.5  # lead of llama.cpp's first choice
@@ -44,11 +44,6 @@ def goldens(path):
     return texts
 
 
-def dequantize(source, target):
-    reader = gguf.GGUFReader(source)
-    copy(reader, target, lambda t: gguf.dequantize(t.data, t.tensor_type).astype(np.float32))
-
-
 def flip_last_bits(source, target):
     """The same file but for the last bit of each number of the first layer's norm."""
     def data(t):
@@ -56,43 +51,6 @@ def flip_last_bits(source, target):
             return t.data
         return (t.data.view(np.uint32) ^ 1).view(np.float32)
     copy(gguf.GGUFReader(source), target, data)
-
-
-def copy(reader, target, data):
-    writer = gguf.GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
-    for key, field in reader.fields.items():
-        if key.startswith("GGUF.") or key == "general.architecture":
-            continue
-        kind = field.types[0]
-        sub = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(key, field.contents(), kind, sub)
-    for tensor in reader.tensors:
-        made = data(tensor)
-        raw = None if made.dtype == np.float32 else tensor.tensor_type
-        writer.add_tensor(tensor.name, made, raw_dtype=raw)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-class Ours:
-    def __init__(self, path, folder, **environment):
-        self.path, self.out = path, os.path.join(folder, "logits.bin")
-        threads = str(len(os.sched_getaffinity(0)))
-        self.environment = {**os.environ, "MARROW_WORKERS": threads, **environment}
-
-    def logits(self, tokens):
-        subprocess.run(["build/host/model_check", "logits", self.path, self.out,
-                        *map(str, tokens)], check=True, env=self.environment)
-        return np.fromfile(self.out, np.float32).reshape(len(tokens), -1)
-
-
-def log_softmax(x):
-    x = x.astype(np.float64)
-    x -= x.max(axis=1, keepdims=True)
-    x -= np.log(np.exp(x).sum(axis=1, keepdims=True))
-    return x
 
 
 class Totals:

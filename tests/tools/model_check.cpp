@@ -6,8 +6,8 @@
 //   model_check embed MODEL OUT ID...     the final norm's hidden states as raw f32, (tokens,
 //   width) model_check speed MODEL TOKENS        prompt and generation, tokens a second
 //
-// MARROW_KERNELS names the table (default auto), MARROW_KV q8 the other cache, MARROW_WORKERS how
-// many threads, MARROW_CONTEXT how many tokens (default 1024).
+// MARROW_KERNELS names the table (default auto), MARROW_KV the type of KV cache (default f16),
+// MARROW_WORKERS how many threads, MARROW_CONTEXT how many tokens (default 1024).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -134,8 +134,12 @@ int main(int argc, char** argv) {
   RunnerOptions options;
   options.kernels = variable("MARROW_KERNELS", "auto");
   options.context = static_cast<u32>(std::atoi(variable("MARROW_CONTEXT", "1024")));
-  options.kv_type =
-      std::strcmp(variable("MARROW_KV", "f16"), "q8") == 0 ? ai::KvType::kQ8 : ai::KvType::kF16;
+  auto kv_type = ai::kv_type_by_name(variable("MARROW_KV", "f16"));
+  if (!kv_type.has_value()) {
+    std::fprintf(stderr, "MARROW_KV: %s\n", kv_type.error().what);
+    return 2;
+  }
+  options.kv_type = *kv_type;
   auto runner = ModelRunner::load({reinterpret_cast<const Byte*>(bytes.data()), bytes.size()},
                                   platform, options);
   if (!runner.has_value()) {

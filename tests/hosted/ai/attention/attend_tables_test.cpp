@@ -3,6 +3,9 @@
 // batches, by memcmp.
 #include "ai/attention/attend.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "kernel/arch_contract.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/kernels/fixture.h"
@@ -17,9 +20,12 @@ struct Shape {
   float soft_cap;
 };
 constexpr Shape kShapes[] = {
-    {KvType::kF16, 64, 64, 0},   {KvType::kF16, 80, 96, 0},   {KvType::kF16, 100, 72, 25},
-    {KvType::kF16, 256, 256, 0}, {KvType::kF16, 576, 512, 0}, {KvType::kQ8, 64, 64, 0},
-    {KvType::kQ8, 100, 72, 25},  {KvType::kQ8, 128, 128, 0},
+    {KvType::kF16, 64, 64, 0},   {KvType::kF16, 80, 96, 0},    {KvType::kF16, 100, 72, 25},
+    {KvType::kF16, 256, 256, 0}, {KvType::kF16, 576, 512, 0},  {KvType::kQ8, 64, 64, 0},
+    {KvType::kQ8, 100, 72, 25},  {KvType::kQ8, 128, 128, 0},   {KvType::kQ8, 576, 512, 0},
+    {KvType::kQ8Q4, 64, 64, 0},  {KvType::kQ8Q4, 80, 96, 0},   {KvType::kQ8Q4, 100, 72, 25},
+    {KvType::kQ8Q4, 8, 8, 0},    {KvType::kQ8Q4, 128, 128, 0}, {KvType::kQ4, 64, 64, 0},
+    {KvType::kQ4, 100, 72, 25},  {KvType::kQ4, 256, 256, 0},   {KvType::kQ4, 576, 512, 0},
 };
 
 constexpr u32 kPages = 4, kQueries = 11;
@@ -97,4 +103,21 @@ TEST(attend_tables, have_the_bits_of_the_reference_in_any_company) {
     scene.run(kReferenceKernels, 11, got);
     EXPECT(same(shape));
   }
+}
+
+// FNV-1a over the bits of every output of a type, written down once for every CPU.
+TEST(attend_tables, the_reference_has_the_same_bits_on_every_cpu) {
+  constexpr u64 kBits[] = {0xcbd95f8210409c81, 0xc9d08f49f25237e3, 0xeef8e4983bbffab9,
+                           0x47f63f6b9b999dec};
+  u64 found[usize(KvType::kCount)];
+  std::ranges::fill(found, 0xcbf29ce484222325);
+  for (const Shape& shape : kShapes) {
+    Scene scene(shape);
+    scene.run(kReferenceKernels, 1, wanted);
+    u64& hash = found[static_cast<usize>(shape.type)];
+    for (const auto& out : wanted)
+      for (u32 d = 0; d < shape.value_width; d++)
+        hash = (hash ^ std::bit_cast<u32>(out[d])) * 0x100000001b3;
+  }
+  for (usize type = 0; type < std::size(found); type++) EXPECT_EQ(found[type], kBits[type]);
 }

@@ -48,7 +48,7 @@ TEST(engine_kv_file, a_conversation_goes_on_in_another_engine) {
   TestPlatform platform;
   auto first = fake_engine(platform, {});
   REQUIRE(first.has_value() && talk.had(**first));
-  EXPECT_EQ(talk.file.bytes.size(), 48 + 47 * 4 + 11 * 32 + 8u);
+  EXPECT_EQ(talk.file.bytes.size(), 56 + 47 * 4 + 11 * 32 + 8u);
   ai::Request request{.prompt = {}, .max_tokens = 9, .hash_logits = true};
   std::vector<TokenId> longer = talk.tokens;
   longer.push_back(9), longer.push_back(11);
@@ -117,20 +117,23 @@ TEST(engine_kv_file, damaged_bytes_are_refused_and_leave_the_store_as_it_was) {
     usize size;
     Errc code;
   } kHostile[] = {
-      {8, 2, 4, Errc::kUnsupported},            // version
-      {12, 1, 4, Errc::kUnsupported},           // cache type
-      {16, 1, 8, Errc::kUnsupported},           // model
-      {24, 0, 4, Errc::kUnsupported},           // positions a page
-      {24, ~u32{0}, 4, Errc::kUnsupported},     //
-      {28, 0, 4, Errc::kCorrupt},               // tokens
-      {28, 257, 4, Errc::kContextFull},         // more than the context
-      {28, ~u32{0}, 4, Errc::kContextFull},     //
-      {32, 0, 8, Errc::kUnsupported},           // bytes a page
-      {32, ~u64{0}, 8, Errc::kUnsupported},     //
-      {40, 12, 4, Errc::kCorrupt},              // pages
-      {40, ~u32{0}, 4, Errc::kCorrupt},         //
-      {44, 1, 4, Errc::kCorrupt},               // reserved
-      {48, kFakeVocabulary, 4, Errc::kCorrupt}  // a token
+      {8, 1, 4, Errc::kUnsupported},            // version: the one before
+      {8, 3, 4, Errc::kUnsupported},            //
+      {12, 1, 4, Errc::kCorrupt},               // reserved
+      {16, 0x3871, 8, Errc::kUnsupported},      // cache type: "q8"
+      {16, ~u64{0}, 8, Errc::kUnsupported},     // no name
+      {24, 1, 8, Errc::kUnsupported},           // model
+      {32, 0, 4, Errc::kUnsupported},           // positions a page
+      {32, ~u32{0}, 4, Errc::kUnsupported},     //
+      {36, 0, 4, Errc::kCorrupt},               // tokens
+      {36, 257, 4, Errc::kContextFull},         // more than the context
+      {36, ~u32{0}, 4, Errc::kContextFull},     //
+      {40, 0, 8, Errc::kUnsupported},           // bytes a page
+      {40, ~u64{0}, 8, Errc::kUnsupported},     //
+      {48, 12, 4, Errc::kCorrupt},              // pages
+      {48, ~u32{0}, 4, Errc::kCorrupt},         //
+      {52, 1, 4, Errc::kCorrupt},               // reserved
+      {56, kFakeVocabulary, 4, Errc::kCorrupt}  // a token
   };
   for (const auto& row : kHostile) {
     std::vector<Byte> copy = bytes;
@@ -139,6 +142,8 @@ TEST(engine_kv_file, damaged_bytes_are_refused_and_leave_the_store_as_it_was) {
     auto tokens = (*engine)->restore(stored);
     REQUIRE(!tokens.has_value());
     EXPECT(tokens.error().code == row.code);
+    if (row.value == 0x3871)
+      EXPECT_EQ(std::string_view(tokens.error().what), ai::kv_type_info(ai::KvType::kQ8).refusal);
     EXPECT_EQ(host::live_allocations(), live);
   }
   Stored whole(bytes);

@@ -162,7 +162,7 @@ TEST(engine_tiny, saved_pages_give_the_same_logits) {
     usize at = 0;
   };
   for (const char* family : {"llama", "gemma3", "deepseek2-mla"})
-    for (ai::KvType kv : {ai::KvType::kF16, ai::KvType::kQ8}) {
+    for (ai::KvType kv : {ai::KvType::kF16, ai::KvType::kQ8, ai::KvType::kQ8Q4}) {
       std::vector<TokenId> prompt = counted(45);
       FakeSink first, second;
       Saved file;
@@ -205,5 +205,7 @@ TEST(engine_tiny, saved_pages_give_the_same_logits) {
     auto refused = (*engine)->restore(file);
     REQUIRE(!refused.has_value());
     EXPECT(refused.error().code == Errc::kUnsupported);
+    if (i == 2)
+      EXPECT_EQ(std::string_view(refused.error().what), ai::kv_type_info(ai::KvType::kF16).refusal);
   }
 }

@@ -41,6 +41,9 @@ class FakeEngine : public ai::Engine {
     for (usize i = 0; i < out.size(); i++) out[i] = i == tokens[0] % out.size() ? 1.0f : 0.0f;
     return {};
   }
+  Result<void> replay(const ai::Replay&, ai::ReplaySink&) override {
+    return fail(Errc::kUnsupported, "this engine has no model to pick again with");
+  }
   std::function<void()> during_embedding;
   u32 embedded = 0;
 

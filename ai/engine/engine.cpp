@@ -256,6 +256,13 @@ void EngineImpl::take_tokens(Session& session) {
 Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
   if (session.hash_logits) event.logits_hash = hash_of(logits);
   if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
+  u64 best[kMostPickLogits];
+  usize best_count = 0;
+  if (session.report_picks) {
+    std::span<const u64> found = highest(logits, kMostPickLogits, *sampler_workspace_);
+    std::ranges::copy(found, best);
+    best_count = found.size();
+  }
   if (session.grammar != nullptr && TRY(session.grammar->mask(logits, platform_)) == 0)
     return fail(
         Errc::kNotFound,
@@ -264,6 +271,7 @@ Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, Toke
   if (!session.alive()) return fail(Errc::kCancelled, "cancelled");
   platform_.operation("sampling");
   TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
+  if (session.report_picks) session.sink.on_pick({token, {best, best_count}});
   platform_.operation("engine");
   if (session.logprobs > 0) {
     event.logprob_micro = log_probabilities_->of_micro(token);

@@ -67,12 +67,23 @@ struct TokenEvent {
   u64 logits_hash;  // set when Request::hash_logits
 };
 
+// One pick of a request with Request::report_picks.
+struct Pick {
+  TokenId id;  // an end-of-generation token too
+  // The model's own highest logits, before bias, penalties and grammar, best first: up to
+  // kMostPickLogits numbers, each a CandidateKey (ai/text/candidates.h).
+  std::span<const u64> best;
+};
+constexpr u32 kMostPickLogits = 16;
+
 class RequestSink {
  public:
   // Called after each chunk of the prompt, and once before the first chunk if the prefix cache
   // holds part of the prompt.
   virtual void on_prefill(u32 done, u32 total) = 0;
   virtual void on_token(const TokenEvent& event) = 0;
+  // A token was picked. on_token() follows, unless it ends the answer and no text is left.
+  virtual void on_pick(const Pick& /*pick*/) {}
   // Request::stop[index] was completed. on_end(kStop) follows.
   virtual void on_stop_string(u32 /*index*/) {}
   // Called exactly once, as the last call. `error` is set for kError and kContextFull.
@@ -102,6 +113,20 @@ struct Request {
   RequestId fork_of = 0;
   // report FNV-1a over the bits of the logits that each token was picked from
   bool hash_logits = false;
+  bool report_picks = false;  // the sink gets on_pick()
+};
+
+// An answer that is to be made again from its own tokens.
+struct Replay {
+  Request request;                  // as it was submitted; fork_of and slide have no meaning
+  std::span<const TokenId> answer;  // with the end-of-generation token that ended it, if one did
+  u32 context = 0;                  // of the engine that made it, in tokens; at most this engine's
+};
+
+class ReplaySink : public RequestSink {
+ public:
+  // Called between two chunks and after the last one; returning false ends the work.
+  virtual bool on_chunk(u32 /*done*/, u32 /*total*/) { return true; }
 };
 
 // One token of a text that is scored, not generated.
@@ -156,6 +181,7 @@ struct ModelInfo {
   u64 fingerprint = 0;
   bool encodes = false;  // an encoder: it gives vectors; submit() and score() refuse
   bool ranks = false;    // a reranker: it gives a score instead of a vector, and embed() refuses
+  KvType kv_type = KvType::kF16;  // of the cache, once the model is loaded
 };
 
 // Bytes that loading will take, known before any is taken (`model info`).
@@ -202,8 +228,8 @@ class Engine {
   virtual const char* kernels_name() const = 0;
 
   // Gives the engine to the calling thread: from now on only this thread may call step(), score(),
-  // embed(), save(), restore(), forget_prompts() and the destructor; an assertion checks it.
-  // submit(), cancel() and the accessors stay open to every thread of CPU 0.
+  // embed(), replay(), save(), restore(), forget_prompts() and the destructor; an assertion checks
+  // it. submit(), cancel() and the accessors stay open to every thread of CPU 0.
   virtual void bind_to_this_thread() {}
 
   // Copies the request and queues it. Returns kContextFull when the prompt does not fit (the log
@@ -217,12 +243,12 @@ class Engine {
   // or from Platform::breathe(); step() may not.
   virtual bool step() = 0;
 
-  // score() and embed() read a text in chunks and return when all of it is read. A chunk is like a
-  // step: while it computes (Platform::breathe(), on_score()), step() does nothing, and score(),
-  // embed(), save() and restore() return kBusy. Between two chunks (on_chunk(), on_read())
-  // everything but the destructor may be called, so that requests go on beside a long text; the
-  // results do not depend on it. Both return kFull when the free pages do not hold the whole text,
-  // and kContextFull and kInvalidArgument as submit() does.
+  // score(), embed() and replay() read a text in chunks and return when all of it is read. A chunk
+  // is like a step: while it computes (Platform::breathe(), on_score()), step() does nothing, and
+  // score(), embed(), replay(), save() and restore() return kBusy. Between two chunks (on_chunk(),
+  // on_read()) everything but the destructor may be called, so that requests go on beside a long
+  // text; the results do not depend on it. They return kFull when the free pages do not hold the
+  // whole text, and kContextFull and kInvalidArgument as submit() does.
   //
   //
   // Reports the probability of each token from the second on, with up to `top` alternatives.
@@ -236,6 +262,13 @@ class Engine {
   // Returns a reranker's score of a pair of texts. `second` is where the second text begins.
   // Otherwise like embed().
   virtual Result<RankScore> rank(std::span<const TokenId> tokens, u32 second, EmbedSink* sink) = 0;
+
+  // Picks each token of an answer again, from the logits of one reading of prompt and answer. The
+  // sink gets the calls that it would get of submit(), on_pick() included, up to the first pick
+  // that is not the answer's token. on_end() comes only where the request would have ended; then
+  // nothing is picked any more. Returns kCancelled when the sink ended the work. Other errors after
+  // the first pick say why the pick that would have followed cannot be made.
+  virtual Result<void> replay(const Replay& replay, ReplaySink& sink) = 0;
 
   // save() and restore() hold only the pages of their own text. From their sink and source
   // everything but the destructor may be called. Both return kBusy inside a step or a chunk.

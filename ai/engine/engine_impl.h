@@ -67,6 +67,7 @@ class EngineImpl final : public Engine {
   Result<void> embed(std::span<const TokenId> tokens, Pooling pooling, std::span<float> out,
                      EmbedSink* sink) override;
   Result<RankScore> rank(std::span<const TokenId> tokens, u32 second, EmbedSink* sink) override;
+  Result<void> replay(const Replay& replay, ReplaySink& sink) override;
   Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) override;
   Result<Vector<TokenId>> restore(ByteSource& source) override;
 
@@ -110,8 +111,8 @@ class EngineImpl final : public Engine {
   void assert_own_thread() const;
   Result<KvFileKey> file_key() const;
 
-  // A text that score() or embed() reads beside the requests. It holds its pages and state from the
-  // first chunk to the last.
+  // A text that score(), embed() or replay() reads beside the requests. It holds its pages and
+  // state from the first chunk to the last.
   struct Reading {
     Sequence sequence;
     Vector<float> state;  // used by recurrent models
@@ -134,6 +135,9 @@ class EngineImpl final : public Engine {
   Result<void> pool(const Pair& pair, Pooling pooling, std::span<float> out, EmbedSink* sink);
   Result<void> pool_chunk(Reading& reading, const Pair& pair, Pooling pooling,
                           std::span<float> sum);
+  struct Retold;
+  Result<void> replay_chunk(Retold& retold);
+  Result<void> pick_again(Retold& retold, std::span<float> logits);
 
   // Marks a step or chunk as using the shared buffers. Until it ends, step() does nothing, other
   // work returns kBusy, and sessions that end stay in the list because the step still refers to
@@ -174,12 +178,12 @@ class EngineImpl final : public Engine {
   base::Owner<SamplerWorkspace> sampler_workspace_;
   base::Owner<LogProbabilities> log_probabilities_;
   base::Owner<SessionContext> session_context_;
-  Vector<BatchRow> score_rows_;  // used by score() and embed()
+  Vector<BatchRow> score_rows_;  // used by score(), embed() and replay()
   StepCosts costs_;
   RequestId last_id_ = 0;
   const void* thread_ = nullptr;  // the thread that bind_to_this_thread() named; null: any
-  u32 uses_ = 0;                  // calls of score(), embed(), save() and restore() under way
-  bool stepping_ = false;         // an Exclusive exists: ended sessions stay in the list
+  u32 uses_ = 0;           // calls of score(), embed(), replay(), save() and restore() under way
+  bool stepping_ = false;  // an Exclusive exists: ended sessions stay in the list
   // the model computes: planned sessions keep their pages even if they end
   bool computing_ = false;
 };

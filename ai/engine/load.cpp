@@ -239,6 +239,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
       TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, ready->plan));
   ready->info = TRY(describe(opened, bytes_of(parts)));
   ready->info.context = sizes.context;
+  ready->info.kv_type = sizes.kv_type;
   ready->info.fingerprint = TRY(fingerprint_of(opened, sizes.context));
   ready->tokenizer = std::move(opened.tokenizer);
   ready->tokenizer->bound_text(std::max(kLeastText, sizes.context * kTextBytesPerToken));

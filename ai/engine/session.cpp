@@ -23,6 +23,7 @@ Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Samp
       may_slide(request.slide),
       cache_prompt(request.cache_prompt),
       hash_logits(request.hash_logits),
+      report_picks(request.report_picks),
       fork_of(request.fork_of),
       sampler(std::move(sampler_)),
       stop_(std::move(stop)) {}

@@ -10,6 +10,8 @@
 #include "kernel/base/http_message.h"
 #include "kernel/base/json.h"
 #include "kernel/base/tie.h"
+#include "kernel/crypto/ed25519.h"
+#include "kernel/crypto/sha256.h"
 
 namespace ai::openai {
 
@@ -151,6 +153,13 @@ class Backend {
                                 std::span<const TokenId> tokens, u64& bytes) = 0;
   virtual Result<Vector<TokenId>> restore_text(Engine& engine, std::string_view name,
                                                u64& bytes) = 0;
+  // Returns SHA-256 of the bytes of the leased model's file, or null while it is computed: ask
+  // again later. kUnsupported: this model has none.
+  virtual Result<const crypto::Sha256Digest*> model_sha256(const Lease& lease) = 0;
+  // Returns the public key that signs receipts; null if this machine has none.
+  virtual const crypto::Ed25519PublicKey* receipt_key() = 0;
+  // Signs with that key, which there must be.
+  virtual Result<crypto::Ed25519Signature> sign_receipt(std::span<const Byte> message) = 0;
 
  protected:
   ~Backend() = default;

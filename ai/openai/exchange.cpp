@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ai/openai/service.h"
+#include "ai/text/chat_template.h"
 
 namespace ai::openai {
 
@@ -23,6 +24,7 @@ void Choice::on_prefill(u32 done, u32 total) {
 
 void Choice::on_token(const TokenEvent& event) {
   if (exchange_.parameters.says_nothing) return;
+  if (receipt_maker != nullptr) receipt_maker->said(event.text);
   // An event without a token has text that an earlier token began.
   if (event.id != Tokenizer::kNoToken) count_token(event);
   if (event.text.empty()) return;
@@ -32,6 +34,25 @@ void Choice::on_token(const TokenEvent& event) {
   } else {
     on_said(event.text);
   }
+}
+
+void Choice::on_pick(const Pick& pick) {
+  if (receipt_maker != nullptr) keep(receipt_maker->picked(pick));
+}
+
+Result<void> Choice::finish_receipt(FinishReason reason) {
+  Backend& backend = exchange_.service().backend();
+  Receipt& receipt = receipt_maker->finish(reason, *backend.receipt_key());
+  base::Wiped<String> text;
+  TRY(write_signed_text(receipt, text));
+  std::string_view view = text.view();
+  receipt.signature =
+      TRY(backend.sign_receipt({reinterpret_cast<const Byte*>(view.data()), view.size()}));
+  base::StringWriter sink(receipt_text_);
+  json::Writer w(sink);
+  openai::write_receipt(receipt, ReceiptPart::kWhole, w);
+  receipt_maker.reset();
+  return sink.status();
 }
 
 void Choice::on_said(std::string_view text) {
@@ -126,6 +147,8 @@ void Choice::on_end(FinishReason reason, const Timings& timings, const Error* er
   if (exchange_.parameters.says_nothing) timings_.generated_tokens = 0;
   bool failed = reason == FinishReason::kError ||
                 (reason == FinishReason::kContextFull && timings.generated_tokens == 0);
+  if (receipt_maker != nullptr && !failed && reason != FinishReason::kCancelled)
+    keep(finish_receipt(reason));
   exchange_.choice_ended(*this, failed ? error : nullptr);
 }
 
@@ -197,6 +220,7 @@ Exchange::~Exchange() {
   stop();
   base::wipe(body_text);
   base::wipe(scratch_);
+  base::wipe(grammar_source.text);
   for (Vector<TokenId>& prompt : prompts) base::wipe(prompt);
   for (String& text : prompt_texts) base::wipe(text);
 }
@@ -302,12 +326,38 @@ Result<void> Exchange::submit(Choice& choice) {
   request.grammar = choice.grammar.get();
   request.slide = parameters.slide;
   request.cache_prompt = parameters.cache_prompt;
+  request.report_picks = parameters.receipt;
+  if (parameters.receipt) choice.receipt_maker = TRY(make_receipt(request));
   // The other choices of a prompt share the pages that the first one has read.
   const Choice& first = *choices_[choice.index() / per_prompt() * per_prompt()];
   if (&first != &choice && !first.done()) request.fork_of = first.id;
   choice.id = TRY(service_.backend().submit(lease, request, choice));
   choice.submitted = true;
   return {};
+}
+
+// Notes what the engine is asked for. The text of the grammar is in grammar_source.
+Result<base::Owner<ReceiptMaker>> Exchange::make_receipt(const Request& request) {
+  const ModelInfo& info = lease.info();
+  Receipt r;
+  TRY(r.model.assign(lease.model()));
+  r.model_sha256 = model_sha256;
+  r.fingerprint = info.fingerprint;
+  r.cache = info.kv_type;
+  r.context = info.context;
+  if (const ChatTemplate* chat = lease.chat_template(); chat != nullptr) {
+    r.has_template = true;
+    r.template_sha256 = crypto::sha256(chat->source());
+  }
+  TRY(r.prompt.append(request.prompt));
+  r.sampling = request.sampling;
+  TRY(r.bias.append(request.bias));
+  r.max_tokens = request.max_tokens;
+  r.ignore_end = request.ignore_end;
+  for (std::string_view stop : request.stop) TRY(r.stop.push_back(TRY(String::from(stop))));
+  r.grammar.kind = grammar_source.kind;
+  TRY(r.grammar.text.assign(grammar_source.text.view()));
+  return ReceiptMaker::create(std::move(r));
 }
 
 void Exchange::gone() {

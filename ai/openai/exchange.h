@@ -4,6 +4,7 @@
 
 #include "ai/openai/grammar_cache.h"
 #include "ai/openai/parameters.h"
+#include "ai/openai/receipt.h"
 #include "ai/openai/reply_headers.h"
 #include "ai/openai/thought.h"
 #include "ai/openai/tool_calls.h"
@@ -29,6 +30,7 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
 
   void on_prefill(u32 done, u32 total) override;
   void on_token(const TokenEvent& event) override;
+  void on_pick(const Pick& pick) override;
   void on_stop_string(u32 index) override { stop_string_ = index; }
   void on_end(FinishReason reason, const Timings& timings, const Error* error) override;
   void on_content(std::string_view text) override;
@@ -76,6 +78,8 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   }
   std::span<const TokenLogprob> tops() const { return tops_.view(); }
   std::span<const TokenId> tokens() const { return tokens_.view(); }
+  // Returns the receipt of a complete answer as JSON, or "" if none was asked for.
+  std::string_view receipt() const { return receipt_text_.view(); }
 
   RequestId id = 0;
   bool submitted = false;
@@ -89,9 +93,11 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   bool opened = false;   // the form's first chunk of this choice has gone out
   GrammarRef grammar;    // the same for all choices: where each stands is in the engine
   base::Owner<ToolCallReader> reader;
-  base::Owner<ThoughtReader> thoughts;  // before the other one
+  base::Owner<ThoughtReader> thoughts;      // before the other one
+  base::Owner<ReceiptMaker> receipt_maker;  // null: no receipt was asked for
 
  private:
+  Result<void> finish_receipt(FinishReason reason);
   void keep(Result<void> result);
   void add_item(Item::Kind kind, usize begin, usize end);
   void count_token(const TokenEvent& event);
@@ -104,6 +110,7 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
   Vector<LogprobEntry> logprobs_;
   Vector<TokenLogprob> tops_;
   Vector<TokenId> tokens_;
+  base::Wiped<String> receipt_text_;
   Timings timings_;
   FinishReason reason_ = FinishReason::kStop;
   bool done_ = false;
@@ -214,6 +221,9 @@ class Exchange {
     Vector<TokenLogprob> tops;
   };
   Vector<Scores> scores;
+  // For receipts: the model's hash, and what the grammar was compiled from.
+  crypto::Sha256Digest model_sha256{};
+  GrammarSource grammar_source;
   bool truncated = false;   // the beginning of a prompt was dropped, as the request allowed
   base::Owner<Work> work;   // done before the choices, or instead of them
   u64 client = 0;           // client_hash() of the peer's address
@@ -292,6 +302,7 @@ class Exchange {
   void start_stream();
   void submit_all();
   Result<void> submit(Choice& choice);
+  Result<base::Owner<ReceiptMaker>> make_receipt(const Request& request);
   Result<base::Owner<Choice>> make_choice(u32 prompt, const GrammarRef& grammar);
   bool prompt_opens_thought(u32 prompt) const;
   u32 per_prompt() const { return std::max(parameters.n, parameters.best_of); }
@@ -329,6 +340,10 @@ void write_timings(const Timings& timings, json::Writer& w);
 void write_running_timings(Choice& choice, json::Writer& w);
 // Writes "tool_calls" as chat completions have it, or nothing if the choice calls no tool.
 void write_calls(Choice& choice, json::Writer& w);
+// Writes the receipt of a choice, if one was asked for.
+void write_receipt(const Choice& choice, json::Writer& w);
+// Writes that of the only choice, or a list of those of all choices.
+void write_receipts(Exchange& exchange, json::Writer& w);
 void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // Writes the rest of a streamed chunk, from its choice's finish_reason on. `finish` is nullptr if
 // more follows.

@@ -64,6 +64,19 @@ void write_calls(Choice& choice, json::Writer& w) {
   w.end_array();
 }
 
+void write_receipt(const Choice& choice, json::Writer& w) {
+  if (!choice.receipt().empty()) w.key("receipt").raw(choice.receipt());
+}
+
+void write_receipts(Exchange& exchange, json::Writer& w) {
+  if (!exchange.parameters.receipt) return;
+  std::span<base::Owner<Choice>> choices = exchange.choices();
+  if (choices.size() == 1) return write_receipt(*choices[0], w);
+  w.key("receipts").begin_array();
+  for (const base::Owner<Choice>& choice : choices) w.raw(choice->receipt());
+  w.end_array();
+}
+
 void write_running_timings(Choice& choice, json::Writer& w) {
   Timings t = choice.running_timings();
   u64 decoded = t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
@@ -92,6 +105,7 @@ void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Wri
     w.key("timings");
     write_timings(choice.timings(), w);
     if (choice.truncated()) w.field("truncated", true);
+    write_receipt(choice, w);
   } else if (exchange.parameters.timings_per_token) {
     w.key("timings");
     write_running_timings(choice, w);

@@ -38,6 +38,7 @@ class AnthropicForm final : public Form {
     stop_fields(choice, w);
     w.key("usage");
     usage(exchange, exchange.total_generated(), w);
+    write_receipt(choice, w);
     w.end_object();
   }
 
@@ -75,6 +76,7 @@ class AnthropicForm final : public Form {
       stop_fields(choice, w);
       w.end_object().key("usage");
       usage(exchange, exchange.total_generated(), w);
+      write_receipt(choice, w);
       w.end_object();
     });
   }

@@ -24,6 +24,7 @@ class ChatForm final : public Form {
     w.key("timings");
     write_timings(exchange.choices()[0]->timings(), w);
     if (exchange.choices()[0]->truncated()) w.field("truncated", true);
+    write_receipts(exchange, w);
     w.end_object();
   }
 

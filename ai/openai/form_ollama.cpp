@@ -98,6 +98,7 @@ class OllamaForm : public Form {
     w.field("prompt_eval_count", t.prompt_tokens).field("prompt_eval_duration", t.prefill_ns);
     w.field("eval_count", t.generated_tokens).field("eval_duration", t.decode_ns);
     if (choice.truncated()) w.field("truncated", true);
+    write_receipt(choice, w);
   }
 };
 

@@ -233,6 +233,7 @@ class ResponsesForm final : public Form {
       usage(exchange, w);
     else
       w.field_null("usage");
+    if (ended) write_receipt(choice_of(exchange), w);
     w.end_object();
   }
 

@@ -30,6 +30,7 @@ class CompletionForm final : public Form {
     w.key("timings");
     write_timings(exchange.choices()[0]->timings(), w);
     if (exchange.choices()[0]->truncated()) w.field("truncated", true);
+    write_receipts(exchange, w);
     w.end_object();
   }
 
@@ -272,6 +273,7 @@ class LlamaForm final : public Form {
     w.field("n_ctx", exchange.context()).end_object();
     w.key("timings");
     write_timings(t, w);
+    write_receipt(choice, w);
     w.end_object();
   }
 };

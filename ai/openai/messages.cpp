@@ -191,9 +191,10 @@ Result<void> chat_from_anthropic(json::Value body, String& out, ApiError& error)
   base::StringWriter sink(out);
   json::Writer w(sink);
   w.begin_object();
-  copy_fields(
-      body,
-      {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed", "keep_alive"}, w);
+  copy_fields(body,
+              {"model", "stream", "temperature", "top_p", "top_k", "max_tokens", "seed",
+               "keep_alive", "receipt"},
+              w);
   if (json::Value stop = body.find("stop_sequences"); !stop.is_null()) w.field("stop", stop);
   if (std::string_view thinking = body.find("thinking").find("type").text(); !thinking.empty())
     w.field("enable_thinking", thinking != "disabled");

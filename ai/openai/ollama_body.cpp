@@ -133,7 +133,7 @@ Result<void> write_common(json::Value body, json::Writer& w, ApiError& error) {
     w.value(true);
   else
     w.value(stream);
-  for (std::string_view name : {"keep_alive", "logprobs", "top_logprobs"})
+  for (std::string_view name : {"keep_alive", "logprobs", "top_logprobs", "receipt"})
     if (json::Value value = body.find(name); !value.is_null()) w.field(name, value);
   TRY(write_options(body.find("options"), w, error));
   TRY(write_format(body.find("format"), w, error));

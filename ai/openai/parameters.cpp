@@ -55,6 +55,7 @@ constexpr FlagRow kFlagRows[] = {
     {"timings_per_token", &Parameters::timings_per_token},
     {"return_progress", &Parameters::return_progress},
     {"return_tokens", &Parameters::return_tokens},
+    {"receipt", &Parameters::receipt},
 };
 
 constexpr i64 kMaxTokens = 100'000'000;

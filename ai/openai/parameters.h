@@ -29,6 +29,7 @@ struct Parameters {
   bool want_logprobs = false;
   bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
   bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
+  bool receipt = false;          // the answer shall carry one
   bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is only read
   bool says_nothing = false;
   json::Value schema;         // the answer's schema; present for json_schema

@@ -233,11 +233,12 @@ Result<void> chat_from_responses(json::Value body, std::string_view earlier, Ite
   base::StringWriter sink(out);
   json::Writer w(sink);
   w.begin_object();
-  copy_fields(body,
-              {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "truncation",
-               "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata",
-               "keep_alive", "parallel_tool_calls", "previous_response_id", "store", "user"},
-              w);
+  copy_fields(
+      body,
+      {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "truncation",
+       "chat_template_kwargs", "stop", "max_output_tokens", "instructions", "metadata",
+       "keep_alive", "parallel_tool_calls", "previous_response_id", "store", "user", "receipt"},
+      w);
   if (json::Value effort = body.find("reasoning").find("effort"); effort.is_string())
     w.field("reasoning_effort", effort);
   write_format(body.find("text").find("format"), w);

@@ -2,6 +2,8 @@
 // The core of the API server: routes, access, errors, and the life of exchanges.
 #include "ai/openai/service.h"
 
+#include "ai/openai/receipt_replay.h"
+
 #include "ai/text/grammar_schema.h"
 
 #include <algorithm>
@@ -52,6 +54,8 @@ constinit const Service::Route Service::kRoutes[] = {
     {"GET", "/v1/models/*", Access::kKey, BodyKind::kNone, &Service::one_model},
     {"POST", "/completion", Access::kKey, BodyKind::kText, &Service::llama_completion},
     {"POST", "/chat", Access::kKey, BodyKind::kText, &Service::text_chat},
+    {"GET", "/v1/receipts/key", Access::kPublic, BodyKind::kNone, &Service::receipt_key},
+    {"POST", "/v1/receipts/verify", Access::kKey, BodyKind::kJson, &Service::verify_receipt},
     {"POST", "/tokenize", Access::kKey, BodyKind::kJson, &Service::tokenize},
     {"POST", "/detokenize", Access::kKey, BodyKind::kJson, &Service::detokenize},
     {"POST", "/apply-template", Access::kKey, BodyKind::kJson, &Service::apply_template},
@@ -286,6 +290,7 @@ Result<void> Service::enroll(base::Owner<Exchange> exchange) {
 
 Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
   ApiError& error = call.error;
+  if (exchange->parameters.receipt) TRY(prepare_receipt(call, *exchange));
   TRY(check_prompts(*exchange, error));
   if (Parameters& p = exchange->parameters; p.context < exchange->lease.info().context) {
     u32 room = p.context - static_cast<u32>(exchange->prompts[0].size());
@@ -378,6 +383,19 @@ Result<void> check_schema(json::Value schema, const char* param, ApiError& error
   return {};
 }
 
+// Keeps what a grammar is compiled from, for receipts. `gbnf` is not used if there is a schema.
+Result<void> note_grammar(const Parameters& p, std::string_view gbnf, GrammarSource& out) {
+  if (!p.schema.present()) {
+    out.kind = GrammarSource::Kind::kGbnf;
+    return out.text.assign(gbnf);
+  }
+  out.kind = p.loose_schema ? GrammarSource::Kind::kLooseSchema : GrammarSource::Kind::kSchema;
+  out.text.clear();
+  base::StringWriter sink(out.text);
+  json::Writer(sink).value(p.schema);
+  return sink.status();
+}
+
 }  // namespace
 
 Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
@@ -410,19 +428,14 @@ Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
   GrammarCache::Key key = kind == Kind::kSchema
                               ? GrammarCache::key_of(kind, p.schema, p.loose_schema)
                               : GrammarCache::key_of(kind, source);
+  if (p.receipt) TRY(note_grammar(p, source, exchange.grammar_source));
   if (GrammarRef known = grammars.find(key); known.get() != nullptr) return known;
   char problem[256];
   base::BufferWriter why(problem);
-  Result<base::Owner<Grammar>> made = kind == Kind::kSchema
-                                          ? Grammar::from_schema(p.schema, tokens, why)
-                                          : Grammar::from_gbnf(source, tokens, why);
   // With "strict": false the client takes what it gets, but it gets JSON.
-  bool refused = !made.has_value() && made.error().code == Errc::kInvalidArgument;
-  if (refused && kind == Kind::kSchema && p.loose_schema) {
-    TRY(text.append(kJsonRules));
-    TRY(text.append("root ::= json-value\n"));
-    made = Grammar::from_gbnf(text.view(), tokens, why);
-  }
+  Result<base::Owner<Grammar>> made = kind == Kind::kSchema
+                                          ? compile_schema(p.schema, p.loose_schema, tokens, why)
+                                          : Grammar::from_gbnf(source, tokens, why);
   if (!made.has_value() && made.error().code == Errc::kInvalidArgument)
     return error.bad(param, "{}", why.view());
   return grammars.keep(key, TRY(std::move(made)));

@@ -126,7 +126,7 @@ class Service {
   void refuse(Call& call, const Error& error);
   void answer_options(Call& call);
   // ---- which model a request means (models.cpp)
-  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails };
+  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails, kHash };
   // Leases the current model, for routes that only report. Refuses with 503 if there is none.
   Result<Lease> take_lease(ApiError& error);
   // Leases the model that a request names, or the default one for "". If it is not loaded, the
@@ -149,6 +149,7 @@ class Service {
   void note_load_of_stranger();
   Result<bool> is_ready(Waiting& waiting, ApiError& error);
   Result<bool> is_loaded_for(Waiting& waiting, ApiError& error);
+  bool is_hashed(const Waiting& waiting);
   void run_again(Waiting& waiting, Call& call, Result<bool> ready);
   Result<void> set_keep_alive(Exchange& exchange, ApiError& error);
   void expire(ModelMemory& memory);
@@ -214,6 +215,12 @@ class Service {
   u64 expiry_of(const ModelRow& row);
   Result<void> embed(Call& call, EmbeddingShape shape, json::Value input,
                      base::Owner<Exchange> exchange);
+  // ---- receipts (routes_receipts.cpp)
+  Result<void> receipt_key(Call& call);
+  Result<void> verify_receipt(Call& call);
+  Result<void> prepare_receipt(Call& call, Exchange& exchange);
+  // Returns the hash of the leased model's file, or makes the request wait until it is known.
+  Result<crypto::Sha256Digest> hash_of(Call& call, const Lease& lease);
   // Routes: facts.
   Result<void> page(Call& call);
   Result<void> health(Call& call);

@@ -144,9 +144,18 @@ Result<bool> Service::is_ready(Waiting& waiting, ApiError& error) {
   if (waiting.what == WaitFor::kList)
     ready = backend_.models_known_since(waiting.since_ns - std::min(waiting.since_ns, kListAgeNs));
   if (waiting.what == WaitFor::kDetails) ready = backend_.details(waiting.model.view()) != nullptr;
-  bool loads = waiting.load != 0;
+  if (waiting.what == WaitFor::kHash) ready = is_hashed(waiting);
+  bool loads = waiting.load != 0 || waiting.what == WaitFor::kHash;
   if (!ready && !loads && backend_.now_ns() - waiting.since_ns > kPatienceNs) TRY(too_long(error));
   return ready;
+}
+
+// If the model has gone or cannot be hashed, the route says so.
+bool Service::is_hashed(const Waiting& waiting) {
+  Result<Lease> lease = backend_.lease(waiting.model.view());
+  if (!lease.has_value()) return true;
+  Result<const crypto::Sha256Digest*> hash = backend_.model_sha256(*lease);
+  return !hash.has_value() || *hash != nullptr;
 }
 
 Result<bool> Service::is_loaded_for(Waiting& waiting, ApiError& error) {

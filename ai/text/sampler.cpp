@@ -265,6 +265,13 @@ bool SamplerWorkspace::is_dry_breaker(TokenId id) const {
   return (breakers_[id / 64] >> (id % 64) & 1) != 0;
 }
 
+std::span<const u64> highest(std::span<const float> logits, u32 count,
+                             SamplerWorkspace& workspace) {
+  std::span<u64> keys = best_keys(logits, count, workspace.keys_.view());
+  std::sort(keys.begin(), keys.end(), std::greater<u64>());
+  return keys;
+}
+
 Sampler::Sampler(const SamplerParams& params)
     : params_(params), random_(params.seed), mirostat_mu_(2 * milli(params.mirostat_tau_milli)) {}
 

@@ -71,6 +71,8 @@ class SamplerWorkspace {
  private:
   friend class Sampler;
   friend class LogProbabilities;
+  friend std::span<const u64> highest(std::span<const float> logits, u32 count,
+                                      SamplerWorkspace& workspace);
   Vector<u64> keys_;      // (vocabulary) candidates, each with logit and id packed into one number
   Vector<u64> scratch_;   // (vocabulary)
   Vector<u32> counts_;    // (vocabulary) all zero between two picks
@@ -104,6 +106,11 @@ class Sampler {
   Random random_;
   float mirostat_mu_;
 };
+
+// Returns the `count` highest logits, best first, as numbers that hold logit and id (CandidateKey
+// in ai/text/candidates.h). Logits that are NaN or minus infinity are left out. The result is valid
+// until the workspace is used again.
+std::span<const u64> highest(std::span<const float> logits, u32 count, SamplerWorkspace& workspace);
 
 struct TokenLogprob {
   TokenId id;

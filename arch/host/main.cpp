@@ -31,6 +31,7 @@ constexpr const char* kUsage =
     "  marrow smollm2.gguf talk                 straight into the conversation\n"
     "  marrow smollm2.gguf run=\"chat Hello; poweroff\"   commands, then the end\n"
     "  marrow bundle keygen|make|sign|verify ...  signed models; marrow bundle --help\n"
+    "  marrow receipt verify FILE model=MODEL.gguf  did the model give this answer?\n"
     "\n";
 
 constexpr int kBadUsage = 2;
@@ -71,10 +72,32 @@ bool has(int count, char** words, std::string_view wanted) {
   return std::any_of(words + 1, words + count, [&](const char* word) { return word == wanted; });
 }
 
-// Returns the options that run one command of the console, with the words as they are.
-std::string command_options(int count, char** words) {
-  std::string run = "run=";
+// A command of the console that is a tool of the host, too.
+struct Tool {
+  std::string_view name;
+  bool takes_options;  // OPTION=VALUE behind its words
+};
+constexpr Tool kTools[] = {{"bundle", false}, {"receipt", true}};
+
+const Tool* tool_of(int count, char** words) {
+  for (const Tool& tool : kTools)
+    if (count > 1 && tool.name == words[1]) return &tool;
+  return nullptr;
+}
+
+bool is_option_of(const Tool& tool, std::string_view word) {
+  return tool.takes_options && word.find('=') != word.npos;
+}
+
+// Returns the options that run one command of the console, with the words as they are, and its
+// options.
+std::string command_options(const Tool& tool, int count, char** words) {
+  std::string run = "run=", given;
   for (int i = 1; i < count; i++) {
+    if (is_option_of(tool, words[i])) {
+      given += in_quotes(words[i]) + ' ';
+      continue;
+    }
     run += i > 1 ? " \"" : "";
     for (const char* at = words[i]; *at != 0; at++) {
       if (*at == '"' || *at == '\\') run += '\\';
@@ -83,7 +106,7 @@ std::string command_options(int count, char** words) {
     run += i > 1 ? "\"" : "";
   }
   run += "; poweroff";
-  return in_quotes(run);
+  return given + in_quotes(run);
 }
 
 std::string command_line(int count, char** words) {
@@ -107,16 +130,19 @@ int main(int count, char** words) {
     return EXIT_SUCCESS;
   }
   bool helps = has(count, words, "--help") || has(count, words, "-h");
-  if (helps && std::string_view(words[1]) != "bundle") {
+  const Tool* tool = tool_of(count, words);
+  if (helps && tool == nullptr) {
     std::printf(kUsage, kMarrowVersion);
     std::fflush(stdout);
     line = "log=error run=\"help boot; poweroff\"";
   }
-  bool tool = count > 1 && std::string_view(words[1]) == "bundle";
-  if (tool)
-    line = helps || count == 2 ? "run=\"help bundle; poweroff\"" : command_options(count, words);
-  for (int i = 1; i < count && !tool; i++)
-    if (words[i][0] != 0 && !helps && !understood(words[i])) return kBadUsage;
+  if (tool != nullptr)
+    line = helps || count == 2 ? "run=\"help " + std::string(tool->name) + "; poweroff\""
+                               : command_options(*tool, count, words);
+  for (int i = 1; i < count && !helps; i++) {
+    bool judged = tool == nullptr || is_option_of(*tool, words[i]);
+    if (words[i][0] != 0 && judged && !understood(words[i])) return kBadUsage;
+  }
   static BootInfo boot;
   boot.loader = "linux process";
   boot.command_line = line;

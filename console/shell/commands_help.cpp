@@ -16,7 +16,7 @@ struct Topic {
 };
 constexpr Topic kTopics[] = {
     {"answers", "talk chat llm gen vote best refine template"},
-    {"language", "models model bundle keys tokenize detokenize logits embed perplexity"},
+    {"language", "models model bundle keys receipt tokenize detokenize logits embed perplexity"},
     {"speed", "perf bench benchload perfline trace"},
     {"health", "status report selftest stability test dmesg bt registers fault"},
     {"machine", "cpu mem threads interrupts drivers lspci lsusb version reboot poweroff"},

@@ -7,6 +7,7 @@
 
 #include "ai/openai/service.h"
 #include "service/engine_host.h"
+#include "service/receipts.h"
 
 namespace service {
 
@@ -51,6 +52,13 @@ class ServeBackend final : public ai::openai::Backend {
                         std::span<const ai::TokenId> tokens, u64& bytes) override;
   Result<Vector<ai::TokenId>> restore_text(ai::Engine& engine, std::string_view name,
                                            u64& bytes) override;
+  Result<const crypto::Sha256Digest*> model_sha256(const ai::Lease& lease) override {
+    return known_model_hash(lease, news_);
+  }
+  const crypto::Ed25519PublicKey* receipt_key() override { return service::receipt_key(); }
+  Result<crypto::Ed25519Signature> sign_receipt(std::span<const Byte> message) override {
+    return service::sign_receipt(message);
+  }
 
   // Looks which models there are where that was asked for or what is loaded has changed, and what
   // their files say where that was asked for. Waits for disks.

@@ -15,6 +15,7 @@
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
+#include "service/receipts.h"
 #include "service/serve/backend.h"
 #include "service/serve/client.h"
 #include "service/serve/keys.h"
@@ -418,6 +419,8 @@ Result<void> open_server(Server& s) {
   s.allowed = TRY(net::NetworkList::parse(options::text(kAllow)));
   s.service = TRY(make_service(s));
   TRY(s.key_file.read(*s.service));
+  if (Result<void> key = open_receipt_key(); !key.has_value())
+    log::error("http", "there are no receipts: {}", key.error());
   StaticVector<std::string_view, 1> addresses;  // a network reports one address at a time
   if (!network->address(0).empty()) static_cast<void>(addresses.push_back(network->address(0)));
   s.tls = open_tls(addresses.view());

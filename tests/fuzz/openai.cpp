@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
                                                 "/api/generate",
                                                 "/api/embed",
                                                 "/api/embeddings",
-                                                "/api/show"};
+                                                "/api/show",
+                                                "/v1/receipts/verify"};
   if (size < 2) return 0;
   ApiTestBackend backend;
   ai::openai::ServiceOptions options;

@@ -51,6 +51,9 @@ class FakeEngine : public ai::Engine {
     float share = static_cast<float>(shared) / static_cast<float>(document.size());
     return ai::RankScore{share - 0.5f, share};
   }
+  Result<void> replay(const ai::Replay&, ai::ReplaySink&) override {
+    return fail(Errc::kUnsupported, "this engine has no model to pick again with");
+  }
   std::function<void()> during_embedding;
   u32 embedded = 0;
 

@@ -35,6 +35,7 @@ class ApiTestEngine final : public FakeEngine {
     job.prompt = static_cast<u32>(request.prompt.size());
     job.most = request.max_tokens;
     job.logprobs = request.logprobs;
+    job.picks = request.report_picks;
     job.micro = varied ? -1000 * static_cast<i32>(1 + request.sampling.seed * 2 % 3) : -1000;
     last_sampling = request.sampling;
     last_bias = request.bias.size();
@@ -68,6 +69,21 @@ class ApiTestEngine final : public FakeEngine {
     scored++;
     return {};
   }
+  // Answers are the script again, to its end.
+  Result<void> replay(const ai::Replay& replay, ai::ReplaySink& sink) override {
+    if (refuse != nullptr) return fail(Errc::kFull, refuse);
+    u32 most = replay.request.max_tokens, said = 0;
+    for (char text : script) {
+      ai::TokenId id = static_cast<u8>(text);
+      sink.on_pick({id, {}});
+      if (said == replay.answer.size() || id != replay.answer[said]) return {};
+      sink.on_token(
+          {.id = id, .text = {&text, 1}, .logprob_micro = 0, .top = {}, .logits_hash = 0});
+      if (++said == most) break;
+    }
+    sink.on_end(said == most ? ai::FinishReason::kLength : ai::FinishReason::kStop, {}, nullptr);
+    return sink.on_chunk(1, 1) ? Result<void>() : fail(Errc::kCancelled, "not wanted");
+  }
   u32 running() const override { return static_cast<u32>(jobs_.size()); }
 
   const char* refuse = nullptr;
@@ -83,7 +99,7 @@ class ApiTestEngine final : public FakeEngine {
     ai::RequestSink* sink = nullptr;
     u32 prompt = 0, most = 0, logprobs = 0, said = 0;
     i32 micro = 0;
-    bool prefilled = false;
+    bool prefilled = false, picks = false;
     base::Owner<ai::GrammarState> grammar;
     Vector<String> stop;
   };
@@ -119,6 +135,7 @@ class ApiTestEngine final : public FakeEngine {
       }
     job.said++;
     char text = static_cast<char>(id);
+    if (job.picks) job.sink->on_pick({id, {}});
     const ai::TokenLogprob top[] = {{id, job.micro}, {id + 1, -7'500'000}};
     job.sink->on_token({.id = id,
                         .text = {&text, 1},
@@ -290,6 +307,21 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     bytes = saved.size() * sizeof(ai::TokenId);
     return tokens;
   }
+  Result<const crypto::Sha256Digest*> model_sha256(const ai::Lease&) override {
+    if (hash_polls > 0 && --hash_polls > 0) return nullptr;
+    if (hash_problem.what != nullptr) return std::unexpected(hash_problem);
+    return &hash;
+  }
+  const crypto::Ed25519PublicKey* receipt_key() override { return has_key ? &key : nullptr; }
+  Result<crypto::Ed25519Signature> sign_receipt(std::span<const Byte> message) override {
+    return crypto::ed25519_sign(seed, message);
+  }
+  u32 hash_polls = 0;  // as often the hash is still being computed
+  Error hash_problem{Errc::kUnsupported, nullptr};
+  bool has_key = true;
+  crypto::Sha256Digest hash{1, 2, 3};
+  std::array<Byte, 32> seed{7};
+  crypto::Ed25519PublicKey key = *crypto::ed25519_public_key(seed);
   Vector<ai::TokenId> saved;
   void log(std::string_view line) override {
     (void)logged.append(line);

@@ -40,5 +40,9 @@ inline constexpr Holder kVerifyHolder{
     "model verify",
     "the model is in use by `model verify`: wait for its end, or stop it at the console",
     Hold::kMeasure};
+inline constexpr Holder kImportHolder{
+    "model import",
+    "the model is being copied by `model import`: wait for its end, or stop it at the console",
+    Hold::kMeasure};
 
 }  // namespace service

@@ -38,8 +38,8 @@ void remember(std::string_view path, Trust trust) {
   if (copy.has_value()) static_cast<void>(findings().push_back({std::move(*copy), trust}));
 }
 
-// Returns the manifest's hash of the model with this file name, or "" if it has none.
-Result<String> known_hash(std::string_view path) {
+// Returns the image's hash of the model with this file name, or "" if it has none.
+Result<String> image_hash(std::string_view path) {
   Result<String> text = fs::read_text(kManifest);
   if (!text.has_value()) return String();
   json::Document document = TRY(json::Document::parse(text->view()));
@@ -55,16 +55,6 @@ Result<String> hex_of(const crypto::Sha256Digest& digest) {
   for (Byte byte : digest) base::format_to(out, "{:02x}", byte);
   TRY(out.status());
   return hex;
-}
-
-// Returns the hash that part `index` of a model must have: by its bundle's manifest, or by the
-// image's.
-Result<String> known_hash(const ModelFile& file, u32 index, std::string_view path) {
-  if (file.generation == 0) return known_hash(path);
-  bundle::Bundle bundle = TRY(bundle::read_bundle(file.folder.view()));
-  const bundle::Manifest& manifest = bundle.manifest;
-  if (index > 0 && !manifest.tokenizer.exists()) return String();
-  return hex_of(index == 0 ? manifest.model.sha256 : manifest.tokenizer.sha256);
 }
 
 // Computes SHA-256 of the bytes written to it, and reports progress.
@@ -119,6 +109,14 @@ Trust worse(Trust a, Trust b) {
 
 }  // namespace
 
+Result<String> known_hash(const ModelFile& file, u32 index, std::string_view path) {
+  if (file.generation == 0) return image_hash(path);
+  bundle::Bundle bundle = TRY(bundle::read_bundle(file.folder.view()));
+  const bundle::Manifest& manifest = bundle.manifest;
+  if (index > 0 && !manifest.tokenizer.exists()) return String();
+  return hex_of(index == 0 ? manifest.model.sha256 : manifest.tokenizer.sha256);
+}
+
 const char* trust_name(Trust trust) {
   return kTrustNames[static_cast<usize>(trust)];
 }
@@ -127,7 +125,7 @@ Trust trust_of(const ModelFile& file) {
   for (const Finding& finding : findings())
     if (finding.path.view() == file.path.view()) return finding.trust;
   if (file.generation > 0) return Trust::kUnchecked;
-  Result<String> known = known_hash(file.path.view());
+  Result<String> known = image_hash(file.path.view());
   return known.has_value() && !known->empty() ? Trust::kUnchecked : Trust::kNoHash;
 }
 

@@ -21,6 +21,10 @@ const char* trust_name(Trust trust);
 // Returns what is known now, without reading the model.
 Trust trust_of(const ModelFile& file);
 
+// Returns the SHA-256 in hex that part `index` of a model, which lies at `path`, must have by its
+// bundle's manifest or by the boot image's. Returns "" if neither has it.
+Result<String> known_hash(const ModelFile& file, u32 index, std::string_view path);
+
 struct ModelDigest {
   String hex;  // of the first part, or of the only file
   Trust trust = Trust::kNoHash;

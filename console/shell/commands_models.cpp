@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The commands about models: models, model info/load/switch/unload/verify.
+// The commands about models: models, model info/load/switch/unload/verify and what lies on disks.
 #include <algorithm>
 
-#include "console/shell/command.h"
+#include "console/shell/model_disk.h"
 #include "console/shell/model_use.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
@@ -203,19 +203,28 @@ Result<void> unload(std::string_view name, base::Writer& out) {
   return {};
 }
 
+// The verbs that take the name of a model, or none.
+template <Result<void> (*run)(std::string_view name, base::Writer& out)>
+Result<void> named(Words words, base::Writer& out) {
+  return run(words.empty() ? std::string_view() : words[0], out);
+}
+
 struct Verb {
   const char* name;
-  Result<void> (*run)(std::string_view name, base::Writer& out);
+  Result<void> (*run)(Words words, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {
-    {"info", info_of}, {"load", load}, {"switch", load}, {"unload", unload}, {"verify", verify}};
+constexpr Verb kVerbs[] = {{"info", named<info_of>},  {"load", named<load>},
+                           {"switch", named<load>},   {"unload", named<unload>},
+                           {"verify", named<verify>}, {"list", list_models},
+                           {"import", import_model},  {"remove", remove_model}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
-  std::string_view name = arguments.words.size() > 2 ? arguments.words[2] : "";
+  Words rest = arguments.words.subspan(std::min<usize>(arguments.words.size(), 2));
   for (const Verb& row : kVerbs)
-    if (verb == row.name) return row.run(name, out);
-  return fail(Errc::kInvalidArgument, "model info|load|switch|unload|verify [NAME]");
+    if (verb == row.name) return row.run(rest, out);
+  return fail(Errc::kInvalidArgument,
+              "model info|load|switch|unload|verify [NAME] | list | import PATH | remove NAME");
 }
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
@@ -231,13 +240,19 @@ constexpr Command kModels{
     "model load /disk0/x.gguf (in the hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
-    "model [info|load|switch|unload|verify] [NAME]",
-    "describes, loads, switches or verifies a model",
+    "model [info|load|switch|unload|verify] [NAME] | list | import PATH | remove NAME",
+    "describes, loads, verifies, imports or removes a model",
     run_model,
     "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
     "finish running requests first; the old model stays until the new one works. verify compares\n"
     "the SHA-256 with the manifest of the bundle or of the boot image; of a loaded model it reads\n"
-    "the copy in memory.",
+    "the copy in memory.\n"
+    "import PATH|NAME [--to DISK] [--name NAME] copies a model to a disk, as a bundle in\n"
+    "models/NAME/GENERATION: from a stick, a CD or the boot image. What was written is read back\n"
+    "and compared. Ctrl-C stops it and removes the copy; after a power cut the next import of the\n"
+    "same model goes on. Without --to a disk that stays in the machine is taken (exFAT or FAT32).\n"
+    "list shows the bundles of each disk, complete or not, and its free space.\n"
+    "remove NAME [GENERATION] [--from DISK] removes bundles from the disks that can be written.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

@@ -27,6 +27,9 @@ void Progress::update(u64 done, u64 total) {
                   done * 100 / total);
   u64 parts = (done - std::min(skipped_, done)) / unit_;
   u64 left_ns = parts == 0 ? 0 : (now - start_ns_) / parts * ((total - done) / unit_);
+  // Bytes have a rate that people compare with their disk's.
+  if (parts > 0 && unit_ > 1)
+    base::format_to(*io_, ", {} {}/s", parts * kNsPerSecond / (now - start_ns_), noun_);
   if (parts > 0) base::format_to(*io_, ", {} s left", (left_ns + kNsPerSecond - 1) / kNsPerSecond);
   io_->write("]\x1b[K");
 }

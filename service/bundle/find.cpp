@@ -103,12 +103,22 @@ Result<ModelFile> model_of(std::string_view folder, const Manifest& manifest) {
   return file;
 }
 
-// Returns the generations in the folder of a bundle, the newest first.
+// Returns true if the generation is still being copied, or its copy was interrupted.
+Result<bool> is_partial(std::string_view folder) {
+  String mark = TRY(path_in(folder, kPartialName)), manifest = TRY(path_in(folder, kManifestName));
+  return is_file(mark.view()) && !is_file(manifest.view());
+}
+
+// Returns the generations in the folder of a bundle, the newest first, without incomplete ones.
 Result<Vector<u64>> generations_in(std::string_view bundle) {
   Vector<u64> numbers;
   Vector<String> names = TRY(FolderNames::of(bundle));
-  for (const String& name : names)
-    if (u64 number = generation_of(name.view()); number > 0) TRY(numbers.push_back(number));
+  for (const String& name : names) {
+    u64 number = generation_of(name.view());
+    if (number == 0) continue;
+    String folder = TRY(path_in(bundle, name.view()));
+    if (!TRY(is_partial(folder.view()))) TRY(numbers.push_back(number));
+  }
   std::ranges::sort(numbers, std::greater());
   return numbers;
 }

@@ -14,6 +14,9 @@ struct Bundle {
   Manifest manifest;
 };
 
+// The name of the file that marks a generation as incomplete until its manifest is there.
+constexpr std::string_view kPartialName = "partial";
+
 // Reads the manifest of a folder, which must be that of the folder's name and generation. Returns
 // kNotFound without one, kCorrupt with the reason for one that is malformed.
 Result<Bundle> read_bundle(std::string_view folder);

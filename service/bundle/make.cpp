@@ -76,14 +76,11 @@ void write_hex(std::span<const Byte> bytes, base::Writer& out) {
   for (Byte byte : bytes) base::format_to(out, "{:02x}", byte);
 }
 
-Result<void> write_file_table(const char* table, const char* name, std::string_view folder,
-                              ProgressSink* watcher, base::Writer& out) {
+Result<MadeFile> made_file(const char* table, const char* name, std::string_view folder,
+                           ProgressSink* watcher) {
   String path = TRY(in_folder(folder, name));
   Hashed file = TRY(hash_file(path.view(), watcher));
-  base::format_to(out, "\n[file.{}]\npath = \"{}\"\nsha256 = \"", table, name);
-  write_hex(file.digest, out);
-  base::format_to(out, "\"\nsize = {}\n", file.bytes);
-  return {};
+  return MadeFile{table, name, file.digest, file.bytes};
 }
 
 void write_table(std::string_view table, const Signature& signature, base::Writer& out) {
@@ -134,17 +131,32 @@ Result<void> make_manifest(std::string_view folder, ProgressSink* watcher) {
   bool is_gguf = exists(gguf.view());
   if (is_gguf == exists(bin.view()))
     return fail(Errc::kNotFound, "the folder needs one model: model.gguf or model.bin");
+  StaticVector<MadeFile, 2> files;
+  MadeFile model = TRY(made_file("model", is_gguf ? "model.gguf" : "model.bin", folder, watcher));
+  static_cast<void>(files.push_back(model));
+  String tokenizer = TRY(in_folder(folder, "tokenizer.bin"));
+  if (!is_gguf && exists(tokenizer.view())) {
+    MadeFile second = TRY(made_file("tokenizer", "tokenizer.bin", folder, watcher));
+    static_cast<void>(files.push_back(second));
+  }
+  String text = TRY(manifest_text(name, generation, is_gguf ? "gguf" : "llama2c", files.view()));
+  return write_text(path.view(), text.view());
+}
+
+Result<String> manifest_text(std::string_view name, u64 generation, std::string_view format,
+                             std::span<const MadeFile> files) {
   String text;
   base::StringWriter out(text);
   base::format_to(out, "name = \"{}\"\ngeneration = {}\nformat = \"{}\"\n", name, generation,
-                  is_gguf ? "gguf" : "llama2c");
-  TRY(write_file_table("model", is_gguf ? "model.gguf" : "model.bin", folder, watcher, out));
-  String tokenizer = TRY(in_folder(folder, "tokenizer.bin"));
-  if (!is_gguf && exists(tokenizer.view()))
-    TRY(write_file_table("tokenizer", "tokenizer.bin", folder, watcher, out));
+                  format);
+  for (const MadeFile& file : files) {
+    base::format_to(out, "\n[file.{}]\npath = \"{}\"\nsha256 = \"", file.table, file.path);
+    write_hex(file.sha256, out);
+    base::format_to(out, "\"\nsize = {}\n", file.bytes);
+  }
   TRY(out.status());
   TRY(parse_manifest(text.view()));
-  return write_text(path.view(), text.view());
+  return text;
 }
 
 Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {

@@ -11,6 +11,17 @@ namespace service::bundle {
 // the public key's 32 bytes. Returns the public key's id.
 Result<KeyId> make_keys(std::string_view seed_path, std::string_view public_path);
 
+// One file of a bundle that is being made.
+struct MadeFile {
+  const char* table;      // "model" or "tokenizer"
+  std::string_view path;  // a bare name
+  crypto::Sha256Digest sha256{};
+  u64 bytes = 0;
+};
+// Returns the text of a manifest without signatures. `format` is "gguf" or "llama2c".
+Result<String> manifest_text(std::string_view name, u64 generation, std::string_view format,
+                             std::span<const MadeFile> files);
+
 // Writes manifest.toml into a folder NAME/GENERATION for the files model.gguf, or model.bin and
 // tokenizer.bin, that lie there. Returns kInvalidArgument if there is a manifest already.
 Result<void> make_manifest(std::string_view folder, ProgressSink* watcher);

@@ -35,6 +35,19 @@ def fat_disk(image: pathlib.Path, mib: int, *files: pathlib.Path) -> pathlib.Pat
     return image
 
 
+def exfat_disk(image: pathlib.Path, mib: int) -> pathlib.Path:
+    """Makes an empty exFAT disk."""
+    subprocess.run(["truncate", "-s", f"{mib}M", image], check=True)
+    subprocess.run([tool("mkfs.exfat"), image], check=True, capture_output=True)
+    return image
+
+
+def fsck_exfat(image: pathlib.Path) -> None:
+    done = subprocess.run([tool("fsck.exfat"), "-n", image], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"fsck.exfat: {done.stdout}{done.stderr}")
+
+
 def numbers(seed: int):
     """Splitmix64, as console/shell/commands_devices.cpp has it."""
     state = seed

@@ -12,7 +12,7 @@ import tempfile
 import urllib.request
 
 import serving
-from disk_images import disk, tool
+from disk_images import disk, exfat_disk, fsck_exfat, tool
 from harness import PROMPT, TWIN, Guest, case, check, main, small_iso
 
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY, CONTEXT = 64, 64, 1, 2, 1, 320, 64
@@ -145,6 +145,99 @@ def machine_with_a_disk():
                     check("generation 2 rejected (model size/sha256 mismatch)" in text, text)
                 else:
                     check("verify=require without a trusted key" in text and "no key is trusted" in text, text)
+
+
+@case
+def import_in_the_twin():
+    """the twin copies models into a folder as bundles, refuses what verify= forbids, and removes them"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, place = Site(folder), pathlib.Path(folder) / "place"
+        place.mkdir()
+        text = site.twin("verify=require", f"run=model import {site.bundle}/1 --to {place}; poweroff")
+        check("is complete and verified" in text and "MiB/s" in text, text)
+        for name in ("model.bin", "tokenizer.bin", "manifest.toml"):
+            check((place / "models/tiny/1" / name).read_bytes() == (site.bundle / "1" / name).read_bytes(), name)
+        check("nothing was copied" in site.twin(f"run=model import {site.bundle}/1 --to {place}; poweroff"), "copied twice")
+        text = site.twin(f"run=model import {site.bundle}/2 --to {place}; poweroff", status=1)
+        check("SHA-256 is not that of its manifest" in text and not (place / "models/tiny/2").exists(), text)
+        text = site.twin("verify=require", f"run=model import {site.bundle}/1/model.bin --to {place} --name x; poweroff", status=1)
+        check("a bundle keeps its name" in text, text)
+        for name in ("model.bin", "tokenizer.bin"):
+            shutil.copy(site.bundle / "1" / name, site.folder / name)
+        loose = f"run=model import {site.folder}/model.bin --to {place} --name loose; poweroff"
+        text = site.twin("verify=require", loose, status=1)
+        check("only bundles with a good signature are copied" in text, text)
+        check("models/loose/1 is complete" in site.twin(loose), "a loose model was not copied")
+        text = site.twin(f"run=model load {place}/models/loose; llm ab 5; poweroff")
+        check("bundle loose generation 1 verified (sha256)" in text and "llm: done" in text, text)
+        text = site.twin(f"run=model remove loose --from {place}; poweroff")
+        check("is removed" in text and not (place / "models/loose").exists() and (place / "models/tiny/1").exists(), text)
+        check("no disk has such a bundle" in site.twin(f"run=model remove loose --from {place}; poweroff", status=1), "removed twice")
+
+
+@case
+def import_from_a_stick():
+    """the machine copies a bundle from FAT32 to exFAT, loads it there without the stick, and removes it"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, stick = Site(folder), pathlib.Path(folder) / "stick.img"
+        inner = exfat_disk(pathlib.Path(folder) / "inner.img", 64)
+        subprocess.run(["truncate", "-s", "40M", stick], check=True)
+        subprocess.run([tool("mkfs.vfat"), "-F", "32", "-s", "1", stick], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([tool("mcopy"), "-s", "-i", stick, site.folder / "disk/models", "::/models"], check=True)
+        both = disk(stick, "usb-storage") + disk(inner, "virtio-blk-pci")
+        with Guest(append="log=info verify=require", model=site.key, extra=["-device", "qemu-xhci", *both]) as guest:
+            guest.expect(PROMPT, 60)
+            guest.until("mount", r"/disk/sd", 60)
+            point = re.search(r"/disk/sd\w*", guest.output)[0]
+            text = guest.command_output(f"model import {point}/models/tiny/1", 120)
+            check("/disk/vda/models/tiny/1 is complete and verified" in text, text)
+            text = guest.command_output(f"model import {point}/models/tiny/2", 120)
+            check("SHA-256 is not that of its manifest" in text, text)
+            text = guest.command_output("model list", 30)
+            check(re.search(r"/disk/vda \(exfat, .*\n  tiny generation 1,", text) is not None and "not complete" not in text, text)
+        fsck_exfat(inner)
+        with Guest(append="log=info verify=require", model=site.key, extra=disk(inner, "virtio-blk-pci")) as guest:
+            guest.expect(PROMPT, 60)
+            text = guest.command_output("llm ab 5", 60) + guest.output
+            check("bundle tiny generation 1 verified (ed25519+sha256)" in text and "llm: done" in text, text)
+            text = guest.command_output("model remove tiny", 30)
+            check("the model is loaded" in text, text)
+            text = guest.command_output("model unload; model remove tiny; ls /disk/vda/models", 30)
+            check("/disk/vda/models/tiny/1 is removed" in text, text)
+        fsck_exfat(inner)
+
+
+@case
+def import_and_power_cuts():
+    """the power goes at random times while a model is copied to exFAT: it is whole or not there, and the next import goes on"""
+    with tempfile.TemporaryDirectory() as folder:
+        size, chance = 24 << 20, random.Random(5)
+        inner = exfat_disk(pathlib.Path(folder) / "inner.img", 64)
+        source = pathlib.Path(folder) / "big.gguf"
+        source.write_bytes(b"GGUF" + chance.randbytes(size - 4))
+        stick = pathlib.Path(folder) / "stick.img"
+        subprocess.run(["truncate", "-s", "64M", stick], check=True)
+        subprocess.run([tool("mkfs.vfat"), "-F", "32", stick], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([tool("mcopy"), "-i", stick, source, "::/big.gguf"], check=True)
+        both = disk(stick, "nvme") + disk(inner, "virtio-blk-pci")
+        complete = False
+        for cut in (0.1, 0.4, 1.2, None):
+            with Guest(append="log=info", extra=both) as guest:
+                guest.expect(PROMPT, 60)
+                guest.until("mount", r"/disk/nvme0n1", 60)
+                text = guest.command_output("model list", 30)
+                check(not complete or "big generation 1, 24" in text, text)
+                if cut is None:
+                    text = guest.command_output("model import /disk/nvme0n1/big.gguf", 120)
+                    check("/disk/vda/models/big/1 is complete" in text or "nothing was copied" in text, text)
+                    text = guest.command_output("model list", 30)
+                    check("big generation 1, 24" in text and "not complete" not in text, text)
+                else:
+                    guest.send("model import /disk/nvme0n1/big.gguf\r")
+                    guest.settle(cut + chance.random() / 4)
+                    complete = "is complete" in guest.output
+        fsck_exfat(inner)
+        check(source.read_bytes()[:1 << 20] in inner.read_bytes(), "the disk does not have the model")
 
 
 @case

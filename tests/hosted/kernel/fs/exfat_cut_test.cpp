@@ -158,6 +158,9 @@ struct Day {
       put((i % 2 == 0 ? "models/a file with a long name " : "another one with a long name ") +
               std::string(100, static_cast<char>('a' + i)),
           text_of(20 + i, 300));
+    folder("full");  // eight sets of four slots fill a cluster to its end
+    for (u32 i = 0; i < 10; i++)
+      put("full/a name of four slots " + std::to_string(i), text_of(40 + i, 200));
     remove("models/tiny/manifest.toml");
     remove("models/tiny/model.gguf");
     remove("models/tiny");
@@ -233,7 +236,7 @@ struct Cuts {
       std::vector<Byte> image = done;
       for (usize i = flushed; i < end; i++) apply(image, recorder.writes[i]);
       check(image, step, "a prefix", end);
-      for (u32 order = 0; order < 2 && end > flushed + 1; order++) {
+      for (u32 order = 0; order < 5 && end > flushed + 1; order++) {
         image = done;
         for (usize i = flushed; i < end; i++)
           if (random() % 2 == 0) apply(image, recorder.writes[i]);

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implements `model import`, `model remove` and `model list`.
+#include "console/shell/model_disk.h"
+
+#include "console/shell/model_use.h"
+#include "kernel/fs/disks.h"
+#include "service/bundle/find.h"
+#include "service/host_path.h"
+#include "service/import.h"
+#include "service/incoming.h"
+
+namespace console {
+namespace {
+
+constexpr const char* kImportUsage = "model import PATH|NAME [--to DISK] [--name NAME]";
+constexpr const char* kRemoveUsage = "model remove NAME [GENERATION] [--from DISK]";
+
+base::Decimal mebibytes(u64 bytes) {
+  return base::ratio(bytes, kMiB, 1);
+}
+
+// The words of a verb: options with a value, and the others in their order.
+struct Given {
+  StaticVector<std::string_view, 2> plain;
+  std::string_view place, name;  // --to or --from; --name
+};
+
+Result<Given> parse_words(Words words, const char* usage) {
+  Given given;
+  for (usize i = 0; i < words.size(); i++) {
+    bool place = words[i] == "--to" || words[i] == "--from";
+    if (place || words[i] == "--name") {
+      if (i + 1 == words.size()) return fail(Errc::kInvalidArgument, usage);
+      (place ? given.place : given.name) = words[++i];
+    } else if (words[i].starts_with("--") || !given.plain.push_back(words[i])) {
+      return fail(Errc::kInvalidArgument, usage);
+    }
+  }
+  if (given.plain.empty()) return fail(Errc::kInvalidArgument, usage);
+  return given;
+}
+
+// A disk is named as `mount` shows it, with or without "/disk/"; in the twin it may be a folder.
+Result<String> place_of(std::string_view typed) {
+  while (typed.size() > 1 && typed.ends_with('/')) typed.remove_suffix(1);
+  char room[512];
+  for (const fs::Mount& mount : fs::mounts())
+    if (base::format_into(room, "/disk/{}", typed) == mount.point) return String::from(mount.point);
+  std::string_view path = service::machine_path(typed, room);
+  Result<fs::FileInfo> info = fs::stat(path);
+  if (!info.has_value() || info->kind != fs::FileKind::kDirectory)
+    return fail(Errc::kNotFound, "no such disk or folder (`mount` lists the disks)");
+  return String::from(path);
+}
+
+std::string_view disk_of(std::string_view path) {
+  std::string_view best = "";
+  for (const fs::Mount& mount : fs::mounts())
+    if (path.starts_with(mount.point) && mount.point.size() > best.size()) best = mount.point;
+  return best;
+}
+
+bool can_be_written(std::string_view path) {
+  for (const fs::Mount& mount : fs::mounts())
+    if (mount.point == disk_of(path)) return mount.file_system->writable();
+  return false;
+}
+
+// ---- remove --------------------------------------------------------------------------------
+
+struct Removal {
+  std::string_view name;
+  u64 generation = 0;           // 0 = all
+  std::string_view place = "";  // "" = all disks
+  u32 removed = 0, kept = 0;
+};
+
+bool wanted(const Removal& removal, std::string_view folder, u64 generation) {
+  bool there = removal.place.empty() || (folder.starts_with(removal.place) &&
+                                         folder.substr(removal.place.size()).starts_with('/'));
+  return there && (removal.generation == 0 || removal.generation == generation);
+}
+
+// Removes one generation, unless its disk cannot be written or it is loaded.
+Result<void> remove_one(Removal& removal, const service::ModelFile& file, base::Writer& out) {
+  std::string_view folder = file.folder.view();
+  if (!can_be_written(folder)) {
+    base::format_to(out, "{} stays: its disk is only read\n", folder);
+    removal.kept++;
+    return {};
+  }
+  if (service::engine_host().lease_of(file, service::kConsoleHolder).has_value())
+    return fail(Errc::kBusy, "the model is loaded: `model unload` it first");
+  TRY(service::remove_generation(folder));
+  base::format_to(out, "{} is removed, {} MiB\n", folder, mebibytes(file.bytes));
+  removal.removed++;
+  return {};
+}
+
+Result<void> remove_partial(Removal& removal, base::Writer& out) {
+  Vector<service::PartialModel> partial;
+  for (usize i = 0; i < fs::mounts().size(); i++) {
+    fs::Mount mount = fs::mounts()[i];  // a copy: disks come and go while this one is read
+    if (mount.file_system->writable() && mount.point.starts_with("/disk/"))
+      TRY(service::find_partial(mount.point, partial));
+  }
+  if (!removal.place.empty() && disk_of(removal.place) == "/host")
+    TRY(service::find_partial(removal.place, partial));
+  for (const service::PartialModel& model : partial) {
+    if (model.name.view() != removal.name ||
+        !wanted(removal, model.folder.view(), model.generation))
+      continue;
+    TRY(service::remove_generation(model.folder.view()));
+    base::format_to(out, "{} is removed: it was not complete\n", model.folder);
+    removal.removed++;
+  }
+  return {};
+}
+
+Result<Vector<service::ModelFile>> models_of(const Removal& removal) {
+  if (removal.place.empty()) return service::find_models();
+  Vector<service::ModelFile> models;
+  char folder[560];
+  TRY(service::bundle::find_bundles(base::format_into(folder, "{}/models", removal.place), models,
+                                    nullptr));
+  return models;
+}
+
+// ---- list ----------------------------------------------------------------------------------
+
+Result<void> list_disk(const fs::Mount& mount, base::Writer& out) {
+  Vector<service::ModelFile> models;
+  Vector<service::PartialModel> partial;
+  char folder[128];
+  TRY(service::bundle::find_bundles(base::format_into(folder, "{}/models", mount.point), models,
+                                    nullptr));
+  TRY(service::find_partial(mount.point, partial));
+  Result<fs::Space> space = mount.file_system->space();
+  base::format_to(out, "{} ({}{}", mount.point, mount.file_system->kind(),
+                  mount.file_system->writable() ? "" : ", only read");
+  if (space.has_value())
+    base::format_to(out, ", {} of {} MiB free", mebibytes(space->free), mebibytes(space->total));
+  out.write(")\n");
+  for (const service::ModelFile& file : models)
+    base::format_to(out, "  {} generation {}, {} MiB\n", file.name, file.generation,
+                    mebibytes(file.bytes));
+  for (const service::PartialModel& file : partial)
+    base::format_to(out, "  {} generation {}, not complete: {} MiB are there\n", file.name,
+                    file.generation, mebibytes(file.bytes));
+  if (models.empty() && partial.empty()) out.write("  no bundles\n");
+  return {};
+}
+
+}  // namespace
+
+Result<void> import_model(Words words, base::Writer& out) {
+  Given given = TRY(parse_words(words, kImportUsage));
+  if (given.plain.size() != 1) return fail(Errc::kInvalidArgument, kImportUsage);
+  service::ModelFile source = TRY(service::find_model(given.plain[0]));
+  String root =
+      given.place.empty() ? TRY(service::choose_disk(source)) : TRY(place_of(given.place));
+  base::format_to(out, "copying {}, {} MiB, to {}\n", source.path, mebibytes(source.bytes), root);
+  ShownProgress copying(io(), "copying"), checking(io(), "reading back");
+  u64 start = timing::now_ns();
+  service::Imported done = TRY(service::import_model(
+      source,
+      {.root = root.view(), .name = given.name, .copying = &copying, .checking = &checking}));
+  if (done.present) {
+    base::format_to(out, "{} has the same bytes: nothing was copied\n", done.folder);
+    return {};
+  }
+  u64 ns = std::max<u64>(timing::now_ns() - start, 1);
+  base::format_to(
+      out, "{} is complete and verified: {} ms, {} MiB/s\n", done.folder,
+      base::ratio(ns, 1'000'000, 1),
+      base::ratio(source.bytes / 1024 * 1'000'000 / std::max<u64>(ns / 1000, 1), 1024, 1));
+  return {};
+}
+
+Result<void> remove_model(Words words, base::Writer& out) {
+  Given given = TRY(parse_words(words, kRemoveUsage));
+  Removal removal{.name = given.plain[0]};
+  if (given.plain.size() > 1) {
+    removal.generation = service::bundle::generation_of(given.plain[1]);
+    if (removal.generation == 0) return fail(Errc::kInvalidArgument, kRemoveUsage);
+  }
+  String place;
+  if (!given.place.empty()) place = TRY(place_of(given.place));
+  removal.place = place.view();
+  Vector<service::ModelFile> models = TRY(models_of(removal));
+  for (const service::ModelFile& file : models) {
+    if (file.name.view() == removal.name && file.generation > 0 &&
+        wanted(removal, file.folder.view(), file.generation))
+      TRY(remove_one(removal, file, out));
+  }
+  TRY(remove_partial(removal, out));
+  if (removal.removed > 0) return {};
+  return removal.kept > 0 ? fail(Errc::kPermission, "nothing was removed: the disk is only read")
+                          : fail(Errc::kNotFound,
+                                 "no disk has such a bundle (`model list` lists them); a file "
+                                 "outside of bundles is removed with `rm`");
+}
+
+Result<void> list_models(Words words, base::Writer& out) {
+  if (!words.empty() && words[0] != "--disk")
+    return fail(Errc::kInvalidArgument, "model list [--disk]");
+  constexpr u64 kMostWaitNs = 10'000'000'000;
+  fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
+  bool any = false;
+  for (usize i = 0; i < fs::mounts().size(); i++) {
+    fs::Mount mount = fs::mounts()[i];  // a copy: disks come and go while this one is read
+    if (!mount.point.starts_with("/disk/")) continue;
+    any = true;
+    Result<void> listed = list_disk(mount, out);
+    if (!listed.has_value()) base::format_to(out, "{}: {}\n", mount.point, listed.error());
+  }
+  if (!any) out.write("no disk is mounted (`mount` says why)\n");
+  return {};
+}
+
+}  // namespace console

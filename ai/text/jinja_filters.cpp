@@ -84,7 +84,7 @@ Result<Value> cased(Interpreter& in, Value input, const Arguments&) {
   std::string_view text = TRY(in.text_of(input));
   return change_case(in, text, kHow);
 }
-constexpr char kUpper[] = "upper", kLower[] = "lower", kTitle[] = "title",
+constexpr char kUpper[] = "upper", kLower[] = "lower", kWords[] = "words",
                kCapitalize[] = "capitalize";
 
 Result<Value> replace(Interpreter& in, Value input, const Arguments& arguments) {
@@ -92,7 +92,7 @@ Result<Value> replace(Interpreter& in, Value input, const Arguments& arguments) 
   std::string_view from = TRY(in.text_of(arguments.get(0, "old")));
   std::string_view to = TRY(in.text_of(arguments.get(1, "new")));
   Value most = arguments.get(2, "count");
-  return replace_text(in, arguments.offset, text, from, to, most.is_number() ? most.number() : -1);
+  return replace_text(in, text, from, to, most.is_number() ? most.number() : -1);
 }
 
 Result<Value> first(Interpreter& in, Value input, const Arguments& arguments) {
@@ -217,15 +217,14 @@ Result<Value> indent(Interpreter& in, Value input, const Arguments& arguments) {
   }
   String out;
   for (bool is_first = true;; is_first = false) {
-    usize end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    TRY(in.spend(1 + (line.size() + spaces.size()) / 64));
-    bool indented = is_first ? also_first : also_blank || !line.empty();
+    FirstLine line = first_line(text);
+    TRY(in.spend(1 + (line.size + spaces.size()) / 64));
+    bool indented = is_first ? also_first : also_blank || line.size > 0;
     if (indented) TRY(out.append(spaces.view()));
-    TRY(out.append(line));
-    if (end == std::string_view::npos) break;
+    TRY(out.append(text.substr(0, line.size)));
+    if (line.whole == line.size) break;
     TRY(out.push_back('\n'));
-    text.remove_prefix(end + 1);
+    text.remove_prefix(line.whole);
   }
   return in.keep(out.view());
 }
@@ -256,6 +255,13 @@ struct Keyed {
   Value key, item;
 };
 
+// Jinja compares lists of keys, so that equal keys need no order.
+Result<bool> sorts_before(Interpreter& in, u32 offset, const Value& a, const Value& b) {
+  bool ordered = a.is(Kind::kString) || a.is_number();
+  if (!ordered && TRY(in.equal(a, b))) return false;
+  return in.less(offset, a, b);
+}
+
 // Merges the sorted halves [0, middle) and [middle, size) of `from` into `to`. Equal items keep
 // their order.
 Result<void> merge_halves(Interpreter& in, u32 offset, std::span<Keyed> from, usize middle,
@@ -265,8 +271,8 @@ Result<void> merge_halves(Interpreter& in, u32 offset, std::span<Keyed> from, us
     TRY(in.spend(1));
     bool take_right = left == middle;
     if (!take_right && right < from.size()) {
-      take_right = TRY(reverse ? in.less(offset, from[left].key, from[right].key)
-                               : in.less(offset, from[right].key, from[left].key));
+      take_right = TRY(reverse ? sorts_before(in, offset, from[left].key, from[right].key)
+                               : sorts_before(in, offset, from[right].key, from[left].key));
     }
     *to++ = take_right ? from[right++] : from[left++];
   }
@@ -395,6 +401,8 @@ constexpr Row kRows[] = {
     {"e", escape},
     {"escape", escape},
     {"first", first},
+    {"forceescape", escape},
+    {"format", format_percent},
     {"indent", indent},
     {"int", to_integer},
     {"items", items},
@@ -416,7 +424,7 @@ constexpr Row kRows[] = {
     {"sort", sort},
     {"string", to_string},
     {"sum", sum},
-    {"title", cased<kTitle>},
+    {"title", cased<kWords>},
     {"tojson", to_json},
     {"trim", trim},
     {"unique", unique},

@@ -138,6 +138,7 @@ class Interpreter {
   Result<Value> add(u32 offset, const Value& a, const Value& b);
   Result<Value> concatenate(std::string_view a, std::string_view b);
   Result<Value> repeat(std::string_view text, i64 times);
+  Result<Value> repeat_list(const Value& list, i64 times);
   Result<void> deeper(u32 offset);
 
   Arena& arena_;
@@ -178,7 +179,20 @@ u64 count_characters(std::string_view text);
 usize byte_offset(std::string_view text, u64 character);
 std::string_view strip(std::string_view text, std::string_view characters, bool left, bool right);
 Result<Value> change_case(Interpreter& in, std::string_view text, std::string_view how);
-Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
-                           std::string_view from, std::string_view to, i64 most);
+Result<Value> replace_text(Interpreter& in, std::string_view text, std::string_view from,
+                           std::string_view to, i64 most);
+bool is_space(u32 code);
+// The bytes of the first line of `text`, without and with its end; both are the same if it has
+// none.
+struct FirstLine {
+  usize size, whole;
+};
+FirstLine first_line(std::string_view text);
+// Returns where the character before `end` begins. `end` is not 0.
+usize previous_character(std::string_view text, usize end);
+
+// ---- texts with holes (jinja_format.cpp)
+Result<Value> format_percent(Interpreter& in, Value format, const Arguments& arguments);
+Result<Value> format_braces(Interpreter& in, Value format, const Arguments& arguments);
 
 }  // namespace ai::jinja

@@ -3,6 +3,8 @@
 // a tag.
 #include "ai/text/jinja_lexer.h"
 
+#include <optional>
+
 #include "kernel/base/hex.h"
 #include "kernel/base/utf8.h"
 
@@ -38,7 +40,13 @@ class Lexer {
   Result<void> quoted();
   Result<void> escape(usize& at, usize end, char*& out);
   Result<void> operator_token();
+  std::string_view before_tag(std::string_view text, char sign, bool keeps_lines) const;
   void after_end(bool strip, bool keep, bool trims);
+  struct WordTag {
+    char before, after;  // the signs at its brackets, or another character
+    usize end;
+  };
+  std::optional<WordTag> word_tag(usize at, std::string_view word, std::string_view signs) const;
 
   std::string_view rest() const { return source_.substr(at_); }
   Result<void> push(Kind kind, std::string_view text, usize offset) {
@@ -81,17 +89,22 @@ Result<void> Lexer::text_until_tag() {
   std::string_view text = source_.substr(begin, end - begin);
   if (end < source_.size()) {
     char sign = end + 2 < source_.size() ? source_[end + 2] : '\0';
-    if (sign == '-') {
-      usize last = text.find_last_not_of(kSpaces);
-      text = text.substr(0, last == std::string_view::npos ? 0 : last + 1);
-    } else if (sign != '+' && source_[end + 1] != '{') {
-      usize line = text.rfind('\n') + 1;  // npos + 1 is 0
-      bool line_start = line > 0 || begin == 0 || source_[begin - 1] == '\n';
-      bool blank = text.find_first_not_of(kSpaces, line) == std::string_view::npos;
-      if (line_start && blank) text = text.substr(0, line);
-    }
+    text = before_tag(text, sign, source_[end + 1] == '{');
   }
   return text.empty() ? Result<void>{} : push(Kind::kText, text, begin);
+}
+
+// Returns a part of the source without what the tag behind it removes from its end: all white space
+// if `sign` is "-"; otherwise the white space at the beginning of the tag's own line, unless "+" or
+// `keeps_lines` says no.
+std::string_view Lexer::before_tag(std::string_view text, char sign, bool keeps_lines) const {
+  if (sign == '-') return text.substr(0, text.find_last_not_of(kSpaces) + 1);  // npos + 1 is 0
+  if (sign == '+' || keeps_lines) return text;
+  usize line = text.rfind('\n') + 1;
+  usize begin = static_cast<usize>(text.data() - source_.data());
+  bool line_start = line > 0 || begin == 0 || source_[begin - 1] == '\n';
+  bool blank = text.find_first_not_of(kSpaces, line) == std::string_view::npos;
+  return line_start && blank ? text.substr(0, line) : text;
 }
 
 // Skips what follows a tag: all white space after "-", or one line end if `trims` is set.
@@ -114,41 +127,42 @@ Result<void> Lexer::comment() {
   return {};
 }
 
+// Returns the tag at `at` if it is {% word %}, with no other sign before "%}" than one of `signs`.
+std::optional<Lexer::WordTag> Lexer::word_tag(usize at, std::string_view word,
+                                              std::string_view signs) const {
+  auto character = [this](usize i) { return i < source_.size() ? source_[i] : '\0'; };
+  if (!source_.substr(at).starts_with("{%")) return {};
+  WordTag tag{character(at + 2), '\0', 0};
+  at += tag.before == '-' || tag.before == '+' ? 3 : 2;
+  at = std::min(source_.find_first_not_of(kSpaces, at), source_.size());
+  if (!source_.substr(at).starts_with(word)) return {};
+  at = std::min(source_.find_first_not_of(kSpaces, at + word.size()), source_.size());
+  tag.after = character(at);
+  if (signs.find(tag.after) != std::string_view::npos) at++;
+  tag.end = at + 2;
+  if (!source_.substr(at).starts_with("%}")) return {};
+  return tag;
+}
+
 // Reads {% raw %} … {% endraw %}, whose content is plain text. Returns false if this is another
-// block.
+// block. As in Jinja, the line end after {% raw %} stays.
 Result<bool> Lexer::raw_block() {
-  auto word_tag = [this](usize at, std::string_view word, usize& end, bool& strips_after,
-                         bool& strips_before) {
-    if (!source_.substr(at).starts_with("{%")) return false;
-    at += 2;
-    strips_before = at < source_.size() && source_[at] == '-';
-    if (at < source_.size() && (source_[at] == '-' || source_[at] == '+')) at++;
-    at = std::min(source_.find_first_not_of(kSpaces, at), source_.size());
-    if (!source_.substr(at).starts_with(word)) return false;
-    at = std::min(source_.find_first_not_of(kSpaces, at + word.size()), source_.size());
-    strips_after = at < source_.size() && source_[at] == '-';
-    if (strips_after) at++;
-    end = at + 2;
-    return source_.substr(at).starts_with("%}");
-  };
-  usize begin = 0, end = 0, tag = at_;
-  bool after = false, before = false;
-  if (!word_tag(at_, "raw", begin, after, before)) return false;
-  at_ = begin;
-  after_end(after, false, true);
+  usize begin = at_;
+  std::optional<WordTag> tag = word_tag(begin, "raw", "-");
+  if (!tag) return false;
+  at_ = tag->end;
+  after_end(tag->after == '-', true, false);
   usize text_begin = at_;
   for (usize open = source_.find("{%", at_);; open = source_.find("{%", open + 2)) {
     if (open == std::string_view::npos)
-      return reporter_.fail(static_cast<u32>(tag), "this raw block has no endraw");
-    if (!word_tag(open, "endraw", end, after, before)) continue;
-    std::string_view text = source_.substr(text_begin, open - text_begin);
-    if (before) {
-      usize last = text.find_last_not_of(kSpaces);
-      text = text.substr(0, last == std::string_view::npos ? 0 : last + 1);
-    }
+      return reporter_.fail(static_cast<u32>(begin), "this raw block has no endraw");
+    tag = word_tag(open, "endraw", "-+");
+    if (!tag) continue;
+    std::string_view text =
+        before_tag(source_.substr(text_begin, open - text_begin), tag->before, false);
     if (!text.empty()) TRY(push(Kind::kText, text, text_begin));
-    at_ = end;
-    after_end(after, false, true);
+    at_ = tag->end;
+    after_end(tag->after == '-', tag->after == '+', true);
     return true;
   }
 }

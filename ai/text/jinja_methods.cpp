@@ -43,19 +43,35 @@ Answer split_spaces(Interpreter& in, std::string_view text, i64 most) {
     text = strip(text, "", true, false);
     if (text.empty()) break;
     usize end = 0;
-    auto space = [&text](usize at) {
-      u32 code = utf8::decode(text.substr(at)).code_point;
-      return (unicode::class_of(code) & unicode::kWhiteSpace) != 0;
-    };
+    auto space = [&text](usize at) { return is_space(utf8::decode(text.substr(at)).code_point); };
     while (most != 0 && end < text.size() && !space(end))
       end += utf8::decode(text.substr(end)).bytes;
     if (most == 0) {
-      TRY(add_part(in, *parts, strip(text, "", false, true)));
+      TRY(add_part(in, *parts, text));
       break;
     }
     TRY(add_part(in, *parts, text.substr(0, end)));
     text.remove_prefix(end);
   }
+  return list_value(parts);
+}
+
+Answer split_spaces_right(Interpreter& in, std::string_view text, i64 most) {
+  List* parts = TRY(in.new_list());
+  TRY(in.spend(text.size() / 16));
+  for (;; most--) {
+    text = strip(text, "", false, true);
+    if (text.empty()) break;
+    usize begin = most == 0 ? 0 : text.size();
+    while (begin > 0) {
+      usize before = previous_character(text, begin);
+      if (is_space(utf8::decode(text.substr(before)).code_point)) break;
+      begin = before;
+    }
+    TRY(add_part(in, *parts, text.substr(begin)));
+    text = text.substr(0, begin);
+  }
+  std::reverse(parts->items, parts->items + parts->size);
   return list_value(parts);
 }
 
@@ -80,9 +96,9 @@ Answer split(Interpreter& in, Value self, const Arguments& arguments) {
 Answer split_right(Interpreter& in, Value self, const Arguments& arguments) {
   Value separator = arguments.get(0, "sep");
   i64 most = number_or(arguments.get(1, "maxsplit"), kAll);
-  if (!separator.is(Kind::kString) || separator.size == 0)
-    return in.fail(arguments.offset, "rsplit() needs a separator");
   if (most == kAll) return split(in, self, arguments);
+  if (!separator.is(Kind::kString)) return split_spaces_right(in, self.text(), most);
+  if (separator.size == 0) return in.fail(arguments.offset, "rsplit() needs a separator");
   std::string_view text = self.text();
   TRY(in.spend(text.size() / 16));
   List* parts = TRY(in.new_list());
@@ -103,11 +119,9 @@ Answer split_lines(Interpreter& in, Value self, const Arguments& arguments) {
   std::string_view text = self.text();
   TRY(in.spend(text.size() / 16));
   while (!text.empty()) {
-    usize end = std::min(text.find_first_of("\r\n"), text.size());
-    usize next = std::min(end + 1, text.size());
-    if (text.substr(end).starts_with("\r\n")) next++;
-    TRY(add_part(in, *parts, text.substr(0, keep_ends ? next : end)));
-    text.remove_prefix(next);
+    FirstLine line = first_line(text);
+    TRY(add_part(in, *parts, text.substr(0, keep_ends ? line.whole : line.size)));
+    text.remove_prefix(line.whole);
   }
   return list_value(parts);
 }
@@ -140,7 +154,51 @@ Answer replace(Interpreter& in, Value self, const Arguments& arguments) {
   std::string_view from = TRY(wanted_text(in, arguments, 0));
   std::string_view to = TRY(wanted_text(in, arguments, 1));
   i64 most = number_or(arguments.get(2, "count"), kAll);
-  return replace_text(in, arguments.offset, self.text(), from, to, most);
+  return replace_text(in, self.text(), from, to, most);
+}
+
+// Returns what is before the separator, the separator, and what is behind it.
+template <bool kFirst>
+Answer partition(Interpreter& in, Value self, const Arguments& arguments) {
+  std::string_view separator = TRY(wanted_text(in, arguments, 0));
+  if (separator.empty()) return in.fail(arguments.offset, "partition() needs a separator");
+  std::string_view text = self.text();
+  TRY(in.spend(text.size() / 16));
+  usize at = kFirst ? text.find(separator) : text.rfind(separator);
+  std::string_view parts[] = {text, "", ""};
+  if (at == std::string_view::npos) {
+    if (!kFirst) std::swap(parts[0], parts[2]);
+  } else {
+    parts[0] = text.substr(0, at);
+    parts[1] = separator;
+    parts[2] = text.substr(at + separator.size());
+  }
+  List* list = TRY(in.new_list());
+  for (std::string_view part : parts) TRY(add_part(in, *list, part));
+  return list_value(list, Kind::kTuple);
+}
+
+enum class Side : u8 { kLeft, kRight, kMiddle };  // where the text is put
+
+template <Side kSide>
+Answer padded(Interpreter& in, Value self, const Arguments& arguments) {
+  Value width = arguments.get(0, "width");
+  Value filler = arguments.get(1, "fillchar", string(" "));
+  if (!width.is_number()) return in.fail(arguments.offset, "this method needs a width");
+  if (!filler.is(Kind::kString) || count_characters(filler.text()) != 1)
+    return in.fail(arguments.offset, "this method fills with one character");
+  i64 count = static_cast<i64>(count_characters(self.text()));
+  if (width.number() <= count) return self;
+  i64 missing = width.number() - count;
+  TRY(in.spend(static_cast<u64>(missing)));
+  i64 left = kSide == Side::kLeft    ? 0
+             : kSide == Side::kRight ? missing
+                                     : missing / 2 + (missing & width.number() & 1);
+  String out;
+  for (i64 i = 0; i < left; i++) TRY(out.append(filler.text()));
+  TRY(out.append(self.text()));
+  for (i64 i = left; i < missing; i++) TRY(out.append(filler.text()));
+  return in.keep(out.view());
 }
 
 template <const char* kHow>
@@ -309,9 +367,11 @@ struct Row {
 constexpr char kIsUpper[] = "upper", kIsLower[] = "lower";
 constexpr Row kRows[] = {
     {Kind::kString, "capitalize", cased<kCapitalize>},
+    {Kind::kString, "center", padded<Side::kMiddle>},
     {Kind::kString, "count", count_text},
     {Kind::kString, "endswith", begins_or_ends<false>},
     {Kind::kString, "find", find<true>},
+    {Kind::kString, "format", format_braces},
     {Kind::kString, "isalnum", all_of<unicode::kLetter | unicode::kNumber>},
     {Kind::kString, "isalpha", all_of<unicode::kLetter>},
     {Kind::kString, "isdigit", all_of<unicode::bit(unicode::Category::kNd)>},
@@ -320,12 +380,16 @@ constexpr Row kRows[] = {
     {Kind::kString, "isspace", all_of<unicode::kWhiteSpace>},
     {Kind::kString, "isupper", tested<kIsUpper>},
     {Kind::kString, "join", join},
+    {Kind::kString, "ljust", padded<Side::kLeft>},
     {Kind::kString, "lower", cased<kLower>},
     {Kind::kString, "lstrip", stripped<true, false>},
+    {Kind::kString, "partition", partition<true>},
     {Kind::kString, "removeprefix", removed<true>},
     {Kind::kString, "removesuffix", removed<false>},
     {Kind::kString, "replace", replace},
     {Kind::kString, "rfind", find<false>},
+    {Kind::kString, "rjust", padded<Side::kRight>},
+    {Kind::kString, "rpartition", partition<false>},
     {Kind::kString, "rsplit", split_right},
     {Kind::kString, "rstrip", stripped<false, true>},
     {Kind::kString, "split", split},

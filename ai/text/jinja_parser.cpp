@@ -86,6 +86,7 @@ Result<Statement*> Parser::parse_block() {
   if (name == "macro") return parse_macro(offset);
   if (name == "call") return parse_call(offset);
   if (name == "filter") return parse_filter_block(offset);
+  if (name == "generation") return parse_generation(offset);
   if (name == "break") return parse_loop_exit(offset, Statement::Kind::kBreak);
   if (name == "continue") return parse_loop_exit(offset, Statement::Kind::kContinue);
   if (name.starts_with("end") || name == "else" || name == "elif")
@@ -216,6 +217,16 @@ Result<Statement*> Parser::parse_filter_block(u32 offset) {
   statement->value = TRY(parse_filters(captured));
   TRY(expect(Kind::kBlockEnd, "%}"));
   statement->body = TRY(parse_whole_block("endfilter", offset, "filter"));
+  return statement;
+}
+
+// Parses {% generation %}…{% endgeneration %}, which Hugging Face's trainers look for. It writes
+// its body, which has a scope of its own.
+Result<Statement*> Parser::parse_generation(u32 offset) {
+  Statement* statement = TRY(make_statement(Statement::Kind::kFilterBlock, offset));
+  statement->value = TRY(make(Expression::Kind::kCaptured, offset));
+  TRY(expect(Kind::kBlockEnd, "%}"));
+  statement->body = TRY(parse_whole_block("endgeneration", offset, "generation"));
   return statement;
 }
 

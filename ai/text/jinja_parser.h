@@ -42,6 +42,7 @@ class Parser {
   Result<Statement*> parse_macro(u32 offset);
   Result<Statement*> parse_call(u32 offset);
   Result<Statement*> parse_filter_block(u32 offset);
+  Result<Statement*> parse_generation(u32 offset);
   Result<Statement*> parse_loop_exit(u32 offset, Statement::Kind kind);
   Result<std::span<Parameter>> parse_parameters();
   Result<std::span<std::string_view>> parse_targets();

@@ -131,14 +131,14 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   loop->items = TRY(iterate(statement.offset, over));
   if (statement.condition != nullptr)
     loop->items = TRY(wanted_items(statement, loop->items))->view();
-  if (loop->items.empty()) return execute(statement.otherwise);
-  Result<Flow> flow = Flow::kNext;
+  // As in Jinja, "else" is for loops in which no iteration came to its end, by "continue" either.
+  bool ended = false;
   for (; loop->index < loop->items.size(); loop->index++) {
-    flow = execute_iteration(statement, *loop);
-    if (!flow.has_value() || *flow == Flow::kBreak) break;
+    Flow flow = TRY(execute_iteration(statement, *loop));
+    ended = ended || flow == Flow::kNext;
+    if (flow == Flow::kBreak) break;
   }
-  if (!flow.has_value()) return flow;
-  return Flow::kNext;
+  return ended ? Flow::kNext : execute(statement.otherwise);
 }
 
 // Each iteration has its own scope: what it sets is gone in the next one.

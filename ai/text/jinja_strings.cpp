@@ -14,23 +14,95 @@ namespace {
 
 constexpr u32 kMaxNesting = 32;  // of a value that is written as text
 
+// Returns true if the letter has a case.
+bool is_cased(u32 code) {
+  constexpr unicode::CategorySet kCased = unicode::bit(unicode::Category::kLl) |
+                                          unicode::bit(unicode::Category::kLt) |
+                                          unicode::bit(unicode::Category::kLu);
+  return (unicode::class_of(code) & kCased) != 0;
+}
+
+// Returns true if repr() shows the character and not an escape.
+bool is_printable(u32 code) {
+  constexpr unicode::CategorySet kHidden =
+      unicode::kOther | unicode::kSeparator | unicode::bit(unicode::Category::kCn);
+  return code == ' ' || (unicode::class_of(code) & kHidden) == 0;
+}
+
+// The letters of Latin and Armenian whose capitals are several (Unicode's SpecialCasing.txt).
+struct SpecialCase {
+  u32 code;
+  std::string_view upper, title;
+};
+constexpr SpecialCase kSpecialCases[] = {
+    {0xdf, "SS", "Ss"},
+    {0x149, "\u02bcN", "\u02bcN"},
+    {0x1f0, "J\u030c", "J\u030c"},
+    {0x587, "\u0535\u0552", "\u0535\u0582"},
+    {0xfb00, "FF", "Ff"},
+    {0xfb01, "FI", "Fi"},
+    {0xfb02, "FL", "Fl"},
+    {0xfb03, "FFI", "Ffi"},
+    {0xfb04, "FFL", "Ffl"},
+    {0xfb05, "ST", "St"},
+    {0xfb06, "ST", "St"},
+};
+
+// The digraphs of Croatian have a third form, with one capital.
+u32 to_title(u32 code) {
+  if (code >= 0x1c4 && code <= 0x1cc) return 0x1c5 + (code - 0x1c4) / 3 * 3;
+  if (code >= 0x1f1 && code <= 0x1f3) return 0x1f2;
+  return unicode::to_upper(code);
+}
+
+enum class Case : u8 { kLower, kUpper, kTitle };
+
+Result<void> append_cased(const utf8::Decoded& c, std::string_view bytes, Case wanted,
+                          String& out) {
+  if (!c.valid) return out.append(bytes);
+  for (const SpecialCase& special : kSpecialCases) {
+    if (special.code == c.code_point && wanted != Case::kLower)
+      return out.append(wanted == Case::kUpper ? special.upper : special.title);
+  }
+  u32 code = wanted == Case::kLower   ? unicode::to_lower(c.code_point)
+             : wanted == Case::kUpper ? unicode::to_upper(c.code_point)
+                                      : to_title(c.code_point);
+  char room[4];
+  return out.append({room, utf8::encode(code, room)});
+}
+
+// Returns true if the filter "title" begins a word after this character.
+bool parts_words(u32 code) {
+  return is_space(code) || (code < 0x80 && std::string_view("-({[<").find(
+                                               static_cast<char>(code)) != std::string_view::npos);
+}
+
+}  // namespace
+
 bool is_space(u32 code) {
   // Python also counts the four ASCII separators as white space.
   return (unicode::class_of(code) & unicode::kWhiteSpace) != 0 || (code >= 0x1c && code <= 0x1f);
 }
 
-bool is_letter(u32 code) {
-  return (unicode::class_of(code) & unicode::kLetter) != 0;
+// As for str.splitlines(), a line ends at any of ten characters, or at two of them.
+FirstLine first_line(std::string_view text) {
+  for (usize at = 0; at < text.size();) {
+    utf8::Decoded c = utf8::decode(text.substr(at));
+    u32 code = c.code_point;
+    if (text.substr(at).starts_with("\r\n")) return {at, at + 2};
+    bool ends = (code >= '\n' && code <= '\r') || (code >= 0x1c && code <= 0x1e) || code == 0x85 ||
+                code == 0x2028 || code == 0x2029;
+    if (ends && c.valid) return {at, at + c.bytes};
+    at += c.bytes;
+  }
+  return {text.size(), text.size()};
 }
 
-// Returns where the character before `end` begins. `end` is not 0.
 usize previous_character(std::string_view text, usize end) {
   usize at = end - 1;
   while (at > 0 && end - at < 4 && (static_cast<u8>(text[at]) & 0xc0) == 0x80) at--;
   return at + utf8::decode(text.substr(at, end - at)).bytes == end ? at : end - 1;
 }
-
-}  // namespace
 
 u64 count_characters(std::string_view text) {
   u64 count = 0;
@@ -67,27 +139,48 @@ std::string_view strip(std::string_view text, std::string_view characters, bool 
   return text;
 }
 
-// Changes to "upper", "lower", "title" or "capitalize" with simple case mappings.
+// Changes to "upper", "lower", "title" (str.title), "words" (the filter "title") or "capitalize".
 Result<Value> change_case(Interpreter& in, std::string_view text, std::string_view how) {
   TRY(in.spend(text.size() / 8));
   String out;
-  bool inside_word = false, first = true;
-  for (; !text.empty(); first = false) {
-    utf8::Decoded c = utf8::decode(text);
-    bool up = how == "upper" || (how == "title" && !inside_word) || (how == "capitalize" && first);
-    u32 code = up ? unicode::to_upper(c.code_point) : unicode::to_lower(c.code_point);
-    inside_word = is_letter(c.code_point);
-    char bytes[4];
-    TRY(c.valid ? out.append({bytes, utf8::encode(code, bytes)})
-                : out.append(text.substr(0, c.bytes)));
-    text.remove_prefix(c.bytes);
+  bool inside_word = false;
+  for (usize at = 0; at < text.size();) {
+    utf8::Decoded c = utf8::decode(text.substr(at));
+    Case wanted = Case::kLower;
+    if (how == "upper" || (how == "words" && !inside_word))
+      wanted = Case::kUpper;
+    else if ((how == "title" && !inside_word) || (how == "capitalize" && at == 0))
+      wanted = Case::kTitle;
+    TRY(append_cased(c, text.substr(at, c.bytes), wanted, out));
+    inside_word = how == "words" ? !parts_words(c.code_point) : is_cased(c.code_point);
+    at += c.bytes;
   }
   return in.keep(out.view());
 }
 
-Result<Value> replace_text(Interpreter& in, u32 offset, std::string_view text,
-                           std::string_view from, std::string_view to, i64 most) {
-  if (from.empty()) return in.fail(offset, "replace() needs a text to search for");
+namespace {
+
+// An empty text is found before every character and at the end.
+Result<Value> replace_nothing(Interpreter& in, std::string_view text, std::string_view to,
+                              i64 most) {
+  String out;
+  for (; most != 0; most--) {
+    TRY(in.spend(1 + to.size() / 64));
+    TRY(out.append(to));
+    if (text.empty()) break;
+    u32 bytes = utf8::decode(text).bytes;
+    TRY(out.append(text.substr(0, bytes)));
+    text.remove_prefix(bytes);
+  }
+  TRY(out.append(text));
+  return in.keep(out.view());
+}
+
+}  // namespace
+
+Result<Value> replace_text(Interpreter& in, std::string_view text, std::string_view from,
+                           std::string_view to, i64 most) {
+  if (from.empty()) return replace_nothing(in, text, to, most);
   TRY(in.spend(text.size() / 16));
   String out;
   for (; most != 0; most--) {
@@ -110,20 +203,27 @@ Result<void> append_quoted(std::string_view text, String& out) {
       text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
   char quote = doubled ? '"' : '\'';
   TRY(out.push_back(quote));
-  for (char c : text) {
+  for (usize at = 0; at < text.size();) {
     constexpr std::string_view kSpecial = "\n\r\t\\", kLetters = "nrt\\";
-    usize special = kSpecial.find(c);
+    utf8::Decoded c = utf8::decode(text.substr(at));
+    std::string_view bytes = text.substr(at, c.bytes);
+    at += c.bytes;
+    usize special = kSpecial.find(bytes[0]);
+    char escape[12];
     if (special != std::string_view::npos) {
       TRY(out.push_back('\\'));
       TRY(out.push_back(kLetters[special]));
-    } else if (c == quote) {
+    } else if (bytes[0] == quote) {
       TRY(out.push_back('\\'));
-      TRY(out.push_back(c));
-    } else if (static_cast<u8>(c) < 0x20 || c == 0x7f) {
-      char escape[8];
-      TRY(out.append(base::format_into(escape, "\\x{:02x}", static_cast<u32>(c))));
+      TRY(out.push_back(quote));
+    } else if (!c.valid || is_printable(c.code_point)) {
+      TRY(out.append(bytes));
+    } else if (c.code_point < 0x100) {
+      TRY(out.append(base::format_into(escape, "\\x{:02x}", c.code_point)));
+    } else if (c.code_point < 0x10000) {
+      TRY(out.append(base::format_into(escape, "\\u{:04x}", c.code_point)));
     } else {
-      TRY(out.push_back(c));
+      TRY(out.append(base::format_into(escape, "\\U{:08x}", c.code_point)));
     }
   }
   return out.push_back(quote);

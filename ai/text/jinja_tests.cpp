@@ -31,8 +31,9 @@ Answer iterable(Interpreter&, Value v, const Arguments&) {
 Answer sequence(Interpreter& in, Value v, const Arguments& arguments) {
   return iterable(in, v, arguments);
 }
+// Jinja's undefined value can be called, if only to fail.
 Answer callable(Interpreter&, Value v, const Arguments&) {
-  return v.is(Kind::kMacro) || v.is(Kind::kGlobal) || v.is(Kind::kMethod);
+  return v.is(Kind::kUndefined) || v.is(Kind::kMacro) || v.is(Kind::kGlobal) || v.is(Kind::kMethod);
 }
 template <bool kTruth>
 Answer exactly(Interpreter&, Value v, const Arguments&) {
@@ -85,6 +86,13 @@ Answer has_case(Interpreter& in, Value v, const Arguments&) {
   return same.text() == text && other.text() != text;
 }
 
+Answer known_filter(Interpreter&, Value v, const Arguments&) {
+  return v.is(Kind::kString) && find_filter(v.text()) != nullptr;
+}
+Answer known_test(Interpreter&, Value v, const Arguments&) {
+  return v.is(Kind::kString) && find_test(v.text()) != nullptr;
+}
+
 struct Row {
   std::string_view name;
   Test test;
@@ -104,6 +112,7 @@ constexpr Row kRows[] = {
     {"equalto", equal},
     {"even", parity<0>},
     {"false", exactly<false>},
+    {"filter", known_filter},
     {"float", kind_is<Kind::kFloat>},
     {"ge", at_least},
     {"greaterthan", greater},
@@ -123,6 +132,7 @@ constexpr Row kRows[] = {
     {"sameas", same},
     {"sequence", sequence},
     {"string", kind_is<Kind::kString>},
+    {"test", known_test},
     {"true", exactly<true>},
     {"undefined", not_defined},
     {"upper", has_case<true>},

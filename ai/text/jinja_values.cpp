@@ -320,6 +320,15 @@ Result<Value> Interpreter::repeat(std::string_view text, i64 times) {
   return string({repeated, bytes});
 }
 
+Result<Value> Interpreter::repeat_list(const Value& list, i64 times) {
+  List* repeated = TRY(new_list());
+  for (i64 i = 0; i < times && list.list->size > 0; i++) {
+    TRY(spend(list.list->size));
+    for (const Value& item : list.list->view()) TRY(repeated->append(arena_, item));
+  }
+  return list_value(repeated, list.kind);
+}
+
 Result<Value> Interpreter::add(u32 offset, const Value& a, const Value& b) {
   if (a.is(Kind::kString) && b.is(Kind::kString)) return concatenate(a.text(), b.text());
   if (!a.is_sequence() || a.kind != b.kind)
@@ -375,8 +384,12 @@ Result<Value> Interpreter::arithmetic(u32 offset, Operator op, const Value& a, c
       return reporter_.fail(offset, "templates cannot compute with fractions");
   }
   if (op == Operator::kAdd && !(a.is_number() && b.is_number())) return add(offset, a, b);
+  if (op == Operator::kMultiply && a.is_number() && !b.is_number())
+    return arithmetic(offset, op, b, a);
   if (op == Operator::kMultiply && a.is(Kind::kString) && b.is_number())
     return repeat(a.text(), b.number());
+  if (op == Operator::kMultiply && a.is_sequence() && b.is_number())
+    return repeat_list(a, b.number());
   if (!a.is_number() || !b.is_number())
     return reporter_.fail(offset, "{} and {} are not numbers", kind_name(a.kind),
                           kind_name(b.kind));

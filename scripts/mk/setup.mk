@@ -6,7 +6,7 @@ NEEDS_model := model run iso debug test test-system test-ubsan test-debug test-n
 NEEDS_run := run debug test timing test-qemu test-system test-ubsan test-debug test-locks test-rough-net test-gigabyte \
   test-clients test-bochs test-machines test-boots bench-machine
 NEEDS_iso := iso test test-system test-debug test-machines test-boots test-bochs $(BUILD)/marrow.iso
-NEEDS_test := test quick timing host-san test-hosted test-weak test-aarch64 test-shim test-system test-machines test-boots test-images test-schemas test-fuzz fuzz hostile-models \
+NEEDS_test := test quick timing host-san test-hosted test-weak test-aarch64 test-shim test-system test-machines test-boots test-images test-schemas test-templates test-fuzz fuzz hostile-models \
   test-askers check tidy $(SAN_DIR)/% $(FUZZ)/% $(BUILD)/aarch64-user/% $(BUILD)/linux/test/% $(BUILD)/check/%
 NEEDS_check := check quick check-fast tidy analyze format $(BUILD)/check/%
 NEEDS_debug := debug

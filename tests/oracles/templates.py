@@ -11,12 +11,14 @@ chat.json      templates in the manner of real ones, with conversations
 shared.json    only inputs and results: the templates are files of that directory or of the models
 """
 import datetime
+import functools
 import json
 import os
 import sys
 
 import jinja2
 import jinja2.ext
+import jinja2.nodes
 import jinja2.sandbox
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -227,16 +229,60 @@ line {% if true %} same {% endif %} line
 {{ (1 }}
 {{ }}
 {% for %}{% endfor %}
-{% generation %}x{% endgeneration %}
+{% generation %}x{{ 1 }}{% set y = 1 %}{% endgeneration %}{{ y is defined }}
+{% generation %}x
+{% endgeneration %}
 {{ 1 if }}
 {{ a b }}
 {% break %}
 {{ {'a': 1, } }}{{ [1, 2, ] }}{{ (1, ) }}{{ 1_000 }}{{ 1.5 }}{{ {'a': {'b': {}}} }}{{ {} }}
 {{ 'a' 'b' ~ 'c' | upper }}{{ ('a' ~ 'b') | upper }}{{ 'a' | upper ~ 'b' }}{{ 1 + 2 | string | length }}{{ not 'a' == 'b' }}{{ -1 + 2 }}{{ 'x' is string and true }}{{ 1 == 1 and 2 == 2 }}
+<<<
+{% raw %}
+kept {{ line }}
+  {% endraw +%}
+{% raw -%}
+  gone
+  {%+ endraw -%}
+ end
+>>>
+{{ 'straße ŉ ﬁx ǆ' | upper }}|{{ 'ßa ǆ ŉ' | capitalize }}|{{ 'ǆ ﬂ'.title() }}|{{ '日a 1a' .title() }}|{{ 'ß' is lower }}
+{{ "it's {'a': 'b'} x-y (z) [w] <v>" | title }}|{{ "it's x-y".title() }}
+{{ ['\u2028', '\xa0', '\u200b', '\x7f', 'é\u0301', '\U000e0001'] }}
+{{ 'abc'.replace('', '-') }}|{{ 'abc' | replace('', '-', 2) }}|{{ ''.replace('', '-') }}|{{ 'é'.replace('', '..') }}
+{{ '  a  b  c '.split(None, 1) }}{{ '  a  b  c '.rsplit(None, 1) }}{{ ' a b '.rsplit() }}{{ 'a\x1cb'.split() }}
+{{ 'a=b=c'.partition('=') }}{{ 'a=b=c'.rpartition('=') }}{{ 'abc'.partition('=') }}{{ 'abc'.rpartition('=') }}
+{{ 'ab'.center(7, '*') }}|{{ 'abc'.center(8) }}|{{ 'é'.ljust(3) }}|{{ 'é'.rjust(3, '.') }}|{{ 'abc'.ljust(2) }}
+{{ '%s-%d%%' | format('é', 7) }}|{{ '%(a)s %(b)s' | format(a=1, b=none) }}|{{ 'plain' | format }}|{{ '{} {{}} {}'.format('x', [1]) }}|{{ '{1}{0}{n}'.format(1, 2, n='ü') }}
+{{ '%s' | format }}
+{{ '%s' | format(1, 2) }}
+{{ '%d' | format('x') }}
+{{ '{}'.format() }}
+{{ '{' .format(1) }}
+{{ 3 * 'ab' }}{{ [1, 2] * 2 }}{{ 2 * (1,) }}{{ [1] * 0 }}{{ 'a' * -1 }}
+{{ 'upper' is filter }}{{ 'nothing' is filter }}{{ 'odd' is test }}{{ 'nothing' is test }}{{ 1 is filter }}
+{{ '<b>' | forceescape }}{{ missing is callable }}
+{{ 'a\r\nb\x0bc\u2028d\n\ne' | indent(2) }}{{ 'a\r\nb\x0cc\x1dd\x85e\u2029'.splitlines() }}{{ 'a\r\nb\x0cc'.splitlines(true) }}
+{{ [none, none] | sort }}{{ [{'a': 1}, {'a': 1}] | sort }}{{ [missing, missing] | sort | length }}
+{% for a in [1, 2] %}{% continue %}{% else %}none ended{% endfor %}|{% for a in [1, 2] %}{% break %}{% else %}none ended{% endfor %}|{% for a in [1, 2] %}{% if a == 2 %}{% break %}{% endif %}{% else %}none ended{% endfor %}
 {% set c = [] %}{{ c is sameas c }}{{ missing == missing }}{{ missing == none }}{{ none == none }}{{ missing ~ 'x' }}{{ 'a' in missing }}
 '''
 
 
+class Generation(jinja2.ext.Extension):
+    """{% generation %}…{% endgeneration %} marks for trainers what the model writes; the text is its body's."""
+    tags = {"generation"}
+
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("unchanged"), [], [], body).set_lineno(line)
+
+    def unchanged(self, caller):
+        return caller()
+
+
+@functools.lru_cache(1)
 def environment():
     def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
         return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
@@ -248,11 +294,16 @@ def environment():
         return datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).strftime(form)
 
     env = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
-                                                       extensions=[jinja2.ext.loopcontrols])
+                                                       extensions=[jinja2.ext.loopcontrols, Generation])
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
     env.globals["strftime_now"] = strftime_now
     return env
+
+
+@functools.lru_cache(100)
+def compiled(source):
+    return environment().from_string(source)
 
 
 def render(source, case):
@@ -262,9 +313,8 @@ def render(source, case):
                      bos_token=case.get("bos", "<s>"), eos_token=case.get("eos", "</s>"))
     variables.update(case.get("extra", {}))
     try:
-        return environment().from_string(source).render(**variables)
-    except (jinja2.exceptions.TemplateError, TypeError, ZeroDivisionError, ValueError, AttributeError,
-            SyntaxError):
+        return compiled(source).render(**variables)
+    except Exception:  # whatever Python raises for a template that is wrong
         return None
 
 

@@ -41,7 +41,7 @@ TEST(template_hostile, errors_say_where) {
     std::string_view part;
   };
   constexpr Row kRows[] = {
-      {"a\nb {% generation %}x{% endgeneration %}", 2, 6, "\"generation\" are not supported"},
+      {"a\nb {% trans %}x{% endtrans %}", 2, 6, "\"trans\" are not supported"},
       {"{{ 1 | nofilter }}", 1, 8, "unknown filter \"nofilter\""},
       {"{{ 1 is notest }}", 1, 9, "unknown test \"notest\""},
       {"x\n\n{{ missing.part }}", 3, 11, "\"missing\" is undefined"},
@@ -74,6 +74,10 @@ TEST(template_hostile, work_is_bounded) {
       "{% endfor %}",
       "{{ 'a' * 9000000000000 }}",
       "{{ 'a' * 99999999 }}",
+      "{{ [1] * 99999999 }}",
+      "{{ 'a'.center(9000000000) }}",
+      "{{ ('a' * 99999).replace('', 'b' * 9999) }}",
+      "{{ '{0}{0}{0}{0}{0}{0}{0}{0}'.format('a' * 9999999) }}",
       "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
       "{% macro m(f) %}{{ f(f) }}{{ f(f) }}{% endmacro %}{{ m(m) }}",
       "{% set l = [] %}{{ l.append(l) }}{{ l }}",

@@ -18,7 +18,7 @@ namespace arch {
 namespace {
 
 // The entries of vectors.S. An exception in a handler has the number plus 4.
-enum Kind : u64 {
+enum Kind : u8 {
   kSynchronous,
   kInterrupt,
   kFastInterrupt,

@@ -57,11 +57,15 @@ Result<void> read_seed(std::string_view text, Seed& out) {
 
 Result<void> write_seed(const Seed& seed, base::Wiped<String>& out) {
   TRY(out.reserve(128));  // reserved at once, or the text would move and leave a copy behind
-  base::StringWriter sink(out);
-  base::format_to(sink, "{{\"{}\":\"", kSeedField);
-  for (Byte byte : seed) base::format_to(sink, "{:02x}", static_cast<u32>(byte));
-  sink.write("\"}\n");
-  return sink.status();
+  TRY(out.append("{\""));
+  TRY(out.append(kSeedField));
+  TRY(out.append("\":\""));
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (Byte byte : seed) {
+    TRY(out.append(kDigits.substr(byte >> 4, 1)));
+    TRY(out.append(kDigits.substr(byte & 15, 1)));
+  }
+  return out.append("\"}\n");
 }
 
 Result<String> keep_seed(std::string_view path, std::string_view text) {

@@ -177,10 +177,10 @@ Result<Vector<Byte>> boot_region(const Plan& p, const ExfatFormat& format) {
   Vector<Byte> region;
   TRY(region.resize(usize{kRegionSectors} * p.sector));
   Byte* s = region.data();
-  std::memcpy(s,
-              "\xeb\x76\x90"
-              "EXFAT   ",
-              11);
+  constexpr std::string_view kBeginning =
+      "\xeb\x76\x90"
+      "EXFAT   ";
+  std::ranges::copy(kBeginning, s);
   base::store<u64>(s + 64, format.first_sector);
   base::store<u64>(s + 72, p.sectors);
   base::store<u32>(s + 80, static_cast<u32>(p.table));

@@ -195,6 +195,102 @@ Result<Imported> import_bundle(const ModelFile& model, const ImportOrder& order)
   });
 }
 
+// ---- a model in several files --------------------------------------------------------------
+
+// Its files lie side by side in the folder models. The first one, by which the model is found,
+// comes last, and is not seen before it is complete.
+class PartsImport {
+ public:
+  PartsImport(const ModelFile& model, const ImportOrder& order) : model_(model), order_(order) {}
+
+  Result<Imported> run() {
+    if (!order_.name.empty())
+      return fail(Errc::kInvalidArgument, "a model in several files keeps its name");
+    folder_ = TRY(String::from(order_.root));
+    TRY(folder_.append("/models"));
+    if (!fs::stat(folder_.view()).has_value()) TRY(fs::make_directory(folder_.view()));
+    TRY(need_room());
+    Result<void> done;
+    for (u32 i = 1; i <= model_.parts && done.has_value(); i++) done = bring(i % model_.parts);
+    if (done.has_value()) return Imported{TRY(target_of(0)), made_.empty()};
+    for (const String& path : made_)
+      if (!fs::remove(path.view()).has_value())
+        log::warn("models", "{}: an incomplete model's file is left there", path);
+    return std::unexpected(done.error());
+  }
+
+ private:
+  Result<String> target_of(u32 index) const {
+    String source = TRY(part_path(model_, index)), path = TRY(folder_.clone());
+    TRY(path.push_back('/'));
+    TRY(path.append(base::base_name(source.view())));
+    return path;
+  }
+
+  Result<void> need_room() const {
+    u64 needed = kMiB;
+    for (u32 i = 0; i < model_.parts; i++) {
+      String source = TRY(part_path(model_, i)), target = TRY(target_of(i));
+      fs::FileInfo info = TRY(fs::stat(source.view()));
+      if (!fs::stat(target.view()).has_value()) needed += info.size;
+    }
+    Result<fs::Space> space = fs::space(folder_.view());
+    if (!space.has_value() || needed <= space->free) return {};
+    return fail(Errc::kFull, "too little space on the disk: remove models (`model remove NAME`)");
+  }
+
+  Result<void> bring(u32 index) {
+    SourceFile source;
+    source.path = TRY(part_path(model_, index));
+    fs::FileInfo info = TRY(fs::stat(source.path.view()));
+    source.bytes = info.size;
+    String target = TRY(target_of(index));
+    Result<Sha256Digest> given = fs::stat(target.view()).has_value()
+                                     ? hash_source(model_, source, index, order_.checking)
+                                     : copy(source, index, target.view());
+    Sha256Digest wanted = TRY(given);
+    SourceFile there;
+    there.path = TRY(target.clone());
+    fs::FileInfo kept = TRY(fs::stat(target.view()));
+    there.bytes = kept.size;
+    // A file is none of the model that is being copied, so it is read from its disk.
+    Sha256Digest found = TRY(hash_source(ModelFile{}, there, 0, order_.checking));
+    if (found == wanted) return {};
+    bool ours = !made_.empty() && made_.back().view() == target.view();
+    return ours ? fail(Errc::kCorrupt,
+                       "the disk returns other bytes than it was given: use another disk")
+                : fail(Errc::kBusy,
+                       "the disk has another file of this name in models: it is not overwritten");
+  }
+
+  Result<Sha256Digest> copy(const SourceFile& source, u32 index, std::string_view target) {
+    base::Owner<fs::File> out = TRY(fs::create(target));
+    if (!out->appears_at_flush()) {
+      out.reset();
+      TRY(fs::remove(target));
+      return fail(Errc::kUnsupported,
+                  "a model in several files needs a disk with exFAT, or `cp` file by file");
+    }
+    crypto::Sha256 sha;
+    u64 at = 0;
+    TRY(read_source(model_, source, index, 0, [&](std::span<const Byte> bytes) -> Result<void> {
+      sha.update(bytes);
+      if (TRY(out->write_at(at, bytes)) != bytes.size())
+        return fail(Errc::kFull, "the disk is full: delete files");
+      at += bytes.size();
+      return stopped_or(order_.copying, at, source.bytes);
+    }));
+    TRY(made_.push_back(TRY(String::from(target))));
+    TRY(out->flush());
+    return sha.finish();
+  }
+
+  const ModelFile& model_;
+  const ImportOrder& order_;
+  String folder_;
+  Vector<String> made_;  // files that this import has made
+};
+
 // ---- a model outside of bundles ------------------------------------------------------------
 
 // The length and the first MiB tell apart what an interrupted import can be continued with. Bytes
@@ -246,12 +342,9 @@ Result<void> need_known_bytes(const ModelFile& model, u32 index, const SourceFil
 
 Result<Imported> import_loose(const ModelFile& model, const ImportOrder& order) {
   bool two_files = !model.tokenizer.empty();
-  if (model.parts > 1 && !two_files)
-    return fail(Errc::kUnsupported,
-                "a model in several files cannot be a bundle: merge it, or copy its parts with "
-                "`cp` into the disk's folder models");
   if (!bundle::may_load(bundle::verify_mode(), bundle::Finding::kUnsigned))
     return fail(Errc::kPermission, "verify=require: only bundles with a good signature are copied");
+  if (model.parts > 1 && !two_files) return PartsImport(model, order).run();
   bool is_gguf = !model.path.view().ends_with(".bin");
   Work work{model, order, {}};
   for (u32 i = 0; i < model.parts; i++) {

@@ -81,9 +81,18 @@ bool wanted(const Removal& removal, std::string_view folder, u64 generation) {
   return there && (removal.generation == 0 || removal.generation == generation);
 }
 
-// Removes one generation, unless its disk cannot be written or it is loaded.
+// Removes a model outside of bundles: its first file, by which it is found, and then the others.
+Result<void> remove_files(const service::ModelFile& file) {
+  for (u32 i = 0; i < file.parts; i++) {
+    String path = TRY(service::part_path(file, i));
+    TRY(fs::remove(path.view()));
+  }
+  return {};
+}
+
+// Removes one model, unless its disk cannot be written or it is loaded.
 Result<void> remove_one(Removal& removal, const service::ModelFile& file, base::Writer& out) {
-  std::string_view folder = file.folder.view();
+  std::string_view folder = file.generation > 0 ? file.folder.view() : file.path.view();
   if (!can_be_written(folder)) {
     base::format_to(out, "{} stays: its disk is only read\n", folder);
     removal.kept++;
@@ -91,7 +100,7 @@ Result<void> remove_one(Removal& removal, const service::ModelFile& file, base::
   }
   if (service::engine_host().lease_of(file, service::kConsoleHolder).has_value())
     return fail(Errc::kBusy, "the model is loaded: `model unload` it first");
-  TRY(service::remove_generation(folder));
+  TRY(file.generation > 0 ? service::remove_generation(folder) : remove_files(file));
   base::format_to(out, "{} is removed, {} MiB\n", folder, mebibytes(file.bytes));
   removal.removed++;
   return {};
@@ -189,16 +198,17 @@ Result<void> remove_model(Words words, base::Writer& out) {
   removal.place = place.view();
   Vector<service::ModelFile> models = TRY(models_of(removal));
   for (const service::ModelFile& file : models) {
-    if (file.name.view() == removal.name && file.generation > 0 &&
-        wanted(removal, file.folder.view(), file.generation))
+    std::string_view place_of_it = file.generation > 0 ? file.folder.view() : file.path.view();
+    bool on_disk = place_of_it.starts_with("/disk/") || !removal.place.empty();
+    if (on_disk && file.name.view() == removal.name &&
+        wanted(removal, place_of_it, file.generation))
       TRY(remove_one(removal, file, out));
   }
   TRY(remove_partial(removal, out));
   if (removal.removed > 0) return {};
   return removal.kept > 0 ? fail(Errc::kPermission, "nothing was removed: the disk is only read")
                           : fail(Errc::kNotFound,
-                                 "no disk has such a bundle (`model list` lists them); a file "
-                                 "outside of bundles is removed with `rm`");
+                                 "no disk has such a model (`models` and `model list` show them)");
 }
 
 Result<void> list_models(Words words, base::Writer& out) {

@@ -163,6 +163,36 @@ void mount_new_disks() {
   disks.working = false;
 }
 
+bool lies_on(const Mount& mount, const BlockDevice& device) {
+  for (const Volume& volume : volumes)
+    if (volume.device == &device && volume.point == mount.point) return true;
+  return false;
+}
+
+Result<void> release_disk(const BlockDevice& device) {
+  if (disks.working) return fail(Errc::kBusy, "disks are being mounted: try again");
+  for (const Mount& mount : mounts())
+    if (lies_on(mount, device) && open_files(*mount.file_system) > 0)
+      return fail(Errc::kBusy, "a file on this disk is open: unload its model, or wait");
+  for (usize i = 0; i < volumes.size();) {
+    if (volumes[i].device != &device) {
+      i++;
+      continue;
+    }
+    unmount(volumes[i].point);
+    volumes[i] = volumes[volumes.size() - 1];
+    volumes.truncate(volumes.size() - 1);
+  }
+  return {};
+}
+
+Result<void> mount_again(BlockDevice& device) {
+  disks.working = true;
+  Result<void> mounted = mount_disk(device);
+  disks.working = false;
+  return mounted;
+}
+
 std::span<const Unmounted> unmounted() {
   return failures.view();
 }

@@ -43,6 +43,16 @@ struct Unmounted {
 };
 std::span<const Unmounted> unmounted();
 
+// Returns true if the mount is a volume of the disk.
+bool lies_on(const Mount& mount, const BlockDevice& device);
+// Unmounts the volumes of a disk that is going to be written as a whole. Returns kBusy if a file on
+// one of them is open.
+Result<void> release_disk(const BlockDevice& device);
+// Mounts what is on a disk after that.
+Result<void> mount_again(BlockDevice& device);
+// Counts the open files of a file system.
+u32 open_files(const FileSystem& system);
+
 // Starts the thread that mounts disks as they are registered.
 Result<void> watch_disks();
 

@@ -2,6 +2,7 @@
 // Implements the tree of mounts: the longest mount point that begins a path decides.
 #include "kernel/base/containers.h"
 #include "kernel/base/text.h"
+#include "kernel/fs/disks.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/sched/context.h"
@@ -94,7 +95,23 @@ void tell(std::string_view path, std::string_view what, u64 offset, const Error&
 // A file that knows its path, so that errors can name it.
 class NamedFile final : public File {
  public:
-  NamedFile(base::Owner<File> file, String path) : file_(std::move(file)), path_(std::move(path)) {}
+  NamedFile(base::Owner<File> file, String path, const FileSystem* system)
+      : file_(std::move(file)), path_(std::move(path)), system_(system), next_(first_) {
+    first_ = this;
+  }
+  NamedFile(const NamedFile&) = delete;
+  NamedFile& operator=(const NamedFile&) = delete;
+  ~NamedFile() override {
+    NamedFile** at = &first_;
+    while (*at != this) at = &(*at)->next_;
+    *at = next_;
+  }
+  static u32 count(const FileSystem& system) {
+    u32 n = 0;
+    for (const NamedFile* file = first_; file != nullptr; file = file->next_)
+      if (file->system_ == &system) n++;
+    return n;
+  }
   u64 size() const override { return file_->size(); }
   Result<usize> read_at(u64 offset, std::span<Byte> out) override {
     Result<usize> n = file_->read_at(offset, out);
@@ -118,17 +135,22 @@ class NamedFile final : public File {
   void settle() override { file_->settle(); }
 
  private:
+  static constinit NamedFile* first_;  // the list of open files
   base::Owner<File> file_;
   String path_;
+  const FileSystem* system_;
+  NamedFile* next_;
 };
+constinit NamedFile* NamedFile::first_ = nullptr;
 
-Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view path) {
+Result<base::Owner<File>> named(Result<base::Owner<File>> file, std::string_view path,
+                                const FileSystem* system) {
   if (!file.has_value()) {
     tell(path, "opening", 0, file.error());
     return file;
   }
   String copy = TRY(String::from(path));
-  return base::Owner<File>(TRY(base::make<NamedFile>(std::move(*file), std::move(copy))));
+  return base::Owner<File>(TRY(base::make<NamedFile>(std::move(*file), std::move(copy), system)));
 }
 
 }  // namespace
@@ -152,6 +174,10 @@ void unmount(std::string_view point) {
   }
 }
 
+u32 open_files(const FileSystem& system) {
+  return NamedFile::count(system);
+}
+
 std::span<const Mount> mounts() {
   return table.view();
 }
@@ -159,19 +185,19 @@ std::span<const Mount> mounts() {
 Result<base::Owner<File>> open(std::string_view path) {
   sched::assert_thread();
   Place place = TRY(locate(path));
-  return named(place.file_system->open(place.path.view()), path);
+  return named(place.file_system->open(place.path.view()), path, place.file_system);
 }
 
 Result<base::Owner<File>> create(std::string_view path) {
   sched::assert_thread();
   Place place = TRY(locate(path));
-  return named(place.file_system->create(place.path.view()), path);
+  return named(place.file_system->create(place.path.view()), path, place.file_system);
 }
 
 Result<base::Owner<File>> create_private(std::string_view path) {
   sched::assert_thread();
   Place place = TRY(locate(path));
-  return named(place.file_system->create_private(place.path.view()), path);
+  return named(place.file_system->create_private(place.path.view()), path, place.file_system);
 }
 
 Result<FileInfo> stat(std::string_view path) {

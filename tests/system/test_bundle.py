@@ -172,7 +172,7 @@ def import_in_the_twin():
         check("bundle loose generation 1 verified (sha256)" in text and "llm: done" in text, text)
         text = site.twin(f"run=model remove loose --from {place}; poweroff")
         check("is removed" in text and not (place / "models/loose").exists() and (place / "models/tiny/1").exists(), text)
-        check("no disk has such a bundle" in site.twin(f"run=model remove loose --from {place}; poweroff", status=1), "removed twice")
+        check("no disk has such a model" in site.twin(f"run=model remove loose --from {place}; poweroff", status=1), "removed twice")
 
 
 @case

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from disk_images import disk, tool
+from disk_images import disk, fat_disk, fsck_exfat, tool
 from harness import MODEL, PROMPT, Guest, Monitor, case, check, main, need
 
 
@@ -63,6 +63,34 @@ def fat_on_nvme():
         check(back.read_bytes() == file.read_bytes(), "other bytes came back")
         verdict = subprocess.run([tool("fsck.vfat"), "-n", image], capture_output=True, text=True, check=False)
         check(verdict.returncode == 0, verdict.stdout)
+
+
+@case
+def format_a_disk():
+    """format: another answer than the disk's name changes nothing; then FAT32 becomes an exFAT disk that is written, and fsck agrees"""
+    with tempfile.TemporaryDirectory() as folder:
+        image = fat_disk(pathlib.Path(folder) / "disk.img", 64)
+        before = image.read_bytes()
+        with Guest(extra=disk(image, "virtio-blk-pci")) as guest:
+            guest.expect(PROMPT, 60)
+            guest.until("df", r"/disk/vda +fat32", 30)
+            for answer, found in (("vdb", "nothing was changed"), ("vda", "/disk/vda is an empty exFAT disk now")):
+                begin = len(guest.output)
+                guest.send("format vda MODELS\r")
+                guest.expect(r"Its name, to go on: ", 30, begin)
+                check("on it: /disk/vda (fat32)" in guest.output[begin:], guest.output[begin:])
+                guest.send(answer + "\r")
+                guest.expect(r"\nmarrow> ", 60, begin)
+                check(found in guest.output[begin:], guest.output[begin:])
+                if answer == "vdb":
+                    check(image.read_bytes() == before, "the disk was written")
+            for line in ("mkdir /disk/vda/kept", "report --quick /disk/vda/kept/report.txt"):
+                text = guest.command_output(line, 60)
+                check("error" not in text.lower(), text)
+            text = guest.command_output("df; ls /disk/vda/kept")
+            check(re.search(r"/disk/vda +exfat ", text) is not None and "report.txt" in text, text)
+            check("no such disk" in guest.command_output("format vdx"), "a disk that is not there")
+        fsck_exfat(image)
 
 
 def damage(image: pathlib.Path, offset: int) -> None:

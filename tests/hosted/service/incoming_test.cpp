@@ -167,6 +167,31 @@ TEST(incoming, a_bundle_stays_as_it_is) {
   EXPECT(!third.has("models/other"));
 }
 
+TEST(incoming, a_model_in_several_files) {
+  Disk stick("/disk/stick"), disk("/disk/inner");
+  const std::string kParts[] = {"big-00001-of-00003.gguf", "big-00002-of-00003.gguf",
+                                "big-00003-of-00003.gguf"};
+  for (const std::string& part : kParts) stick.put(part, gguf(part[8], 300'000));
+  Stopper stopper;
+  auto stopped = import(stick, kParts[0], disk, "", &stopper);
+  EXPECT(!stopped.has_value() && stopped.error().code == Errc::kCancelled);
+  for (const std::string& part : kParts) EXPECT(!disk.has("models/" + part));
+  disk.put("models/" + kParts[1], gguf(kParts[1][8], 300'000));  // an earlier import had it
+  auto copied = import(stick, kParts[0], disk);
+  REQUIRE(copied.has_value());
+  EXPECT(!copied->present);
+  for (const std::string& part : kParts)
+    EXPECT(disk.get("models/" + part) == gguf(part[8], 300'000));
+  EXPECT_EQ(MUST(service::find_model(disk.path("models/" + kParts[0]))).parts, 3u);
+  EXPECT(MUST(import(stick, kParts[0], disk)).present);
+  EXPECT(!import(stick, kParts[0], disk, "renamed").has_value());
+  // Other bytes of the same name are not overwritten.
+  stick.put(kParts[2], gguf('z', 300'000));
+  auto refused = import(stick, kParts[0], disk);
+  EXPECT(!refused.has_value() && refused.error().code == Errc::kBusy);
+  EXPECT(disk.get("models/" + kParts[2]) == gguf(kParts[2][8], 300'000));
+}
+
 TEST(incoming, verify_decides_what_may_come) {
   Disk stick("/disk/stick"), disk("/disk/inner");
   stick.put("tiny.gguf", gguf('a'));

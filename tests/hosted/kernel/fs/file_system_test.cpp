@@ -11,6 +11,7 @@
 #include "arch/host/host_fs.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
+#include "kernel/fs/disks.h"
 #include "kernel/fs/module_fs.h"
 #include "service/model_image.h"
 #include "tests/hosted/console_tiny_model.h"
@@ -96,6 +97,25 @@ TEST(fs, paths_find_their_mount) {
   Names names;
   REQUIRE(fs::list("/", names).has_value());
   EXPECT(names.text.find("host:0 ") != std::string::npos);
+}
+
+// A disk whose files are open is not erased.
+TEST(fs, open_files_are_counted) {
+  const BootModule modules[] = {module_of("some text", "/boot/a")};
+  fs::ModuleFileSystem files, other;
+  files.init(modules);
+  MUST(fs::mount("/counted", files));
+  EXPECT_EQ(fs::open_files(files), 0u);
+  {
+    auto one = fs::open("/counted/a"), two = fs::open("/counted/a");
+    REQUIRE(one.has_value() && two.has_value());
+    EXPECT_EQ(fs::open_files(files), 2u);
+    EXPECT_EQ(fs::open_files(other), 0u);
+    one->reset();
+    EXPECT_EQ(fs::open_files(files), 1u);
+  }
+  EXPECT_EQ(fs::open_files(files), 0u);
+  fs::unmount("/counted");
 }
 
 TEST(fs, host_files_are_made_written_listed_and_removed) {

@@ -203,9 +203,7 @@ Result<void> chat_from_ollama_generate(json::Value body, String& out, ApiError& 
   std::string_view prompt = TRY(text_field(body, "prompt", error));
   bool raw = TRY(bool_field(body, "raw", false, error));
   TRY(refuse_images(body, body, error));
-  if (!TRY(text_field(body, "suffix", error)).empty())
-    return error.bad("suffix", "\"{}\" does not support insert",
-                     ollama_model_name(body).substr(0, 100));
+  std::string_view suffix = TRY(text_field(body, "suffix", error));
   bool own = !TRY(text_field(body, "template", error)).empty();
   if (raw && (own || !system.empty() || body.find("context").size() > 0))
     return error.bad("raw", "raw mode does not support template, system, or context");
@@ -217,8 +215,9 @@ Result<void> chat_from_ollama_generate(json::Value body, String& out, ApiError& 
   json::Writer w(sink);
   w.begin_object();
   TRY(write_common(body, w, error));
-  if (raw) {
+  if (raw || !suffix.empty()) {
     w.field("prompt", prompt);
+    if (!suffix.empty()) w.field("suffix", suffix);
   } else {
     w.key("messages").begin_array();
     if (!system.empty()) write_plain_message("system", system, w);

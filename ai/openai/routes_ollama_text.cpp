@@ -148,7 +148,12 @@ Result<void> Service::prepare_raw(Call& call, Exchange& exchange) {
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
   TRY(read_parameters(body, exchange.lease.tokenizer(), exchange.parameters, call.error));
-  return prepare_prompts(exchange, body.find("prompt"), call.error);
+  if (!body.find("suffix").present())
+    return prepare_prompts(exchange, body.find("prompt"), call.error);
+  if (!can_fill(exchange.lease.tokenizer()))
+    return call.error.bad("suffix", "\"{}\" does not support insert",
+                          ollama_model_name(body).substr(0, 100));
+  return prompt_with_suffix(exchange, body, call.error);
 }
 
 namespace {

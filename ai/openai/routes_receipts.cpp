@@ -33,11 +33,6 @@ class VerifyWork final : public EngineWork {
   json::Document schema;  // what the exchange's parameters point into
   GrammarRef grammar;
 
-  void refuse(const Error& error, ApiError& out) const override {
-    out.take(error);
-    if (error.code == Errc::kFull) out.retry_after_ms = 1000;
-  }
-
  private:
   Result<bool> piece(Engine& engine) override {
     TRY(replay_.run(engine, grammar.get()));

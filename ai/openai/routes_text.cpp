@@ -297,11 +297,11 @@ Result<void> Service::completions(Call& call) {
       options_.default_max_tokens != 0 ? options_.default_max_tokens : 16;
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
-  if (!body.find("suffix").is_null() && !body.find("suffix").text().empty())
-    return error.bad("suffix", "'suffix' is not supported: this model does not fill in");
+  bool gap = !TRY(text_field(body, "suffix", error)).empty();
   TRY(read_best_of(body, exchange->parameters, error));
   exchange->echo = TRY(bool_field(body, "echo", false, error));
-  TRY(prepare_prompts(*exchange, body.find("prompt"), error));
+  TRY(gap ? prompt_with_suffix(*exchange, body, error)
+          : prepare_prompts(*exchange, body.find("prompt"), error));
   if (exchange->echo && exchange->parameters.want_logprobs) {
     if (exchange->parameters.stream)
       return error.bad("stream", "'echo' with 'logprobs' cannot be streamed");

@@ -53,6 +53,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/models/unload", Access::kAdmin, BodyKind::kJson, &Service::unload_model},
     {"GET", "/v1/models/*", Access::kKey, BodyKind::kNone, &Service::one_model},
     {"POST", "/completion", Access::kKey, BodyKind::kText, &Service::llama_completion},
+    {"POST", "/infill", Access::kKey, BodyKind::kJson, &Service::infill},
     {"POST", "/chat", Access::kKey, BodyKind::kText, &Service::text_chat},
     {"GET", "/v1/receipts/key", Access::kPublic, BodyKind::kNone, &Service::receipt_key},
     {"POST", "/v1/receipts/verify", Access::kKey, BodyKind::kJson, &Service::verify_receipt},

@@ -46,6 +46,16 @@ constexpr json::Limits kBodyLimits = {.depth = 64, .bytes = 16 * kMiB, .nodes = 
 
 constexpr u32 kMaxEmbedded = 2048;  // texts of one request that are no prompts: OpenAI's limit
 
+// A place in a text that the model shall fill.
+struct Gap {
+  std::string_view before, typed;  // `typed` is behind `before`, and is never cut
+  std::string_view after;
+  json::Value extra;       // other texts: absent, or a list of {"filename", "text"}
+  std::string_view field;  // of the request, for errors
+};
+// Returns true if the model's tokenizer has the tokens that mark a gap.
+bool can_fill(const Tokenizer& tokenizer);
+
 // The forms in which vectors are answered.
 enum class EmbeddingShape : u8 {
   kOpenAi,
@@ -177,6 +187,11 @@ class Service {
   Result<void> render_messages(const Lease& lease, json::Value body, Vector<TokenId>& out,
                                String* text, ApiError& error);
   Result<void> query_parameters(Call& call, Parameters& out);
+
+  // ---- texts with a gap (routes_fill.cpp)
+  Result<void> infill(Call& call);
+  Result<void> fill_prompt(Exchange& exchange, const Gap& gap, ApiError& error);
+  Result<void> prompt_with_suffix(Exchange& exchange, json::Value body, ApiError& error);
 
   // Routes that generate text.
   Result<void> chat(Call& call);

@@ -22,6 +22,7 @@ class VocabularyTokenizer : public Tokenizer {
   bool is_control(TokenId id) const final { return vocabulary_.is_control(id); }
   TokenId bos() const final { return vocabulary_.bos; }
   TokenId eos() const final { return vocabulary_.eos; }
+  FillTokens fill_tokens() const final { return vocabulary_.fill; }
   usize memory_bytes() const override { return vocabulary_.memory_bytes(); }
 
  protected:

@@ -36,7 +36,7 @@ struct TokenizerConfig {
   Vector<Byte> charsmap;            // tokenizer.ggml.precompiled_charsmap
   // Ids as the file has them, not checked against the vocabulary yet.
   std::optional<u64> bos, eos, eot, eom, unknown, separator, padding, mask;
-  std::optional<u64> fim_pad, fim_repository, fim_separator;
+  std::optional<u64> fim_pad, fim_repository, fim_separator, fim_prefix, fim_suffix, fim_middle;
   std::optional<bool> add_bos, add_eos, add_separator, add_space_prefix, remove_extra_spaces;
   std::optional<bool> lowercase, strip_accents;
 };

@@ -184,6 +184,12 @@ constexpr IdKey kIdKeys[] = {
     {"tokenizer.ggml.fim_pad_token_id", &TokenizerConfig::fim_pad},
     {"tokenizer.ggml.fim_rep_token_id", &TokenizerConfig::fim_repository},
     {"tokenizer.ggml.fim_sep_token_id", &TokenizerConfig::fim_separator},
+    {"tokenizer.ggml.prefix_token_id", &TokenizerConfig::fim_prefix},  // older files have these
+    {"tokenizer.ggml.suffix_token_id", &TokenizerConfig::fim_suffix},
+    {"tokenizer.ggml.middle_token_id", &TokenizerConfig::fim_middle},
+    {"tokenizer.ggml.fim_pre_token_id", &TokenizerConfig::fim_prefix},
+    {"tokenizer.ggml.fim_suf_token_id", &TokenizerConfig::fim_suffix},
+    {"tokenizer.ggml.fim_mid_token_id", &TokenizerConfig::fim_middle},
 };
 
 struct FlagKey {

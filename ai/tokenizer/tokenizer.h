@@ -16,6 +16,12 @@ using TokenId = u32;
 enum class AddSpecial : u8 { kNo, kYes };    // add BOS/EOS as the model needs them
 enum class ParseSpecial : u8 { kNo, kYes };  // "<|im_end|>" in the text is the token, not letters
 
+// The control tokens of models that can fill in the middle of a text; kNoToken where there is none.
+struct FillTokens {
+  TokenId prefix = ~TokenId{0}, suffix = ~TokenId{0}, middle = ~TokenId{0};
+  TokenId repository = ~TokenId{0}, file = ~TokenId{0};  // before names of other texts
+};
+
 class Tokenizer {
  public:
   // Loads a tokenizer from GGUF metadata (tokenizer.ggml.*). Errors name the key.
@@ -57,6 +63,7 @@ class Tokenizer {
   virtual TokenId bos() const = 0;  // kNoToken if there is none
   virtual TokenId eos() const = 0;
   virtual usize memory_bytes() const { return 0; }  // bytes of its tables, for the memory plan
+  virtual FillTokens fill_tokens() const { return {}; }
 
   static constexpr TokenId kNoToken = ~TokenId{0};
 

@@ -79,6 +79,26 @@ constexpr std::string_view kEndNames[] = {
 constexpr std::string_view kVisibleNames[] = {"<|channel|>", "<|message|>", "<|start|>",
                                               "<|constrain|>"};
 
+// Names of the tokens around gaps. Most files do not have their ids.
+struct FillName {
+  std::string_view name;
+  TokenId FillTokens::* role;
+};
+constexpr FillName kFillNames[] = {
+    {"<|fim_prefix|>", &FillTokens::prefix},    {"<fim-prefix>", &FillTokens::prefix},
+    {"<fim_prefix>", &FillTokens::prefix},      {"<PRE>", &FillTokens::prefix},
+    {"\xe2\x96\x81<PRE>", &FillTokens::prefix}, {"<｜fim▁begin｜>", &FillTokens::prefix},
+    {"<|fim_suffix|>", &FillTokens::suffix},    {"<fim-suffix>", &FillTokens::suffix},
+    {"<fim_suffix>", &FillTokens::suffix},      {"<SUF>", &FillTokens::suffix},
+    {"\xe2\x96\x81<SUF>", &FillTokens::suffix}, {"<｜fim▁hole｜>", &FillTokens::suffix},
+    {"<|fim_middle|>", &FillTokens::middle},    {"<fim-middle>", &FillTokens::middle},
+    {"<fim_middle>", &FillTokens::middle},      {"<MID>", &FillTokens::middle},
+    {"\xe2\x96\x81<MID>", &FillTokens::middle}, {"<｜fim▁end｜>", &FillTokens::middle},
+    {"<|fim_repo|>", &FillTokens::repository},  {"<|repo_name|>", &FillTokens::repository},
+    {"<fim-repo>", &FillTokens::repository},    {"<REPO>", &FillTokens::repository},
+    {"<reponame>", &FillTokens::repository},    {"<|file_sep|>", &FillTokens::file},
+};
+
 bool among(std::string_view text, std::span<const std::string_view> names) {
   return std::find(names.begin(), names.end(), text) != names.end();
 }
@@ -251,7 +271,7 @@ void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDef
     std::optional<u64> wanted, fallback;
     TokenId* into;
   };
-  TokenId eot = kNone, eom = kNone, pad = kNone, repository = kNone, file = kNone;
+  TokenId eot = kNone, eom = kNone, pad = kNone;
   const Role roles[] = {
       {"bos", config.bos, defaults.bos, &bos},
       {"eos", config.eos, defaults.eos, &eos},
@@ -260,8 +280,11 @@ void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDef
       {"eot", config.eot, {}, &eot},
       {"eom", config.eom, {}, &eom},
       {"fim_pad", config.fim_pad, {}, &pad},
-      {"fim_rep", config.fim_repository, {}, &repository},
-      {"fim_sep", config.fim_separator, {}, &file},
+      {"fim_rep", config.fim_repository, {}, &fill.repository},
+      {"fim_sep", config.fim_separator, {}, &fill.file},
+      {"fim_pre", config.fim_prefix, {}, &fill.prefix},
+      {"fim_suf", config.fim_suffix, {}, &fill.suffix},
+      {"fim_mid", config.fim_middle, {}, &fill.middle},
   };
   for (const Role& role : roles) {
     if (role.fallback && *role.fallback < size()) *role.into = static_cast<TokenId>(*role.fallback);
@@ -274,7 +297,7 @@ void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDef
     }
   }
   mark_known_names();
-  for (TokenId id : {eos, eot, eom, pad, repository, file}) {
+  for (TokenId id : {eos, eot, eom, pad, fill.repository, fill.file}) {
     if (id != kNone) tokens_[id].end = true;
   }
   keep_harmony_end();
@@ -290,6 +313,7 @@ void Vocabulary::choose_roles(const TokenizerConfig& config, const VocabularyDef
 void Vocabulary::mark_known_names() {
   for (Token& token : tokens_) {
     std::string_view text = view(token.text);
+    name_fill_token(text, static_cast<TokenId>(&token - tokens_.begin()));
     if (text.size() < 3 || (text[0] != '<' && text[0] != '[' && text[0] != '_')) continue;
     if (among(text, kEndNames)) {
       token.end = true;
@@ -301,6 +325,13 @@ void Vocabulary::mark_known_names() {
       token.shown = token.text;
     }
   }
+}
+
+// Gives a token its role by its name, if the file has not given the role to any.
+void Vocabulary::name_fill_token(std::string_view text, TokenId id) {
+  if (text.find('<') > 3) return;
+  for (const FillName& row : kFillNames)
+    if (row.name == text && fill.*row.role == kNone) fill.*row.role = id;
 }
 
 // Keeps two names of the list above that do not end generation in some families: Harmony's

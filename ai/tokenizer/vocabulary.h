@@ -55,6 +55,7 @@ class Vocabulary {
   usize longest() const { return longest_; }  // bytes of the longest token find() can return
 
   TokenId bos = kNone, eos = kNone, unknown = kNone, separator = kNone;
+  FillTokens fill;
   bool add_bos = false, add_eos = false;
   bool add_separator = false;  // one more token that ends a text, between the two of a pair
 
@@ -94,6 +95,7 @@ class Vocabulary {
   void choose_roles(const TokenizerConfig& config, const VocabularyDefaults& defaults,
                     Platform& platform);
   void mark_known_names();
+  void name_fill_token(std::string_view text, TokenId id);
   void mark_end(TokenId id);
   void keep_harmony_end();
   Result<void> collect_special(const TokenizerConfig& config);

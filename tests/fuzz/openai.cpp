@@ -21,6 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
                                                 "/api/embed",
                                                 "/api/embeddings",
                                                 "/api/show",
+                                                "/infill",
                                                 "/v1/receipts/verify"};
   if (size < 2) return 0;
   ApiTestBackend backend;

@@ -20,6 +20,7 @@ class ApiTestEngine final : public FakeEngine {
   void set_context(u32 tokens) { info_.context = tokens; }
   void set_ranks() { info_.ranks = true; }
   void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
+  void set_fill_tokens(const ai::FillTokens& fill) { tokenizer_.fill = fill; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
   // Only its text is looked at: the backend renders conversations.
   const ai::ChatTemplate* chat_template() const override { return template_.get(); }

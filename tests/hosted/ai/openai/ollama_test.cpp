@@ -187,6 +187,10 @@ TEST(ollama, generate_takes_a_prompt_a_context_or_raw_text) {
   r = generate(s, R"(,"prompt":"Hi","raw":true,"system":"x")");
   EXPECT_EQ(r.body.view(), R"({"error":"raw mode does not support template, system, or context"})");
   EXPECT_HAS(generate(s, R"(,"prompt":"Hi","suffix":"x")").body, "does not support insert");
+  s.backend.fake.set_fill_tokens({.prefix = '<', .suffix = '>', .middle = '|'});
+  EXPECT_EQ(generate(s, R"(,"prompt":"Hi","suffix":"x")").status, 200);
+  EXPECT_EQ(s.backend.fake.last_prompt.view(), "<Hi>x|");
+  s.backend.fake.set_fill_tokens({});
   EXPECT_HAS(generate(s, R"(,"prompt":"Hi","template":"{{ .Prompt }}")").body, "Go templates");
   EXPECT_EQ(generate(s, R"(,"prompt":"Hi","context":[-1])").status, 400);
   EXPECT_EQ(generate(s, R"(,"prompt":3)").status, 400);

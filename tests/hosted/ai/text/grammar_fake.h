@@ -29,7 +29,10 @@ class ApiTestTokenizer final : public ai::Tokenizer {
   ai::TokenId bos() const override { return begins; }
   ai::TokenId eos() const override { return kEnd; }
 
+  ai::FillTokens fill_tokens() const override { return fill; }
+
   ai::TokenId begins = kNoToken;  // of every text
+  ai::FillTokens fill;
 
   ApiTestTokenizer() {
     for (u32 i = 0; i < 256; i++) bytes_[i] = static_cast<char>(i);

@@ -105,15 +105,39 @@ TEST(tokenizer_hostile, scores_and_bytes) {
   EXPECT_EQ(t->piece(7), " ");
 }
 
+TEST(tokenizer_hostile, marks_of_a_gap_by_id_and_by_name) {
+  auto none = made(test, small_bpe());
+  REQUIRE(none != nullptr);
+  EXPECT_EQ(none->fill_tokens().prefix, ai::Tokenizer::kNoToken);
+  TokenizerConfig config = small_bpe();
+  for (std::string_view name :
+       {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>"})
+    add(config, name, TokenType::kControl);
+  auto named = made(test, config);
+  REQUIRE(named != nullptr);
+  ai::FillTokens fill = named->fill_tokens();
+  EXPECT_EQ(fill.prefix, 8u);
+  EXPECT_EQ(fill.suffix, 9u);
+  EXPECT_EQ(fill.middle, 10u);
+  EXPECT_EQ(fill.file, 11u);
+  EXPECT_EQ(fill.repository, ai::Tokenizer::kNoToken);
+  config.fim_prefix = 5;  // the file knows better than the name
+  auto given = made(test, config);
+  REQUIRE(given != nullptr);
+  EXPECT_EQ(given->fill_tokens().prefix, 5u);
+}
+
 TEST(tokenizer_hostile, roles_outside_the_vocabulary) {
   constexpr u64 kIds[] = {8, 9, u64{1} << 31, (u64{1} << 32) - 1, ~u64{0}};
   for (u64 id : kIds) {
     TokenizerConfig config = small_bpe();
     config.bos = config.eos = config.eot = config.unknown = config.fim_pad = id;
+    config.fim_prefix = id;
     config.add_bos = config.add_eos = true;
     auto t = made(test, config);
     REQUIRE(t != nullptr);
     EXPECT_EQ(t->bos(), ai::Tokenizer::kNoToken);
+    EXPECT_EQ(t->fill_tokens().prefix, ai::Tokenizer::kNoToken);
     EXPECT_IDS(ids(*t, "ab", ParseSpecial::kYes, AddSpecial::kYes), "4");
   }
   // Defaults of the format, in a vocabulary of one token.

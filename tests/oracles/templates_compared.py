@@ -14,6 +14,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import warnings
 
 import template_maker
 import templates
@@ -121,6 +122,7 @@ def real(folder):
 
 
 def main():
+    warnings.filterwarnings("ignore", category=SyntaxWarning)  # Python's, of the code that Jinja makes of a wrong template
     verb, words = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     if verb == "fuzz":
         count, seed = list(map(int, words)) + [3000, 1][len(words):]

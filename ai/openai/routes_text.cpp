@@ -172,9 +172,11 @@ Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value b
   exchange.parameters.split_thought =
       model_thinks(exchange.lease.chat_template()) && TRY(splits_thoughts(body, error));
   exchange.tools = TRY(read_tool_choice(body, error));
-  if (exchange.tools.mode == ToolChoice::Mode::kRequired &&
-      (exchange.parameters.schema.present() || exchange.parameters.json_object))
-    return error.bad("response_format", "'response_format' excludes a required tool call");
+  if (exchange.tools.mode == ToolChoice::Mode::kRequired) {
+    // The answer is a call, so a format of its text binds nothing. instructor sends both.
+    exchange.parameters.schema = {};
+    exchange.parameters.json_object = false;
+  }
   TRY(exchange.prompts.push_back({}));
   return render_messages(exchange.lease, body, exchange.prompts[0], nullptr, error);
 }

@@ -36,11 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   ASSERT(written(*again).view() == once.view());
 
   static ApiTestEngine engine;
-  static const ai::TokenTrie& trie =
-      **new auto(std::move(*ai::TokenTrie::build(engine.tokenizer())));
+  static const base::Owner<ai::TokenTrie> trie =
+      std::move(*ai::TokenTrie::build(engine.tokenizer()));
   char problem[256];
   base::BufferWriter told(problem);
-  auto grammar = ai::openai::compile_grammar(receipt->grammar, trie, told);
+  auto grammar = ai::openai::compile_grammar(receipt->grammar, *trie, told);
   ai::openai::ReceiptReplay replay(*receipt, *ai::openai::StepChain::create(*receipt));
   if (grammar.has_value()) ASSERT(replay.run(engine, grammar->get()).has_value());
   ASSERT(replay.steps() <= receipt->answer.size());

@@ -2,6 +2,8 @@
 // Implements `model import`, `model remove` and `model list`.
 #include "console/shell/model_disk.h"
 
+#include <optional>
+
 #include "console/shell/model_use.h"
 #include "kernel/fs/disks.h"
 #include "service/bundle/find.h"
@@ -39,6 +41,24 @@ Result<Given> parse_words(Words words, const char* usage) {
   if (given.plain.empty()) return fail(Errc::kInvalidArgument, usage);
   return given;
 }
+
+// The progress of work that begins later and may begin anew with another file: each has a rate of
+// its own.
+class FreshProgress final : public service::ProgressSink {
+ public:
+  explicit FreshProgress(const char* what) : what_(what) {}
+  void on_progress(u64 done, u64 total) override {
+    if (!shown_.has_value() || done < done_) shown_.emplace(io(), what_);
+    done_ = done;
+    shown_->on_progress(done, total);
+  }
+  bool stopped() override { return io().interrupted(); }
+
+ private:
+  const char* what_;
+  u64 done_ = 0;
+  std::optional<ShownProgress> shown_;
+};
 
 // A disk is named as `mount` shows it, with or without "/disk/"; in the twin it may be a folder.
 Result<String> place_of(std::string_view typed) {
@@ -135,6 +155,16 @@ Result<Vector<service::ModelFile>> models_of(const Removal& removal) {
   return models;
 }
 
+// ---- import --------------------------------------------------------------------------------
+
+// The lines of progress are gone when it returns.
+Result<service::Imported> import_shown(const service::ModelFile& source, std::string_view root,
+                                       std::string_view name) {
+  FreshProgress copying("copying"), checking("checking");
+  return service::import_model(
+      source, {.root = root, .name = name, .copying = &copying, .checking = &checking});
+}
+
 // ---- list ----------------------------------------------------------------------------------
 
 Result<void> list_disk(const fs::Mount& mount, base::Writer& out) {
@@ -169,11 +199,8 @@ Result<void> import_model(Words words, base::Writer& out) {
   String root =
       given.place.empty() ? TRY(service::choose_disk(source)) : TRY(place_of(given.place));
   base::format_to(out, "copying {}, {} MiB, to {}\n", source.path, mebibytes(source.bytes), root);
-  ShownProgress copying(io(), "copying"), checking(io(), "reading back");
   u64 start = timing::now_ns();
-  service::Imported done = TRY(service::import_model(
-      source,
-      {.root = root.view(), .name = given.name, .copying = &copying, .checking = &checking}));
+  service::Imported done = TRY(import_shown(source, root.view(), given.name));
   if (done.present) {
     base::format_to(out, "{} has the same bytes: nothing was copied\n", done.folder);
     return {};

@@ -18,14 +18,7 @@ namespace arch {
 namespace {
 
 // The entries of vectors.S. An exception in a handler has the number plus 4.
-enum Kind : u64 {
-  kSynchronous,
-  kInterrupt,
-  kFastInterrupt,
-  kSystemError,
-  kFirstNested,
-  kLower = 8
-};
+enum Kind : u8 { kSynchronous, kInterrupt, kFastInterrupt, kSystemError, kFirstNested, kLower = 8 };
 
 // Exception classes.
 constexpr u32 kFetchAbort = 0x21, kDataAbort = 0x25;

@@ -20,12 +20,11 @@ struct Answer {
 };
 
 // SMCCC 2.5: x4 to x17 may be lost under the oldest version of the convention.
-#define CALL(instruction)                                                                      \
-  asm volatile(instruction                                                                     \
-               : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                                        \
-               :                                                                               \
-               : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", \
-                 "x16", "x17", "memory")
+#define OPERANDS_OF_CALL                                                                        \
+  : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                                                 \
+  :                                                                                        \
+  : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", \
+    "memory"
 Answer call(u64 function, u64 a = 0, u64 b = 0, u64 c = 0) {
   register u64 x0 asm("x0") = function;
   register u64 x1 asm("x1") = a;
@@ -34,12 +33,12 @@ Answer call(u64 function, u64 a = 0, u64 b = 0, u64 c = 0) {
   constexpr u64 kNotSupported = ~u64{0};
   if (conduit == boot::Conduit::kNone) return {kNotSupported, 0, 0, 0};
   if (conduit == boot::Conduit::kHvc)
-    CALL("hvc #0");
+    asm volatile("hvc #0" OPERANDS_OF_CALL);
   else
-    CALL("smc #0");
+    asm volatile("smc #0" OPERANDS_OF_CALL);
   return {x0, x1, x2, x3};
 }
-#undef CALL
+#undef OPERANDS_OF_CALL
 
 bool failed(u64 x0) {
   return static_cast<i32>(x0) < 0;

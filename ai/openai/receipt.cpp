@@ -47,7 +47,7 @@ void write_head(const Receipt& r, json::Writer& w) {
   w.key("model").begin_object().field("name", r.model);
   hex_field("sha256", r.model_sha256, w);
   w.field("fingerprint", base::format_into(digits, "{:016x}", r.fingerprint)).end_object();
-  w.field("cache", kCacheWords[static_cast<usize>(r.cache)]).field("context", r.context);
+  w.field("cache", kv_type_info(r.cache).name).field("context", r.context);
   if (r.has_template)
     hex_field("template_sha256", r.template_sha256, w);
   else
@@ -81,11 +81,6 @@ Receipt::~Receipt() {
   base::wipe(prompt);
   base::wipe(answer);
   base::wipe(grammar.text);
-}
-
-const char* cache_name(KvType type) {
-  usize index = static_cast<usize>(type);
-  return index < std::size(kCacheWords) ? kCacheWords[index].data() : nullptr;
 }
 
 void write_hex(std::span<const Byte> bytes, base::Writer& out) {

@@ -60,9 +60,6 @@ struct Receipt {
   ~Receipt();  // wipes the tokens
 };
 
-// Returns the name of a cache type in receipts, or null if it has none.
-const char* cache_name(KvType type);
-
 enum class ReceiptPart : u8 {
   kHead,    // what the answer was made from; the chain begins with its hash
   kSigned,  // all but the signature

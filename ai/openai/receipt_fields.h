@@ -40,6 +40,5 @@ constexpr CountField kCountFields[] = {
 // The words for enumerators, in their order.
 constexpr std::string_view kGrammarWords[] = {"none", "gbnf", "schema", "loose_schema"};
 constexpr std::string_view kFinishWords[] = {"stop", "length", "context"};
-constexpr std::string_view kCacheWords[] = {"f16", "q8"};
 
 }  // namespace ai::openai

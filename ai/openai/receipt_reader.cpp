@@ -221,7 +221,9 @@ Result<Receipt> read_receipt(json::Value value, base::Writer& why) {
   Fields fields(value, {}, why);
   TRY(read_versions(fields, why));
   TRY(read_model(TRY(fields.object("model")), out, why));
-  out.cache = static_cast<KvType>(TRY(fields.word("cache", kCacheWords)));
+  Result<KvType> cache = kv_type_by_name(TRY(fields.text("cache", 32)));
+  if (!cache.has_value()) return fields.bad("cache", "has a value that this version does not know");
+  out.cache = *cache;
   out.context = TRY(fields.count("context"));
   out.has_template = !value.find("template_sha256").is_null();
   if (out.has_template)

@@ -30,9 +30,9 @@ Result<void> check_place(const Receipt& receipt, const Lease& lease,
     return refuse();
   }
   if (receipt.cache != info.kv_type) {
-    const char* here = cache_name(info.kv_type);
-    base::format_to(why, "the answer was made with kv={}, here is kv={}: load the model with that",
-                    cache_name(receipt.cache), here == nullptr ? "another type" : here);
+    base::format_to(why, "the answer was made with kv={}, here is kv={}: load the model with {}",
+                    kv_type_info(receipt.cache).name, kv_type_info(info.kv_type).name,
+                    kv_type_info(receipt.cache).name);
     return refuse();
   }
   // LongRoPE turns keys differently from a certain context on, which the fingerprint tells.

@@ -141,6 +141,20 @@ def signed_by(receipt: dict, seed: bytes) -> dict | None:
 
 
 @case
+def a_cache_of_another_type_is_named():
+    """a receipt of kv=q8q4 is valid where the cache is of that type; elsewhere the answer says which is needed"""
+    with tempfile.TemporaryDirectory() as folder:
+        with twin(folder, "kv=q8q4") as base:
+            status, answer = post(base, "/completion", {"prompt": PROMPT, "n_predict": 16, "temperature": 0, "receipt": True})
+            check(status == 200 and answer["receipt"]["cache"] == "q8q4", json.dumps(answer)[:400])
+            status, result = post(base, "/v1/receipts/verify", answer["receipt"])
+            check(status == 200 and result["valid"], json.dumps(result))
+        with twin(folder) as base:
+            status, result = post(base, "/v1/receipts/verify", answer["receipt"])
+            check(status == 409 and "kv=q8q4" in json.dumps(result), f"{status} {json.dumps(result)}")
+
+
+@case
 def changed_receipts_fail_where_they_were_changed():
     """a change is a wrong signature; signed anew by somebody else it fails at the step that was changed"""
     with tempfile.TemporaryDirectory() as folder, twin(folder) as base:

@@ -50,10 +50,11 @@ TEST(console_stability, a_run_too_short_to_judge_does_not_pass) {
   EXPECT(done.says("stability: memory is judged after 33 rounds and speed after 600 tokens"));
   usize at = done.text.find(": about ");
   REQUIRE(at != std::string::npos);
-  // A run of the suggested length is enough.
+  // A run of the suggested length can be judged. A busy host may make it slow, which is a fault.
   ScriptedRun longer =
       run_commands("stability " + std::to_string(std::stoul(done.text.substr(at + 8))));
-  EXPECT(longer.text.ends_with("stability: PASSED\n"));
+  EXPECT(!longer.says("TOO SHORT"));
+  EXPECT(longer.text.ends_with("stability: PASSED\n") || faults(longer) == "speed ");
 }
 
 TEST(console_stability, a_planted_fault_that_is_not_found_is_a_failure) {

@@ -10,14 +10,14 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Parsers of files from anywhere are fuzzed for a minute per run, the others for some seconds.
-A_MINUTE = {"gguf", "llama2c", "template", "grammar", "tokenizer"}
+# Parsers of files from anywhere are fuzzed for longer, the others for some seconds.
+LONGER = {"gguf", "llama2c", "template", "grammar", "tokenizer"}
 ONE_INPUT = 25  # seconds; an input takes less than one on a quiet machine, so more is a hang on a busy one, too
 
 
 def main() -> None:
     name = sys.argv[1]
-    usual = "60" if name in A_MINUTE else "5"
+    usual = "20" if name in LONGER else "5"
     seconds = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("FUZZ_SECONDS", usual)
     grown = ROOT / "build/fuzz/corpus" / name
     grown.mkdir(parents=True, exist_ok=True)

@@ -221,11 +221,9 @@ def boot(iso, machine: Machine) -> None:
 
 def ask(iso, machine: Machine) -> None:
     start = time.monotonic()
-    with ScreenGuest(cpus=machine.cpus, memory="1G", cpu=machine.cpu, boot=MEDIUM[machine.medium](iso),
+    with ScreenGuest(cpus=machine.cpus, memory=machine.memory, cpu=machine.cpu, boot=MEDIUM[machine.medium](iso),
                      extra=machine.arguments(), serial="none") as guest:
-        guest.see(r"^marrow>$", 120 * PATIENCE)
-        guest.type("talk\n")
-        guest.see(r"^you>$", 180 * PATIENCE)
+        guest.see(r"^you>$", 180 * PATIENCE)  # an image with a model begins with a conversation
         guest.type("What is the capital of France?\n")
         guest.see(r"Paris", 240 * PATIENCE)
         guest.see(r"^you>$", 240 * PATIENCE)
@@ -246,7 +244,7 @@ def main() -> None:
     wanted = next((word for word in sys.argv[1:] if "=" not in word), "")
     asks = "ANSWERS" in words
     if asks:
-        machines = [dataclasses.replace(machine, serial=False) for machine in TABLE if machine.name in ASKED]
+        machines = [dataclasses.replace(machine, serial=False, memory="1G") for machine in TABLE if machine.name in ASKED]
     elif "SEED" in words:
         first = int(words.get("FIRST", 0))
         machines = [draw(int(words["SEED"]), n) for n in range(first, first + int(words.get("COUNT", 200)))]

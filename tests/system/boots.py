@@ -36,7 +36,7 @@ def main() -> None:
     for name, way in WAYS.items():
         if wanted not in name:
             continue
-        image = small_iso("boots") if way.get("image") else None
+        image = small_iso(f"boots-{name}") if way.get("image") else None
         times = []
         for number in range(count):
             try:

@@ -6,24 +6,11 @@ Usage: langchain_ollama_client.py [--base http://127.0.0.1:8080] [--only NAME], 
 Needs the PyPI package langchain-ollama (1.1.0). Prints TAP; exit status 1 on failure.
 """
 import ollama
-import pydantic
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings, OllamaLLM
 
+from langchain_shapes import City, add
 from serving import Place, expect_error, suite_exit, test
-
-
-class City(pydantic.BaseModel):
-    """A city."""
-    name: str = pydantic.Field(max_length=12)
-    capital: bool
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Adds two numbers."""
-    return a + b
 
 
 class Context(Place):

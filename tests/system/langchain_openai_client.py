@@ -8,25 +8,12 @@ Needs the PyPI package langchain-openai (1.7.4). Prints TAP; exit status 1 on fa
 import asyncio
 
 import openai
-import pydantic
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
+from langchain_shapes import City, add
 from serving import Place, expect_error, suite_exit, test
-
-
-class City(pydantic.BaseModel):
-    """A city."""
-    name: str = pydantic.Field(max_length=12)
-    capital: bool
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Adds two numbers."""
-    return a + b
 
 
 class Context(Place):

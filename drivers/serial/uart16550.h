@@ -73,6 +73,11 @@ class Uart16550 {
   }
   static constexpr u8 kAllSent = 1 << 6;  // line status: nothing is on its way out
 
+  static constexpr Chip chip(BootConsole::Kind kind, bool (*start)(const BootConsole&),
+                             Result<void> (*route)(u32)) {
+    return {kind, start, write, has_input, take, settle, receive, route};
+  }
+
  private:
   static constexpr u8 kReceived = 1 << 0, kTransmitEmpty = 1 << 5;  // line status
   static constexpr u8 kOnReceive = 1 << 0;                          // interrupt enable

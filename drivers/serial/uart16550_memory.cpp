@@ -25,7 +25,7 @@ struct Memory {
 using Uart = Uart16550<Memory>;
 
 // Keeps the rate that the firmware set, because nothing tells the clock that feeds the divisor.
-// What the firmware wrote last is still being sent, and the FIFO is about to be cleared.
+// It waits first, because clearing the FIFO would drop what the firmware wrote last.
 bool start(const BootConsole& where) {
   port = where;
   Uart::wait_for(Uart::kAllSent);
@@ -39,13 +39,6 @@ Result<void> route(u32 vector) {
 
 }  // namespace
 
-constinit const Chip kUart16550Memory{BootConsole::Kind::kUart16550,
-                                      start,
-                                      Uart::write,
-                                      Uart::has_input,
-                                      Uart::take,
-                                      Uart::settle,
-                                      Uart::receive,
-                                      route};
+constinit const Chip kUart16550Memory = Uart::chip(BootConsole::Kind::kUart16550, start, route);
 
 }  // namespace serial

@@ -35,13 +35,6 @@ Result<void> route(u32 vector) {
 
 }  // namespace
 
-constinit const Chip kUart16550Ports{BootConsole::Kind::kNone,
-                                     start,
-                                     Uart::write,
-                                     Uart::has_input,
-                                     Uart::take,
-                                     Uart::settle,
-                                     Uart::receive,
-                                     route};
+constinit const Chip kUart16550Ports = Uart::chip(BootConsole::Kind::kNone, start, route);
 
 }  // namespace serial

@@ -6,6 +6,7 @@
 
 #include "ai/byte_stream.h"
 #include "kernel/base/format.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
@@ -30,14 +31,6 @@ struct SourceFile {
   bool known = false;  // its hash is known before it is read
   Sha256Digest sha256{};
 };
-
-Result<String> hex_of(std::span<const Byte> bytes) {
-  String hex;
-  base::StringWriter out(hex);
-  for (Byte byte : bytes) base::format_to(out, "{:02x}", byte);
-  TRY(out.status());
-  return hex;
-}
 
 Result<void> stopped_or(ProgressSink* watcher, u64 done, u64 total) {
   if (watcher == nullptr) return {};
@@ -185,7 +178,7 @@ Result<Imported> import_bundle(const ModelFile& model, const ImportOrder& order)
   Work work{model, order, {}};
   TRY(add_payload(work, "model", source.manifest.model));
   TRY(add_payload(work, "tokenizer", source.manifest.tokenizer));
-  String identity = TRY(hex_of(crypto::sha256(source.text.view())));
+  String identity = TRY(base::hex_text(crypto::sha256(source.text.view())));
   IncomingPlan plan{.root = order.root,
                     .name = source.manifest.name,
                     .generation = source.manifest.generation,
@@ -304,7 +297,7 @@ Result<String> identity_of(const Work& work) {
     TRY(head.resize(kPieceBytes));
     crypto::Sha256 sha;
     sha.update(head.view().first(TRY(file->read_at(0, head.view()))));
-    String hex = TRY(hex_of(sha.finish()));
+    String hex = TRY(base::hex_text(sha.finish()));
     base::format_to(out, "{} bytes {} ", work.files[i].bytes, hex);
   }
   TRY(out.status());
@@ -333,7 +326,7 @@ Result<void> need_known_bytes(const ModelFile& model, u32 index, const SourceFil
                               const Sha256Digest& digest) {
   if (!is_boot_module(model)) return {};
   String known = TRY(known_hash(model, index, file.path.view()));
-  String found = TRY(hex_of(digest));
+  String found = TRY(base::hex_text(digest));
   if (known.empty() || known.view() == found.view()) return {};
   return fail(Errc::kCorrupt,
               "the bytes are not those of the boot image: load the model first, or import it from "

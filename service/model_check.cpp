@@ -3,6 +3,7 @@
 #include "service/model_check.h"
 
 #include "ai/gguf/pack.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/json.h"
 #include "kernel/base/text.h"
 #include "kernel/log.h"
@@ -49,14 +50,6 @@ Result<String> image_hash(std::string_view path) {
   return String();
 }
 
-Result<String> hex_of(const crypto::Sha256Digest& digest) {
-  String hex;
-  base::StringWriter out(hex);
-  for (Byte byte : digest) base::format_to(out, "{:02x}", byte);
-  TRY(out.status());
-  return hex;
-}
-
 // Computes SHA-256 of the bytes written to it, and reports progress.
 class Hasher final : public ai::ByteSink {
  public:
@@ -71,7 +64,7 @@ class Hasher final : public ai::ByteSink {
   Result<String> take() {
     crypto::Sha256Digest digest = sha_.finish();
     sha_ = crypto::Sha256();
-    return hex_of(digest);
+    return base::hex_text(digest);
   }
 
  private:
@@ -114,7 +107,7 @@ Result<String> known_hash(const ModelFile& file, u32 index, std::string_view pat
   bundle::Bundle bundle = TRY(bundle::read_bundle(file.folder.view()));
   const bundle::Manifest& manifest = bundle.manifest;
   if (index > 0 && !manifest.tokenizer.exists()) return String();
-  return hex_of(index == 0 ? manifest.model.sha256 : manifest.tokenizer.sha256);
+  return base::hex_text(index == 0 ? manifest.model.sha256 : manifest.tokenizer.sha256);
 }
 
 const char* trust_name(Trust trust) {

@@ -44,13 +44,7 @@ constexpr std::string_view kSeedField = "ed25519_seed";
 Result<void> read_seed(std::string_view text, Seed& out) {
   json::Document document = TRY(json::Document::parse(text));
   std::string_view digits = document.root().find(kSeedField).text();
-  bool right = digits.size() == 2 * out.size();
-  for (usize i = 0; right && i < out.size(); i++) {
-    auto high = base::hex_digit(digits[2 * i]), low = base::hex_digit(digits[2 * i + 1]);
-    right = high.has_value() && low.has_value();
-    if (right) out[i] = static_cast<Byte>(*high << 4 | *low);
-  }
-  if (right) return {};
+  if (base::read_hex(digits, out)) return {};
   return fail(Errc::kCorrupt,
               "the file of the receipts' key is damaged: remove it, and a new key is made");
 }
@@ -60,10 +54,9 @@ Result<void> write_seed(const Seed& seed, base::Wiped<String>& out) {
   TRY(out.append("{\""));
   TRY(out.append(kSeedField));
   TRY(out.append("\":\""));
-  constexpr std::string_view kDigits = "0123456789abcdef";
   for (Byte byte : seed) {
-    TRY(out.append(kDigits.substr(byte >> 4, 1)));
-    TRY(out.append(kDigits.substr(byte & 15, 1)));
+    std::array<char, 2> digits = base::hex_digits(byte);
+    TRY(out.append({digits.data(), digits.size()}));
   }
   return out.append("\"}\n");
 }

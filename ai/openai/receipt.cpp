@@ -5,6 +5,7 @@
 #include "ai/openai/receipt_fields.h"
 #include "ai/text/candidates.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/wipe.h"
 
 namespace ai::openai {
@@ -16,7 +17,7 @@ constexpr std::string_view kSignedPrefix = "marrow-receipt-v1\n";
 void hex_field(std::string_view name, std::span<const Byte> bytes, json::Writer& w) {
   char text[2 * crypto::kEd25519SignatureBytes];
   base::BufferWriter out(text);
-  write_hex(bytes, out);
+  base::write_hex(bytes, out);
   w.field(name, out.view());
 }
 
@@ -81,10 +82,6 @@ Receipt::~Receipt() {
   base::wipe(prompt);
   base::wipe(answer);
   base::wipe(grammar.text);
-}
-
-void write_hex(std::span<const Byte> bytes, base::Writer& out) {
-  for (Byte byte : bytes) base::format_to(out, "{:02x}", static_cast<u32>(byte));
 }
 
 void write_receipt(const Receipt& receipt, ReceiptPart part, json::Writer& w) {

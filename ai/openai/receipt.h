@@ -114,6 +114,4 @@ class ReceiptMaker {
   crypto::Sha256 text_;
 };
 
-void write_hex(std::span<const Byte> bytes, base::Writer& out);
-
 }  // namespace ai::openai

@@ -57,13 +57,8 @@ class Fields {
   }
   Result<void> hex(std::string_view name, std::span<Byte> out) {
     std::string_view digits = TRY(text(name, 2 * out.size()));
-    bool right = digits.size() == 2 * out.size();
-    for (usize i = 0; right && i < out.size(); i++) {
-      auto high = base::hex_digit(digits[2 * i]), low = base::hex_digit(digits[2 * i + 1]);
-      right = high.has_value() && low.has_value();
-      if (right) out[i] = static_cast<Byte>(*high << 4 | *low);
-    }
-    if (!right) return bad(name, "must be hexadecimal digits of the format's length");
+    if (!base::read_hex(digits, out))
+      return bad(name, "must be hexadecimal digits of the format's length");
     return {};
   }
   template <usize count>

@@ -3,6 +3,7 @@
 #include "ai/openai/receipt_replay.h"
 
 #include "ai/text/chat_template.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/wipe.h"
 
 namespace ai::openai {
@@ -23,9 +24,9 @@ Result<void> check_place(const Receipt& receipt, const Lease& lease,
   auto refuse = [] { return fail(Errc::kUnsupported, "the receipt cannot be judged here"); };
   if (receipt.model_sha256 != model_sha256) {
     why.write("the receipt is of a model with SHA-256 ");
-    write_hex(receipt.model_sha256, why);
+    base::write_hex(receipt.model_sha256, why);
     why.write(", the loaded model has ");
-    write_hex(model_sha256, why);
+    base::write_hex(model_sha256, why);
     base::format_to(why, " (here '{}', there '{}')", lease.model(), receipt.model);
     return refuse();
   }
@@ -160,7 +161,7 @@ void write_verification(const Receipt& receipt, const ReceiptFault& fault, u32 s
   bool valid = fault.stage == Stage::kNone;
   char hex[2 * crypto::kEd25519KeyBytes];
   base::BufferWriter key(hex);
-  write_hex(receipt.key, key);
+  base::write_hex(receipt.key, key);
   w.begin_object().field("object", "receipt.verification").field("valid", valid);
   w.field("key", key.view());
   if (!valid) {

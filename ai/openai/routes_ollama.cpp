@@ -4,6 +4,7 @@
 #include "ai/openai/messages.h"
 #include "ai/openai/ollama.h"
 #include "ai/openai/service.h"
+#include "kernel/base/hex.h"
 
 namespace ai::openai {
 namespace {
@@ -76,7 +77,7 @@ void write_digest(const ModelRow& row, const ModelDetails& d, json::Writer& w) {
       crypto::sha256(base::format_into(facts, "{} {} {} {} {} {}", row.bytes, d.architecture,
                                        d.quantization, d.parameters, d.vocabulary, row.name));
   base::BufferWriter out(hex);
-  for (u8 byte : digest) base::format_to(out, "{:02x}", static_cast<u32>(byte));
+  base::write_hex(digest, out);
   w.field("digest", out.view());
 }
 

@@ -3,6 +3,7 @@
 // which lets the model make a receipt's answer again (wiki/Receipts).
 #include "ai/openai/receipt_replay.h"
 #include "ai/openai/service.h"
+#include "kernel/base/hex.h"
 
 namespace ai::openai {
 namespace {
@@ -108,7 +109,7 @@ Result<void> Service::receipt_key(Call& call) {
   base::StringWriter sink(body);
   char digits[2 * crypto::kEd25519KeyBytes];
   base::BufferWriter hex(digits);
-  write_hex(*key, hex);
+  base::write_hex(*key, hex);
   json::Writer w(sink);
   w.begin_object().field("object", "receipt.key").field("algorithm", "ed25519");
   w.field("key", hex.view()).field("receipt_version", kReceiptVersion);

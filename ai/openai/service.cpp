@@ -5,6 +5,7 @@
 #include "ai/openai/receipt_replay.h"
 
 #include "ai/text/grammar_schema.h"
+#include "kernel/base/hex.h"
 
 #include <algorithm>
 
@@ -243,7 +244,7 @@ void Service::write_fingerprint(const Lease& lease, ModelMemory& memory) {
   crypto::Sha256Digest digest = crypto::sha256(text);
   base::BufferWriter out({memory.fingerprint, sizeof memory.fingerprint - 1});
   out.write("fp_");
-  for (u32 i = 0; i < 8; i++) base::format_to(out, "{:02x}", static_cast<u32>(digest[i]));
+  base::write_hex(std::span(digest).first(8), out);
 }
 
 void Service::drop_unloaded() {

@@ -38,7 +38,7 @@ class ShownReplay final : public ai::openai::ReceiptReplay {
 
 Result<void> run_key(std::span<const std::string_view>, base::Writer& out) {
   TRY(service::open_receipt_key());
-  ai::openai::write_hex(*service::receipt_key(), out);
+  base::write_hex(*service::receipt_key(), out);
   base::format_to(out, "\n  secret part: {}\n", service::receipt_key_place());
   return {};
 }
@@ -46,7 +46,7 @@ Result<void> run_key(std::span<const std::string_view>, base::Writer& out) {
 Result<void> check_key(const Receipt& receipt, std::string_view wanted) {
   char digits[2 * crypto::kEd25519KeyBytes];
   base::BufferWriter hex(digits);
-  ai::openai::write_hex(receipt.key, hex);
+  base::write_hex(receipt.key, hex);
   if (base::equal_ignoring_case(hex.view(), wanted)) return {};
   return fail(Errc::kPermission, "the receipt is signed by another key than the one given");
 }
@@ -110,9 +110,9 @@ Result<void> verify_one(json::Value value, std::string_view key, base::Writer& o
   u64 start = timing::now_ns();
   ReceiptFault fault = TRY(replay(model, receipt, out));
   out.write("  key     ");
-  ai::openai::write_hex(receipt.key, out);
+  base::write_hex(receipt.key, out);
   base::format_to(out, "\n  model   {}, SHA-256 ", receipt.model);
-  ai::openai::write_hex(receipt.model_sha256, out);
+  base::write_hex(receipt.model_sha256, out);
   out.write("\n");
   if (fault.stage != ReceiptFault::Stage::kNone) {
     print_fault(fault, out);

@@ -2,6 +2,7 @@
 // The commands about signed models: bundle keygen/make/sign/verify, and keys.
 #include "console/shell/command.h"
 #include "console/shell/model_use.h"
+#include "kernel/base/hex.h"
 #include "service/bundle/make.h"
 #include "service/host_path.h"
 
@@ -109,7 +110,7 @@ Result<void> run_keys(const Arguments&, base::Writer& out) {
   std::span<const TrustedKey> keys = service::bundle::trusted_keys();
   for (const TrustedKey& key : keys) {
     base::format_to(out, "{}  {}\n  ", service::bundle::name_of(key.id).view(), key.path);
-    for (Byte byte : key.key) base::format_to(out, "{:02x}", byte);
+    base::write_hex(key.key, out);
     out.write("\n");
   }
   if (keys.empty()) out.write("no key is trusted: signatures of bundles say nothing here\n");

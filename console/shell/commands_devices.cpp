@@ -7,6 +7,7 @@
 #include "console/terminal/io.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/hash.h"
+#include "kernel/base/hex.h"
 #include "kernel/crypto/sha256.h"
 #include "kernel/dev/registry.h"
 #include "kernel/log.h"
@@ -305,7 +306,7 @@ Result<void> Verifier::run(base::Writer& out) {
   TRY(status);
   TRY(rest);
   base::format_to(out, "{} reads, {} bytes: ", taken, bytes_);
-  for (Byte b : hash.finish()) base::format_to(out, "{:02x}", static_cast<u8>(b));
+  base::write_hex(hash.finish(), out);
   out.write("\n");
   return {};
 }

@@ -3,6 +3,7 @@
 #include "service/bundle/make.h"
 
 #include "kernel/base/format.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
 #include "kernel/crypto/entropy.h"
@@ -72,10 +73,6 @@ Result<Hashed> hash_file(std::string_view path, ProgressSink* watcher) {
   return hashed;
 }
 
-void write_hex(std::span<const Byte> bytes, base::Writer& out) {
-  for (Byte byte : bytes) base::format_to(out, "{:02x}", byte);
-}
-
 Result<MadeFile> made_file(const char* table, const char* name, std::string_view folder,
                            ProgressSink* watcher) {
   String path = TRY(in_folder(folder, name));
@@ -85,7 +82,7 @@ Result<MadeFile> made_file(const char* table, const char* name, std::string_view
 
 void write_table(std::string_view table, const Signature& signature, base::Writer& out) {
   base::format_to(out, "{}\nalgo = \"ed25519\"\nsig = \"", table);
-  write_hex(signature.bytes, out);
+  base::write_hex(signature.bytes, out);
   out.write("\"\n");
 }
 
@@ -151,7 +148,7 @@ Result<String> manifest_text(std::string_view name, u64 generation, std::string_
                   format);
   for (const MadeFile& file : files) {
     base::format_to(out, "\n[file.{}]\npath = \"{}\"\nsha256 = \"", file.table, file.path);
-    write_hex(file.sha256, out);
+    base::write_hex(file.sha256, out);
     base::format_to(out, "\"\nsize = {}\n", file.bytes);
   }
   TRY(out.status());

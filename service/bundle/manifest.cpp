@@ -78,15 +78,7 @@ Result<std::string_view> text_of(const Value& value) {
 
 // Only lower case: another spelling of a signature would be another file with the same meaning.
 bool unhex(std::string_view text, std::span<Byte> out) {
-  if (text.size() != out.size() * 2) return false;
-  for (usize i = 0; i < out.size(); i++) {
-    char high = text[2 * i], low = text[2 * i + 1];
-    bool upper = (high >= 'A' && high <= 'F') || (low >= 'A' && low <= 'F');
-    auto a = base::hex_digit(high), b = base::hex_digit(low);
-    if (upper || !a || !b) return false;
-    out[i] = static_cast<Byte>(*a * 16 + *b);
-  }
-  return true;
+  return text.find_first_of("ABCDEF") == text.npos && base::read_hex(text, out);
 }
 
 // ---- tables ---------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERDICT = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 LOGS = ROOT / "build/test-logs"
-ALONE = {"qemu", "system", "timing"}  # a guest uses every processor
+ALONE = {"timing"}
+# What takes minutes begins first, or one processor would wait for it at the end.
+LONGEST = ("unit tests, ASan and UBSan", "test_drivers.py", "test_boot.py", "test_console.py", "test_owner.py")
 
 
 def stages() -> dict[str, list[tuple[str, list[str]]]]:
@@ -80,6 +82,7 @@ def main() -> None:
     for stages_now, at_once in (([s for s in wanted if s not in ALONE], os.cpu_count() or 1),
                                 ([s for s in wanted if s in ALONE], 1)):
         programs = [row for stage in stages_now for row in table[stage]]
+        programs.sort(key=lambda row: LONGEST.index(row[0]) if row[0] in LONGEST else len(LONGEST))
         if programs:
             print(f"== {', '.join(stages_now)}: {len(programs)} program(s), {at_once} at a time", flush=True)
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:

@@ -5,6 +5,7 @@
 bench.py [--model FILE] [--rounds 5] [--threads 2] [--kernels NAME] [--peer-lib FOLDER] [--cases P:T:N,...]
          [--settings 00,01,10,11] [--python INTERPRETER] [--busy] [--keep] [--report-only] [--wiki FILE]
 bench.py --twins OLD NEW [--model FILE] ...       two builds of the twin against each other
+bench.py --twins OLD NEW --gate 5 [--rounds 9]    fails if a row of two models is slower by 5 % for certain
 bench.py --quote [--model FILE] ...               n-gram speculation on and off, the same answers
 bench.py --scaling [--model FILE] ...             both sides with one thread and with two
 bench.py --suite [--rounds 5] ...                 all of that, of all models and with AVX2 only
@@ -25,6 +26,7 @@ import csv
 import datetime
 import io
 import json
+import math
 import multiprocessing
 import os
 import pathlib
@@ -392,19 +394,60 @@ def write_wiki(page, tables):
 
 # ---- two builds of the twin ----
 
+# What a release is measured with: one small model, whose steps are short, and one that memory binds.
+GATE = (("", CASES), ("1.1B.Q4_K_M", "128:1:1,16:32:1,16:16:4"))
+
+def middle_of(ratios):
+    """Returns the interval that holds the true median with 90 % certainty or more: order statistics, no assumption
+    about the noise. Below five ratios that cannot be said: all of them."""
+    ordered, count = sorted(ratios), len(ratios)
+    outside, left = 0.0, 0
+    while count >= 5 and 2 * (outside + math.comb(count, left) / 2**count) <= 0.1:
+        outside += math.comb(count, left) / 2**count
+        left += 1
+    left = max(left - 1, 0)
+    return ordered[left], ordered[count - 1 - left]
+
+
+def verdict(low, high, margin):
+    """What a whole interval says of a change by `margin`; "unclear" asks for more rounds."""
+    if high < 1 - margin:
+        return "slower"
+    if low > 1 + margin:
+        return "faster"
+    return "same" if low >= 1 - margin and high <= 1 + margin else "unclear"
+
+
 def compare_twins(args):
-    machine, old, new = Machine(args), [], []
+    """Returns True if no row is slower by more than --gate percent."""
+    machine, samples = Machine(args), ([], [])
     for turn in range(args.rounds):
-        old.append(machine.twin(args.twins[0]))
-        new.append(machine.twin(args.twins[1]))
+        for side in ((0, 1), (1, 0))[turn % 2]:  # whatever drifts hits both alike
+            samples[side].append(machine.twin(args.twins[side]))
         print(f"  ROUND    {turn + 1}/{args.rounds}", file=sys.stderr, flush=True)
-    print("| what | old tok/s | new tok/s | new / old: min – median – max |\n|---|---|---|---|")
+    old, new, margin = *samples, (args.gate or 5) / 100
+    print(f"{pathlib.Path(args.model).stem}, {args.threads} threads, {args.rounds} rounds")
+    print(f"| what | old tok/s | new tok/s | new / old: min – median – max | median, 90 % sure | {100 * margin:g} % |\n|---|---|---|---|---|---|")
+    slower = False
     for key in new[0]:
         for column in (0, 1):
             a, b = [r[key][column] for r in old], [r[key][column] for r in new]
             if min(a + b) > 0:
                 ratios = [y / x for x, y in zip(a, b)]
-                print(f"| {what_of(key, column)} | {statistics.median(a):.1f} | {statistics.median(b):.1f} | {spread(ratios)} |")
+                low, high = middle_of(ratios)
+                said = verdict(low, high, margin)
+                slower |= said == "slower"
+                print(f"| {what_of(key, column)} | {statistics.median(a):.1f} | {statistics.median(b):.1f} | {spread(ratios)} "
+                      f"| {low:.2f} to {high:.2f} | {said} |", flush=True)
+    return not slower
+
+
+def gate(args):
+    """Compares two builds with each model of GATE. Exits with 1 if a row is slower for certain."""
+    good = [compare_twins(argparse.Namespace(**vars(args) | {"model": suite_model(args, name), "cases": cases}))
+            for name, cases in GATE]
+    print(f"gate: {'passed' if all(good) else f'a row is slower by more than {args.gate:g} %'}")
+    sys.exit(0 if all(good) else 1)
 
 
 def main():
@@ -418,6 +461,7 @@ def main():
     parser.add_argument("--python", help="an interpreter that has llama-cpp-python")
     parser.add_argument("--peer-lib", help="LLAMA_CPP_LIB_PATH of the peer")
     parser.add_argument("--twins", nargs=2, metavar=("OLD", "NEW"))
+    parser.add_argument("--gate", type=float, metavar="PERCENT", help="with --twins: the two models of the gate, and exit status 1")
     parser.add_argument("--quote", action="store_true", help="n-gram speculation on a text that quotes its prompt")
     parser.add_argument("--scaling", action="store_true", help="decode with one thread and with two")
     parser.add_argument("--suite", action="store_true", help="every row of the page")
@@ -428,7 +472,7 @@ def main():
     args = parser.parse_args()
     args.settings = args.settings.split(",")
     if args.twins:
-        return compare_twins(args)
+        return gate(args) if args.gate else compare_twins(args)
     SAMPLES.parent.mkdir(parents=True, exist_ok=True)
     if not args.report_only:
         if not args.quote and not args.suite:

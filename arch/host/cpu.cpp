@@ -171,12 +171,14 @@ void Cpu::relax() {
 #endif
 }
 
-// The worker pool limits this spin by its deadline and then sleeps. On an overcommitted host the
-// other side may be off its core for milliseconds.
+// The worker pool limits this spin by its deadline and then sleeps. On a busy host the other side
+// may wait for this very core: it is offered every some 20 us, or each wait would last a time
+// slice.
 void Cpu::wait_while_equal(const std::atomic<u32>& word, u32 value, u64 deadline_ticks) {
   for (u32 spins = 1; word.load(std::memory_order_acquire) == value; spins++) {
     relax();
     if (spins % 32 == 0 && now_ticks() >= deadline_ticks) return;
+    if (spins % 512 == 0) sched_yield();
   }
 }
 

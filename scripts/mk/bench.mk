@@ -23,13 +23,23 @@ bench-machine: kernel pack model  ## in QEMU beside a minimal Linux with llama.c
 	$(Q)python3 scripts/compare_engine.py --wiki wiki/Performance.md $(BENCH)
 
 # Builds another revision beside this tree and measures both in turns.
-.PHONY: bench-compare
-bench-compare: host model  ## BASE=rev: this tree's speed relative to that revision's
+BENCH_BASE := $(BUILD)/bench/base
+define bench_base
+	$(Q)git worktree prune && rm -rf $(BENCH_BASE) && git worktree add -q --detach $(BENCH_BASE) $(1)
+	$(Q)$(MAKE) -s -C $(BENCH_BASE) host
+endef
+.PHONY: bench-compare bench-gate
+bench-compare: host model  ## BASE=rev: this tree's speed relative to that revision's; BENCH="--rounds 9"
 	$(if $(BASE),,$(error make bench-compare BASE=revision))
-	$(Q)git worktree prune && rm -rf $(BUILD)/bench/base && git worktree add -q --detach $(BUILD)/bench/base $(BASE)
-	$(Q)$(MAKE) -s -C $(BUILD)/bench/base host
-	$(Q)python3 scripts/bench.py --twins $(BUILD)/bench/base/build/host/marrow $(HOST_BIN) $(BENCH)
-	$(Q)git worktree remove --force $(BUILD)/bench/base
+	$(call bench_base,$(BASE))
+	$(Q)python3 scripts/bench.py --twins $(BENCH_BASE)/build/host/marrow $(HOST_BIN) $(BENCH)
+	$(Q)git worktree remove --force $(BENCH_BASE)
+# The revision that set the last release's number stands for that release.
+LAST_RELEASE = $(shell git log -1 --format=%h -- VERSION)
+bench-gate: host model  ## before a release: fails if a model became slower than at the last release; BASE=rev, BENCH="--gate 5 --rounds 9"
+	$(call bench_base,$(or $(BASE),$(LAST_RELEASE)))
+	$(Q)python3 scripts/bench.py --twins $(BENCH_BASE)/build/host/marrow $(HOST_BIN) --gate 5 --rounds 9 $(BENCH)
+	$(Q)git worktree remove --force $(BENCH_BASE)
 
 HTTP_LOAD := $(BUILD)/host/http_load
 $(HTTP_LOAD): $(BUILD)/host/tests/bench/http_load.o

@@ -60,7 +60,7 @@ test-debug: $(HOST_BIN) $(TINY_FILES) $(ISO) $(MODEL) | setup  ## the booted ker
 test-locks: | setup  ## the drivers' tests on a kernel that checks the order of their locks (DEBUG=1; some minutes)
 	$(Q)$(MAKE) kernel DEBUG=1
 	$(Q)MARROW_KERNEL=$(BUILD)/x86_64-debug/marrow.elf python3 tests/system/test_drivers.py $(F)
-test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, FUZZ_SECONDS=5 each
+test-fuzz: $(FUZZ_TARGETS)  ## every fuzz target over its corpus, some seconds each; FUZZ_SECONDS=60 for longer
 	$(Q)python3 scripts/run_tests.py fuzz
 
 .PHONY: timing

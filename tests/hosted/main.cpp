@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Runs the unit tests as a process: unit_tests [filter]. Exit status 1 when one failed.
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -9,8 +11,10 @@
 
 namespace {
 
-// Prints what tests write, and keeps the names of those that failed: among hundreds of lines nobody
-// finds them.
+using Clock = std::chrono::steady_clock;
+
+// Prints what tests write. Keeps the names of those that failed, since nobody finds them among
+// hundreds of lines, and the seconds that each test took.
 class Out final : public base::Writer {
  public:
   void write(std::string_view text) override {
@@ -20,14 +24,37 @@ class Out final : public base::Writer {
         line_ += c;
         continue;
       }
-      if (line_.starts_with("not ok ")) failed_.push_back(line_.substr(line_.rfind(' ') + 1));
+      take_line();
       line_.clear();
     }
   }
   const std::vector<std::string>& failed() const { return failed_; }
+  void print_slowest(usize count) {
+    std::sort(took_.begin(), took_.end(),
+              [](const Took& a, const Took& b) { return a.seconds > b.seconds; });
+    for (usize i = 0; i < std::min(count, took_.size()); i++)
+      std::printf("# slowest: %5.1f s %s\n", took_[i].seconds, took_[i].name.c_str());
+  }
 
  private:
+  struct Took {
+    double seconds;
+    std::string name;
+  };
+
+  void take_line() {
+    bool failed = line_.starts_with("not ok ");
+    if (!failed && !line_.starts_with("ok ")) return;
+    std::string name = line_.substr(line_.rfind(' ') + 1);
+    if (failed) failed_.push_back(name);
+    Clock::time_point now = Clock::now();
+    took_.push_back({std::chrono::duration<double>(now - last_).count(), std::move(name)});
+    last_ = now;
+  }
+
   std::string line_;
+  Clock::time_point last_ = Clock::now();
+  std::vector<Took> took_;
   std::vector<std::string> failed_;
 };
 
@@ -38,6 +65,7 @@ int main(int argc, char** argv) {
   test_threads::start();  // what waits is only for threads
   std::string_view filter = argc > 1 ? argv[1] : "";
   TestTotals totals = run_tests(out, filter);
+  if (filter.empty()) out.print_slowest(12);
   const std::vector<std::string> failed = out.failed();
   for (const std::string& name : failed) base::format_to(out, "failed: {}\n", name);
   if (totals.passed + totals.failed + totals.skipped == 0)

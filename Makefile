@@ -76,7 +76,7 @@ find = $(sort $(shell find $(1) -name '*.cpp' 2>/dev/null))
 ENGINE_SRC := $(call find,kernel/base ai arch/$(ARCH)/simd)
 # What only a machine has: the hosted twin leaves these out.
 MACHINE_SRC := $(call find,boot arch/$(ARCH) kernel/acpi kernel/irq drivers console/shell/machine)
-MACHINE_ONLY := net/start.cpp mm/memory.cpp panic.cpp runtime.cpp string_functions.cpp symbols.cpp ubsan.cpp pci/*.cpp
+MACHINE_ONLY := net/start.cpp mm/memory.cpp fault.cpp panic.cpp runtime.cpp string_functions.cpp symbols.cpp ubsan.cpp pci/*.cpp
 MACHINE_SRC := $(filter-out arch/$(ARCH)/simd/% $(ARCH_LACKS),$(MACHINE_SRC)) $(wildcard $(addprefix kernel/,$(MACHINE_ONLY)))
 MACHINE_SRC := $(sort $(MACHINE_SRC))
 SERVICE_SRC := $(filter-out kernel/base/% $(MACHINE_SRC),$(call find,kernel service console))

@@ -24,7 +24,8 @@ TABLE = {
     "boot": [],
     # ---- the kernel
     "kernel/arch_contract": ["arch"],
-    "kernel/arch_machine": [CONTRACT, "arch", "boot/hardware"],
+    "kernel/arch_machine": [CONTRACT, "arch", "boot/hardware", "kernel/fault"],
+    "kernel/fault": [],
     "kernel/sync": [CONTRACT],
     "kernel/time": [CONTRACT],
     "kernel/crypto": [CONTRACT],
@@ -72,9 +73,9 @@ TABLE = {
     # ---- machines and devices
     "arch/x86_64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
     "arch/aarch64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
-    "arch/x86_64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
+    "arch/x86_64": [CONTRACT, "kernel/acpi", "kernel/fault", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
                     "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
-    "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
+    "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/fault", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
                      "kernel/panic", "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",
                   "kernel/options", "kernel/time", "boot", "arch"],
@@ -92,8 +93,8 @@ TABLE = {
     "service": ["ai", *KERNEL],
     "console/terminal/": ["kernel/dev", "kernel/sched", "kernel/time"],
     "console/shell/": ["console/terminal/", "service", "ai", *KERNEL, "kernel/panic"],
-    "console/shell/machine/": ["console/shell/", "console/terminal/", *KERNEL, MACHINE, "kernel/irq", "kernel/panic",
-                               "kernel/pci"],
+    "console/shell/machine/": ["console/shell/", "console/terminal/", *KERNEL, MACHINE, "kernel/fault", "kernel/irq",
+                               "kernel/panic", "kernel/pci"],
     "console/chat/": ["console/shell/", "console/terminal/", "service", "ai", *KERNEL],
     "console/check/": ["console/chat/", "console/shell/", "console/terminal/", "service", "ai", *KERNEL],
     # ---- tools and tests

@@ -163,12 +163,12 @@ def panic_on_screen_and_keyboard():
         guest.type("fault null-call\n")
         lines = guest.see(r"^panic>$", 60)
         text = "\n".join(lines)
-        for part in (r"CPU 0 stopped: .*null pointer", "arch::fault_null_call", "last trace events:", r"\{ fault"):
+        for part in (r"CPU 0 stopped: .*null pointer", "faults::fault_null_call", "last trace events:", r"\{ fault"):
             check(re.search(part, text), f"no {part!r} on the screen:\n{text}")
         guest.type("registers\n")
         guest.see(r"rip 0{16} (.*\n)+panic>$", 60)
         guest.type("bt\n")
-        guest.see(r"^panic> bt\n(.*\n)*.*arch::fault_null_call(.*\n)+panic>$", 60)
+        guest.see(r"^panic> bt\n(.*\n)*.*faults::fault_null_call(.*\n)+panic>$", 60)
         guest.switch_off()
         check(guest.wait_exit(60) in (0, 1), "power-off from the panic shell")
 
@@ -193,7 +193,7 @@ def panics_without_a_console_are_on_the_screen():
             guest.send("fault null-call\r")
             guest.expect("panic> ", 60)
             lines = guest.see(r"^CPU 0 stopped: page fault: execution", 60, getattr(guest, look))
-            check(any("arch::fault_null_call" in line for line in lines), "\n".join(lines))
+            check(any("faults::fault_null_call" in line for line in lines), "\n".join(lines))
 
 
 @case

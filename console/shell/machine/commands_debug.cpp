@@ -3,6 +3,7 @@
 #include "console/shell/command.h"
 #include "kernel/arch_machine.h"
 #include "kernel/base/memory.h"
+#include "kernel/fault.h"
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"
 #include "kernel/sched/thread.h"
@@ -128,7 +129,7 @@ Result<void> run_signed_overflow(base::Writer&) {
   return fail(Errc::kUnsupported, "not noticed: only SAN=1 builds check arithmetic");
 }
 
-// Mistakes that are not faults of a CPU. The architecture has the list of those.
+// Mistakes that are not faults of a CPU. kernel/fault.h and the architecture list those.
 struct Mistake {
   const char* name;
   const char* what;
@@ -148,20 +149,23 @@ Result<void> run_fault(const Arguments& arguments, base::Writer& out) {
   std::string_view wanted = arguments.words.size() == 2 ? arguments.words[1] : std::string_view();
   for (const Mistake& mistake : kMistakes)
     if (wanted == mistake.name) return mistake.run(out);
-  for (const arch::Fault& fault : arch::faults()) {
-    if (wanted != fault.name) continue;
-    fault.trigger();
-    return fail(Errc::kUnsupported, "nothing happened: the protection is not there");
-  }
-  for (const arch::Fault& fault : arch::faults())
-    base::format_to(out, "  {:<16} {}\n", fault.name, fault.what);
+  for (std::span<const faults::Fault> table : {faults::of_every_cpu(), arch::faults()})
+    for (const faults::Fault& fault : table) {
+      if (wanted != fault.name) continue;
+      fault.trigger();
+      return fail(Errc::kUnsupported, "nothing happened: the protection is not there");
+    }
+  for (std::span<const faults::Fault> table : {faults::of_every_cpu(), arch::faults()})
+    for (const faults::Fault& fault : table)
+      base::format_to(out, "  {:<16} {}\n", fault.name, fault.what);
   for (const Mistake& mistake : kMistakes)
     base::format_to(out, "  {:<16} {}\n", mistake.name, mistake.what);
   return fail(Errc::kInvalidArgument, "name a fault");
 }
 
 void complete_fault(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  for (const arch::Fault& fault : arch::faults()) add(context, fault.name);
+  for (std::span<const faults::Fault> table : {faults::of_every_cpu(), arch::faults()})
+    for (const faults::Fault& fault : table) add(context, fault.name);
   for (const Mistake& mistake : kMistakes) add(context, mistake.name);
 }
 

@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 
-from harness import Hang, check
+from harness import PATIENCE, Hang, check
 
 
 class Debugger:
@@ -12,8 +12,8 @@ class Debugger:
 
     def __init__(self, path: str):
         self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.link.settimeout(60)
-        end = time.monotonic() + 60
+        self.link.settimeout(60 * PATIENCE)
+        end = time.monotonic() + 60 * PATIENCE
         while True:
             try:
                 self.link.connect(path)

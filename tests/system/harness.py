@@ -10,7 +10,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
-from qemu_test import CPU_FAST, KERNEL, Guest, Hang  # noqa: E402,F401
+from qemu_test import CPU_FAST, KERNEL, PATIENCE, Guest, Hang  # noqa: E402,F401
 
 TWIN = ROOT / "build/host/marrow"
 ISO = ROOT / "build/marrow.iso"

@@ -6,7 +6,7 @@ import socket
 import tempfile
 import time
 
-from harness import ROOT, Guest, Hang
+from harness import PATIENCE, ROOT, Guest, Hang
 
 KEYS = {" ": "spc", "-": "minus", "\n": "ret", ";": "semicolon", ".": "dot", "/": "slash", "=": "equal",
         "\t": "tab", "?": "shift-slash", '"': "shift-apostrophe", ",": "comma"}
@@ -54,7 +54,7 @@ class ScreenGuest(Guest):
     def __enter__(self):
         super().__enter__()
         self.monitor = socket.socket(socket.AF_UNIX)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * PATIENCE
         while True:
             try:
                 self.monitor.connect(f"{self.folder.name}/monitor")
@@ -63,7 +63,7 @@ class ScreenGuest(Guest):
                 if time.monotonic() > end:
                     raise Hang("QEMU opened no monitor") from error
                 time.sleep(0.05)
-        self.monitor.settimeout(60)
+        self.monitor.settimeout(60 * PATIENCE)
         try:
             self.answer()
         except OSError as error:
@@ -119,7 +119,7 @@ class ScreenGuest(Guest):
 
     def see(self, pattern: str, timeout: float, look=None) -> list[str]:
         """Waits until the screen's text (or the text of look()) matches; returns its lines."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while True:
             self.pump(0.3)
             lines = (look or self.screen)()

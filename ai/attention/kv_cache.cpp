@@ -132,11 +132,12 @@ PageRun& PageRun::operator=(PageRun&& other) noexcept {
 }
 
 void PageRun::replace(usize index, PageId page) {
-  pool_->release(std::exchange(pages_[index], page));
+  PageId old = std::exchange(pages_[index], page);
+  if (old != kNoPage) pool_->release(old);
 }
 
 void PageRun::pop_back() {
-  pool_->release(pages_.back());
+  drop(pages_.size() - 1);
   pages_.pop_back();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The pool of KV pages: fixed in size, with reference counts, and without allocation after
-// create().
+// create(). All pages of a pool have one size; layers with a window have a pool of their own.
 //
 // A page is in one of three states: free, held (a sequence refers to it) or idle (no sequence
 // refers to it, but its contents are kept because a later prompt may begin with them). take() uses
@@ -16,6 +16,12 @@ namespace ai {
 
 using PageId = u32;
 constexpr PageId kNoPage = ~PageId{0};
+
+// The pages of one text in one pool, as the model reads and writes them.
+struct KvPages {
+  Byte* pool = nullptr;           // page p begins at pool + p * the pool's page_bytes()
+  std::span<const PageId> pages;  // by position, in runs of kPagePositions; kNoPage: given back
+};
 
 class PagePool {
  public:
@@ -76,6 +82,7 @@ class PagePool {
 };
 
 // The pages of one text, with one reference each. The destructor drops them, however the text ends.
+// A page that the text needs no more leaves a place with kNoPage, so the others keep their indices.
 class PageRun {
  public:
   // `pool` must outlive the run, which allocates nothing up to `most` pages.
@@ -88,6 +95,7 @@ class PageRun {
   // Both take over the caller's reference. replace() drops the old page's.
   void push_back(PageId page) { MUST(pages_.push_back(page)); }
   void replace(usize index, PageId page);
+  void drop(usize index) { replace(index, kNoPage); }
   void pop_back();
   void clear();  // drops the last page first, so that it is the first to be evicted
 

@@ -17,8 +17,7 @@ u64 hash_of(std::span<const float> values) {
 
 Result<base::Owner<EngineImpl>> EngineImpl::create(base::Owner<EngineParts> parts,
                                                    Platform& platform, const EngineSizes& sizes) {
-  KvStore store = TRY(KvStore::create(platform, sizes.pages, parts->model->kv_page_bytes(),
-                                      parts->model->kv_page_positions()));
+  KvStore store = TRY(KvStore::create(platform, sizes.kv));
   auto engine = TRY(base::make<EngineImpl>(std::move(parts), platform, sizes, std::move(store)));
   TRY(engine->create_buffers());
   return engine;
@@ -330,6 +329,11 @@ Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> t
   return reading;
 }
 
+void EngineImpl::end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length) {
+  store_.commit(reading.sequence, tokens, length, false);
+  MUST(store_.extend(reading.sequence, static_cast<u32>(tokens.size())));
+}
+
 Result<void> EngineImpl::score(std::span<const TokenId> tokens, u32 top, ScoreSink& sink) {
   TRY(check_writes());
   Reading reading = TRY(begin_reading(tokens));
@@ -353,7 +357,7 @@ Result<void> EngineImpl::score_chunk(Reading& reading, std::span<const TokenId> 
   KvView view = reading.view(store_);
   usize width = parts_->model->params().vocabulary;
   TRY(forward(score_rows_.view(), {&view, 1}, logits_.view().first(count * width)));
-  store_.commit(reading.sequence, tokens, first + count, false);
+  end_chunk(reading, tokens, first + count);
   for (u32 i = 0; i < count && wants_more; i++) {
     log_probabilities_->take(logits_row(i), std::min(top, kMostLogprobs), *sampler_workspace_);
     u32 index = first + i + 1;

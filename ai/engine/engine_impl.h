@@ -23,13 +23,16 @@ struct EngineParts {
 
 // The limits and sizes that planning chooses and loading obeys.
 struct EngineSizes {
-  u32 context = 0, pages = 0;
+  u32 context = 0;
+  KvShape kv;
   KvType kv_type = KvType::kF16;
   SchedulerLimits limits;
 };
 
 struct ModelSizes {
-  u64 weights_bytes = 0, page_bytes = 0, state_bytes = 0, tokenizer_bytes = 0, vector_bytes = 0;
+  u64 weights_bytes = 0, state_bytes = 0, tokenizer_bytes = 0, vector_bytes = 0;
+  KvPageBytes page_bytes;
+  u32 window = 0;  // positions that the store keeps for layers with a window
   u32 page_positions = 0, vocabulary = 0, trained_context = 0, width = 0;
   bool whole_texts = false;  // an encoder: a step must have room for a whole context
   // Returns the bytes of a step's work buffers. Called with `model`, whose type this file must not
@@ -73,9 +76,13 @@ class EngineImpl final : public Engine {
 
   u32 running() const override { return scheduler_->count(SessionState::kRunning); }
   u32 queued() const override { return scheduler_->count(SessionState::kQueued); }
-  u64 kv_pages_total() const override { return store_.pool().total(); }
-  u64 kv_pages_used() const override { return store_.pool().held(); }
-  u64 kv_pages_cached() const override { return store_.pool().idle(); }
+  u64 kv_pages_total() const override {
+    return u64{store_.pool().total()} + store_.window_pool().total();
+  }
+  u64 kv_pages_used() const override { return store_.held(); }
+  u64 kv_pages_cached() const override {
+    return u64{store_.pool().idle()} + store_.window_pool().idle();
+  }
   void forget_prompts() override {
     assert_own_thread();
     store_.clear();
@@ -112,19 +119,22 @@ class EngineImpl final : public Engine {
   Result<KvFileKey> file_key() const;
 
   // A text that score(), embed() or replay() reads beside the requests. It holds its pages and
-  // state from the first chunk to the last.
+  // state from the first chunk to the last: in layers with a window as many as it will ever need at
+  // once.
   struct Reading {
     Sequence sequence;
     Vector<float> state;  // used by recurrent models
     KvView view(KvStore& store) {
-      return {store.memory(),
-              sequence.pages.view(),
+      return {store.pages(sequence),
+              store.window_pages(sequence),
               {reinterpret_cast<Byte*>(state.data()), state.size() * sizeof(float)}};
     }
   };
   // Returns kBusy inside a step or a chunk, and kFull when too few pages are free for the whole
   // text.
   Result<Reading> begin_reading(std::span<const TokenId> tokens);
+  // Records that a chunk up to position `length` was computed, and keeps what the next one needs.
+  void end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length);
   Result<void> score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
                            ScoreSink& sink, bool& wants_more);
   // A text of embed(), or a pair of texts of rank().

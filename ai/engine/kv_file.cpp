@@ -10,7 +10,7 @@
 namespace ai {
 namespace {
 
-constexpr u32 kVersion = 2;
+constexpr u32 kVersion = 3, kVersionWithoutWindows = 2;
 constexpr u32 kChunk = 4096;  // bytes of the buffer on the stack
 
 struct Head {
@@ -23,6 +23,11 @@ struct Head {
   u32 pages, also_zero;
 };
 static_assert(sizeof(Head) == 56);
+struct WindowHead {
+  u64 page_bytes = 0;
+  u32 pages = 0, zero = 0;
+};
+static_assert(sizeof(WindowHead) == 16);
 constexpr char kMagic[8] = {'M', 'a', 'r', 'r', 'o', 'w', 'K', 'V'};
 
 class Checksum {
@@ -108,9 +113,13 @@ Result<void> check_type(const Head& head, const KvFileKey& key) {
 Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key) {
   if (std::memcmp(head.magic, kMagic, sizeof kMagic) != 0)
     return fail(Errc::kCorrupt, "not a saved text");
-  if (head.version != kVersion)
+  if (head.version != kVersion && head.version != kVersionWithoutWindows)
     return fail(Errc::kUnsupported,
                 "the text was saved by another version of Marrow: it must be read again");
+  if (head.version == kVersionWithoutWindows && store.has_windows())
+    return fail(Errc::kUnsupported,
+                "the text was saved by a version of Marrow that kept more than a window in layers "
+                "with a window: it must be read again");
   if (head.model != key.model)
     return fail(Errc::kUnsupported, "the text was saved with another model: load that model first");
   TRY(check_type(head, key));
@@ -124,6 +133,18 @@ Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key)
   if (head.pages > head.tokens / head.page_positions)
     return fail(Errc::kCorrupt,
                 "the saved text is damaged (more pages than its tokens fill): save it again");
+  return {};
+}
+
+// The number of window pages follows from the number of pages.
+Result<void> check_windows(const WindowHead& windows, const KvStore& store, u32 pages) {
+  if (windows.page_bytes != store.window_pool().page_bytes())
+    return fail(Errc::kUnsupported,
+                "the text was saved with pages of another size: it must be read again");
+  u32 wanted = store.has_windows() ? pages - store.window_first(pages * store.page_positions()) : 0;
+  if (windows.pages != wanted || windows.zero != 0)
+    return fail(Errc::kCorrupt,
+                "the saved text is damaged (not the pages that its windows need): save it again");
   return {};
 }
 
@@ -145,8 +166,14 @@ Result<void> read_pages(KvStore& store, Sequence& sequence, std::span<const Toke
   store.adopt(sequence, tokens, positions);
   u32 known = sequence.known_pages;
   TRY(reader.skip(known * u64{store.pool().page_bytes()}));
+  store.skip_to(sequence, positions);
   TRY(store.extend(sequence, positions));
-  for (u32 page = known; page < pages; page++) TRY(reader.get(store.page(sequence.pages[page])));
+  for (u32 page = known; page < pages; page++) TRY(reader.get(store.bytes(sequence.pages[page])));
+  for (u32 page = sequence.window_first; store.has_windows() && page < pages; page++)
+    if (page < known)
+      TRY(reader.skip(store.window_pool().page_bytes()));
+    else
+      TRY(reader.get(store.window_bytes(sequence.window_pages[page])));
   TRY(reader.check_sum());
   store.commit(sequence, tokens, positions, true);
   return {};
@@ -176,10 +203,15 @@ Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const 
   std::memcpy(head.magic, kMagic, sizeof kMagic);
   std::string_view name = kv_type_info(key.cache_type).name;
   std::copy_n(name.data(), std::min(name.size(), sizeof head.cache_type), head.cache_type);
+  WindowHead windows{.page_bytes = store.window_pool().page_bytes(),
+                     .pages = store.has_windows() ? pages - sequence.window_first : 0};
   Writer writer(sink);
   TRY(writer.put(bytes_of(head)));
+  TRY(writer.put(bytes_of(windows)));
   TRY(writer.put({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()}));
-  for (u32 page = 0; page < pages; page++) TRY(writer.put(store.page(sequence.pages[page])));
+  for (u32 page = 0; page < pages; page++) TRY(writer.put(store.bytes(sequence.pages[page])));
+  for (u32 page = pages - windows.pages; page < pages; page++)
+    TRY(writer.put(store.window_bytes(sequence.window_pages[page])));
   TRY(writer.put_sum());
   return positions;
 }
@@ -189,6 +221,10 @@ Result<Vector<TokenId>> read_kv_file(KvStore& store, const KvFileKey& key, ByteS
   Head head;
   TRY(reader.get({reinterpret_cast<Byte*>(&head), sizeof head}));
   TRY(check(head, store, key));
+  WindowHead windows;
+  if (head.version == kVersion)
+    TRY(reader.get({reinterpret_cast<Byte*>(&windows), sizeof windows}));
+  TRY(check_windows(windows, store, head.pages));
   Vector<TokenId> tokens = TRY(read_tokens(reader, head, key));
   Sequence sequence = TRY(store.make_sequence(head.pages * head.page_positions));
   TRY(read_pages(store, sequence, tokens.view(), head.pages, reader));

@@ -4,10 +4,14 @@
 // the sink and source may wait for a disk.
 //
 //   "MarrowKV", u32 version, u32 0, the cache type's name in 8 bytes (zeros after it), u64 model,
-//   u32 positions a page, u32 tokens, u64 bytes a page, u32 pages, u32 0, then the tokens (u32
-//   each), the pages, and FNV-1a over all that came before, 8 bytes at a time (the rest of a piece
-//   byte by byte).
+//   u32 positions a page, u32 tokens, u64 bytes a page, u32 pages, u32 0, u64 bytes a window page,
+//   u32 window pages, u32 0, then the tokens (u32 each), the pages, the window pages, and FNV-1a
+//   over all that came before, 8 bytes at a time (the rest of a piece byte by byte).
 //
+// The window pages are those of layers with a window: the last ones of the text, as many as are
+// needed to go on after its last page. Without such layers there are none, and their bytes are 0.
+//
+// Version 2 had no window pages: a page held all layers. It is read where no layer has a window.
 // Version 1 had numbers for the types, and its type q8 was not rotated: it is refused.
 //
 // Only whole pages are saved. The positions after the last whole page are read again, and no byte

@@ -78,6 +78,7 @@ ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   for (const GgufTensor& t : opened.file->tensors())
     if (t.view.rows == 1) sizes.vector_bytes += u64{t.view.columns} * sizeof(float);
   sizes.page_bytes = kv_page_bytes(opened.params, opened.kv_type);
+  sizes.window = sizes.page_bytes.window > 0 ? opened.params.window : 0;
   sizes.state_bytes = state_bytes(opened.params);
   sizes.page_positions = kv_page_positions();
   sizes.vocabulary = opened.params.vocabulary;

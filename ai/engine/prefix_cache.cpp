@@ -8,17 +8,19 @@
 
 namespace ai {
 
-u64 PrefixCache::bytes(u32 pages, u32 page_positions) {
+u64 PrefixCache::bytes(u32 pages, u32 window_pages, u32 page_positions) {
   return u64{pages} * (sizeof(Entry) + page_positions * sizeof(TokenId)) +
-         u64{std::bit_ceil(pages | 1)} * 2 * sizeof(PageId);
+         u64{std::bit_ceil(pages | 1)} * 2 * sizeof(PageId) + u64{window_pages} * sizeof(PageId);
 }
 
-Result<PrefixCache> PrefixCache::create(u32 pages, u32 page_positions) {
+Result<PrefixCache> PrefixCache::create(u32 pages, u32 window_pages, u32 page_positions) {
   PrefixCache cache;
   TRY(cache.entries_.resize(pages));
   TRY(cache.tokens_.resize(usize{pages} * page_positions));
   TRY(cache.buckets_.resize(usize{std::bit_ceil(pages | 1)} * 2));
   for (PageId& first : cache.buckets_) first = kNoPage;
+  TRY(cache.owners_.resize(window_pages));
+  for (PageId& owner : cache.owners_) owner = kNoPage;
   cache.page_positions_ = page_positions;
   return cache;
 }
@@ -58,7 +60,11 @@ PrefixCache::Serial PrefixCache::insert(PageId page, Serial parent,
   ASSERT(!known(page) && !tokens.empty() && tokens.size() <= page_positions_);
   std::ranges::copy(tokens, tokens_.begin() + usize{page} * page_positions_);
   u32 b = bucket(parent, tokens[0]);
-  entries_[page] = {++last_serial_, parent, static_cast<u32>(tokens.size()), b, buckets_[b]};
+  entries_[page] = {.serial = ++last_serial_,
+                    .parent = parent,
+                    .count = static_cast<u32>(tokens.size()),
+                    .bucket = b,
+                    .next = buckets_[b]};
   buckets_[b] = page;
   size_++;
   return last_serial_;
@@ -69,10 +75,22 @@ void PrefixCache::forget(PageId page) {
   PageId* link = &buckets_[entries_[page].bucket];
   while (*link != page) link = &entries_[*link].next;
   *link = entries_[page].next;
+  if (window_page(page) != kNoPage) detach(window_page(page));
   // Wipes the tokens: a text must not stay in memory after it was forgotten.
   base::wipe(tokens_.data() + usize{page} * page_positions_, page_positions_ * sizeof(TokenId));
   entries_[page] = {};
   size_--;
+}
+
+void PrefixCache::attach(PageId page, PageId window_page) {
+  ASSERT(known(page) && entries_[page].window_page == kNoPage && !attached(window_page));
+  entries_[page].window_page = window_page;
+  owners_[window_page] = page;
+}
+
+void PrefixCache::detach(PageId window_page) {
+  PageId owner = std::exchange(owners_[window_page], kNoPage);
+  if (owner != kNoPage) entries_[owner].window_page = kNoPage;
 }
 
 }  // namespace ai

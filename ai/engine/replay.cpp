@@ -77,8 +77,7 @@ Result<void> EngineImpl::replay(const Replay& replay, ReplaySink& sink) {
 // run, their next step must not wait for a large chunk.
 Result<void> EngineImpl::replay_chunk(Retold& retold) {
   Exclusive exclusive(*this);
-  Sequence& sequence = retold.reading.sequence;
-  u32 first = sequence.length;
+  u32 first = retold.reading.sequence.length;
   bool picks = first >= retold.first_wanted();
   u32 end = picks ? static_cast<u32>(retold.tokens.size()) : retold.first_wanted();
   u32 count = std::min(end - first, picks ? retold.most_picks : sizes_.limits.prefill_chunk);
@@ -89,7 +88,7 @@ Result<void> EngineImpl::replay_chunk(Retold& retold) {
   KvView view = retold.reading.view(store_);
   usize width = parts_->model->params().vocabulary;
   TRY(forward(score_rows_.view(), {&view, 1}, retold.logits.first(picks ? count * width : 0)));
-  store_.commit(sequence, retold.tokens, first + count, false);
+  end_chunk(retold.reading, retold.tokens, first + count);
   for (u32 i = 0; picks && i < count && !retold.over; i++)
     TRY(pick_again(retold, retold.logits.subspan(i * width, parts_->tokenizer->size())));
   return {};

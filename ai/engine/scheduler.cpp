@@ -68,9 +68,8 @@ void Scheduler::admit(u64 now_ns) {
     if (s.state != SessionState::kQueued || must_wait(s)) continue;
     // The whole text must fit at once. A request that starts with too few pages would only evict
     // others and be put back itself.
-    u32 whole = store_.pages_for(static_cast<u32>(s.tokens.size()) + 1);
-    bool shared = running > 0 || store_.pool().held() > 0;
-    if (shared && whole > store_.available()) return;
+    bool shared = running > 0 || store_.held() > 0;
+    if (shared && !store_.has_room(static_cast<u32>(s.tokens.size()) + 1)) return;
     if (!start(s, now_ns).has_value()) return;
     running++;
   }
@@ -90,7 +89,7 @@ bool Scheduler::must_wait(const Session& session) const {
     usize most = std::min(has.size(), wanted.size());
     auto common = std::mismatch(has.begin(), has.begin() + most, wanted.begin()).first;
     u32 whole = static_cast<u32>(common - has.begin()) / store_.page_positions();
-    if (whole * store_.page_positions() > store_.match(wanted)) return true;
+    if (whole * store_.page_positions() > store_.known(wanted)) return true;
   }
   return false;
 }
@@ -102,9 +101,10 @@ Result<void> Scheduler::start(Session& session, u64 now_ns) {
   u32 most = static_cast<u32>(session.tokens.size()) - 1;
   if (shareable()) {
     Session* parent = session.fork_of == 0 || session.prompt_done ? nullptr : find(session.fork_of);
-    if (parent != nullptr && parent->state == SessionState::kRunning)
-      store_.fork(parent->sequence, session.sequence, std::min(parent->sequence.length, most));
-    else if (session.cache_prompt)
+    bool forked =
+        parent != nullptr && parent->state == SessionState::kRunning &&
+        store_.fork(parent->sequence, session.sequence, std::min(parent->sequence.length, most));
+    if (!forked && session.cache_prompt)
       store_.adopt(session.sequence, session.tokens.view(), most);
   } else {
     session.slot = TRY(slots_.take());
@@ -196,7 +196,7 @@ bool Scheduler::make_room(Session& session) {
 }
 
 // `alone` is the only running request. Pages held beyond its own belong to a score(), embed() or
-// restore() and will come back.
+// restore() and will come back. None of them holds window pages alone.
 bool Scheduler::held_by_others(const Session& alone) const {
   return store_.pool().held() > alone.sequence.pages.size();
 }
@@ -230,7 +230,8 @@ void Scheduler::collect() {
           {s->tokens[first + i], first + i, sequence, last_read && i + 1 == s->rows}));
     for (u32 i = 0; i < s->drafts; i++)
       MUST(rows_.push_back({s->draft[i], first + s->rows + i, sequence, true}));
-    MUST(views_.push_back({store_.memory(), s->sequence.pages.view(), s->slot.bytes()}));
+    MUST(views_.push_back(
+        {store_.pages(s->sequence), store_.window_pages(s->sequence), s->slot.bytes()}));
     MUST(taking_part_.push_back(s.get()));
   }
 }

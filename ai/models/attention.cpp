@@ -204,18 +204,12 @@ void Step::project_qkv(const LayerWeights& w, Rows in) {
   norm_heads(w.k_norm, k, p.kv_heads, p.key_width);
 }
 
-bool Step::sees_window(u32 index) const {
-  const Hyperparameters& p = params();
-  if (p.window == 0) return false;
-  return p.window_period == 0 || index % p.window_period != p.window_period - 1;
-}
-
 void Step::attend(u32 index) {
   const Hyperparameters& p = params();
   Rows k = qkv.from(p.heads * p.key_width);
   if (turns_in(index)) {
     operation("rope");
-    u32 set = sees_window(index) && !model_.rope[1].frequencies.empty() ? 1 : 0;
+    u32 set = p.sees_window(index) && !model_.rope[1].frequencies.empty() ? 1 : 0;
     turn(qkv, p.heads, p.key_width, 0, set);
     turn(k, p.kv_heads, p.key_width, 0, set);
   }
@@ -236,12 +230,16 @@ void Step::project_attention(const LayerWeights& w, Rows out, bool accumulate) {
 
 // ---- pages -----------------------------------------------------------------------------------
 
-Byte* Step::head_page(u32 index, u32 kv_head, const KvView& view, u32 page) const {
+Step::HeadPages Step::head_pages(u32 index, u32 kv_head, const KvView& view) const {
   const Hyperparameters& p = params();
   usize head_bytes = kv_page_bytes(model_.kv_type, p.key_width, p.value_width);
-  usize page_bytes = head_bytes * p.kv_heads * p.layers;
-  return view.pool + view.pages[page] * page_bytes +
-         (usize{index} * p.kv_heads + kv_head) * head_bytes;
+  u32 windows = p.window_layers(p.layers), before = p.window_layers(index);
+  bool window = p.sees_window(index);
+  const KvPages& in = window ? view.window : view.whole;
+  u32 layers = window ? windows : p.layers - windows, layer = window ? before : index - before;
+  return {.first = in.pool + (usize{layer} * p.kv_heads + kv_head) * head_bytes,
+          .page_bytes = head_bytes * p.kv_heads * layers,
+          .pages = in.pages};
 }
 
 void Step::store(u32 index, Rows keys, Rows values) {
@@ -251,7 +249,7 @@ void Step::store(u32 index, Rows keys, Rows values) {
     u32 position = rows_[row].position;
     const KvView& view = sequences_[rows_[row].sequence];
     for (u32 h = 0; h < p.kv_heads; h++) {
-      Byte* page = head_page(index, h, view, position / kPagePositions);
+      Byte* page = head_pages(index, h, view)[position / kPagePositions];
       u32 slot = position % kPagePositions;
       store_key(model_.kv_type, page, p.key_width, slot, keys[row] + usize{h} * p.key_width);
       store_value(model_.kv_type, page, p.key_width, p.value_width, slot,
@@ -293,20 +291,21 @@ void Step::mix_range(u32 index, Rows queries, u32 first, u32 last, u32 worker) {
 void Step::attend_some(u32 index, Rows queries, AttendPart part, u32 worker) {
   const Hyperparameters& p = params();
   u32 group = p.heads / p.kv_heads, width = p.key_width;
+  bool window = p.sees_window(index);
   auto* lists = at<AttendLists>(layout().worker + worker * layout().worker_bytes);
   u32 begin = ~u32{0}, end = 0;
   for (u32 i = part.from; i < part.to; i++) {
     u32 row = part.run + i / group, head = part.kv_head * group + i % group;
     u32 seen = p.bidirectional ? part.length : rows_[row].position + 1;
-    u32 start = sees_window(index) && seen > p.window ? seen - p.window : 0;
+    u32 start = window && seen > p.window ? seen - p.window : 0;
     lists->queries[i - part.from] = {queries[row] + usize{head} * width,
                                      mixed[row] + usize{head} * p.value_width, start, seen};
     begin = std::min(begin, start);
     end = std::max(end, seen);
   }
-  const KvView& view = sequences_[rows_[part.run].sequence];
+  HeadPages pages = head_pages(index, part.kv_head, sequences_[rows_[part.run].sequence]);
   for (u32 page = begin / kPagePositions; page * kPagePositions < end; page++)
-    lists->pages()[page] = head_page(index, part.kv_head, view, page);
+    lists->pages()[page] = pages[page];
   model_.kernels.attend({.pages = lists->pages(),
                          .type = model_.kv_type,
                          .key_width = width,

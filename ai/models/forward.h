@@ -143,7 +143,6 @@ class Step {
   void activate(Rows gate, Rows up, Rows out, u32 n);
   void experts(const LayerWeights& weights, Rows in, Rows out, bool accumulate);
 
-  bool sees_window(u32 layer) const;
   // Returns true if a value of x is not finite.
   bool is_broken();
 
@@ -176,7 +175,18 @@ class Step {
   void compute_turns();
   void norm_heads(const Norm& weights, Rows heads, u32 head_count, u32 head_width);
   bool turns_in(u32 layer) const;
-  Byte* head_page(u32 layer, u32 kv_head, const KvView& view, u32 page) const;
+  // One head's part of the pages of a sequence.
+  struct HeadPages {
+    Byte* first;  // in page 0 of the pool
+    usize page_bytes;
+    std::span<const PageId> pages;
+    // `page` counts from the text's beginning. A page behind the window must not be asked for.
+    Byte* operator[](u32 page) const {
+      ASSERT(pages[page] != kNoPage);
+      return first + pages[page] * page_bytes;
+    }
+  };
+  HeadPages head_pages(u32 layer, u32 kv_head, const KvView& view) const;
   void mix_range(u32 layer, Rows queries, u32 first, u32 last, u32 worker);
   struct AttendPart {
     u32 run, kv_head, from, to;

@@ -56,6 +56,15 @@ struct Hyperparameters {
   float norm_epsilon = 0.0f;
   u32 window = 0;         // positions that a layer with a window sees; 0 = no windows
   u32 window_period = 0;  // every window_period-th layer sees everything; 0 = none does
+  bool sees_window(u32 layer) const {
+    if (window == 0) return false;
+    return window_period == 0 || layer % window_period != window_period - 1;
+  }
+  // Returns the number of layers with a window among the first `count`.
+  u32 window_layers(u32 count) const {
+    if (window == 0) return 0;
+    return window_period == 0 ? count : count - count / window_period;
+  }
   float attention_scale = 0.0f;
   float attention_cap = 0.0f, logit_cap = 0.0f;  // cap * tanh(x / cap); 0 = off
   float embedding_scale = 1.0f, residual_scale = 1.0f, logit_scale = 1.0f;

@@ -94,9 +94,11 @@ u32 kv_page_positions() {
   return kPagePositions;
 }
 
-usize kv_page_bytes(const Hyperparameters& p, KvType type) {
-  if (p.kv_heads == 0) return 0;
-  return kv_page_bytes(type, p.key_width, p.value_width) * p.kv_heads * p.layers;
+KvPageBytes kv_page_bytes(const Hyperparameters& p, KvType type) {
+  if (p.kv_heads == 0) return {};
+  usize layer = kv_page_bytes(type, p.key_width, p.value_width) * p.kv_heads;
+  u32 windows = p.window_layers(p.layers);
+  return {.whole = layer * (p.layers - windows), .window = layer * windows};
 }
 
 usize state_bytes(const Hyperparameters& p) {
@@ -144,7 +146,7 @@ class LoadedModel final : public Model {
 
   const Hyperparameters& params() const override { return m_.params; }
   u32 kv_page_positions() const override { return kPagePositions; }
-  usize kv_page_bytes() const override { return ai::kv_page_bytes(m_.params, m_.kv_type); }
+  KvPageBytes kv_page_bytes() const override { return ai::kv_page_bytes(m_.params, m_.kv_type); }
   usize state_bytes() const override { return ai::state_bytes(m_.params); }
   usize workspace_bytes(const StepLimits& limits) const override {
     return ai::workspace_bytes(m_.params, limits, m_.context, m_.platform.worker_count());
@@ -185,6 +187,7 @@ Result<void> LoadedModel::check_batch(std::span<const BatchRow> rows,
                                       usize width) const {
   if (rows.empty() || rows.size() > workspace.layout.rows)
     return fail(Errc::kInvalidArgument, "model: more rows than the workspace was made for");
+  KvPageBytes bytes = kv_page_bytes();
   usize wanted = 0;
   for (const BatchRow& row : rows) {
     if (row.token >= m_.params.vocabulary)
@@ -192,8 +195,8 @@ Result<void> LoadedModel::check_batch(std::span<const BatchRow> rows,
     if (row.sequence >= sequences.size() || row.position >= m_.context)
       return fail(Errc::kOutOfRange, "model: a row outside its sequence");
     const KvView& view = sequences[row.sequence];
-    bool paged = m_.params.kv_heads > 0;
-    if (paged && row.position / kPagePositions >= view.pages.size())
+    if ((bytes.whole > 0 && row.position / kPagePositions >= view.whole.pages.size()) ||
+        (bytes.window > 0 && row.position / kPagePositions >= view.window.pages.size()))
       return fail(Errc::kOutOfRange, "model: a row without a page");
     if (view.state.size() < state_bytes())
       return fail(Errc::kInvalidArgument, "model: a sequence without its state");

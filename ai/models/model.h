@@ -9,6 +9,7 @@
 
 #include <span>
 
+#include "ai/attention/kv_cache.h"
 #include "ai/attention/kv_type.h"
 #include "ai/gguf/reader.h"
 #include "ai/kernels/table.h"
@@ -27,14 +28,22 @@ struct BatchRow {
   u8 segment = 0;  // for encoders: 1 in the second of two texts
 };
 
-// The location of one sequence's keys and values.
+// The location of one sequence's keys and values: pages of the layers that see the whole text, and
+// pages of the layers that see a window of it. pages[i] holds positions [i, i + 1) *
+// kv_page_positions(). In layers with a window, a row at position p needs no page before the one of
+// position p + 1 - params().window.
 struct KvView {
-  Byte* pool = nullptr;        // page p begins at pool + p * kv_page_bytes()
-  std::span<const u32> pages;  // pages[i] holds positions [i, i + 1) * kv_page_positions()
+  KvPages whole, window;
   // The state of a recurrent family, state_bytes() long; otherwise empty. At position 0 the model
   // starts from zeros, whatever the bytes are. Every row changes the state, so it cannot be shared
   // or cut back as pages can.
   std::span<Byte> state;
+};
+
+// The bytes of a page: keys and values of all heads, in all layers of its kind. 0: no such layers.
+struct KvPageBytes {
+  usize whole = 0;   // layers that see the whole text
+  usize window = 0;  // layers that see the last params().window positions
 };
 
 // The most rows that a step will have. It sizes the workspace.
@@ -70,8 +79,8 @@ class Model {
 
   virtual const Hyperparameters& params() const = 0;
   virtual u32 kv_page_positions() const = 0;
-  virtual usize kv_page_bytes() const = 0;  // all layers and heads, keys and values
-  virtual usize state_bytes() const = 0;    // per sequence; 0 unless the family is recurrent
+  virtual KvPageBytes kv_page_bytes() const = 0;
+  virtual usize state_bytes() const = 0;  // per sequence; 0 unless the family is recurrent
   virtual usize workspace_bytes(const StepLimits& limits) const = 0;
   virtual Result<base::Owner<Workspace>> create_workspace(const StepLimits& limits) const = 0;
 
@@ -93,7 +102,7 @@ class Model {
 };
 
 // Sizes for the memory plan before loading (`model info`). They touch no weight.
-usize kv_page_bytes(const Hyperparameters& params, KvType type);
+KvPageBytes kv_page_bytes(const Hyperparameters& params, KvType type);
 u32 kv_page_positions();
 usize state_bytes(const Hyperparameters& params);
 usize workspace_bytes(const Hyperparameters& params, const StepLimits& limits, u32 context,

@@ -20,6 +20,13 @@ u64 after(u64 state, ai::TokenId token) {
   return mix(state + 0x9e3779b97f4a7c15 * (token + 1));
 }
 
+u64& slot(const ai::KvPages& pages, u32 position) {
+  constexpr usize kPageBytes = kFakePagePositions * sizeof(u64);
+  ai::PageId page = pages.pages[position / kFakePagePositions];
+  ASSERT(page != ai::kNoPage);
+  return reinterpret_cast<u64*>(pages.pool + page * kPageBytes)[position % kFakePagePositions];
+}
+
 }  // namespace
 
 Result<void> FakeTokenizer::encode(std::string_view text, ai::AddSpecial, ai::ParseSpecial,
@@ -43,6 +50,7 @@ FakeModel::FakeModel(const FakeBehaviour& behaviour, TestPlatform& platform)
   params_.vocabulary = kFakeVocabulary + 3;  // padding, as real models have
   params_.trained_context = 256;
   params_.width = kFakeWidth;
+  params_.window = behaviour.window;
 }
 
 Result<base::Owner<ai::Workspace>> FakeModel::create_workspace(const ai::StepLimits&) const {
@@ -54,12 +62,20 @@ u64 FakeModel::advance(const ai::BatchRow& row, const ai::KvView& view) {
     u64* slot = reinterpret_cast<u64*>(view.state.data());
     return *slot = after(row.position == 0 ? 0 : *slot, row.token);
   }
-  auto slot = [&](u32 position) {
-    Byte* page = view.pool + view.pages[position / kFakePagePositions] * kv_page_bytes();
-    return reinterpret_cast<u64*>(page) + position % kFakePagePositions;
-  };
-  u64 state = after(row.position == 0 ? 0 : *slot(row.position - 1), row.token);
-  return *slot(row.position) = state;
+  u64 state = after(row.position == 0 ? 0 : slot(view.whole, row.position - 1), row.token);
+  slot(view.whole, row.position) = state;
+  return behaviour_.window == 0 ? state : state ^ look_back(row, view.window);
+}
+
+// Writes the row's state to its window page, and mixes those of all positions that it sees. Each
+// depends on all positions before it, as in a model of many layers.
+u64 FakeModel::look_back(const ai::BatchRow& row, const ai::KvPages& pages) const {
+  u64 seen = 0;
+  u32 first = row.position + 1 - std::min(row.position + 1, behaviour_.window);
+  for (u32 position = first; position < row.position; position++)
+    seen = mix(seen ^ slot(pages, position));
+  slot(pages, row.position) = after(seen, row.token);
+  return seen;
 }
 
 Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
@@ -132,8 +148,9 @@ Result<base::Owner<ai::EngineImpl>> fake_engine(TestPlatform& platform,
   auto model = TRY(base::make<FakeModel>(behaviour, platform));
   auto tokenizer = TRY(base::make<FakeTokenizer>());
   ai::ModelSizes sizes{
-      .page_bytes = model->kv_page_bytes(),
       .state_bytes = model->state_bytes(),
+      .page_bytes = model->kv_page_bytes(),
+      .window = behaviour.kept_window != 0 ? behaviour.kept_window : behaviour.window,
       .page_positions = kFakePagePositions,
       .vocabulary = model->params().vocabulary,
       .trained_context = model->params().trained_context,

@@ -30,7 +30,9 @@ struct FakeBehaviour {
   bool recurrent = false;
   float habit = 5.0f;  // how much likelier the habitual successor of a token is
   bool may_end = false;
-  ai::TokenId poison = ~0u;     // a text with this token gives an error
+  ai::TokenId poison = ~0u;  // a text with this token gives an error
+  u32 window = 0;       // its answers also depend on this many last positions, through window pages
+  u32 kept_window = 0;  // positions that the store keeps instead of `window`; 0 = just those
   u64 step_ns = 0, row_ns = 0;  // what a step takes on the platform's fixed clock
 };
 
@@ -39,8 +41,10 @@ class FakeModel final : public ai::Model {
   explicit FakeModel(const FakeBehaviour& behaviour, TestPlatform& platform);
   const ai::Hyperparameters& params() const override { return params_; }
   u32 kv_page_positions() const override { return kFakePagePositions; }
-  usize kv_page_bytes() const override {
-    return behaviour_.recurrent ? 0 : kFakePagePositions * sizeof(u64);
+  ai::KvPageBytes kv_page_bytes() const override {
+    constexpr usize kBytes = kFakePagePositions * sizeof(u64);
+    return {.whole = behaviour_.recurrent ? 0 : kBytes,
+            .window = behaviour_.window > 0 ? kBytes : 0};
   }
   usize state_bytes() const override { return behaviour_.recurrent ? sizeof(u64) : 0; }
   usize workspace_bytes(const ai::StepLimits&) const override { return 0; }
@@ -54,6 +58,7 @@ class FakeModel final : public ai::Model {
 
  private:
   u64 advance(const ai::BatchRow& row, const ai::KvView& view);
+  u64 look_back(const ai::BatchRow& row, const ai::KvPages& pages) const;
   ai::Hyperparameters params_;
   FakeBehaviour behaviour_;
   TestPlatform& platform_;

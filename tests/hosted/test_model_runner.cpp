@@ -26,7 +26,8 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> fil
       TRY(r.model_->create_workspace({.rows = options.rows, .logit_rows = options.rows}));
   u32 pages = (options.context + r.model_->kv_page_positions() - 1) / r.model_->kv_page_positions();
   u32 all = pages * options.sequences;
-  r.pages_.resize(all * r.model_->kv_page_bytes());
+  r.pages_.resize(all * r.model_->kv_page_bytes().whole);
+  r.window_pages_.resize(all * r.model_->kv_page_bytes().window);
   r.page_lists_.resize(options.sequences);
   for (u32 i = 0; i < all; i++)
     r.page_lists_[i % options.sequences].push_back(all - 1 - i);  // neither in order nor together
@@ -66,8 +67,8 @@ Result<std::vector<float>> ModelRunner::hidden(std::span<const u32> tokens) {
 
 ai::KvView ModelRunner::view(u32 sequence) {
   usize bytes = model_->state_bytes();
-  return {.pool = pages_.data(),
-          .pages = page_lists_[sequence],
+  return {.whole = {pages_.data(), page_lists_[sequence]},
+          .window = {window_pages_.data(), page_lists_[sequence]},
           .state = std::span(state_).subspan(sequence * bytes, bytes)};
 }
 

@@ -43,7 +43,7 @@ class ModelRunner {
 
  private:
   ai::KvView view(u32 sequence);
-  std::vector<Byte> bytes_, pages_, state_;
+  std::vector<Byte> bytes_, pages_, window_pages_, state_;
   std::vector<std::vector<u32>> page_lists_;  // of each sequence
   ai::KernelTable kernels_{};
   base::Owner<ai::GgufFile> file_;

@@ -57,13 +57,16 @@ class Runner {
   // Returns FNV-1a over the bits of all logits of the text.
   Result<u64> hash_of(const ai::GgufNumbers& tokens) {
     u32 positions = model_->kv_page_positions(), pages = (kContext + positions - 1) / positions;
-    Pages pool = TRY(Pages::allocate(pages * model_->kv_page_bytes())),
+    Pages pool = TRY(Pages::allocate(pages * model_->kv_page_bytes().whole)),
+          window_pool = TRY(Pages::allocate(pages * model_->kv_page_bytes().window)),
           state = TRY(Pages::allocate(model_->state_bytes()));
     Vector<u32> list, logits;
     for (u32 i = 0; i < pages; i++) TRY(list.push_back(pages - 1 - i));
     u32 vocabulary = model_->params().vocabulary;
     TRY(logits.resize(usize{kChunk} * vocabulary));
-    const ai::KvView view{.pool = pool.bytes.data(), .pages = list.view(), .state = state.bytes};
+    const ai::KvView view{.whole = {pool.bytes.data(), list.view()},
+                          .window = {window_pool.bytes.data(), list.view()},
+                          .state = state.bytes};
     base::Fnv1a hash;
     for (u32 at = 0; at < tokens.size(); at += kChunk) {
       StaticVector<ai::BatchRow, kChunk> rows;

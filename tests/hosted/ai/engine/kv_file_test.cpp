@@ -48,7 +48,7 @@ TEST(engine_kv_file, a_conversation_goes_on_in_another_engine) {
   TestPlatform platform;
   auto first = fake_engine(platform, {});
   REQUIRE(first.has_value() && talk.had(**first));
-  EXPECT_EQ(talk.file.bytes.size(), 56 + 47 * 4 + 11 * 32 + 8u);
+  EXPECT_EQ(talk.file.bytes.size(), 72 + 47 * 4 + 11 * 32 + 8u);
   ai::Request request{.prompt = {}, .max_tokens = 9, .hash_logits = true};
   std::vector<TokenId> longer = talk.tokens;
   longer.push_back(9), longer.push_back(11);
@@ -117,8 +117,9 @@ TEST(engine_kv_file, damaged_bytes_are_refused_and_leave_the_store_as_it_was) {
     usize size;
     Errc code;
   } kHostile[] = {
-      {8, 1, 4, Errc::kUnsupported},            // version: the one before
-      {8, 3, 4, Errc::kUnsupported},            //
+      {8, 1, 4, Errc::kUnsupported},            // version: too old
+      {8, 2, 4, Errc::kCorrupt},                // without the fields for windows
+      {8, 4, 4, Errc::kUnsupported},            //
       {12, 1, 4, Errc::kCorrupt},               // reserved
       {16, 0x3871, 8, Errc::kUnsupported},      // cache type: "q8"
       {16, ~u64{0}, 8, Errc::kUnsupported},     // no name
@@ -133,7 +134,10 @@ TEST(engine_kv_file, damaged_bytes_are_refused_and_leave_the_store_as_it_was) {
       {48, 12, 4, Errc::kCorrupt},              // pages
       {48, ~u32{0}, 4, Errc::kCorrupt},         //
       {52, 1, 4, Errc::kCorrupt},               // reserved
-      {56, kFakeVocabulary, 4, Errc::kCorrupt}  // a token
+      {56, 32, 8, Errc::kUnsupported},          // bytes a window page
+      {64, 1, 4, Errc::kCorrupt},               // window pages
+      {68, 1, 4, Errc::kCorrupt},               // reserved
+      {72, kFakeVocabulary, 4, Errc::kCorrupt}  // a token
   };
   for (const auto& row : kHostile) {
     std::vector<Byte> copy = bytes;

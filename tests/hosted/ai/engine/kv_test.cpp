@@ -1,74 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // KV pages: the counts always add up, and a sequence's pages hold what its text says.
-#include <map>
 #include <random>
-#include <vector>
 
-#include "ai/engine/kv_store.h"
 #include "arch/host/memory.h"
-#include "kernel/base/bytes.h"
 #include "kernel/base/test.h"
+#include "tests/hosted/ai/engine/kv_text.h"
 #include "tests/hosted/test_platform.h"
 
 namespace {
 
 using ai::KvStore;
-using ai::PageId;
-using ai::Sequence;
 using ai::TokenId;
-
-constexpr u32 kPositions = 4;  // a page
-constexpr usize kPageBytes = kPositions * sizeof(u64);
-
-u64 chain(u64 before, TokenId token) {
-  return (before ^ (token + 1)) * 0x9e3779b97f4a7c15 + 1;
-}
-
-// A text and its sequence; "computing" a position writes the hash of the text up to there.
-struct Text {
-  std::vector<TokenId> tokens;
-  Sequence sequence;
-  bool remember = true;
-
-  explicit Text(KvStore& store, std::vector<TokenId> t = {})
-      : tokens(std::move(t)), sequence(MUST(store.make_sequence(64 * kPositions))) {}
-  u64* slot(KvStore& store, u32 position) {
-    Byte* page = store.memory() + sequence.pages[position / kPositions] * kPageBytes;
-    return reinterpret_cast<u64*>(page) + position % kPositions;
-  }
-  u64 hash(u32 position) const {
-    u64 h = 0;
-    for (u32 i = 0; i <= position; i++) h = chain(h, tokens[i]);
-    return h;
-  }
-  bool right(KvStore& store) {
-    for (u32 i = 0; i < sequence.length; i++)
-      if (*slot(store, i) != hash(i)) return false;
-    return true;
-  }
-  bool compute(KvStore& store, u32 until) {
-    if (!store.extend(sequence, until).has_value()) return false;
-    for (u32 i = sequence.length; i < until; i++) *slot(store, i) = hash(i);
-    store.commit(sequence, tokens, until, remember);
-    return true;
-  }
-  void adopt(KvStore& store) { store.adopt(sequence, tokens, static_cast<u32>(tokens.size()) - 1); }
-  void end(KvStore& store) { store.end(sequence, tokens, remember); }
-};
-
-std::vector<TokenId> counted(u32 n, TokenId first = 0) {
-  std::vector<TokenId> tokens;
-  for (u32 i = 0; i < n; i++) tokens.push_back(first + i);
-  return tokens;
-}
 
 }  // namespace
 
 TEST(kv, a_second_text_takes_what_the_first_left) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(16));
   REQUIRE(store.has_value());
-  Text first(*store, counted(11));
+  Text first(*store, counted_from(11));
   first.adopt(*store);
   EXPECT_EQ(first.sequence.length, 0u);
   REQUIRE(first.compute(*store, 11));
@@ -77,12 +27,12 @@ TEST(kv, a_second_text_takes_what_the_first_left) {
   EXPECT_EQ(store->pool().held(), 0u);
   EXPECT_EQ(store->pool().idle(), 3u);
 
-  Text same(*store, counted(11));  // all but the last token, whose logits are wanted
+  Text same(*store, counted_from(11));  // all but the last token, whose logits are wanted
   same.adopt(*store);
   EXPECT_EQ(same.sequence.length, 10u);
   EXPECT(same.right(*store));
   EXPECT_EQ(store->pool().held(), 3u);  // two shared, one copied
-  Text other(*store, counted(6));
+  Text other(*store, counted_from(6));
   other.tokens[5] = 99;
   other.tokens.push_back(7);
   other.adopt(*store);
@@ -99,9 +49,9 @@ TEST(kv, a_second_text_takes_what_the_first_left) {
 
 TEST(kv, forks_share_and_copy_only_the_partial_page) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(16));
   REQUIRE(store.has_value());
-  Text parent(*store, counted(10)), child(*store, counted(10));
+  Text parent(*store, counted_from(10)), child(*store, counted_from(10));
   REQUIRE(parent.compute(*store, 10));
   store->fork(parent.sequence, child.sequence, 9);
   EXPECT_EQ(store->pool().held(), 3u);
@@ -122,23 +72,23 @@ TEST(kv, forks_share_and_copy_only_the_partial_page) {
 
 TEST(kv, the_page_left_alone_longest_goes_first_and_the_deepest_before_its_chain) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 4, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(4));
   REQUIRE(store.has_value());
-  Text a(*store, counted(12)), b(*store, counted(8, 50));
+  Text a(*store, counted_from(12)), b(*store, counted_from(8, 50));
   REQUIRE(a.compute(*store, 12));
   a.end(*store);
   REQUIRE(b.compute(*store, 8));  // one free page and the deepest of `a`
-  EXPECT_EQ(store->match(counted(12)), 8u);
+  EXPECT_EQ(store->match(counted_from(12)), 8u);
   b.end(*store);
-  EXPECT_EQ(store->match(counted(8, 50)), 8u);
+  EXPECT_EQ(store->match(counted_from(8, 50)), 8u);
   EXPECT(store->consistent());
 }
 
 TEST(kv, a_full_pool_is_an_error_that_changes_nothing) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 3, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(3));
   REQUIRE(store.has_value());
-  Text a(*store, counted(8)), b(*store, counted(20, 100));
+  Text a(*store, counted_from(8)), b(*store, counted_from(20, 100));
   REQUIRE(a.compute(*store, 8));
   REQUIRE(b.compute(*store, 4));
   EXPECT(!b.compute(*store, 8));
@@ -155,9 +105,9 @@ TEST(kv, a_full_pool_is_an_error_that_changes_nothing) {
 
 TEST(kv, the_same_text_computed_twice_at_once_keeps_one_copy) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(16));
   REQUIRE(store.has_value());
-  Text a(*store, counted(9)), b(*store, counted(9));
+  Text a(*store, counted_from(9)), b(*store, counted_from(9));
   REQUIRE(a.compute(*store, 9));
   REQUIRE(b.compute(*store, 9));
   EXPECT_EQ(store->pool().held(), 4u);
@@ -169,9 +119,9 @@ TEST(kv, the_same_text_computed_twice_at_once_keeps_one_copy) {
 
 TEST(kv, drafts_that_were_wrong_give_their_pages_back) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(16));
   REQUIRE(store.has_value());
-  Text a(*store, counted(12));
+  Text a(*store, counted_from(12));
   REQUIRE(a.compute(*store, 3));
   REQUIRE(store->extend(a.sequence, 10).has_value());
   EXPECT_EQ(store->pool().held(), 3u);
@@ -184,7 +134,7 @@ TEST(kv, drafts_that_were_wrong_give_their_pages_back) {
 
 TEST(kv, random_texts_never_see_each_other) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 14, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(14));
   REQUIRE(store.has_value());
   std::mt19937 random(1);
   auto below = [&](u32 n) { return static_cast<u32>(random() % n); };
@@ -236,14 +186,14 @@ TEST(kv, random_texts_never_see_each_other) {
 // A sequence that is destroyed without end(), on an error or with its session.
 TEST(kv, a_sequence_that_is_destroyed_gives_its_pages_back) {
   TestPlatform platform;
-  auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+  auto store = KvStore::create(platform, kv_shape(16));
   REQUIRE(store.has_value());
   {
-    Text known(*store, counted(11)), unknown(*store, counted(11, 50)), replaced(*store);
+    Text known(*store, counted_from(11)), unknown(*store, counted_from(11, 50)), replaced(*store);
     unknown.remember = false;
     REQUIRE(known.compute(*store, 11));
     REQUIRE(unknown.compute(*store, 11));
-    Text fork(*store, counted(11));
+    Text fork(*store, counted_from(11));
     store->fork(known.sequence, fork.sequence, 9);
     EXPECT_EQ(store->pool().held(), 6u);
     replaced = std::move(unknown);
@@ -260,9 +210,9 @@ TEST(kv, nothing_is_allocated_after_creation_and_everything_given_back) {
   TestPlatform platform;
   i64 live = host::live_allocations();
   {
-    auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+    auto store = KvStore::create(platform, kv_shape(16));
     REQUIRE(store.has_value());
-    Text a(*store, counted(20)), b(*store, counted(20));
+    Text a(*store, counted_from(20)), b(*store, counted_from(20));
     u64 before = host::allocation_count();
     REQUIRE(a.compute(*store, 20));
     b.adopt(*store);
@@ -273,7 +223,7 @@ TEST(kv, nothing_is_allocated_after_creation_and_everything_given_back) {
   }
   for (u64 n = 1; n <= 5; n++) {
     host::fail_allocation(n);
-    auto store = KvStore::create(platform, 16, kPageBytes, kPositions);
+    auto store = KvStore::create(platform, kv_shape(16));
     host::fail_allocation(0);
     EXPECT(!store.has_value());
   }

@@ -109,7 +109,7 @@ class Marrow:
     def disk(self, device: str, mib: int) -> float:
         name = {"nvme": "nvme0n1", "virtio-blk": "vda"}[device]
         for _ in range(50):  # nvme scans for namespaces after its start
-            if name in self.guest.command_output("lsblk"):
+            if re.search(rf"^{name} ", self.guest.command_output("lsblk"), re.M):  # a line of the log names it earlier
                 break
             self.guest.pump(0.2)
         else:

@@ -5,7 +5,7 @@
 compare_engine.py [--rounds 5] [--cpus 1,2] [--tokens 48] [--settings 11,...] [--peer-lib FOLDER]
                   [--busy] [--keep] [--report-only] [--wiki FILE]
 
-The peer is Debian's kernel (scripts/compare_linux.py gets it) with scripts/linux_llama.cpp as its
+The peer is Debian's kernel (scripts/linux_guest.py gets it) with scripts/linux_llama.cpp as its
 only process: llama.cpp from PyPI's llama-cpp-python, built once for SSE4.2, what the CPU model has;
 --peer-lib names a folder with such libraries instead. Its model lies raw on a virtio disk, ours
 comes packed as the multiboot module. --settings gives llama.cpp's flash attention and repacking, a
@@ -23,7 +23,8 @@ import subprocess
 import sys
 import tarfile
 
-from compare_linux import CACHE, cpio, module_order, unpack_kernel
+import linux_guest
+from linux_guest import CACHE
 from qemu_test import KERNEL, Guest, Hang
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -78,28 +79,20 @@ def needed_libraries(program, folder):
 
 
 def build_peer(libraries):
-    unpack_kernel(CACHE)
     source = llama_source()
     folder = pathlib.Path(libraries) if libraries else llama_libraries(source)
     init = CACHE / "llama_init"
     run(["g++", "-O2", "-std=c++20", "-I", source / "include", "-I", source / "ggml/include", "-o", init,
          ROOT / "scripts/linux_llama.cpp", "-L", folder, "-Wl,-rpath,/lib", f"-Wl,-rpath-link,{folder}",
          "-lllama", "-lggml", "-lggml-base", "-lggml-cpu"])
-    order = module_order(next((CACHE / "lib/modules").iterdir()))
-    order = [path for path in order if "nvme" not in path.name and "e1000" not in path.name and "net" not in path.name]
-    entries = [(name, 0o40755, b"") for name in ("dev", "proc", "sys", "modules", "lib", "lib64")]
-    entries += [("dev/console", 0o20600, b""), ("init", 0o100755, init.read_bytes()),
-                ("modules/order", 0o100644, "".join(p.name + "\n" for p in order).encode())]
-    entries += [(f"modules/{p.name}", 0o100644, p.read_bytes()) for p in order]
-    entries += [(name, 0o100755, path.read_bytes()) for name, path in needed_libraries(init, folder)]
-    image = CACHE / "llama_initramfs"
-    image.write_bytes(cpio(entries))
-    return next(CACHE.glob("boot/vmlinuz-*")), image
+    more = [(name, 0o40755, b"") for name in ("lib", "lib64")]
+    more += [(name, 0o100755, path.read_bytes()) for name, path in needed_libraries(init, folder)]
+    return linux_guest.kernel("x86_64"), linux_guest.ramdisk("x86_64", "llama_initramfs", init, ["virtio_pci", "virtio_blk"], more)
 
 
 def peer(kernel, image, cpus, setting, tokens):
     disk = ["-drive", f"file={MODEL.resolve()},format=raw,if=none,id=d0,readonly=on", "-device", "virtio-blk-pci,drive=d0"]
-    append = f"console=ttyS0 quiet loglevel=1 flash={setting[0]} repack={setting[1]}"
+    append = f"{linux_guest.command_line('x86_64')} flash={setting[0]} repack={setting[1]}"
     with Guest(append, cpus=cpus, memory=f"{MEMORY_MIB}M", kernel=kernel, model=image, extra=disk) as guest:
         guest.expect("^peer: prompt", 90)
         sample = {"prompt_s": guest.seconds()}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Measures disks and networks of Marrow and of a Linux guest in the same QEMU, in turns.
 
-Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
+Usage: compare_linux.py disk|net|loss|idle [--arch aarch64] [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
   disk   sequential reads of NVMe and virtio-blk: `disk bench` against read(2) with O_DIRECT
   net    one TCP connection over e1000e and virtio-net, out and in, every byte compared; round trips
   loss   the same through a wire that loses 5 % of the frames and lets 5 % overtake each other
@@ -11,7 +11,8 @@ Usage: compare_linux.py disk|net|loss|idle [--rounds N] [--times N] [--mib N] [-
 Each round boots both guests; each measures --times times; medians are shown, and how many times as
 good Marrow's is: as fast, or as short. --alone leaves the Linux guest out.
 The Linux guest is Debian's kernel with scripts/linux_peer.c as its only process. `loss` needs the
-right to make a network namespace and a tap device. Needs gcc and qemu-system-x86_64.
+right to make a network namespace and a tap device. Needs gcc and qemu-system-x86_64, or, for ARM64, what
+`scripts/setup.sh arm` installs.
 """
 import argparse
 import ctypes
@@ -31,82 +32,21 @@ import tempfile
 import threading
 import time
 
-from qemu_test import KERNEL, Guest, Hang
+import linux_guest
+from qemu_test import KERNEL, MACHINES, Guest, Hang, machine_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("MARROW_CACHE", pathlib.Path.home() / ".cache/marrow")) / "linux_peer"
-MODULES = ["virtio_pci", "virtio_net", "virtio_blk", "nvme", "e1000e"]
 PERIOD = 1048573
 CARDS = {"e1000e": "e1000e", "virtio-net": "virtio-net-pci"}
 
 
-# ---- the Linux guest -----------------------------------------------------------------------------
+# ---- the guests ----------------------------------------------------------------------------------
 
-def run(command: list, folder: pathlib.Path) -> str:
-    result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
-    if result.returncode != 0:
-        sys.exit(f"compare_linux: `{' '.join(map(str, command))}` failed")
-    return result.stdout
-
-
-def unpack_kernel(folder: pathlib.Path) -> None:
-    """Debian's kernel and its modules below `folder`."""
-    if list(folder.glob("boot/vmlinuz-*")):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    package = re.search(r"Depends: (linux-image-\S+)", run(["apt-cache", "depends", "linux-image-amd64"], folder))
-    if package is None:
-        sys.exit("compare_linux: apt knows no linux-image-amd64: is this Debian 12?")
-    run(["apt-get", "download", "-q", package.group(1)], folder)
-    deb = next(folder.glob("linux-image-*.deb"))
-    run(["sh", "-c", f"dpkg-deb --fsys-tarfile {deb.name} | tar x ./boot ./lib"], folder)
-    deb.unlink()
-
-
-def module_order(modules: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the wanted modules, each after those it depends on."""
-    files = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
-    order: list[pathlib.Path] = []
-
-    def add(name: str) -> None:
-        path = files.get(name.replace("-", "_"))
-        if path is None or path in order:
-            return
-        found = re.search(rb"\0depends=([^\0]*)\0", b"\0" + path.read_bytes())
-        for other in (found.group(1).decode().split(",") if found else []):
-            if other:
-                add(other)
-        order.append(path)
-
-    for name in MODULES:
-        add(name)
-    return order
-
-
-def cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
-    """An initramfs ("newc"); entries are path, mode, contents."""
-    out = bytearray()
-    for inode, (path, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
-        fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if path == "dev/console" else 0,
-                  1 if path == "dev/console" else 0, len(path) + 1, 0]
-        out += b"070701" + b"".join(b"%08X" % f for f in fields) + path.encode() + b"\0"
-        out += bytes(-len(out) % 4) + data
-        out += bytes(-len(out) % 4)
-    return bytes(out)
-
-
-def build_peer() -> tuple[pathlib.Path, pathlib.Path]:
-    unpack_kernel(CACHE)
-    source, init = ROOT / "scripts/linux_peer.c", CACHE / "init"
-    run(["gcc", "-O2", "-static", "-o", init, source], CACHE)
-    order = module_order(next((CACHE / "lib/modules").iterdir()))
-    entries = [(d, 0o40755, b"") for d in ("dev", "proc", "sys", "modules")]
-    entries += [("dev/console", 0o20600, b""), ("init", 0o100755, init.read_bytes()),
-                ("modules/order", 0o100644, "".join(p.name + "\n" for p in order).encode())]
-    entries += [(f"modules/{p.name}", 0o100644, p.read_bytes()) for p in order]
-    image = CACHE / "initramfs"
-    image.write_bytes(cpio(entries))
-    return next(CACHE.glob("boot/vmlinuz-*")), image
+def build_peer(architecture: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """Returns the Linux guest's kernel and its ramdisk."""
+    init = linux_guest.work_folder(architecture) / "init"
+    linux_guest.run([linux_guest.PEERS[architecture].compiler, "-O2", "-static", "-o", init, ROOT / "scripts/linux_peer.c"], ROOT)
+    return linux_guest.kernel(architecture), linux_guest.ramdisk(architecture, "initramfs", init, linux_guest.MODULES, [])
 
 
 class Linux:
@@ -114,9 +54,9 @@ class Linux:
 
     name = "linux"
 
-    def __init__(self, devices: list):
-        kernel, image = build_peer()
-        self.guest = Guest("console=ttyS0 quiet loglevel=1", kernel=kernel, model=image, extra=devices)
+    def __init__(self, architecture: str, devices: list):
+        kernel, image = build_peer(architecture)
+        self.guest = Guest(linux_guest.command_line(architecture), kernel=kernel, model=image, extra=devices, arch=architecture)
 
     def __enter__(self):
         self.guest.__enter__()
@@ -149,8 +89,9 @@ class Marrow:
 
     name = "marrow"
 
-    def __init__(self, devices: list, options: str = "log=info ntp=off"):
-        self.guest = Guest(options, kernel=KERNEL, extra=devices)
+    def __init__(self, architecture: str, devices: list, options: str = "log=info ntp=off"):
+        kernel = KERNEL if machine_of(KERNEL) is MACHINES[architecture] else MACHINES[architecture].kernel
+        self.guest = Guest(options, kernel=kernel, extra=devices)
 
     def __enter__(self):
         self.guest.__enter__()
@@ -168,7 +109,7 @@ class Marrow:
     def disk(self, device: str, mib: int) -> float:
         name = {"nvme": "nvme0n1", "virtio-blk": "vda"}[device]
         for _ in range(50):  # nvme scans for namespaces after its start
-            if name in self.guest.command_output("lsblk"):
+            if re.search(rf"^{name} ", self.guest.command_output("lsblk"), re.M):  # a line of the log names it earlier
                 break
             self.guest.pump(0.2)
         else:
@@ -283,7 +224,7 @@ def measure_disks(options) -> None:
             figures: dict[str, list[float]] = {"marrow": [], "linux": []}
             for _ in range(options.rounds):
                 for kind in guests(options):
-                    with kind(devices) as guest:
+                    with kind(options.arch, devices) as guest:
                         figures[kind.name] += [guest.disk(device, options.mib) for _ in range(options.times)]
             report(f"{device} read", figures, "MiB/s")
 
@@ -301,14 +242,15 @@ def measure_nets(options) -> None:
         measure_card(options, card, nic(model, ["-netdev", "user,id=n0"]), "10.0.2.2", server.port, {})
 
 
-def measure_card(options, card: str, devices: list[str], host: str, port: int, net: dict) -> None:
+def measure_card(options, card: str, devices: list[str], host: str, port: int, more: dict) -> None:
+    """`more` has further arguments of a guest, by its name."""
     rows = {"send": ("out", options.mib, "MiB/s"), "receive": ("in", options.mib, "MiB/s"),
             "echo": ("round trip", options.echo, "us")}
     figures = {what: {"marrow": [], "linux": []} for what in rows}
     for _ in range(options.rounds):
         for kind in guests(options):
-            with (Linux(devices) if kind is Linux else Marrow(devices, **net.get("marrow", {}))) as guest:
-                guest.start_net(*net.get("linux", ())) if kind is Linux else guest.start_net()
+            with kind(options.arch, devices, **more.get(kind.name, {})) as guest:
+                guest.start_net()
                 for what, (_, count, _) in rows.items():
                     if count:
                         figures[what][kind.name] += [guest.tcp(host, port, what, count) for _ in range(options.times)]
@@ -386,10 +328,10 @@ def measure_loss(options) -> None:
     wire = Wire(options.loss, options.reorder)
     server = listen("10.0.2.2")
     options.echo = 0
-    net = {"marrow": {"options": "log=info ntp=off net=10.0.2.15/24,10.0.2.2"}}
+    more = {"marrow": {"options": "log=info ntp=off net=10.0.2.15/24,10.0.2.2"}}
     for card, model in CARDS.items():
         if options.only in ("", card):
-            measure_card(options, card + " lossy", nic(model, wire.netdev()), "10.0.2.2", server.port, net)
+            measure_card(options, card + " lossy", nic(model, wire.netdev()), "10.0.2.2", server.port, more)
     print(f"the wire: {wire.passed} frames passed, {wire.lost} lost, {wire.swapped} overtaken")
 
 
@@ -407,7 +349,7 @@ def measure_idle(options) -> None:
         figures: dict[str, list[float]] = {"marrow": [], "linux": []}
         for _ in range(options.rounds):
             for kind in guests(options):
-                with kind(devices) as guest:
+                with kind(options.arch, devices) as guest:
                     if title in CARDS:
                         guest.start_net()
                     time.sleep(3)
@@ -421,6 +363,7 @@ def main() -> None:
     verbs = {"disk": measure_disks, "net": measure_nets, "loss": measure_loss, "idle": measure_idle}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=verbs)
+    parser.add_argument("--arch", choices=linux_guest.PEERS, default="x86_64")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--alone", action="store_true")
@@ -430,10 +373,11 @@ def main() -> None:
     parser.add_argument("--reorder", type=float, default=0.05)
     parser.add_argument("--only", default="", help="one disk or card: nvme, virtio-blk, e1000e, virtio-net")
     options = parser.parse_args()
-    if shutil.which("gcc") is None:
-        sys.exit("compare_linux: gcc is missing")
+    compiler = linux_guest.PEERS[options.arch].compiler
+    if not options.alone and shutil.which(compiler) is None:
+        sys.exit(f"compare_linux: {compiler} is missing: scripts/setup.sh build arm")
     if not options.alone:
-        build_peer()
+        build_peer(options.arch)
     try:
         verbs[options.what](options)
     except Hang as reason:

@@ -57,8 +57,8 @@ class Guest:
     """One QEMU with its serial line on pipes. Use as a context manager: it is always ended."""
 
     def __init__(self, append="", cpus=2, memory="1G", cpu=None, kernel=KERNEL, model=None, iso=None,
-                 net="none", extra=(), serial="stdio", boot=None, board=None):
-        machine = machine_of(kernel)
+                 net="none", extra=(), serial="stdio", boot=None, board=None, arch=None):
+        machine = MACHINES[arch] if arch else machine_of(kernel)  # another system's kernel has any name
         if shutil.which(machine.program) is None:
             sys.exit(f"qemu_test: {machine.program} is missing: scripts/setup.sh run arm")
         command = [machine.program, "-machine", board or machine.board, "-accel", "tcg,thread=multi",

@@ -33,6 +33,7 @@ arm   | aarch64-linux-gnu-g++-12              | g++-12-aarch64-linux-gnu | compi
 arm   | aarch64-linux-gnu-g++                 | g++-aarch64-linux-gnu | compiles the Linux drivers for ARM64
 arm   | qemu-system-aarch64                   | qemu-system-arm      | the virtual machine of ARM64
 arm   | /usr/share/qemu-efi-aarch64/QEMU_EFI.fd | qemu-efi-aarch64     | boots ARM64 by UEFI
+arm   | /usr/lib/u-boot/qemu_arm64/u-boot.bin | u-boot-qemu          | boots ARM64 as small boards do
 test  | qemu-aarch64                          | qemu-user            | runs the engine of ARM64
 test  | openssl                               | openssl              | asks the server for protocols it must refuse
 test  | /usr/share/ovmf/OVMF.fd               | ovmf                 | UEFI firmware for the boot tests

@@ -9,10 +9,12 @@
 namespace arch {
 namespace {
 
-void describe_hardware(const boot::Hardware& machine, base::Writer& out) {
-  base::format_to(out, "{} cpus, GIC version {}, {} ITSs, {} message frames, timer line {}\n",
-                  machine.cpus.size(), machine.gic.version, machine.gic.its.size(),
-                  machine.gic.frames.size(), machine.virtual_timer.line);
+void describe_hardware(const boot::Hardware& machine, bool by_acpi, base::Writer& out) {
+  // A loader may add a small tree to ACPI's tables, so the presence of a tree does not tell.
+  base::format_to(
+      out, "as {} says: {} cpus, GIC version {}, {} ITSs, {} message frames, timer line {}\n",
+      by_acpi ? "ACPI" : "the device tree", machine.cpus.size(), machine.gic.version,
+      machine.gic.its.size(), machine.gic.frames.size(), machine.virtual_timer.line);
   for (const boot::PciHost& host : machine.pci_hosts)
     base::format_to(out, "PCI segment {}, buses {} to {}, at {:#x}, {} windows\n", host.segment,
                     host.first_bus, host.last_bus, host.ecam, host.windows.size());
@@ -24,7 +26,7 @@ void describe_firmware(base::Writer& out) {
   const BootInfo* boot = boot_information();
   if (boot == nullptr) return;
   boot::describe(*boot, out);
-  describe_hardware(hardware(), out);
+  describe_hardware(hardware(), boot->acpi_rsdp != 0, out);
   // The tree's bytes are not shown, because they hold the command line and the loader's random
   // seed.
   if (u64 bytes = device_tree_bytes(boot->device_tree); bytes != 0)

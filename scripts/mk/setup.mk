@@ -2,7 +2,7 @@
 # Rules wait for it with `| setup`; it installs nothing when all is there. A goal that needs more
 # than the compiler stands in the row of each group (scripts/setup.sh) that it needs.
 NEEDS_model := model run iso debug test test-system test-ubsan test-debug test-net-long test-rough-net test-clients test-page \
-  bench bench-machine bench-compare bench-gate bench-http test-bochs $(BUILD)/models/% $(BUILD)/marrow.iso
+  bench bench-machine bench-compare bench-gate bench-http test-bochs test-arm-machines $(BUILD)/models/% $(BUILD)/marrow.iso
 NEEDS_run := run debug test timing test-qemu test-system test-ubsan test-debug test-locks test-rough-net test-gigabyte \
   test-clients test-bochs test-machines test-boots bench-machine
 NEEDS_iso := iso test test-system test-debug test-machines test-boots test-bochs $(BUILD)/marrow.iso

@@ -35,7 +35,7 @@ test-arm: kernel-arm $(TINY_FILES) $(HOST_BIN) $(MODEL)  ## the ARM64 kernel: in
 	$(if $(F),,$(Q)python3 tests/system/test_bits.py on_arm64)
 	$(if $(F),,$(Q)python3 tests/system/arm_answers.py)
 	$(Q)python3 tests/system/test_arm.py $(F)
-test-arm-machines: kernel-arm $(TARGET)/marrow.elf  ## the ARM64 kernel in 24 machines of QEMU, with a table (F=substring)
+test-arm-machines: kernel-arm $(TARGET)/marrow.elf $(MODEL)  ## the ARM64 kernel in 30 machines of QEMU, with a table (F=substring)
 	$(Q)python3 tests/system/arm_machines.py $(F)
 
 test: $(UNIT_TESTS) $$(WEAK_TESTS) $$(ASKERS) $(SHIM_TEST) $(A64_TESTS) $(TINY_FILES) kernel-arm $(TARGET)/marrow.elf $(HOST_BIN) $(FUZZ_TARGETS) $(ISO) $(MODEL) | setup  ## everything; closes with N passed, N failed

@@ -123,7 +123,7 @@ Result<void> Service::infill(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  TRY(lend(*exchange, TRY(lease_for(call, body))));
+  TRY(lend(*exchange, TRY(lease_for(call, body, ModelUse::kWrite))));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
   exchange->parameters.may_say_nothing = true;

@@ -152,7 +152,8 @@ Result<void> Service::verify_receipt(Call& call) {
   }
   ModelRow row;
   bool named = find_row(read->model.view(), row);
-  TRY(lend(*exchange, TRY(lease_for(call, named ? read->model.view() : std::string_view()))));
+  TRY(lend(*exchange, TRY(lease_for(call, named ? read->model.view() : std::string_view(),
+                                    ModelUse::kWrite))));
   crypto::Sha256Digest hash = TRY(hash_of(call, exchange->lease));
   TRY(judged_here(check_place(*read, exchange->lease, hash, why)));
   StepChain chain = TRY(StepChain::create(*read));

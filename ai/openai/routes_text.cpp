@@ -164,7 +164,7 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
 
 Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value body) {
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
@@ -210,7 +210,7 @@ Result<void> Service::anthropic_count(Call& call) {
   base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Lease lease = TRY(lease_for(call, body.root()));
+  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
   base::Wiped<Vector<TokenId>> tokens;
   TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
   char text[48];
@@ -292,7 +292,7 @@ Result<void> Service::completions(Call& call) {
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
@@ -336,7 +336,7 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
@@ -371,7 +371,7 @@ Result<void> Service::query_parameters(Call& call, Parameters& out) {
 
 Result<void> Service::text_completion(Call& call) {
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(lease_for(call, std::string_view()));
+  Lease lease = TRY(lease_for(call, std::string_view(), ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
@@ -386,7 +386,7 @@ Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(lease_for(call, std::string_view()));
+  Lease lease = TRY(lease_for(call, std::string_view(), ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   base::StringWriter sink(exchange->body_text);

@@ -95,6 +95,7 @@ constinit const Service::Route Service::kRoutes[] = {
 Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& backend) {
   base::Owner<Service> service = TRY(base::make<Service>(std::move(options), backend));
   TRY(service->guard_.take_keys(service->options_));
+  service->aliases_ = TRY(read_aliases(service->options_.aliases));
   return service;
 }
 

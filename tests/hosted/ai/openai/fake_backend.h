@@ -19,6 +19,7 @@ class ApiTestEngine final : public FakeEngine {
 
   void set_context(u32 tokens) { info_.context = tokens; }
   void set_ranks() { info_.ranks = true; }
+  void set_encodes() { info_.encodes = true; }
   void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   void set_fill_tokens(const ai::FillTokens& fill) { tokenizer_.fill = fill; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
@@ -212,6 +213,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     if (tiny) {
       ai::openai::ModelRow row{"tiny", 1000, !only_other};
       row.verified = verified;
+      row.sha256 = file_hash;
       key_id.copy(row.key_id, sizeof row.key_id - 1);
       return row;
     }
@@ -219,6 +221,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   }
   const char* verified = nullptr;  // of "tiny"
   std::string_view key_id;
+  const crypto::Sha256Digest* file_hash = nullptr;  // of "tiny", where it is known
   bool models_known_since(u64) override { return true; }
   const ai::openai::ModelDetails* details(std::string_view) override { return &known; }
   ai::openai::ModelDetails known;

@@ -177,6 +177,7 @@ class EngineImpl final : public Engine {
   Vector<float> logits_;  // (logit rows, vocabulary)
   base::Owner<SamplerWorkspace> sampler_workspace_;
   base::Owner<LogProbabilities> log_probabilities_;
+  Drawn drawn_;
   base::Owner<SessionContext> session_context_;
   Vector<BatchRow> score_rows_;  // used by score(), embed() and replay()
   StepCosts costs_;

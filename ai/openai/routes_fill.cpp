@@ -130,7 +130,7 @@ Result<void> Service::infill(Call& call) {
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   if (exchange->parameters.n != 1) return error.bad("n", "'n' is not part of /infill");
   exchange->parameters.return_tokens |= exchange->parameters.stream;
-  exchange->echo = true;
+  exchange->parameters.after_sampling = TRY(bool_field(body, "post_sampling_probs", false, error));
   for (std::string_view name : {"input_prefix", "input_suffix"})
     if (!body.find(name).is_string()) return error.bad(name, "'{}' must be a string", name);
   TRY(fill_prompt(*exchange,

@@ -209,9 +209,10 @@ Result<void> Service::props(Call& call) {
   json::Writer w(sink);
   w.begin_object().key("default_generation_settings").begin_object();
   w.field("n_ctx", lease.info().context).key("params").begin_object();
-  w.field("temperature", base::Decimal{d.temperature_milli, 3}).field("top_k", d.top_k);
-  w.field("top_p", base::Decimal{d.top_p_milli, 3});
-  w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
+  w.field("seed", options_.seed != 0 ? static_cast<i64>(options_.seed) : i64{-1});
+  w.field("n_predict", options_.token_limit != 0 ? i64{options_.token_limit} : i64{-1});
+  write_sampling(d, w);
+  w.end_object().end_object();
   w.field("total_slots", ModelMemory::kSlots).field("model_path", lease.model());
   w.field("model_alias", lease.model());
   const ChatTemplate* chat = lease.chat_template();

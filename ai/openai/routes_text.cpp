@@ -247,6 +247,12 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
     // A text of /apply-template begins with the token that every text begins with.
     bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
     if (twice) tokens.erase(0);
+  } else if (value.is_object() && value.find("prompt_string").is_string()) {
+    // llama-server's form of a prompt with pictures, without any.
+    json::Value media = value.find("multimodal_data");
+    if (!media.is_null() && !(media.is_array() && media.size() == 0))
+      return error.bad("prompt", "this model reads text only: leave out 'multimodal_data'");
+    return prompt_from(exchange, value.find("prompt_string"), error);
   } else if (value.is_array()) {
     TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {
@@ -344,7 +350,8 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
   exchange->parameters.return_tokens |= exchange->parameters.stream;
-  exchange->echo = true;
+  exchange->parameters.after_sampling =
+      TRY(bool_field(body, "post_sampling_probs", false, call.error));
   TRY(check_response_fields(body.find("response_fields"), call.error));
   TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
   return begin(call, std::move(exchange));

@@ -38,6 +38,8 @@ class ApiTestEngine final : public FakeEngine {
     job.most = request.max_tokens;
     job.logprobs = request.logprobs;
     job.picks = request.report_picks;
+    if (request.after_sampling) after_sampling++;
+    last_breakers = request.dry_breakers.size();
     job.micro = varied ? -1000 * static_cast<i32>(1 + request.sampling.seed * 2 % 3) : -1000;
     last_sampling = request.sampling;
     last_bias = request.bias.size();
@@ -91,7 +93,7 @@ class ApiTestEngine final : public FakeEngine {
   const char* refuse = nullptr;
   u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
-  usize last_bias = 0, last_stops = 0, scored = 0;
+  usize last_bias = 0, last_stops = 0, last_breakers = 0, scored = 0, after_sampling = 0;
   bool varied = false;  // seeds 0, 1 and 2 get tokens of -1000, -3000 and -2000 millionths
   String last_prompt;
 

@@ -227,6 +227,11 @@ Result<crypto::Sha256Digest> hash_model(const ai::Lease& lease, ProgressSink* wa
   return digest;
 }
 
+const crypto::Sha256Digest* computed_model_hash(u64 load_number) {
+  const ModelHash* row = find_hash(load_number);
+  return row != nullptr && row->known ? &row->digest : nullptr;
+}
+
 Result<const crypto::Sha256Digest*> known_model_hash(const ai::Lease& lease, void (*news)()) {
   ModelHash& row = *TRY(row_of(lease.load_number()));
   if (row.known) return &row.digest;

@@ -25,5 +25,7 @@ Result<crypto::Sha256Digest> hash_model(const ai::Lease& lease, ProgressSink* wa
 // Returns the same, or null while a thread of its own computes it, which calls `news` in the end.
 // Does not wait.
 Result<const crypto::Sha256Digest*> known_model_hash(const ai::Lease& lease, void (*news)());
+// Returns the hash of that load if it was computed already, otherwise null.
+const crypto::Sha256Digest* computed_model_hash(u64 load_number);
 
 }  // namespace service

@@ -87,7 +87,7 @@ Result<void> EngineImpl::pool_chunk(Reading& reading, const Pair& pair, Pooling 
       parts_->model->forward_hidden(score_rows_.view(), {&view, 1}, *workspace_, hidden);
   computing_ = false;
   TRY(std::move(done));
-  end_chunk(reading, tokens, first + count);
+  end_chunk(reading, tokens, first + count, false);
   for (u32 row = 0; row < wanted; row++)
     for (usize i = 0; i < width; i++) sum[i] = sum[i] + hidden[row * width + i];
   return {};

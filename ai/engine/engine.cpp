@@ -59,7 +59,7 @@ Result<void> EngineImpl::create_buffers() {
     longest = std::max(longest, static_cast<u32>(piece.size()));
     // A newline, colon, quote or asterisk ends a sequence for the DRY penalty, as in llama.cpp's
     // defaults: repetitions are not matched across it.
-    if (piece.find_first_of("\n:\"*") != piece.npos) sampler_workspace_->add_dry_breaker(id);
+    if (piece.find_first_of("\n:\"*") != piece.npos) sampler_workspace_->dry_breakers().add(id);
   }
   session_context_ =
       TRY(base::make<SessionContext>(SessionContext{tokens, store_, sizes_.context, longest}));
@@ -254,7 +254,9 @@ void EngineImpl::take_tokens(Session& session) {
 // wants them.
 Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, TokenEvent& event) {
   if (session.hash_logits) event.logits_hash = hash_of(logits);
-  if (session.logprobs > 0) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
+  bool before = session.logprobs > 0 && !session.after_sampling;
+  bool after = session.logprobs > 0 && session.after_sampling;
+  if (before) log_probabilities_->take(logits, session.logprobs, *sampler_workspace_);
   u64 best[kMostPickLogits];
   usize best_count = 0;
   if (session.report_picks) {
@@ -269,12 +271,18 @@ Result<TokenId> EngineImpl::pick(Session& session, std::span<float> logits, Toke
   // mask() lets other threads run, and one of them may have cancelled this request.
   if (!session.alive()) return fail(Errc::kCancelled, "cancelled");
   platform_.operation("sampling");
-  TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_));
+  drawn_.wanted = std::min(session.logprobs, Drawn::kMost);
+  TokenId token = TRY(session.sampler.pick(logits, session.tokens.view(), *sampler_workspace_,
+                                           after ? &drawn_ : nullptr));
   if (session.report_picks) session.sink.on_pick({token, {best, best_count}});
   platform_.operation("engine");
-  if (session.logprobs > 0) {
+  if (before) {
     event.logprob_micro = log_probabilities_->of_micro(token);
     event.top = log_probabilities_->top();
+  }
+  if (after) {
+    event.logprob_micro = drawn_.nano;
+    event.top = std::span(drawn_.best).first(drawn_.count);
   }
   return token;
 }
@@ -329,8 +337,9 @@ Result<EngineImpl::Reading> EngineImpl::begin_reading(std::span<const TokenId> t
   return reading;
 }
 
-void EngineImpl::end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length) {
-  store_.commit(reading.sequence, tokens, length, false);
+void EngineImpl::end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length,
+                           bool remember) {
+  store_.commit(reading.sequence, tokens, length, remember);
   MUST(store_.extend(reading.sequence, static_cast<u32>(tokens.size())));
 }
 
@@ -357,7 +366,9 @@ Result<void> EngineImpl::score_chunk(Reading& reading, std::span<const TokenId> 
   KvView view = reading.view(store_);
   usize width = parts_->model->params().vocabulary;
   TRY(forward(score_rows_.view(), {&view, 1}, logits_.view().first(count * width)));
-  end_chunk(reading, tokens, first + count);
+  // A recurrent model has nothing to go on from but its state, which is not kept.
+  bool remember = sink.goes_on() && parts_->model->state_bytes() == 0;
+  end_chunk(reading, tokens, first + count, remember);
   for (u32 i = 0; i < count && wants_more; i++) {
     log_probabilities_->take(logits_row(i), std::min(top, kMostLogprobs), *sampler_workspace_);
     u32 index = first + i + 1;

@@ -62,7 +62,9 @@ struct TokenEvent {
   // on_end(). End-of-generation tokens have no event unless Request::ignore_end is set.
   TokenId id;
   std::string_view text;  // whole UTF-8 characters only; may be empty while some are incomplete
-  i32 logprob_micro;      // set when Request::logprobs > 0
+  // Set when Request::logprobs > 0. With Request::after_sampling, this number and those of `top`
+  // are probabilities in billionths, not logarithms.
+  i32 logprob_micro;
   std::span<const TokenLogprob> top;
   u64 logits_hash;  // set when Request::hash_logits
 };
@@ -102,8 +104,11 @@ struct Request {
   u32 max_tokens = 0;                    // 0 = until the context is full
   // strings, copied; only the text before them is emitted
   std::span<const std::string_view> stop = {};
-  bool ignore_end = false;           // go on past end-of-generation tokens (bench)
-  u32 logprobs = 0;                  // alternatives reported with each token; 0 = none
+  bool ignore_end = false;      // go on past end-of-generation tokens (bench)
+  u32 logprobs = 0;             // alternatives reported with each token; 0 = none
+  bool after_sampling = false;  // report what the filters left, not what the model gave
+  // texts across which DRY finds no repetition, copied; none = newline, colon, quote and asterisk
+  std::span<const std::string_view> dry_breakers = {};
   const Grammar* grammar = nullptr;  // must outlive the request
   bool slide = false;  // when the context is full, drop the oldest half instead of ending (logged)
   bool cache_prompt = true;
@@ -141,6 +146,8 @@ class ScoreSink {
  public:
   // called inside a chunk; false ends the scoring
   virtual bool on_score(const TokenScore& score) = 0;
+  // Returns true if the text shall stay in the prefix cache, because a request goes on from it.
+  virtual bool goes_on() const { return false; }
   // Called between two chunks and after the last one; returning false ends the scoring.
   virtual bool on_chunk(u32 /*done*/, u32 /*total*/) { return true; }
 

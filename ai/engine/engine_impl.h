@@ -134,7 +134,8 @@ class EngineImpl final : public Engine {
   // text.
   Result<Reading> begin_reading(std::span<const TokenId> tokens);
   // Records that a chunk up to position `length` was computed, and keeps what the next one needs.
-  void end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length);
+  // With `remember`, requests may begin with it.
+  void end_chunk(Reading& reading, std::span<const TokenId> tokens, u32 length, bool remember);
   Result<void> score_chunk(Reading& reading, std::span<const TokenId> tokens, u32 top,
                            ScoreSink& sink, bool& wants_more);
   // A text of embed(), or a pair of texts of rank().
@@ -187,6 +188,7 @@ class EngineImpl final : public Engine {
   Vector<float> logits_;  // (logit rows, vocabulary)
   base::Owner<SamplerWorkspace> sampler_workspace_;
   base::Owner<LogProbabilities> log_probabilities_;
+  Drawn drawn_;
   base::Owner<SessionContext> session_context_;
   Vector<BatchRow> score_rows_;  // used by score(), embed() and replay()
   StepCosts costs_;

@@ -11,6 +11,14 @@ std::string_view view(const Vector<char>& chars) {
   return {chars.data(), chars.size()};
 }
 
+Result<void> give_breakers(const Request& request, const Tokenizer& tokenizer, Sampler& out) {
+  if (request.dry_breakers.empty() || request.sampling.dry_multiplier_milli == 0) return {};
+  DryBreakers breakers = TRY(DryBreakers::create(tokenizer.size()));
+  for (std::string_view text : request.dry_breakers) TRY(breakers.add(text, tokenizer));
+  out.set_dry_breakers(std::move(breakers));
+  return {};
+}
+
 }  // namespace
 
 Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Sampler sampler_,
@@ -24,6 +32,7 @@ Session::Session(RequestId id_, const Request& request, RequestSink& sink_, Samp
       cache_prompt(request.cache_prompt),
       hash_logits(request.hash_logits),
       report_picks(request.report_picks),
+      after_sampling(request.after_sampling),
       fork_of(request.fork_of),
       sampler(std::move(sampler_)),
       stop_(std::move(stop)) {}
@@ -39,6 +48,7 @@ Result<base::Owner<Session>> Session::create(RequestId id, const Request& reques
                                              RequestSink& sink, const SessionContext& context,
                                              u64 now_ns) {
   Sampler sampler = TRY(Sampler::create(request.sampling, request.bias, context.tokenizer.size()));
+  TRY(give_breakers(request, context.tokenizer, sampler));
   StopStrings stop = TRY(StopStrings::create(request.stop));
   usize longest_text = Utf8Stream::most_out(context.longest_piece) + stop.longest();
   auto session = TRY(base::make<Session>(id, request, sink, std::move(sampler), std::move(stop)));

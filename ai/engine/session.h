@@ -62,7 +62,7 @@ class Session {
   RequestSink& sink;
   // The request's own limits.
   const u32 max_tokens, logprobs;
-  const bool ignore_end, may_slide, cache_prompt, hash_logits, report_picks;
+  const bool ignore_end, may_slide, cache_prompt, hash_logits, report_picks, after_sampling;
   const RequestId fork_of;
 
   Vector<TokenId> tokens;  // prompt and answer

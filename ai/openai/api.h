@@ -63,7 +63,7 @@ struct ModelDetails {
   u32 context = 0, trained_context = 0, width = 0, layers = 0, heads = 0, kv_heads = 0,
       ffn_width = 0, vocabulary = 0;
   bool has_template = false, ranks = false, encodes = false;
-  bool thinks = false;  // known of loaded models only
+  bool thinks = false, fills = false;  // known of loaded models only
 };
 
 // One of the models that there are. The name is a view for as long as nobody waits.
@@ -73,6 +73,8 @@ struct ModelRow {
   bool loaded = false;
   const char* verified = nullptr;  // of a loaded one: "ed25519", "sha256" or "no"
   char key_id[17] = {};            // of the key that signed it; "" if none did
+  // of the file's bytes, where the machine knows it; a view as `name`
+  const crypto::Sha256Digest* sha256 = nullptr;
 };
 
 // The result of a load or unload.
@@ -196,6 +198,8 @@ struct ServiceOptions {
   bool any_model = false;    // a name that no model has means the default one
   bool unload_idle = false;  // a model goes when it has not been asked for as long as keep_alive
   bool ollama_root = false;  // `/` tells who wants no page what Ollama's does
+  bool ollama_truncates = false;   // its routes shorten what is too long unless told not to
+  std::string_view aliases;        // more names of models: "NAME=MODEL,NAME=MODEL"
   u64 keep_alive_ns = kForever;    // where a request does not say it
   u64 response_bytes = 16 * kMiB;  // for kept answers of /v1/responses; 0 = none is kept
   std::string_view page;           // the chat page; "" = none

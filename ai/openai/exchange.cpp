@@ -327,6 +327,8 @@ Result<void> Exchange::submit(Choice& choice) {
   request.slide = parameters.slide;
   request.cache_prompt = parameters.cache_prompt;
   request.report_picks = parameters.receipt;
+  request.after_sampling = parameters.after_sampling;
+  request.dry_breakers = parameters.dry_breakers.view();
   if (parameters.receipt) choice.receipt_maker = TRY(make_receipt(request));
   // The other choices of a prompt share the pages that the first one has read.
   const Choice& first = *choices_[choice.index() / per_prompt() * per_prompt()];

@@ -348,8 +348,9 @@ void write_progress(Exchange& exchange, u32 done, u32 total, json::Writer& w);
 // Writes the rest of a streamed chunk, from its choice's finish_reason on. `finish` is nullptr if
 // more follows.
 void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Writer& w);
-// Writes the fields of a token: its text, its log probability, its bytes.
-void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w);
+// Writes the fields of a token: its text, its log probability (or what `number` names), its bytes.
+void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w,
+                 const char* number = "logprob");
 void write_chat_logprobs(Exchange& exchange, Choice& choice, u32 from, json::Writer& w);
 void write_logprob_list(Exchange& exchange, Choice& choice,
                         std::span<const Choice::LogprobEntry> entries, json::Writer& w);

@@ -116,9 +116,11 @@ void end_chunk(Exchange& exchange, Choice& choice, const char* finish, json::Wri
   w.end_object();
 }
 
-void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w) {
+void write_token(Exchange& exchange, TokenId id, i32 micro, json::Writer& w, const char* number) {
   std::string_view piece = exchange.token_text(id);
-  w.field("token", piece).field("logprob", base::Decimal{micro, 6});
+  // Probabilities after sampling come in billionths.
+  u8 digits = exchange.parameters.after_sampling ? 9 : 6;
+  w.field("token", piece).field(number, base::Decimal{micro, digits});
   w.key("bytes").begin_array();
   for (char c : piece) w.value(static_cast<u32>(static_cast<u8>(c)));
   w.end_array();

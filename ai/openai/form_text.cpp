@@ -203,16 +203,18 @@ class LlamaForm final : public Form {
   }
   static void probabilities(Exchange& exchange, Choice& choice, json::Writer& w) {
     if (!exchange.parameters.want_logprobs) return;
+    bool after = exchange.parameters.after_sampling;
+    const char* number = after ? "prob" : "logprob";
     w.key("completion_probabilities");
     json::Writer& list = w.begin_array();
     for (const Choice::LogprobEntry& e : choice.logprobs(choice.logprobs_sent)) {
       list.begin_object().field("id", e.id);
-      write_token(exchange, e.id, e.micro, list);
-      list.key("top_logprobs").begin_array();
+      write_token(exchange, e.id, e.micro, list, number);
+      list.key(after ? "top_probs" : "top_logprobs").begin_array();
       u32 wanted = std::min(e.top_count, exchange.parameters.logprobs);
       for (const TokenLogprob& top : choice.tops().subspan(e.first_top, wanted)) {
         list.begin_object().field("id", top.id);
-        write_token(exchange, top.id, top.logprob_micro, list);
+        write_token(exchange, top.id, top.logprob_micro, list, number);
         list.end_object();
       }
       list.end_array().end_object();
@@ -220,8 +222,19 @@ class LlamaForm final : public Form {
     list.end_array();
     choice.logprobs_sent = static_cast<u32>(choice.logprobs(0).size());
   }
+  // Writes the prompt as its tokens spell it, the control tokens among them.
+  static void write_prompt(Exchange& exchange, Choice& choice, json::Writer& w) {
+    const Tokenizer& tokenizer = exchange.lease.tokenizer();
+    base::Wiped<String> text;
+    base::StringWriter sink(text);
+    for (TokenId id : exchange.prompts[choice.prompt])
+      sink.write(tokenizer.is_control(id) ? tokenizer.spelling(id) : tokenizer.piece(id));
+    if (Result<void> whole = sink.status(); !whole.has_value())
+      exchange.choice_ended(choice, &whole.error());
+    w.field("prompt", text);
+  }
   // Writes the object, or only those of its fields that the request names: "content", or
-  // "timings/predicted_n" for one inside another, which then goes by its own name.
+  // "timings/predicted_n" for one inside another, which keeps that name.
   static void final_object(Exchange& exchange, Choice& choice, std::string_view content,
                            json::Writer& w) {
     json::Value wanted = exchange.body.root().find("response_fields");
@@ -242,7 +255,7 @@ class LlamaForm final : public Form {
         rest.remove_prefix(name.size() + (more ? 1 : 0));
         value = value.find(name);
       }
-      if (value.present()) w.field(name, value);
+      if (value.present()) w.field(path.text(), value);
     }
     w.end_object();
   }
@@ -260,16 +273,18 @@ class LlamaForm final : public Form {
     w.field("tokens_cached", t.cached_tokens).field("truncated", choice.truncated() || full);
     std::string_view word = choice.stopped_by();
     w.field("stop_type", limit ? "limit" : word.empty() ? "eos" : "word");
-    w.field("stopping_word", word).field("prompt", exchange.prompt_texts[choice.prompt]);
+    w.field("stopping_word", word);
+    write_prompt(exchange, choice, w);
     w.field("has_new_line", content.find('\n') != std::string_view::npos);
     probabilities(exchange, choice, w);
     w.key("generation_settings").begin_object();
     const SamplerParams& s = exchange.parameters.sampling;
     w.field("n_predict",
             exchange.parameters.max_tokens == 0 ? i64{-1} : i64{exchange.parameters.max_tokens});
-    w.field("seed", s.seed).field("temperature", base::Decimal{s.temperature_milli, 3});
-    w.field("top_k", s.top_k).field("top_p", base::Decimal{s.top_p_milli, 3});
-    w.field("min_p", base::Decimal{s.min_p_milli, 3});
+    w.field("seed", s.seed);
+    write_sampling(s, w);
+    w.field("n_probs", exchange.parameters.logprobs);
+    w.field("post_sampling_probs", exchange.parameters.after_sampling);
     w.field("n_ctx", exchange.context()).end_object();
     w.key("timings");
     write_timings(t, w);

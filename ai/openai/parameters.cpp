@@ -3,10 +3,12 @@
 // thousandths.
 #include "ai/openai/parameters.h"
 
+#include <algorithm>
+
 namespace ai::openai {
 namespace {
 
-// A decimal number that is stored in thousandths.
+// A decimal number that is stored in thousandths. Of two names for one the first is written.
 struct MilliRow {
   std::string_view name;
   i32 SamplerParams::* field;
@@ -19,8 +21,8 @@ constexpr MilliRow kMilliRows[] = {
     {"min_p", &SamplerParams::min_p_milli, 0, 1000},
     {"typical_p", &SamplerParams::typical_milli, 0, 1000},
     {"typ_p", &SamplerParams::typical_milli, 0, 1000},
-    {"repetition_penalty", &SamplerParams::repeat_penalty_milli, 1, 10'000},
     {"repeat_penalty", &SamplerParams::repeat_penalty_milli, 1, 10'000},
+    {"repetition_penalty", &SamplerParams::repeat_penalty_milli, 1, 10'000},
     {"presence_penalty", &SamplerParams::presence_penalty_milli, -2000, 2000},
     {"frequency_penalty", &SamplerParams::frequency_penalty_milli, -2000, 2000},
     {"dry_multiplier", &SamplerParams::dry_multiplier_milli, 0, 100'000},
@@ -31,8 +33,6 @@ constexpr MilliRow kMilliRows[] = {
     {"mirostat_eta", &SamplerParams::mirostat_eta_milli, 0, 10'000},
 };
 
-constexpr i64 kWholeContext = 1'000'000;  // what llama-server writes as -1
-
 struct CountRow {
   std::string_view name;
   u32 SamplerParams::* field;
@@ -41,6 +41,7 @@ struct CountRow {
 constexpr CountRow kCountRows[] = {
     {"repeat_last_n", &SamplerParams::penalty_last_n, -1, kWholeContext},
     {"dry_allowed_length", &SamplerParams::dry_allowed_length, 0, 1'000'000},
+    {"dry_penalty_last_n", &SamplerParams::dry_last_n, -1, kWholeContext},
     {"mirostat", &SamplerParams::mirostat, 0, 2},
 };
 
@@ -56,6 +57,28 @@ constexpr FlagRow kFlagRows[] = {
     {"return_progress", &Parameters::return_progress},
     {"return_tokens", &Parameters::return_tokens},
     {"receipt", &Parameters::receipt},
+};
+
+// The samplers by llama.cpp's names and letters.
+struct SamplerRow {
+  enum class Kind : u8 { kPenalties, kDry, kStep, kOff };
+  std::string_view name;
+  char letter;
+  Kind kind;
+  SamplerStep step = SamplerStep::kTopK;
+};
+using SamplerKind = SamplerRow::Kind;
+constexpr SamplerRow kSamplers[] = {
+    {"penalties", 'e', SamplerKind::kPenalties},
+    {"dry", 'd', SamplerKind::kDry},
+    {"top_n_sigma", 's', SamplerKind::kOff},  // always, so its place does not matter
+    {"top_k", 'k', SamplerKind::kStep, SamplerStep::kTopK},
+    {"typ_p", 'y', SamplerKind::kStep, SamplerStep::kTypical},
+    {"typical_p", 'y', SamplerKind::kStep, SamplerStep::kTypical},
+    {"top_p", 'p', SamplerKind::kStep, SamplerStep::kTopP},
+    {"min_p", 'm', SamplerKind::kStep, SamplerStep::kMinP},
+    {"xtc", 'x', SamplerKind::kStep, SamplerStep::kXtc},
+    {"temperature", 't', SamplerKind::kStep, SamplerStep::kTemperature},
 };
 
 constexpr i64 kMaxTokens = 100'000'000;
@@ -205,7 +228,147 @@ Result<void> read_lengths(json::Value body, Parameters& out, ApiError& error) {
   return {};
 }
 
+// The samplers that a request has named so far.
+struct NamedSamplers {
+  bool penalties = false, dry = false;
+  SamplerOrder order;
+  bool has(SamplerStep step) const {
+    auto named = std::span(order.steps).first(order.count);
+    return std::ranges::find(named, step) != named.end();
+  }
+};
+
+// Penalties and DRY look at all tokens, so they come before what leaves tokens out.
+Result<void> add_sampler(const SamplerRow* row, std::string_view name, NamedSamplers& named,
+                         ApiError& error) {
+  if (row == nullptr)
+    return error.bad("samplers",
+                     "'samplers' has '{}', which is not among penalties, dry, top_k, typ_p, top_p, "
+                     "min_p, xtc and temperature",
+                     name.substr(0, 60));
+  if (row->kind == SamplerKind::kOff) return {};
+  bool early = row->kind != SamplerKind::kStep;
+  bool late = named.order.count > 0 || (row->kind == SamplerKind::kPenalties && named.dry);
+  if (early && late)
+    return error.bad("samplers", "in 'samplers', '{}' cannot stand behind {}", row->name,
+                     named.order.count > 0 ? "a sampler that leaves tokens out" : "'dry'");
+  if (early) {
+    (row->kind == SamplerKind::kDry ? named.dry : named.penalties) = true;
+    return {};
+  }
+  if (named.has(row->step)) return error.bad("samplers", "'samplers' names '{}' twice", row->name);
+  named.order.steps[named.order.count++] = row->step;
+  return {};
+}
+
+void turn_off(SamplerStep step, SamplerParams& p) {
+  switch (step) {
+    case SamplerStep::kTopK:
+      p.top_k = 0;
+      break;
+    case SamplerStep::kTypical:
+      p.typical_milli = kMilli;
+      break;
+    case SamplerStep::kTopP:
+      p.top_p_milli = kMilli;
+      break;
+    case SamplerStep::kMinP:
+      p.min_p_milli = 0;
+      break;
+    case SamplerStep::kXtc:
+      p.xtc_probability_milli = 0;
+      break;
+    case SamplerStep::kTemperature:
+      p.temperature_milli = kMilli;
+      break;
+  }
+}
+
+// Only what is named works. The usual order is not noted as one that was chosen.
+void apply_samplers(NamedSamplers& named, SamplerParams& p) {
+  if (!named.penalties) {
+    p.repeat_penalty_milli = kMilli;
+    p.presence_penalty_milli = p.frequency_penalty_milli = 0;
+  }
+  if (!named.dry) p.dry_multiplier_milli = 0;
+  for (u8 step = 0; step < kSamplerSteps; step++)
+    if (!named.has(static_cast<SamplerStep>(step))) turn_off(static_cast<SamplerStep>(step), p);
+  named.order.chosen =
+      !std::ranges::is_sorted(std::span(named.order.steps).first(named.order.count));
+  if (named.order.chosen) p.order = named.order;
+}
+
+// Either a list of names, or one letter each.
+Result<void> read_samplers(json::Value body, Parameters& out, ApiError& error) {
+  json::Value given = body.find("samplers");
+  if (given.is_null()) return {};
+  NamedSamplers named;
+  auto row_of = [](auto&& fits) {
+    auto found = std::ranges::find_if(kSamplers, fits);
+    return found == std::end(kSamplers) ? nullptr : &*found;
+  };
+  if (given.is_string()) {
+    for (const char& letter : given.text())
+      TRY(add_sampler(row_of([&](const SamplerRow& row) { return row.letter == letter; }),
+                      {&letter, 1}, named, error));
+  } else if (given.is_array()) {
+    for (json::Value one : given.elements())
+      TRY(add_sampler(row_of([&](const SamplerRow& row) { return row.name == one.text(); }),
+                      one.text(), named, error));
+  } else {
+    return error.bad("samplers", "'samplers' must be a list of names, or a text of letters");
+  }
+  apply_samplers(named, out.sampling);
+  return {};
+}
+
+Result<void> read_breakers(json::Value body, Parameters& out, ApiError& error) {
+  json::Value list = body.find("dry_sequence_breakers");
+  if (list.is_null()) return {};
+  bool fine = list.is_array() && list.size() > 0 && list.size() <= kMaxBreakers;
+  for (json::Value one : list.elements()) {
+    fine = fine && one.is_string() && !one.text().empty();
+    fine = fine && one.text().size() <= kMaxBreakerBytes;
+    if (fine) TRY(out.dry_breakers.push_back(one.text()));
+  }
+  if (fine) return {};
+  return error.bad("dry_sequence_breakers",
+                   "'dry_sequence_breakers' must be a list of 1 to {} texts of 1 to {} bytes",
+                   kMaxBreakers, kMaxBreakerBytes);
+}
+
+// llama-server's sampler of that name is off unless its number is above 0.
+Result<void> refuse_unknown_samplers(json::Value body, ApiError& error) {
+  if (body.find("top_n_sigma").scaled(3).value_or(0) <= 0) return {};
+  return error.bad("top_n_sigma", "'top_n_sigma' is not supported: leave it out, or send -1");
+}
+
 }  // namespace
+
+void write_sampling(const SamplerParams& p, json::Writer& w) {
+  for (const MilliRow& row : kMilliRows) {
+    auto first = std::ranges::find(kMilliRows, row.field, &MilliRow::field);
+    if (first == &row) w.field(row.name, base::Decimal{p.*row.field, 3});
+  }
+  w.field("top_k", p.top_k);
+  for (const CountRow& row : kCountRows) {
+    i64 count = p.*row.field;
+    w.field(row.name, row.least < 0 && count >= kWholeContext ? i64{-1} : count);
+  }
+  constexpr SamplerStep kUsual[] = {SamplerStep::kTopK, SamplerStep::kTypical,
+                                    SamplerStep::kTopP, SamplerStep::kMinP,
+                                    SamplerStep::kXtc,  SamplerStep::kTemperature};
+  std::span<const SamplerStep> steps = kUsual;
+  if (p.order.chosen) steps = std::span(p.order.steps).first(p.order.count);
+  w.key("samplers").begin_array().value("penalties").value("dry");
+  for (SamplerStep step : steps) {
+    auto row = std::ranges::find_if(kSamplers, [&](const SamplerRow& one) {
+      return one.kind == SamplerKind::kStep && one.step == step;
+    });
+    w.value(row->name);
+  }
+  w.end_array();
+}
 
 Result<std::string_view> text_field(json::Value body, std::string_view name, ApiError& error) {
   json::Value value = body.find(name);
@@ -264,6 +427,9 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
   TRY(read_stop(body, out, error));
   TRY(read_bias(body, tokenizer, out, error));
   TRY(read_logprobs(body, out, error));
+  TRY(refuse_unknown_samplers(body, error));
+  TRY(read_samplers(body, out, error));
+  TRY(read_breakers(body, out, error));
   TRY(read_format(body, out, error));
   if (!out.grammar.empty() && (out.schema.present() || out.json_object))
     return error.bad("grammar", "'grammar' and a JSON format exclude each other");

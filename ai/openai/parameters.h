@@ -14,6 +14,9 @@ constexpr u32 kMaxStops = 16;
 constexpr u32 kMaxStopBytes = 256;
 constexpr u32 kMaxTopLogprobs = 20;
 constexpr u32 kMaxBias = 1024;
+constexpr u32 kMaxBreakers = 16;
+constexpr u32 kMaxBreakerBytes = 64;
+constexpr i64 kWholeContext = 1'000'000;  // tokens: what llama-server writes as -1
 
 struct Parameters {
   SamplerParams sampling;
@@ -29,7 +32,9 @@ struct Parameters {
   bool want_logprobs = false;
   bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
   bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
-  bool receipt = false;          // the answer shall carry one
+  bool receipt = false;                   // the answer shall carry one
+  bool after_sampling = false;            // report what the filters left, not what the model gave
+  Vector<std::string_view> dry_breakers;  // as `stop`; empty = the engine's own
   bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is only read
   bool says_nothing = false;
   json::Value schema;         // the answer's schema; present for json_schema
@@ -45,6 +50,9 @@ Parameters default_parameters();
 // Reads all fields that generation shares. Fields of only one API are read by its own code.
 Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,
                              ApiError& error);
+
+// Writes the settings by llama-server's names, as fields of an object.
+void write_sampling(const SamplerParams& params, json::Writer& w);
 
 // Reads "0.7" of a query string with the same table, by the short names (temp, n).
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,

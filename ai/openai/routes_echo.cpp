@@ -20,6 +20,7 @@ class Keeps final : public ScoreSink {
           {score.id, score.logprob_micro, first, static_cast<u32>(score.top.size())});
     return kept_.has_value();
   }
+  bool goes_on() const override { return exchange_.parameters.cache_prompt; }
   bool on_chunk(u32, u32) override {
     exchange_.service().backend().let_others_step();
     return exchange_.has_reply();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // /v1/embeddings, and Ollama's two: one vector a text, as numbers or as base64 of their bytes.
 #include "ai/openai/messages.h"
+#include "ai/openai/nine_digits.h"
 #include "ai/openai/ollama.h"
 #include "ai/openai/service.h"
 
@@ -18,12 +19,6 @@ void write_base64(std::span<const Byte> bytes, base::Writer& out) {
     for (u32 j = 0; j < 4; j++) group[j] = j <= count ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
     out.write({group, 4});
   }
-}
-
-// Nine digits are more than a float in a vector of length 1 needs.
-base::Decimal decimal(float value) {
-  double scaled = static_cast<double>(value) * 1e9;
-  return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
 }
 
 class EmbeddingWork final : public EngineWork {
@@ -66,7 +61,7 @@ class EmbeddingWork final : public EngineWork {
   }
   static void write_numbers(std::span<const float> vector, json::Writer& w) {
     w.begin_array();
-    for (float x : vector) w.value(decimal(x));
+    for (float x : vector) w.value(nine_digits(x));
     w.end_array();
   }
   void write_openai(json::Writer& w) {
@@ -147,7 +142,8 @@ Result<void> Service::embed(Call& call, EmbeddingShape shape, json::Value input,
   ApiError& error = call.error;
   bool ollama = shape != EmbeddingShape::kOpenAi;
   json::Value body = exchange->body.root();
-  Lease lease = TRY(ollama ? lease_for(call, ollama_model_name(body)) : lease_for(call, body));
+  Lease lease = TRY(ollama ? lease_for(call, ollama_model_name(body), ModelUse::kEmbed)
+                           : lease_for(call, body, ModelUse::kEmbed));
   TRY(lend(*exchange, std::move(lease)));
   auto work = TRY(base::make<EmbeddingWork>(*exchange));
   work->shape = shape;

@@ -123,14 +123,14 @@ Result<void> Service::infill(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  TRY(lend(*exchange, TRY(lease_for(call, body))));
+  TRY(lend(*exchange, TRY(lease_for(call, body, ModelUse::kWrite))));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   if (exchange->parameters.n != 1) return error.bad("n", "'n' is not part of /infill");
   exchange->parameters.return_tokens |= exchange->parameters.stream;
-  exchange->echo = true;
+  exchange->parameters.after_sampling = TRY(bool_field(body, "post_sampling_probs", false, error));
   for (std::string_view name : {"input_prefix", "input_suffix"})
     if (!body.find(name).is_string()) return error.bad(name, "'{}' must be a string", name);
   TRY(fill_prompt(*exchange,

@@ -135,36 +135,45 @@ u64 Service::models_known_seconds() {
   return models_known_;
 }
 
-void Service::write_model(const ModelRow& row, json::Writer& w) {
-  w.begin_object().field("id", row.name).field("object", "model");
+// An alias says whose it is. A file that cannot be read has a size and nothing else.
+void Service::write_model(std::string_view name, const ModelRow& row, const ModelDetails& d,
+                          json::Writer& w) {
+  w.begin_object().field("id", name).field("object", "model");
   w.field("created", models_known_seconds()).field("owned_by", "marrow");
-  Result<Lease> loaded = row.loaded ? backend_.lease(row.name) : fail(Errc::kNotFound, "");
-  w.field("status", loaded.has_value() ? "loaded" : "available");
-  if (loaded.has_value()) write_verified(row, w);
-  w.key("meta").begin_object();
-  if (loaded.has_value()) {
-    const ModelInfo& info = loaded->info();
-    w.field("architecture", info.architecture);
-    w.field("quantization", info.quantization).field("n_params", info.parameters);
-    w.field("size", info.file_bytes).field("n_vocab", info.vocabulary);
-    w.field("n_embd", info.width).field("n_ctx", info.context);
-    w.field("n_ctx_train", info.trained_context);
-  } else {
-    w.field("size", row.bytes);
+  w.field("status", row.loaded ? "loaded" : "available");
+  if (name != row.name) w.field("alias_of", row.name);
+  if (row.loaded) write_verified(row, w);
+  if (!d.architecture.empty()) {
+    w.field("type", model_type(d));
+    write_capabilities(d, w);
+  }
+  w.key("meta").begin_object().field("size", row.bytes);
+  if (!d.architecture.empty()) {
+    w.field("architecture", d.architecture).field("quantization", d.quantization);
+    w.field("n_params", d.parameters).field("n_vocab", d.vocabulary).field("n_embd", d.width);
+    w.field("n_ctx", d.context).field("n_ctx_train", d.trained_context);
   }
   w.end_object().end_object();
 }
 
-// Sends the list as it is. If it is old, it is read again for the next request.
 Result<void> Service::models(Call& call) {
-  if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
-  static_cast<void>(
-      backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)));
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_object().field("object", "list").key("data").begin_array();
-  for (u32 i = 0; i < backend_.model_count(); i++) write_model(backend_.model_row(i), w);
+  TRY(for_each_model(call,
+                     [&](std::string_view name, const ModelRow& row, const ModelDetails& details) {
+                       write_model(name, row, details, w);
+                     }));
+  w.end_array();
+  // llama-server's list has its own rows, in Ollama's shape.
+  w.key("models").begin_array();
+  TRY(for_each_model(call,
+                     [&](std::string_view name, const ModelRow& row, const ModelDetails& details) {
+                       w.begin_object();
+                       write_ollama_model(name, row, details, w);
+                       w.field("type", "model").end_object();
+                     }));
   w.end_array().end_object();
   TRY(sink.status());
   respond_json(call.to(), 200, body.view());
@@ -177,10 +186,13 @@ Result<void> Service::one_model(Call& call) {
   if (!find_row(wanted, row))
     return call.error.refuse(404, "invalid_request_error", "model_not_found",
                              "the model '{}' does not exist", wanted.substr(0, 200));
+  ModelDetails details;
+  TRY(describe(call, row, details));
+  ModelRow named;
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
-  write_model(row, w);
+  write_model(find_named(wanted, named) ? row.name : wanted, row, details, w);
   TRY(sink.status());
   respond_json(call.to(), 200, body.view());
   return {};
@@ -197,9 +209,10 @@ Result<void> Service::props(Call& call) {
   json::Writer w(sink);
   w.begin_object().key("default_generation_settings").begin_object();
   w.field("n_ctx", lease.info().context).key("params").begin_object();
-  w.field("temperature", base::Decimal{d.temperature_milli, 3}).field("top_k", d.top_k);
-  w.field("top_p", base::Decimal{d.top_p_milli, 3});
-  w.field("min_p", base::Decimal{d.min_p_milli, 3}).end_object().end_object();
+  w.field("seed", options_.seed != 0 ? static_cast<i64>(options_.seed) : i64{-1});
+  w.field("n_predict", options_.token_limit != 0 ? i64{options_.token_limit} : i64{-1});
+  write_sampling(d, w);
+  w.end_object().end_object();
   w.field("total_slots", ModelMemory::kSlots).field("model_path", lease.model());
   w.field("model_alias", lease.model());
   const ChatTemplate* chat = lease.chat_template();
@@ -218,7 +231,7 @@ Result<void> Service::props(Call& call) {
 Result<void> Service::tokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(lease_for(call, body.root()));
+  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
   json::Value root = body.root();
   std::string_view content = TRY(text_field(root, "content", call.error));
   bool special = TRY(bool_field(root, "add_special", false, call.error));
@@ -249,7 +262,7 @@ Result<void> Service::tokenize(Call& call) {
 Result<void> Service::detokenize(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(lease_for(call, body.root()));
+  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
   base::Wiped<Vector<TokenId>> tokens;
   json::Value list = body.root().find("tokens");
   if (!list.is_array()) return call.error.bad("tokens", "'tokens' must be a list of token ids");
@@ -267,7 +280,7 @@ Result<void> Service::detokenize(Call& call) {
 Result<void> Service::apply_template(Call& call) {
   json::Document body;
   TRY(parse_body(call, call.in.body, body));
-  Lease lease = TRY(lease_for(call, body.root()));
+  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
   base::Wiped<Vector<TokenId>> tokens;
   base::Wiped<String> prompt;
   TRY(render_messages(lease, body.root(), tokens, &prompt, call.error));

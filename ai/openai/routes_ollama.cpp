@@ -26,7 +26,9 @@ constexpr NotHereRow kNotHere[] = {
     {"/api/blobs",
      "this machine takes no files over the network: copy the .gguf file into the folder models of "
      "one of its disks"},
-    {"/api/copy", "a model has the name of its file: copy the file under another name"},
+    {"/api/copy",
+     "a model has the name of its file: copy the file under another name, or start the machine "
+     "with models.alias=NAME=MODEL"},
     {"/api/delete", "models are not deleted over the network: remove the file from its disk"},
     {"/api/push", "this machine sends no models anywhere: copy the file from its disk"},
     {"/api/me", "there are no accounts here"},
@@ -58,27 +60,15 @@ void write_details(const ModelDetails& d, json::Writer& w) {
   w.field("embedding_length", d.width).end_object();
 }
 
-// Counts every template as one for tools: if it knows none, they are described in its system
-// message.
-void write_capabilities(const ModelDetails& d, json::Writer& w) {
-  w.key("capabilities").begin_array();
-  bool writes = !d.ranks && !d.encodes;
-  if (d.encodes && !d.ranks) w.value("embedding");
-  if (writes) w.value("completion");
-  if (writes && d.has_template) w.value("tools");
-  if (writes && d.thinks) w.value("thinking");
-  w.end_array();
-}
-
-// Hashes the facts that tell this model from others, not all its bytes.
+// Where nobody has hashed the file, hashes the facts that tell this model from others, and says so.
 void write_digest(const ModelRow& row, const ModelDetails& d, json::Writer& w) {
   char facts[512], hex[65];
-  crypto::Sha256Digest digest =
+  crypto::Sha256Digest stand_in =
       crypto::sha256(base::format_into(facts, "{} {} {} {} {} {}", row.bytes, d.architecture,
                                        d.quantization, d.parameters, d.vocabulary, row.name));
   base::BufferWriter out(hex);
-  base::write_hex(digest, out);
-  w.field("digest", out.view());
+  base::write_hex(row.sha256 != nullptr ? *row.sha256 : stand_in, out);
+  w.field("digest", out.view()).field("digest_of", row.sha256 != nullptr ? "file" : "facts");
 }
 
 void write_model_info(std::string_view name, const ModelDetails& d, json::Writer& w) {
@@ -102,10 +92,10 @@ void write_model_info(std::string_view name, const ModelDetails& d, json::Writer
 
 }  // namespace
 
-void Service::write_ollama_model(const ModelRow& row, const ModelDetails& details,
-                                 json::Writer& w) {
-  char name[kOllamaNameRoom], time[40];
-  std::string_view tagged = ollama_name(row.name, name);
+void Service::write_ollama_model(std::string_view name, const ModelRow& row,
+                                 const ModelDetails& details, json::Writer& w) {
+  char room[kOllamaNameRoom], time[40];
+  std::string_view tagged = ollama_name(name, room);
   w.field("name", tagged).field("model", tagged);
   w.field("modified_at", ollama_time(backend_, models_known_seconds() * kNsPerSecond, time));
   w.field("size", row.bytes);
@@ -128,28 +118,23 @@ Result<void> Service::for_each_ollama_model(Call& call, bool loaded_only, String
   base::StringWriter sink(body);
   json::Writer w(sink);
   w.begin_object().key("models").begin_array();
-  for (u32 i = 0; i < backend_.model_count(); i++) {
-    ModelRow row = backend_.model_row(i);
-    if (loaded_only && !row.loaded) continue;
-    ModelDetails details;
-    TRY(describe(call, row, details));
-    w.begin_object();
-    write_ollama_model(row, details, w);
-    if (loaded_only) {
-      char time[40];
-      w.field("expires_at", ollama_time(backend_, expiry_of(row), time));
-      w.field("size_vram", row.bytes).field("context_length", details.context);
-    }
-    w.end_object();
-  }
+  TRY(for_each_model(call,
+                     [&](std::string_view name, const ModelRow& row, const ModelDetails& details) {
+                       if (loaded_only && (!row.loaded || name != row.name)) return;
+                       w.begin_object();
+                       write_ollama_model(name, row, details, w);
+                       if (loaded_only) {
+                         char time[40];
+                         w.field("expires_at", ollama_time(backend_, expiry_of(row), time));
+                         w.field("size_vram", row.bytes).field("context_length", details.context);
+                       }
+                       w.end_object();
+                     }));
   w.end_array().end_object();
   return sink.status();
 }
 
 Result<void> Service::ollama_tags(Call& call) {
-  if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
-  static_cast<void>(
-      backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)));
   String body;
   TRY(for_each_ollama_model(call, false, body));
   respond_json(call.to(), 200, body.view());
@@ -179,7 +164,9 @@ Result<void> Service::ollama_show(Call& call) {
   w.field("modelfile", base::format_into(line, "FROM {}", row.name));
   // One parameter a line, and no empty line: some clients take each for a name and a value.
   w.field("parameters", base::format_into(line, "num_ctx {}", details.context));
-  w.field("template", "{{ .Prompt }}").field("system", "");
+  // Some clients fill in only where they find the suffix here.
+  w.field("template", details.fills ? "{{ .Prompt }}{{ .Suffix }}" : "{{ .Prompt }}");
+  w.field("system", "");
   write_details(details, w);
   write_model_info(row.name, details, w);
   write_capabilities(details, w);

@@ -54,7 +54,7 @@ Result<void> Service::ollama_load(Call& call, json::Value body, bool chat) {
   std::string_view wanted = ollama_model_name(body);
   u64 keep_ns = TRY(keep_alive_field(body, options_.keep_alive_ns, error));
   if (keep_ns > 0) {
-    Lease lease = TRY(lease_for(call, wanted));
+    Lease lease = TRY(lease_for(call, wanted, ModelUse::kAny));
     ModelMemory& memory = *TRY(memory_of(lease));
     memory.keep_ns = keep_ns;
     memory.used_ns = backend_.now_ns();
@@ -110,7 +110,7 @@ Result<void> Service::ollama_chat(Call& call) {
   exchange->body = TRY(json::Document::parse(exchange->body_text.view(), kBodyLimits));
   TRY(prepare_chat(call, *exchange, exchange->body.root()));
   TRY(ollama_settings(*exchange, root, call.error));
-  bool shorten = TRY(bool_field(root, "truncate", false, call.error));
+  bool shorten = TRY(bool_field(root, "truncate", options_.ollama_truncates, call.error));
   if (shorten) TRY(drop_oldest_messages(*exchange, call.error));
   return begin(call, std::move(exchange));
 }
@@ -138,12 +138,18 @@ Result<void> Service::ollama_generate(Call& call) {
     TRY(tokens.append(prompt.subspan(again ? 1 : 0)));
     exchange->prompts[0] = std::move(tokens);
   }
+  // One prompt has no messages to drop, so its oldest tokens go.
+  bool shorten = TRY(bool_field(root, "truncate", options_.ollama_truncates, call.error));
+  if (shorten && exchange->prompts[0].size() >= exchange->context()) {
+    truncate(*exchange, exchange->prompts[0]);
+    exchange->truncated = true;
+  }
   return begin(call, std::move(exchange));
 }
 
 Result<void> Service::prepare_raw(Call& call, Exchange& exchange) {
   json::Value body = exchange.body.root();
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;

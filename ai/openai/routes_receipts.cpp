@@ -95,6 +95,11 @@ Result<void> Service::prepare_receipt(Call& call, Exchange& exchange) {
     return error.bad("receipt",
                      "an answer that drops tokens when the context is full has no receipt: leave "
                      "out \"truncation\": \"auto\"");
+  bool own = p.sampling.order.chosen || p.sampling.dry_last_n < kWholeContext;
+  if (own || !p.dry_breakers.empty())
+    return error.bad("receipt",
+                     "a receipt does not tell of 'samplers' in another order, of "
+                     "'dry_sequence_breakers' and of 'dry_penalty_last_n': leave them out");
   if (p.says_nothing) return error.bad("receipt", "an answer without tokens has no receipt");
   exchange.model_sha256 = TRY(hash_of(call, exchange.lease));
   return {};
@@ -152,7 +157,8 @@ Result<void> Service::verify_receipt(Call& call) {
   }
   ModelRow row;
   bool named = find_row(read->model.view(), row);
-  TRY(lend(*exchange, TRY(lease_for(call, named ? read->model.view() : std::string_view()))));
+  TRY(lend(*exchange, TRY(lease_for(call, named ? read->model.view() : std::string_view(),
+                                    ModelUse::kWrite))));
   crypto::Sha256Digest hash = TRY(hash_of(call, exchange->lease));
   TRY(judged_here(check_place(*read, exchange->lease, hash, why)));
   StepChain chain = TRY(StepChain::create(*read));

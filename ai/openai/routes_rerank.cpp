@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ai/openai/messages.h"
+#include "ai/openai/nine_digits.h"
 #include "ai/openai/service.h"
 
 namespace ai::openai {
@@ -51,7 +52,7 @@ class RerankWork final : public EngineWork {
     w.key("results").begin_array();
     for (const Ranked& one : ranked_.view().first(wanted_results)) {
       w.begin_object().field("index", one.index);
-      w.field("relevance_score", decimal(one.score));
+      w.field("relevance_score", nine_digits(one.score));
       if (with_documents) {
         w.key("document").begin_object();
         w.field("text", text_of(documents.at(one.index)).text()).end_object();
@@ -59,10 +60,6 @@ class RerankWork final : public EngineWork {
       w.end_object();
     }
     w.end_array().end_object();
-  }
-  static base::Decimal decimal(float score) {
-    double scaled = std::clamp(static_cast<double>(score), -1e6, 1e6) * 1e9;
-    return {static_cast<i64>(scaled + (scaled < 0 ? -0.5 : 0.5)), 9};
   }
 
   struct Ranked {
@@ -95,10 +92,8 @@ Result<void> Service::rerank(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kRank));
   TRY(lend(*exchange, std::move(lease)));
-  if (!exchange->lease.info().ranks)
-    return error.bad("model", "this model is no reranker: load one, or name it in 'model'");
   std::string_view query = TRY(text_field(body, "query", error));
   if (query.empty()) return error.bad("query", "'query' must be a text");
   auto work = TRY(base::make<RerankWork>(*exchange));

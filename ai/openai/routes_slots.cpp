@@ -150,6 +150,9 @@ Result<void> Service::slots(Call& call) {
       w.field("id_task", user->choices()[0]->id);
       w.field("n_prompt_tokens", user->prompt_tokens());
       w.field("elapsed_ms", (backend_.now_ns() - user->accepted_ns) / kNsPerMs);
+      w.key("params").begin_object();
+      write_sampling(user->parameters.sampling, w);
+      w.end_object();
     }
     w.end_object();
   }

@@ -164,7 +164,7 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
 
 Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value body) {
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(exchange, std::move(lease)));
   exchange.parameters = default_parameters();
   exchange.parameters.max_tokens = options_.default_max_tokens;
@@ -210,7 +210,7 @@ Result<void> Service::anthropic_count(Call& call) {
   base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Lease lease = TRY(lease_for(call, body.root()));
+  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
   base::Wiped<Vector<TokenId>> tokens;
   TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
   char text[48];
@@ -247,6 +247,12 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
     // A text of /apply-template begins with the token that every text begins with.
     bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
     if (twice) tokens.erase(0);
+  } else if (value.is_object() && value.find("prompt_string").is_string()) {
+    // llama-server's form of a prompt with pictures, without any.
+    json::Value media = value.find("multimodal_data");
+    if (!media.is_null() && !(media.is_array() && media.size() == 0))
+      return error.bad("prompt", "this model reads text only: leave out 'multimodal_data'");
+    return prompt_from(exchange, value.find("prompt_string"), error);
   } else if (value.is_array()) {
     TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {
@@ -292,7 +298,7 @@ Result<void> Service::completions(Call& call) {
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   ApiError& error = call.error;
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens =
@@ -336,7 +342,7 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(exchange->body_text.append(call.in.body));
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
-  Lease lease = TRY(lease_for(call, body));
+  Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   exchange->parameters = default_parameters();
   exchange->parameters.max_tokens = options_.default_max_tokens;
@@ -344,7 +350,8 @@ Result<void> Service::llama_completion(Call& call) {
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
   exchange->parameters.return_tokens |= exchange->parameters.stream;
-  exchange->echo = true;
+  exchange->parameters.after_sampling =
+      TRY(bool_field(body, "post_sampling_probs", false, call.error));
   TRY(check_response_fields(body.find("response_fields"), call.error));
   TRY(prepare_prompts(*exchange, body.find("prompt"), call.error));
   return begin(call, std::move(exchange));
@@ -371,7 +378,7 @@ Result<void> Service::query_parameters(Call& call, Parameters& out) {
 
 Result<void> Service::text_completion(Call& call) {
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(lease_for(call, std::string_view()));
+  Lease lease = TRY(lease_for(call, std::string_view(), ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   TRY(exchange->prompts.push_back({}));
@@ -386,7 +393,7 @@ Result<void> Service::text_chat(Call& call) {
   if (call.in.header("content-type").find("json") != std::string_view::npos) return chat(call);
   if (call.in.body.empty()) return call.error.bad("prompt", "empty prompt");
   auto exchange = TRY(new_exchange(call, *kTextForm));
-  Lease lease = TRY(lease_for(call, std::string_view()));
+  Lease lease = TRY(lease_for(call, std::string_view(), ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
   TRY(query_parameters(call, exchange->parameters));
   base::StringWriter sink(exchange->body_text);

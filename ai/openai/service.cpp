@@ -95,6 +95,7 @@ constinit const Service::Route Service::kRoutes[] = {
 Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& backend) {
   base::Owner<Service> service = TRY(base::make<Service>(std::move(options), backend));
   TRY(service->guard_.take_keys(service->options_));
+  service->aliases_ = TRY(read_aliases(service->options_.aliases));
   return service;
 }
 
@@ -385,9 +386,9 @@ Result<void> check_schema(json::Value schema, const char* param, ApiError& error
   return {};
 }
 
-// Keeps what a grammar is compiled from, for receipts. `gbnf` is not used if there is a schema.
+// Keeps what a grammar is compiled from, for receipts: `gbnf`, or the schema if that is "".
 Result<void> note_grammar(const Parameters& p, std::string_view gbnf, GrammarSource& out) {
-  if (!p.schema.present()) {
+  if (!gbnf.empty()) {
     out.kind = GrammarSource::Kind::kGbnf;
     return out.text.assign(gbnf);
   }
@@ -404,16 +405,21 @@ Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
   using Kind = GrammarCache::Kind;
   const Parameters& p = exchange.parameters;
   bool forced = exchange.tools.mode == ToolChoice::Mode::kRequired;
-  if (!forced && !p.schema.present() && !p.json_object && p.grammar.empty()) return GrammarRef();
+  bool formed = p.schema.present() || p.json_object;
+  if (!forced && !formed && p.grammar.empty()) return GrammarRef();
+  // A model that may call or answer in a form does one of the two.
+  bool either = formed && exchange.tools.mode == ToolChoice::Mode::kAuto;
   String text;
   Kind kind = Kind::kAnyObject;
   const char* param = "response_format";
-  if (forced) {
+  if (forced || either) {
     kind = Kind::kTools;
     param = "tools";
     json::Value tools = exchange.body.root().find("tools");
     TRY(check_schema(tools, param, error));
-    TRY(tool_grammar(tools, exchange.tools, text, error));
+    AnswerForm form{.schema = p.schema, .loose = p.loose_schema};
+    if (either && p.schema.present()) TRY(check_schema(p.schema, "response_format", error));
+    TRY(tool_grammar(tools, exchange.tools, either ? &form : nullptr, text, error));
   } else if (!p.grammar.empty()) {
     kind = Kind::kGbnf;
     param = "grammar";
@@ -430,7 +436,9 @@ Result<GrammarRef> Service::make_grammar(Exchange& exchange, ApiError& error) {
   GrammarCache::Key key = kind == Kind::kSchema
                               ? GrammarCache::key_of(kind, p.schema, p.loose_schema)
                               : GrammarCache::key_of(kind, source);
-  if (p.receipt) TRY(note_grammar(p, source, exchange.grammar_source));
+  if (p.receipt)
+    TRY(note_grammar(p, kind == Kind::kSchema ? std::string_view() : source,
+                     exchange.grammar_source));
   if (GrammarRef known = grammars.find(key); known.get() != nullptr) return known;
   char problem[256];
   base::BufferWriter why(problem);

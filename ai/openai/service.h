@@ -65,6 +65,21 @@ enum class EmbeddingShape : u8 {
 
 constexpr u64 kListAgeNs = 5'000'000'000;  // of a list that is believed to lack a name
 
+// The purposes for which a request wants a model.
+enum class ModelUse : u8 {
+  kAny,    // its tokens, or that it is loaded
+  kWrite,  // text
+  kEmbed,
+  kRank,
+};
+
+// One more name of a model.
+struct ModelAlias {
+  String name, model;
+};
+// Reads "NAME=MODEL,NAME=MODEL".
+Result<Vector<ModelAlias>> read_aliases(std::string_view text);
+
 class Service {
  public:
   // Returns kInvalidArgument for a malformed key. `backend`, and what the options point to, must
@@ -141,12 +156,19 @@ class Service {
   Result<Lease> take_lease(ApiError& error);
   // Leases the model that a request names, or the default one for "". If it is not loaded, the
   // error makes the request wait until it is, and then its route runs again.
-  Result<Lease> lease_for(Call& call, std::string_view wanted);
-  Result<Lease> lease_for(Call& call, json::Value body);
-  // Returns the model of that name, loaded or not. Names are compared without case, ":latest" and
-  // ".gguf".
+  // A model of the wrong kind is refused before it is loaded.
+  Result<Lease> lease_for(Call& call, std::string_view wanted, ModelUse use);
+  Result<Lease> lease_for(Call& call, json::Value body, ModelUse use);
+  Result<void> check_use(Call& call, const ModelRow& row, ModelUse use);
+  // Returns the model of that name or alias, loaded or not. Names are compared without case,
+  // ":latest" and ".gguf".
   Result<ModelRow> find_model(Call& call, std::string_view wanted);
   bool find_row(std::string_view name, ModelRow& out);
+  bool find_named(std::string_view name, ModelRow& out);
+  // Calls use(name, row, details) for each model, and then for each alias of one. The request waits
+  // until the list and the files have been read.
+  template <class Use>
+  Result<void> for_each_model(Call& call, Use&& use);
   std::unexpected<Error> no_model(ApiError& error);
   std::unexpected<Error> wait(Call& call, WaitFor what, std::string_view model = {});
   // Describes the model of `row`. Makes the request wait until its file has been read.
@@ -225,7 +247,8 @@ class Service {
   Result<void> ollama_settings(Exchange& exchange, json::Value given, ApiError& error);
   Result<void> prepare_raw(Call& call, Exchange& exchange);
   Result<void> drop_oldest_messages(Exchange& exchange, ApiError& error);
-  void write_ollama_model(const ModelRow& row, const ModelDetails& details, json::Writer& w);
+  void write_ollama_model(std::string_view name, const ModelRow& row, const ModelDetails& details,
+                          json::Writer& w);
   Result<void> for_each_ollama_model(Call& call, bool loaded_only, String& body);
   u64 expiry_of(const ModelRow& row);
   Result<void> embed(Call& call, EmbeddingShape shape, json::Value input,
@@ -254,7 +277,8 @@ class Service {
   Result<void> detokenize(Call& call);
   Result<void> apply_template(Call& call);
   void write_health(const Lease* lease, base::Writer& out);
-  void write_model(const ModelRow& row, json::Writer& w);
+  void write_model(std::string_view name, const ModelRow& row, const ModelDetails& details,
+                   json::Writer& w);
   u64 models_known_seconds();
 
   ServiceOptions options_;
@@ -262,6 +286,7 @@ class Service {
   base::Budget unlimited_;
   Guard guard_;
   Metrics metrics_;
+  Vector<ModelAlias> aliases_;
   ResponseStore responses_;
   Vector<base::Owner<ModelMemory>> memories_;  // must outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;
@@ -279,6 +304,11 @@ class Service {
 
 // The model writes its thoughts between <think> and </think>, as its template (or null) tells.
 bool model_thinks(const ChatTemplate* chat);
+
+// Returns "chat", "language" (it has no template for chats), "embedding" or "rerank".
+std::string_view model_type(const ModelDetails& details);
+// Writes the list of what the model can do, in Ollama's words.
+void write_capabilities(const ModelDetails& details, json::Writer& w);
 
 // Turns a load's failure into a status and a sentence for the client.
 void describe_load_failure(const LoadEnd& end, std::string_view name, ApiError& out);
@@ -301,6 +331,28 @@ struct Service::Call {
 
   ReplyTo to() { return {reply, origin}; }
 };
+
+template <class Use>
+Result<void> Service::for_each_model(Call& call, Use&& use) {
+  if (!backend_.models_known_since(1)) return wait(call, WaitFor::kList);
+  // The list is sent as it is. If it is old, it is read again for the next request.
+  static_cast<void>(
+      backend_.models_known_since(call.since_ns - std::min(call.since_ns, kListAgeNs)));
+  ModelDetails details;
+  for (u32 i = 0; i < backend_.model_count(); i++) {
+    ModelRow row = backend_.model_row(i);
+    TRY(describe(call, row, details));
+    use(row.name, row, details);
+  }
+  for (const ModelAlias& alias : aliases_) {
+    ModelRow row;
+    // A model that really has the name goes before the alias, and is listed already.
+    if (find_named(alias.name.view(), row) || !find_named(alias.model.view(), row)) continue;
+    TRY(describe(call, row, details));
+    use(alias.name.view(), row, details);
+  }
+  return {};
+}
 
 // A request whose model is not loaded yet, or not known yet. It keeps what its route wants to know.
 struct Waiting {

@@ -110,9 +110,39 @@ Result<ToolChoice> read_tool_choice(json::Value body, ApiError& error) {
   return choice;
 }
 
-Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& out,
-                          ApiError& error) {
+namespace {
+
+// Writes the rules of a schema, or a rule for anything of that kind in their place.
+Result<void> add_rules(json::Value schema, bool loose, std::string_view rule,
+                       std::string_view anything, String& out, base::Writer& why) {
+  usize before = out.size();
+  if (schema.is_object() && schema.size() > 0) {
+    Result<void> done = append_schema_rules(schema, rule, out, why);
+    bool refused = !done.has_value() && done.error().code == Errc::kInvalidArgument;
+    if (!refused || !loose) return done;
+  }
+  out.truncate(before);
+  base::StringWriter sink(out);
+  base::format_to(sink, "{} ::= {}\n", rule, anything);
+  return sink.status();
+}
+
+Result<void> add_answer(const AnswerForm& form, String& out, ApiError& error) {
+  char problem[200];
+  base::BufferWriter why(problem);
+  std::string_view anything = form.schema.present() ? "json-value" : "json-object";
+  Result<void> done = add_rules(form.schema, form.loose, "answer", anything, out, why);
+  if (!done.has_value() && done.error().code == Errc::kInvalidArgument)
+    return error.bad("response_format", "{}", why.view());
+  return done;
+}
+
+}  // namespace
+
+Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, const AnswerForm* instead,
+                          String& out, ApiError& error) {
   TRY(out.append(kJsonRules));
+  if (instead != nullptr) TRY(add_answer(*instead, out, error));
   GbnfText calls;
   u32 index = 0;
   bool first = true;
@@ -127,20 +157,10 @@ Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& o
     char problem[200];
     base::BufferWriter why(problem);
     bool loose = function.find("strict").kind() == json::Kind::kFalse;
-    usize before = out.size();
-    bool described = schema.is_object() && schema.size() > 0;
-    if (described) {
-      Result<void> done = append_schema_rules(schema, arguments, out, why);
-      bool refused = !done.has_value() && done.error().code == Errc::kInvalidArgument;
-      if (refused && !loose) return error.bad("tools", "parameters of '{}': {}", name, why.view());
-      if (!refused) TRY(std::move(done));
-      described = !refused;
-    }
-    if (!described) {
-      out.truncate(before);
-      TRY(out.append(arguments));
-      TRY(out.append(" ::= json-object\n"));
-    }
+    Result<void> done = add_rules(schema, loose, arguments, "json-object", out, why);
+    if (!done.has_value() && done.error().code == Errc::kInvalidArgument)
+      return error.bad("tools", "parameters of '{}': {}", name, why.view());
+    TRY(std::move(done));
     char head[200];
     calls.add(first ? "tool-call ::= " : " | ");
     calls.literal(base::format_into(head, "{{\"name\": \"{}\", \"arguments\": ", name));
@@ -148,10 +168,13 @@ Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& o
     first = false;
   }
   calls.add("\n");
-  if (choice.parallel)
-    calls.add("root ::= tool-call (\"\\n\" tool-call){{0,{}}\n", kMaxParallel - 1);
+  if (instead != nullptr)
+    calls.add("call ::= \"<tool_call>\" \"\\n\"? tool-call \"\\n\"? \"</tool_call>\"\n");
   else
-    calls.add("root ::= tool-call\n");
+    calls.add("call ::= tool-call\n");
+  calls.add("root ::= {}call", instead != nullptr ? "answer | " : "");
+  if (choice.parallel) calls.add(" (\"\\n\" call){{0,{}}", kMaxParallel - 1);
+  calls.add("\n");
   TRY(calls.status());
   return out.append(calls.view());
 }

@@ -16,9 +16,15 @@ struct ToolChoice {
 // Checks `tools` and `tool_choice` of a chat request.
 Result<ToolChoice> read_tool_choice(json::Value body, ApiError& error);
 
-// Writes GBNF for one or several calls of the form {"name": …, "arguments": {…}}.
-Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, String& out,
-                          ApiError& error);
+// The form that an answer has if it is no call.
+struct AnswerForm {
+  json::Value schema;  // absent: any JSON object
+  bool loose = false;  // a schema that cannot be enforced means any JSON value
+};
+// Writes GBNF for one or several calls of the form {"name": …, "arguments": {…}}. With `instead`,
+// the answer is either an answer of that form, or calls between <tool_call> and </tool_call>.
+Result<void> tool_grammar(json::Value tools, const ToolChoice& choice, const AnswerForm* instead,
+                          String& out, ApiError& error);
 
 // Receives the parts of an answer.
 class ToolCallSink {

@@ -143,7 +143,11 @@ Result<bool> Service::is_ready(Waiting& waiting, ApiError& error) {
   if (waiting.what == WaitFor::kModel) ready = TRY(is_loaded_for(waiting, error));
   if (waiting.what == WaitFor::kList)
     ready = backend_.models_known_since(waiting.since_ns - std::min(waiting.since_ns, kListAgeNs));
-  if (waiting.what == WaitFor::kDetails) ready = backend_.details(waiting.model.view()) != nullptr;
+  // The model may have gone meanwhile: then its route says so.
+  ModelRow row;
+  if (waiting.what == WaitFor::kDetails)
+    ready = !find_row(waiting.model.view(), row) || row.loaded ||
+            backend_.details(waiting.model.view()) != nullptr;
   if (waiting.what == WaitFor::kHash) ready = is_hashed(waiting);
   bool loads = waiting.load != 0 || waiting.what == WaitFor::kHash;
   if (!ready && !loads && backend_.now_ns() - waiting.since_ns > kPatienceNs) TRY(too_long(error));

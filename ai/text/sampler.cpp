@@ -164,7 +164,21 @@ void exclude_top(Candidates& c, float threshold) {
   if (above > 1) c.drop_first(above - 1);
 }
 
-TokenId draw(Candidates& c, float inverse_temperature, Random& random) {
+// Multiplies all logits. Equal ones stay equal and none overtakes another, so the candidates stay
+// as far sorted as they are. A low temperature can scale logits beyond all floats, so they are
+// limited to the largest one.
+void scale(Candidates& c, float factor) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (u64& key : c.unsorted())
+    key = CandidateKey::of(std::clamp(CandidateKey::logit(key) * factor, -kMost, kMost),
+                           CandidateKey::id(key));
+}
+
+i32 to_nano(double share) {
+  return static_cast<i32>(share * 1e9 + 0.5);
+}
+
+TokenId draw(Candidates& c, float inverse_temperature, Random& random, Drawn* drawn) {
   float best = c.logit(0);
   auto scaled = [&](usize i) {
     return static_cast<double>(exp((c.logit(i) - best) * inverse_temperature));
@@ -172,11 +186,25 @@ TokenId draw(Candidates& c, float inverse_temperature, Random& random) {
   double sum = 0;
   for (usize i = 0; i < c.size(); i++) sum += scaled(i);
   double target = random.uniform() * sum, reached = 0;
-  for (usize i = 0; i < c.size(); i++) {
-    reached += scaled(i);
-    if (target < reached) return c.id(i);
-  }
-  return c.id(c.size() - 1);
+  usize rank = 0;
+  for (reached = scaled(0); target >= reached && rank + 1 < c.size(); reached += scaled(rank))
+    rank++;
+  if (drawn == nullptr) return c.id(rank);
+  drawn->nano = to_nano(scaled(rank) / sum);
+  drawn->count = 0;
+  for (u32 i = 0; i < std::min<usize>(drawn->wanted, c.size()); i++)
+    if (i32 nano = to_nano(scaled(i) / sum); nano > 0)
+      drawn->best[drawn->count++] = {c.id(i), nano};
+  return c.id(rank);
+}
+
+// Greedy: there was nothing else to draw.
+TokenId only(TokenId id, Drawn* drawn) {
+  if (drawn == nullptr) return id;
+  drawn->nano = to_nano(1);
+  drawn->count = std::min(drawn->wanted, 1u);
+  drawn->best[0] = {id, drawn->nano};
+  return id;
 }
 
 struct Range {
@@ -244,7 +272,7 @@ double Random::uniform() {
 }
 
 u64 SamplerWorkspace::bytes(u32 vocabulary, u32 context) {
-  return u64{vocabulary} * (8 + 8 + 4) + u64{context} * 4 + (u64{vocabulary} + 63) / 64 * 8;
+  return u64{vocabulary} * (8 + 8 + 4) + u64{context} * 4 + DryBreakers::bytes(vocabulary);
 }
 
 Result<SamplerWorkspace> SamplerWorkspace::create(u32 vocabulary, u32 context) {
@@ -253,16 +281,8 @@ Result<SamplerWorkspace> SamplerWorkspace::create(u32 vocabulary, u32 context) {
   TRY(w.scratch_.resize(vocabulary));
   TRY(w.counts_.resize(vocabulary));
   TRY(w.repeats_.resize(context));
-  TRY(w.breakers_.resize((vocabulary + 63) / 64));
+  w.breakers_ = TRY(DryBreakers::create(vocabulary));
   return w;
-}
-
-void SamplerWorkspace::add_dry_breaker(TokenId id) {
-  breakers_[id / 64] |= u64{1} << (id % 64);
-}
-
-bool SamplerWorkspace::is_dry_breaker(TokenId id) const {
-  return (breakers_[id / 64] >> (id % 64) & 1) != 0;
 }
 
 std::span<const u64> highest(std::span<const float> logits, u32 count,
@@ -287,7 +307,7 @@ Result<Sampler> Sampler::create(const SamplerParams& params, std::span<const Log
 }
 
 Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> history,
-                              SamplerWorkspace& workspace) {
+                              SamplerWorkspace& workspace, Drawn* drawn) {
   ASSERT(logits.size() == workspace.keys_.size());
   for (const LogitBias& b : bias_) logits[b.token] += milli(b.bias_milli);
   penalize(logits, history, workspace);
@@ -296,8 +316,11 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
   if (broken) return fail(Errc::kCorrupt, "a logit is not finite");
   if (best == kMinusInfinity) return fail(Errc::kNotFound, "every token is excluded");
   if (params_.temperature_milli == 0)
-    return static_cast<TokenId>(std::find(logits.begin(), logits.end(), best) - logits.begin());
-  if (params_.mirostat != 0) return draw_mirostat(logits, workspace);
+    return only(
+        static_cast<TokenId>(std::find(logits.begin(), logits.end(), best) - logits.begin()),
+        drawn);
+  if (params_.mirostat != 0) return draw_mirostat(logits, workspace, drawn);
+  if (params_.order.chosen) return draw_in_order(logits, workspace, drawn);
 
   bool all = params_.top_k == 0 || params_.top_k >= logits.size();
   bool typical = params_.typical_milli < kMilli;
@@ -317,10 +340,46 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
     keep_top_p(c, milli(params_.top_p_milli), best, sum);
   }
   if (params_.min_p_milli > 0) keep_min_p(c, c.logit(0) + log_of(milli(params_.min_p_milli)));
-  if (params_.xtc_probability_milli > 0 && params_.xtc_threshold_milli <= kMilli / 2 &&
-      random_.uniform() < static_cast<double>(milli(params_.xtc_probability_milli)))
+  maybe_exclude_top(c);
+  return draw(c, 1.0f / milli(params_.temperature_milli), random_, drawn);
+}
+
+// Does the same with every token as a candidate at first, and step by step: with the temperature
+// before a filter, the filter sees what the temperature has made of the logits.
+TokenId Sampler::draw_in_order(std::span<const float> logits, SamplerWorkspace& workspace,
+                               Drawn* drawn) {
+  Candidates c(all_keys(logits, kMinusInfinity, workspace.keys_.view()));
+  for (SamplerStep step : std::span(params_.order.steps).first(params_.order.count)) {
+    switch (step) {
+      case SamplerStep::kTopK:
+        if (params_.top_k > 0) c.keep_first(params_.top_k);
+        break;
+      case SamplerStep::kTypical:
+        if (params_.typical_milli < kMilli)
+          keep_typical(c, milli(params_.typical_milli), workspace.scratch_.view());
+        break;
+      case SamplerStep::kTopP:
+        if (params_.top_p_milli < kMilli)
+          keep_top_p(c, milli(params_.top_p_milli), c.logit(0), weight_of_all(c, c.logit(0)));
+        break;
+      case SamplerStep::kMinP:
+        if (params_.min_p_milli > 0) keep_min_p(c, c.logit(0) + log_of(milli(params_.min_p_milli)));
+        break;
+      case SamplerStep::kXtc:
+        maybe_exclude_top(c);
+        break;
+      case SamplerStep::kTemperature:
+        scale(c, 1.0f / milli(params_.temperature_milli));
+        break;
+    }
+  }
+  return draw(c, 1.0f, random_, drawn);
+}
+
+void Sampler::maybe_exclude_top(Candidates& c) {
+  bool on = params_.xtc_probability_milli > 0 && params_.xtc_threshold_milli <= kMilli / 2;
+  if (on && random_.uniform() < static_cast<double>(milli(params_.xtc_probability_milli)))
     exclude_top(c, milli(params_.xtc_threshold_milli));
-  return draw(c, 1.0f / milli(params_.temperature_milli), random_);
 }
 
 void Sampler::penalize(std::span<float> logits, std::span<const TokenId> history,
@@ -348,10 +407,11 @@ void Sampler::penalize(std::span<float> logits, std::span<const TokenId> history
 // reversed history).
 void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
                   SamplerWorkspace& workspace) const {
-  auto recent = history.last(std::min<usize>(history.size(), workspace.repeats_.size()));
-  u32 count = static_cast<u32>(recent.size()), limit = 0;
+  usize most = std::min<usize>(workspace.repeats_.size(), params_.dry_last_n);
+  auto recent = history.last(std::min(history.size(), most));
+  u32 count = static_cast<u32>(recent.size());
   auto back = [&](u32 distance) { return recent[count - 1 - distance]; };
-  while (limit < count && !workspace.is_dry_breaker(back(limit))) limit++;
+  u32 limit = (own_breakers_ ? breakers_ : workspace.breakers_).run_of(recent);
   if (limit < params_.dry_allowed_length || count < 2) return;
 
   Vector<u32>& z = workspace.repeats_;
@@ -381,7 +441,7 @@ void Sampler::dry(std::span<float> logits, std::span<const TokenId> history,
 
 // Mirostat 2.0 (Basu et al.): only tokens whose surprise is at most mu may be drawn, and mu follows
 // the surprise of what was drawn. Surprise is measured in bits.
-Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace) {
+TokenId Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace, Drawn* drawn) {
   constexpr float kLn2 = 0.693147180559945f;
   float inverse = 1.0f / milli(params_.temperature_milli);
   // A low temperature can scale logits beyond all floats, so they are limited to the largest one.
@@ -399,7 +459,7 @@ Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace
   usize kept = 1;
   while (kept < c.size() && surprise(kept, log_sum) <= mirostat_mu_) kept++;
   c.keep_first(kept);
-  TokenId token = draw(c, 1.0f, random_);
+  TokenId token = draw(c, 1.0f, random_, drawn);
   usize rank = 0;
   while (c.id(rank) != token) rank++;
   float log_kept = log_of(weight_of_all(c, best));

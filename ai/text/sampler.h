@@ -3,21 +3,37 @@
 // inside it computes in floats.
 //
 // The order is llama.cpp's: logit bias, penalties, DRY, top-k, typical, top-p, min-p, XTC,
-// temperature, draw. With mirostat it is: logit bias, penalties, DRY, temperature, mirostat. Ties
+// temperature, draw. A request may order what stands between DRY and the draw. With mirostat it is:
+// logit bias, penalties, DRY, temperature, mirostat. Ties
 // go to the lowest id. Temperature 0 takes the highest logit after bias, penalties and DRY, and
 // draws nothing. The same seed, logits and history give the same token on every machine. Used on
 // the engine's thread.
 #pragma once
 
-#include "ai/tokenizer/tokenizer.h"
+#include <array>
+
+#include "ai/text/dry_breakers.h"
 
 namespace ai {
+
+class Candidates;  // ai/text/candidates.h
 
 constexpr i32 kMilli = 1000;  // parameters are thousandths: 0.7 is 700
 
 struct LogitBias {
   TokenId token;
   i32 bias_milli;
+};
+
+// One of the steps whose order a request may choose.
+enum class SamplerStep : u8 { kTopK, kTypical, kTopP, kMinP, kXtc, kTemperature };
+constexpr u32 kSamplerSteps = 6;
+
+// The steps that are made, in order. None is made twice.
+struct SamplerOrder {
+  bool chosen = false;  // if not, all of them in the usual order
+  u8 count = 0;
+  std::array<SamplerStep, kSamplerSteps> steps{};
 };
 
 struct SamplerParams {
@@ -33,12 +49,14 @@ struct SamplerParams {
   i32 dry_multiplier_milli = 0;  // 0 = off
   i32 dry_base_milli = 1750;
   u32 dry_allowed_length = 2;
+  u32 dry_last_n = ~u32{0};       // tokens of prompt and answer that DRY looks at; 0 = none
   i32 xtc_probability_milli = 0;  // 0 = off
   i32 xtc_threshold_milli = 100;  // above 500 = off, because no two tokens can both have that much
   u32 mirostat = 0;               // 0 or 2
   i32 mirostat_tau_milli = 5000;
   i32 mirostat_eta_milli = 100;
   u64 seed = 0;
+  SamplerOrder order = {};
 };
 
 // Returns kInvalidArgument, naming the parameter, if one is out of range.
@@ -63,9 +81,9 @@ class Random {
 class SamplerWorkspace {
  public:
   static Result<SamplerWorkspace> create(u32 vocabulary, u32 context);
-  // Adds a token across which DRY finds no repetition. By default there are none.
-  void add_dry_breaker(TokenId id);
-  bool is_dry_breaker(TokenId id) const;
+  // The places across which DRY finds no repetition, for samplers without their own. By default
+  // there are none.
+  DryBreakers& dry_breakers() { return breakers_; }
   static u64 bytes(u32 vocabulary, u32 context);
 
  private:
@@ -73,11 +91,26 @@ class SamplerWorkspace {
   friend class LogProbabilities;
   friend std::span<const u64> highest(std::span<const float> logits, u32 count,
                                       SamplerWorkspace& workspace);
-  Vector<u64> keys_;      // (vocabulary) candidates, each with logit and id packed into one number
-  Vector<u64> scratch_;   // (vocabulary)
-  Vector<u32> counts_;    // (vocabulary) all zero between two picks
-  Vector<u32> repeats_;   // (context)
-  Vector<u64> breakers_;  // (vocabulary / 64) bits
+  Vector<u64> keys_;     // (vocabulary) candidates, each with logit and id packed into one number
+  Vector<u64> scratch_;  // (vocabulary)
+  Vector<u32> counts_;   // (vocabulary) all zero between two picks
+  Vector<u32> repeats_;  // (context)
+  DryBreakers breakers_;
+};
+
+struct TokenLogprob {
+  TokenId id;
+  i32 logprob_micro;  // natural logarithm in millionths
+};
+
+// The tokens that all filters left for a draw, best first, with their probabilities in billionths.
+// One whose probability is rounded to nothing is left out.
+struct Drawn {
+  static constexpr u32 kMost = 20;
+  u32 wanted = 0;  // set by the caller, at most kMost
+  u32 count = 0;
+  TokenLogprob best[kMost] = {};  // here the number is a probability
+  i32 nano = 0;                   // of the token that was drawn
 };
 
 class Sampler {
@@ -85,11 +118,16 @@ class Sampler {
   // `params` were checked by check_sampler_params(). Ids in `bias` must be below `vocabulary`.
   static Result<Sampler> create(const SamplerParams& params, std::span<const LogitBias> bias,
                                 u32 vocabulary);
+  // Takes the place of the workspace's.
+  void set_dry_breakers(DryBreakers breakers) {
+    breakers_ = std::move(breakers);
+    own_breakers_ = true;
+  }
   // Picks a token. Changes `logits`, in which minus infinity excludes a token. `history` is the
   // prompt and the answer so far. Returns kCorrupt for NaN and kNotFound if every token is
-  // excluded. Allocates nothing.
+  // excluded. Allocates nothing. `drawn` may be null.
   Result<TokenId> pick(std::span<float> logits, std::span<const TokenId> history,
-                       SamplerWorkspace& workspace);
+                       SamplerWorkspace& workspace, Drawn* drawn = nullptr);
   const SamplerParams& params() const { return params_; }
   std::span<const LogitBias> bias() const { return bias_.view(); }
 
@@ -99,23 +137,22 @@ class Sampler {
                 SamplerWorkspace& workspace) const;
   void dry(std::span<float> logits, std::span<const TokenId> history,
            SamplerWorkspace& workspace) const;
-  Result<TokenId> draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace);
+  void maybe_exclude_top(Candidates& c);
+  TokenId draw_in_order(std::span<const float> logits, SamplerWorkspace& workspace, Drawn* drawn);
+  TokenId draw_mirostat(std::span<float> logits, SamplerWorkspace& workspace, Drawn* drawn);
 
   SamplerParams params_;
   Vector<LogitBias> bias_;
   Random random_;
   float mirostat_mu_;
+  DryBreakers breakers_;
+  bool own_breakers_ = false;  // `breakers_` count, not the workspace's
 };
 
 // Returns the `count` highest logits, best first, as numbers that hold logit and id (CandidateKey
 // in ai/text/candidates.h). Logits that are NaN or minus infinity are left out. The result is valid
 // until the workspace is used again.
 std::span<const u64> highest(std::span<const float> logits, u32 count, SamplerWorkspace& workspace);
-
-struct TokenLogprob {
-  TokenId id;
-  i32 logprob_micro;  // natural logarithm in millionths
-};
 
 // Log probabilities from the model's own logits, before bias, penalties and grammar.
 class LogProbabilities {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernel/base/format.h"
+#include "kernel/base/hex.h"
 #include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
@@ -187,8 +187,8 @@ Result<crypto::Ed25519PublicKey> read_public_key(std::string_view path) {
 
 KeyName name_of(const KeyId& id) {
   KeyName name;
-  for (usize i = 0; i < id.size(); i++)
-    base::format_into(std::span(name.digits + 2 * i, 2), "{:02x}", id[i]);
+  base::BufferWriter out(std::span(name.digits, 2 * id.size()));
+  base::write_hex(id, out);
   return name;
 }
 

@@ -14,6 +14,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/wall_clock.h"
+#include "service/bundle/find.h"
 #include "service/chat_text.h"
 #include "service/report.h"
 
@@ -56,6 +57,14 @@ void load_in_background(void*) {
   loads.ends[loads.begun % Loads::kKept] = std::move(end);
   loads.running = false;
   loads.news();
+}
+
+// Takes the hash from the manifest of a bundle, as far as it can be read.
+void read_hash(const ModelFile& file, bool& known, crypto::Sha256Digest& out) {
+  if (file.generation == 0) return;
+  Result<bundle::Bundle> bundle = bundle::read_bundle(file.folder.view());
+  known = bundle.has_value();
+  if (known) out = bundle->manifest.model.sha256;
 }
 
 }  // namespace
@@ -150,6 +159,7 @@ void ServeBackend::read_list() {
           row.details = std::move(old.details);
           row.looked_at = std::exchange(old.looked_at, false);
         }
+      read_hash(row.file, row.hashed, row.sha256);
       whole = whole && list.push_back(std::move(row)).has_value();
     }
     if (whole) installed_ = std::move(list);
@@ -208,6 +218,12 @@ bool ServeBackend::is_listed_before(usize index) const {
                      [&](const Installed& row) { return row.file.name.view() == name; });
 }
 
+const crypto::Sha256Digest* ServeBackend::hash_of(const ModelFile& file) const {
+  for (const Installed& row : installed_)
+    if (row.hashed && is_same_model(row.file, file)) return &row.sha256;
+  return nullptr;
+}
+
 u32 ServeBackend::model_count() {
   u32 count = engine_host().model_count();
   for (usize i = 0; i < installed_.size(); i++) count += is_listed_before(i) ? 0 : 1;
@@ -220,12 +236,19 @@ ai::openai::ModelRow ServeBackend::model_row(u32 index) {
     row.verified = bundle::verified_name(file->verified.by);
     if (file->verified.by == bundle::Verified::By::kSignature)
       bundle::name_of(file->verified.key).view().copy(row.key_id, sizeof row.key_id - 1);
+    row.sha256 = hash_of(*file);
+    Result<ai::Lease> lease = engine_host().lease(kRequestHolder, row.name);
+    if (row.sha256 == nullptr && lease.has_value())
+      row.sha256 = computed_model_hash(lease->load_number());
     return row;
   }
   index -= engine_host().model_count();
   for (usize i = 0; i < installed_.size(); i++)
-    if (!is_listed_before(i) && index-- == 0)
-      return {installed_[i].file.name.view(), installed_[i].file.bytes, false};
+    if (!is_listed_before(i) && index-- == 0) {
+      ai::openai::ModelRow row{installed_[i].file.name.view(), installed_[i].file.bytes};
+      row.sha256 = installed_[i].hashed ? &installed_[i].sha256 : nullptr;
+      return row;
+    }
   return {};
 }
 

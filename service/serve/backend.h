@@ -69,10 +69,13 @@ class ServeBackend final : public ai::openai::Backend {
     ModelFile file;
     bool looked_at = false;  // `details` are as the file has them, or it cannot be read
     ai::openai::ModelDetails details;
+    bool hashed = false;  // its manifest says what the file's hash must be
+    crypto::Sha256Digest sha256{};
   };
   Result<Vector<ModelFile>> find_all();
   void read_list();
   void read_details();
+  const crypto::Sha256Digest* hash_of(const ModelFile& file) const;
   bool is_listed_before(usize index) const;
 
   void (*news_)();

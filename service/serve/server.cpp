@@ -32,6 +32,11 @@ constexpr Option kOllamaPort{"ollama.port", OptionKind::kNumber, "0", "0..65535"
 constexpr Option kAnyModel{
     "model.any", OptionKind::kFlag, "", "",
     "a request for a model that there is not is answered by the default one"};
+constexpr Option kAliases{"models.alias", OptionKind::kText, "", "NAME=MODEL[,NAME=MODEL]",
+                          "more names by which requests may call models, and lists show them"};
+constexpr Option kOllamaTruncate{
+    "ollama.truncate", OptionKind::kFlag, "", "",
+    "Ollama's routes drop the oldest of what is too long, unless a request forbids it"};
 constexpr Option kUnloadIdle{
     "models.unload", OptionKind::kFlag, "", "",
     "unload models that nobody has asked for as long as models.keep_alive"};
@@ -95,6 +100,8 @@ constexpr Option kThink{"http.think", OptionKind::kChoice, "yes", "yes|no",
 KERNEL_OPTION(kPort);
 KERNEL_OPTION(kOllamaPort);
 KERNEL_OPTION(kAnyModel);
+KERNEL_OPTION(kAliases);
+KERNEL_OPTION(kOllamaTruncate);
 KERNEL_OPTION(kUnloadIdle);
 KERNEL_OPTION(kKeepAlive);
 KERNEL_OPTION(kBind);
@@ -371,6 +378,8 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.any_model = options::flag(kAnyModel);
   chosen.unload_idle = options::flag(kUnloadIdle);
   chosen.ollama_root = options::number(kOllamaPort) != 0;
+  chosen.ollama_truncates = options::flag(kOllamaTruncate);
+  chosen.aliases = options::text(kAliases);
   chosen.keep_alive_ns = TRY(ai::openai::read_keep_alive(options::text(kKeepAlive)));
   chosen.response_bytes = options::number(kResponsesMb) * kMiB;
   chosen.page = serve_page();

@@ -26,6 +26,16 @@ ai::SamplerParams params_from(base::ByteReader& in) {
   return p;
 }
 
+// Any rotation of the usual order, forwards and backwards; 0 is the usual one.
+ai::SamplerOrder order_from(u32 bits) {
+  ai::SamplerOrder order{.chosen = bits != 0};
+  for (u32 i = 0; order.chosen && i < ai::kSamplerSteps; i++) {
+    u32 place = (bits & 16) != 0 ? ai::kSamplerSteps - 1 - i : i;
+    order.steps[order.count++] = static_cast<ai::SamplerStep>((place + bits) % ai::kSamplerSteps);
+  }
+  return order;
+}
+
 // Moves parameters that the check would refuse into their ranges, so that most inputs get past it.
 void repair(ai::SamplerParams& p) {
   auto fold = [](i32& v, i32 least, i32 most) {
@@ -47,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   base::ByteReader in({data, size});
   u8 flags = in.read<u8>().value_or(0);
   ai::SamplerParams params = params_from(in);
+  params.order = order_from(flags >> 2);
   if ((flags & 1) != 0) repair(params);
   ai::LogitBias bias[] = {{in.read<u8>().value_or(0) % 50u, in.read<i32>().value_or(0)}};
   auto first = ai::Sampler::create(params, bias, kVocabulary);
@@ -64,10 +75,15 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     float work[kVocabulary];
     std::memcpy(work, logits, sizeof logits);
     auto a = first->pick(work, history.view(), workspace);
-    auto b = second->pick(again, history.view(), workspace);
+    ai::Drawn drawn{.wanted = ai::Drawn::kMost};  // who looks changes nothing
+    auto b = second->pick(again, history.view(), workspace, &drawn);
     ASSERT(a.has_value() == b.has_value());
     if (!a.has_value()) return 0;
     ASSERT(*a == *b && *a < kVocabulary);
+    i64 sum = 0;
+    for (const ai::TokenLogprob& one : std::span(drawn.best).first(drawn.count))
+      sum += one.logprob_micro;
+    ASSERT(drawn.count <= drawn.wanted && drawn.nano >= 0 && sum <= 1'000'000'100);
     if (!history.push_back(*a)) return 0;
   }
   return 0;

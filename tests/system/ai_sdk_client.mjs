@@ -56,6 +56,19 @@ const tests = {
     for await (const part of stream.fullStream) kinds.add(part.type);
     for (const kind of ["tool-input-start", "tool-input-delta", "tool-call", "tool-result", "finish"]) assert.ok(kinds.has(kind), kind);
   }),
+  // Both at once: the first step calls, the last one answers in the schema's form.
+  tools_and_structured_output: () => each(async (model, kind) => {
+    const seen = await generateText({model, tools: {add}, output: Output.object({schema: City}), prompt: "Add 2 and 3, then describe Oslo.",
+      ...plain, maxOutputTokens: 120, stopWhen: stepCountIs(2), prepareStep: ({stepNumber}) => ({toolChoice: stepNumber === 0 ? "required" : "none"})});
+    assert.equal(seen.steps.length, 2, kind);
+    assert.equal(seen.steps[0].toolCalls[0].toolName, "add", kind);
+    assert.ok(City.parse(seen.output), kind);
+  }),
+  tools_that_may_be_called_beside_a_schema: () => each(async (model, kind) => {
+    // The model may call or answer; an answer has the schema's form in any case.
+    const seen = await generateText({model, tools: {add}, output: Output.object({schema: City}), prompt: "Describe Oslo.", ...plain, maxOutputTokens: 120});
+    if (seen.finishReason === "stop") assert.ok(City.parse(JSON.parse(seen.text)), kind);
+  }),
   steps_with_a_result: () => each(async model => {
     // The first step must call; what the model does with the result is its own affair.
     const answer = await generateText({model, tools: {add}, prompt: "What is 2 + 3?", ...plain, maxOutputTokens: 120, stopWhen: stepCountIs(2),

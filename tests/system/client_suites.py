@@ -6,7 +6,7 @@ Usage: client_suites.py [--places host,virtio,e1000e] [--suites openai,pydantic-
                         [--model FILE.gguf] [--guest-model FILE.gguf] [--arch aarch64]
 Clients: PyPI's openai, anthropic, ollama, pydantic, jsonschema, pydantic-ai-slim[openai], instructor, langchain-openai,
 langchain-ollama, llm (of $CLIENT_PYTHON), PyPI's litellm with mcp (of $LITELLM_PYTHON), npm's openai, ai, @ai-sdk/openai and zod (in the
-folder $NODE_FOLDER), curl; the suites tell the versions that they were written for. Prints a table of client and case by place; exit
+folder $NODE_FOLDER), curl, and the requests of programs that speak Ollama without a client; the suites tell the versions that they were written for. Prints a table of client and case by place; exit
 status 1 when anything failed or no client was found. Emulated guests are slow: a tiny --guest-model is best.
 """
 import argparse
@@ -31,8 +31,8 @@ def python(variable: str) -> str:
 
 
 def has_modules(interpreter: str, *names: str) -> bool:
-    return subprocess.run([interpreter, "-c", "import " + ", ".join(names)], capture_output=True,
-                          check=False).returncode == 0
+    return not names or subprocess.run([interpreter, "-c", "import " + ", ".join(names)], capture_output=True,
+                                       check=False).returncode == 0
 
 
 # (the suite's name, the variable that names its interpreter, its file, the modules that it needs)
@@ -41,6 +41,7 @@ PYTHON_SUITES = [
     ("anthropic", "CLIENT_PYTHON", "anthropic_client.py", ["anthropic", "pydantic"]),
     ("pydantic-ai", "CLIENT_PYTHON", "pydantic_ai_client.py", ["pydantic_ai.models.openai"]),
     ("ollama", "CLIENT_PYTHON", "ollama_client.py", ["ollama"]),
+    ("ollama-programs", "CLIENT_PYTHON", "ollama_programs_client.py", []),
     ("instructor", "CLIENT_PYTHON", "instructor_client.py", ["instructor", "openai"]),
     ("langchain-openai", "CLIENT_PYTHON", "langchain_openai_client.py", ["langchain_openai"]),
     ("langchain-ollama", "CLIENT_PYTHON", "langchain_ollama_client.py", ["langchain_ollama"]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""instructor's structured answers: by tools, by strict tools and by a schema.
+"""instructor's structured answers: by tools, by strict tools, by tools of responses and by a schema.
 
 Usage: instructor_client.py [--base http://127.0.0.1:8080] [--only NAME], or --twin PROGRAM --model FILE.gguf
 Needs the PyPI package instructor (1.17.0). Prints TAP; exit status 1 on failure.
@@ -63,6 +63,15 @@ def tools(c):
 @test
 def strict_tools(c):
     assert isinstance(c.create(instructor.Mode.TOOLS_STRICT, City), City)
+
+
+@test
+def responses_tools(c):
+    """/v1/responses with a required tool, beside which instructor sends the format of a text."""
+    client = instructor.from_openai(c.plain, mode=instructor.Mode.RESPONSES_TOOLS)
+    made = client.responses.create(model=c.name, input="Describe Oslo.", response_model=City, temperature=0, max_retries=0,
+                                   max_output_tokens=120)
+    assert isinstance(made, City)
 
 
 @test

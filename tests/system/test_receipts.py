@@ -47,17 +47,17 @@ def body_is_stream(body) -> bool:
 
 
 @contextlib.contextmanager
-def twin_process(folder: str, *options: str):
-    need(MODEL, "make model")
+def twin_process(folder: str, *options: str, model=MODEL):
+    need(model, "make model")
     key = pathlib.Path(folder) / "receipts.key"
     words = f"{OPTIONS} context=512 receipts.key=/host{key} {' '.join(options)}"
-    with serving.twin(str(TWIN), str(MODEL), words) as (base, process):
+    with serving.twin(str(TWIN), str(model), words) as (base, process):
         yield base, process
 
 
 @contextlib.contextmanager
-def twin(folder: str, *options: str):
-    with twin_process(folder, *options) as (base, _):
+def twin(folder: str, *options: str, model=MODEL):
+    with twin_process(folder, *options, model=model) as (base, _):
         yield base
 
 

@@ -19,7 +19,9 @@ struct Scores final : ai::ScoreSink {
     if (between) between();
     return done < limit || done == total;
   }
+  bool goes_on() const override { return stays; }
   std::vector<i32> all;
+  bool stays = false;
   u32 chunks = 0, limit = ~0u;
   std::function<void()> inside, between;
 };
@@ -141,6 +143,25 @@ TEST(engine_between, inside_a_chunk_nothing_else_computes) {
   run(**engine);
   EXPECT(tried > 20);
   EXPECT(sink.reason == FinishReason::kLength);
+}
+
+TEST(engine_between, a_scored_text_stays_for_who_goes_on_from_it) {
+  std::vector<TokenId> text = counted(42, 6);
+  for (bool stays : {false, true})
+    for (bool recurrent : {false, true}) {
+      TestPlatform platform;
+      auto engine = fake_engine(platform, kSmallChunks, {.recurrent = recurrent});
+      auto other = fake_engine(platform, kSmallChunks, {.recurrent = recurrent});
+      REQUIRE(engine.has_value() && other.has_value());
+      Scores scores;
+      scores.stays = stays;
+      REQUIRE((*engine)->score(text, 1, scores).has_value());
+      FakeSink after, alone;
+      ask(**engine, {.prompt = text, .max_tokens = 5, .hash_logits = true}, after);
+      ask(**other, {.prompt = text, .max_tokens = 5, .hash_logits = true}, alone);
+      EXPECT_EQ(after.timings.cached_tokens >= 40, stays && !recurrent);
+      EXPECT(after.ids == alone.ids && after.hashes == alone.hashes);
+    }
 }
 
 TEST(engine_between, a_sink_that_has_enough_ends_the_scores) {

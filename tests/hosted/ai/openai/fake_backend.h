@@ -19,6 +19,7 @@ class ApiTestEngine final : public FakeEngine {
 
   void set_context(u32 tokens) { info_.context = tokens; }
   void set_ranks() { info_.ranks = true; }
+  void set_encodes() { info_.encodes = true; }
   void begin_texts_with(ai::TokenId id) { tokenizer_.begins = id; }
   void set_fill_tokens(const ai::FillTokens& fill) { tokenizer_.fill = fill; }
   const ai::Tokenizer& tokenizer() const override { return tokenizer_; }
@@ -37,6 +38,8 @@ class ApiTestEngine final : public FakeEngine {
     job.most = request.max_tokens;
     job.logprobs = request.logprobs;
     job.picks = request.report_picks;
+    if (request.after_sampling) after_sampling++;
+    last_breakers = request.dry_breakers.size();
     job.micro = varied ? -1000 * static_cast<i32>(1 + request.sampling.seed * 2 % 3) : -1000;
     last_sampling = request.sampling;
     last_bias = request.bias.size();
@@ -90,7 +93,7 @@ class ApiTestEngine final : public FakeEngine {
   const char* refuse = nullptr;
   u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
-  usize last_bias = 0, last_stops = 0, scored = 0;
+  usize last_bias = 0, last_stops = 0, last_breakers = 0, scored = 0, after_sampling = 0;
   bool varied = false;  // seeds 0, 1 and 2 get tokens of -1000, -3000 and -2000 millionths
   String last_prompt;
 
@@ -212,6 +215,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     if (tiny) {
       ai::openai::ModelRow row{"tiny", 1000, !only_other};
       row.verified = verified;
+      row.sha256 = file_hash;
       key_id.copy(row.key_id, sizeof row.key_id - 1);
       return row;
     }
@@ -219,6 +223,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   }
   const char* verified = nullptr;  // of "tiny"
   std::string_view key_id;
+  const crypto::Sha256Digest* file_hash = nullptr;  // of "tiny", where it is known
   bool models_known_since(u64) override { return true; }
   const ai::openai::ModelDetails* details(std::string_view) override { return &known; }
   ai::openai::ModelDetails known;

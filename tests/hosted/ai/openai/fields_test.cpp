@@ -241,6 +241,12 @@ TEST(openai, a_completion_takes_a_list_of_prompts) {
   EXPECT_EQ(document->root().at(1).find("content").text(), "He");
   EXPECT_EQ(document->root().at(0).find("tokens_evaluated").text(), "2");
   EXPECT_EQ(s.post("/completion", R"({"prompt":["AB"]})").body.view()[0], '{');
+  r = s.post("/completion", R"({"prompt":[[65],{"prompt_string":"AB"}],"n_predict":2})");
+  EXPECT_HAS(r.body, R"("prompt":"AB")");
+  r = s.post("/completion", R"({"prompt":{"prompt_string":"A","multimodal_data":["aGk="]}})");
+  EXPECT_EQ(r.status, 400);
+  EXPECT_HAS(r.body, "leave out 'multimodal_data'");
+  EXPECT_EQ(s.post("/completion", R"({"prompt":{"text":"A"}})").status, 400);
   r = s.post("/completion", R"({"prompt":["AB","C"],"n_predict":2,"stream":true})");
   EXPECT(events_are_json(r.body));
   EXPECT_EQ(count(r.body, R"({"index":1,"content":)"), 3u);
@@ -251,7 +257,7 @@ TEST(openai, a_completion_tells_only_what_was_asked) {
   Server s;
   Answer r = s.post("/completion",
                     R"({"prompt":"x","response_fields":["content","timings/predicted_n","none"]})");
-  EXPECT_EQ(r.body.view(), R"({"content":"Hello world","predicted_n":11})");
+  EXPECT_EQ(r.body.view(), R"({"content":"Hello world","timings/predicted_n":11})");
   for (std::string_view bad : {R"("content")", R"([1])", R"({})"}) {
     String body;
     base::StringWriter out(body);
@@ -274,6 +280,124 @@ TEST(openai, a_server_may_limit_answers_and_choose_the_seed) {
   EXPECT_EQ(s.backend.fake.last_sampling.seed, 5u);
   EXPECT_HAS(s.chat(R"(,"max_tokens":2)").body, R"("content":"He")");
   EXPECT_HAS(s.post("/completion", R"({"prompt":"x","n_predict":-1})").body, R"("content":"Hel")");
+}
+
+// A body of /completion with more fields, which begin with a comma.
+namespace {
+Answer complete(Server& s, std::string_view fields) {
+  String body;
+  base::StringWriter out(body);
+  base::format_to(out, "{{\"prompt\":\"x\"{}}", fields);
+  return s.post("/completion", body.view());
+}
+}  // namespace
+
+TEST(openai, probabilities_after_sampling_have_their_own_names) {
+  Server s;
+  Answer r = complete(s, R"(,"n_probs":2,"n_predict":1,"post_sampling_probs":true)");
+  EXPECT_HAS(r.body, R"("token":"H","prob":-0.000001000,"bytes":[72],"top_probs":[{"id":72,)"
+                     R"("token":"H","prob":)");
+  EXPECT_HAS(r.body, R"("post_sampling_probs":true)");
+  EXPECT_EQ(s.backend.fake.after_sampling, 1u);
+  r = complete(s, R"(,"n_probs":2,"n_predict":2,"post_sampling_probs":true,"stream":true)");
+  EXPECT_EQ(count(r.body, R"("top_probs")"), 2u);
+  EXPECT_HAS(complete(s, R"(,"post_sampling_probs":1)").body, R"("param":"post_sampling_probs")");
+  EXPECT(!has(complete(s, R"(,"n_probs":1)").body, "top_probs"));
+  EXPECT_EQ(s.backend.fake.after_sampling, 2u);
+}
+
+TEST(openai, samplers_in_order) {
+  Server s;
+  const ai::SamplerParams& p = s.backend.fake.last_sampling;
+  constexpr std::string_view kParams =
+      R"("temperature":0.5,"top_k":7,"min_p":0.1,"repeat_penalty":1.5,"dry_multiplier":0.8)";
+  auto with = [&](std::string_view samplers) {
+    String fields;
+    base::StringWriter out(fields);
+    base::format_to(out, ",{},\"samplers\":{}", kParams, samplers);
+    return complete(s, fields.view());
+  };
+  // The usual order is no order of its own, and what is not named does nothing.
+  EXPECT_EQ(
+      with(R"(["penalties","dry","top_k","typ_p","top_p","min_p","xtc","temperature"])").status,
+      200);
+  EXPECT(!p.order.chosen && p.top_k == 7 && p.min_p_milli == 100 && p.dry_multiplier_milli == 800);
+  EXPECT_EQ(with(R"(["top_k","temperature"])").status, 200);
+  EXPECT(!p.order.chosen && p.top_k == 7 && p.min_p_milli == 0 && p.top_p_milli == 1000);
+  EXPECT(p.repeat_penalty_milli == 1000 && p.dry_multiplier_milli == 0);
+  EXPECT_EQ(p.temperature_milli, 500);
+  Answer r = with(R"(["temperature","top_n_sigma","min_p"])");
+  EXPECT_EQ(r.status, 200);
+  EXPECT(p.order.chosen && p.order.count == 2);
+  EXPECT(p.order.steps[0] == ai::SamplerStep::kTemperature);
+  EXPECT(p.order.steps[1] == ai::SamplerStep::kMinP);
+  EXPECT_HAS(r.body, R"("samplers":["penalties","dry","temperature","min_p"])");
+  EXPECT_EQ(with(R"("edtk")").status, 200);
+  EXPECT(p.order.chosen && p.order.count == 2 && p.repeat_penalty_milli == 1500);
+  EXPECT_EQ(with("[]").status, 200);
+  EXPECT(!p.order.chosen && p.top_k == 0 && p.temperature_milli == 1000);
+  struct Row {
+    std::string_view samplers, error;
+  };
+  constexpr Row kRows[] = {
+      {R"(["top_k","penalties"])", "'penalties' cannot stand behind a sampler that leaves"},
+      {R"(["top_k","dry"])", "'dry' cannot stand behind"},
+      {R"(["dry","penalties"])", "'penalties' cannot stand behind 'dry'"},
+      {R"(["infill"])", "'samplers' has 'infill'"},
+      {R"("kq")", "'samplers' has 'q'"},
+      {R"(["top_k","top_k"])", "'samplers' names 'top_k' twice"},
+      {R"([3])", "'samplers' has '3'"},
+      {"7", "'samplers' must be a list of names"}};
+  for (const Row& row : kRows) {
+    r = with(row.samplers);
+    EXPECT_EQ(r.status, 400);
+    EXPECT_HAS(r.body, row.error);
+    EXPECT_HAS(r.body, R"("param":"samplers")");
+  }
+  EXPECT_HAS(complete(s, R"(,"top_n_sigma":1.5)").body, R"("param":"top_n_sigma")");
+  EXPECT_EQ(complete(s, R"(,"top_n_sigma":-1)").status, 200);
+}
+
+TEST(openai, breakers_of_dry) {
+  Server s;
+  EXPECT_EQ(
+      complete(s,
+               R"(,"dry_multiplier":1,"dry_sequence_breakers":["\n",":"],"dry_penalty_last_n":9)")
+          .status,
+      200);
+  EXPECT_EQ(s.backend.fake.last_breakers, 2u);
+  EXPECT_EQ(s.backend.fake.last_sampling.dry_last_n, 9u);
+  EXPECT_EQ(complete(s, "").status, 200);
+  EXPECT_EQ(s.backend.fake.last_breakers, 0u);
+  for (std::string_view bad : {"[]", R"("x")", R"([""])", "[1]"}) {
+    String fields;
+    base::StringWriter out(fields);
+    base::format_to(out, ",\"dry_sequence_breakers\":{}", bad);
+    EXPECT_HAS(complete(s, fields.view()).body, R"("param":"dry_sequence_breakers")");
+  }
+  for (std::string_view own : {R"(,"dry_sequence_breakers":["x"])", R"(,"dry_penalty_last_n":9)",
+                               R"(,"samplers":["temperature","top_k"])"}) {
+    String fields;
+    base::StringWriter out(fields);
+    base::format_to(out, ",\"receipt\":true{}", own);
+    EXPECT_HAS(complete(s, fields.view()).body, R"("param":"receipt")");
+  }
+}
+
+TEST(openai, settings_are_told_alike_everywhere) {
+  Server s;
+  Answer props = s.call("GET", "/props", "");
+  Answer r = complete(s, R"(,"typ_p":0.5,"mirostat_tau":3)");
+  for (const Answer* answer : {&props, &r})
+    for (std::string_view name : {"temperature", "top_k", "typical_p", "repeat_penalty",
+                                  "dry_penalty_last_n", "mirostat_tau", "samplers"}) {
+      String field;
+      base::StringWriter out(field);
+      base::format_to(out, "\"{}\":", name);
+      EXPECT_EQ(count(answer->body, field.view()), 1u);
+    }
+  EXPECT_HAS(r.body, R"("typical_p":0.500)");
+  EXPECT_HAS(props.body, R"("dry_penalty_last_n":-1)");
 }
 
 TEST(openai, the_same_number_of_slots_everywhere) {

@@ -107,6 +107,99 @@ TEST(openai_models, all_are_listed_with_sizes) {
                      R"("status":"available","meta":{"size":2000}})");
 }
 
+// A list tells what each model is for, loaded or not.
+TEST(openai_models, lists_tell_what_each_is_for) {
+  struct Row {
+    bool encodes, ranks, has_template;
+    std::string_view type, capabilities;
+  };
+  constexpr Row kRows[] = {
+      {false, false, true, R"("type":"chat")", R"("capabilities":["completion","tools"])"},
+      {false, false, false, R"("type":"language")", R"("capabilities":["completion"])"},
+      {true, false, false, R"("type":"embedding")", R"("capabilities":["embedding"])"},
+      {true, true, false, R"("type":"rerank")", R"("capabilities":["rerank"])"}};
+  for (const Row& row : kRows) {
+    Server s;
+    two_models(s);
+    ai::openai::ModelDetails& known = s.backend.known;
+    (void)known.architecture.assign("bert");
+    known.encodes = row.encodes, known.ranks = row.ranks, known.has_template = row.has_template;
+    for (const char* path : {"/v1/models", "/models", "/v1/models/other/b"}) {
+      Answer r = s.call("GET", path, "");
+      EXPECT_HAS(r.body, row.type);
+      EXPECT_HAS(r.body, row.capabilities);
+      EXPECT_HAS(r.body, R"("architecture":"bert")");
+    }
+    EXPECT_HAS(s.call("GET", "/api/tags", "").body, row.capabilities);
+    EXPECT_HAS(s.post("/api/show", R"({"model":"other/b"})").body, row.capabilities);
+    EXPECT_EQ(s.backend.demands, 0u);
+  }
+}
+
+// An encoder is not loaded, and no chat model unloaded, for what it cannot do.
+TEST(openai_models, a_chat_with_an_encoder_is_refused_before_it_is_loaded) {
+  Server s;
+  two_models(s);
+  s.backend.room_for_two = false;
+  s.backend.known.encodes = true;
+  constexpr Asked kWrites[] = {kRoutes[0], kRoutes[1], kRoutes[2], kRoutes[3], kRoutes[4]};
+  for (const Asked& asked : kWrites) {
+    Answer r = ask(s, asked, "other/b");
+    EXPECT_EQ(r.status, 400);
+    EXPECT_HAS(r.body, "'other/b' is an embedding model and writes no text");
+  }
+  Answer r = ask(s, {"/v1/chat/completions", R"("stream":true,"messages":[])"}, "other/b");
+  EXPECT_EQ(r.status, 400);
+  EXPECT_HAS(r.body, R"("code":"model_unsuitable")");
+  EXPECT_HAS(r.body, R"("param":"model")");
+  EXPECT_EQ(s.post("/api/chat", R"({"model":"other/b","messages":[{"role":"user","content":"x"}]})")
+                .body.view(),
+            R"({"error":"\"other/b\" does not support chat: it is an embedding model"})");
+  EXPECT_HAS(s.post("/api/generate", R"({"model":"other/b","prompt":"x"})").body,
+             "does not support generate");
+  EXPECT_HAS(ask(s, {"/v1/rerank", R"("query":"x","documents":["y"])"}, "other/b").body,
+             "'other/b' is no reranker");
+  EXPECT_EQ(s.backend.demands, 0u);
+  s.backend.known.ranks = true;
+  EXPECT_HAS(ask(s, {"/v1/embeddings", R"("input":"x")"}, "other/b").body,
+             "'other/b' is a reranker and gives no embeddings");
+  EXPECT_HAS(ask(s, kRoutes[0], "other/b").body, "'other/b' is a reranker and writes no text");
+  EXPECT_EQ(s.backend.demands, 0u);
+  // Its tokens are its tokens, and vectors are what it is for.
+  s.backend.known.ranks = false;
+  s.backend.room_for_two = true;
+  EXPECT_EQ(ask(s, {"/tokenize", R"("content":"B")"}, "other/b").status, 200);
+  EXPECT_EQ(s.backend.demands, 1u);
+  s.backend.fake.set_encodes();
+  EXPECT_EQ(ask(s, kRoutes[0], "tiny").status, 400);
+  EXPECT_EQ(ask(s, {"/v1/embeddings", R"("input":"B")"}, "tiny").status, 200);
+  EXPECT_EQ(s.backend.leases, 0u);
+}
+
+TEST(openai_models, one_may_have_more_names) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.aliases = "gpt-4o=other/b, small=tiny,lost=none,tiny=other/b";
+  Server s(std::move(options));
+  two_models(s);
+  EXPECT_HAS(
+      s.post("/v1/completions", R"({"model":"GPT-4o:latest","prompt":"x","max_tokens":99})").body,
+      R"("text":"Other")");
+  EXPECT_HAS(ask(s, kRoutes[1], "small").body, R"("text":"Hello world")");
+  EXPECT_HAS(ask(s, kRoutes[1], "tiny").body, R"("text":"Hello world")");  // a real name goes first
+  EXPECT_EQ(ask(s, kRoutes[1], "lost").status, 404);
+  EXPECT_EQ(s.backend.demands, 1u);
+  Answer r = s.call("GET", "/v1/models", "");
+  EXPECT_HAS(r.body, R"("id":"gpt-4o")");
+  EXPECT_HAS(r.body, R"("alias_of":"other/b")");
+  EXPECT(!has(r.body, "lost"));
+  EXPECT_EQ(count(r.body, R"("id":"tiny")"), 1u);
+  EXPECT_HAS(s.call("GET", "/v1/models/small", "").body, R"("id":"small")");
+  EXPECT_HAS(s.call("GET", "/api/tags", "").body, R"("name":"small:latest")");
+  EXPECT_EQ(s.post("/api/show", R"({"model":"small"})").status, 200);
+  for (std::string_view bad : {"a", "a=", "=b", "a=b,,c=d", " = "})
+    EXPECT(!ai::openai::read_aliases(bad).has_value());
+}
+
 TEST(openai_models, requests_share_a_load_and_others_go_on) {
   Server s;
   two_models(s);

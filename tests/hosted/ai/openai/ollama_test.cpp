@@ -255,6 +255,66 @@ TEST(ollama, truncate_drops_whole_messages_and_says_so) {
          prompt.size() + std::string_view("user:message 00\n").size() >= 199);
 }
 
+TEST(ollama, an_option_truncates_as_its_server_does) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.ollama_truncates = true;
+  Server s(std::move(options));
+  String many, prompt;
+  base::StringWriter out(many), text(prompt);
+  base::format_to(out,
+                  R"({{"model":"tiny","stream":false,"messages":[{{"role":"user","content":"x"})");
+  base::format_to(text, R"({{"model":"tiny","stream":false,"prompt":")");
+  for (u32 i = 0; i < 20; i++) {
+    base::format_to(out, R"(,{{"role":"user","content":"message {:02}"})", i);
+    base::format_to(text, "prompt {:02}. ", i);
+  }
+  base::format_to(out, "]");
+  base::format_to(text, "\"");
+  String refused = std::move(*many.clone());
+  EXPECT(many.append("}").has_value() && prompt.append("}").has_value());
+  EXPECT(refused.append(R"(,"truncate":false})").has_value());
+  EXPECT_HAS(s.post("/api/chat", many.view()).body, R"("truncated":true)");
+  EXPECT_EQ(s.post("/api/chat", refused.view()).status, 400);
+  EXPECT_HAS(s.post("/api/generate", prompt.view()).body, R"("truncated":true)");
+  EXPECT_HAS(s.backend.fake.last_prompt, "prompt 19.");
+  Server strict;
+  EXPECT_EQ(strict.post("/api/generate", prompt.view()).status, 400);
+}
+
+TEST(ollama, a_digest_is_the_files_where_it_is_known) {
+  Server s;
+  Answer r = s.call("GET", "/api/tags", "");
+  EXPECT_HAS(r.body, R"("digest_of":"facts")");
+  crypto::Sha256Digest hash{0xab, 0xcd};
+  s.backend.file_hash = &hash;
+  for (const char* path : {"/api/tags", "/api/ps"}) {
+    r = s.call("GET", path, "");
+    EXPECT_HAS(r.body, R"("digest":"abcd0000)");
+    EXPECT_HAS(r.body, R"("digest_of":"file")");
+  }
+}
+
+TEST(ollama, who_fills_in_says_so) {
+  Server s;
+  EXPECT_HAS(s.post("/api/show", R"({"model":"tiny"})").body, R"("template":"{{ .Prompt }}")");
+  s.backend.fake.set_fill_tokens({.prefix = '<', .suffix = '>', .middle = '|'});
+  Answer r = s.post("/api/show", R"({"model":"tiny"})");
+  EXPECT_HAS(r.body, R"("template":"{{ .Prompt }}{{ .Suffix }}")");
+  EXPECT_HAS(r.body, R"("completion","insert"])");
+}
+
+// Programs look for a server before they speak to it.
+TEST(ollama, probes_are_answered) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.ollama_root = true;
+  Server s(std::move(options));
+  for (const char* method : {"GET", "HEAD"})
+    for (const char* path : {"/", "/api/version", "/api/tags", "/api/ps"})
+      EXPECT_EQ(s.call(method, path, "").status, 200);
+  EXPECT_EQ(s.call("GET", "/", "").body.view(), "Ollama is running");
+  EXPECT_EQ(s.call("HEAD", "/api/blobs/sha256:00", "").status, 404);
+}
+
 TEST(ollama, vectors) {
   Server s;
   Answer r = s.post("/api/embed", R"({"model":"tiny","input":["B","b"]})");

@@ -192,6 +192,30 @@ TEST(openai, tools_forced) {
   EXPECT_EQ(count(r.body, R"("name":"get_weather")"), 1u);
 }
 
+// A model that may call a tool or answer in a form does one of the two, whatever it wants.
+TEST(openai, tools_beside_a_form_of_the_answer) {
+  constexpr std::string_view kBoth =
+      R"(,"max_tokens":150,"tools":[{"type":"function","function":{"name":"add","parameters":{
+      "type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}}],
+      "response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object",
+      "properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}}})";
+  Server s;
+  s.backend.fake.set_context(1000);
+  s.backend.fake.script = R"(<tool_call>{"name": "add", "arguments": {"a": 12}}</tool_call>)";
+  Answer r = s.chat(kBoth);
+  EXPECT_EQ(r.status, 200);
+  EXPECT_HAS(r.body, R"("name":"add","arguments":"{\"a\": 12}")");
+  EXPECT_HAS(r.body, R"("finish_reason":"tool_calls")");
+  s.backend.fake.script = R"({"ok": true})";
+  r = s.chat(kBoth);
+  EXPECT_HAS(r.body, R"("content":"{\"ok\": true}")");
+  EXPECT_HAS(r.body, R"("finish_reason":"stop")");
+  s.backend.fake.script = "Neither";
+  r = s.chat(kBoth);
+  EXPECT_EQ(r.status, 200);
+  EXPECT(!has(r.body, "Neither"));
+}
+
 TEST(openai, tools_found_in_text) {
   Server s;
   s.backend.fake.set_context(2000);

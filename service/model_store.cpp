@@ -14,6 +14,7 @@
 #include "kernel/time/clock.h"
 #include "service/bundle/find.h"
 #include "service/host_path.h"
+#include "service/model_head.h"
 
 namespace service {
 namespace {
@@ -89,24 +90,6 @@ Result<void> add_tokenizer(ModelFile& file) {
   return {};
 }
 
-// Files that a failed download leaves under a model's name, by their first bytes.
-struct Mistaken {
-  std::string_view begins;
-  const char* fault;
-};
-constexpr Mistaken kMistaken[] = {
-    {"version https://git-lfs", "is a git-lfs pointer, not the model: `git lfs pull` fetches that"},
-    {"<!doctype", "is a web page, not a model: take the address of the file itself"},
-    {"<html", "is a web page, not a model: take the address of the file itself"},
-    {"{\"error", "is a server's error message, not a model: download it again"},
-    {"PK", "is a ZIP archive: unpack it"},
-    {"\x1f\x8b", "is a gzip archive: unpack it"},
-};
-
-bool begins_ignoring_case(std::string_view text, std::string_view part) {
-  return base::equal_ignoring_case(text.substr(0, part.size()), part);
-}
-
 // Returns what is wrong with the file, or null. A GGUF is recognized by its first bytes. A llama2.c
 // checkpoint has no magic number, so its name decides.
 const char* fault_of(std::string_view path) {
@@ -116,12 +99,7 @@ const char* fault_of(std::string_view path) {
   Byte head[32] = {};
   Result<usize> n = (*file)->read_at(0, head);
   if (!n.has_value()) return "cannot be read: its disk gives an error";
-  std::string_view text(reinterpret_cast<const char*>(head), *n);
-  if (text.empty()) return "is empty: copy it again";
-  if (text.starts_with("GGUF")) return nullptr;
-  for (const Mistaken& row : kMistaken)
-    if (begins_ignoring_case(text, row.begins)) return row.fault;
-  return "does not begin as a GGUF file: download or copy it again";
+  return head_fault({reinterpret_cast<const char*>(head), *n});
 }
 
 Result<ModelFile> describe(std::string_view path) {

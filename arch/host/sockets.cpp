@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "arch/host/event_loop.h"
+#include "arch/host/names.h"
 #include "kernel/base/containers.h"
 #include "kernel/base/format.h"
 
@@ -63,6 +64,16 @@ Error error_of(int number) {
       return {Errc::kPermission, "the port needs more rights"};
     case EADDRNOTAVAIL:
       return {Errc::kNotFound, "no such local address"};
+    case ECONNREFUSED:
+      return {Errc::kIo, "the connection was refused"};
+    case ECONNRESET:
+    case EPIPE:
+      return {Errc::kIo, "the connection was reset"};
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return {Errc::kNotFound, "no route to that address"};
+    case ETIMEDOUT:
+      return {Errc::kTimeout, "no answer in time"};
     case EMFILE:
     case ENFILE:
       return {Errc::kFull, "too many open connections: close some"};
@@ -151,13 +162,62 @@ class HostListener final : public net::Listener, public Watched {
   u16 port_;
 };
 
+Result<void> need_epoll() {
+  if (shared.epoll >= 0) return {};
+  shared.epoll = epoll_create1(EPOLL_CLOEXEC);
+  return host::watch(shared.epoll, Readiness::kReadable, on_ready, nullptr);
+}
+
+// An address as the system's calls take it.
+struct SystemAddress {
+  explicit SystemAddress(const net::IpAddress& address, u16 port) {
+    if (address.v6) {
+      v6.sin6_family = AF_INET6;
+      v6.sin6_port = htons(port);
+      v6.sin6_scope_id = address.zone;
+      std::memcpy(&v6.sin6_addr, address.bytes.data(), sizeof v6.sin6_addr);
+      size = sizeof v6;
+    } else {
+      v4.sin_family = AF_INET;
+      v4.sin_port = htons(port);
+      std::memcpy(&v4.sin_addr, address.bytes.data(), sizeof v4.sin_addr);
+      size = sizeof v4;
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&v6); }
+  union {
+    sockaddr_in6 v6{};
+    sockaddr_in v4;
+  };
+  socklen_t size = 0;
+};
+
 class HostNetwork final : public net::Network {
  public:
-  Result<base::Owner<net::Listener>> listen(std::string_view address, u16 port) override {
-    if (shared.epoll < 0) {
-      shared.epoll = epoll_create1(EPOLL_CLOEXEC);
-      TRY(host::watch(shared.epoll, Readiness::kReadable, on_ready, nullptr));
+  Result<net::Addresses> resolve(std::string_view name, u64 deadline_ns) override {
+    return host::resolve(name, deadline_ns);
+  }
+  Result<base::Owner<net::Socket>> connect(const net::IpAddress& address, u16 port) override {
+    TRY(need_epoll());
+    SystemAddress to(address, port);
+    int fd = socket(address.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return std::unexpected(error_of(errno));
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    char text[INET6_ADDRSTRLEN] = "?", peer[64];
+    inet_ntop(address.v6 ? AF_INET6 : AF_INET, address.bytes.data(), text, sizeof text);
+    auto made = base::make<HostSocket>(fd, base::format_into(peer, "{}:{}", text, port));
+    if (!made.has_value()) {
+      close(fd);
+      return std::unexpected(made.error());
     }
+    if (::connect(fd, to.get(), to.size) != 0 && errno != EINPROGRESS)
+      return std::unexpected(error_of(errno));
+    add_to_epoll(fd, **made);
+    return base::Owner<net::Socket>(std::move(*made));
+  }
+  Result<base::Owner<net::Listener>> listen(std::string_view address, u16 port) override {
+    TRY(need_epoll());
     char text[64];
     if (address.size() >= sizeof text) return fail(Errc::kInvalidArgument, "not an address");
     std::memcpy(text, address.data(), address.size());

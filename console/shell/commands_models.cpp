@@ -213,10 +213,10 @@ struct Verb {
   const char* name;
   Result<void> (*run)(Words words, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {{"info", named<info_of>},  {"load", named<load>},
-                           {"switch", named<load>},   {"unload", named<unload>},
-                           {"verify", named<verify>}, {"list", list_models},
-                           {"import", import_model},  {"remove", remove_model}};
+constexpr Verb kVerbs[] = {
+    {"info", named<info_of>},  {"load", named<load>},     {"switch", named<load>},
+    {"unload", named<unload>}, {"verify", named<verify>}, {"list", list_models},
+    {"import", import_model},  {"pull", pull_model},      {"remove", remove_model}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
@@ -224,7 +224,8 @@ Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   for (const Verb& row : kVerbs)
     if (verb == row.name) return row.run(rest, out);
   return fail(Errc::kInvalidArgument,
-              "model info|load|switch|unload|verify [NAME] | list | import PATH | remove NAME");
+              "model info|load|switch|unload|verify [NAME] | list | import PATH | pull SOURCE | "
+              "remove NAME");
 }
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
@@ -240,8 +241,9 @@ constexpr Command kModels{
     "model load /disk0/x.gguf (in the hosted twin any path of the host)."};
 constexpr Command kModel{
     "model",
-    "model [info|load|switch|unload|verify] [NAME] | list | import PATH | remove NAME",
-    "describes, loads, verifies, imports or removes a model",
+    "model [info|load|switch|unload|verify] [NAME] | list | import PATH | pull SOURCE | "
+    "remove NAME",
+    "describes, loads, verifies, imports, pulls or removes a model",
     run_model,
     "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
     "finish running requests first; the old model stays until the new one works. verify compares\n"
@@ -251,6 +253,10 @@ constexpr Command kModel{
     "models/NAME/GENERATION: from a stick, a CD or the boot image. What was written is read back\n"
     "and compared. Ctrl-C stops it and removes the copy; after a power cut the next import of the\n"
     "same model goes on. Without --to a disk that stays in the machine is taken (exFAT or FAT32).\n"
+    "pull SOURCE [--to DISK] [--name NAME] [--sha256 HEX] [--token TOKEN] [--yes] fetches a model\n"
+    "over the network: http://HOST/FILE.gguf, hf:OWNER/REPOSITORY/FILE.gguf, ollama:MODEL:TAG, or\n"
+    "a name of the catalogue, which `model pull` alone shows. A broken connection is tried again.\n"
+    "Ctrl-C stops it; what has come stays, and the same command goes on.\n"
     "list shows the bundles of each disk, complete or not, and its free space.\n"
     "remove NAME [GENERATION] [--from DISK] removes bundles from the disks that can be written.",
     false,

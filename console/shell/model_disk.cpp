@@ -21,27 +21,6 @@ base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
 }
 
-// The words of a verb: options with a value, and the others in their order.
-struct Given {
-  StaticVector<std::string_view, 2> plain;
-  std::string_view place, name;  // --to or --from; --name
-};
-
-Result<Given> parse_words(Words words, const char* usage) {
-  Given given;
-  for (usize i = 0; i < words.size(); i++) {
-    bool place = words[i] == "--to" || words[i] == "--from";
-    if (place || words[i] == "--name") {
-      if (i + 1 == words.size()) return fail(Errc::kInvalidArgument, usage);
-      (place ? given.place : given.name) = words[++i];
-    } else if (words[i].starts_with("--") || !given.plain.push_back(words[i])) {
-      return fail(Errc::kInvalidArgument, usage);
-    }
-  }
-  if (given.plain.empty()) return fail(Errc::kInvalidArgument, usage);
-  return given;
-}
-
 // The progress of work that begins later and may begin anew with another file: each has a rate of
 // its own.
 class FreshProgress final : public service::ProgressSink {
@@ -59,19 +38,6 @@ class FreshProgress final : public service::ProgressSink {
   u64 done_ = 0;
   std::optional<ShownProgress> shown_;
 };
-
-// A disk is named as `mount` shows it, with or without "/disk/"; in the twin it may be a folder.
-Result<String> place_of(std::string_view typed) {
-  while (typed.size() > 1 && typed.ends_with('/')) typed.remove_suffix(1);
-  char room[512];
-  for (const fs::Mount& mount : fs::mounts())
-    if (base::format_into(room, "/disk/{}", typed) == mount.point) return String::from(mount.point);
-  std::string_view path = service::machine_path(typed, room);
-  Result<fs::FileInfo> info = fs::stat(path);
-  if (!info.has_value() || info->kind != fs::FileKind::kDirectory)
-    return fail(Errc::kNotFound, "no such disk or folder (`mount` lists the disks)");
-  return String::from(path);
-}
 
 std::string_view disk_of(std::string_view path) {
   std::string_view best = "";
@@ -192,12 +158,57 @@ Result<void> list_disk(const fs::Mount& mount, base::Writer& out) {
 
 }  // namespace
 
+Result<Given> parse_words(Words words, std::string_view options, const char* usage) {
+  Given given;
+  struct Row {
+    std::string_view option;
+    std::string_view* value;
+  };
+  const Row rows[] = {{"--to ", &given.place},
+                      {"--from ", &given.place},
+                      {"--name ", &given.name},
+                      {"--sha256 ", &given.sha256},
+                      {"--token ", &given.token}};
+  for (usize i = 0; i < words.size(); i++) {
+    std::string_view word = words[i];
+    if (word == "--yes" && options.contains("--yes ")) {
+      given.yes = true;
+      continue;
+    }
+    const Row* row = std::ranges::find_if(rows, [&](const Row& one) {
+      return one.option.substr(0, one.option.size() - 1) == word && options.contains(one.option);
+    });
+    bool known = row != std::end(rows) && i + 1 < words.size();
+    if (known)
+      *row->value = words[++i];
+    else if (word.starts_with("--") || !given.plain.push_back(word))
+      return fail(Errc::kInvalidArgument, usage);
+  }
+  return given;
+}
+
+Result<String> place_of(std::string_view typed) {
+  while (typed.size() > 1 && typed.ends_with('/')) typed.remove_suffix(1);
+  char room[512];
+  for (const fs::Mount& mount : fs::mounts())
+    if (base::format_into(room, "/disk/{}", typed) == mount.point) return String::from(mount.point);
+  std::string_view path = service::machine_path(typed, room);
+  Result<fs::FileInfo> info = fs::stat(path);
+  if (!info.has_value() || info->kind != fs::FileKind::kDirectory)
+    return fail(Errc::kNotFound, "no such disk or folder (`mount` lists the disks)");
+  return String::from(path);
+}
+
+base::Decimal mebibytes_per_second(u64 bytes, u64 ns) {
+  return base::ratio(bytes / 1024 * 1'000'000 / std::max<u64>(ns / 1000, 1), 1024, 1);
+}
+
 Result<void> import_model(Words words, base::Writer& out) {
-  Given given = TRY(parse_words(words, kImportUsage));
+  Given given = TRY(parse_words(words, "--to --name ", kImportUsage));
   if (given.plain.size() != 1) return fail(Errc::kInvalidArgument, kImportUsage);
   service::ModelFile source = TRY(service::find_model(given.plain[0]));
-  String root =
-      given.place.empty() ? TRY(service::choose_disk(source)) : TRY(place_of(given.place));
+  String root = given.place.empty() ? TRY(service::choose_disk(source.bytes, source.path.view()))
+                                    : TRY(place_of(given.place));
   base::format_to(out, "copying {}, {} MiB, to {}\n", source.path, mebibytes(source.bytes), root);
   u64 start = timing::now_ns();
   service::Imported done = TRY(import_shown(source, root.view(), given.name));
@@ -206,15 +217,14 @@ Result<void> import_model(Words words, base::Writer& out) {
     return {};
   }
   u64 ns = std::max<u64>(timing::now_ns() - start, 1);
-  base::format_to(
-      out, "{} is complete and verified: {} ms, {} MiB/s\n", done.folder,
-      base::ratio(ns, 1'000'000, 1),
-      base::ratio(source.bytes / 1024 * 1'000'000 / std::max<u64>(ns / 1000, 1), 1024, 1));
+  base::format_to(out, "{} is complete and verified: {} ms, {} MiB/s\n", done.folder,
+                  base::ratio(ns, 1'000'000, 1), mebibytes_per_second(source.bytes, ns));
   return {};
 }
 
 Result<void> remove_model(Words words, base::Writer& out) {
-  Given given = TRY(parse_words(words, kRemoveUsage));
+  Given given = TRY(parse_words(words, "--from ", kRemoveUsage));
+  if (given.plain.empty()) return fail(Errc::kInvalidArgument, kRemoveUsage);
   Removal removal{.name = given.plain[0]};
   if (given.plain.size() > 1) {
     removal.generation = service::bundle::generation_of(given.plain[1]);

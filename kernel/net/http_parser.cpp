@@ -5,67 +5,15 @@
 
 #include <algorithm>
 
-#include "kernel/base/hex.h"
 #include "kernel/base/text.h"
 #include "kernel/base/wipe.h"
+#include "kernel/net/http_syntax.h"
 
 namespace net {
 namespace {
 
 constexpr usize kMaxChunkLine = 256;
 constexpr u32 kMaxBlankLines = 4;  // before a request (2.2)
-
-// Returns true for the characters of a token (RFC 9110, 5.6.2).
-bool is_token_char(char c) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
-         kMarks.find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
-}
-
-// Returns true for what a quoted string may contain, also after a backslash (RFC 9110, 5.6.4).
-bool is_quotable(char c) {
-  return c == '\t' || (static_cast<u8>(c) >= 0x20 && c != 0x7f);
-}
-
-// Removes `"…"` from the front of `text`. Returns false if there is none.
-bool take_quoted(std::string_view& text) {
-  for (usize i = 1; i < text.size(); i++) {
-    if (text[i] == '"') {
-      text.remove_prefix(i + 1);
-      return true;
-    }
-    if (text[i] == '\\') i++;  // the next character is literal
-    if (i == text.size() || !is_quotable(text[i])) return false;
-  }
-  return false;
-}
-
-bool take_token(std::string_view& text) {
-  usize size = 0;
-  while (size < text.size() && is_token_char(text[size])) size++;
-  text.remove_prefix(size);
-  return size > 0;
-}
-
-// Accepts any number of ";name", ";name=token" and ";name=\"quoted\"" (RFC 9112, 7.1.1). The blanks
-// that the section tolerates are refused: nobody sends them, and two readers may interpret them
-// differently.
-bool good_extensions(std::string_view text) {
-  while (!text.empty()) {
-    if (text.front() != ';') return false;
-    text.remove_prefix(1);
-    if (!take_token(text)) return false;
-    if (!text.starts_with('=')) continue;
-    text.remove_prefix(1);
-    bool value = text.starts_with('"') ? take_quoted(text) : take_token(text);
-    if (!value) return false;
-  }
-  return true;
-}
 
 bool is_port(std::string_view text) {
   return text.size() <= 5 &&
@@ -105,18 +53,13 @@ std::string_view authority_of(std::string_view target) {
   return {};
 }
 
-// Returns `text` without the optional white space around it (RFC 9110, 5.6.3).
-std::string_view trim(std::string_view text) {
-  return base::trim(text, " \t");
-}
-
 }  // namespace
 
 bool list_has_token(std::string_view list, std::string_view token) {
   while (!list.empty()) {
     std::string_view one = list.substr(0, list.find(','));
     list.remove_prefix(std::min(list.size(), one.size() + 1));
-    if (base::equal_ignoring_case(trim(one), token)) return true;
+    if (base::equal_ignoring_case(http_syntax::trim_blanks(one), token)) return true;
   }
   return false;
 }
@@ -253,7 +196,7 @@ bool HttpParser::request_line(std::string_view line) {
   if (first == std::string_view::npos || first == last) return refuse(400, "broken request line");
   std::string_view method = line.substr(0, first), version = line.substr(last + 1);
   std::string_view target = line.substr(first + 1, last - first - 1);
-  if (!is_token(method) || method.size() > 24) return refuse(400, "broken method");
+  if (!http_syntax::is_token(method) || method.size() > 24) return refuse(400, "broken method");
   if (!version.starts_with("HTTP/") || version.size() != 8 || version[6] != '.')
     return refuse(400, "broken HTTP version");
   if (version != "HTTP/1.1" && version != "HTTP/1.0")
@@ -281,18 +224,9 @@ bool HttpParser::request_line(std::string_view line) {
   return true;
 }
 
-// Parses a header or a trailer (RFC 9112, 5).
 bool HttpParser::field(std::string_view line, std::string_view& name, std::string_view& value) {
-  if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header line");
-  usize colon = line.find(':');
-  if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
-    return refuse(400, "broken header name");
-  name = line.substr(0, colon);
-  value = trim(line.substr(colon + 1));
-  for (char c : value)
-    if ((static_cast<u8>(c) < 0x20 && c != '\t') || c == 0x7f)
-      return refuse(400, "control character in a header");
-  return true;
+  const char* problem = http_syntax::split_field(line, name, value);
+  return problem == nullptr || refuse(400, problem);
 }
 
 // Trailers must be well formed, and their contents are ignored.
@@ -389,11 +323,9 @@ bool HttpParser::framing() {
     state_ = State::kComplete;
     return true;
   }
-  if (length.empty() || length.size() > 18 ||
-      !std::all_of(length.begin(), length.end(), [](char c) { return c >= '0' && c <= '9'; }))
-    return refuse(400, "broken Content-Length");
-  left_ = 0;
-  for (char c : length) left_ = left_ * 10 + static_cast<u64>(c - '0');
+  std::optional<u64> bytes = http_syntax::decimal_length(length);
+  if (!bytes) return refuse(400, "broken Content-Length");
+  left_ = *bytes;
   if (left_ > limits_.body_bytes) return refuse(413, "the body is too large");
   announced_ = left_;
   part_ = Part::kLengthBody;
@@ -402,23 +334,16 @@ bool HttpParser::framing() {
 }
 
 bool HttpParser::chunk_size(std::string_view line) {
-  std::string_view digits = line.substr(0, line.find(';'));
-  std::string_view extensions = line.substr(digits.size());
-  if (!good_extensions(extensions)) return refuse(400, "broken chunk extension");
-  chunk_extra_ += extensions.size();
+  http_syntax::ChunkLine chunk;
+  const char* problem = http_syntax::read_chunk_line(line, chunk);
+  if (problem != nullptr) return refuse(400, problem);
+  chunk_extra_ += chunk.extension_bytes;
   if (chunk_extra_ > limits_.head_bytes) return refuse(400, "too many chunk extensions");
-  if (digits.empty() || digits.size() > 8) return refuse(400, "broken chunk size");
-  u64 size = 0;
-  for (char c : digits) {
-    std::optional<u8> digit = base::hex_digit(c);
-    if (!digit) return refuse(400, "broken chunk size");
-    size = size << 4 | *digit;
-  }
   head_.truncate(line_start_);
   head_used_ = 0;
-  if (size > limits_.body_bytes - body_.size()) return refuse(413, "the body is too large");
-  left_ = size;
-  part_ = size == 0 ? Part::kTrailers : Part::kChunkData;
+  if (chunk.bytes > limits_.body_bytes - body_.size()) return refuse(413, "the body is too large");
+  left_ = chunk.bytes;
+  part_ = chunk.bytes == 0 ? Part::kTrailers : Part::kChunkData;
   return true;
 }
 

@@ -2,13 +2,15 @@
 // TCP as services use it: non-blocking streams and listeners, and one wake-up for all of them.
 //
 // Implemented by arch/host/sockets.cpp and by the TCP/IP stack's adapter. For threads; no call
-// waits.
+// waits but resolve().
 #pragma once
 
 #include <span>
 #include <string_view>
 
+#include "kernel/base/containers.h"
 #include "kernel/base/memory.h"
+#include "kernel/net/settings.h"
 
 namespace net {
 
@@ -33,10 +35,18 @@ class Listener {
   virtual u16 port() const = 0;                      // the port in use, even if 0 was requested
 };
 
+using Addresses = StaticVector<IpAddress, 8>;
+
 class Network {
  public:
   // `address` is a literal IPv4 or IPv6 address; "" means every address of this machine.
   virtual Result<base::Owner<Listener>> listen(std::string_view address, u16 port) = 0;
+  // Returns the addresses of a host's name, the best one first. Waits for name servers until
+  // `deadline_ns` of the machine's clock.
+  virtual Result<Addresses> resolve(std::string_view name, u64 deadline_ns) = 0;
+  // Returns at once. Writing and reading give kBusy until the other side has answered, and then the
+  // error if it has refused.
+  virtual Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port) = 0;
   // Calls wake(context) when any socket may have news. Like an interrupt handler, it may only wake.
   // Several callers may register.
   virtual void on_activity(void (*wake)(void*), void* context) = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Request targets: path, query and percent escapes (RFC 3986). Any context for split_target(); the
-// others allocate.
+// Addresses and request targets: host, path, query and percent escapes (RFC 3986). Any context for
+// split_target(); the others allocate.
 #pragma once
 
 #include <string_view>
@@ -22,5 +22,27 @@ Result<void> percent_decode(std::string_view text, PlusIsBlank plus, String& out
 
 // Returns the decoded value of `name` in a query, or kNotFound.
 Result<String> query_value(std::string_view query, std::string_view name);
+
+// An absolute address of http or https.
+struct Url {
+  bool secure = false;  // https
+  String host;          // in lower case; an IPv6 address without its brackets
+  u16 port = 0;
+  String target;  // path and query, as they are sent; begins with '/'
+
+  Result<Url> clone() const;
+  // "https://host:port/path?query"; a port that is its scheme's own is left out.
+  Result<String> text() const;
+  // "host:port" as the header Host has it.
+  Result<String> authority() const;
+};
+
+// Refuses names and passwords in front of the host, and characters that must be escaped.
+Result<Url> parse_url(std::string_view text);
+// Returns the address that `reference`, which may be relative, means in a document at `base` (5.2).
+Result<Url> follow_reference(const Url& base, std::string_view reference);
+// Returns true if what one of them is trusted with may be sent to the other: the same scheme, host
+// and port.
+bool same_origin(const Url& a, const Url& b);
 
 }  // namespace net

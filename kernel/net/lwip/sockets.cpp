@@ -233,6 +233,14 @@ class LwipNetwork final : public Network {
     made->open(listening);
     return base::Owner<Listener>(std::move(made));
   }
+  Result<Addresses> resolve(std::string_view name, u64 deadline_ns) override {
+    Addresses one;
+    static_cast<void>(one.push_back(TRY(net::resolve(name, deadline_ns))));
+    return one;
+  }
+  Result<base::Owner<Socket>> connect(const IpAddress& address, u16 port) override {
+    return net::connect(address, port);
+  }
   void on_activity(void (*call)(void*), void* context) override {
     for (const Wake& wake : wakes)
       if (wake.call == call && wake.context == context) return;

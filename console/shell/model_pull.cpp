@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implements `model pull`: shows the catalogue, asks before a model without a known hash is
+// fetched, and shows the progress.
+#include <optional>
+
+#include "console/shell/model_disk.h"
+#include "console/shell/model_use.h"
+#include "console/shell/shell.h"
+#include "kernel/base/text.h"
+#include "service/catalogue.h"
+#include "service/pull.h"
+
+namespace console {
+namespace {
+
+constexpr const char* kUsage =
+    "model pull SOURCE [--to DISK] [--name NAME] [--sha256 HEX] [--token TOKEN] [--yes]";
+constexpr std::string_view kOptions = "--to --name --sha256 --token --yes ";
+
+// Shows each phase on a line of its own, and sentences between them.
+class View final : public service::PullWatcher {
+ public:
+  explicit View(base::Writer& out) : out_(out) {}
+  void on_progress(u64 done, u64 total) override { show("fetching", done, total); }
+  void on_check(u64 done, u64 total) override { show("checking", done, total); }
+  bool stopped() override { return io().interrupted(); }
+  void on_note(std::string_view sentence) override {
+    progress_.reset();
+    base::format_to(out_, "{}\n", sentence);
+  }
+
+ private:
+  void show(const char* what, u64 done, u64 total) {
+    // The rate leaves out what is there from the start.
+    if (!progress_.has_value() || what != what_) {
+      progress_.emplace(&io(), what, "MiB", kMiB);
+      progress_->skip(done);
+      what_ = what;
+    }
+    progress_->update(done, total);
+  }
+
+  base::Writer& out_;
+  const char* what_ = "";
+  std::optional<Progress> progress_;
+};
+
+void list_catalogue(base::Writer& out) {
+  base::format_to(out, "{}\n", kUsage);
+  out.write(
+      "SOURCE is http://HOST/FILE.gguf, https://…, hf:OWNER/REPOSITORY/FILE.gguf,\n"
+      "ollama:MODEL:TAG, or one of these names:\n");
+  for (const service::CatalogueModel& model : service::catalogue()) {
+    base::format_to(out, "  {:<28}{}, {}", model.name, model.title, model.licence);
+    if (model.bytes > 0)
+      base::format_to(out, ", {} MiB", base::ratio(model.bytes, kMiB, 1));
+    else
+      out.write(", not pinned");
+    out.write("\n");
+  }
+}
+
+// The hash of a model that is not pinned comes from the server itself.
+Result<void> need_consent(std::string_view source, const Given& given) {
+  const service::CatalogueModel* model = service::find_in_catalogue(source);
+  if (model == nullptr || !model->sha256.empty() || given.yes || !given.sha256.empty()) return {};
+  base::format_to(io(), "{} ({}) comes from {}.\n", model->name, model->title, model->source);
+  io().write("Its hash is not pinned: whatever that server sends under this name is taken.\n");
+  History none;
+  LineEditor editor(io(), none);
+  Result<std::string_view> typed = read_line(io(), editor, "Fetch it? (yes) ");
+  if (typed.has_value() && base::trim(*typed) == "yes") return {};
+  return fail(Errc::kCancelled, "nothing was fetched; --yes or --sha256 HEX answers beforehand");
+}
+
+// The lines of progress are gone when it returns.
+Result<service::Pulled> pull_shown(const Given& given, std::string_view root, base::Writer& out) {
+  View view(out);
+  return service::pull_model({.source = given.plain[0],
+                              .root = root,
+                              .name = given.name,
+                              .sha256 = given.sha256,
+                              .token = given.token},
+                             view);
+}
+
+}  // namespace
+
+Result<void> pull_model(Words words, base::Writer& out) {
+  Given given = TRY(parse_words(words, kOptions, kUsage));
+  if (given.plain.empty()) {
+    list_catalogue(out);
+    return {};
+  }
+  if (given.plain.size() > 1) return fail(Errc::kInvalidArgument, kUsage);
+  String root;
+  if (!given.place.empty()) root = TRY(place_of(given.place));
+  TRY(need_consent(given.plain[0], given));
+  u64 start = timing::now_ns();
+  service::Pulled done = TRY(pull_shown(given, root.view(), out));
+  if (done.present) {
+    base::format_to(out, "{} has the same bytes: nothing was fetched\n", done.folder);
+    return {};
+  }
+  u64 ns = std::max<u64>(timing::now_ns() - start, 1);
+  base::format_to(out, "{} is complete and verified: {} MiB fetched in {} ms, {} MiB/s\n",
+                  done.folder, base::ratio(done.fetched, kMiB, 1), base::ratio(ns, 1'000'000, 1),
+                  mebibytes_per_second(done.fetched, ns));
+  return {};
+}
+
+}  // namespace console

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implements `model pull`: one transfer, with its tries, from an address to a bundle.
+#include "service/pull.h"
+
+#include "kernel/base/format.h"
+#include "kernel/base/hex.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
+#include "service/bundle/find.h"
+#include "service/bundle/make.h"
+#include "service/import.h"
+#include "service/incoming.h"
+#include "service/model_head.h"
+#include "service/pull_source.h"
+
+namespace service {
+namespace {
+
+constexpr Option kTries{"pull.tries", OptionKind::kNumber, "6", "1..1000",
+                        "tries of `model pull` in a row that bring no byte before it gives up"};
+constexpr Option kPause{"pull.pause", OptionKind::kNumber, "2", "0..3600",
+                        "seconds before `model pull` tries again; they double up to a minute"};
+KERNEL_OPTION(kTries);
+KERNEL_OPTION(kPause);
+
+constexpr usize kPieceBytes = 256 * kKiB;
+constexpr usize kHeadBytes = 64;  // tell a model from a web page
+constexpr u64 kNsPerSecond = 1'000'000'000, kLongestPauseNs = 60 * kNsPerSecond;
+constexpr u64 kLookNs = 100'000'000;  // between two questions whether to stop
+constexpr const char* kFileName = "model.gguf";
+constexpr const char* kChanged =
+    "the file changed on the server while it was fetched: pull it again";
+constexpr const char* kWrongSize =
+    "the server's file has another size than its source says: nothing was kept";
+constexpr const char* kUnknownSize = "the server does not tell the file's length: copy it by hand";
+
+// Errors of the network that another try may not meet.
+bool may_pass(Errc code) {
+  return code == Errc::kIo || code == Errc::kTimeout || code == Errc::kBusy;
+}
+
+// After these errors, the bytes that have come are worth nothing.
+bool is_final(Errc code) {
+  return code == Errc::kCorrupt || code == Errc::kFull;
+}
+
+class CheckSink final : public ProgressSink {
+ public:
+  explicit CheckSink(PullWatcher& watcher) : watcher_(watcher) {}
+  void on_progress(u64 done, u64 total) override { watcher_.on_check(done, total); }
+  bool stopped() override { return watcher_.stopped(); }
+
+ private:
+  PullWatcher& watcher_;
+};
+
+class Transfer final : public net::HttpWatcher {
+ public:
+  Transfer(const PullOrder& order, PullWatcher& watcher)
+      : order_(order), watcher_(watcher), checking_(watcher) {}
+
+  Result<Pulled> run();
+
+  bool stopped() override { return watcher_.stopped(); }
+  void on_redirect(const net::HttpResponseParser& answer) override;
+
+ private:
+  Result<void> learn();
+  Result<void> try_to_open();
+  Result<void> open(u64 from);
+  Result<void> look_at_answer();
+  Result<void> look_at_range(u64 from);
+  Result<void> read_start();
+  Result<bool> is_present();
+  Result<void> make_identity();
+  Result<void> begin();
+  Result<void> copy();
+  Result<void> copy_body(Result<void>& network);
+  Result<void> go_on();
+  Result<void> count_try(const Error& error, u64 taken_before);
+  Result<void> pause();
+  Result<void> complete();
+  Result<Pulled> end(Result<void> done);
+
+  std::span<const Byte> as_bytes(usize count) const {
+    return {reinterpret_cast<const Byte*>(piece_.data()), count};
+  }
+
+  const PullOrder& order_;
+  PullWatcher& watcher_;
+  CheckSink checking_;
+  RemoteFile remote_;
+  String root_, identity_, etag_;
+  base::Owner<net::HttpFetch> fetch_;
+  base::Owner<Incoming> incoming_;
+  Vector<char> piece_;
+  usize start_bytes_ = 0;  // first bytes of the body, which piece_ has
+  u64 total_ = 0, fetched_ = 0;
+  u64 failures_ = 0;      // in a row
+  bool linked_ = false;   // the answer to the present request named a hash
+  bool changed_ = false;  // that hash is not the one that is wanted
+};
+
+// ---- the source and its answers ------------------------------------------------------------
+
+// Hugging Face names the SHA-256 of the bytes where it sends the client to another host.
+void Transfer::on_redirect(const net::HttpResponseParser& answer) {
+  crypto::Sha256Digest digest{};
+  if (!read_sha256(answer.header("x-linked-etag"), digest)) return;
+  linked_ = true;
+  if (!remote_.known) remote_.sha256 = digest;
+  changed_ = digest != remote_.sha256;
+  remote_.known = true;
+}
+
+Result<void> Transfer::learn() {
+  remote_ = TRY(find_remote(order_.source, order_.token, *this));
+  if (!order_.name.empty()) remote_.name = TRY(String::from(order_.name));
+  if (bundle::name_fault(remote_.name.view()) != nullptr)
+    return fail(Errc::kInvalidArgument, "this cannot be a model's name: give one with --name");
+  if (order_.sha256.empty()) return {};
+  crypto::Sha256Digest wanted{};
+  if (!read_sha256(order_.sha256, wanted))
+    return fail(Errc::kInvalidArgument, "a SHA-256 has 64 hexadecimal digits");
+  if (remote_.known && remote_.sha256 != wanted)
+    return fail(Errc::kCorrupt, "the source has another SHA-256 than the one that is wanted");
+  remote_.known = true;
+  remote_.sha256 = wanted;
+  return {};
+}
+
+// Asks for the file from byte `from` on.
+Result<void> Transfer::open(u64 from) {
+  char range[48];
+  StaticVector<base::HttpHeader, 2> headers;
+  if (from > 0) {
+    static_cast<void>(headers.push_back({"Range", base::format_into(range, "bytes={}-", from)}));
+    if (!remote_.known) static_cast<void>(headers.push_back({"If-Range", etag_.view()}));
+  }
+  net::HttpCall call = pull_call(remote_.url.view());
+  call.headers = headers.view();
+  call.authorization = remote_.authorization.view();
+  linked_ = false;
+  fetch_.reset();
+  fetch_ = TRY(net::HttpFetch::open(call, *this));
+  if (changed_) {
+    if (order_.sha256.empty() && incoming_ != nullptr) return fail(Errc::kCorrupt, kChanged);
+    return fail(Errc::kCorrupt, "the server has a file with another SHA-256 than the wanted one");
+  }
+  return judge_status(fetch_->status());
+}
+
+// Does the first request, with its tries.
+Result<void> Transfer::try_to_open() {
+  for (;;) {
+    Result<void> opened = open(0);
+    if (opened.has_value() || !may_pass(opened.error().code)) return opened;
+    TRY(count_try(opened.error(), 0));
+  }
+}
+
+Result<void> Transfer::look_at_answer() {
+  std::string_view coding = fetch_->header("content-encoding");
+  if (!coding.empty() && coding != "identity")
+    return fail(Errc::kUnsupported, "the server packs the file although nobody asked for it");
+  if (fetch_->status() != 200)
+    return fail(Errc::kCorrupt, "the server sends a part of the file although all was asked for");
+  if (fetch_->length().has_value() && remote_.bytes != 0 && *fetch_->length() != remote_.bytes)
+    return fail(Errc::kCorrupt, kWrongSize);
+  total_ = fetch_->length().value_or(remote_.bytes);
+  if (total_ == 0) return fail(Errc::kUnsupported, kUnknownSize);
+  std::string_view etag = fetch_->header("etag");
+  // A weak one does not promise the same bytes (RFC 9110, 8.8.1).
+  if (!etag.starts_with("W/")) etag_ = TRY(String::from(etag));
+  return {};
+}
+
+// "bytes 100-999/1000" must be what was asked for.
+Result<void> Transfer::look_at_range(u64 from) {
+  char wanted[80];
+  if (fetch_->header("content-range") !=
+      base::format_into(wanted, "bytes {}-{}/{}", from, total_ - 1, total_))
+    return fail(Errc::kCorrupt, kChanged);
+  return {};
+}
+
+// Reads the first bytes and refuses what is no GGUF before anything is written.
+Result<void> Transfer::read_start() {
+  TRY(fetch_->read_full(piece_.view().first(kHeadBytes), start_bytes_));
+  const char* fault = head_fault({piece_.data(), start_bytes_});
+  if (fault == nullptr) return {};
+  char room[320];
+  watcher_.on_note(base::format_into(room, "what the server sends {}", fault));
+  return fail(Errc::kCorrupt, "this is no model: nothing was kept");
+}
+
+// ---- the disk ------------------------------------------------------------------------------
+
+// Returns true if the newest generation of the name has the wanted bytes.
+Result<bool> Transfer::is_present() {
+  if (!remote_.known) return false;
+  char room[640];
+  Result<ModelFile> newest =
+      bundle::bundle_at(base::format_into(room, "{}/models/{}", root_, remote_.name));
+  if (!newest.has_value()) return false;
+  bundle::Bundle there = TRY(bundle::read_bundle(newest->folder.view()));
+  if (there.manifest.model.sha256 != remote_.sha256) return false;
+  identity_ = TRY(newest->folder.clone());
+  return true;
+}
+
+// The hash says which bytes are meant. Without one, the address, the length and the server's mark
+// do.
+Result<void> Transfer::make_identity() {
+  identity_.clear();
+  base::StringWriter out(identity_);
+  crypto::Sha256Digest digest = remote_.sha256;
+  if (!remote_.known) {
+    String text;
+    base::StringWriter all(text);
+    base::format_to(all, "{}\n{}\n{}", remote_.url, total_, etag_);
+    TRY(all.status());
+    digest = crypto::sha256(text.view());
+  }
+  out.write(remote_.known ? "pull sha256 " : "pull url ");
+  base::write_hex(digest, out);
+  return out.status();
+}
+
+// Begins the file on the disk, or goes on with what an earlier attempt left.
+Result<void> Transfer::begin() {
+  incoming_.reset();
+  incoming_ = TRY(Incoming::begin({.root = root_.view(),
+                                   .name = remote_.name.view(),
+                                   .bytes = total_,
+                                   .largest = total_,
+                                   .identity = identity_.view()}));
+  u64 present = TRY(incoming_->start_file(kFileName, total_));
+  bool can_range = remote_.known || !etag_.empty();
+  if (present == 0 || !can_range) return {};
+  char room[160];
+  watcher_.on_note(base::format_into(room, "{} MiB are on the disk already: the rest is fetched",
+                                     base::ratio(present, kMiB, 1)));
+  TRY(incoming_->skip_present(&checking_));
+  start_bytes_ = 0;
+  fetch_.reset();
+  return {};
+}
+
+// ---- the bytes -----------------------------------------------------------------------------
+
+Result<void> Transfer::copy() {
+  while (incoming_->taken() < total_) {
+    u64 before = incoming_->taken();
+    Result<void> network = fetch_ == nullptr ? go_on() : Result<void>{};
+    if (network.has_value()) TRY(copy_body(network));
+    if (network.has_value()) break;
+    fetch_.reset();
+    if (!may_pass(network.error().code) || incoming_ == nullptr) return network;
+    TRY(count_try(network.error(), before));
+  }
+  if (fetch_ == nullptr || fetch_->length().has_value()) return {};
+  // A body without a length must end here.
+  usize more = 0;
+  TRY(fetch_->read_full(piece_.view().first(1), more));
+  if (more > 0) return fail(Errc::kCorrupt, kWrongSize);
+  return {};
+}
+
+// Takes the bytes that come until there are enough. `network` gets the error that ends them early;
+// the errors of the disk are returned.
+Result<void> Transfer::copy_body(Result<void>& network) {
+  while (incoming_->taken() < total_ && network.has_value()) {
+    usize got = start_bytes_;
+    if (got == 0) {
+      u64 most = std::min<u64>(piece_.size(), total_ - incoming_->taken());
+      network = fetch_->read_full(piece_.view().first(static_cast<usize>(most)), got);
+      fetched_ += got;
+      if (network.has_value() && got < most)
+        network = fail(Errc::kIo, "the file ended before its length");
+    } else {
+      fetched_ += got;
+    }
+    start_bytes_ = 0;
+    TRY(incoming_->append(as_bytes(got)));
+    watcher_.on_progress(incoming_->taken(), total_);
+    if (watcher_.stopped()) network = fail(Errc::kCancelled, "stopped");
+    sched::yield();
+  }
+  return {};
+}
+
+// Asks for the rest. A server that cannot give a part sends everything again: what the disk has is
+// then compared with it.
+Result<void> Transfer::go_on() {
+  bool can_range = remote_.known || !etag_.empty();
+  u64 from = can_range ? incoming_->taken() : 0;
+  TRY(open(from));
+  std::string_view etag = fetch_->header("etag");
+  if (!remote_.known && !etag_.empty() && etag != etag_.view())
+    return fail(Errc::kCorrupt, kChanged);
+  if (fetch_->status() == 206) return look_at_range(from);
+  if (fetch_->length().value_or(total_) != total_) return fail(Errc::kCorrupt, kChanged);
+  if (incoming_->taken() == 0) return {};
+  incoming_.reset();  // it is begun anew, at its first byte
+  incoming_ = TRY(Incoming::begin({.root = root_.view(),
+                                   .name = remote_.name.view(),
+                                   .bytes = total_,
+                                   .largest = total_,
+                                   .identity = identity_.view()}));
+  TRY(incoming_->start_file(kFileName, total_));
+  return {};
+}
+
+// Tells of a failure and waits, or gives up.
+Result<void> Transfer::count_try(const Error& error, u64 taken_before) {
+  u64 taken = incoming_ == nullptr ? 0 : incoming_->taken();
+  failures_ = taken > taken_before ? 1 : failures_ + 1;
+  u64 most = options::number(kTries);
+  char room[320];
+  base::BufferWriter text(room);
+  base::format_to(text, "{}", error);
+  if (total_ > 0)
+    base::format_to(text, ", after {} of {} MiB", base::ratio(taken, kMiB, 1),
+                    base::ratio(total_, kMiB, 1));
+  if (failures_ < most) base::format_to(text, ": trying again ({} of {})", failures_ + 1, most);
+  watcher_.on_note(text.view());
+  if (failures_ < most) return pause();
+  return fail(error.code, taken > 0
+                              ? "given up; what has come stays: the same command goes on later"
+                              : "given up: check the address, the network (`ip`) and the server");
+}
+
+Result<void> Transfer::pause() {
+  u64 pause_ns = options::number(kPause) * kNsPerSecond << std::min<u64>(failures_ - 1, 8);
+  u64 until = timing::now_ns() + std::min(pause_ns, kLongestPauseNs);
+  for (;;) {
+    if (watcher_.stopped()) return fail(Errc::kCancelled, "stopped");
+    u64 now = timing::now_ns();
+    if (now >= until) return {};
+    sched::sleep_ns(std::min(until - now, kLookNs));
+  }
+}
+
+Result<void> Transfer::complete() {
+  crypto::Sha256Digest digest = TRY(incoming_->end_file(&checking_));
+  if (remote_.known && digest != remote_.sha256)
+    return fail(Errc::kCorrupt, "these are not the bytes that were wanted (SHA-256): removed");
+  const bundle::MadeFile files[] = {{"model", kFileName, digest, total_}};
+  String text =
+      TRY(bundle::manifest_text(remote_.name.view(), incoming_->generation(), "gguf", files));
+  return incoming_->finish(text.view());
+}
+
+// Removes what is of no use to a later attempt.
+Result<Pulled> Transfer::end(Result<void> done) {
+  if (done.has_value())
+    return Pulled{TRY(String::from(incoming_->folder())), total_, fetched_, false};
+  if (incoming_ == nullptr) return std::unexpected(done.error());
+  if (is_final(done.error().code)) {
+    Result<void> removed = incoming_->abandon();
+    if (!removed.has_value())
+      log::warn("models", "{}: not removed: {}", incoming_->folder(), removed.error());
+    return std::unexpected(done.error());
+  }
+  if (done.error().code == Errc::kCancelled)
+    return fail(Errc::kCancelled, "stopped; what has come stays: the same command goes on later");
+  return std::unexpected(done.error());
+}
+
+Result<Pulled> Transfer::run() {
+  if (!bundle::may_load(bundle::verify_mode(), bundle::Finding::kUnsigned))
+    return fail(Errc::kPermission,
+                "verify=require: a pulled model has no signature; import a signed bundle");
+  TRY(piece_.resize(kPieceBytes));
+  TRY(learn());
+  TRY(try_to_open());
+  TRY(look_at_answer());
+  TRY(read_start());
+  root_ = order_.root.empty() ? TRY(choose_disk(total_)) : TRY(String::from(order_.root));
+  if (TRY(is_present())) return Pulled{std::move(identity_), total_, 0, true};
+  TRY(make_identity());
+  failures_ = 0;
+  return end([&]() -> Result<void> {
+    TRY(begin());
+    TRY(copy());
+    return complete();
+  }());
+}
+
+}  // namespace
+
+Result<Pulled> pull_model(const PullOrder& order, PullWatcher& watcher) {
+  return Transfer(order, watcher).run();
+}
+
+}  // namespace service

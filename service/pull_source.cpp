@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Implements the sources of `model pull`: addresses, Hugging Face, Ollama's registry, the
+// catalogue.
+#include "service/pull_source.h"
+
+#include <algorithm>
+
+#include "kernel/base/format.h"
+#include "kernel/base/hex.h"
+#include "kernel/base/json.h"
+#include "kernel/base/text.h"
+#include "kernel/options.h"
+#include "service/catalogue.h"
+
+namespace service {
+namespace {
+
+constexpr Option kHf{"pull.hf", OptionKind::kText, "https://huggingface.co", "URL",
+                     "where hf: sources of `model pull` are; a mirror's address"};
+constexpr Option kOllama{"pull.ollama", OptionKind::kText, "https://registry.ollama.ai", "URL",
+                         "where ollama: sources of `model pull` are"};
+constexpr Option kToken{"pull.token", OptionKind::kText, "", "TOKEN",
+                        "Hugging Face's token for models that need one; sent to pull.hf= only"};
+constexpr Option kTimeout{"pull.timeout", OptionKind::kNumber, "30", "1..3600",
+                          "seconds of silence after which `model pull` gives a connection up"};
+KERNEL_OPTION(kHf);
+KERNEL_OPTION(kOllama);
+KERNEL_OPTION(kToken);
+KERNEL_OPTION(kTimeout);
+
+constexpr u64 kNsPerSecond = 1'000'000'000;
+constexpr usize kMostManifestBytes = kMiB;
+
+std::string_view without_slash(std::string_view url) {
+  while (url.ends_with('/')) url.remove_suffix(1);
+  return url;
+}
+
+// Returns the last part of a path without ".gguf": what people would call the model.
+Result<String> model_name(std::string_view path) {
+  String name;
+  TRY(net::percent_decode(base::base_name(path), net::PlusIsBlank::kNo, name));
+  if (name.view().ends_with(".gguf")) name.truncate(name.size() - 5);
+  if (name.empty())
+    return fail(Errc::kInvalidArgument, "the address names no file: it must end with FILE.gguf");
+  return name;
+}
+
+Result<RemoteFile> find_url(std::string_view source) {
+  net::Url url = TRY(net::parse_url(source));
+  RemoteFile file;
+  file.url = TRY(String::from(source));
+  file.name = TRY(model_name(net::split_target(url.target.view()).path));
+  return file;
+}
+
+// The path of a file in a repository may have folders, and characters that addresses escape.
+Result<void> append_escaped(std::string_view path, String& out) {
+  constexpr std::string_view kPlain = "-._~/";
+  for (char c : path) {
+    bool plain = (base::lower(c) >= 'a' && base::lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+                 kPlain.contains(c);
+    if (plain) {
+      TRY(out.push_back(c));
+      continue;
+    }
+    std::array<char, 2> digits = base::hex_digits(static_cast<Byte>(c));
+    TRY(out.push_back('%'));
+    TRY(out.append({digits.data(), digits.size()}));
+  }
+  return {};
+}
+
+// "owner/repository/folder/file.gguf". The server redirects to the bytes, and says their SHA-256 in
+// the header X-Linked-Etag.
+Result<RemoteFile> find_hf(std::string_view place, std::string_view token) {
+  std::string_view rest = place;
+  std::string_view owner = base::split_off(rest, '/'), repository = base::split_off(rest, '/');
+  if (owner.empty() || repository.empty() || !rest.ends_with(".gguf"))
+    return fail(Errc::kInvalidArgument,
+                "hf:OWNER/REPOSITORY/FILE.gguf names a file of Hugging Face");
+  RemoteFile file;
+  TRY(file.url.append(without_slash(options::text(kHf))));
+  for (std::string_view part : {owner, repository}) {
+    TRY(file.url.push_back('/'));
+    TRY(append_escaped(part, file.url));
+  }
+  TRY(file.url.append("/resolve/main/"));
+  TRY(append_escaped(rest, file.url));
+  file.name = TRY(String::from(base::base_name(rest)));
+  file.name.truncate(file.name.size() - 5);
+  if (token.empty()) token = options::text(kToken);
+  if (token.empty()) return file;
+  TRY(file.authorization.append("Bearer "));
+  TRY(file.authorization.append(token));
+  return file;
+}
+
+// ---- Ollama's registry ---------------------------------------------------------------------
+
+// "[HOST/][NAMESPACE/]MODEL[:TAG]"
+struct OllamaName {
+  std::string_view space = "library", model, tag = "latest";
+};
+
+bool good_part(std::string_view text) {
+  return !text.empty() && text.size() <= 80 && std::ranges::all_of(text, [](char c) {
+    char lower = base::lower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  });
+}
+
+Result<OllamaName> parse_ollama(std::string_view text) {
+  OllamaName name;
+  usize colon = text.rfind(':');
+  if (colon != text.npos) name.tag = text.substr(colon + 1);
+  text = text.substr(0, colon);
+  usize slash = text.rfind('/');
+  name.model = text.substr(slash == text.npos ? 0 : slash + 1);
+  if (slash != text.npos) name.space = text.substr(0, slash);
+  if (good_part(name.space) && good_part(name.model) && good_part(name.tag)) return name;
+  return fail(Errc::kInvalidArgument,
+              "ollama:MODEL:TAG or ollama:NAMESPACE/MODEL:TAG names a model of Ollama's registry");
+}
+
+Result<String> fetch_text(const net::HttpCall& call, usize limit, net::HttpWatcher& watcher) {
+  auto fetch = TRY(net::HttpFetch::open(call, watcher));
+  TRY(judge_status(fetch->status()));
+  String text;
+  char piece[4096];
+  for (;;) {
+    usize n = TRY(fetch->read(piece));
+    if (n == 0) return text;
+    if (text.size() + n > limit) return fail(Errc::kCorrupt, "the registry's answer is too long");
+    TRY(text.append({piece, n}));
+  }
+}
+
+// Finds the layer with the weights. Layers that Marrow does not use are left where they are.
+Result<void> read_layers(std::string_view text, RemoteFile& file, String& digest) {
+  constexpr std::string_view kBegin = "application/vnd.ollama.image.";
+  Result<json::Document> document = json::Document::parse(text);
+  if (!document.has_value())
+    return fail(Errc::kCorrupt, "the registry's manifest is not JSON: check pull.ollama=");
+  for (json::Value layer : document->root().find("layers").elements()) {
+    std::string_view type = layer.find("mediaType").text();
+    if (type == "application/vnd.ollama.image.tensor")
+      return fail(Errc::kUnsupported,
+                  "the model has its weights as safetensors: choose one of GGUF");
+    bool weights =
+        type.starts_with(kBegin) ? type.substr(kBegin.size()) == "model" : type.contains("gguf");
+    if (!weights) continue;
+    if (file.known)
+      return fail(Errc::kUnsupported,
+                  "the model's weights lie in several files: choose another tag");
+    Result<i64> bytes = layer.find("size").integer();
+    digest = TRY(String::from(layer.find("digest").text()));
+    file.known = digest.view().starts_with("sha256:") && read_sha256(digest.view(), file.sha256);
+    if (!file.known || !bytes.has_value() || *bytes <= 0)
+      return fail(Errc::kCorrupt, "the registry's manifest has no digest and size for the weights");
+    file.bytes = static_cast<u64>(*bytes);
+  }
+  if (file.known) return {};
+  return fail(Errc::kNotFound, "the registry has no GGUF weights under this name");
+}
+
+Result<RemoteFile> find_ollama(std::string_view place, net::HttpWatcher& watcher) {
+  OllamaName name = TRY(parse_ollama(place));
+  std::string_view registry = without_slash(options::text(kOllama));
+  char room[1024];
+  std::string_view url = base::format_into(room, "{}/v2/{}/{}/manifests/{}", registry, name.space,
+                                           name.model, name.tag);
+  const base::HttpHeader kAccept[] = {
+      {"Accept", "application/vnd.docker.distribution.manifest.v2+json"}};
+  net::HttpCall call = pull_call(url);
+  call.headers = kAccept;
+  String text = TRY(fetch_text(call, kMostManifestBytes, watcher));
+  RemoteFile file;
+  String digest;
+  TRY(read_layers(text.view(), file, digest));
+  base::StringWriter out(file.url), named(file.name);
+  base::format_to(out, "{}/v2/{}/{}/blobs/{}", registry, name.space, name.model, digest);
+  base::format_to(named, "{}-{}", name.model, name.tag);
+  TRY(out.status());
+  TRY(named.status());
+  return file;
+}
+
+// ---- the catalogue -------------------------------------------------------------------------
+
+Result<RemoteFile> find_named(std::string_view name, std::string_view token) {
+  const CatalogueModel* row = find_in_catalogue(name);
+  if (row == nullptr)
+    return fail(Errc::kNotFound,
+                "the catalogue has no such model: `model pull` lists it, and how to name others");
+  if (!row->source.starts_with("hf:"))
+    return fail(Errc::kUnsupported, "this model has no address: `make model` fetches it");
+  RemoteFile file = TRY(find_hf(row->source.substr(3), token));
+  file.name = TRY(String::from(row->name));
+  file.known = read_sha256(row->sha256, file.sha256);
+  file.bytes = row->bytes;
+  return file;
+}
+
+}  // namespace
+
+Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
+                               net::HttpWatcher& watcher) {
+  if (source.contains("://")) return find_url(source);
+  if (source.starts_with("hf:")) return find_hf(source.substr(3), token);
+  if (source.starts_with("ollama:")) return find_ollama(source.substr(7), watcher);
+  return find_named(source, token);
+}
+
+net::HttpCall pull_call(std::string_view url) {
+  return {.url = url, .silence_ns = options::number(kTimeout) * kNsPerSecond};
+}
+
+Result<void> judge_status(int status) {
+  struct Meaning {
+    int status;
+    Errc code;
+    const char* what;
+  };
+  static constexpr Meaning kMeanings[] = {
+      {401, Errc::kPermission, "the server wants a token (401): give one with --token"},
+      {403, Errc::kPermission, "the server does not allow this (403): does it want a token?"},
+      {404, Errc::kNotFound, "the server has no such file (404): check the address"},
+      {408, Errc::kBusy, "the server did not wait for the request (408)"},
+      {410, Errc::kNotFound, "the server has the file no more (410): look for another"},
+      {429, Errc::kBusy, "the server has had too many requests (429)"},
+  };
+  if (status == 200 || status == 206) return {};
+  for (const Meaning& row : kMeanings)
+    if (row.status == status) return fail(row.code, row.what);
+  if (status >= 500) return fail(Errc::kBusy, "the server is out of order (5xx)");
+  return fail(Errc::kUnsupported, "the server answers with a status that no file has");
+}
+
+bool read_sha256(std::string_view text, crypto::Sha256Digest& out) {
+  if (text.size() >= 2 && text.starts_with('"') && text.ends_with('"'))
+    text = text.substr(1, text.size() - 2);
+  if (text.starts_with("sha256:")) text.remove_prefix(7);
+  return base::read_hex(text, out);
+}
+
+}  // namespace service

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`model pull` from a server that cuts, redirects, lies, stalls and sends wrong bytes: the twin, and a machine with exFAT."""
+import pathlib
+import random
+import signal
+import subprocess
+import tempfile
+import time
+
+from disk_images import disk, exfat_disk, fsck_exfat
+from harness import PROMPT, TWIN, Guest, case, check, main
+from pull_server import Server
+
+SIZE = 1_234_567
+BODY = b"GGUF" + random.Random(1).randbytes(SIZE - 4)
+QUICK = ("pull.pause=0", "pull.timeout=2", "pull.tries=3")
+
+
+class Place:
+    """A folder that models are pulled into."""
+
+    def __init__(self, folder: str):
+        self.folder = pathlib.Path(folder)
+
+    def command(self, source: str, *words: str) -> list[str]:
+        options = [word for word in words if "=" in word]
+        rest = " ".join(word for word in words if "=" not in word)
+        return [TWIN, "log=warn", *QUICK, *options, f"run=model pull {source} --to {self.folder} {rest}; poweroff"]
+
+    def pull(self, source: str, *words: str, status: int = 0) -> str:
+        done = subprocess.run(self.command(source, *words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              check=False)
+        text = done.stdout + done.stderr
+        check(done.returncode == status, f"model pull {source} {words}: status {done.returncode}\n{text}")
+        return text
+
+    def file(self, generation: int = 1, name: str = "tiny") -> pathlib.Path:
+        return self.folder / f"models/{name}/{generation}/model.gguf"
+
+    def has(self, generation: int = 1, name: str = "tiny") -> bool:
+        """Whether the model is there as a whole: its bytes, a manifest, and no mark of an attempt."""
+        file = self.file(generation, name)
+        beside = {path.name for path in file.parent.iterdir()} if file.parent.exists() else set()
+        return beside == {"model.gguf", "manifest.toml"} and file.read_bytes() == BODY
+
+
+def place_and_server():
+    return tempfile.TemporaryDirectory(), Server(BODY)
+
+
+@case
+def whole_and_again():
+    """a model comes as a bundle; the same bytes are not fetched twice, and a good generation is never overwritten"""
+    folder, server = place_and_server()
+    with folder as path, server:
+        place = Place(path)
+        text = place.pull(server.url("/good/tiny.gguf"))
+        check("models/tiny/1 is complete and verified" in text and "MiB/s" in text and place.has(), text)
+        check(server.seen[0][1]["Host"] == f"127.0.0.1:{server.port}", str(server.seen))
+        text = place.pull(server.url("/good/tiny.gguf"), "--sha256", server.digest)
+        check("nothing was fetched" in text and not place.file(2).exists(), text)
+        server.body = BODY[:-1] + b"!"
+        text = place.pull(server.url("/good/tiny.gguf"))
+        check("models/tiny/2 is complete" in text and place.has(1) and place.file(2).read_bytes() == server.body, text)
+        server.body = BODY
+        text = place.pull(server.url("/good/x.gguf"), "--name", "other")
+        check(place.has(1, "other"), text)
+
+
+@case
+def connections_that_break():
+    """cut, anonymous, deaf to ranges, out of order, silent: the file comes as a whole, and only its rest is fetched again"""
+    for way, tries in (("cut", 4), ("anonymous", 2), ("deaf", 2), ("tired", 3), ("stall", 2)):
+        folder, server = place_and_server()
+        with folder as path, server:
+            place = Place(path)
+            text = place.pull(server.url(f"/{way}/tiny.gguf"))
+            check(place.has(), f"{way}: {text}")
+            check(text.count("trying again") == tries - 1, f"{way}: {text}")
+            asked = server.requests(f"/{way}/tiny.gguf")
+            check(len(asked) == tries, f"{way}: {asked}")
+            ranges = [headers.get("Range") for headers in asked]
+            if way in ("cut", "stall"):
+                check(all(ranges[1:]) and asked[1]["If-Range"] == '"one"', f"{way}: {asked}")
+                check(text.count("fetched in") == 1 and "1.2 MiB fetched" in text, f"{way}: {text}")
+            if way == "anonymous":
+                check(not any(ranges), str(ranges))
+
+
+@case
+def later():
+    """a pull that gave up, one that was stopped and one that was killed are gone on with by the same command"""
+    folder, server = place_and_server()
+    with folder as path, server:
+        place = Place(path)
+        text = place.pull(server.url("/short/tiny.gguf"), status=1)
+        check("given up; what has come stays" in text and text.count("trying again") == 2, text)
+        check((place.folder / "models/tiny/1/partial").exists(), text)
+        text = place.pull(server.url("/good/tiny.gguf"))  # another address: something else
+        check(place.has() and "on the disk already" not in text, text)
+    for how in (signal.SIGINT, signal.SIGKILL):
+        folder, server = place_and_server()
+        with folder as path, server:
+            place = Place(path)
+            process = subprocess.Popen(place.command(server.url("/slow/tiny.gguf")), stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            end = time.monotonic() + 30
+            while not (place.file().exists() and place.file().stat().st_size > 0) and time.monotonic() < end:
+                time.sleep(0.05)
+            process.send_signal(how)
+            text = process.communicate(timeout=30)[0]
+            check(how != signal.SIGINT or "stopped; what has come stays" in text, text)
+            there = place.file().stat().st_size
+            check(0 < there < SIZE, f"{how}: {there}: {text}")
+            text = place.pull(server.url("/slow/tiny.gguf"))
+            check("on the disk already" in text and place.has(), text)
+            last = server.requests("/slow/tiny.gguf")[-1]
+            check(last["Range"] == f"bytes={there}-", str(last))
+
+
+@case
+def refused_by_name():
+    """wrong bytes, web pages, lies, denials, circles and noise: a sentence for each, and nothing stays"""
+    rows = (("wrong", "not the bytes that were wanted", ("--sha256", "{digest}")), ("html", "is a web page, not a model", ()),
+            ("changed", "changed on the server", ()), ("missing", "no such file (404)", ()), ("denied", "wants a token (401)", ()),
+            ("broken", "out of order (5xx)", ()), ("circle", "redirects in a circle", ()), ("noise", "not HTTP/1.1", ()),
+            ("plain", "does not tell the file's length", ()), ("good", "64 hexadecimal digits", ("--sha256", "12")),
+            ("good", "verify=require", ("verify=require",)), ("good", "cannot be a model's name", ("--name", "..")))
+    folder, server = place_and_server()
+    with folder as path, server:
+        place = Place(path)
+        for way, sentence, words in rows:
+            words = [word.format(digest=server.digest) for word in words]
+            text = place.pull(server.url(f"/{way}/tiny.gguf"), *words, status=1)
+            check(sentence in text, f"{way}: {text}")
+            check(not (place.folder / "models/tiny").exists(), f"{way}: {list(place.folder.rglob('*'))}")
+    folder, server = place_and_server()
+    with folder as path:
+        server.__exit__()
+        text = Place(path).pull(server.url("/good/tiny.gguf"), status=1)
+        check("refuses the connection" in text and "check the address" in text, text)
+        text = Place(path).pull("http://name.invalid/tiny.gguf", status=1)
+        check("name is not known" in text, text)
+        text = Place(path).pull("https://127.0.0.1/tiny.gguf", status=1)
+        check("https" in text, text)
+
+
+@case
+def hugging_face():
+    """hf: a redirect to another host, whose address is good once; the token stays with the first one; the hash is checked"""
+    folder, server = place_and_server()
+    with folder as path, server, Server(BODY) as other:
+        server.other, place = other, Place(path)
+        source, point = "hf:owner/repository/tiny.gguf", f"pull.hf={server.url('/')}"
+        text = place.pull(source, point, status=1)
+        check("wants a token (401)" in text, text)
+        text = place.pull(source, point, "pull.token=hf_secret")
+        check(place.has() and text.count("trying again") == 1, text)
+        check(all(h.get("Authorization") == "Bearer hf_secret" for _, h in server.seen[1:]), str(server.seen))
+        check(len(other.seen) == 2 and not any("Authorization" in headers for _, headers in other.seen), str(other.seen))
+        check(other.seen[0][0] != other.seen[1][0], "the old signed address was used again")
+        check("nothing was fetched" in place.pull(source, point, "--token", "hf_secret"), "fetched twice")
+        server.digest = "0" * 64
+        text = place.pull(source, point, "--token", "hf_secret", "--name", "x", status=1)
+        check("not the bytes that were wanted" in text and not (place.folder / "models/x").exists(), text)
+
+
+@case
+def ollama_and_catalogue():
+    """ollama: manifest, then the blob by its digest; names of the catalogue, with and without a hash"""
+    folder, server = place_and_server()
+    with folder as path, server:
+        place, point = Place(path), f"pull.ollama={server.url('')}"
+        text = place.pull("ollama:tiny:1b", point)
+        check(place.has(1, "tiny-1b"), text)
+        check("manifest.v2+json" in server.seen[0][1]["Accept"], str(server.seen))
+        check("no such file (404)" in place.pull("ollama:other", point, status=1), "another model was found")
+        check("ollama:MODEL:TAG" in place.pull("ollama:a/b/c", point, status=1), "a wrong name was taken")
+        text = subprocess.run([TWIN, "run=model pull; poweroff"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=30, check=True).stdout
+        check("smollm2-135m-instruct-q4_1" in text and "not pinned" in text, text)
+        point = f"pull.hf={server.url('')}"
+        check("catalogue has no such model" in place.pull("nobody", status=1), "an unknown name was taken")
+        text = place.pull("stories260k", point, status=1)
+        check("nothing was fetched" in text and "not pinned" in text, text)
+        check("404" in place.pull("stories260k", point, "--yes", status=1), "not asked for")
+
+
+@case
+def in_the_machine():
+    """the machine pulls to exFAT over a connection that is cut, is powered off in the middle, and goes on after the next start"""
+    with tempfile.TemporaryDirectory() as path, Server(BODY) as server:
+        inner = exfat_disk(pathlib.Path(path) / "inner.img", 64)
+        net = ("-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,romfile=")
+        options = "log=info pull.pause=0 pull.timeout=5"
+        with Guest(append=options, net=net, extra=disk(inner, "virtio-blk-pci")) as guest:
+            guest.expect(PROMPT, 60)
+            guest.until("mount", r"/disk/vda", 60)
+            guest.until("ip", r"inet  10\.0\.2\.\d+", 60)
+            text = guest.command_output(f"model pull {server.url('/cut/tiny.gguf', '10.0.2.2')}", 60)
+            check("/disk/vda/models/tiny/1 is complete and verified" in text and text.count("trying again") == 3, text)
+            text = guest.command_output(f"model pull {server.url('/wrong/tiny.gguf', '10.0.2.2')} --name bad --sha256 {server.digest}", 60)
+            check("not the bytes that were wanted" in text, text)
+            check("bad" not in guest.command_output("ls /disk/vda/models", 20), "wrong bytes stayed")
+            guest.send(f"model pull {server.url('/slow/later.gguf', '10.0.2.2')}\r")
+            guest.settle(1.2)
+        fsck_exfat(inner)
+        with Guest(append=options, net=net, extra=disk(inner, "virtio-blk-pci")) as guest:
+            guest.expect(PROMPT, 60)
+            guest.until("mount", r"/disk/vda", 60)
+            guest.until("ip", r"inet  10\.0\.2\.\d+", 60)
+            text = guest.command_output(f"model pull {server.url('/slow/later.gguf', '10.0.2.2')}; model list", 60)
+            check("/disk/vda/models/later/1 is complete" in text and "not complete" not in text, text)
+        fsck_exfat(inner)
+        check(BODY in inner.read_bytes(), "the disk does not have the model")
+
+
+if __name__ == "__main__":
+    main()

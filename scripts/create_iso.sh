@@ -52,7 +52,7 @@ strip --strip-debug -o "$tree/boot/marrow.elf" "$kernel"
 cp "$config" "$tree/marrow.cfg"
 cp COPYING "$tree/licences/marrow.GPL-2"
 cp iso/licences.txt "$tree/licences/README"
-modules=""
+modules="" key_modules=""
 for model in "${models[@]}"; do
   name=$(basename "$model")
   cp -L --reflink=auto "$model" "$tree/models/$name"
@@ -64,15 +64,38 @@ for key in "${keys[@]}"; do
   mkdir -p "$tree/boot/keys"
   cp -L "$key" "$tree/boot/keys/$name"
   touch -d "@$SOURCE_DATE_EPOCH" "$tree/boot/keys/$name"
-  modules+="  module2 /boot/keys/$name /boot/keys/$name"$'\n'
+  key_modules+="  module2 /boot/keys/$name /boot/keys/$name"$'\n'
 done
-MODULES=$modules TIMEOUT=$timeout python3 - iso/grub.cfg "$tree/boot/grub/grub.cfg" <<'PY'
+# The menu, with a line for each file that the loader puts into memory.
+menu() {
+  MODULES=$1 TIMEOUT=$timeout python3 - iso/grub.cfg "$2" <<'PY'
 import os, pathlib, sys
 text = pathlib.Path(sys.argv[1]).read_text()
 text = text.replace("@MODULES@\n", os.environ["MODULES"]).replace("set timeout=3", "set timeout=" + os.environ["TIMEOUT"])
 pathlib.Path(sys.argv[2]).write_text(text)
 PY
-python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}"
+}
+menu "$modules$key_modules" "$tree/boot/grub/grub.cfg"
+
+# What the console command `install` puts on a disk. Its GRUB finds the menu on the second partition
+# of the disk that it was started from; models are on the fourth one, which the kernel reads itself.
+disk_modules=(part_gpt fat multiboot2 normal configfile all_video gfxterm serial terminal halt reboot echo test sleep)
+mkdir "$tree/boot/install"
+cp /usr/lib/grub/i386-pc/boot.img "$tree/boot/install/mbr.img"
+grub-mkimage -O i386-pc -p '(,gpt2)/boot/grub' -o "$tree/boot/install/core.img" biosdisk vbe vga "${disk_modules[@]}"
+truncate -s %512 "$tree/boot/install/core.img"
+grub-mkimage -O x86_64-efi -p /boot/grub -o "$tree/boot/install/bootx64.efi" efi_gop "${disk_modules[@]}"
+menu "$key_modules" "$tree/boot/install/grub.cfg"
+install=(--install /boot/install/mbr.img "boot sector" --install /boot/install/core.img "bios boot"
+  --install /boot/install/bootx64.efi /EFI/BOOT/BOOTX64.EFI --install /boot/install/grub.cfg /boot/grub/grub.cfg)
+# The files as they are too: an installed disk can install another one.
+for file in boot/marrow.elf marrow.cfg boot/install/{mbr.img,core.img,bootx64.efi,grub.cfg} licences/{README,marrow.GPL-2}; do
+  install+=(--install "/$file" "/$file")
+done
+for key in "${keys[@]}"; do
+  install+=(--install "/boot/keys/$(basename "$key")" "/boot/keys/$(basename "$key")")
+done
+python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}" --tree "$tree" "${install[@]}"
 
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
@@ -80,6 +103,7 @@ id=$(cd "$tree" && { sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub
   find boot -name '*.pub' | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
 mkdir "$tree/boot/id"
 echo "$id" >"$tree/boot/id/$id"
+echo "$id" >"$tree/boot/medium.id"  # the same for the kernel, which must not install over its own medium
 
 # BIOS: an El Torito core image that finds grub.cfg on the medium it came from.
 bios_modules=(biosdisk iso9660 part_msdos part_gpt multiboot2 normal configfile search search_fs_file

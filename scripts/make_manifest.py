@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the image's manifest: make_manifest.py OUT KERNEL [MODEL...]
+"""Writes the image's manifest: make_manifest.py OUT KERNEL [MODEL...] [--tree FOLDER] [--install FILE PLACE]...
 
 Kernel version and hash; each model's name, format, quantization, parameters, size and SHA-256.
 Models are validated as far as the manifest needs: a file that is no GGUF is refused by name.
+--install names a file of the image, as a path below --tree, and its place on a disk that the console
+command `install` makes (service/install/source.h). Its size and SHA-256 become part of the manifest.
 """
+import argparse
 import hashlib
 import json
 import pathlib
@@ -112,16 +115,27 @@ def describe(path: pathlib.Path) -> dict:
     }
 
 
+def install_row(tree: pathlib.Path, file: str, place: str) -> dict:
+    path = tree / file.lstrip("/")
+    return {"file": file, "to": place, "size": path.stat().st_size, "sha256": digest(path)}
+
+
 def main() -> None:
-    if len(sys.argv) < 3:
-        sys.exit("usage: make_manifest.py OUT KERNEL [MODEL...]")
-    out, kernel, *models = map(pathlib.Path, sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("kernel", type=pathlib.Path)
+    parser.add_argument("models", type=pathlib.Path, nargs="*")
+    parser.add_argument("--tree", type=pathlib.Path)
+    parser.add_argument("--install", nargs=2, action="append", default=[], metavar=("FILE", "PLACE"))
+    words = parser.parse_args()
     manifest = {
-        "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(kernel),
-                   "size": kernel.stat().st_size},
-        "models": [describe(path) for path in models],
+        "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(words.kernel),
+                   "size": words.kernel.stat().st_size},
+        "models": [describe(path) for path in words.models],
     }
-    out.write_text(json.dumps(manifest, indent=2) + "\n")
+    if words.install:
+        manifest["install"] = [install_row(words.tree, *row) for row in words.install]
+    words.out.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":

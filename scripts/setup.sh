@@ -39,6 +39,7 @@ test  | openssl                               | openssl              | asks the 
 test  | /usr/share/ovmf/OVMF.fd               | ovmf                 | UEFI firmware for the boot tests
 test  | /usr/sbin/mkfs.ext4                   | e2fsprogs            | images for the file system tests
 test  | /usr/sbin/mkfs.vfat                   | dosfstools           | images for the file system tests
+test  | /usr/sbin/sgdisk                      | gdisk                | judges partition tables
 test  | mcopy                                 | mtools               | fills FAT images
 test  | /usr/sbin/mkfs.exfat                  | exfatprogs           | images for the file system tests
 check | clang-format-19                       | clang-format-19      | formatting check

@@ -321,16 +321,18 @@ Result<String> same_generation(const Work& work, std::string_view name) {
   return newest->folder.clone();
 }
 
-// A boot module that was loaded once is rearranged in memory: the hash of the image shows that.
-Result<void> need_known_bytes(const ModelFile& model, u32 index, const SourceFile& file,
-                              const Sha256Digest& digest) {
-  if (!is_boot_module(model)) return {};
-  String known = TRY(known_hash(model, index, file.path.view()));
+// A boot module that was loaded once is rearranged in memory: the hash of the image shows that. It
+// also shows a medium that is not read well.
+Result<void> need_known_bytes(const Work& work, u32 index, const Sha256Digest& digest) {
+  bool module = is_boot_module(work.model);
+  if (!module && !work.order.of_image) return {};
+  String known = TRY(known_hash(work.model, index, work.files[index].path.view()));
   String found = TRY(base::hex_text(digest));
   if (known.empty() || known.view() == found.view()) return {};
-  return fail(Errc::kCorrupt,
-              "the bytes are not those of the boot image: load the model first, or import it from "
-              "the image's disk");
+  return fail(Errc::kCorrupt, module
+                                  ? "the bytes are not those of the boot image: load the model "
+                                    "first, or import it from the image's disk"
+                                  : "the bytes are not those of the image: make its medium anew");
 }
 
 Result<Imported> import_loose(const ModelFile& model, const ImportOrder& order) {
@@ -360,7 +362,7 @@ Result<Imported> import_loose(const ModelFile& model, const ImportOrder& order) 
         StaticVector<bundle::MadeFile, 2> made;
         for (u32 i = 0; i < work.files.size(); i++) {
           const SourceFile& file = work.files[i];
-          TRY(need_known_bytes(model, i, file, digests[i]));
+          TRY(need_known_bytes(work, i, digests[i]));
           if (!made.push_back({file.table, file.name, digests[i], file.bytes}))
             return fail(Errc::kUnsupported, "a bundle has two files at most");
         }

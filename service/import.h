@@ -13,6 +13,7 @@ struct ImportOrder {
   std::string_view name = "";        // "" = the source's; only for a model outside of bundles
   ProgressSink* copying = nullptr;   // follows the copy
   ProgressSink* checking = nullptr;  // follows the reading back of what was written
+  bool of_image = false;  // the source lies on the boot medium, whose manifest knows its hash
 };
 
 struct Imported {

@@ -44,6 +44,18 @@ bool may_hold(const fs::Mount& mount, StoreOn where) {
   return where == StoreOn::kAnyDisk || (mount.home == fs::Home::kFixedDisk && !boots_marrow(mount));
 }
 
+// Calls use() with each mount that may hold something until it returns true. Disks that Marrow
+// starts from come last: the boot volume of an installed one is small.
+template <class Use>
+bool any_mount(StoreOn where, Use use) {
+  for (bool boots : {false, true})
+    for (usize i = 0; i < fs::mounts().size(); i++) {
+      fs::Mount mount = fs::mounts()[i];  // a copy: disks come and go while files are read
+      if (may_hold(mount, where) && boots_marrow(mount) == boots && use(mount)) return true;
+    }
+  return false;
+}
+
 // Returns `name` with a phrase that says it is in memory, for how long, and why.
 Result<String> memory_phrase(std::string_view name, StoreOn where) {
   constexpr std::string_view kWhy[] = {
@@ -77,15 +89,15 @@ Result<String> store_text(std::string_view kind, std::string_view name, std::str
   }
   if (!good_name(name))
     return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
-  char buffer[256];
-  for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount, where)) continue;
+  char buffer[256], file[320];
+  std::string_view path;
+  bool written = any_mount(where, [&](const fs::Mount& mount) {
     std::string_view directory = base::format_into(buffer, "{}/marrow", mount.point);
     static_cast<void>(fs::make_directory(directory));  // the folder may exist already
-    char file[320];
-    std::string_view path = base::format_into(file, "{}/{}-{}.json", directory, kind, name);
-    if (write_file(path, text).has_value()) return String::from(path);
-  }
+    path = base::format_into(file, "{}/{}-{}.json", directory, kind, name);
+    return write_file(path, text).has_value();
+  });
+  if (written) return String::from(path);
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
   TRY(keep_in_memory(key, text));
   return memory_phrase(name, where);
@@ -96,12 +108,13 @@ Result<String> load_text(std::string_view kind, std::string_view name, StoreOn w
   if (!good_name(name))
     return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
   char buffer[320];
-  for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount, where)) continue;
-    Result<String> text =
+  Result<String> text = String();
+  bool read = any_mount(where, [&](const fs::Mount& mount) {
+    text =
         fs::read_text(base::format_into(buffer, "{}/marrow/{}-{}.json", mount.point, kind, name));
-    if (text.has_value()) return text;
-  }
+    return text.has_value();
+  });
+  if (read) return text;
   std::string_view key = base::format_into(buffer, "{}/{}", kind, name);
   for (const Kept& kept : memory())
     if (kept.key.view() == key) return kept.text.clone();
@@ -156,11 +169,12 @@ Result<base::Owner<fs::File>> kept_file(std::string_view kind, std::string_view 
   if (name.starts_with('/')) return open(base::format_into(buffer, "{}.bin", name));
   if (!good_name(name))
     return fail(Errc::kInvalidArgument, "this is not a valid file name: leave out slashes");
-  for (const fs::Mount& mount : fs::mounts()) {
-    if (!may_hold(mount, StoreOn::kAnyDisk)) continue;
-    auto file = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
-    if (file.has_value()) return file;
-  }
+  Result<base::Owner<fs::File>> one = fail(Errc::kNotFound, "");
+  bool found = any_mount(StoreOn::kAnyDisk, [&](const fs::Mount& mount) {
+    one = open(base::format_into(buffer, "{}/marrow/{}-{}.bin", mount.point, kind, name));
+    return one.has_value();
+  });
+  if (found) return one;
   return fail(Errc::kNotFound, "no disk can keep this file: mount one that can be written");
 }
 

@@ -88,7 +88,7 @@ Result<void> EngineImpl::replay_chunk(Retold& retold) {
   KvView view = retold.reading.view(store_);
   usize width = parts_->model->params().vocabulary;
   TRY(forward(score_rows_.view(), {&view, 1}, retold.logits.first(picks ? count * width : 0)));
-  end_chunk(retold.reading, retold.tokens, first + count);
+  end_chunk(retold.reading, retold.tokens, first + count, false);
   for (u32 i = 0; picks && i < count && !retold.over; i++)
     TRY(pick_again(retold, retold.logits.subspan(i * width, parts_->tokenizer->size())));
   return {};

@@ -2,8 +2,6 @@
 // Implements `model import`, `model remove` and `model list`.
 #include "console/shell/model_disk.h"
 
-#include <optional>
-
 #include "console/shell/model_use.h"
 #include "kernel/fs/disks.h"
 #include "service/bundle/find.h"
@@ -20,24 +18,6 @@ constexpr const char* kRemoveUsage = "model remove NAME [GENERATION] [--from DIS
 base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
 }
-
-// The progress of work that begins later and may begin anew with another file: each has a rate of
-// its own.
-class FreshProgress final : public service::ProgressSink {
- public:
-  explicit FreshProgress(const char* what) : what_(what) {}
-  void on_progress(u64 done, u64 total) override {
-    if (!shown_.has_value() || done < done_) shown_.emplace(io(), what_);
-    done_ = done;
-    shown_->on_progress(done, total);
-  }
-  bool stopped() override { return io().interrupted(); }
-
- private:
-  const char* what_;
-  u64 done_ = 0;
-  std::optional<ShownProgress> shown_;
-};
 
 std::string_view disk_of(std::string_view path) {
   std::string_view best = "";

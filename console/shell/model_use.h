@@ -22,6 +22,24 @@ class ShownProgress final : public service::ProgressSink {
   Progress progress_;
 };
 
+// The progress of work that begins later and may begin anew with another file: each has a rate of
+// its own.
+class FreshProgress final : public service::ProgressSink {
+ public:
+  explicit FreshProgress(const char* what) : what_(what) {}
+  void on_progress(u64 done, u64 total) override {
+    if (!shown_.has_value() || done < done_) shown_.emplace(io(), what_);
+    done_ = done;
+    shown_->on_progress(done, total);
+  }
+  bool stopped() override { return io().interrupted(); }
+
+ private:
+  const char* what_;
+  u64 done_ = 0;
+  std::optional<ShownProgress> shown_;
+};
+
 // A patience that ends with Ctrl-C.
 class KeyPatience final : public service::Patience {
  public:

@@ -169,11 +169,16 @@ bool lies_on(const Mount& mount, const BlockDevice& device) {
   return false;
 }
 
-Result<void> release_disk(const BlockDevice& device) {
+Result<void> need_idle_disk(const BlockDevice& device) {
   if (disks.working) return fail(Errc::kBusy, "disks are being mounted: try again");
   for (const Mount& mount : mounts())
     if (lies_on(mount, device) && open_files(*mount.file_system) > 0)
       return fail(Errc::kBusy, "a file on this disk is open: unload its model, or wait");
+  return {};
+}
+
+Result<void> release_disk(const BlockDevice& device) {
+  TRY(need_idle_disk(device));
   for (usize i = 0; i < volumes.size();) {
     if (volumes[i].device != &device) {
       i++;

@@ -45,8 +45,9 @@ std::span<const Unmounted> unmounted();
 
 // Returns true if the mount is a volume of the disk.
 bool lies_on(const Mount& mount, const BlockDevice& device);
-// Unmounts the volumes of a disk that is going to be written as a whole. Returns kBusy if a file on
-// one of them is open.
+// Returns kBusy if a file on one of the disk's volumes is open, or disks are being mounted.
+Result<void> need_idle_disk(const BlockDevice& device);
+// Unmounts the volumes of a disk that is going to be written as a whole, if it is idle.
 Result<void> release_disk(const BlockDevice& device);
 // Mounts what is on a disk after that.
 Result<void> mount_again(BlockDevice& device);

@@ -10,7 +10,6 @@ namespace {
 
 constexpr u32 kRegionSectors = 12, kFirstCluster = 2;
 constexpr u32 kEndOfChain = 0xffffffff, kMediaEntry = 0xfffffff8;
-constexpr usize kPiece = 64 * 1024;
 
 // Letters that have a capital one: all of a range, or every second one of it.
 struct Capitals {
@@ -111,17 +110,6 @@ Result<Plan> plan_volume(u64 volume, const ExfatFormat& format, usize upcase_byt
   if (p.clusters < p.bitmap_clusters + p.upcase_clusters + 2)
     return fail(Errc::kFull, "the disk is too small for exFAT");
   return p;
-}
-
-Result<void> write_zeros(Medium& medium, u64 at, u64 bytes) {
-  Vector<Byte> zeros;
-  TRY(zeros.resize(static_cast<usize>(std::min<u64>(kPiece, bytes))));
-  for (u64 done = 0; done < bytes;) {
-    usize part = static_cast<usize>(std::min<u64>(zeros.size(), bytes - done));
-    TRY(medium.write(at + done, zeros.view().first(part)));
-    done += part;
-  }
-  return {};
 }
 
 Result<void> write_table(Medium& medium, const Plan& p) {

@@ -13,6 +13,18 @@ Result<void> check(u64 offset, u64 bytes, u64 size) {
 
 }  // namespace
 
+Result<void> write_zeros(Medium& medium, u64 at, u64 bytes) {
+  constexpr usize kPiece = 64 * 1024;
+  Vector<Byte> zeros;
+  TRY(zeros.resize(static_cast<usize>(std::min<u64>(kPiece, bytes))));
+  for (u64 done = 0; done < bytes;) {
+    usize part = static_cast<usize>(std::min<u64>(zeros.size(), bytes - done));
+    TRY(medium.write(at + done, zeros.view().first(part)));
+    done += part;
+  }
+  return {};
+}
+
 Result<void> MediumPart::read(u64 offset, std::span<Byte> out) {
   TRY(check(offset, out.size(), size_));
   return whole_.read(offset_ + offset, out);

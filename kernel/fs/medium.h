@@ -26,6 +26,9 @@ class Medium {
   ~Medium() = default;
 };
 
+// Writes zeros over a part of the medium.
+Result<void> write_zeros(Medium& medium, u64 at, u64 bytes);
+
 // Part of a medium: a partition.
 class MediumPart final : public Medium {
  public:

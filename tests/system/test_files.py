@@ -78,7 +78,7 @@ def format_a_disk():
                 begin = len(guest.output)
                 guest.send("format vda MODELS\r")
                 guest.expect(r"Its name, to go on: ", 30, begin)
-                check("on it: /disk/vda (fat32)" in guest.output[begin:], guest.output[begin:])
+                check("on it: /disk/vda (fat32, 0.0 MiB of files)" in guest.output[begin:], guest.output[begin:])
                 guest.send(answer + "\r")
                 guest.expect(r"\nmarrow> ", 60, begin)
                 check(found in guest.output[begin:], guest.output[begin:])

@@ -104,3 +104,16 @@ TEST(console_storage, secrets_that_others_bring_are_not_taken) {
       "their key");
   EXPECT_EQ(MUST(service::load_text("tls", "brought")).view(), "their key");
 }
+
+TEST(console_storage, boot_volumes_come_last) {
+  Files boot, data;
+  boot.texts["boot/marrow.elf"] = "kernel";
+  boot.texts["marrow/talk-old.json"] = "from there";
+  Mounted first("/disk/vda2", boot, fs::Home::kFixedDisk);
+  EXPECT_EQ(MUST(service::store_text("talk", "alone", "text")).view(),
+            "/disk/vda2/marrow/talk-alone.json");
+  Mounted second("/disk/vda4", data, fs::Home::kFixedDisk);
+  EXPECT_EQ(MUST(service::store_text("talk", "new", "text")).view(),
+            "/disk/vda4/marrow/talk-new.json");
+  EXPECT_EQ(MUST(service::load_text("talk", "old")).view(), "from there");
+}

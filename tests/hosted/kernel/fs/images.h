@@ -21,6 +21,8 @@ struct FileTree {
 
 bool have_tool(const char* name);
 bool run_tool(const std::string& command);  // its output is dropped
+#define NEED_TOOL(name) \
+  if (!have_tool(name)) return test.skip(name " is not installed: scripts/setup.sh test")
 
 // Every file of the tree is read from `system` and found by listing it, and nothing else is there.
 void expect_same_tree(TestContext& test, fs::FileSystem& system, const FileTree& tree);

@@ -82,9 +82,6 @@ void check_image(TestContext& test, const FileTree& tree) {
   EXPECT(!(*system)->list("nothing", *std::make_unique<Collector>()).has_value());
 }
 
-#define NEED_TOOL(name) \
-  if (!have_tool(name)) return test.skip(name " is not installed: scripts/setup.sh test")
-
 void check_ext4(TestContext& test, const char* options, u32 files) {
   NEED_TOOL("mkfs.ext4");
   FileTree tree(files);

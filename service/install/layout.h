@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// How an installed disk is divided. Pure; any thread.
+#pragma once
+
+#include "kernel/fs/partition_write.h"
+
+namespace service {
+
+// The partitions in their order, which is that of their numbers.
+enum class DiskPart : u8 { kBiosBoot, kBoot, kState, kData };
+constexpr usize kDiskParts = 4;
+
+struct DiskLayout {
+  u32 block_bytes = 512;
+  struct Part {
+    u64 first = 0, blocks = 0;
+  } parts[kDiskParts]{};
+  u64 offset(DiskPart part) const { return parts[static_cast<usize>(part)].first * block_bytes; }
+  u64 bytes(DiskPart part) const { return parts[static_cast<usize>(part)].blocks * block_bytes; }
+  // A BIOS reads sectors of 512 bytes only.
+  bool boots_by_bios() const { return block_bytes == 512; }
+};
+
+// The files that must find room.
+struct DiskNeeds {
+  u64 boot_bytes = 0;   // files of the boot partition
+  u64 model_bytes = 0;  // files of the data partition
+};
+
+// Returns the size in bytes from which on a disk is large enough.
+u64 least_disk_bytes(const DiskNeeds& needs, u32 block_bytes);
+
+// Returns kFull for a disk that is smaller than that.
+Result<DiskLayout> plan_disk(u64 blocks, u32 block_bytes, const DiskNeeds& needs);
+
+// Returns the table of such a disk, with new random ids. `rows` holds its partitions.
+fs::NewTable table_of(const DiskLayout& layout, std::span<fs::NewPartition, kDiskParts> rows,
+                      std::span<const Byte> boot_code);
+
+}  // namespace service

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The files that an installation copies: the list in the image's manifest, and the medium that
+// Marrow was started from. For threads of CPU 0; find_install_source() waits for disks.
+#pragma once
+
+#include "kernel/crypto/sha256.h"
+#include "kernel/dev/block_device.h"
+#include "kernel/fs/file_system.h"
+#include "service/model_store.h"
+
+namespace service {
+
+// A file of the image and its place on the installed disk.
+struct InstallFile {
+  String from;  // path on the medium
+  // Path on the boot partition, or one of the two names below.
+  String to;
+  u64 bytes = 0;
+  crypto::Sha256Digest sha256{};
+};
+constexpr std::string_view kToBootSector = "boot sector";  // GRUB's boot.img
+constexpr std::string_view kToBiosBoot = "bios boot";      // GRUB's core image
+
+// Reads the list "install" of a manifest (scripts/make_manifest.py). A path consists of letters,
+// digits and ". _ -", no two files have one place, and both parts of the boot loader are there.
+// Returns kNotFound if there is no such list.
+Result<Vector<InstallFile>> read_install_list(std::string_view manifest);
+
+struct InstallSource {
+  String point;     // where the medium is mounted; "" = the files are boot modules
+  String manifest;  // as the loader has put it into memory
+  Vector<InstallFile> files;
+  Vector<ModelFile> models;  // of the image
+  u64 boot_bytes = 0, model_bytes = 0;
+
+  // Returns the path where a file can be read now.
+  Result<String> path_of(const InstallFile& file) const;
+  void drop_models() { models.clear(), model_bytes = 0; }
+};
+
+// Finds the medium by its id, which the loader has put into memory, otherwise the boot modules.
+// Checks that each file is there with the size of the manifest, and logs those that are not.
+Result<InstallSource> find_install_source();
+
+// The id of the medium that Marrow was started from, as the loader has put it into memory; "" if it
+// has none.
+Result<String> boot_medium_id();
+constexpr std::string_view kMediumIdFile = "boot/medium.id";  // on the medium
+
+// Returns true if a volume of the disk has that id: Marrow was started from it or from its copy.
+Result<bool> is_boot_disk(const BlockDevice& disk);
+
+}  // namespace service

@@ -17,6 +17,8 @@ ISO = ROOT / "build/marrow.iso"
 MODEL = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 PROMPT = r"^marrow> "
 
+FAILURES = (AssertionError, Hang, OSError, ValueError, KeyError, AttributeError, IndexError, subprocess.SubprocessError)
+
 _cases = []
 _timed = []
 
@@ -55,7 +57,7 @@ def main() -> None:
         except Skip as reason:
             skipped += 1
             print(f"ok {number} - {title} # SKIP {reason}", flush=True)
-        except (AssertionError, Hang, OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+        except FAILURES as error:
             failed += 1
             print(f"not ok {number} - {title}", flush=True)
             lines = (str(error) or traceback.format_exc()).splitlines()
@@ -78,7 +80,7 @@ def in_pairs(function, rows) -> None:
     def one(row):
         try:
             function(*row)
-        except (AssertionError, Hang, OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+        except FAILURES as error:
             return f"{' '.join(map(str, row))}: {error or traceback.format_exc()}"
         return None
 

@@ -13,7 +13,7 @@ import urllib.request
 
 import serving
 from disk_images import disk, exfat_disk, fsck_exfat, tool
-from harness import PROMPT, TWIN, Guest, case, check, main, small_iso
+from harness import PATIENCE, PROMPT, TWIN, Guest, case, check, main, small_iso
 
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY, CONTEXT = 64, 64, 1, 2, 1, 320, 64
 
@@ -35,7 +35,7 @@ def tokenizer() -> bytes:
 
 def tool_of_host(*words, status: int = 0) -> str:
     done = subprocess.run([TWIN, "bundle", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=60 * PATIENCE, check=False)
     check(done.returncode == status, f"bundle {words}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 
@@ -62,7 +62,7 @@ class Site:
 
     def twin(self, *words: str, status: int = 0) -> str:
         done = subprocess.run([TWIN, "log=info", f"trust.keys={self.key}", *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120, check=False)
+                              capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
         check(done.returncode == status, f"status {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
@@ -115,8 +115,8 @@ def shown_to_clients():
                 if '"event":"ready"' in line:
                     break
             base = f"http://127.0.0.1:{port}"
-            health = json.load(urllib.request.urlopen(f"{base}/health", timeout=60))
-            row = json.load(urllib.request.urlopen(f"{base}/v1/models", timeout=60))["data"][0]
+            health = json.load(urllib.request.urlopen(f"{base}/health", timeout=60 * PATIENCE))
+            row = json.load(urllib.request.urlopen(f"{base}/v1/models", timeout=60 * PATIENCE))["data"][0]
             for told in (health, row):
                 check(told.get("verified") == "ed25519" and re.fullmatch("[0-9a-f]{16}", told.get("key_id", "")), str(told))
             check(row["id"] == "tiny", str(row))

@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 
-from harness import MODEL, PROMPT, TWIN, Guest, case, check, in_pairs, main, need
+from harness import MODEL, PATIENCE, PROMPT, TWIN, Guest, case, check, in_pairs, main, need
 
 DONE = (0, 1)  # success: by ACPI, or by QEMU's debug port where there is none
 FAILED = (3,)  # code 1 through the debug port: 2 * code + 1
@@ -52,7 +52,7 @@ def speed_at_boot():
         check(status in DONE, f"exit status {status}")
     need(TWIN, "make host")
     slow = subprocess.run([TWIN, f"model={MODEL}", "threads=2", "zosia.perf=1", "zosia.perf.tokens=8",
-                           "zosia.perf.min_tok_s=100000"], capture_output=True, text=True, timeout=60, check=False)
+                           "zosia.perf.min_tok_s=100000"], capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
     check(re.search(line, slow.stdout, re.M)[3] == "TOO SLOW", slow.stdout[-500:])
     check(slow.returncode == 1, f"exit status {slow.returncode}")
 
@@ -94,7 +94,7 @@ def stability_names_a_planted_fault():
 
     def run(plan: str) -> tuple[int, str]:
         done = subprocess.run([TWIN, f"model={MODEL}", f"stability={plan}"], capture_output=True, text=True,
-                              timeout=120, check=False)
+                              timeout=120 * PATIENCE, check=False)
         return done.returncode, done.stdout
 
     status, text = run("300")

@@ -9,11 +9,11 @@ import threading
 import time
 
 import serving
-from harness import TWIN, case, check, main
+from harness import PATIENCE, TWIN, case, check, main
 
 
 def twin(*words: str, status: int = 0) -> str:
-    done = subprocess.run([TWIN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    done = subprocess.run([TWIN, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * PATIENCE,
                           check=False)
     check(done.returncode == status, f"status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
@@ -92,7 +92,7 @@ def key_file_that_changes():
 
 
 def status(port: int, key: str = "") -> int:
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * PATIENCE)
     line.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {})
     return line.getresponse().status
 

@@ -291,6 +291,7 @@ class Engine {
 
   virtual u32 running() const = 0;
   virtual u32 queued() const = 0;
+  // Pages of both kinds: of layers that see the whole text, and of layers with a window.
   virtual u64 kv_pages_total() const = 0;
   virtual u64 kv_pages_used() const = 0;  // held by running requests
   // idle pages that the prefix cache keeps for prompts with the same beginning

@@ -357,7 +357,10 @@ Result<void> Transfer::complete() {
 // Removes what is of no use to a later attempt.
 Result<Pulled> Transfer::end(Result<void> done) {
   if (done.has_value())
-    return Pulled{TRY(String::from(incoming_->folder())), total_, fetched_, false};
+    return Pulled{.folder = TRY(String::from(incoming_->folder())),
+                  .bytes = total_,
+                  .fetched = fetched_,
+                  .verified = remote_.known};
   if (incoming_ == nullptr) return std::unexpected(done.error());
   if (is_final(done.error().code)) {
     Result<void> removed = incoming_->abandon();
@@ -380,7 +383,9 @@ Result<Pulled> Transfer::run() {
   TRY(look_at_answer());
   TRY(read_start());
   root_ = order_.root.empty() ? TRY(choose_disk(total_)) : TRY(String::from(order_.root));
-  if (TRY(is_present())) return Pulled{std::move(identity_), total_, 0, true};
+  if (TRY(is_present()))
+    return Pulled{
+        .folder = std::move(identity_), .bytes = total_, .verified = true, .present = true};
   TRY(make_identity());
   failures_ = 0;
   return end([&]() -> Result<void> {

@@ -34,8 +34,9 @@ class PullWatcher : public ProgressSink {
 struct Pulled {
   String folder;
   u64 bytes = 0;
-  u64 fetched = 0;       // of them in this call
-  bool present = false;  // the disk had the model already, and nothing was fetched
+  u64 fetched = 0;        // of them in this call
+  bool verified = false;  // the bytes have the SHA-256 that was known of them before
+  bool present = false;   // the disk had the model already, and nothing was fetched
 };
 
 Result<Pulled> pull_model(const PullOrder& order, PullWatcher& watcher);

@@ -3,14 +3,20 @@
 // catalogue.
 #include "service/pull_source.h"
 
+#include <version.h>
+
 #include <algorithm>
 
 #include "kernel/base/format.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/json.h"
 #include "kernel/base/text.h"
+#include "kernel/fs/file_system.h"
+#include "kernel/log.h"
 #include "kernel/options.h"
+#include "kernel/time/wall_clock.h"
 #include "service/catalogue.h"
+#include "service/host_path.h"
 
 namespace service {
 namespace {
@@ -23,6 +29,10 @@ constexpr Option kToken{"pull.token", OptionKind::kText, "", "TOKEN",
                         "Hugging Face's token for models that need one; sent to pull.hf= only"};
 constexpr Option kTimeout{"pull.timeout", OptionKind::kNumber, "30", "1..3600",
                           "seconds of silence after which `model pull` gives a connection up"};
+constexpr Option kAuthorities{
+    "tls.ca", OptionKind::kText, "", "PATH",
+    "PEM file of the authorities that https servers are checked with; default /boot/ca.pem"};
+KERNEL_OPTION(kAuthorities);
 KERNEL_OPTION(kHf);
 KERNEL_OPTION(kOllama);
 KERNEL_OPTION(kToken);
@@ -96,6 +106,48 @@ Result<RemoteFile> find_hf(std::string_view place, std::string_view token) {
   return file;
 }
 
+// ---- https -----------------------------------------------------------------------------------
+
+constexpr usize kMostAuthorityBytes = 4 * kMiB;
+
+// They lie in the image, as a module of the loader, or are the host's of the twin.
+Result<String> read_authorities() {
+  constexpr std::string_view kPlaces[] = {"/boot/ca.pem", "/etc/ssl/certs/ca-certificates.crt"};
+  char room[512];
+  std::string_view given = options::text(kAuthorities);
+  if (!given.empty()) {
+    Result<String> text = fs::read_text(service::machine_path(given, room), kMostAuthorityBytes);
+    if (!text.has_value()) log::warn("pull", "tls.ca={}: {}", given, text.error());
+    return text;
+  }
+  for (std::string_view place : kPlaces) {
+    Result<String> text = fs::read_text(service::machine_path(place, room), kMostAuthorityBytes);
+    if (text.has_value()) return text;
+  }
+  return fail(Errc::kNotFound,
+              "https needs the authorities' certificates: tls.ca=FILE.pem, or use http");
+}
+
+// A certificate that has expired must not pass because a clock was reset.
+Result<void> need_clock() {
+  constexpr u64 kDay = 86'400;  // the clock of the building machine may be slightly wrong
+  if (timing::unix_time_known() && timing::unix_ns() / kNsPerSecond + kDay >= kMarrowDate)
+    return {};
+  return fail(Errc::kUnsupported,
+              "https needs the time of day: let the machine reach a time server (ntp=)");
+}
+
+// Returns the client, which stays for the transfers to come. The file is read once.
+Result<net::tls::Client*> secure_client() {
+  static constinit net::tls::Client* client = nullptr;
+  TRY(need_clock());
+  if (client != nullptr) return client;
+  String authorities = TRY(read_authorities());
+  base::Owner<net::tls::Client> made = TRY(net::tls::Client::create(authorities.view()));
+  client = made.release();
+  return client;
+}
+
 // ---- Ollama's registry ---------------------------------------------------------------------
 
 // "[HOST/][NAMESPACE/]MODEL[:TAG]"
@@ -137,34 +189,6 @@ Result<String> fetch_text(const net::HttpCall& call, usize limit, net::HttpWatch
   }
 }
 
-// Finds the layer with the weights. Layers that Marrow does not use are left where they are.
-Result<void> read_layers(std::string_view text, RemoteFile& file, String& digest) {
-  constexpr std::string_view kBegin = "application/vnd.ollama.image.";
-  Result<json::Document> document = json::Document::parse(text);
-  if (!document.has_value())
-    return fail(Errc::kCorrupt, "the registry's manifest is not JSON: check pull.ollama=");
-  for (json::Value layer : document->root().find("layers").elements()) {
-    std::string_view type = layer.find("mediaType").text();
-    if (type == "application/vnd.ollama.image.tensor")
-      return fail(Errc::kUnsupported,
-                  "the model has its weights as safetensors: choose one of GGUF");
-    bool weights =
-        type.starts_with(kBegin) ? type.substr(kBegin.size()) == "model" : type.contains("gguf");
-    if (!weights) continue;
-    if (file.known)
-      return fail(Errc::kUnsupported,
-                  "the model's weights lie in several files: choose another tag");
-    Result<i64> bytes = layer.find("size").integer();
-    digest = TRY(String::from(layer.find("digest").text()));
-    file.known = digest.view().starts_with("sha256:") && read_sha256(digest.view(), file.sha256);
-    if (!file.known || !bytes.has_value() || *bytes <= 0)
-      return fail(Errc::kCorrupt, "the registry's manifest has no digest and size for the weights");
-    file.bytes = static_cast<u64>(*bytes);
-  }
-  if (file.known) return {};
-  return fail(Errc::kNotFound, "the registry has no GGUF weights under this name");
-}
-
 Result<RemoteFile> find_ollama(std::string_view place, net::HttpWatcher& watcher) {
   OllamaName name = TRY(parse_ollama(place));
   std::string_view registry = without_slash(options::text(kOllama));
@@ -176,11 +200,14 @@ Result<RemoteFile> find_ollama(std::string_view place, net::HttpWatcher& watcher
   net::HttpCall call = pull_call(url);
   call.headers = kAccept;
   String text = TRY(fetch_text(call, kMostManifestBytes, watcher));
+  WeightsLayer layer = TRY(find_weights(text.view()));
   RemoteFile file;
-  String digest;
-  TRY(read_layers(text.view(), file, digest));
+  file.known = true;
+  file.sha256 = layer.sha256;
+  file.bytes = layer.bytes;
   base::StringWriter out(file.url), named(file.name);
-  base::format_to(out, "{}/v2/{}/{}/blobs/{}", registry, name.space, name.model, digest);
+  base::format_to(out, "{}/v2/{}/{}/blobs/sha256:", registry, name.space, name.model);
+  base::write_hex(layer.sha256, out);
   base::format_to(named, "{}-{}", name.model, name.tag);
   TRY(out.status());
   TRY(named.status());
@@ -213,8 +240,38 @@ Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
   return find_named(source, token);
 }
 
+Result<WeightsLayer> find_weights(std::string_view manifest) {
+  constexpr std::string_view kBegin = "application/vnd.ollama.image.", kDigest = "sha256:";
+  Result<json::Document> document = json::Document::parse(manifest);
+  if (!document.has_value())
+    return fail(Errc::kCorrupt, "the registry's manifest is not JSON: check pull.ollama=");
+  WeightsLayer found;
+  for (json::Value layer : document->root().find("layers").elements()) {
+    std::string_view type = layer.find("mediaType").text();
+    if (type == "application/vnd.ollama.image.tensor")
+      return fail(Errc::kUnsupported,
+                  "the model has its weights as safetensors: choose one of GGUF");
+    bool weights =
+        type.starts_with(kBegin) ? type.substr(kBegin.size()) == "model" : type.contains("gguf");
+    if (!weights) continue;
+    if (found.bytes != 0)
+      return fail(Errc::kUnsupported,
+                  "the model's weights lie in several files: choose another tag");
+    std::string_view digest = layer.find("digest").text();
+    Result<i64> bytes = layer.find("size").integer();
+    if (!digest.starts_with(kDigest) ||
+        !base::read_hex(digest.substr(kDigest.size()), found.sha256) || !bytes.has_value() ||
+        *bytes <= 0)
+      return fail(Errc::kCorrupt, "the registry's manifest has no digest and size for the weights");
+    found.bytes = static_cast<u64>(*bytes);
+  }
+  if (found.bytes != 0) return found;
+  return fail(Errc::kNotFound, "the registry has no GGUF weights under this name");
+}
+
 net::HttpCall pull_call(std::string_view url) {
-  return {.url = url, .silence_ns = options::number(kTimeout) * kNsPerSecond};
+  return {
+      .url = url, .secure = secure_client, .silence_ns = options::number(kTimeout) * kNsPerSecond};
 }
 
 Result<void> judge_status(int status) {

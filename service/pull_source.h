@@ -23,6 +23,14 @@ struct RemoteFile {
 Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
                                net::HttpWatcher& watcher);
 
+// Finds the layer with the weights in a manifest of Ollama's registry. Layers that Marrow does not
+// use are passed over.
+struct WeightsLayer {
+  crypto::Sha256Digest sha256{};
+  u64 bytes = 0;
+};
+Result<WeightsLayer> find_weights(std::string_view manifest);
+
 // A call with the times that the options say.
 net::HttpCall pull_call(std::string_view url);
 

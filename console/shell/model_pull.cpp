@@ -103,8 +103,10 @@ Result<void> pull_model(Words words, base::Writer& out) {
     return {};
   }
   u64 ns = std::max<u64>(timing::now_ns() - start, 1);
-  base::format_to(out, "{} is complete and verified: {} MiB fetched in {} ms, {} MiB/s\n",
-                  done.folder, base::ratio(done.fetched, kMiB, 1), base::ratio(ns, 1'000'000, 1),
+  const char* state = done.verified ? "complete and verified"
+                                    : "complete (no SHA-256 was known to compare it with)";
+  base::format_to(out, "{} is {}: {} MiB fetched in {} ms, {} MiB/s\n", done.folder, state,
+                  base::ratio(done.fetched, kMiB, 1), base::ratio(ns, 1'000'000, 1),
                   mebibytes_per_second(done.fetched, ns));
   return {};
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernel/net/network_list.h"
+#include "kernel/net/tls/secure_socket.h"
 #include "kernel/sched/context.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
@@ -72,28 +73,42 @@ Result<void> HttpFetch::visit(const HttpCall& call, bool trusted) {
   socket_.reset();
   parser_ = {};
   at_ = filled_ = 0;
-  TRY(connect(call.connect_ns));
+  TRY(connect(call));
   TRY(write_request(call, trusted));
   return read_head();
 }
 
-Result<void> HttpFetch::connect(u64 limit_ns) {
-  if (url_.secure) return fail(Errc::kUnsupported, "https is not supported: use http");
-  u64 deadline = timing::now_ns() + limit_ns;
+Result<void> HttpFetch::connect(const HttpCall& call) {
+  tls::Client* client = nullptr;
+  if (url_.secure && call.secure == nullptr)
+    return fail(Errc::kUnsupported, "https is not used here: use http");
+  if (url_.secure) client = TRY(call.secure());
+  u64 deadline = timing::now_ns() + call.connect_ns;
   Addresses addresses = TRY(addresses_of(url_, deadline));
   Result<void> connected = fail(Errc::kNotFound, "the host's name has no address");
   for (const IpAddress& address : addresses) {
-    connected = connect_to(address, deadline);
-    if (connected.has_value() || connected.error().code == Errc::kCancelled) break;
+    connected = connect_to(address, client, deadline);
+    if (connected.has_value() ||
+        (connected.error().code != Errc::kIo && connected.error().code != Errc::kNotFound))
+      break;
   }
   return connected;
 }
 
 // Waits until the peer takes bytes. Nothing tells of a connection but a write, and the request
 // begins with these.
-Result<void> HttpFetch::connect_to(const IpAddress& address, u64 deadline_ns) {
+Result<void> HttpFetch::connect_to(const IpAddress& address, tls::Client* client, u64 deadline_ns) {
   constexpr std::string_view kBegin = "GET ";
-  socket_ = TRY(network()->connect(address, url_.port));
+  Result<base::Owner<Socket>> plain = network()->connect(address, url_.port);
+  // The network may still be coming up.
+  if (!plain.has_value() && plain.error().code == Errc::kNotFound)
+    return fail(Errc::kIo, "there is no route to the server: check the network (`ip`)");
+  socket_ = TRY(plain);
+  if (client != nullptr) {
+    auto session = TRY(client->begin(url_.host.view()));
+    socket_ = TRY(base::make<tls::SecureSocket>(std::move(socket_), std::move(session),
+                                                timing::now_ns, deadline_ns));
+  }
   for (std::string_view left = kBegin; !left.empty();) {
     Result<usize> n = socket_->write(left);
     if (n.has_value()) {

@@ -9,6 +9,7 @@
 #include "kernel/base/http_message.h"
 #include "kernel/net/http_response.h"
 #include "kernel/net/socket.h"
+#include "kernel/net/tls/tls.h"
 #include "kernel/net/url.h"
 
 namespace net {
@@ -19,6 +20,9 @@ struct HttpCall {
   // The value of the header Authorization. It is sent to the origin of `url` only, never to
   // another host, port or scheme that a redirect names.
   std::string_view authorization = "";
+  // Returns the client for https, which must outlive the fetch, or says why there is none. It is
+  // called when an address needs it; null: https is refused.
+  Result<tls::Client*> (*secure)() = nullptr;
   u64 connect_ns = 15'000'000'000;  // for a connection, and for the name before it
   u64 silence_ns = 30'000'000'000;  // between two arrivals of bytes
 };
@@ -38,8 +42,8 @@ class HttpFetch {
  public:
   // Returns once the head of the last answer has come, whatever its status is. Returns kIo if there
   // is no connection or it breaks, kTimeout if the server is silent, kCorrupt if the answer is not
-  // HTTP, kPermission for a redirect from https to http, kCancelled if it was stopped. `watcher`
-  // must outlive the fetch.
+  // HTTP, kPermission for a redirect from https to http and for a certificate that is not trusted,
+  // kCancelled if it was stopped. `watcher` must outlive the fetch.
   static Result<base::Owner<HttpFetch>> open(const HttpCall& call, HttpWatcher& watcher);
 
   int status() const { return parser_.status(); }
@@ -59,8 +63,8 @@ class HttpFetch {
 
  private:
   Result<void> visit(const HttpCall& call, bool trusted);
-  Result<void> connect(u64 limit_ns);
-  Result<void> connect_to(const IpAddress& address, u64 deadline_ns);
+  Result<void> connect(const HttpCall& call);
+  Result<void> connect_to(const IpAddress& address, tls::Client* client, u64 deadline_ns);
   Result<void> write_request(const HttpCall& call, bool trusted);
   Result<void> read_head();
   Result<usize> receive();

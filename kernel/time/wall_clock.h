@@ -21,6 +21,12 @@ u64 unix_ns();               // since 1970-01-01 UTC; 0 while unknown
 void set_unix_ns(u64 now, Told told = Told::kConfirmed);
 void forget_unix_time();
 
+struct UtcTime {
+  u64 year, month, day;  // from 1
+  u64 hour, minute, second;
+};
+UtcTime utc_of(u64 unix_seconds);
+
 // Returns "2026-11-21 14:05:09".
 std::string_view format_utc(std::span<char> buffer, u64 unix_ns);
 

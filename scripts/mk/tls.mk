@@ -1,5 +1,5 @@
 # wolfSSL, fetched and built by its own rules: once for the kernel, once for processes, once under
-# sanitizers (there with its client, so that tests can talk to the server). Foreign C: no warnings;
+# sanitizers. Foreign C: no warnings;
 # only kernel/net/tls and kernel/crypto/ed25519.cpp see its headers.
 WOLFSSL := $(BUILD)/third_party/wolfssl
 WOLFSSL_READY := $(WOLFSSL)/.extracted
@@ -16,7 +16,7 @@ WOLFSSL_FLAGS := -std=gnu17 -w -g$(G) -MMD -MP -I. -fno-omit-frame-pointer -fno-
   -fdata-sections $(WOLFSSL_INCLUDE)
 WOLFSSL_KERNEL_FLAGS := $(LWIP_KERNEL_FLAGS)
 # Its arithmetic on words is unsigned where it must be; what it shifts and aligns is its own matter.
-WOLFSSL_SAN_FLAGS := -O1 -fsanitize=address,fuzzer-no-link -DMARROW_TLS_CLIENT
+WOLFSSL_SAN_FLAGS := -O1 -fsanitize=address,fuzzer-no-link
 WOLFSSL_KERNEL_OBJ := $(WOLFSSL_SRC:%.c=$(TARGET)/wolfssl/%.o)
 WOLFSSL_HOST_OBJ := $(WOLFSSL_SRC:%.c=$(BUILD)/host/wolfssl/%.o)
 WOLFSSL_SAN_OBJ := $(WOLFSSL_SRC:%.c=$(SAN_DIR)/wolfssl/%.o)
@@ -53,14 +53,14 @@ $(foreach dir,$(TARGET)/wolfssl $(BUILD)/host/wolfssl $(SAN_DIR)/wolfssl,$(WOLFS
 # The files that may include wolfSSL's headers.
 $(TARGET)/kernel/kernel/net/tls/%.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
 $(BUILD)/host/kernel/net/tls/%.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
-$(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
-$(SAN_DIR)/tests/hosted/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
-$(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+$(SAN_DIR)/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE)
+$(SAN_DIR)/tests/hosted/kernel/net/tls/%.o: SAN_FLAGS += $(WOLFSSL_INCLUDE)
+$(SAN_DIR)/tests/fuzz/tls.o: SAN_FLAGS += $(WOLFSSL_INCLUDE)
 $(TARGET)/kernel/kernel/crypto/ed25519.o: KERNEL_FLAGS += $(WOLFSSL_INCLUDE)
 $(BUILD)/host/kernel/crypto/ed25519.o: HOST_FLAGS += $(WOLFSSL_INCLUDE)
 $(SAN_DIR)/kernel/crypto/ed25519.o: SAN_FLAGS += $(WOLFSSL_INCLUDE)
 $(addsuffix /kernel/crypto/ed25519.o,$(TARGET)/kernel $(BUILD)/host $(SAN_DIR)): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
-TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE) -DMARROW_TLS_CLIENT
+TIDY_FLAGS_HOSTED += $(WOLFSSL_INCLUDE)
 $(filter $(TARGET)/kernel/kernel/net/tls/%,$(KERNEL_OBJ)) $(filter $(BUILD)/host/kernel/net/tls/%,$(HOST_OBJ)) \
   $(filter $(SAN_DIR)/kernel/net/tls/% $(SAN_DIR)/tests/hosted/kernel/net/tls/% $(SAN_DIR)/tests/fuzz/tls.o,$(SAN_LIB_OBJ) $(SAN_TEST_OBJ) $(SAN_DIR)/tests/fuzz/tls.o): $(WOLFSSL_OPTIONS) | $(WOLFSSL_READY)
 

@@ -9,6 +9,14 @@ import time
 HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"
 
 
+class Quiet(http.server.ThreadingHTTPServer):
+    """A server that says nothing of clients who leave or do not trust it."""
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass
+
+
 class Server:
     """Serves `body` on a free port of 127.0.0.1. `seen` has each request: (path, headers)."""
 
@@ -16,8 +24,7 @@ class Server:
         self.body, self.seen, self.counts = body, [], {}
         self.other = None  # the server that /away sends its clients to
         self.digest = hashlib.sha256(body).hexdigest()
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"own": self}))
-        self.http.daemon_threads = True
+        self.http = Quiet(("127.0.0.1", 0), type("Handler", (Handler,), {"own": self}))
         self.port = self.http.server_address[1]
         self.secure = tls is not None
         if tls is not None:
@@ -148,14 +155,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def way_stall(self, body, count):
         """Sends half and then nothing, once."""
         if count == 1:
-            self.pour = lambda data: (self.wfile.write(data[:len(body) // 2]), self.wfile.flush(), time.sleep(4))
+            self.pour = lambda data: (self.wfile.write(data[:len(body) // 2]), self.wfile.flush(), time.sleep(5))
         self.whole(body)
 
     def way_slow(self, body, _):
         """Sends a little at a time."""
         def pour(data):
-            for at in range(0, len(data), 50_000):
-                self.wfile.write(data[at:at + 50_000])
+            for at in range(0, len(data), 30_000):
+                self.wfile.write(data[at:at + 30_000])
                 time.sleep(0.1)
         self.pour = pour
         self.whole(body)

@@ -4,17 +4,18 @@
 import pathlib
 import random
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
 
-from disk_images import disk, exfat_disk, fsck_exfat
+from disk_images import disk, exfat_disk, fsck_exfat, tool
 from harness import PROMPT, TWIN, Guest, case, check, main
 from pull_server import Server
 
 SIZE = 1_234_567
 BODY = b"GGUF" + random.Random(1).randbytes(SIZE - 4)
-QUICK = ("pull.pause=0", "pull.timeout=2", "pull.tries=3")
+QUICK = ("pull.pause=0", "pull.timeout=30", "pull.tries=3")
 
 
 class Place:
@@ -56,7 +57,7 @@ def whole_and_again():
     with folder as path, server:
         place = Place(path)
         text = place.pull(server.url("/good/tiny.gguf"))
-        check("models/tiny/1 is complete and verified" in text and "MiB/s" in text and place.has(), text)
+        check("models/tiny/1 is complete (no SHA-256 was known" in text and "MiB/s" in text and place.has(), text)
         check(server.seen[0][1]["Host"] == f"127.0.0.1:{server.port}", str(server.seen))
         text = place.pull(server.url("/good/tiny.gguf"), "--sha256", server.digest)
         check("nothing was fetched" in text and not place.file(2).exists(), text)
@@ -66,6 +67,8 @@ def whole_and_again():
         server.body = BODY
         text = place.pull(server.url("/good/x.gguf"), "--name", "other")
         check(place.has(1, "other"), text)
+        text = place.pull(server.url("/good/y.gguf"), "--sha256", server.digest.upper())
+        check("models/y/1 is complete and verified" in text and place.has(1, "y"), text)
 
 
 @case
@@ -75,11 +78,12 @@ def connections_that_break():
         folder, server = place_and_server()
         with folder as path, server:
             place = Place(path)
-            text = place.pull(server.url(f"/{way}/tiny.gguf"))
+            # A busy machine may be silent for more than two seconds once more.
+            words, most = (("pull.timeout=2",), tries + 4) if way == "stall" else ((), tries)
+            text = place.pull(server.url(f"/{way}/tiny.gguf"), *words)
             check(place.has(), f"{way}: {text}")
-            check(text.count("trying again") == tries - 1, f"{way}: {text}")
             asked = server.requests(f"/{way}/tiny.gguf")
-            check(len(asked) == tries, f"{way}: {asked}")
+            check(tries <= len(asked) <= most and text.count("trying again") == len(asked) - 1, f"{way}: {asked}\n{text}")
             ranges = [headers.get("Range") for headers in asked]
             if way in ("cut", "stall"):
                 check(all(ranges[1:]) and asked[1]["If-Range"] == '"one"', f"{way}: {asked}")
@@ -142,8 +146,6 @@ def refused_by_name():
         check("refuses the connection" in text and "check the address" in text, text)
         text = Place(path).pull("http://name.invalid/tiny.gguf", status=1)
         check("name is not known" in text, text)
-        text = Place(path).pull("https://127.0.0.1/tiny.gguf", status=1)
-        check("https" in text, text)
 
 
 @case
@@ -187,19 +189,64 @@ def ollama_and_catalogue():
         check("404" in place.pull("stories260k", point, "--yes", status=1), "not asked for")
 
 
+def certificates(folder: pathlib.Path) -> ssl.SSLContext:
+    """Makes an authority, ca.pem, another one, other.pem, and a server of the first one for the name localhost."""
+    for name in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout",
+                folder / f"{name}.key", "-out", folder / f"{name}.pem", "-addext", "basicConstraints=critical,CA:TRUE")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", folder / "own.key", "-out", folder / "own.csr")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    openssl("x509", "-req", "-in", folder / "own.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial",
+            "-extfile", folder / "names", "-out", folder / "own.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "own.pem", folder / "own.key")
+    return context
+
+
+def openssl(*words) -> None:
+    subprocess.run([tool("openssl"), *map(str, words)], check=True, capture_output=True)
+
+
+@case
+def https():
+    """https: the chain is checked against tls.ca=, and the host's name; cut connections go on; no redirect leads to http"""
+    with tempfile.TemporaryDirectory() as path:
+        place, folder = Place(path), pathlib.Path(path)
+        with Server(BODY, certificates(folder)) as server, Server(BODY) as plain:
+            server.other, authority = plain, f"tls.ca={folder}/ca.pem"
+            text = place.pull(server.url("/good/tiny.gguf", "localhost"), authority)
+            check(place.has(), text)
+            text = place.pull(server.url("/cut/more.gguf", "localhost"), authority)
+            check(place.has(1, "more") and text.count("trying again") == 3, text)
+            point = f"pull.ollama={server.url('', 'localhost')}"
+            text = place.pull("ollama:tiny:1b", point, authority)
+            check(place.has(1, "tiny-1b"), text)
+            for host, words, sentence in (("127.0.0.1", [authority], "certificate is for another host"),
+                                          ("localhost", [f"tls.ca={folder}/other.pem"], "no authority that is trusted"),
+                                          ("localhost", [f"tls.ca={folder}/own.key"], "no usable certificate"),
+                                          ("localhost", [f"tls.ca={folder}/none"], "no such file")):
+                text = place.pull(server.url("/good/bad.gguf", host), *words, status=1)
+                check(sentence in text and "trying again" not in text, text)
+            text = place.pull(server.url("/away/bad.gguf", "localhost"), authority, status=1)
+            check("from https to http" in text and not plain.seen, text)
+            check(not (place.folder / "models/bad").exists(), "a refused file stayed")
+            text = place.pull(plain.url("/nothing/x.gguf").replace("http:", "https:"), authority, status=1)
+            check("TLS failed" in text or "silent" in text, text)
+
+
 @case
 def in_the_machine():
     """the machine pulls to exFAT over a connection that is cut, is powered off in the middle, and goes on after the next start"""
     with tempfile.TemporaryDirectory() as path, Server(BODY) as server:
         inner = exfat_disk(pathlib.Path(path) / "inner.img", 64)
         net = ("-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,romfile=")
-        options = "log=info pull.pause=0 pull.timeout=5"
+        options = "log=info pull.pause=0"
         with Guest(append=options, net=net, extra=disk(inner, "virtio-blk-pci")) as guest:
             guest.expect(PROMPT, 60)
             guest.until("mount", r"/disk/vda", 60)
             guest.until("ip", r"inet  10\.0\.2\.\d+", 60)
             text = guest.command_output(f"model pull {server.url('/cut/tiny.gguf', '10.0.2.2')}", 60)
-            check("/disk/vda/models/tiny/1 is complete and verified" in text and text.count("trying again") == 3, text)
+            check("/disk/vda/models/tiny/1 is complete" in text and text.count("trying again") == 3, text)
             text = guest.command_output(f"model pull {server.url('/wrong/tiny.gguf', '10.0.2.2')} --name bad --sha256 {server.digest}", 60)
             check("not the bytes that were wanted" in text, text)
             check("bad" not in guest.command_output("ls /disk/vda/models", 20), "wrong bytes stayed")

@@ -23,7 +23,7 @@ Result<usize> SecureSocket::read_first(std::span<char> into) {
   if (n == 0) return n;
   known_ = true;
   if (into[0] != kHandshakeRecord) return n;
-  session_ = TRY(server_.begin());
+  session_ = TRY(server_->begin());
   TRY(session_->receive({into.data(), n}));
   return read_secure(into);
 }
@@ -34,16 +34,34 @@ Result<usize> SecureSocket::read_secure(std::span<char> into) {
     flush();
     if (broken_) return fail(Errc::kIo, "the connection broke");
     if (n.has_value() || n.error().code != Errc::kBusy) return n;
-    if (!session_->established() && now_() > deadline_ns_)
-      return fail(Errc::kTimeout, "the handshake took too long");
-    usize more = TRY(plain_->read(received));
-    if (more == 0) return fail(Errc::kIo, "the peer closed the connection without a closing alert");
-    TRY(session_->receive({received, more}));
+    TRY(receive());
   }
+}
+
+// Takes encrypted bytes of the peer.
+Result<void> SecureSocket::receive() {
+  if (!session_->established() && now_() > deadline_ns_)
+    return fail(Errc::kTimeout, "the handshake took too long");
+  usize more = TRY(plain_->read(received));
+  if (more == 0) return fail(Errc::kIo, "the peer closed the connection without a closing alert");
+  return session_->receive({received, more});
+}
+
+// A client writes first, and must take the peer's part of the handshake before it can.
+Result<void> SecureSocket::shake_hands() {
+  while (!session_->established()) {
+    Result<void> done = session_->shake_hands();
+    flush();
+    if (broken_) return fail(Errc::kIo, "the connection broke");
+    if (!done.has_value() && done.error().code != Errc::kBusy) return done;
+    if (!done.has_value()) TRY(receive());
+  }
+  return {};
 }
 
 Result<usize> SecureSocket::write(std::string_view bytes) {
   if (session_ == nullptr) return plain_->write(bytes);
+  TRY(shake_hands());
   flush();
   if (broken_) return fail(Errc::kIo, "the connection broke");
   if (session_->output().size() >= kMostHeld) return fail(Errc::kBusy, "no room");

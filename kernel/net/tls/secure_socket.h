@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A socket whose peer may speak TLS or plain text; its first byte tells which.
+// A socket with TLS: as a server, whose peer may speak TLS or plain text, which its first byte
+// tells, or as a client.
 #pragma once
 
 #include "kernel/net/socket.h"
@@ -11,7 +12,15 @@ class SecureSocket final : public Socket {
  public:
   // The peer must finish its handshake by `deadline_ns` on the clock `now`.
   SecureSocket(base::Owner<Socket> plain, Server& server, u64 (*now)(), u64 deadline_ns)
-      : plain_(std::move(plain)), server_(server), now_(now), deadline_ns_(deadline_ns) {}
+      : plain_(std::move(plain)), server_(&server), now_(now), deadline_ns_(deadline_ns) {}
+  // For a client, with a session that it has begun.
+  SecureSocket(base::Owner<Socket> plain, base::Owner<Session> session, u64 (*now)(),
+               u64 deadline_ns)
+      : plain_(std::move(plain)),
+        session_(std::move(session)),
+        now_(now),
+        deadline_ns_(deadline_ns),
+        known_(true) {}
 
   Result<usize> read(std::span<char> into) override;
   Result<usize> write(std::string_view bytes) override;
@@ -23,9 +32,11 @@ class SecureSocket final : public Socket {
  private:
   Result<usize> read_first(std::span<char> into);
   Result<usize> read_secure(std::span<char> into);
+  Result<void> receive();
+  Result<void> shake_hands();
 
   base::Owner<Socket> plain_;
-  Server& server_;
+  Server* server_ = nullptr;      // null for a client
   base::Owner<Session> session_;  // null: not known yet, or the peer speaks plain text
   u64 (*now_)();
   u64 deadline_ns_;

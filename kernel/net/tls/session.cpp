@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implements servers and sessions with wolfSSL, which reads and writes two buffers.
+// Implements servers, clients and sessions with wolfSSL, which reads and writes two buffers.
+#include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <algorithm>
 
@@ -35,12 +37,22 @@ Result<crypto::Sha256Digest> fingerprint_of(std::string_view pem) {
   return hash.finish();
 }
 
-Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
-  const byte* text = bytes_of(pem);
-  auto size = static_cast<long>(pem.size());
+// Sets what servers and clients have in common.
+Result<void> set_up(WOLFSSL_CTX* context) {
   if (wolfSSL_CTX_SetMinVersion(context, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
       wolfSSL_CTX_set_cipher_list(context, kCiphers) != WOLFSSL_SUCCESS)
     return fail(Errc::kUnsupported, "TLS could not be set up");
+  for (word16 curve : kCurves)
+    if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
+      return fail(Errc::kUnsupported, "TLS could not be set up");
+  // Each session has its own generator, because one that ran out of memory once stays broken.
+  Byte probe[32];
+  return crypto::entropy(probe);
+}
+
+Result<void> use_identity(WOLFSSL_CTX* context, std::string_view pem) {
+  const byte* text = bytes_of(pem);
+  auto size = static_cast<long>(pem.size());
   if (wolfSSL_CTX_use_PrivateKey_buffer(context, text, size, WOLFSSL_FILETYPE_PEM) !=
       WOLFSSL_SUCCESS)
     return fail(Errc::kUnsupported,
@@ -49,12 +61,52 @@ Result<void> set_up(WOLFSSL_CTX* context, std::string_view pem) {
     return fail(Errc::kUnsupported, "the file has no usable certificate in PEM form");
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
     return fail(Errc::kInvalidArgument, "the key does not belong to the certificate");
-  for (word16 curve : kCurves)
-    if (wolfSSL_CTX_UseSupportedCurve(context, curve) != WOLFSSL_SUCCESS)
-      return fail(Errc::kUnsupported, "TLS could not be set up");
-  // Each session has its own generator, because one that ran out of memory once stays broken.
-  Byte probe[32];
-  return crypto::entropy(probe);
+  return {};
+}
+
+// Takes each certificate by itself: one that is expired, or of a curve that is not built, costs
+// only itself.
+u32 trust_all(WOLFSSL_CTX* context, std::string_view pem) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----",
+                             kEnd = "-----END CERTIFICATE-----";
+  u32 trusted = 0;
+  for (;;) {
+    usize begin = pem.find(kBegin);
+    usize end = begin == pem.npos ? pem.npos : pem.find(kEnd, begin);
+    if (end == pem.npos) return trusted;
+    std::string_view one = pem.substr(begin, end + kEnd.size() + 1 - begin);
+    int taken = wolfSSL_CTX_load_verify_buffer(context, bytes_of(one),
+                                               static_cast<long>(one.size()), WOLFSSL_FILETYPE_PEM);
+    trusted += taken == WOLFSSL_SUCCESS ? 1 : 0;
+    pem.remove_prefix(end + kEnd.size());
+  }
+}
+
+// Returns what the failure of a handshake means for a person.
+Error error_of(int error) {
+  struct Cause {
+    int error;
+    Error told;
+  };
+  static constexpr Cause kCauses[] = {
+      {MEMORY_E, {Errc::kOutOfMemory, "out of memory"}},
+      {ASN_NO_SIGNER_E,
+       {Errc::kPermission,
+        "the server's certificate comes from no authority that is trusted here (tls.ca=)"}},
+      {ASN_SELF_SIGNED_E,
+       {Errc::kPermission, "the server's certificate is its own: no authority vouches for it"}},
+      {DOMAIN_NAME_MISMATCH,
+       {Errc::kPermission, "the server's certificate is for another host: check the address"}},
+      {ASN_AFTER_DATE_E,
+       {Errc::kPermission,
+        "the server's certificate has expired, or this machine's clock is wrong"}},
+      {ASN_BEFORE_DATE_E,
+       {Errc::kPermission,
+        "the server's certificate is not valid yet, or this machine's clock is wrong"}},
+  };
+  for (const Cause& row : kCauses)
+    if (row.error == error) return row.told;
+  return {Errc::kCorrupt, "TLS failed on this connection"};
 }
 
 }  // namespace
@@ -72,7 +124,8 @@ Result<base::Owner<Server>> Server::create(std::string_view pem) {
     wolfSSL_CTX_free(context);
     return server;
   }
-  TRY(set_up(context, pem));
+  TRY(set_up(context));
+  TRY(use_identity(context, pem));
   (*server)->fingerprint_ = TRY(fingerprint_of(pem));
   wolfSSL_SetIORecv(context, Session::take_input);
   wolfSSL_SetIOSend(context, Session::give_output);
@@ -84,9 +137,53 @@ Server::~Server() {
 }
 
 Result<base::Owner<Session>> Server::begin() {
-  WOLFSSL* made = wolfSSL_new(context_);
+  return Session::begin(context_, Session::Role::kServer);
+}
+
+// ---- client ---------------------------------------------------------------------------------
+
+Result<base::Owner<Client>> Client::create(std::string_view authorities) {
+  if (wolfSSL_Init() != WOLFSSL_SUCCESS) return fail(Errc::kUnsupported, "TLS does not start");
+  WOLFSSL_CTX* context = wolfSSL_CTX_new(wolfSSLv23_client_method());
+  if (context == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
+  Result<base::Owner<Client>> client = base::make<Client>(context);
+  if (!client.has_value()) {
+    wolfSSL_CTX_free(context);
+    return client;
+  }
+  TRY(set_up(context));
+  wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, nullptr);
+  if (trust_all(context, authorities) == 0)
+    return fail(Errc::kCorrupt, "the file of tls.ca= has no usable certificate in PEM form");
+  wolfSSL_SetIORecv(context, Session::take_input);
+  wolfSSL_SetIOSend(context, Session::give_output);
+  return client;
+}
+
+Client::~Client() {
+  wolfSSL_CTX_free(context_);
+}
+
+Result<base::Owner<Session>> Client::begin(std::string_view host) {
+  base::Owner<Session> session = TRY(Session::begin(context_, Session::Role::kClient));
+  Ledger::Use use(session->ledger_);
+  String name = TRY(String::from(host));
+  TRY(name.push_back('\0'));
+  // An address is no name that SNI may have (RFC 6066, 3).
+  bool is_name = !host.contains(':') && host.find_first_not_of("0123456789.") != host.npos;
+  bool named = !is_name || wolfSSL_UseSNI(session->session_, WOLFSSL_SNI_HOST_NAME, host.data(),
+                                          static_cast<word16>(host.size())) == WOLFSSL_SUCCESS;
+  if (!named || wolfSSL_check_domain_name(session->session_, name.view().data()) != WOLFSSL_SUCCESS)
+    return fail(Errc::kOutOfMemory, "out of memory");
+  return session;
+}
+
+// ---- session --------------------------------------------------------------------------------
+
+Result<base::Owner<Session>> Session::begin(WOLFSSL_CTX* context, Role role) {
+  WOLFSSL* made = wolfSSL_new(context);
   if (made == nullptr) return fail(Errc::kOutOfMemory, "out of memory");
-  Result<base::Owner<Session>> session = base::make<Session>(made);
+  Result<base::Owner<Session>> session = base::make<Session>(made, role);
   if (!session.has_value()) {
     wolfSSL_free(made);
     return session;
@@ -95,8 +192,6 @@ Result<base::Owner<Session>> Server::begin() {
   wolfSSL_SetIOWriteCtx(made, session->get());
   return session;
 }
-
-// ---- session --------------------------------------------------------------------------------
 
 Session::~Session() {
   Ledger::Use use(ledger_);
@@ -139,15 +234,14 @@ Result<usize> Session::result_of(int returned) {
   if (error == WOLFSSL_ERROR_WANT_READ) return fail(Errc::kBusy, "more bytes are needed");
   if (error == WOLFSSL_ERROR_ZERO_RETURN) return usize{0};
   failed_ = true;
-  return fail(error == MEMORY_E ? Errc::kOutOfMemory : Errc::kCorrupt,
-              "TLS failed on this connection");
+  return std::unexpected(error_of(error));
 }
 
 Result<void> Session::shake_hands() {
   if (failed_) return fail(Errc::kCorrupt, "TLS failed on this connection");
   if (established_) return {};
   Ledger::Use use(ledger_);
-  int returned = wolfSSL_accept(session_);
+  int returned = role_ == Role::kServer ? wolfSSL_accept(session_) : wolfSSL_connect(session_);
   if (returned != WOLFSSL_SUCCESS) {
     Result<usize> why = result_of(returned);
     if (why.has_value()) return fail(Errc::kCorrupt, "the peer ended the handshake");

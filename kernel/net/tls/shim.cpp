@@ -99,9 +99,18 @@ time_t marrow_tls_time(time_t* out) {
   return now;
 }
 
-// Dates of certificates are written by identity.cpp, and nothing here checks them.
-struct tm* marrow_tls_gmtime(const time_t*, struct tm*) {
-  return nullptr;
+// wolfSSL compares the dates of certificates with it, and gives no room for the result. As in C,
+// the next call replaces it; nothing yields in between.
+struct tm* marrow_tls_gmtime(const time_t* seconds, struct tm*) {
+  static constinit struct tm result{};
+  timing::UtcTime utc = timing::utc_of(static_cast<u64>(*seconds));
+  result.tm_year = static_cast<int>(utc.year) - 1900;
+  result.tm_mon = static_cast<int>(utc.month) - 1;
+  result.tm_mday = static_cast<int>(utc.day);
+  result.tm_hour = static_cast<int>(utc.hour);
+  result.tm_min = static_cast<int>(utc.minute);
+  result.tm_sec = static_cast<int>(utc.second);
+  return &result;
 }
 
 int marrow_tls_lower(int c) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TLS 1.2 and 1.3 as a server. This is the only access to wolfSSL. It takes and gives bytes and has
-// no socket. For threads; nothing here waits, but a handshake computes for milliseconds.
+// TLS 1.2 and 1.3 as a server and as a client. This is the only access to wolfSSL. It takes and
+// gives bytes and has no socket. For threads; nothing here waits, but a handshake computes for
+// milliseconds.
 #pragma once
 
 #include <string_view>
@@ -47,12 +48,35 @@ class Server {
   crypto::Sha256Digest fingerprint_{};
 };
 
+// A client that knows which authorities it trusts. It must outlive its sessions.
+class Client {
+ public:
+  // `authorities` has their certificates in PEM form; those that cannot be used are left out.
+  static Result<base::Owner<Client>> create(std::string_view authorities);
+  ~Client();
+  // The session ends in kPermission unless the peer's certificate is for `host`, is valid now, and
+  // leads to an authority.
+  Result<base::Owner<Session>> begin(std::string_view host);
+
+  explicit Client(WOLFSSL_CTX* context) : context_(context) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+ private:
+  WOLFSSL_CTX* context_;
+};
+
 class Session {
  public:
+  enum class Role : u8 { kServer, kClient };
+
   ~Session();
   // Takes all bytes of the peer. To be called while hungry().
   Result<void> receive(std::string_view bytes);
   bool hungry() const { return in_at_ == in_.size(); }
+  // Goes on with the handshake, which read() and write() do, too. kBusy: more must be received, or
+  // sent, first.
+  Result<void> shake_hands();
   // Returns plain bytes, 0 when the peer has closed, or kBusy if more must be received first.
   Result<usize> read(std::span<char> into);
   // Takes at most one record. kBusy before the handshake is complete.
@@ -65,19 +89,21 @@ class Session {
   std::string_view output() const { return {out_.data() + out_at_, out_.size() - out_at_}; }
   void sent(usize bytes);
 
-  explicit Session(WOLFSSL* session) : session_(session) {}
+  Session(WOLFSSL* session, Role role) : session_(session), role_(role) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
  private:
   friend class Server;
+  friend class Client;
+  static Result<base::Owner<Session>> begin(WOLFSSL_CTX* context, Role role);
   static int take_input(WOLFSSL*, char* to, int most, void* argument);
   static int give_output(WOLFSSL*, char* from, int bytes, void* argument);
   Result<usize> result_of(int returned);
-  Result<void> shake_hands();
 
   Ledger ledger_;
   WOLFSSL* session_;
+  Role role_;
   Vector<char> in_, out_;
   usize in_at_ = 0, out_at_ = 0;
   bool established_ = false, failed_ = false;

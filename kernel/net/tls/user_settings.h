@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The parts of wolfSSL that are built: a TLS 1.2 and 1.3 server with forward secrecy and AEAD
-// ciphers, all of it in constant time; no files, sockets, threads or clock of its own. BearSSL
+// The parts of wolfSSL that are built: a TLS 1.2 and 1.3 server and client with forward secrecy and
+// AEAD ciphers, all of it in constant time; no files, sockets, threads or clock of its own. BearSSL
 // provides AES (aes.cpp).
 #pragma once
 
@@ -37,9 +37,7 @@
 #define NO_SESSION_CACHE
 #define NO_PSK
 #define WOLFSSL_NO_CLIENT_AUTH
-#ifndef MARROW_TLS_CLIENT  // tests talk to themselves
-#define NO_WOLFSSL_CLIENT
-#endif
+#define HAVE_SNI  // as a client: one address has many hosts
 
 // ---- ciphers and hashes
 #define HAVE_CHACHA

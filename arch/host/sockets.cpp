@@ -220,8 +220,7 @@ class HostNetwork final : public net::Network {
     TRY(need_epoll());
     char text[64];
     if (address.size() >= sizeof text) return fail(Errc::kInvalidArgument, "not an address");
-    std::memcpy(text, address.data(), address.size());
-    text[address.size()] = '\0';
+    text[address.copy(text, address.size())] = '\0';
     sockaddr_in6 v6{};
     sockaddr_in v4{};
     v6.sin6_family = AF_INET6, v6.sin6_port = htons(port);

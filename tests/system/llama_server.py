@@ -9,8 +9,6 @@ Usage: LLAMA_SERVER_BIN_PATH=tests/system/llama_server.py MARROW_STORIES=stories
 """
 import os
 import pathlib
-import signal
-import subprocess
 import sys
 import tempfile
 
@@ -53,26 +51,29 @@ def model_of(values: dict, flags: set) -> pathlib.Path:
     return pathlib.Path(found).resolve()
 
 
-def main() -> int:
+def main() -> None:
     values, flags = read(sys.argv[1:])
     model = model_of(values, flags)
-    with tempfile.TemporaryDirectory() as folder:
-        # The name of a model is that of its file.
-        named = pathlib.Path(folder) / f"{values.get('--alias', model.stem)}.gguf"
-        named.symlink_to(model)
-        options = [f"model={named}", "admin=open", "log=error"]
-        if "--api-key" not in values:
-            options += ["auth=none", f"http.bind={values.get('--host', '127.0.0.1')}"]
-        slots = int(values.get("--parallel", 1))
-        if "--ctx-size" in values:  # of all slots together, unless they share it
-            options.append(f"context={int(values['--ctx-size']) // (1 if '--kv-unified' in flags else slots)}")
-        if "--slot-save-path" in values:
-            options.append(f"slots.path=/host{pathlib.Path(values['--slot-save-path']).resolve()}")
-        options += [f"{VALUES[name]}={value}" for name, value in values.items() if VALUES[name]]
-        twin = subprocess.Popen([os.environ.get("MARROW_TWIN", str(TWIN)), *options, "run=serve"], stdin=subprocess.DEVNULL)
-        signal.signal(signal.SIGTERM, lambda *_: twin.terminate())
-        return twin.wait()
+    # The name of a model is that of its file.
+    folder = pathlib.Path(tempfile.gettempdir()) / "marrow-llama-server"
+    folder.mkdir(exist_ok=True)
+    named = folder / f"{values.get('--alias', model.stem)}.gguf"
+    named.unlink(missing_ok=True)
+    named.symlink_to(model)
+    options = [f"model={named}", "admin=open", "log=error"]
+    if "--api-key" not in values:
+        options += ["auth=none", f"http.bind={values.get('--host', '127.0.0.1')}"]
+    slots = int(values.get("--parallel", 1))
+    if "--ctx-size" in values:  # of all slots together, unless they share it
+        options.append(f"context={int(values['--ctx-size']) // (1 if '--kv-unified' in flags else slots)}")
+    if "--slot-save-path" in values:
+        options.append(f"slots.path=/host{pathlib.Path(values['--slot-save-path']).resolve()}")
+    options += [f"{VALUES[name]}={value}" for name, value in values.items() if VALUES[name]]
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # In the place of this program, so that who ends it ends the twin.
+    twin = os.environ.get("MARROW_TWIN", str(TWIN))
+    os.execv(twin, [twin, *options, "run=serve"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

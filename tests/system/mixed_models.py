@@ -23,7 +23,7 @@ import serving
 from harness import TWIN
 
 TEXTS = ["Once upon a time there was", "The sea is", "1 2 3 4 5 6", "A small robot who liked", "Why does the moon"]
-OPTIONS = "auth=none admin=open log=error models.max=8 models.mb=1024 http.queue=64"
+OPTIONS = "http.bind=127.0.0.1 admin=open log=error models.max=8 models.mb=1024 http.queue=64"
 
 
 def requests_for(encodes: bool) -> list:

@@ -125,7 +125,7 @@ def cline(c):
     print(f"#   the head came after {head:.2f} of {total:.2f} s, before {c.context()} tokens or fewer were read", flush=True)
     last = json.loads(body.strip().split("\n")[-1])
     assert last["prompt_eval_count"] > 20 and last["eval_count"] == 4 and last["done_reason"] == "length"
-    too_long = [{"role": "user", "content": "word " * 200_000}]
+    too_long = [{"role": "user", "content": "word " * 20_000}]
     status, answer = c.ask("POST", "/api/chat", {"model": c.name, "messages": too_long, "options": {"num_ctx": 32768}})
     assert status == 400 and "exceeds the context length" in answer["error"], (status, answer)
 

@@ -5,7 +5,7 @@
 The answers are drawn from a seed: greedy, sampled, mirostat, bound by a grammar or a schema, tools, stops, several choices,
 texts that repeat so that guesses are right; eight clients ask at once, so that they are computed in batches. Each changed
 receipt is signed anew by PyPI's cryptography, so that its signature is good and only the change can be found.
-Usage: receipts_many.py [--answers 500] [--tampered 10000] [--kernels reference,sse2] [--seed 1] [--model FILE.gguf]
+Usage: receipts_many.py [--answers 500] [--tampered 10000] [--kernels reference,sse2] [--seed 1] [--model FILE.gguf] [--twin PROGRAM]
 Prints figures; exit status 1 when a verdict is wrong.
 """
 import argparse
@@ -19,9 +19,11 @@ import tempfile
 import time
 
 import serving
-from harness import MODEL
+from harness import MODEL, TWIN
+import test_receipts
 from test_receipts import GBNF, SCHEMA, TOOL, USER, post, signed_by, twin
 
+LOCAL = "http.bind=127.0.0.1"
 WORDS = "the sea a robot moon who small once upon time garden rain under over light old tree".split()
 
 
@@ -107,11 +109,13 @@ def main() -> int:
     parser.add_argument("--kernels", default="reference,sse2")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default=str(MODEL))
+    parser.add_argument("--twin", default=str(TWIN))
     options = parser.parse_args()
+    test_receipts.TWIN = options.twin
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(options.model)
-        with twin(folder, "kernels=auto", "requests=8", "http.queue=64", model=model) as base:
+        with twin(folder, "kernels=auto", "requests=8", LOCAL, "http.queue=64", model=model) as base:
             begin = time.monotonic()
             status, _ = post(base, "/v1/chat/completions", {"messages": USER, "max_tokens": 1})
             made = make(base, options.answers, options.seed, status == 200)
@@ -120,7 +124,7 @@ def main() -> int:
             print(f"{len(made)} answers of {tokens} tokens in {time.monotonic() - begin:.0f} s: {dict(kinds)}", flush=True)
         receipts = [receipt for _, receipt in made]
         for name in options.kernels.split(","):
-            with twin(folder, f"kernels={name}", "chunk=16", "speculate=no", "requests=2", "http.queue=64", model=model) as base:
+            with twin(folder, f"kernels={name}", "chunk=16", "speculate=no", "requests=2", LOCAL, "http.queue=64", model=model) as base:
                 begin = time.monotonic()
                 bad = [row for row in verdicts(base, receipts) if row[0] != 200 or not row[1]["valid"]]
                 wrong += len(bad)
@@ -129,7 +133,7 @@ def main() -> int:
         if options.tampered and signed_by(receipts[0], b"t" * 32) is None:
             print("PyPI's cryptography is not installed: nothing was changed. `pip install cryptography` and run this again")
             return 1
-        with twin(folder, "http.queue=64", model=model) as base:
+        with twin(folder, LOCAL, "http.queue=64", model=model) as base:
             begin = time.monotonic()
             rows = json.loads(serving.Place(base).get("/v1/models"))["data"]
             vocabulary = next(row["meta"]["n_vocab"] for row in rows if row["status"] == "loaded")

@@ -2,6 +2,9 @@
 // The command `install`: makes a disk one that Marrow starts from.
 #include "console/shell/disk_choice.h"
 #include "console/shell/model_use.h"
+#include "kernel/fs/disks.h"
+#include "service/host_path.h"
+#include "service/install/file_disk.h"
 #include "service/install/install.h"
 
 namespace console {
@@ -9,7 +12,8 @@ namespace {
 
 using service::DiskState;
 
-constexpr const char* kUsage = "install DISK [--without-models]";
+constexpr const char* kUsage =
+    "install DISK [--without-models] | install --to-image FILE --from ISO [--size MIB]";
 
 base::Decimal mebibytes(u64 bytes) {
   return base::ratio(bytes, kMiB, 1);
@@ -35,6 +39,14 @@ void show_layout(const service::DiskLayout& layout, base::Writer& out) {
       mebibytes(layout.bytes(service::DiskPart::kData)));
   if (!layout.boots_by_bios())
     out.write("its blocks have 4096 bytes, which no BIOS reads: it will boot by UEFI only\n");
+}
+
+void show_plan(const service::InstallSource& source, BlockDevice& disk, base::Writer& out) {
+  show_source(source, out);
+  BlockGeometry geometry = disk.geometry();
+  Result<service::DiskLayout> layout =
+      service::plan_disk(geometry.blocks, geometry.block_bytes, service::needs_of(source));
+  if (layout.has_value()) show_layout(*layout, out);
 }
 
 // Says what a person has now, after an error or Ctrl-C.
@@ -102,34 +114,105 @@ Result<void> need_size(const service::InstallSource& source, BlockDevice& disk, 
   return service::need_install_target(source, disk);
 }
 
-Result<void> run_install(const Arguments& arguments, base::Writer& out) {
-  std::string_view name = "";
+struct Given {
+  std::string_view disk, image, from;
+  u64 mebibytes = 0;  // of the image; 0 = as many as it needs, and some more
   bool models = true;
-  for (std::string_view word : arguments.words.subspan(1)) {
-    if (word == "--without-models") {
-      models = false;
-    } else if (word.starts_with('-') || !name.empty()) {
+};
+
+Result<Given> parse_given(std::span<const std::string_view> words) {
+  Given given;
+  for (usize i = 0; i < words.size(); i++) {
+    std::string_view* text = words[i] == "--to-image" ? &given.image
+                             : words[i] == "--from"   ? &given.from
+                                                      : nullptr;
+    bool sized = words[i] == "--size";
+    if ((text != nullptr || sized) && i + 1 == words.size())
+      return fail(Errc::kInvalidArgument, kUsage);
+    if (text != nullptr) {
+      *text = words[++i];
+    } else if (sized) {
+      given.mebibytes = TRY(parse_number(words[++i]));
+    } else if (words[i] == "--without-models") {
+      given.models = false;
+    } else if (words[i].starts_with('-') || !given.disk.empty()) {
       return fail(Errc::kInvalidArgument, kUsage);
     } else {
-      name = word;
+      given.disk = words[i];
     }
   }
-  if (name.empty()) return fail(Errc::kInvalidArgument, kUsage);
-  BlockDevice* disk = TRY(find_disk(name));
+  bool to_image = !given.image.empty() && !given.from.empty() && given.disk.empty();
+  bool to_disk = !given.disk.empty() && given.image.empty() && given.from.empty();
+  if (!(to_image || (to_disk && given.mebibytes == 0))) return fail(Errc::kInvalidArgument, kUsage);
+  return given;
+}
+
+Result<void> install_to_disk(const Given& given, base::Writer& out) {
+  BlockDevice* disk = TRY(find_disk(given.disk));
   service::InstallSource source = TRY(service::find_install_source());
-  if (!models) source.drop_models();
+  if (!given.models) source.drop_models();
   TRY(need_size(source, *disk, out));
   show_disk(*disk, out);
-  show_source(source, out);
-  BlockGeometry geometry = disk->geometry();
-  show_layout(
-      TRY(service::plan_disk(geometry.blocks, geometry.block_bytes, service::needs_of(source))),
-      out);
-  TRY(need_consent(name));
+  show_plan(source, *disk, out);
+  TRY(need_consent(given.disk));
   DiskState state = DiskState::kUntouched;
   Result<void> done = install_shown(source, *disk, state, out);
-  show_state(state, name, out);
+  show_state(state, given.disk, out);
   return done;
+}
+
+// Opens a file as a disk. Disks are never freed.
+Result<service::FileDisk*> open_disk(const char* name, base::Owner<fs::File> file,
+                                     service::FileDisk::Access access) {
+  auto disk = TRY(base::make<service::FileDisk>(name, std::move(file), access));
+  return disk.release();
+}
+
+Result<service::FileDisk*> make_image(std::string_view path, u64 bytes) {
+  if (fs::stat(path).has_value())
+    return fail(Errc::kBusy, "the image's file is there already: remove it, or name another one");
+  base::Owner<fs::File> file = TRY(fs::create(path));
+  TRY(file->truncate(bytes));
+  return open_disk("image", std::move(file), service::FileDisk::Access::kWrite);
+}
+
+Result<void> install_to_new(const Given& given, base::Writer& out) {
+  constexpr u64 kSpareMebibytes = 1024;  // for models that are added later
+  service::InstallSource source = TRY(service::install_source_at("/disk/medium"));
+  if (!given.models) source.drop_models();
+  u64 least = service::least_disk_bytes(service::needs_of(source), 512) / kMiB;
+  u64 size = given.mebibytes != 0 ? given.mebibytes : least + kSpareMebibytes;
+  if (size < least) {
+    base::format_to(out, "this image needs {} MiB\n", least);
+    return fail(Errc::kFull, "the image is too small: give it a larger --size");
+  }
+  char room[512];
+  service::FileDisk* disk = TRY(make_image(service::machine_path(given.image, room), size * kMiB));
+  show_plan(source, *disk, out);
+  DiskState state = DiskState::kUntouched;
+  Result<void> done = install_shown(source, *disk, state, out);
+  Result<void> released = fs::release_disk(*disk);
+  if (!done.has_value()) base::format_to(out, "{} is not complete: remove it\n", given.image);
+  TRY(done);
+  TRY(released);
+  base::format_to(out, "{} is complete: {} MiB\n", given.image, size);
+  return {};
+}
+
+Result<void> install_to_image(const Given& given, base::Writer& out) {
+  char room[512];
+  service::FileDisk* medium =
+      TRY(open_disk("medium", TRY(fs::open(service::machine_path(given.from, room))),
+                    service::FileDisk::Access::kRead));
+  TRY(fs::mount_again(*medium));
+  Result<void> done = install_to_new(given, out);
+  TRY(fs::release_disk(*medium));
+  return done;
+}
+
+Result<void> run_install(const Arguments& arguments, base::Writer& out) {
+  Given given = TRY(parse_given(arguments.words.subspan(1)));
+  return given.image.empty() ? install_to_disk(given, out) : install_to_image(given, out);
 }
 
 constexpr Command kInstall{
@@ -146,7 +229,12 @@ constexpr Command kInstall{
     "and exFAT for models. The image's models are copied there as bundles (model import).\n"
     "Ctrl-C stops it and says what state the disk is in. lsblk lists the disks. The disk that "
     "Marrow\n"
-    "was started from, and one with an open file, is refused.",
+    "was started from, and one with an open file, is refused.\n"
+    "install --to-image FILE --from ISO makes a new file that is the image of such a disk, from "
+    "an\n"
+    "image file of create_iso.sh; in the twin both are files of the host. Without --size it has "
+    "room\n"
+    "for 1 GiB of models more than the ISO has.",
     false,
     complete_disk_name};
 CONSOLE_COMMAND(kInstall);

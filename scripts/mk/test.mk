@@ -23,6 +23,11 @@ endif
 $(ISO): $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) $(if $(ISO_ARM),-a $(ISO_ARM)) -o $@
 
+.PHONY: disk
+disk: $(ISO) $(HOST_BIN)  ## build/marrow.img, the image of an installed disk with the default model (MODEL=FILE; SIZE=MiB)
+	$(Q)rm -f $(BUILD)/marrow.img
+	$(Q)$(HOST_BIN) run="install --to-image $(BUILD)/marrow.img --from $(ISO)$(if $(SIZE), --size $(SIZE)); poweroff" </dev/null
+
 run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot options", MODEL=FILE, ARCH=aarch64
 	$(Q)scripts/run_qemu.sh --elf $(KERNEL_IMAGE) $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
 

@@ -21,7 +21,6 @@ namespace {
 
 constexpr usize kPieceBytes = kMiB;
 constexpr usize kIdBytes = 16;
-constexpr std::string_view kManifestFile = "boot/manifest.json";
 constexpr const char* kOther = "the disk returns other bytes than it was given: use another disk";
 
 // Gives each piece of a file to `take`. Returns kCorrupt if its bytes are not those of the list.

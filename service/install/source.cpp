@@ -105,19 +105,16 @@ bool is_on_medium(const InstallSource& source, std::string_view path) {
   return lies_in(path, source.point.view());
 }
 
-// Adds the models of the image: those of the medium, and boot modules that it does not have.
-Result<void> add_models(InstallSource& source) {
+// Adds the models whose paths are `there`, except copies of those that are known.
+template <class There>
+Result<void> add_models(InstallSource& source, There there) {
   Vector<ModelFile> all = TRY(find_models());
-  for (bool modules : {false, true}) {
-    for (const ModelFile& model : all) {
-      std::string_view path = model.path.view();
-      bool there = modules ? lies_in(path, kModules) : is_on_medium(source, path);
-      bool known = std::ranges::any_of(source.models.view(),
-                                       [&](const ModelFile& m) { return is_same_model(m, model); });
-      if (!there || known) continue;
-      TRY(source.models.push_back(TRY(model.clone())));
-      source.model_bytes += model.bytes;
-    }
+  for (const ModelFile& model : all) {
+    bool known = std::ranges::any_of(source.models.view(),
+                                     [&](const ModelFile& m) { return is_same_model(m, model); });
+    if (known || !there(model.path.view())) continue;
+    TRY(source.models.push_back(TRY(model.clone())));
+    source.model_bytes += model.bytes;
   }
   return {};
 }
@@ -141,6 +138,18 @@ Result<void> need_files(const InstallSource& source) {
                 "the medium that Marrow was started from is not mounted, and its files are no boot "
                 "modules: connect it again (`mount` shows it), or start from a CD or stick");
   return fail(Errc::kCorrupt, "files of the medium are missing or damaged: make it anew");
+}
+
+Result<InstallSource> source_of(std::string_view manifest, String point) {
+  Result<String> text = fs::read_text(manifest);
+  InstallSource source;
+  source.manifest = TRY(text.has_value() ? std::move(text) : String::from("{}"));
+  source.files = TRY(read_install_list(source.manifest.view()));
+  source.point = std::move(point);
+  TRY(need_files(source));
+  for (const InstallFile& file : source.files) source.boot_bytes += file.bytes;
+  TRY(add_models(source, [&](std::string_view path) { return is_on_medium(source, path); }));
+  return source;
 }
 
 }  // namespace
@@ -188,16 +197,17 @@ Result<bool> is_boot_disk(const BlockDevice& disk) {
 Result<InstallSource> find_install_source() {
   constexpr u64 kMostWaitNs = 10'000'000'000;
   fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
-  Result<String> manifest = fs::read_text(kManifestModule);
-  InstallSource source;
-  source.manifest = TRY(manifest.has_value() ? std::move(manifest) : String::from("{}"));
-  source.files = TRY(read_install_list(source.manifest.view()));
   String id = TRY(boot_medium_id());
-  source.point = TRY(find_medium(id.view()));
-  TRY(need_files(source));
-  for (const InstallFile& file : source.files) source.boot_bytes += file.bytes;
-  TRY(add_models(source));
+  String point = TRY(find_medium(id.view()));
+  InstallSource source = TRY(source_of(kManifestModule, std::move(point)));
+  TRY(add_models(source, [](std::string_view path) { return lies_in(path, kModules); }));
   return source;
+}
+
+Result<InstallSource> install_source_at(std::string_view point) {
+  char room[320];
+  std::string_view manifest = base::format_into(room, "{}/{}", point, kManifestFile);
+  return source_of(manifest, TRY(String::from(point)));
 }
 
 }  // namespace service

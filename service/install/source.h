@@ -41,11 +41,14 @@ struct InstallSource {
 // Finds the medium by its id, which the loader has put into memory, otherwise the boot modules.
 // Checks that each file is there with the size of the manifest, and logs those that are not.
 Result<InstallSource> find_install_source();
+// Does the same for a medium that is mounted at `point`, whether Marrow was started from it or not.
+Result<InstallSource> install_source_at(std::string_view point);
 
 // The id of the medium that Marrow was started from, as the loader has put it into memory; "" if it
 // has none.
 Result<String> boot_medium_id();
-constexpr std::string_view kMediumIdFile = "boot/medium.id";  // on the medium
+// On the medium.
+constexpr std::string_view kMediumIdFile = "boot/medium.id", kManifestFile = "boot/manifest.json";
 
 // Returns true if a volume of the disk has that id: Marrow was started from it or from its copy.
 Result<bool> is_boot_disk(const BlockDevice& disk);

@@ -19,7 +19,7 @@ from machines import FIRMWARE
 from test_install import CONFIG, MIB, empty_disk, install, judge, part_of, starts, to_prompt
 
 MODEL = ROOT / "build/test/installed-large.gguf"
-TOKENS = 24 * 4096  # of the vocabulary: a model of 24 MiB
+TOKENS = 6 * 4096  # of the vocabulary: a model of 6 MiB
 
 
 def state_of(image: pathlib.Path, kernel: bytes, folder: str) -> str:

@@ -11,7 +11,7 @@ import tempfile
 
 import tiny_gguf
 from disk_images import disk, fsck_exfat, tool
-from harness import PROMPT, ROOT, Guest, case, check, main, small_iso
+from harness import PROMPT, ROOT, TWIN, Guest, case, check, main, small_iso
 from machines import FIRMWARE
 
 MIB = 1 << 20
@@ -93,6 +93,26 @@ def from_the_image_to_a_disk():
         judge(image, folder)
         for firmware in FIRMWARE:
             starts(firmware, image, "nvme", model.stem)
+
+
+@case
+def image_by_the_twin():
+    """the twin makes the image of an installed disk, never over a file; it starts by SeaBIOS and answers"""
+    with tempfile.TemporaryDirectory() as folder:
+        model, image = tiny_gguf.write(MODEL), pathlib.Path(folder) / "made.img"
+        iso = small_iso("install-twin", CONFIG, model)
+
+        def twin(size: int, status: int) -> str:
+            words = [TWIN, f"run=install --to-image {image} --from {iso} --size {size}; poweroff"]
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+            check(done.returncode == status, f"status {done.returncode}\n{done.stdout}{done.stderr}")
+            return done.stdout + done.stderr
+
+        check("the image is too small" in twin(40, 1) and not image.exists(), "a small image")
+        check("made.img is complete: 160 MiB" in twin(160, 0), "no image")
+        check("is there already" in twin(160, 1), "an image was overwritten")
+        judge(image, folder)
+        starts("seabios", image, "virtio-blk-pci", model.stem)
 
 
 @case

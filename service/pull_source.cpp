@@ -46,6 +46,15 @@ std::string_view without_slash(std::string_view url) {
   return url;
 }
 
+// One of several files, such as x-00001-of-00003, is no model by itself.
+bool is_part(std::string_view name) {
+  constexpr std::string_view kOf = "-of-";
+  constexpr usize kDigits = 5;
+  if (name.size() < kDigits + kOf.size()) return false;
+  std::string_view end = name.substr(name.size() - kDigits - kOf.size());
+  return end.starts_with(kOf) && end.substr(kOf.size()).find_first_not_of("0123456789") == end.npos;
+}
+
 // Returns the last part of a path without ".gguf": what people would call the model.
 Result<String> model_name(std::string_view path) {
   String name;
@@ -230,14 +239,23 @@ Result<RemoteFile> find_named(std::string_view name, std::string_view token) {
   return file;
 }
 
-}  // namespace
-
-Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
-                               net::HttpWatcher& watcher) {
+Result<RemoteFile> find_any(std::string_view source, std::string_view token,
+                            net::HttpWatcher& watcher) {
   if (source.contains("://")) return find_url(source);
   if (source.starts_with("hf:")) return find_hf(source.substr(3), token);
   if (source.starts_with("ollama:")) return find_ollama(source.substr(7), watcher);
   return find_named(source, token);
+}
+
+}  // namespace
+
+Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
+                               net::HttpWatcher& watcher) {
+  RemoteFile file = TRY(find_any(source, token, watcher));
+  if (is_part(file.name.view()))
+    return fail(Errc::kUnsupported,
+                "a model in several files cannot be pulled: copy them with `model import`");
+  return file;
 }
 
 Result<WeightsLayer> find_weights(std::string_view manifest) {

@@ -139,6 +139,8 @@ def refused_by_name():
             text = place.pull(server.url(f"/{way}/tiny.gguf"), *words, status=1)
             check(sentence in text, f"{way}: {text}")
             check(not (place.folder / "models/tiny").exists(), f"{way}: {list(place.folder.rglob('*'))}")
+        text = place.pull(server.url("/good/big-00001-of-00002.gguf"), status=1)
+        check("in several files cannot be pulled" in text, text)
     folder, server = place_and_server()
     with folder as path:
         server.__exit__()

@@ -243,7 +243,7 @@ TEST(engine_window, texts_are_scored_and_embedded_beside_requests) {
   } wanted, scores;
   std::vector<TokenId> text = counted(150, 9), prompt = counted(60);
   FakeSink alone_sink, sink;
-  float vector[kFakeWidth], wanted_vector[kFakeWidth];
+  std::vector<float> vector(kFakeWidth), wanted_vector(kFakeWidth);
   for (bool narrow : {false, true}) {
     TestPlatform platform;
     ai::EngineOptions options{
@@ -266,7 +266,7 @@ TEST(engine_window, texts_are_scored_and_embedded_beside_requests) {
     EXPECT_EQ((*engine)->kv_pages_used(), 0u);
   }
   EXPECT(scores.all == wanted.all && scores.all.size() == 150);
-  EXPECT(std::memcmp(vector, wanted_vector, sizeof vector) == 0);
+  EXPECT(vector == wanted_vector);
   expect_same(test, "beside a text", sink, alone_sink);
 }
 
@@ -420,6 +420,7 @@ TEST(engine_window, tiny_models_give_the_bits_of_a_cache_that_keeps_all) {
       TinyModel tiny;
       REQUIRE(windowed_model(family, window, tiny));
       std::vector<TokenId> prompt;
+      prompt.reserve(400);
       for (u32 i = 0; i < 400; i++) prompt.push_back(3 + i * 7 % 50);
       TestPlatform platform(2);
       std::vector<Byte> bytes = tiny.file;

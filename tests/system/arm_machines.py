@@ -102,16 +102,14 @@ WAYS = {
 
 
 class Media:
-    """Makes each medium once, in a folder that is removed at the end."""
+    """Makes each medium once, in a folder that is removed at the end. One that fails leaves no mark on the next attempt."""
 
     def __init__(self, folder: str):
-        self.folder, self.made = pathlib.Path(folder), {}
+        self.folder, self.made = folder, {}
 
     def drive(self, way: Way) -> list[str]:
         if way.image not in self.made:
-            place = self.folder / way.image.__name__
-            place.mkdir()
-            self.made[way.image] = way.image(place)
+            self.made[way.image] = way.image(pathlib.Path(tempfile.mkdtemp(dir=self.folder)))
         return ["-drive", f"if=none,id=m,format=raw,readonly=on,file={self.made[way.image]}"]
 
 

@@ -164,7 +164,8 @@ void exclude_top(Candidates& c, float threshold) {
   if (above > 1) c.drop_first(above - 1);
 }
 
-TokenId draw(Candidates& c, float inverse_temperature, Random& random) {
+// Draws a token by its share. `room` becomes how far the number was from another token's share.
+TokenId draw(Candidates& c, float inverse_temperature, Random& random, float& room) {
   float best = c.logit(0);
   auto scaled = [&](usize i) {
     return static_cast<double>(exp((c.logit(i) - best) * inverse_temperature));
@@ -172,11 +173,16 @@ TokenId draw(Candidates& c, float inverse_temperature, Random& random) {
   double sum = 0;
   for (usize i = 0; i < c.size(); i++) sum += scaled(i);
   double target = random.uniform() * sum, reached = 0;
-  for (usize i = 0; i < c.size(); i++) {
-    reached += scaled(i);
-    if (target < reached) return c.id(i);
+  usize drawn = 0;
+  for (; drawn + 1 < c.size(); drawn++) {
+    double next = reached + scaled(drawn);
+    if (target < next) break;
+    reached = next;
   }
-  return c.id(c.size() - 1);
+  double below = drawn == 0 ? sum : target - reached;
+  double above = drawn + 1 == c.size() ? sum : reached + scaled(drawn) - target;
+  room = static_cast<float>(std::min(below, above) / sum);
+  return c.id(drawn);
 }
 
 struct Range {
@@ -320,7 +326,7 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
   if (params_.xtc_probability_milli > 0 && params_.xtc_threshold_milli <= kMilli / 2 &&
       random_.uniform() < static_cast<double>(milli(params_.xtc_probability_milli)))
     exclude_top(c, milli(params_.xtc_threshold_milli));
-  return draw(c, 1.0f / milli(params_.temperature_milli), random_);
+  return draw(c, 1.0f / milli(params_.temperature_milli), random_, room_);
 }
 
 void Sampler::penalize(std::span<float> logits, std::span<const TokenId> history,
@@ -399,7 +405,7 @@ Result<TokenId> Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace
   usize kept = 1;
   while (kept < c.size() && surprise(kept, log_sum) <= mirostat_mu_) kept++;
   c.keep_first(kept);
-  TokenId token = draw(c, 1.0f, random_);
+  TokenId token = draw(c, 1.0f, random_, room_);
   usize rank = 0;
   while (c.id(rank) != token) rank++;
   float log_kept = log_of(weight_of_all(c, best));

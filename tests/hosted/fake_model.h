@@ -32,6 +32,7 @@ struct FakeBehaviour {
   bool may_end = false;
   ai::TokenId poison = ~0u;     // a text with this token gives an error
   u64 step_ns = 0, row_ns = 0;  // what a step takes on the platform's fixed clock
+  u64 seed = 0;                 // another one makes another model
 };
 
 class FakeModel final : public ai::Model {
@@ -86,3 +87,7 @@ struct FakeSink final : ai::RequestSink {
 Result<base::Owner<ai::EngineImpl>> fake_engine(TestPlatform& platform,
                                                 const ai::EngineOptions& options,
                                                 const FakeBehaviour& behaviour = {});
+
+// Gives the engine a draft model that behaves like this. Called before its first request.
+Result<void> give_draft(TestPlatform& platform, ai::EngineImpl& engine,
+                        const FakeBehaviour& behaviour);

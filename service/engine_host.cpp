@@ -273,6 +273,10 @@ PrefetchChoice EngineHost::prefetch(const ai::Lease& lease) const {
   return model_of(lease).loaded->prefetch;
 }
 
+const DraftState& EngineHost::draft(const ai::Lease& lease) const {
+  return model_of(lease).loaded->draft;
+}
+
 Result<void> EngineHost::write_original(const ai::Lease& lease, u32 index,
                                         ai::ByteSink& out) const {
   return service::write_original(*model_of(lease).loaded, index, out);

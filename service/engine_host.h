@@ -127,6 +127,7 @@ class EngineHost final : public ai::LeaseKeeper {
   const ModelFile& file(const ai::Lease& lease) const;
   u64 load_ns(const ai::Lease& lease) const;
   PrefetchChoice prefetch(const ai::Lease& lease) const;
+  const DraftState& draft(const ai::Lease& lease) const;
   u64 steps() const { return steps_; }                // made since boot
   u64 last_step_ns() const { return last_step_ns_; }  // what the last one took
   u32 model_count() const;                            // that answer requests
@@ -190,6 +191,7 @@ class EngineHost final : public ai::LeaseKeeper {
   void retire_all(std::span<Model* const> going);
   void wait_until_gone(u64 load_number, bool wait_for_leases);
   void let_answer(Model& model, Wish wish);
+  Result<void> add_draft(LoadedModel& loaded, std::span<Model* const> going, Follower follower);
   Result<void> take(base::Owner<LoadedModel> loaded, std::span<Model* const> going, Wish wish);
 
   Vector<base::Owner<Model>> models_;

@@ -260,15 +260,29 @@ Result<void> EngineHost::load_one(const ModelFile& file, ProgressSink* watcher, 
     retire_all(going.view());
   } else {
     TRY(free_memory_for(file, going, wish));
-    Result<base::Owner<LoadedModel>> loaded = open_model(file, watcher, loading_);
+    Result<base::Owner<LoadedModel>> loaded = open_model(file, {watcher, loading_});
     if (!loaded.has_value()) {
       log::error("model", "{} was not loaded: {}", file.path.view(), loaded.error().what);
       return std::unexpected(loaded.error());
     }
+    TRY(add_draft(**loaded, going.view(), {watcher, loading_}));
     TRY(take(std::move(*loaded), going.view(), wish));
   }
   if (wish == Wish::kChosen) chosen_ = std::move(name);
   return {};
+}
+
+// Gives a model that was just loaded its draft model, in what models.mb leaves for it.
+Result<void> EngineHost::add_draft(LoadedModel& loaded, std::span<Model* const> going,
+                                   Follower follower) {
+  u64 budget = options::number(kModelsMb) * kMiB;
+  u64 taken = room_beside(going, Wish::kChosen).taken + bytes_of(loaded);
+  Vector<std::string_view> rearranged;
+  for (const base::Owner<Model>& model : models_)
+    if (is_boot_module(model->file())) TRY(rearranged.push_back(model->file().path.view()));
+  DraftRoom room{.bytes = budget == 0 ? ~u64{0} : budget - std::min(budget, taken),
+                 .rearranged = rearranged.view()};
+  return open_draft(loaded, room, follower);
 }
 
 Result<void> EngineHost::adopt(ModelFile file, base::Owner<ai::Engine> engine) {

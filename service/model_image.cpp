@@ -101,8 +101,7 @@ Result<ModelImage> ModelImage::load(std::string_view path, const Place& place) {
   image.file_ = TRY(fs::open(path));
   if (place.wanted_bytes.has_value() && image.file_->size() != *place.wanted_bytes)
     return fail(Errc::kCorrupt, "a file has another size than its manifest says");
-  auto mapped = image.file_->map();
-  if (mapped.has_value()) {
+  if (auto mapped = image.file_->map(); mapped.has_value() && !place.copy) {
     image.bytes_ = *mapped;
     if (place.own || !seems_packed(image.bytes_)) TRY(image.file_->own());
     if (place.done != nullptr) *place.done = place.before + image.bytes_.size();

@@ -35,6 +35,7 @@ class ModelImage {
     std::optional<u64> wanted_bytes = {};
     // The bytes are judged: nobody who writes the file may change them in memory afterwards.
     bool own = false;
+    bool copy = false;  // the bytes must not be those that lie in memory already
   };
   static Result<ModelImage> load(std::string_view path, const Place& place);
   ModelImage() = default;

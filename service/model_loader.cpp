@@ -34,13 +34,17 @@ constexpr Option kChunk{
 constexpr Option kKernels{"kernels", OptionKind::kText, "auto", "auto|NAME",
                           "table of compute kernels; 'reference' is slow, plain C++"};
 constexpr Option kSpeculate{"speculate", OptionKind::kFlag, "yes", "",
-                            "speculative decoding from earlier text: same answer, faster"};
+                            "speculative decoding: same answer, faster"};
+constexpr Option kDraft{"draft", OptionKind::kText, "", "NAME|PATH",
+                        "a smaller model with the same vocabulary that guesses tokens for the "
+                        "loaded one: same answer, faster"};
 KERNEL_OPTION(kContext);
 KERNEL_OPTION(kRequests);
 KERNEL_OPTION(kKv);
 KERNEL_OPTION(kChunk);
 KERNEL_OPTION(kKernels);
 KERNEL_OPTION(kSpeculate);
+KERNEL_OPTION(kDraft);
 
 // free memory that an engine leaves to the rest of the system
 constexpr u64 kSpareBytes = 16 * kMiB;
@@ -122,19 +126,18 @@ class GroupOnArrival final : public Arrival {
   std::optional<ai::ArrivingGroups> groups_;
 };
 
-// Follows the load of one model.
-struct Follower {
-  ProgressSink* watcher = nullptr;  // null: nobody watches
-  LoadStage& stage;
-};
-
-Result<Vector<ModelImage>> load_images(const ModelFile& file, Arrival* arrival, Follower follower) {
+Result<Vector<ModelImage>> load_images(const ModelFile& file, Arrival* arrival, Follower follower,
+                                       bool copy = false) {
   Vector<ModelImage> images;
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
-    ModelImage image = TRY(ModelImage::load(
-        path.view(), {before, file.bytes, follower.watcher, arrival, &follower.stage.bytes_done}));
+    ModelImage image = TRY(ModelImage::load(path.view(), {.before = before,
+                                                          .total = file.bytes,
+                                                          .watcher = follower.watcher,
+                                                          .arrival = arrival,
+                                                          .done = &follower.stage.bytes_done,
+                                                          .copy = copy}));
     before += image.bytes().size();
     TRY(images.push_back(std::move(image)));
   }
@@ -238,37 +241,102 @@ Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOpt
   return inspect_heads(file, 64 * kMiB, options);
 }
 
+// The bytes of a model file, and the engine's options for them.
+struct ReadModel {
+  bundle::Loading bundle;
+  Vector<ModelImage> images = {};
+  ai::EngineOptions options = {};
+  PrefetchChoice prefetch = {};
+};
+
+// Reads a model file. A bundle's bytes are used once they are known to be right. The tensors of a
+// model in several parts are only known once all parts are there.
+Result<ReadModel> read_model(const ModelFile& file, Follower follower, bool copy = false) {
+  ReadModel read{.bundle = TRY(bundle::Loading::begin(file))};
+  GroupOnArrival grouping;
+  bool early = file.parts == 1 && !read.bundle.checks();
+  follower.stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = timing::now_ns()};
+  read.images =
+      TRY(read.bundle.checks() ? load_checked_images(file, read.bundle, follower)
+                               : load_images(file, early ? &grouping : nullptr, follower, copy));
+  follower.stage.stage = "preparing";
+  read.options = engine_options();
+  read.options.grouped = grouping.complete();
+  read.prefetch = choose_prefetch(read.options.kernels, file.bytes);
+  read.options.prefetch = read.prefetch.prefetch;
+  return read;
+}
+
+// Refuses what cannot be read as a draft model of `model`.
+Result<void> check_draft_file(const ModelFile& draft, const ModelFile& model,
+                              const DraftRoom& room) {
+  if (!options::flag(kSpeculate))
+    return fail(Errc::kInvalidArgument, "guessing is switched off (speculate=no)");
+  if (draft.path.view() == model.path.view())
+    return fail(Errc::kInvalidArgument, "it is the model itself: name a smaller one");
+  if (std::ranges::find(room.rearranged, draft.path.view()) != room.rearranged.end())
+    return fail(Errc::kBusy, "it is a boot module that was loaded as a model: restart");
+  u64 free = mm::usage().of(mm::Purpose::kFree);
+  if (draft.bytes > room.bytes || draft.bytes + kSpareBytes > free) {
+    log::warn("model", "the draft model {} has {} bytes; {} are left", draft.name, draft.bytes,
+              std::min(room.bytes, free));
+    return fail(Errc::kOutOfMemory, "it does not fit into memory beside the model");
+  }
+  return {};
+}
+
+Result<void> add_draft(LoadedModel& loaded, const DraftRoom& room, Follower follower) {
+  ModelFile file = TRY(find_model(loaded.draft.name.view()));
+  TRY(loaded.draft.name.assign(file.name.view()));
+  TRY(check_draft_file(file, loaded.file, room));
+  // A boot module would be rearranged in place, and could then not be read a second time.
+  ReadModel read = TRY(read_model(file, follower, is_boot_module(file)));
+  // 0 would mean that there is no limit.
+  read.options.memory_bytes =
+      std::clamp<u64>(room.bytes - file.bytes, 1, read.options.memory_bytes);
+  loaded.draft_images = std::move(read.images);
+  Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded.draft_images));
+  TRY(loaded.engine->add_draft(spans.view(), read.options));
+  for (ModelImage& image : loaded.draft_images) image.settle();
+  read.bundle.end(file);
+  return {};
+}
+
 }  // namespace
 
 bool is_boot_module(const ModelFile& file) {
   return file.path.view().starts_with("/boot/");
 }
 
-Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink* watcher,
-                                            LoadStage& stage) {
+Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, Follower follower) {
   auto loaded = TRY(base::make<LoadedModel>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
-  // A bundle's bytes are used once they are known to be right. The tensors of a model in several
-  // parts are only known once all parts are there.
-  GroupOnArrival grouping;
-  bundle::Loading bundle = TRY(bundle::Loading::begin(file));
-  bool early = file.parts == 1 && !bundle.checks();
-  stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = start};
-  loaded->images =
-      TRY(bundle.checks() ? load_checked_images(file, bundle, {watcher, stage})
-                          : load_images(file, early ? &grouping : nullptr, {watcher, stage}));
-  stage.stage = "preparing";
+  ReadModel read = TRY(read_model(file, follower));
+  loaded->images = std::move(read.images);
+  loaded->prefetch = read.prefetch;
   Vector<std::span<Byte>> spans = TRY(spans_of<Byte>(loaded->images));
-  ai::EngineOptions chosen = engine_options();
-  chosen.grouped = grouping.complete();
-  loaded->prefetch = choose_prefetch(chosen.kernels, file.bytes);
-  chosen.prefetch = loaded->prefetch.prefetch;
-  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), chosen));
+  loaded->engine = TRY(ai::Engine::load(spans.view(), ai_platform(), read.options));
   for (ModelImage& image : loaded->images) image.settle();
-  loaded->file.verified = bundle.end(file);
+  loaded->file.verified = read.bundle.end(file);
   loaded->load_ns = timing::now_ns() - start;
   return loaded;
+}
+
+Result<void> open_draft(LoadedModel& loaded, const DraftRoom& room, Follower follower) {
+  std::string_view wanted = options::text(kDraft);
+  if (wanted.empty()) return {};
+  u64 start = timing::now_ns();
+  TRY(loaded.draft.name.assign(wanted));
+  Result<void> added = add_draft(loaded, room, follower);
+  loaded.load_ns += timing::now_ns() - start;
+  if (added.has_value()) return {};
+  loaded.draft_images.clear();
+  if (added.error().code == Errc::kCancelled) return added;
+  loaded.draft.refused = added.error().what;
+  log::warn("model", "{} works without the draft model {}: {}", loaded.file.name, loaded.draft.name,
+            added.error().what);
+  return {};
 }
 
 Result<ModelFacts> inspect_model(const ModelFile& file) {

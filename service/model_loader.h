@@ -20,19 +20,43 @@ struct LoadStage {
   u64 bytes_done = 0, bytes_total = 0, start_ns = 0;
 };
 
+// The draft model of a loaded model: a smaller one that guesses tokens (option draft=).
+struct DraftState {
+  String name;                    // "" if none is wanted
+  const char* refused = nullptr;  // why the model works without it; null if it has it
+};
+
+// Limits what a load may take for a draft model.
+struct DraftRoom {
+  u64 bytes = 0;
+  // Boot modules that were loaded as a model: their rows were rearranged in place.
+  std::span<const std::string_view> rearranged = {};
+};
+
 // A model in memory and its engine. EngineHost owns it.
 struct LoadedModel {
   ModelFile file;             // with what it was found to be worth
   Vector<ModelImage> images;  // declared before the engine, because they must outlive it
+  Vector<ModelImage> draft_images;
   base::Owner<ai::Engine> engine;
+  DraftState draft;
   u64 load_ns = 0;
   PrefetchChoice prefetch;  // that the engine was made with
 };
 
-// Loads a model. Returns kCancelled when `watcher`, which may be null, stops it. Keeps `stage` up
-// to date.
-Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, ProgressSink* watcher,
-                                            LoadStage& stage);
+// Follows the load of one model.
+struct Follower {
+  ProgressSink* watcher = nullptr;  // null: nobody watches
+  LoadStage& stage;                 // kept up to date
+};
+
+// Loads a model. Returns kCancelled when the watcher stops it.
+Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, Follower follower);
+
+// Gives a loaded model the draft model of the option draft=. A model works without one, so whatever
+// is wrong with it is logged and kept in `loaded.draft`. Only kCancelled is an error. Called before
+// the engine's first request.
+Result<void> open_draft(LoadedModel& loaded, const DraftRoom& room, Follower follower);
 
 // Returns true if the model is a boot module. Those are rearranged where the loader put them, so
 // they cannot be loaded a second time.

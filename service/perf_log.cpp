@@ -96,6 +96,10 @@ void PerfLog::print(base::Writer& out) const {
   if (t.drafted_tokens > 0)
     base::format_to(out, "  speculation   {} of {} guessed tokens accepted\n", t.accepted_tokens,
                     t.drafted_tokens);
+  if (t.model_drafted_tokens + t.model_off_tokens > 0)
+    base::format_to(out,
+                    "  draft model   {} of {} accepted of those it guessed, off for {} tokens\n",
+                    t.model_accepted_tokens, t.model_drafted_tokens, t.model_off_tokens);
   u64 all_read = prompt_tokens_ - std::min(cached_tokens_, prompt_tokens_);
   base::format_to(out, "since boot\n  answers       {}, {} of them stopped by Ctrl-C\n", answers_,
                   cancelled_);

@@ -32,6 +32,7 @@ EngineImpl::~EngineImpl() {
   ASSERT(!stepping_ && uses_ == 0);
   scheduler_.reset();
   store_.clear();
+  if (draft_ != nullptr) draft_->store().clear();
 }
 
 void EngineImpl::assert_own_thread() const {
@@ -130,7 +131,9 @@ bool EngineImpl::step() {
   if (stepping_) return false;
   if (running() + queued() == 0) return false;
   Exclusive exclusive(*this);
-  scheduler_->plan(platform_.now_ns(), costs_);
+  scheduler_->begin_plan(platform_.now_ns(), costs_);
+  propose_drafts();
+  scheduler_->finish_plan();
   // A step without rows either ended a request that cannot be served, or every request waits for
   // pages that a score(), embed() or restore() holds.
   if (scheduler_->rows().empty()) return scheduler_->count(SessionState::kEnded) > 0;
@@ -142,6 +145,19 @@ bool EngineImpl::step() {
     else
       scheduler_->release(*session, true);
   return true;
+}
+
+// The draft model computes, so other threads run meanwhile. The step is not planned yet: a request
+// that they cancel gives its pages back at once.
+void EngineImpl::propose_drafts() {
+  if (draft_ == nullptr) return;
+  draft_->propose({scheduler_->sessions(), costs_, *parts_->tokenizer, *sampler_workspace_});
+}
+
+void EngineImpl::take_draft(base::Owner<DraftModel> draft) {
+  ASSERT(draft_ == nullptr && running() + queued() == 0);
+  draft_ = std::move(draft);
+  session_context_->draft_store = &draft_->store();
 }
 
 // Tells each new request how much of its prompt the prefix cache had. computing_ is set because
@@ -228,6 +244,7 @@ void EngineImpl::take_results(Session& session) {
 // guess. The text is therefore the same with and without guesses.
 void EngineImpl::take_tokens(Session& session) {
   session.timings.drafted_tokens += session.drafts;
+  session.timings.model_drafted_tokens += session.guessed_by_model ? session.drafts : 0;
   u32 accepted = 0;
   for (u32 i = 0;; i++) {
     TokenEvent event{};
@@ -240,12 +257,16 @@ void EngineImpl::take_tokens(Session& session) {
     bool guessed = i < session.drafts && *token == session.draft[i];
     accepted += guessed;
     session.timings.accepted_tokens += guessed;
+    session.timings.model_accepted_tokens += guessed && session.guessed_by_model;
     if (!take_token(session, *token, event)) return;
     if (!guessed) break;
     store_.commit(session.sequence, session.tokens.view(), session.sequence.length + 1,
                   remembers(session));
   }
-  session.draft_policy.learn(session.drafts, accepted);
+  if (session.guessed_by_model)
+    draft_->learn(session, accepted);
+  else
+    session.draft_policy.learn(session.drafts, accepted);
   store_.cut(session.sequence);
   if (session.tokens.size() >= sizes_.context) slide(session);
 }
@@ -317,6 +338,7 @@ bool EngineImpl::take_token(Session& session, TokenId token, const TokenEvent& e
 
 void EngineImpl::slide(Session& session) {
   usize before = session.tokens.size();
+  if (draft_ != nullptr) draft_->forget(session);
   scheduler_->restart(session, [&] { session.slide(*session_context_); });
   log(platform_, LogLevel::kWarn,
       "request {}: context of {} tokens full, the oldest {} dropped as asked", session.id,

@@ -40,7 +40,7 @@ struct EngineOptions {
   u32 prefill_chunk = 128;
   const char* kernels = "auto";
   Prefetch prefetch = kUsualPrefetch;  // changes the speed only
-  bool speculate = true;               // guess tokens by n-gram lookup; does not change the text
+  bool speculate = true;               // guess tokens; does not change the text
   bool grouped = false;  // the rows were already interleaved while they were read (ArrivingGroups)
 };
 
@@ -53,6 +53,9 @@ struct Timings {
   u64 decode_ns = 0;                                                   // first token to last
   u64 gap_p50_ns = 0, gap_p95_ns = 0, gap_p99_ns = 0, gap_max_ns = 0;  // between tokens
   u32 drafted_tokens = 0, accepted_tokens = 0;  // guesses made, and guesses that were right
+  // The share of the draft model in those, and how many tokens were made without it because it did
+  // not pay.
+  u32 model_drafted_tokens = 0, model_accepted_tokens = 0, model_off_tokens = 0;
 };
 
 enum class FinishReason : u8 { kStop, kLength, kContextFull, kCancelled, kError };
@@ -194,9 +197,12 @@ struct ModelInfo {
 // Bytes that loading will take, known before any is taken (`model info`).
 struct MemoryPlan {
   u64 weights_bytes = 0, kv_bytes = 0, workspace_bytes = 0, tokenizer_bytes = 0;
+  u64 draft_bytes = 0;  // all that the draft model takes; 0 if there is none
   u32 context = 0;
   KvType kv_type = KvType::kF16;
-  u64 total() const { return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes; }
+  u64 total() const {
+    return weights_bytes + kv_bytes + workspace_bytes + tokenizer_bytes + draft_bytes;
+  }
 };
 
 // Describes a model that is not loaded, from the first bytes of its file.
@@ -233,6 +239,14 @@ class Engine {
   virtual const Tokenizer& tokenizer() const = 0;
   virtual const ChatTemplate* chat_template() const = 0;  // null when the model has none
   virtual const char* kernels_name() const = 0;
+
+  // Adds a smaller model with the same vocabulary, which guesses tokens from now on; the text stays
+  // the same. `parts` are what load() takes, and must outlive the engine. `options` say how much
+  // memory it may take beside them, the type of its cache, and its kernels. Called before the first
+  // submit(), at most once. On an error the engine goes on without it; the bytes of `parts` are of
+  // no use any more.
+  virtual Result<void> add_draft(std::span<const std::span<Byte>> parts,
+                                 const EngineOptions& options) = 0;
 
   // Gives the engine to the calling thread: from now on only this thread may call step(), score(),
   // embed(), replay(), save(), restore(), forget_prompts() and the destructor; an assertion checks

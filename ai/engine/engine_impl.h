@@ -3,6 +3,7 @@
 // around scripted models.
 #pragma once
 
+#include "ai/engine/draft_model.h"
 #include "ai/engine/kv_file.h"
 #include "ai/engine/scheduler.h"
 #include "ai/gguf/reader.h"
@@ -62,6 +63,11 @@ class EngineImpl final : public Engine {
   const ChatTemplate* chat_template() const override { return parts_->chat_template.get(); }
   const char* kernels_name() const override { return parts_->kernels.name; }
 
+  Result<void> add_draft(std::span<const std::span<Byte>> parts,
+                         const EngineOptions& options) override;
+  // The second half of add_draft(), for tests that bring a draft model of their own.
+  void take_draft(base::Owner<DraftModel> draft);
+  DraftSizes draft_sizes() const;
   void bind_to_this_thread() override { thread_ = platform_.thread(); }
   Result<RequestId> submit(const Request& request, RequestSink& sink) override;
   void cancel(RequestId id) override;
@@ -86,8 +92,13 @@ class EngineImpl final : public Engine {
   void forget_prompts() override {
     assert_own_thread();
     store_.clear();
+    if (draft_ != nullptr) draft_->store().clear();
   }
-  bool consistent() const { return store_.consistent(); }            // for tests
+  // For tests.
+  bool consistent() const {
+    return store_.consistent() && (draft_ == nullptr || draft_->store().consistent());
+  }
+  const DraftModel* draft() const { return draft_.get(); }
   u32 state_slots_used() const { return scheduler_->slots_used(); }  // for tests
 
  private:
@@ -102,6 +113,7 @@ class EngineImpl final : public Engine {
   }
   Result<void> forward(std::span<const BatchRow> rows, std::span<const KvView> views,
                        std::span<float> logits);
+  void propose_drafts();
   void tell_cached();
   void compute();  // runs the planned rows through the model
   Result<void> compute_alone(const Session& session, u32 sequence);
@@ -183,6 +195,7 @@ class EngineImpl final : public Engine {
   EngineSizes sizes_;
   base::Owner<EngineParts> parts_;
   KvStore store_;
+  base::Owner<DraftModel> draft_;  // null: guesses come from lookup alone
   base::Owner<Scheduler> scheduler_;
   base::Owner<Workspace> workspace_;
   Vector<float> logits_;  // (logit rows, vocabulary)

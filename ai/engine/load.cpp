@@ -193,6 +193,33 @@ Result<base::Owner<ChatTemplate>> load_template(const GgufFile& file, Platform& 
   return nullptr;
 }
 
+// Refuses a draft model whose tokens are not the model's, and one that cannot take back what it
+// computed of a wrong guess.
+Result<void> check_draft(const Opened& draft, const Tokenizer& tokens, Platform& platform) {
+  if (draft.params.bidirectional || state_bytes(draft.params) > 0)
+    return fail(Errc::kUnsupported, "it is an encoder or recurrent: only a decoder can guess");
+  const Tokenizer& own = *draft.tokenizer;
+  TokenId id = 0;
+  while (id < std::min(own.size(), tokens.size()) && own.spelling(id) == tokens.spelling(id) &&
+         own.piece(id) == tokens.piece(id))
+    id++;
+  if (id == own.size() && id == tokens.size()) return {};
+  log(platform, LogLevel::kWarn,
+      "the draft model has {} tokens, the model {}; the first that differs is token {}", own.size(),
+      tokens.size(), id);
+  return fail(Errc::kUnsupported,
+              "its vocabulary is not the model's: choose a draft model of the same family");
+}
+
+// Returns the bytes that a draft model takes beside its file.
+u64 draft_bytes(const Opened& draft, const DraftSizes& sizes) {
+  ModelSizes model = sizes_of(draft, 0);
+  return sizes.pages * model.page_bytes + KvStore::book_bytes(sizes.pages, model.page_positions) +
+         model.vector_bytes +
+         model.workspace_bytes(model.model, sizes.step_limits(), sizes.context) +
+         sizes.buffer_bytes(model.vocabulary);
+}
+
 }  // namespace
 
 Result<MemoryPlan> Engine::plan_load(Parts parts, Platform& platform,
@@ -251,6 +278,45 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
       {.kernels = &ready->kernels, .kv_type = options.kv_type, .context = sizes.context},
       platform));
   return TRY(EngineImpl::create(std::move(ready), platform, sizes));
+}
+
+DraftSizes EngineImpl::draft_sizes() const {
+  return {.context = sizes_.context,
+          .text = sizes_.context,
+          .pages = sizes_.pages,
+          .vocabulary = parts_->tokenizer->size(),
+          .requests = sizes_.limits.max_requests,
+          .chunk = sizes_.limits.prefill_chunk};
+}
+
+Result<void> EngineImpl::add_draft(Parts parts, const EngineOptions& options) {
+  if (!sizes_.limits.speculate)
+    return fail(Errc::kInvalidArgument, "guessing is switched off (speculate=no)");
+  if (parts_->info.encodes || parts_->model->state_bytes() > 0)
+    return fail(Errc::kUnsupported,
+                "the model is an encoder or recurrent, and verifies no guesses");
+  Opened opened = TRY(open(parts, platform_, options, Llama2cGroups::kConvert));
+  TRY(check_draft(opened, *parts_->tokenizer, platform_));
+  DraftSizes sizes = draft_sizes();
+  sizes.context = std::min(sizes.context, std::max(opened.params.trained_context, kMaxDraft + 1));
+  u64 bytes = draft_bytes(opened, sizes);
+  if (options.memory_bytes != 0 && bytes > options.memory_bytes) {
+    log(platform_, LogLevel::kWarn,
+        "the draft model takes {} bytes beside its file, {} are there; a smaller context= or kv=q8 "
+        "takes less",
+        bytes, options.memory_bytes);
+    return fail(Errc::kOutOfMemory, "it does not fit into memory beside the model");
+  }
+  auto ready = TRY(base::make<DraftParts>());
+  ready->kernels = TRY(kernels_by_name(options.kernels, platform_.cpu_features()));
+  ready->kernels.prefetch = options.prefetch;
+  ready->model = TRY(Model::load(
+      *opened.file, opened.weights,
+      {.kernels = &ready->kernels, .kv_type = options.kv_type, .context = sizes.context},
+      platform_));
+  take_draft(TRY(DraftModel::create(std::move(ready), platform_, sizes)));
+  parts_->plan.draft_bytes = bytes + bytes_of(parts);
+  return {};
 }
 
 }  // namespace ai

@@ -51,10 +51,15 @@ u32 Scheduler::count(SessionState state) const {
 // The order matters: whether guessing pays depends on the number of rows, and pages can only be
 // reserved once all rows are known. Reserving pages may put requests back, so rows() is filled
 // last.
-void Scheduler::plan(u64 now_ns, const StepCosts& costs) {
+void Scheduler::begin_plan(u64 now_ns, const StepCosts& costs) {
   admit(now_ns);
   share_rows(costs);
   if (limits_.speculate && shareable()) guess(costs);
+}
+
+void Scheduler::finish_plan() {
+  for (auto& s : sessions_)
+    if (s->state != SessionState::kRunning) s->rows = s->drafts = 0;
   reserve_pages();
   collect();
 }
@@ -132,6 +137,7 @@ void Scheduler::share_rows(const StepCosts& costs) {
   u32 left = chunk(costs);
   for (auto& s : sessions_) {
     s->rows = s->drafts = 0;
+    s->guessed_by_model = false;
     if (s->state != SessionState::kRunning) continue;
     s->rows = s->pending() == 1 ? 1 : std::min(s->pending(), left);
     if (s->pending() > 1) left -= s->rows;
@@ -144,13 +150,8 @@ void Scheduler::guess(const StepCosts& costs) {
   u32 left = kMostDrafts, rows = 0;
   for (auto& s : sessions_) rows += s->rows;
   for (auto& s : sessions_) {
-    // Guessing begins with the answer. A request that is put back and reads its text again is
-    // excluded by its pending tokens.
-    if (s->rows != 1 || s->pending() != 1 || !s->prompt_done) continue;
-    u32 most = std::min({s->draft_policy.wanted(costs, rows), kMaxDraft, left});
-    // The last token of a request needs no guess, and the context has no position for one.
-    u32 room = static_cast<u32>(s->tokens.capacity() - s->tokens.size());
-    most = std::min(most, room > 0 ? room - 1 : 0);
+    if (!s->may_guess()) continue;
+    u32 most = std::min({s->draft_policy.wanted(costs, rows), s->guess_room(), left});
     s->drafts = most == 0 ? 0 : find_draft(s->tokens.view(), std::span(s->draft).first(most));
     if (s->drafts == 0) s->draft_policy.idle();
     left -= s->drafts;

@@ -23,7 +23,6 @@ struct SchedulerLimits {
 
 class Scheduler {
  public:
-  static constexpr u32 kMostDrafts = kMaxDraft + 1;  // guesses of all requests together in one step
   // The prompt tokens that a step may read while requests decode. kMixedChunk holds until the cost
   // of reading is known. After that the chunk is chosen so that the step takes about three times as
   // long as one without a prompt. kLeastChunk is the lower bound, one tile of the products.
@@ -47,9 +46,15 @@ class Scheduler {
   u32 count(SessionState state) const;
   u32 slots_used() const { return slots_.used(); }
 
-  // Plans the next step and fills rows(), views() and taking_part(). A request that can never be
-  // served ends here. `costs` are the measured times of earlier steps.
-  void plan(u64 now_ns, const StepCosts& costs);
+  // Begins to plan the next step: chooses who takes part, and guesses by lookup. `costs` are the
+  // measured times of earlier steps.
+  void begin_plan(u64 now_ns, const StepCosts& costs);
+  // Ends the plan and fills rows(), views() and taking_part(). Requests may have been cancelled
+  // since begin_plan(), and may have got other guesses. A request that can never be served ends
+  // here.
+  void finish_plan();
+  // Every request, in the order they came.
+  std::span<const base::Owner<Session>> sessions() const { return sessions_.view(); }
   std::span<const BatchRow> rows() const { return rows_.view(); }
   std::span<const KvView> views() const { return views_.view(); }
   std::span<Session* const> taking_part() const { return taking_part_.view(); }

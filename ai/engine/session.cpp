@@ -61,6 +61,8 @@ Result<base::Owner<Session>> Session::create(RequestId id, const Request& reques
   TRY(s.tokens.append(request.prompt));
   // Drafts reach past the end of the text.
   s.sequence = TRY(context.store.make_sequence(static_cast<u32>(room) + kMaxDraft));
+  if (context.draft_store != nullptr)
+    s.draft_sequence = TRY(context.draft_store->make_sequence(static_cast<u32>(room) + kMaxDraft));
   TRY(s.joined_.reserve(Utf8Stream::most_out(context.longest_piece)));
   TRY(s.text_.reserve(longest_text + 3));  // room for one U+FFFD at the end
   if (request.grammar != nullptr) s.grammar = TRY(GrammarState::create(*request.grammar));

@@ -6,6 +6,8 @@
 // that cancel() ends it from any thread of CPU 0.
 #pragma once
 
+#include <optional>
+
 #include "ai/engine/kv_store.h"
 #include "ai/engine/speculation.h"
 #include "ai/engine/state_slots.h"
@@ -26,8 +28,9 @@ enum class SessionState : u8 {
 struct SessionContext {
   const Tokenizer& tokenizer;
   KvStore& store;
-  u32 context;        // tokens
-  u32 longest_piece;  // bytes
+  u32 context;                     // tokens
+  u32 longest_piece;               // bytes
+  KvStore* draft_store = nullptr;  // of the draft model, if there is one
 };
 
 class Session {
@@ -45,6 +48,18 @@ class Session {
   // prompt (or reading a text again).
   u32 pending() const { return static_cast<u32>(tokens.size()) - sequence.length; }
   bool alive() const { return state != SessionState::kEnded; }
+  // Returns true if the step being planned makes the next token of the answer, so that guesses may
+  // follow it. A request that was put back and reads its text again is excluded by its pending
+  // tokens.
+  bool may_guess() const {
+    return state == SessionState::kRunning && rows == 1 && pending() == 1 && prompt_done;
+  }
+  // Returns how many guesses the next step has room for. The last token of a request needs no
+  // guess, and the context has no position for one.
+  u32 guess_room() const {
+    u32 room = static_cast<u32>(tokens.capacity() - tokens.size());
+    return std::min(room > 0 ? room - 1 : 0, kMaxDraft);
+  }
 
   enum class Next : u8 { kGoOn, kStop, kLength, kContextFull };
   // Processes the picked token: text, stop strings and limits; tells the sink. Returns kGoOn unless
@@ -72,7 +87,10 @@ class Session {
   StateSlot slot;  // held while the request runs on a recurrent model
   Sampler sampler;
   base::Owner<GrammarState> grammar;  // null: every token is allowed
-  DraftPolicy draft_policy;
+  DraftPolicy draft_policy;           // of guesses by lookup
+  // The part of the text that the draft model has read. Only the draft model touches it.
+  Sequence draft_sequence;
+  std::optional<DraftPolicy> model_policy;  // of the draft model's guesses; empty before the first
   Timings timings;
   RequestClock clock;
 
@@ -80,6 +98,7 @@ class Session {
   u32 rows = 0;    // tokens of the text
   u32 drafts = 0;  // guesses after them
   TokenId draft[kMaxDraft] = {};
+  bool guessed_by_model = false;  // the draft model made them
   // first row of the step's logits: one row for the last token, then one per guess
   u32 first_logits = 0;
 

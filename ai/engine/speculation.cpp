@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Prompt lookup: finds guesses in the text itself, and computes whether guessing pays.
+// Prompt lookup: finds guesses in the text itself. Computes whether guessing pays, by lookup or
+// with a draft model.
 #include "ai/engine/speculation.h"
 
 namespace ai {
@@ -7,8 +8,8 @@ namespace {
 
 constexpr u32 kShortest = 2, kLongest = 8;  // fewest tokens that must agree, most that are compared
 constexpr u32 kOne = 256;
-constexpr u32 kProbe = 3;          // tokens guessed in a probe
 constexpr u32 kProbeRarest = 512;  // most tokens between two probes
+constexpr u32 kMostWeight = 16;
 // in 256ths: a guess must make the step 9 % better, or it is not made
 constexpr u32 kLeastGain = 280;
 
@@ -33,10 +34,12 @@ u32 find_draft(std::span<const TokenId> tokens, std::span<TokenId> out) {
   return drafted;
 }
 
+// Whatever disturbs a step makes it longer, so a shorter time counts more than a longer one.
 void StepCosts::learn(u32 rows, u64 ns) {
   if (rows == 0 || rows > kMostRows) return;
   u64& average = ns_[rows];
-  average = average == 0 ? ns : average - average / 8 + ns / 8;
+  u64 share = ns < average ? 2 : 8;
+  average = average == 0 ? ns : average - average / share + ns / share;
 }
 
 // Returns the time of a step with `rows` rows. More rows never take less time, so a size that only
@@ -69,33 +72,70 @@ u32 StepCosts::rows_within(u64 ns) const {
   return reading_ns_ == 0 ? 0 : static_cast<u32>(std::min<u64>(ns / reading_ns_, 1 << 20));
 }
 
+// With n guesses and hit rate h a step gives 1 + h + h^2 + … + h^n tokens.
+u32 DraftPolicy::gives(u32 guesses) const {
+  u64 sum = kAll, power = kAll;
+  for (u32 n = 0; n < guesses; n++) sum += power = power * hit_rate_ / kAll;
+  return static_cast<u32>(sum * kOne / kAll);
+}
+
 u32 DraftPolicy::wanted(const StepCosts& costs, u32 rows) {
-  // With n guesses and hit rate h the step gives 1 + h + h^2 + … + h^n tokens here, and one to each
-  // of the other requests.
+  // Each of the other requests gets one token.
   u32 best = 0, best_gain = kLeastGain;
-  u64 here = kOne, power = kOne;
   for (u32 n = 1; n <= kMaxDraft; n++) {
-    power = power * hit_rate_ / kOne;
-    here += power;
-    u64 all = (here + u64{rows - 1} * kOne) / rows;
+    u64 all = (gives(n) + u64{rows - 1} * kOne) / rows;
     u32 gain = static_cast<u32>(all * kOne / costs.relative(rows + n, rows));
     if (gain > best_gain) {
       best_gain = gain;
       best = n;
     }
   }
-  if (best == 0 && since_probe_ >= probe_every_) return kProbe;
-  return best;
+  if (best > 0) pays();
+  return best == 0 && wants_probe() ? kProbe : best;
 }
 
 void DraftPolicy::learn(u32 drafted, u32 accepted) {
   if (drafted == 0) return;
   // Each compared token is one observation: the accepted ones, and the first that was not.
   u32 compared = std::min(drafted, accepted + 1);
-  for (u32 i = 0; i < compared; i++) hit_rate_ = (hit_rate_ * 15 + (i < accepted ? kOne : 0)) / 16;
-  if (since_probe_ >= probe_every_)
-    probe_every_ = accepted > 0 ? 16 : std::min(probe_every_ * 2, kProbeRarest);
+  for (u32 i = 0; i < compared; i++) {
+    hit_rate_ = (hit_rate_ * (weight_ - 1) + (i < accepted ? kAll : 0)) / weight_;
+    weight_ = std::min(weight_ + 1, kMostWeight);
+  }
+  if (wants_probe()) probe_every_ = std::min(probe_every_ * 2, kProbeRarest);
   since_probe_ = 0;
+}
+
+DraftChoice choose_drafts(std::span<const DraftCandidate> candidates, const DraftCosts& costs) {
+  u32 plain_gives = 0, looked_up = 0;
+  for (const DraftCandidate& c : candidates) plain_gives += c.gives, looked_up += c.looked_up;
+  u64 plain_ns = costs.model.step_ns(costs.rows + looked_up);
+  if (plain_ns == 0) return {};  // a step without the draft model must be known to compare with
+  auto rate = [](u32 gives, u64 ns) { return (u64{gives} << 30) / ns; };
+  u64 best_rate = rate(plain_gives, plain_ns) * kLeastGain / kOne;
+  DraftChoice best;
+  for (u32 requests = 1; requests <= candidates.size(); requests++) {
+    if (candidates[requests - 1].most == 0) continue;
+    for (u32 guesses = 1; guesses * requests <= kMostDrafts && guesses <= kMaxDraft; guesses++) {
+      u32 gives = plain_gives, rows = costs.rows + looked_up;
+      for (const DraftCandidate& c : candidates.first(requests)) {
+        u32 own = std::min(guesses, c.most);
+        if (own == 0) continue;
+        gives = gives - c.gives + c.policy->gives(own);
+        rows = rows - c.looked_up + own;
+      }
+      if (rows > costs.rows + kMostDrafts) break;
+      // A step with fewer rows than any that was seen counts as the one without the draft model.
+      u64 verify_ns = costs.model.step_ns(rows), guess_ns = costs.draft.step_ns(requests);
+      u64 ns = (verify_ns == 0 ? plain_ns : verify_ns) + guesses * guess_ns;
+      if (rate(gives, ns) <= best_rate) continue;
+      best_rate = rate(gives, ns);
+      // The time that a guess takes in both models would else give so many tokens.
+      u64 each_ns = (ns - std::min(ns, plain_ns)) / (u64{guesses} * requests);
+      best = {requests, guesses, static_cast<u32>(gives * each_ns / ns)};
+    }
+  }
+  return best;
 }
 
 }  // namespace ai

@@ -116,7 +116,8 @@ void Service::write_health(const Lease* lease, base::Writer& out) {
     w.key("memory").begin_object().field("used_bytes", backend_.memory_used());
     w.field("total_bytes", backend_.memory_total()).field("weights_bytes", plan.weights_bytes);
     w.field("kv_bytes", plan.kv_bytes).field("kv_type", kv_type_info(plan.kv_type).name);
-    w.field("workspace_bytes", plan.workspace_bytes).end_object();
+    w.field("workspace_bytes", plan.workspace_bytes).field("draft_bytes", plan.draft_bytes);
+    w.end_object();
     w.key("stats").begin_object().field("requests_total", metrics_.requests);
     w.field("requests_active", now.running).field("requests_queued", now.queued);
     w.field("tokens_generated", metrics_.tokens_generated);

@@ -178,7 +178,9 @@ i32 to_nano(double share) {
   return static_cast<i32>(share * 1e9 + 0.5);
 }
 
-TokenId draw(Candidates& c, float inverse_temperature, Random& random, Drawn* drawn) {
+// Draws a token by its share. `room` becomes how far the number was from another token's share.
+// `drawn` may be null.
+TokenId draw(Candidates& c, float inverse_temperature, Random& random, float& room, Drawn* drawn) {
   float best = c.logit(0);
   auto scaled = [&](usize i) {
     return static_cast<double>(exp((c.logit(i) - best) * inverse_temperature));
@@ -187,8 +189,14 @@ TokenId draw(Candidates& c, float inverse_temperature, Random& random, Drawn* dr
   for (usize i = 0; i < c.size(); i++) sum += scaled(i);
   double target = random.uniform() * sum, reached = 0;
   usize rank = 0;
-  for (reached = scaled(0); target >= reached && rank + 1 < c.size(); reached += scaled(rank))
-    rank++;
+  for (; rank + 1 < c.size(); rank++) {
+    double next = reached + scaled(rank);
+    if (target < next) break;
+    reached = next;
+  }
+  double below = rank == 0 ? sum : target - reached;
+  double above = rank + 1 == c.size() ? sum : reached + scaled(rank) - target;
+  room = static_cast<float>(std::min(below, above) / sum);
   if (drawn == nullptr) return c.id(rank);
   drawn->nano = to_nano(scaled(rank) / sum);
   drawn->count = 0;
@@ -341,7 +349,7 @@ Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> 
   }
   if (params_.min_p_milli > 0) keep_min_p(c, c.logit(0) + log_of(milli(params_.min_p_milli)));
   maybe_exclude_top(c);
-  return draw(c, 1.0f / milli(params_.temperature_milli), random_, drawn);
+  return draw(c, 1.0f / milli(params_.temperature_milli), random_, room_, drawn);
 }
 
 // Does the same with every token as a candidate at first, and step by step: with the temperature
@@ -373,7 +381,7 @@ TokenId Sampler::draw_in_order(std::span<const float> logits, SamplerWorkspace& 
         break;
     }
   }
-  return draw(c, 1.0f, random_, drawn);
+  return draw(c, 1.0f, random_, room_, drawn);
 }
 
 void Sampler::maybe_exclude_top(Candidates& c) {
@@ -459,7 +467,7 @@ TokenId Sampler::draw_mirostat(std::span<float> logits, SamplerWorkspace& worksp
   usize kept = 1;
   while (kept < c.size() && surprise(kept, log_sum) <= mirostat_mu_) kept++;
   c.keep_first(kept);
-  TokenId token = draw(c, 1.0f, random_, drawn);
+  TokenId token = draw(c, 1.0f, random_, room_, drawn);
   usize rank = 0;
   while (c.id(rank) != token) rank++;
   float log_kept = log_of(weight_of_all(c, best));

@@ -128,6 +128,20 @@ class Sampler {
   // excluded. Allocates nothing. `drawn` may be null.
   Result<TokenId> pick(std::span<float> logits, std::span<const TokenId> history,
                        SamplerWorkspace& workspace, Drawn* drawn = nullptr);
+  // The part of the sampler that pick() changes. A pick that does not count is made between two
+  // calls of swap_state(): it draws the numbers that the next pick that counts will draw.
+  struct State {
+    Random random;
+    float mirostat_mu;
+  };
+  State state() const { return {random_, mirostat_mu_}; }
+  void swap_state(State& other) {
+    std::swap(random_, other.random);
+    std::swap(mirostat_mu_, other.mirostat_mu);
+  }
+  // Returns how far the number that the last pick drew was from the share of another token, as a
+  // part of all shares. 1 if nothing was drawn, or if there was no other token.
+  float room() const { return room_; }
   const SamplerParams& params() const { return params_; }
   std::span<const LogitBias> bias() const { return bias_.view(); }
 
@@ -147,6 +161,7 @@ class Sampler {
   float mirostat_mu_;
   DryBreakers breakers_;
   bool own_breakers_ = false;  // `breakers_` count, not the workspace's
+  float room_ = 1;
 };
 
 // Returns the `count` highest logits, best first, as numbers that hold logit and id (CandidateKey

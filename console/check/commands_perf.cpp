@@ -82,6 +82,12 @@ Result<void> run_status(const Arguments&, base::Writer& out) {
   service::EngineHost::Figures figures = service::engine_host().figures(*model);
   base::format_to(out, "model     {}, {}, context {}\n", model->info().name,
                   model->info().quantization, model->info().context);
+  const service::DraftState& draft = service::engine_host().draft(*model);
+  if (draft.refused != nullptr)
+    base::format_to(out, "draft     {} is not used: {}\n", draft.name, draft.refused);
+  else if (!draft.name.empty())
+    base::format_to(out, "draft     {}, {} MiB\n", draft.name,
+                    base::ratio(model->plan().draft_bytes, kMiB, 1));
   base::format_to(out, "requests  {} running, {} waiting, {} answered\n", figures.running,
                   figures.queued, service::perf_log().answers());
   return {};

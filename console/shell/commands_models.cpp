@@ -95,6 +95,8 @@ void print_plan(const ai::MemoryPlan& plan, base::Writer& out) {
                   ai::kv_type_info(plan.kv_type).name);
   base::format_to(out, "  workspace     {:>10} MiB\n", mebibytes(plan.workspace_bytes));
   base::format_to(out, "  tokenizer     {:>10} MiB\n", mebibytes(plan.tokenizer_bytes));
+  if (plan.draft_bytes > 0)
+    base::format_to(out, "  draft model   {:>10} MiB\n", mebibytes(plan.draft_bytes));
   base::format_to(out, "  together      {:>10} MiB ({} bytes)\n", mebibytes(plan.total()),
                   plan.total());
 }
@@ -124,6 +126,11 @@ void print_loaded(const ai::Lease& model, base::Writer& out) {
   out.write("  prefetch      ");
   service::print_prefetch(out, service::engine_host().prefetch(model));
   out.write("\n");
+  const service::DraftState& draft = service::engine_host().draft(model);
+  if (draft.refused != nullptr)
+    base::format_to(out, "  draft model   {} is not used: {}\n", draft.name, draft.refused);
+  else if (!draft.name.empty())
+    base::format_to(out, "  draft model   {} guesses tokens for it\n", draft.name);
   service::EngineHost::Figures figures = service::engine_host().figures(model);
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
                   figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);

@@ -51,6 +51,9 @@ class FakeEngine : public ai::Engine {
     float share = static_cast<float>(shared) / static_cast<float>(document.size());
     return ai::RankScore{share - 0.5f, share};
   }
+  Result<void> add_draft(std::span<const std::span<Byte>>, const ai::EngineOptions&) override {
+    return fail(Errc::kUnsupported, "this engine has no model to guess for");
+  }
   Result<void> replay(const ai::Replay&, ai::ReplaySink&) override {
     return fail(Errc::kUnsupported, "this engine has no model to pick again with");
   }

@@ -89,7 +89,8 @@ Result<void> FakeModel::forward(std::span<const ai::BatchRow> rows,
     poisoned |= row.token == behaviour_.poison;
     if (!row.wants_logits) continue;
     for (u32 id = 0; id < params_.vocabulary; id++)
-      logits[id] = static_cast<float>(after(state, id) >> 40) / (1 << 21);  // [0, 8)
+      logits[id] =
+          static_cast<float>(after(state ^ behaviour_.seed, id) >> 40) / (1 << 21);  // [0, 8)
     logits[(row.token & ~7u) | ((row.token + 3) & 7)] += behaviour_.habit;  // round in eights
     if (!behaviour_.may_end) logits[kFakeEnd] = -50;
     logits = logits.subspan(params_.vocabulary);
@@ -159,4 +160,12 @@ Result<base::Owner<ai::EngineImpl>> fake_engine(TestPlatform& platform,
   parts->model = std::move(model);
   parts->tokenizer = std::move(tokenizer);
   return ai::EngineImpl::create(std::move(parts), platform, chosen);
+}
+
+Result<void> give_draft(TestPlatform& platform, ai::EngineImpl& engine,
+                        const FakeBehaviour& behaviour) {
+  auto parts = TRY(base::make<ai::DraftParts>());
+  parts->model = TRY(base::make<FakeModel>(behaviour, platform));
+  engine.take_draft(TRY(ai::DraftModel::create(std::move(parts), platform, engine.draft_sizes())));
+  return {};
 }

@@ -34,6 +34,7 @@ struct FakeBehaviour {
   u32 window = 0;       // its answers also depend on this many last positions, through window pages
   u32 kept_window = 0;  // positions that the store keeps instead of `window`; 0 = just those
   u64 step_ns = 0, row_ns = 0;  // what a step takes on the platform's fixed clock
+  u64 seed = 0;                 // another one makes another model
 };
 
 class FakeModel final : public ai::Model {
@@ -91,3 +92,7 @@ struct FakeSink final : ai::RequestSink {
 Result<base::Owner<ai::EngineImpl>> fake_engine(TestPlatform& platform,
                                                 const ai::EngineOptions& options,
                                                 const FakeBehaviour& behaviour = {});
+
+// Gives the engine a draft model that behaves like this. Called before its first request.
+Result<void> give_draft(TestPlatform& platform, ai::EngineImpl& engine,
+                        const FakeBehaviour& behaviour);

@@ -23,7 +23,7 @@ def copy(reader, target, data):
         writer.add_key_value(key, field.contents(), kind, sub)
     for tensor in reader.tensors:
         made = data(tensor)
-        raw = None if made.dtype == np.float32 else tensor.tensor_type
+        raw = None if made.dtype in (np.float32, np.float16) else tensor.tensor_type
         writer.add_tensor(tensor.name, made, raw_dtype=raw)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

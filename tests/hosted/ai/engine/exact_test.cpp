@@ -48,16 +48,17 @@ ai::Request request_of(const Asked& a) {
 struct Served {
   std::vector<FakeSink> sinks;
   u64 put_back = 0;
-  u32 accepted = 0;
+  u32 accepted = 0, accepted_of_model = 0;
   u32 cached = 0;
 };
 
 bool serve(const std::vector<Asked>& all, const ai::EngineOptions& options, Served& out,
-           const FakeBehaviour& behaviour = {}) {
+           const FakeBehaviour& behaviour = {}, const FakeBehaviour* draft = nullptr) {
   TestPlatform platform;
   platform.fixed_step_ns = 1000;  // guesses must not depend on how busy the machine is
   auto engine = fake_engine(platform, options, behaviour);
   if (!engine.has_value()) return false;
+  if (draft != nullptr && !give_draft(platform, **engine, *draft).has_value()) return false;
   out.sinks = std::vector<FakeSink>(all.size());
   u32 submitted = 0;
   bool right = true;
@@ -73,10 +74,12 @@ bool serve(const std::vector<Asked>& all, const ai::EngineOptions& options, Serv
     if (step > 10000) return false;
   }
   right &= (*engine)->kv_pages_used() == 0;
+  right &= draft == nullptr || (*engine)->draft()->store().pool().held() == 0;
   for (usize at = 0; (at = platform.log_text.find("put back", at)) != std::string::npos; at++)
     out.put_back++;
   for (const FakeSink& s : out.sinks) {
     out.accepted += s.timings.accepted_tokens;
+    out.accepted_of_model += s.timings.model_accepted_tokens;
     out.cached += s.timings.cached_tokens;
     right &= s.ended && s.reason == ai::FinishReason::kLength;
   }
@@ -167,6 +170,31 @@ TEST(engine_exact, with_guesses_or_without) {
   }
 }
 
+TEST(engine_exact, with_a_draft_model_however_good_it_is) {
+  std::vector<Asked> all = requests(24);
+  constexpr FakeBehaviour kModel{.step_ns = 100'000};
+  const FakeBehaviour same{}, near{.habit = 9}, bad{.habit = 0, .seed = 77};
+  std::vector<FakeSink> wanted = alone(all, kModel);
+  REQUIRE(wanted.size() == all.size());
+  for (const FakeBehaviour* draft : {&same, &near, &bad}) {
+    u32 accepted = 0;
+    for (ai::EngineOptions options : {ai::EngineOptions{.max_requests = 1},
+                                      {.max_requests = 4, .prefill_chunk = 7},
+                                      {.max_requests = 16},
+                                      // 32 pages are 128 tokens for eight requests.
+                                      {.context = 120, .kv_bytes = 32 * 4 * 8}}) {
+      Served served;
+      REQUIRE(serve(all, options, served, kModel, draft));
+      for (usize i = 0; i < all.size(); i++)
+        expect_same(test, "with a draft model", served.sinks[i], wanted[i]);
+      if (options.kv_bytes > 0) EXPECT(served.put_back > 0);
+      accepted += served.accepted_of_model;
+    }
+    if (draft == &same) EXPECT(accepted > 1000);
+    if (draft == &bad) EXPECT(accepted < 100);
+  }
+}
+
 TEST(engine_exact, put_back_and_computed_again) {
   std::vector<Asked> all = requests(24);
   std::vector<FakeSink> wanted = alone(all);
@@ -240,13 +268,16 @@ TEST(engine_exact, choices_of_one_prompt_share_its_pages) {
 
 TEST(engine_exact, sliding_goes_on_and_says_so) {
   TestPlatform platform;
-  std::vector<FakeSink> sinks(2);
-  for (u32 chunk : {3u, 256u}) {
-    auto engine = fake_engine(platform, {.context = 32, .prefill_chunk = chunk});
+  platform.fixed_step_ns = 1000;
+  std::vector<FakeSink> sinks(3);
+  for (u32 way : {0u, 1u, 2u}) {
+    ai::EngineOptions options{.context = 32, .prefill_chunk = way == 0 ? 3u : 256u};
+    auto engine = fake_engine(platform, options, {.step_ns = 100'000});
     REQUIRE(engine.has_value());
+    if (way == 2) REQUIRE(give_draft(platform, **engine, {}).has_value());
     std::vector<TokenId> prompt = {kFakeBos, 9, 10, 11};
     ai::Request r{.prompt = prompt, .max_tokens = 100, .slide = true, .hash_logits = true};
-    FakeSink& sink = sinks[chunk == 3];
+    FakeSink& sink = sinks[way];
     REQUIRE((*engine)->submit(r, sink).has_value());
     while ((*engine)->step()) {
     }
@@ -256,4 +287,6 @@ TEST(engine_exact, sliding_goes_on_and_says_so) {
   }
   EXPECT(platform.logged("context of 32 tokens full, the oldest 16 dropped as asked"));
   expect_same(test, "slid", sinks[0], sinks[1]);
+  expect_same(test, "slid with a draft model", sinks[0], sinks[2]);
+  EXPECT(sinks[2].timings.model_accepted_tokens > 40);
 }

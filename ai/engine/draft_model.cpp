@@ -49,14 +49,29 @@ u32 hit_rate(const DraftPolicy& policy) {
 
 }  // namespace
 
+KvShape DraftSizes::kv(const KvPageBytes& page_bytes, u32 page_positions, u32 window) const {
+  KvShape shape{.pages = pages,
+                .page_bytes = page_bytes.whole,
+                .page_positions = page_positions,
+                .window = page_bytes.window > 0 ? window : 0,
+                .window_page_bytes = page_bytes.window,
+                .most_rows = chunk + kMaxDraft};
+  if (shape.window == 0) return shape;
+  u64 wanted = requests * window_span(window, 1 + kMaxDraft, page_positions) +
+               window_span(window, shape.most_rows, page_positions);
+  shape.window_pages = static_cast<u32>(std::min<u64>(pages, wanted));
+  return shape;
+}
+
 u64 DraftSizes::buffer_bytes(u32 model_vocabulary) const {
   return u64{model_vocabulary} * kMostDrafts * sizeof(float) + u64{text} * sizeof(TokenId);
 }
 
 Result<base::Owner<DraftModel>> DraftModel::create(base::Owner<DraftParts> parts,
                                                    Platform& platform, const DraftSizes& sizes) {
-  KvStore store = TRY(KvStore::create(platform, sizes.pages, parts->model->kv_page_bytes(),
-                                      parts->model->kv_page_positions()));
+  const Model& model = *parts->model;
+  KvStore store = TRY(KvStore::create(
+      platform, sizes.kv(model.kv_page_bytes(), model.kv_page_positions(), model.params().window)));
   auto draft = TRY(base::make<DraftModel>(std::move(parts), platform, sizes, std::move(store)));
   TRY(draft->create_buffers());
   return draft;
@@ -208,7 +223,9 @@ void DraftModel::plan_guessing() {
 
 void DraftModel::add_row(Guess& guess, TokenId token, u32 position, bool wants_logits) {
   if (guess.rows++ == 0)
-    MUST(views_.push_back({store_.memory(), guess.session->draft_sequence.pages.view(), {}}));
+    MUST(views_.push_back({store_.pages(guess.session->draft_sequence),
+                           store_.window_pages(guess.session->draft_sequence),
+                           {}}));
   u32 sequence = static_cast<u32>(views_.size()) - 1;
   MUST(rows_.push_back({token, position, sequence, wants_logits}));
   guess.wants_token = wants_logits;

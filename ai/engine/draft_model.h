@@ -35,6 +35,9 @@ struct DraftSizes {
   StepLimits step_limits() const {
     return {.rows = chunk + kMostDrafts, .logit_rows = kMostDrafts};
   }
+  // Returns the size of the KV store of a draft model with such pages. As in the engine's own, each
+  // request needs what its window sees, and one of them what is read of a text in one step.
+  KvShape kv(const KvPageBytes& page_bytes, u32 page_positions, u32 window) const;
   // Returns the bytes of buffers beside those of the model.
   u64 buffer_bytes(u32 model_vocabulary) const;
 };

@@ -214,8 +214,9 @@ Result<void> check_draft(const Opened& draft, const Tokenizer& tokens, Platform&
 // Returns the bytes that a draft model takes beside its file.
 u64 draft_bytes(const Opened& draft, const DraftSizes& sizes) {
   ModelSizes model = sizes_of(draft, 0);
-  return sizes.pages * model.page_bytes + KvStore::book_bytes(sizes.pages, model.page_positions) +
-         model.vector_bytes +
+  KvShape kv = sizes.kv(model.page_bytes, model.page_positions, model.window);
+  return kv.pages * u64{kv.page_bytes} + kv.window_pages * u64{kv.window_page_bytes} +
+         kv.book_bytes() + model.vector_bytes +
          model.workspace_bytes(model.model, sizes.step_limits(), sizes.context) +
          sizes.buffer_bytes(model.vocabulary);
 }
@@ -283,7 +284,7 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
 DraftSizes EngineImpl::draft_sizes() const {
   return {.context = sizes_.context,
           .text = sizes_.context,
-          .pages = sizes_.pages,
+          .pages = sizes_.kv.pages,
           .vocabulary = parts_->tokenizer->size(),
           .requests = sizes_.limits.max_requests,
           .chunk = sizes_.limits.prefill_chunk};

@@ -42,6 +42,12 @@ u32 sureness_of_draw(float room) {
   return sureness;
 }
 
+// Returns what is known of the draft model's guesses for a request that was a candidate.
+DraftPolicy& policy_of(Session& session) {
+  ASSERT(session.model_policy.has_value());
+  return *session.model_policy;
+}
+
 // Returns how often guesses are right, in 256ths.
 u32 hit_rate(const DraftPolicy& policy) {
   return policy.gives(1) - policy.gives(0);
@@ -120,7 +126,7 @@ void DraftModel::choose(const Round& round) {
     rows += session->rows;
   }
   for (Session* s : candidates_)
-    MUST(candidate_facts_.push_back({.policy = &*s->model_policy,
+    MUST(candidate_facts_.push_back({.policy = &policy_of(*s),
                                      .most = is_worth_reading(*s) ? s->guess_room() : 0,
                                      .looked_up = s->drafts,
                                      .gives = s->draft_policy.gives(s->drafts)}));
@@ -132,13 +138,13 @@ void DraftModel::choose(const Round& round) {
   u32 most = probes ? DraftPolicy::kProbe : kMostDrafts / choice.requests;
   for (usize i = 0; i < candidates_.size(); i++) {
     Session& s = *candidates_[i];
-    bool chosen = probes ? guesses_.empty() && s.model_policy->wants_probe() : i < choice.requests;
+    bool chosen = probes ? guesses_.empty() && policy_of(s).wants_probe() : i < choice.requests;
     u32 wanted = std::min(most, candidate_facts_[i].most);
-    if (chosen && !probes) s.model_policy->pays();
+    if (chosen && !probes) policy_of(s).pays();
     if (chosen && wanted > 0) {
       MUST(guesses_.push_back({.session = &s, .wanted = wanted, .sampler = s.sampler.state()}));
     } else if (s.drafts == 0) {
-      s.model_policy->idle();
+      policy_of(s).idle();
       usual_.idle();
       s.timings.model_off_tokens++;
     }
@@ -152,7 +158,7 @@ void DraftModel::add_candidate(Session& session) {
     adopt(session);
   }
   auto rank = [&](Session& s) {
-    return is_worth_reading(s) && s.guess_room() > 0 ? s.model_policy->gives(1) : 0;
+    return is_worth_reading(s) && s.guess_room() > 0 ? policy_of(s).gives(1) : 0;
   };
   usize at = candidates_.size();
   MUST(candidates_.push_back(&session));
@@ -290,7 +296,7 @@ void DraftModel::judge(Guess& guess, u32 sureness) {
   bool drawn = s.sampler.params().temperature_milli > 0;
   guess.sureness[guess.made - 1] = static_cast<u8>(sureness);
   guess.chance = guess.chance * hit_rate(sure_[drawn][sureness]) / 256;
-  if (guess.chance / 256 * hit_rate(*s.model_policy) / 256 < least_chance_)
+  if (guess.chance / 256 * hit_rate(policy_of(*guess.session)) / 256 < least_chance_)
     guess.wanted = guess.made;
 }
 
@@ -324,7 +330,7 @@ DraftModel::Guess* DraftModel::guess_of(const Session& session) {
 void DraftModel::learn(Session& session, u32 accepted) {
   const Guess* guess = guess_of(session);
   if (session.drafts == 0 || guess == nullptr) return;
-  session.model_policy->learn(session.drafts, accepted);
+  policy_of(session).learn(session.drafts, accepted);
   usual_.learn(session.drafts, accepted);
   bool drawn = session.sampler.params().temperature_milli > 0;
   for (u32 i = 0; i < std::min(session.drafts, accepted + 1); i++)

@@ -174,8 +174,9 @@ void scale(Candidates& c, float factor) {
                            CandidateKey::id(key));
 }
 
+// In billionths, rounded: halves are counted first.
 i32 to_nano(double share) {
-  return static_cast<i32>(share * 1e9 + 0.5);
+  return (static_cast<i32>(share * 2e9) + 1) / 2;
 }
 
 // Draws a token by its share. `room` becomes how far the number was from another token's share.

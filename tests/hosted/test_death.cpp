@@ -40,6 +40,7 @@ std::string death_of(const std::function<void()>& body) {
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "the child did not end";
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? text : std::string();
 }
 
@@ -47,4 +48,5 @@ TEST(death, only_an_abort_is_one) {
   EXPECT(death_of([] { ASSERT(1 + 1 == 3); }).find("1 + 1 == 3") != std::string::npos);
   EXPECT_EQ(death_of([] { std::fputs("alive", stderr); }), "");
   EXPECT_EQ(death_of([] { raise(SIGTERM); }), "");
+  EXPECT_EQ(death_of([] { raise(SIGALRM); }), "the child did not end");
 }

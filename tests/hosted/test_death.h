@@ -6,5 +6,5 @@
 #include <string>
 
 // Runs `body` in a process of its own. Returns what that wrote to stderr when it ended by abort(),
-// and an empty text when it ended in any other way or not within 20 s.
+// an empty text when it ended in another way, and "the child did not end" after 20 s.
 std::string death_of(const std::function<void()>& body);

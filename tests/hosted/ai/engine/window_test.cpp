@@ -437,7 +437,7 @@ TEST(engine_window, tiny_models_give_the_bits_of_a_cache_that_keeps_all) {
       }
       EXPECT_EQ(again.timings.cached_tokens, 399u);
       EXPECT(again.ids == sink.ids && again.hashes == sink.hashes);
-      RunnerOptions options{.context = 512, .rows = 256};
+      RunnerOptions options{.kernels = "auto", .context = 512, .rows = 256};
       auto runner = ModelRunner::load(tiny.file, platform, options);
       REQUIRE(runner.has_value());
       auto logits = (*runner)->run(prompt, false);

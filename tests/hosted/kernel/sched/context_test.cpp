@@ -41,7 +41,7 @@ TEST(sched_context, a_thread_may_wait) {
   test_threads::start();
   sched::assert_thread();
   sched::assert_owner(sched::current());
-  for (const Call& call : kWaiting) EXPECT_EQ(death_of([&] { call.run(nullptr); }), "");
+  for (const Call& call : kWaiting) call.run(nullptr);  // not in a child, which has no workers
 }
 
 TEST(sched_context, another_cpu_may_not) {

@@ -157,7 +157,7 @@ class Client {
   Client(u32 number, Random& random) : number_(number), random_(random) {}
 
   void act() {
-    Result<std::unique_ptr<PipeSocket>> made = pipe_network().connect();
+    Result<std::unique_ptr<PipeSocket>> made = pipe_network().connect_client();
     if (!made.has_value()) {  // the server is stopped
       run.refusals++;
       sched::sleep_ns(1'000'000);

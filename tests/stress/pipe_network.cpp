@@ -35,7 +35,7 @@ Result<base::Owner<net::Listener>> PipeNetwork::listen(std::string_view, u16) {
   return base::Owner<net::Listener>(TRY(base::make<PipeListener>(*this)).release());
 }
 
-Result<std::unique_ptr<PipeSocket>> PipeNetwork::connect() {
+Result<std::unique_ptr<PipeSocket>> PipeNetwork::connect_client() {
   constexpr usize kBacklog = 64;
   if (!listening_) return fail(Errc::kNotFound, "nobody listens");
   if (waiting_.size() >= kBacklog) return fail(Errc::kFull, "too many connections wait");

@@ -42,6 +42,13 @@ class PipeSocket final : public net::Socket {
 class PipeNetwork final : public net::Network {
  public:
   Result<base::Owner<net::Listener>> listen(std::string_view address, u16 port) override;
+  // The server that is tested connects to nobody.
+  Result<net::Addresses> resolve(std::string_view, u64) override {
+    return fail(Errc::kUnsupported, "no names in this network");
+  }
+  Result<base::Owner<net::Socket>> connect(const net::IpAddress&, u16) override {
+    return fail(Errc::kUnsupported, "no way out of this network");
+  }
   void on_activity(void (*wake)(void*), void* context) override {
     wake_ = wake;
     context_ = context;
@@ -49,7 +56,7 @@ class PipeNetwork final : public net::Network {
   std::string_view address(u32) const override { return {}; }
 
   // kNotFound when nobody listens; kFull when too many connections wait to be accepted.
-  Result<std::unique_ptr<PipeSocket>> connect();
+  Result<std::unique_ptr<PipeSocket>> connect_client();
   void wake() const {
     if (wake_ != nullptr) wake_(context_);
   }

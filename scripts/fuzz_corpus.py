@@ -17,7 +17,7 @@ ONE_INPUT = 25  # seconds; an input takes less than one on a quiet machine, so m
 
 def main() -> None:
     name = sys.argv[1]
-    usual = "12" if name in LONGER else "3"
+    usual = "8" if name in LONGER else "2"
     seconds = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("FUZZ_SECONDS", usual)
     grown = ROOT / "build/fuzz/corpus" / name
     grown.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
         "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")]),
                    ("shared memory in every order", [str(ROOT / "build/weak/weak_tests")]),
                    ("Linux shim, ASan and UBSan", [str(ROOT / "build/linux/test/run")])],
-        "askers": [(f"32 askers, {engine} engine", [str(ROOT / "build/host-san/askers"), f"engine={engine}", "seconds=30"])
+        "askers": [(f"32 askers, {engine} engine", [str(ROOT / "build/host-san/askers"), f"engine={engine}", "seconds=20"])
                    for engine in ("scripted", "tiny")],
         "aarch64": [(f"engine on ARM64, {cpu}", ["qemu-aarch64", "-cpu", cpu, str(ROOT / "build/aarch64-user/unit_tests")])
                     for cpu in ("max", "cortex-a57")],  # with dot products, without

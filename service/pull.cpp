@@ -75,6 +75,7 @@ class Transfer final : public net::HttpWatcher {
   Result<void> read_start();
   Result<bool> is_present();
   Result<void> make_identity();
+  Result<u64> start_file();
   Result<void> begin();
   Result<void> copy();
   Result<void> copy_body(Result<void>& network);
@@ -229,15 +230,20 @@ Result<void> Transfer::make_identity() {
   return out.status();
 }
 
-// Begins the file on the disk, or goes on with what an earlier attempt left.
-Result<void> Transfer::begin() {
+// Opens the file on the disk at its first byte. Returns how many bytes of it the disk has.
+Result<u64> Transfer::start_file() {
   incoming_.reset();
   incoming_ = TRY(Incoming::begin({.root = root_.view(),
                                    .name = remote_.name.view(),
                                    .bytes = total_,
                                    .largest = total_,
                                    .identity = identity_.view()}));
-  u64 present = TRY(incoming_->start_file(kFileName, total_));
+  return incoming_->start_file(kFileName, total_);
+}
+
+// Begins the file on the disk, or goes on with what an earlier attempt left.
+Result<void> Transfer::begin() {
+  u64 present = TRY(start_file());
   bool can_range = remote_.known || !etag_.empty();
   if (present == 0 || !can_range) return {};
   char room[160];
@@ -304,13 +310,7 @@ Result<void> Transfer::go_on() {
   if (fetch_->status() == 206) return look_at_range(from);
   if (fetch_->length().value_or(total_) != total_) return fail(Errc::kCorrupt, kChanged);
   if (incoming_->taken() == 0) return {};
-  incoming_.reset();  // it is begun anew, at its first byte
-  incoming_ = TRY(Incoming::begin({.root = root_.view(),
-                                   .name = remote_.name.view(),
-                                   .bytes = total_,
-                                   .largest = total_,
-                                   .identity = identity_.view()}));
-  TRY(incoming_->start_file(kFileName, total_));
+  TRY(start_file());
   return {};
 }
 

@@ -109,17 +109,23 @@ Result<void> HttpFetch::connect_to(const IpAddress& address, tls::Client* client
     socket_ = TRY(base::make<tls::SecureSocket>(std::move(socket_), std::move(session),
                                                 timing::now_ns, deadline_ns));
   }
-  for (std::string_view left = kBegin; !left.empty();) {
-    Result<usize> n = socket_->write(left);
-    if (n.has_value()) {
-      left.remove_prefix(*n);
-    } else if (n.error().code == Errc::kBusy) {
-      TRY(wait(deadline_ns, "the server does not answer: check its name and port"));
-    } else if (n.error().code == Errc::kIo) {
-      return fail(Errc::kIo, "the server refuses the connection: check its name and port");
-    } else {
+  Result<void> written =
+      write_all(kBegin, deadline_ns, "the server does not answer: check its name and port");
+  if (!written.has_value() && written.error().code == Errc::kIo)
+    return fail(Errc::kIo, "the server refuses the connection: check its name and port");
+  return written;
+}
+
+// Gives all bytes to the socket, and waits where it has no room.
+Result<void> HttpFetch::write_all(std::string_view bytes, u64 deadline_ns, const char* too_late) {
+  while (!bytes.empty()) {
+    Result<usize> n = socket_->write(bytes);
+    if (n.has_value())
+      bytes.remove_prefix(*n);
+    else if (n.error().code == Errc::kBusy)
+      TRY(wait(deadline_ns, too_late));
+    else
       return std::unexpected(n.error());
-    }
   }
   return {};
 }
@@ -142,17 +148,8 @@ Result<void> HttpFetch::write_request(const HttpCall& call, bool trusted) {
     base::format_to(out, "Authorization: {}\r\n", call.authorization);
   out.write("\r\n");
   TRY(out.status());
-  u64 deadline = timing::now_ns() + silence_ns_;
-  for (std::string_view left = text.view(); !left.empty();) {
-    Result<usize> n = socket_->write(left);
-    if (n.has_value())
-      left.remove_prefix(*n);
-    else if (n.error().code == Errc::kBusy)
-      TRY(wait(deadline, "the server takes no request: try again later"));
-    else
-      return std::unexpected(n.error());
-  }
-  return {};
+  return write_all(text.view(), timing::now_ns() + silence_ns_,
+                   "the server takes no request: try again later");
 }
 
 Result<void> HttpFetch::read_head() {

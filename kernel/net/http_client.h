@@ -65,6 +65,7 @@ class HttpFetch {
   Result<void> visit(const HttpCall& call, bool trusted);
   Result<void> connect(const HttpCall& call);
   Result<void> connect_to(const IpAddress& address, tls::Client* client, u64 deadline_ns);
+  Result<void> write_all(std::string_view bytes, u64 deadline_ns, const char* too_late);
   Result<void> write_request(const HttpCall& call, bool trusted);
   Result<void> read_head();
   Result<usize> receive();

@@ -136,48 +136,12 @@ TEST(kv, random_texts_never_see_each_other) {
   TestPlatform platform;
   auto store = KvStore::create(platform, kv_shape(14));
   REQUIRE(store.has_value());
-  std::mt19937 random(1);
-  auto below = [&](u32 n) { return static_cast<u32>(random() % n); };
-  std::vector<Text> texts;
-  u64 adopted = 0, forks = 0, full = 0;
-  for (u32 round = 0; round < 20000; round++) {
-    u32 what = below(10);
-    if (texts.size() < 5 && what < 3) {
-      Text t(*store);
-      for (u32 n = 1 + below(20); n > 0; n--) t.tokens.push_back(below(2));
-      t.remember = below(8) != 0;
-      if (t.remember) t.adopt(*store);
-      adopted += t.sequence.length;
-      texts.push_back(std::move(t));
-    } else if (!texts.empty()) {
-      u32 n = below(static_cast<u32>(texts.size()));
-      Text& t = texts[n];
-      u32 size = static_cast<u32>(t.tokens.size());
-      if (what < 7 && size < 30) {
-        if (t.sequence.length == size) t.tokens.push_back(below(2)), size++;
-        u32 until = t.sequence.length + 1 + below(size - t.sequence.length);
-        full += !t.compute(*store, until);
-        if (below(4) == 0 && store->extend(t.sequence, t.sequence.length + below(6)).has_value())
-          store->cut(t.sequence);
-      } else if (what == 7 && texts.size() < 5 && t.sequence.length > 0) {
-        Text child(*store, t.tokens);
-        u32 length = 1 + below(t.sequence.length);
-        store->fork(t.sequence, child.sequence, length);
-        child.tokens.resize(length);
-        forks++;
-        texts.push_back(std::move(child));
-      } else {
-        t.end(*store);
-        texts.erase(texts.begin() + n);
-      }
-    }
-    for (Text& t : texts) REQUIRE(t.right(*store));
-    REQUIRE(store->consistent());
-  }
-  EXPECT(adopted > 1000);
-  EXPECT(forks > 100);
-  EXPECT(full > 10);
-  for (Text& t : texts) t.end(*store);
+  RandomTexts drawn{.random = std::mt19937(1)};
+  for (u32 round = 0; round < 20000; round++) REQUIRE(drawn.step(*store));
+  EXPECT(drawn.adopted > 1000);
+  EXPECT(drawn.forks > 100);
+  EXPECT(drawn.full > 10);
+  for (Text& t : drawn.texts) t.end(*store);
   EXPECT_EQ(store->pool().held(), 0u);
   store->clear();
   EXPECT_EQ(store->pool().free(), 14u);

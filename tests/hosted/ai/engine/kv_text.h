@@ -4,6 +4,7 @@
 // calls it; nothing here waits.
 #pragma once
 
+#include <random>
 #include <vector>
 
 #include "ai/engine/kv_store.h"
@@ -83,3 +84,63 @@ inline std::vector<ai::TokenId> counted_from(u32 n, ai::TokenId first = 0) {
   for (u32 i = 0; i < n; i++) tokens.push_back(first + i);
   return tokens;
 }
+
+// Texts that begin, grow, part and end as drawn from a seed. All of them must stay right.
+struct RandomTexts {
+  std::mt19937 random;
+  u32 window = 0;
+  u32 most_first = 20, most_tokens = 30;  // tokens that a text begins with, and that it may have
+  bool repeats = false;                   // most texts have one token only, so they share more
+  std::vector<Text> texts = {};
+  u64 adopted = 0, forks = 0, late = 0, full = 0, unusable = 0;
+
+  u32 below(u32 n) { return static_cast<u32>(random() % n); }
+
+  void begin(ai::KvStore& store) {
+    Text t(store, {}, window);
+    u32 kinds = repeats && below(3) != 0 ? 1 : 2;
+    for (u32 n = 1 + below(most_first); n > 0; n--) t.tokens.push_back(below(kinds));
+    t.remember = below(8) != 0;
+    unusable += store.known(t.tokens) > store.match(t.tokens);
+    if (t.remember) t.adopt(store);
+    adopted += t.sequence.length;
+    texts.push_back(std::move(t));
+  }
+  void grow(ai::KvStore& store, Text& t) {
+    u32 size = static_cast<u32>(t.tokens.size());
+    if (t.sequence.length == size) t.tokens.push_back(below(2)), size++;
+    u32 until = t.sequence.length + 1 + below(size - t.sequence.length);
+    full += !t.compute(store, until);
+    if (below(4) == 0 && store.extend(t.sequence, t.sequence.length + below(6)).has_value())
+      store.cut(t.sequence);
+  }
+  void fork(ai::KvStore& store, const Text& t) {
+    Text child(store, t.tokens, window);
+    u32 length = 1 + below(t.sequence.length);
+    bool forked = store.fork(t.sequence, child.sequence, length);
+    forks += forked;
+    late += !forked;
+    child.tokens.resize(length);
+    texts.push_back(std::move(child));
+  }
+  // Does one thing. Returns false if a text is not right any more.
+  bool step(ai::KvStore& store) {
+    u32 what = below(10);
+    if (texts.size() < 5 && what < 3) {
+      begin(store);
+    } else if (!texts.empty()) {
+      u32 n = below(static_cast<u32>(texts.size()));
+      if (what < 7 && texts[n].tokens.size() < most_tokens) {
+        grow(store, texts[n]);
+      } else if (what == 7 && texts.size() < 5 && texts[n].sequence.length > 0) {
+        fork(store, texts[n]);
+      } else {
+        texts[n].end(store);
+        texts.erase(texts.begin() + n);
+      }
+    }
+    for (const Text& t : texts)
+      if (!t.right(store)) return false;
+    return store.consistent();
+  }
+};

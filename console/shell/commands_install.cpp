@@ -2,6 +2,7 @@
 // The command `install`: makes a disk one that Marrow starts from.
 #include "console/shell/disk_choice.h"
 #include "console/shell/model_use.h"
+#include "console/shell/units.h"
 #include "kernel/fs/disks.h"
 #include "service/host_path.h"
 #include "service/install/file_disk.h"
@@ -14,10 +15,6 @@ using service::DiskState;
 
 constexpr const char* kUsage =
     "install DISK [--without-models] | install --to-image FILE --from ISO [--size MIB]";
-
-base::Decimal mebibytes(u64 bytes) {
-  return base::ratio(bytes, kMiB, 1);
-}
 
 // Says from where and what will be copied.
 void show_source(const service::InstallSource& source, base::Writer& out) {

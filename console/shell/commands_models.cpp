@@ -4,6 +4,7 @@
 
 #include "console/shell/model_disk.h"
 #include "console/shell/model_use.h"
+#include "console/shell/units.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
 #include "service/model_check.h"
@@ -11,10 +12,6 @@
 
 namespace console {
 namespace {
-
-base::Decimal mebibytes(u64 bytes) {
-  return base::ratio(bytes, kMiB, 1);
-}
 
 // Prints whether the model fits into the memory that is free now.
 void print_fit(const service::ModelFacts& summary, base::Writer& out) {

@@ -3,6 +3,7 @@
 #include "console/shell/disk_choice.h"
 
 #include "console/shell/shell.h"
+#include "console/shell/units.h"
 #include "kernel/base/text.h"
 #include "kernel/dev/registry.h"
 #include "kernel/fs/disks.h"
@@ -10,10 +11,6 @@
 
 namespace console {
 namespace {
-
-base::Decimal mebibytes(u64 bytes) {
-  return base::ratio(bytes, kMiB, 1);
-}
 
 const char* kind_of(fs::TableKind kind) {
   return kind == fs::TableKind::kMbr ? "an MBR" : "a GPT";

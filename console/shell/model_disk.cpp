@@ -3,6 +3,7 @@
 #include "console/shell/model_disk.h"
 
 #include "console/shell/model_use.h"
+#include "console/shell/units.h"
 #include "kernel/fs/disks.h"
 #include "service/bundle/find.h"
 #include "service/host_path.h"
@@ -14,10 +15,6 @@ namespace {
 
 constexpr const char* kImportUsage = "model import PATH|NAME [--to DISK] [--name NAME]";
 constexpr const char* kRemoveUsage = "model remove NAME [GENERATION] [--from DISK]";
-
-base::Decimal mebibytes(u64 bytes) {
-  return base::ratio(bytes, kMiB, 1);
-}
 
 std::string_view disk_of(std::string_view path) {
   std::string_view best = "";

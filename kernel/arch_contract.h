@@ -67,6 +67,8 @@ concept ArchContract = requires(u64 x, u32 n, bool on, ThreadEntry entry, void* 
   // power_off(code): 0 = success. The code becomes QEMU's or the process's exit status.
   { A::power_off(n) } -> std::same_as<void>;
   { A::reboot() } -> std::same_as<void>;
+  // ELF's e_machine of kernels for this CPU.
+  { A::kElfMachine } -> std::convertible_to<u16>;
   // good enough for secrets, or kUnsupported
   { A::hardware_random() } -> std::same_as<Result<u64>>;
   // from the hardware if possible, otherwise from the time; for canaries and ids

@@ -16,6 +16,7 @@
 #include "kernel/sched/worker_pool.h"
 #include "kernel/time/clock.h"
 #include "kernel/trace.h"
+#include "kernel/trial.h"
 
 namespace {
 
@@ -48,7 +49,8 @@ void apply_log_option() {
 
 void kernel_main(BootInfo& boot) {
   devices::start_console(boot);  // from here on every failure is visible
-  arch::init_boot_cpu(boot);     // traps and the final page tables: a fault is a report
+  trial::look_at(boot.command_line);
+  arch::init_boot_cpu(boot);  // traps and the final page tables: a fault is a report
   trace::boot_mark("cpu");
   options::parse_command_line(boot.command_line);
   apply_log_option();
@@ -57,6 +59,7 @@ void kernel_main(BootInfo& boot) {
   arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of CPUs
   trace::boot_mark("platform");
   timing::init(boot.entry_ticks);  // the clock
+  trial::start();                  // from here on a hang of a new kernel ends
   trace::boot_mark("clock");
   sched::init();  // threads
   arch::Cpu::restore_interrupts(true);
@@ -65,6 +68,7 @@ void kernel_main(BootInfo& boot) {
   read_configuration();
   apply_log_option();
   trace::boot_mark("files");
+  trial::read_limit();
   sched::set_stall_limit(options::number(kWatchdog) * 1'000'000'000);
   sched::start_workers(static_cast<u32>(options::number(kThreads)));  // one worker per CPU
   trace::boot_mark("workers");

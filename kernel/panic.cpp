@@ -10,6 +10,7 @@
 #include "kernel/options.h"
 #include "kernel/symbols.h"
 #include "kernel/trace.h"
+#include "kernel/trial.h"
 
 namespace {
 
@@ -88,6 +89,12 @@ KERNEL_OPTION(kPanic);
 constexpr u32 kPanicExitCode = 13;
 
 void after_panic() {
+  if (trial::on()) {
+    console.write(
+        "\nThis kernel has not proved itself: the machine restarts with the one before it.\n");
+    console.flush();
+    arch::Cpu::reboot();
+  }
   std::string_view wanted = options::text(kPanic);
   if (wanted == "reboot") arch::Cpu::reboot();
   if (wanted == "poweroff") arch::Cpu::power_off(kPanicExitCode);

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONTRACT, MACHINE = "kernel/arch_contract", "kernel/arch_machine"
 # The parts of the kernel that services and commands may use: no interrupts, no PCI, no panic.
 KERNEL = [CONTRACT, "kernel/crypto", "kernel/dev", "kernel/fs", "kernel/log", "kernel/mm", "kernel/net",
-          "kernel/options", "kernel/profile", "kernel/sched", "kernel/sync", "kernel/time", "kernel/trace"]
+          "kernel/options", "kernel/profile", "kernel/sched", "kernel/sync", "kernel/time", "kernel/trace", "kernel/trial"]
 
 # room: rooms it may include besides itself and kernel/base
 TABLE = {
@@ -36,8 +36,9 @@ TABLE = {
     "kernel/trace_ring": ["kernel/trace.h"],
     "kernel/trace.cpp": ["kernel/trace_ring", "kernel/log.h", "kernel/mm", "kernel/sched", "kernel/time", "kernel/trace.h"],
     "kernel/options": ["kernel/log.h"],
+    "kernel/trial": [CONTRACT, "kernel/time", "kernel/log.h", "kernel/options"],
     "kernel/mm": [CONTRACT, "kernel/sync", "kernel/symbols", "kernel/log.h", "boot"],  # a broken heap names the caller
-    "kernel/sched": [CONTRACT, "kernel/mm", "kernel/sync", "kernel/time", "kernel/log.h", "kernel/trace.h"],
+    "kernel/sched": [CONTRACT, "kernel/mm", "kernel/sync", "kernel/time", "kernel/log.h", "kernel/trace.h", "kernel/trial"],
     "kernel/dev": [CONTRACT, "kernel/sched", "kernel/time", "kernel/log.h"],
     "kernel/fs": ["kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h", "boot"],
     "kernel/net": ["kernel/crypto", "kernel/dev", "kernel/mm", "kernel/sched", "kernel/time", "kernel/log.h",
@@ -48,13 +49,14 @@ TABLE = {
     "kernel/symbols": [MACHINE, "kernel/log.h"],
     "kernel/runtime": ["kernel/panic"],
     "kernel/string_functions": [],
-    "kernel/panic": [MACHINE, "kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h"],
+    "kernel/panic": [MACHINE, "kernel/dev", "kernel/log.h", "kernel/options", "kernel/symbols", "kernel/trace.h", "kernel/trial"],
     "kernel/ubsan": ["kernel/panic"],
     "kernel/main.h": ["boot"],
     "kernel/main.cpp": ["kernel", "boot", "console"],  # the boot order: knows everybody
     # ---- the engine
     "ai/platform.h": [],
     "ai/byte_stream.h": [],
+    "ai/file_reader.h": [],
     "ai/math": [],
     "ai/quant/types.h": ["ai/quant/formats.def"],
     "ai/tensor.h": ["ai/quant/types.h"],
@@ -65,16 +67,17 @@ TABLE = {
     "ai/kernels": ["ai/attention", "ai/math", "ai/quant", "ai/platform.h"],
     "ai/text": ["ai/math", "ai/tokenizer", "ai/platform.h"],
     "ai/models": ["ai/attention", "ai/gguf", "ai/kernels", "ai/math", "ai/quant", "ai/tokenizer", "ai/tensor.h",
-                  "ai/platform.h"],
+                  "ai/file_reader.h", "ai/platform.h"],
     "ai/engine": ["ai/models", "ai/text", "ai/attention", "ai/gguf", "ai/kernels", "ai/math", "ai/quant",
-                  "ai/tokenizer", "ai/tensor.h", "ai/platform.h", "ai/byte_stream.h"],
+                  "ai/tokenizer", "ai/tensor.h", "ai/platform.h", "ai/byte_stream.h",
+                  "ai/file_reader.h"],
     "ai/openai": ["ai/engine", "ai/text", "kernel/crypto",
                   "ai/attention/attend.h"],  # /metrics counts cached tokens by kPagePositions
     # ---- machines and devices
-    "arch/x86_64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
+    "arch/x86_64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant", "kernel/crypto/sha256_rounds.h"],
     "arch/aarch64/simd": ["ai/attention", "ai/kernels", "ai/math", "ai/quant"],
     "arch/x86_64": [CONTRACT, "kernel/acpi", "kernel/fault", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/panic",
-                    "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
+                    "kernel/symbols", "kernel/sync", "kernel/time", "kernel/trial", "boot", "arch"],
     "arch/aarch64": [CONTRACT, "kernel/acpi", "kernel/fault", "kernel/irq", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/options",
                      "kernel/panic", "kernel/symbols", "kernel/sync", "kernel/time", "boot", "arch"],
     "arch/host": [CONTRACT, "kernel/dev", "kernel/fs", "kernel/log.h", "kernel/main.h", "kernel/mm", "kernel/net",

@@ -8,7 +8,8 @@
 # -m may be repeated; none is allowed. -p, which may be repeated too, adds a public key that may sign
 # bundles (`marrow bundle keygen`); the machine trusts no other. -a adds ARM64's kernel, which UEFI
 # starts itself: it has the options of -c, chats unless they say otherwise (run=), and reads the same
-# models and keys from the medium.
+# models and keys from the medium. CA=FILE.pem in the environment adds the authorities that `model pull`
+# checks https servers with (Debian's are /etc/ssl/certs/ca-certificates.crt); not for ARM64.
 # Two builds of the same inputs are byte-equal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +24,7 @@ while getopts "m:p:o:k:a:c:t:h" option; do
     a) arm=$OPTARG ;;
     c) config=$OPTARG ;;
     t) timeout=$OPTARG ;;
-    h) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    h) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
 done
@@ -46,12 +47,13 @@ export SOURCE_DATE_EPOCH=1767225600 TZ=UTC LC_ALL=C   # 2026-01-01 00:00:00 UTC
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 tree=$stage/tree
-mkdir -p "$tree/boot/grub" "$tree/models" "$tree/licences"
+mkdir -p "$tree/boot/grub" "$tree/models"
 
 strip --strip-debug -o "$tree/boot/marrow.elf" "$kernel"
 cp "$config" "$tree/marrow.cfg"
-cp COPYING "$tree/licences/marrow.GPL-2"
-cp iso/licences.txt "$tree/licences/README"
+# For a machine without a network: licences, bill of materials, manual.
+python3 scripts/make_sbom.py "$tree" "$tree/boot/marrow.elf" ${arm:+"$arm"} --models "${models[@]}"
+python3 scripts/make_manual.py "$tree/manual"
 modules="" key_modules=""
 for model in "${models[@]}"; do
   name=$(basename "$model")
@@ -66,6 +68,11 @@ for key in "${keys[@]}"; do
   touch -d "@$SOURCE_DATE_EPOCH" "$tree/boot/keys/$name"
   key_modules+="  module2 /boot/keys/$name /boot/keys/$name"$'\n'
 done
+if [ -n "${CA:-}" ]; then
+  grep -q 'BEGIN CERTIFICATE' "$CA" || die "CA=$CA is no file of certificates in PEM form"
+  cp -L "$CA" "$tree/boot/ca.pem"
+  key_modules+="  module2 /boot/ca.pem /boot/ca.pem"$'\n'
+fi
 # The menu, with a line for each file that the loader puts into memory.
 menu() {
   MODULES=$1 TIMEOUT=$timeout python3 - iso/grub.cfg "$2" <<'PY'
@@ -79,7 +86,7 @@ menu "$modules$key_modules" "$tree/boot/grub/grub.cfg"
 
 # What the console command `install` puts on a disk. Its GRUB finds the menu on the second partition
 # of the disk that it was started from; models are on the fourth one, which the kernel reads itself.
-disk_modules=(part_gpt fat multiboot2 normal configfile all_video gfxterm serial terminal halt reboot echo test sleep)
+disk_modules=(part_gpt fat loadenv multiboot2 normal configfile all_video gfxterm serial terminal halt reboot echo test sleep)
 mkdir "$tree/boot/install"
 cp /usr/lib/grub/i386-pc/boot.img "$tree/boot/install/mbr.img"
 grub-mkimage -O i386-pc -p '(,gpt2)/boot/grub' -o "$tree/boot/install/core.img" biosdisk vbe vga "${disk_modules[@]}"
@@ -89,18 +96,19 @@ menu "$key_modules" "$tree/boot/install/grub.cfg"
 install=(--install /boot/install/mbr.img "boot sector" --install /boot/install/core.img "bios boot"
   --install /boot/install/bootx64.efi /EFI/BOOT/BOOTX64.EFI --install /boot/install/grub.cfg /boot/grub/grub.cfg)
 # The files as they are too: an installed disk can install another one.
-for file in boot/marrow.elf marrow.cfg boot/install/{mbr.img,core.img,bootx64.efi,grub.cfg} licences/{README,marrow.GPL-2}; do
-  install+=(--install "/$file" "/$file")
+for file in "$tree"/{boot/marrow.elf,marrow.cfg,boot/install/{mbr.img,core.img,bootx64.efi,grub.cfg},sbom.spdx.json,licences/*,manual/*}; do
+  install+=(--install "${file#"$tree"}" "${file#"$tree"}")
 done
 for key in "${keys[@]}"; do
   install+=(--install "/boot/keys/$(basename "$key")" "/boot/keys/$(basename "$key")")
 done
+[ -z "${CA:-}" ] || install+=(--install /boot/ca.pem /boot/ca.pem)
 python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}" --tree "$tree" "${install[@]}"
 
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
 id=$(cd "$tree" && { sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg; \
-  find boot -name '*.pub' | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
+  find boot -name '*.pub' -o -name ca.pem | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
 mkdir "$tree/boot/id"
 echo "$id" >"$tree/boot/id/$id"
 echo "$id" >"$tree/boot/medium.id"  # the same for the kernel, which must not install over its own medium
@@ -137,6 +145,10 @@ if [ -n "$arm" ]; then
     mcopy -m -i "$tree/boot/grub/efi.img" "$tree"/boot/keys/* ::/boot/keys/
   fi
 fi
+
+# What `sha256sum -c SHA256SUMS` checks; xorriso writes into GRUB's image for CDs afterwards.
+(cd "$tree" && find . -type f ! -name eltorito.img -printf '%P\0' | sort -z | xargs -0 sha256sum >"$stage/sums")
+mv "$stage/sums" "$tree/SHA256SUMS"
 
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$(dirname "$out")"

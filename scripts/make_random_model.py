@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes models with random weights: make_random_model.py FOLDER [--shape 1.1B] [TYPE...]
 
-The shapes: 1.1B is TinyLlama's; 25M is small enough for a cache, so that threads do not share a memory bus.
-TYPE is a quantization of llama.cpp: Q4_K_M (the default), Q8_0, Q6_K, Q5_K_M, Q4_0 ...
+The shapes: 1.1B is TinyLlama's; 25M is small enough for a cache, so that threads do not share a memory bus;
+bitnet-0.7B is that of 1bitLLM's bitnet_b1_58-large, bitnet-2B that of Microsoft's BitNet b1.58 2B4T.
+TYPE is a quantization of llama.cpp: Q4_K_M (the default), Q8_0, Q6_K, Q5_K_M, Q4_0, TQ1_0, TQ2_0 ...
 Speed depends on shapes and formats, not on the values of the weights. Existing files are kept.
-Needs numpy, gguf and llama-cpp-python from PyPI: the weights are written as F16 by the first two and
-quantized by llama.cpp itself.
+Needs numpy and gguf from PyPI, and llama-cpp-python, which quantizes what the first two write as F16.
+The layers of TQ1_0 and TQ2_0 are written at once, since random bytes are such weights; the rest is F16.
 """
 import ctypes
 import os
@@ -14,13 +15,15 @@ import pathlib
 import sys
 
 import gguf
-import llama_cpp
 import numpy
 
-SHAPES = {"1.1B": (22, 2048, 32, 4, 5632, 32000), "25M": (8, 512, 8, 4, 1536, 8192)}
+SHAPES = {"1.1B": (22, 2048, 32, 4, 5632, 32000), "25M": (8, 512, 8, 4, 1536, 8192),
+          "bitnet-0.7B": (24, 1536, 16, 16, 4096, 32002), "bitnet-2B": (30, 2560, 20, 5, 6912, 128256)}
 SHAPE = sys.argv[sys.argv.index("--shape") + 1] if "--shape" in sys.argv[:-1] else "1.1B"
 LAYERS, WIDTH, HEADS, KV_HEADS, FFN, VOCABULARY = SHAPES[SHAPE]
 NAME = f"random-{SHAPE}"
+BITNET = SHAPE.startswith("bitnet")
+TERNARY = ("TQ1_0", "TQ2_0")  # two bytes at the end of a block are its scale
 
 
 def tokens():
@@ -39,18 +42,29 @@ def tensors():
     """(name, rows, columns); vectors have no rows."""
     kv_width = WIDTH // HEADS * KV_HEADS
     yield "token_embd.weight", VOCABULARY, WIDTH
-    yield "output.weight", VOCABULARY, WIDTH
+    if not BITNET:  # its output matrix is the embedding
+        yield "output.weight", VOCABULARY, WIDTH
     yield "output_norm.weight", 0, WIDTH
     for layer in range(LAYERS):
         shapes = {"attn_norm": (0, WIDTH), "attn_q": (WIDTH, WIDTH), "attn_k": (kv_width, WIDTH),
                   "attn_v": (kv_width, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (0, WIDTH),
                   "ffn_gate": (FFN, WIDTH), "ffn_up": (FFN, WIDTH), "ffn_down": (WIDTH, FFN)}
+        if BITNET:
+            shapes |= {"attn_sub_norm": (0, WIDTH), "ffn_sub_norm": (0, FFN)}
         for name, shape in shapes.items():
             yield f"blk.{layer}.{name}.weight", *shape
 
 
-def write_f16(path):
-    writer = gguf.GGUFWriter(str(path), "llama")
+def type_of(name, rows, kind):
+    """The type of a tensor in a file of this kind."""
+    if not rows:
+        return gguf.GGMLQuantizationType.F32
+    return gguf.GGMLQuantizationType[kind if name.startswith("blk.") else "F16"]
+
+
+def write(path, kind):
+    """kind: F16 or a ternary type."""
+    writer = gguf.GGUFWriter(str(path), "bitnet" if BITNET else "llama")
     writer.add_name(NAME)
     writer.add_context_length(4096)
     writer.add_embedding_length(WIDTH)
@@ -61,7 +75,7 @@ def write_f16(path):
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(VOCABULARY)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{kind}"])
     vocabulary = list(tokens())
     writer.add_tokenizer_model("llama")
     writer.add_token_list([text.encode() for text, _, _ in vocabulary])
@@ -72,23 +86,37 @@ def write_f16(path):
     writer.add_unk_token_id(0)
     writer.use_temp_file = False
     for name, rows, columns in tensors():
-        kind = numpy.float16 if rows else numpy.float32
-        shape = (rows, columns) if rows else (columns,)
-        writer.add_tensor_info(name, shape, numpy.dtype(kind), int(numpy.prod(shape)) * numpy.dtype(kind).itemsize)
+        quant = type_of(name, rows, kind)
+        shape = gguf.quant_shape_to_byte_shape((rows, columns) if rows else (columns,), quant)
+        writer.add_tensor_info(name, shape, numpy.dtype(numpy.uint8), int(numpy.prod(shape)), raw_dtype=quant)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     dice = numpy.random.default_rng(7)
-    for _, rows, columns in tensors():
-        if rows:
-            values = dice.standard_normal((rows, columns), dtype=numpy.float32) * numpy.float32(columns ** -0.5)
-            writer.write_tensor_data(values.astype(numpy.float16))
+    for name, rows, columns in tensors():
+        quant = type_of(name, rows, kind)
+        if not rows:
+            values = numpy.ones(columns, numpy.float32)
+        elif quant.name in TERNARY:
+            values = random_blocks(dice, rows, columns, quant)
         else:
-            writer.write_tensor_data(numpy.ones(columns, numpy.float32))
+            values = dice.standard_normal((rows, columns), dtype=numpy.float32) * numpy.float32(columns ** -0.5)
+            values = values.astype(numpy.float16)
+        writer.write_tensor_data(values)
     writer.close()
 
 
+def random_blocks(dice, rows, columns, quant):
+    weights, size = gguf.GGML_QUANT_SIZES[quant]
+    blocks = dice.integers(0, 256, (rows * columns // weights, size), dtype=numpy.uint8)
+    if quant.name == "TQ2_0":
+        blocks ^= (blocks & blocks >> 1 & 0x55) << 1  # 3, which no quantizer writes, becomes 1
+    blocks[:, -2:] = numpy.frombuffer(numpy.float16(columns ** -0.5).tobytes(), numpy.uint8)
+    return blocks
+
+
 def quantize(source, target, name):
+    import llama_cpp  # ternary models need none
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}")
     params.nthread = os.cpu_count()
@@ -108,12 +136,21 @@ def main():
     if not missing:
         return
     source = folder / f"{NAME}.F16.gguf"
-    if not source.exists():
-        write_f16(source.with_suffix(".part"))
-        source.with_suffix(".part").rename(source)
     for kind in missing:
-        quantize(source, folder / f"{NAME}.{kind}.gguf", kind)
-        print(folder / f"{NAME}.{kind}.gguf")
+        target = folder / f"{NAME}.{kind}.gguf"
+        if kind in TERNARY:
+            make(target, kind)
+        else:
+            if not source.exists():
+                make(source, "F16")
+            quantize(source, target, kind)
+        print(target)
+
+
+def make(target, kind):
+    part = target.with_suffix(".part")
+    write(part, kind)
+    part.rename(target)
 
 
 main()

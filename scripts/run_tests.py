@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of the tests and adds up: run_tests.py [STAGE...]
 
-Stages: hosted, askers, aarch64, qemu, fuzz, system (each tests/system/test_*.py), and, only where it is named, timing:
+Stages: unit, hosted, askers, aarch64, qemu, fuzz, system (each tests/system/test_*.py), and, only where it is named, timing:
 what the machine's speed decides, which gates nothing. A stage is programs that close
 with `N passed, N failed[, N skipped]` and exit non-zero on a failure; one that exits non-zero
 without counting a failure counts as one. Programs that use one processor run side by side, one a
@@ -20,16 +20,19 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERDICT = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 LOGS = ROOT / "build/test-logs"
 ALONE = {"timing"}
+AT_ONCE = os.cpu_count() or 1
 # What takes minutes begins first, or one processor would wait for it at the end.
-LONGEST = ("unit tests, ASan and UBSan", "test_drivers.py", "test_boot.py", "test_console.py", "test_owner.py")
+LONGEST = ("unit tests", "test_drivers.py", "test_boot.py", "test_console.py", "test_owner.py")
 
 
 def stages() -> dict[str, list[tuple[str, list[str]]]]:
     system = sorted((ROOT / "tests/system").glob("test_*.py"))
     fuzz = sorted((ROOT / "tests/fuzz").glob("*.cpp"))
+    shares = min(AT_ONCE, 4)  # one process a processor
     return {
-        "hosted": [("unit tests, ASan and UBSan", [str(ROOT / "build/host-san/unit_tests")]),
-                   ("shared memory in every order", [str(ROOT / "build/weak/weak_tests")]),
+        "unit": [(f"unit tests, share {k} of {shares}", [str(ROOT / "build/host-san/unit_tests"), f"share={k}/{shares}"])
+                 for k in range(1, shares + 1)],
+        "hosted": [("shared memory in every order", [str(ROOT / "build/weak/weak_tests")]),
                    ("Linux shim, ASan and UBSan", [str(ROOT / "build/linux/test/run")])],
         "askers": [(f"32 askers, {engine} engine", [str(ROOT / "build/host-san/askers"), f"engine={engine}", "seconds=20"])
                    for engine in ("scripted", "tiny")],
@@ -44,6 +47,11 @@ def stages() -> dict[str, list[tuple[str, list[str]]]]:
                    *((f"{path.name} --timing", [sys.executable, str(path), "--timing"])
                      for path in system if "\n@timed\n" in path.read_text())],
     }
+
+
+def rank(program: tuple[str, list[str]]) -> int:
+    """Returns the program's place in LONGEST, or the place behind all of them."""
+    return next((place for place, start in enumerate(LONGEST) if program[0].startswith(start)), len(LONGEST))
 
 
 def run(name: str, command: list[str]) -> tuple[int, int, int]:
@@ -79,10 +87,10 @@ def main() -> None:
     if unknown := [w for w in wanted if w not in table]:
         sys.exit(f"run_tests: no stage {unknown[0]!r}; stages: {', '.join(table)}")
     totals = [0, 0, 0]
-    for stages_now, at_once in (([s for s in wanted if s not in ALONE], os.cpu_count() or 1),
+    for stages_now, at_once in (([s for s in wanted if s not in ALONE], AT_ONCE),
                                 ([s for s in wanted if s in ALONE], 1)):
         programs = [row for stage in stages_now for row in table[stage]]
-        programs.sort(key=lambda row: LONGEST.index(row[0]) if row[0] in LONGEST else len(LONGEST))
+        programs.sort(key=rank)
         if programs:
             print(f"== {', '.join(stages_now)}: {len(programs)} program(s), {at_once} at a time", flush=True)
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:

@@ -26,6 +26,7 @@ iso   | xorriso                               | xorriso              | writes th
 iso   | grub-mkimage                          | grub-common          | builds the boot loader image
 iso   | /usr/lib/grub/i386-pc/cdboot.img      | grub-pc-bin          | boots the ISO from BIOS
 iso   | /usr/lib/grub/x86_64-efi/modinfo.sh   | grub-efi-amd64-bin   | boots the ISO from UEFI
+iso   | cmark-gfm                             | cmark-gfm            | makes the manual in the ISO
 iso   | mformat                               | mtools               | makes the EFI partition of the ISO
 test  | clang++-19                            | clang-19             | second compiler, sanitizers, fuzzers
 test  | /usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a | libclang-rt-19-dev | sanitizer runtime

@@ -10,9 +10,12 @@
 #include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "service/bundle/chunks.h"
 #include "service/bundle/find.h"
 #include "service/bundle/make.h"
 #include "service/engine_host.h"
+#include "service/fast_hash.h"
+#include "service/host_path.h"
 #include "service/incoming.h"
 #include "service/model_check.h"
 
@@ -73,7 +76,7 @@ Result<void> read_source(const ModelFile& model, const SourceFile& file, u32 ind
 
 Result<Sha256Digest> hash_source(const ModelFile& model, const SourceFile& file, u32 index,
                                  ProgressSink* watcher) {
-  crypto::Sha256 sha;
+  crypto::Sha256By sha = fast_sha256();
   u64 done = 0;
   TRY(read_source(model, file, index, 0, [&](std::span<const Byte> bytes) -> Result<void> {
     sha.update(bytes);
@@ -178,6 +181,15 @@ Result<Imported> import_bundle(const ModelFile& model, const ImportOrder& order)
   Work work{model, order, {}};
   TRY(add_payload(work, "model", source.manifest.model));
   TRY(add_payload(work, "tokenizer", source.manifest.tokenizer));
+  const bundle::Payload& weights = source.manifest.model;
+  String list = TRY(model.folder.clone());
+  TRY(list.push_back('/'));
+  TRY(list.append(bundle::kChunkListName));
+  if (weights.has_chunks && fs::stat(list.view()).has_value())
+    TRY(add_payload(work, "chunks",
+                    {.path = bundle::kChunkListName,
+                     .sha256 = weights.chunks_sha256,
+                     .bytes = bundle::chunk_count(weights.bytes) * sizeof(Sha256Digest)}));
   String identity = TRY(base::hex_text(crypto::sha256(source.text.view())));
   IncomingPlan plan{.root = order.root,
                     .name = source.manifest.name,
@@ -264,7 +276,7 @@ class PartsImport {
       return fail(Errc::kUnsupported,
                   "a model in several files needs a disk with exFAT, or `cp` file by file");
     }
-    crypto::Sha256 sha;
+    crypto::Sha256By sha = fast_sha256();
     u64 at = 0;
     TRY(read_source(model_, source, index, 0, [&](std::span<const Byte> bytes) -> Result<void> {
       sha.update(bytes);
@@ -401,6 +413,18 @@ Result<String> choose_disk(u64 bytes, std::string_view source) {
     return fail(Errc::kNotFound,
                 "no disk can be written: connect one with exFAT or FAT32, or name a folder (--to)");
   return String::from(best->point);
+}
+
+Result<String> place_of(std::string_view typed) {
+  while (typed.size() > 1 && typed.ends_with('/')) typed.remove_suffix(1);
+  char room[512];
+  for (const fs::Mount& mount : fs::mounts())
+    if (base::format_into(room, "/disk/{}", typed) == mount.point) return String::from(mount.point);
+  std::string_view path = machine_path(typed, room);
+  Result<fs::FileInfo> info = fs::stat(path);
+  if (!info.has_value() || info->kind != fs::FileKind::kDirectory)
+    return fail(Errc::kNotFound, "no such disk or folder (`mount` lists the disks)");
+  return String::from(path);
 }
 
 }  // namespace service

@@ -30,4 +30,8 @@ Result<Imported> import_model(const ModelFile& source, const ImportOrder& order)
 // can be written and stays in the machine if there is one, and not the disk that has `source`.
 Result<String> choose_disk(u64 bytes, std::string_view source = "");
 
+// Returns the folder that a person's word for a disk means. A disk is named as `mount` shows it,
+// with or without "/disk/"; in the twin it may be a folder.
+Result<String> place_of(std::string_view typed);
+
 }  // namespace service

@@ -8,6 +8,7 @@
 #include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "kernel/time/clock.h"
 #include "service/bundle/find.h"
 
 namespace service {
@@ -21,6 +22,7 @@ constexpr u64 kMostOnFat = 0xffffffff;
 constexpr usize kMostIdentity = 255;
 
 constinit const Incoming* coming_in = nullptr;
+constinit u64 changed_ns = 0;
 
 Result<String> path_in(std::string_view folder, std::string_view name) {
   String path = TRY(String::from(folder));
@@ -192,7 +194,7 @@ Result<u64> Incoming::start_file(std::string_view name, u64 bytes) {
   bytes_ = bytes;
   present_ = file_->size() <= bytes ? file_->size() : 0;
   at_ = unflushed_ = 0;
-  sha_ = {};
+  sha_ = fast_sha256();
   return present_;
 }
 
@@ -264,7 +266,7 @@ Result<crypto::Sha256Digest> Incoming::end_file(ProgressSink* watcher) {
     return fail(Errc::kIo, "the disk returns less than it was given: use another disk");
   at_ = 0;
   present_ = bytes_;
-  sha_ = {};
+  sha_ = fast_sha256();
   TRY(skip_present(watcher));
   file_.reset();
   crypto::Sha256Digest kept = sha_.finish();
@@ -278,6 +280,7 @@ Result<void> Incoming::finish(std::string_view manifest) {
   TRY(bundle::parse_manifest(manifest));
   String path = TRY(path_in(folder_.view(), bundle::kManifestName));
   TRY(write_text(path.view(), manifest));
+  changed_ns = timing::now_ns();
   // The manifest counts: the mark may stay if the power goes here.
   String partial = TRY(path_in(folder_.view(), bundle::kPartialName));
   return fs::remove(partial.view());
@@ -306,9 +309,14 @@ Result<void> remove_generation(std::string_view folder) {
     }
   }
   TRY(fs::remove(folder));
+  changed_ns = timing::now_ns();
   // Other generations may be there.
   static_cast<void>(fs::remove(folder_of(folder)));
   return {};
+}
+
+u64 bundles_changed_ns() {
+  return changed_ns;
 }
 
 Result<void> find_partial(std::string_view root, Vector<PartialModel>& out) {

@@ -11,6 +11,7 @@
 #include "kernel/base/containers.h"
 #include "kernel/crypto/sha256.h"
 #include "kernel/fs/file_system.h"
+#include "service/fast_hash.h"
 #include "service/progress_sink.h"
 
 namespace service {
@@ -75,12 +76,15 @@ class Incoming {
   u64 present_ = 0;    // bytes of it that the disk has from an earlier attempt
   u64 at_ = 0;         // bytes of it that were taken
   u64 unflushed_ = 0;  // bytes that a power cut would cost
-  crypto::Sha256 sha_;
+  crypto::Sha256By sha_ = fast_sha256();
 };
 
 // Removes a folder of a bundle's generation with its files, the manifest first, and the bundle's
 // folder if it is empty then. Returns kBusy while a model is coming in there.
 Result<void> remove_generation(std::string_view folder);
+
+// Returns when a bundle came or went last, by the clock since boot; 0 = never.
+u64 bundles_changed_ns();
 
 // A generation that is not complete.
 struct PartialModel {

@@ -10,6 +10,7 @@
 #include "kernel/sched/thread.h"
 #include "service/bundle/find.h"
 #include "service/engine_host.h"
+#include "service/fast_hash.h"
 
 namespace service {
 namespace {
@@ -63,14 +64,14 @@ class Hasher final : public ai::ByteSink {
   // Returns the digest of the bytes since the last call, in hex.
   Result<String> take() {
     crypto::Sha256Digest digest = sha_.finish();
-    sha_ = crypto::Sha256();
+    sha_ = fast_sha256();
     return base::hex_text(digest);
   }
 
  private:
   ProgressSink& watcher_;
   u64 total_, done_ = 0;
-  crypto::Sha256 sha_;
+  crypto::Sha256By sha_ = fast_sha256();
 };
 
 Result<void> hash_file(std::string_view path, Hasher& hasher) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <optional>
+#include <type_traits>
 
 #include "ai/gguf/layout.h"
 #include "ai/gguf/original.h"
@@ -13,8 +14,9 @@
 #include "kernel/options.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
-#include "service/ai_platform.h"
 #include "service/bundle/loading.h"
+#include "service/quiet_platform.h"
+#include "service/streaming.h"
 
 namespace service {
 namespace {
@@ -76,24 +78,6 @@ ai::EngineOptions engine_options(u64 taken = 0) {
   return chosen;
 }
 
-// The engine's platform without its log, for questions that may be repeated with more bytes of the
-// file.
-class QuietPlatform final : public ai::Platform {
- public:
-  Result<std::span<Byte>> allocate_pages(usize bytes, const char* purpose) override {
-    return ai_platform().allocate_pages(bytes, purpose);
-  }
-  void free_pages(std::span<Byte> pages) override { ai_platform().free_pages(pages); }
-  u64 now_ns() override { return ai_platform().now_ns(); }
-  CpuFeatures cpu_features() override { return ai_platform().cpu_features(); }
-  u32 worker_count() override { return ai_platform().worker_count(); }
-  void run_on_workers(void (*task)(void* context, u32 worker), void* context) override {
-    ai_platform().run_on_workers(task, context);
-  }
-  void breathe() override { ai_platform().breathe(); }
-  void log(ai::LogLevel, std::string_view) override {}
-};
-
 // Interleaves the matrices' rows while the disk is still reading, as soon as the header has
 // arrived.
 class GroupOnArrival final : public Arrival {
@@ -144,9 +128,10 @@ Result<Vector<ModelImage>> load_images(const ModelFile& file, Arrival* arrival, 
   return images;
 }
 
-// Does the same for a model of a bundle, and lets no byte pass that is not the manifest's.
+// Does the same for a model of a bundle, and lets no byte pass that is not the manifest's. With a
+// list of chunks, `arrival` gets those that are right while the rest is being read.
 Result<Vector<ModelImage>> load_checked_images(const ModelFile& file, bundle::Loading& bundle,
-                                               Follower follower) {
+                                               Arrival* arrival, Follower follower) {
   Vector<ModelImage> images;
   u64 before = 0;
   for (u32 i = 0; i < file.parts; i++) {
@@ -154,17 +139,25 @@ Result<Vector<ModelImage>> load_checked_images(const ModelFile& file, bundle::Lo
     Result<fs::FileInfo> info = fs::stat(path.view());
     u64 size = info.has_value() ? info->size : 0;
     TRY(bundle.judge_size(i, size));
+    std::optional<bundle::ChunkList> list = TRY(bundle.chunks_of(i));
     bundle::ArrivingHash hash;
+    std::optional<bundle::CheckedArrival> chunks;
+    if (list.has_value()) chunks.emplace(*list, bundle, arrival);
+    Arrival* with = &hash;
+    if (chunks.has_value()) with = &*chunks;
     ModelImage image = TRY(ModelImage::load(path.view(), {.before = before,
                                                           .total = file.bytes,
                                                           .watcher = follower.watcher,
-                                                          .arrival = &hash,
+                                                          .arrival = with,
                                                           .done = &follower.stage.bytes_done,
                                                           .wanted_bytes = size,
                                                           .own = true}));
     before += image.bytes().size();
     follower.stage.stage = "checking";
-    TRY(bundle.judge_digest(i, TRY(hash.finish(image.bytes(), follower.watcher))));
+    if (chunks.has_value())
+      TRY(chunks->finish(image.bytes(), follower.watcher));
+    else
+      TRY(bundle.judge_digest(i, TRY(hash.finish(image.bytes(), follower.watcher))));
     follower.stage.stage = "reading";
     TRY(images.push_back(std::move(image)));
   }
@@ -189,22 +182,38 @@ u64 mix_words(std::span<const Byte> bytes, u64 seed) {
   return hash.value();
 }
 
-// Describes a model from the first `limit` bytes of each part. Returns kCorrupt if they do not
-// contain the whole header.
-Result<ai::ModelSummary> inspect_heads(const ModelFile& file, usize limit,
-                                       const ai::EngineOptions& options) {
-  Vector<Vector<Byte>> heads;
+// The first bytes of each part of a file, and the sizes of the parts.
+struct Heads {
+  Vector<Vector<Byte>> bytes;
   Vector<std::span<const Byte>> spans;
   Vector<u64> sizes;
+};
+
+Result<Heads> read_heads(const ModelFile& file, usize limit) {
+  Heads heads;
   for (u32 i = 0; i < file.parts; i++) {
     String path = TRY(part_path(file, i));
     auto part = TRY(fs::open(path.view()));
-    TRY(sizes.push_back(part->size()));
-    TRY(heads.push_back(TRY(read_head(*part, limit))));
+    TRY(heads.sizes.push_back(part->size()));
+    TRY(heads.bytes.push_back(TRY(read_head(*part, limit))));
   }
-  for (const Vector<Byte>& head : heads) TRY(spans.push_back(head.view()));
-  QuietPlatform quiet;
-  return ai::Engine::inspect(spans.view(), sizes.view(), quiet, options);
+  for (const Vector<Byte>& head : heads.bytes) TRY(heads.spans.push_back(head.view()));
+  return heads;
+}
+
+// Calls use(heads) with more and more of the file, until it does not return kCorrupt because the
+// header is incomplete. A head of 1 MiB holds most vocabularies; the longest one known needs 20
+// MiB.
+template <class Use>
+std::invoke_result_t<Use, const Heads&> with_heads(const ModelFile& file, Use&& use) {
+  for (usize limit : {kMiB, 8 * kMiB}) {
+    Heads heads = TRY(read_heads(file, limit));
+    auto result = use(heads);
+    bool whole = result.has_value() || result.error().code != Errc::kCorrupt;
+    if (whole || limit >= file.bytes) return result;
+  }
+  Heads heads = TRY(read_heads(file, 64 * kMiB));
+  return use(heads);
 }
 
 // A llama2.c checkpoint says little about itself, and nothing without its tokenizer. These files
@@ -229,16 +238,14 @@ Result<ai::ModelSummary> inspect_checkpoint(const ModelFile& file,
   return summary;
 }
 
-// A head of 1 MiB holds most vocabularies; the longest one known needs 20 MiB.
 Result<ai::ModelSummary> inspect_file(const ModelFile& file, const ai::EngineOptions& options) {
   auto first = TRY(fs::open(file.path.view()));
   Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
   if (!ai::GgufFile::has_magic(magic.view())) return inspect_checkpoint(file, options);
-  for (usize limit : {kMiB, 8 * kMiB}) {
-    Result<ai::ModelSummary> model = inspect_heads(file, limit, options);
-    if (model.has_value() || limit >= file.bytes) return model;
-  }
-  return inspect_heads(file, 64 * kMiB, options);
+  QuietPlatform quiet;
+  return with_heads(file, [&](const Heads& heads) {
+    return ai::Engine::inspect(heads.spans.view(), heads.sizes.view(), quiet, options);
+  });
 }
 
 // The bytes of a model file, and the engine's options for them.
@@ -254,11 +261,12 @@ struct ReadModel {
 Result<ReadModel> read_model(const ModelFile& file, Follower follower, bool copy = false) {
   ReadModel read{.bundle = TRY(bundle::Loading::begin(file))};
   GroupOnArrival grouping;
-  bool early = file.parts == 1 && !read.bundle.checks();
+  bool early = file.parts == 1;
   follower.stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = timing::now_ns()};
   read.images =
-      TRY(read.bundle.checks() ? load_checked_images(file, read.bundle, follower)
-                               : load_images(file, early ? &grouping : nullptr, follower, copy));
+      TRY(read.bundle.checks()
+              ? load_checked_images(file, read.bundle, early ? &grouping : nullptr, follower)
+              : load_images(file, early ? &grouping : nullptr, follower, copy));
   follower.stage.stage = "preparing";
   read.options = engine_options();
   read.options.grouped = grouping.complete();
@@ -302,6 +310,38 @@ Result<void> add_draft(LoadedModel& loaded, const DraftRoom& room, Follower foll
   return {};
 }
 
+StreamWish wish_for(const ModelFile& file, const ai::EngineOptions& options) {
+  return {file, options, !options::given(kChunk)};
+}
+
+// Looks into a large file, and refuses it if it is larger than memory and has to lie there. Returns
+// true if its experts stay in the file.
+Result<bool> stays_in_file(const ModelFile& file) {
+  if (is_surely_whole(file)) return false;
+  auto first = TRY(fs::open(file.path.view()));
+  Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
+  if (!ai::GgufFile::has_magic(magic.view())) return false;
+  ai::EngineOptions options = engine_options(file.bytes);
+  Result<ai::ModelSummary> whole = inspect_file(file, options);
+  if (!whole.has_value()) return false;  // loading reports what is wrong with it
+  bool stays = TRY(plan_streaming(wish_for(file, options), *whole)).has_value();
+  if (!stays) TRY(refuse_too_large(file));
+  return stays;
+}
+
+Result<void> stream(LoadedModel& loaded, Follower follower) {
+  const ModelFile& file = loaded.file;
+  bundle::Loading bundle = TRY(bundle::Loading::begin(file));
+  ai::EngineOptions options = engine_options();
+  loaded.prefetch = choose_prefetch(options.kernels, file.bytes);
+  options.prefetch = loaded.prefetch.prefetch;
+  follower.stage = {.stage = "reading", .bytes_total = file.bytes, .start_ns = timing::now_ns()};
+  loaded.engine =
+      TRY(load_streamed(wish_for(file, options), follower.watcher, follower.stage.bytes_done));
+  loaded.file.verified = bundle.end(file);
+  return {};
+}
+
 }  // namespace
 
 bool is_boot_module(const ModelFile& file) {
@@ -312,6 +352,11 @@ Result<base::Owner<LoadedModel>> open_model(const ModelFile& file, Follower foll
   auto loaded = TRY(base::make<LoadedModel>());
   u64 start = timing::now_ns();
   loaded->file = TRY(file.clone());
+  if (TRY(stays_in_file(file))) {
+    TRY(stream(*loaded, follower));
+    loaded->load_ns = timing::now_ns() - start;
+    return loaded;
+  }
   ReadModel read = TRY(read_model(file, follower));
   loaded->images = std::move(read.images);
   loaded->prefetch = read.prefetch;
@@ -339,6 +384,18 @@ Result<void> open_draft(LoadedModel& loaded, const DraftRoom& room, Follower fol
   return {};
 }
 
+Result<void> list_tensors(const ModelFile& file, TensorSink& sink) {
+  auto first = TRY(fs::open(file.path.view()));
+  Vector<Byte> magic = TRY(read_head(*first, sizeof(u32)));
+  if (!ai::GgufFile::has_magic(magic.view())) return {};
+  QuietPlatform quiet;
+  return with_heads(file, [&](const Heads& heads) -> Result<void> {
+    auto gguf = TRY(ai::GgufFile::parse_heads(heads.spans.view(), heads.sizes.view(), quiet));
+    for (const ai::GgufTensor& tensor : gguf->tensors()) TRY(sink.on_tensor(tensor));
+    return {};
+  });
+}
+
 Result<ModelFacts> inspect_model(const ModelFile& file) {
   ModelFacts facts;
   facts.in_place = is_boot_module(file);
@@ -346,6 +403,14 @@ Result<ModelFacts> inspect_model(const ModelFile& file) {
   Result<ai::ModelSummary> model = inspect_file(file, engine_options(read));
   if (!model.has_value()) return std::unexpected(model.error());
   facts.model = std::move(*model);
+  ai::EngineOptions options = engine_options(read);
+  Result<std::optional<ai::StreamPlan>> streamed =
+      plan_streaming(wish_for(file, options), facts.model);
+  if (streamed.has_value() && streamed->has_value()) {
+    facts.model.plan = (*streamed)->memory;
+    facts.model.info.context = facts.model.plan.context;
+    facts.model.fits = true;
+  }
   const ai::MemoryPlan& plan = facts.model.plan;
   facts.needed_bytes = plan.total() - (facts.in_place ? plan.weights_bytes : 0);
   return facts;
@@ -372,6 +437,8 @@ Result<ModelFacts> facts_of(const ai::Engine& engine) {
 }
 
 Result<void> write_original(const LoadedModel& model, u32 index, ai::ByteSink& out) {
+  bool in_file = ExpertReader::of(model.file.path.view()) != nullptr;
+  if (in_file && index < model.file.parts) return write_part(model.file, index, out);
   if (index >= model.images.size())
     return fail(Errc::kNotFound, "the model's file has no such part");
   Vector<std::span<const Byte>> spans = TRY(spans_of<const Byte>(model.images));

@@ -69,6 +69,16 @@ struct ModelFacts {
   bool in_place = false;  // a boot module, whose bytes are in memory anyway
 };
 Result<ModelFacts> inspect_model(const ModelFile& file);
+// Hears of the tensors of a file, in the order of their names.
+class TensorSink {
+ public:
+  virtual Result<void> on_tensor(const ai::GgufTensor& tensor) = 0;  // its data are not there
+
+ protected:
+  ~TensorSink() = default;
+};
+// Reads the beginnings of a model's files. A llama2.c checkpoint has no list of tensors.
+Result<void> list_tensors(const ModelFile& file, TensorSink& sink);
 // Returns the same for a loaded model whose file can no longer be read.
 Result<ModelFacts> facts_of(const ai::Engine& engine);
 

@@ -15,6 +15,7 @@
 #include "service/bundle/find.h"
 #include "service/host_path.h"
 #include "service/model_head.h"
+#include "service/pull.h"
 
 namespace service {
 namespace {
@@ -122,6 +123,10 @@ Result<ModelFile> describe(std::string_view path) {
   }
   if (name.ends_with(".bin")) TRY(add_tokenizer(file));
   return file;
+}
+
+bool is_of_host(std::string_view path) {
+  return path.starts_with(kHostMount) && path.substr(kHostMount.size()).starts_with('/');
 }
 
 class Finder final : public fs::DirectoryVisitor {
@@ -242,6 +247,11 @@ Result<Vector<ModelFile>> find_models(Vector<BrokenModel>* broken) {
     char folder[512];
     TRY(bundle::find_bundles(base::format_into(folder, "{}/models", mount.point), models, broken));
     finder.search(mount.point, "");
+  }
+  // In the twin, models may come to a folder of the host.
+  if (Result<String> pulled = pull_place(); pulled.has_value() && is_of_host(pulled->view())) {
+    char folder[512];
+    TRY(bundle::find_bundles(base::format_into(folder, "{}/models", *pulled), models, broken));
   }
   // The path in model= may be outside the folders that are searched.
   if (Result<ModelFile> own = by_path(default_model()); own.has_value()) {

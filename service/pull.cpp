@@ -13,6 +13,7 @@
 #include "service/import.h"
 #include "service/incoming.h"
 #include "service/model_head.h"
+#include "service/pull_registry.h"
 #include "service/pull_source.h"
 
 namespace service {
@@ -22,8 +23,11 @@ constexpr Option kTries{"pull.tries", OptionKind::kNumber, "6", "1..1000",
                         "tries of `model pull` in a row that bring no byte before it gives up"};
 constexpr Option kPause{"pull.pause", OptionKind::kNumber, "2", "0..3600",
                         "seconds before `model pull` tries again; they double up to a minute"};
+constexpr Option kTo{"pull.to", OptionKind::kText, "", "DISK|FOLDER",
+                     "disk that pulled models go to; default the one with the most space"};
 KERNEL_OPTION(kTries);
 KERNEL_OPTION(kPause);
+KERNEL_OPTION(kTo);
 
 constexpr usize kPieceBytes = 256 * kKiB;
 constexpr usize kHeadBytes = 64;  // tell a model from a web page
@@ -73,6 +77,7 @@ class Transfer final : public net::HttpWatcher {
   Result<void> look_at_answer();
   Result<void> look_at_range(u64 from);
   Result<void> read_start();
+  Result<String> choose_root() const;
   Result<bool> is_present();
   Result<void> make_identity();
   Result<u64> start_file();
@@ -145,7 +150,8 @@ Result<void> Transfer::open(u64 from) {
   call.authorization = remote_.authorization.view();
   linked_ = false;
   fetch_.reset();
-  fetch_ = TRY(net::HttpFetch::open(call, *this));
+  fetch_ = TRY(remote_.gives_tokens ? open_with_token(call, remote_.authorization, *this)
+                                    : net::HttpFetch::open(call, *this));
   if (changed_) {
     if (order_.sha256.empty() && incoming_ != nullptr) return fail(Errc::kCorrupt, kChanged);
     return fail(Errc::kCorrupt, "the server has a file with another SHA-256 than the wanted one");
@@ -351,7 +357,14 @@ Result<void> Transfer::complete() {
   const bundle::MadeFile files[] = {{"model", kFileName, digest, total_}};
   String text =
       TRY(bundle::manifest_text(remote_.name.view(), incoming_->generation(), "gguf", files));
+  watcher_.on_manifest();
   return incoming_->finish(text.view());
+}
+
+Result<String> Transfer::choose_root() const {
+  if (!order_.root.empty()) return String::from(order_.root);
+  String chosen = TRY(pull_place());
+  return chosen.empty() ? choose_disk(total_) : std::move(chosen);
 }
 
 // Removes what is of no use to a later attempt.
@@ -382,7 +395,8 @@ Result<Pulled> Transfer::run() {
   TRY(try_to_open());
   TRY(look_at_answer());
   TRY(read_start());
-  root_ = order_.root.empty() ? TRY(choose_disk(total_)) : TRY(String::from(order_.root));
+  watcher_.on_begin(remote_.name.view(), remote_.known ? &remote_.sha256 : nullptr, total_);
+  root_ = TRY(choose_root());
   if (TRY(is_present()))
     return Pulled{
         .folder = std::move(identity_), .bytes = total_, .verified = true, .present = true};
@@ -396,6 +410,11 @@ Result<Pulled> Transfer::run() {
 }
 
 }  // namespace
+
+Result<String> pull_place() {
+  std::string_view typed = options::text(kTo);
+  return typed.empty() ? String() : place_of(typed);
+}
 
 Result<Pulled> pull_model(const PullOrder& order, PullWatcher& watcher) {
   return Transfer(order, watcher).run();

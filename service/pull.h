@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernel/base/containers.h"
+#include "kernel/crypto/sha256.h"
 #include "service/progress_sink.h"
 
 namespace service {
@@ -26,6 +27,10 @@ class PullWatcher : public ProgressSink {
   virtual void on_note(std::string_view sentence) = 0;  // something that a person wants to know
   // The bytes that the disk had from an earlier attempt, or those that were written, are read.
   virtual void on_check(u64 done, u64 total) = 0;
+  // The server has answered: the model gets this name, and its bytes must have this SHA-256 (null:
+  // nobody knows it).
+  virtual void on_begin(std::string_view, const crypto::Sha256Digest*, u64 /*total*/) {}
+  virtual void on_manifest() {}  // all bytes are right: the manifest follows
 
  protected:
   ~PullWatcher() = default;
@@ -40,5 +45,9 @@ struct Pulled {
 };
 
 Result<Pulled> pull_model(const PullOrder& order, PullWatcher& watcher);
+
+// Returns what pull.to= means: the folder that gets models where nobody names one; "" if it is not
+// given.
+Result<String> pull_place();
 
 }  // namespace service

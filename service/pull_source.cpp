@@ -7,16 +7,19 @@
 
 #include <algorithm>
 
+#include "ai/openai/pulled_name.h"
 #include "kernel/base/format.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/json.h"
 #include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
+#include "kernel/net/http_challenge.h"
 #include "kernel/options.h"
 #include "kernel/time/wall_clock.h"
 #include "service/catalogue.h"
 #include "service/host_path.h"
+#include "service/pull_registry.h"
 
 namespace service {
 namespace {
@@ -39,7 +42,7 @@ KERNEL_OPTION(kToken);
 KERNEL_OPTION(kTimeout);
 
 constexpr u64 kNsPerSecond = 1'000'000'000;
-constexpr usize kMostManifestBytes = kMiB;
+constexpr usize kMostManifestBytes = kMiB, kMostListBytes = 4 * kMiB;
 
 std::string_view without_slash(std::string_view url) {
   while (url.ends_with('/')) url.remove_suffix(1);
@@ -90,28 +93,80 @@ Result<void> append_escaped(std::string_view path, String& out) {
   return {};
 }
 
-// "owner/repository/folder/file.gguf". The server redirects to the bytes, and says their SHA-256 in
-// the header X-Linked-Etag.
-Result<RemoteFile> find_hf(std::string_view place, std::string_view token) {
+Result<String> read_text(net::HttpFetch& fetch, usize limit) {
+  TRY(judge_status(fetch.status()));
+  String text;
+  char piece[4096];
+  for (;;) {
+    usize n = TRY(fetch.read(piece));
+    if (n == 0) return text;
+    if (text.size() + n > limit)
+      return fail(Errc::kCorrupt, "the answer is too long: is the address that of a registry?");
+    TRY(text.append({piece, n}));
+  }
+}
+
+Result<String> fetch_text(const net::HttpCall& call, usize limit, net::HttpWatcher& watcher) {
+  auto fetch = TRY(net::HttpFetch::open(call, watcher));
+  return read_text(*fetch, limit);
+}
+
+// "MIRROR[/api/models]/owner/repository"
+Result<String> hf_address(std::string_view folder, std::string_view repository) {
+  String url = TRY(String::from(without_slash(options::text(kHf))));
+  TRY(url.append(folder));
+  TRY(url.push_back('/'));
+  TRY(append_escaped(repository, url));
+  return url;
+}
+
+// Finds the file that a repository has for "OWNER/REPOSITORY:TAG". Its list says size and SHA-256.
+Result<void> find_by_tag(std::string_view place, std::string_view tag, RemoteFile& file,
+                         net::HttpWatcher& watcher) {
+  String list_url = TRY(hf_address("/api/models", place));
+  TRY(list_url.append("/tree/main?recursive=true"));
+  net::HttpCall call = pull_call(list_url.view());
+  call.authorization = file.authorization.view();
+  String text = TRY(fetch_text(call, kMostListBytes, watcher));
+  ListedFile found = TRY(find_listed(text.view(), tag));
+  file.url = TRY(hf_address("", place));
+  TRY(file.url.append("/resolve/main/"));
+  TRY(append_escaped(found.path.view(), file.url));
+  file.known = true;
+  file.sha256 = found.sha256;
+  file.bytes = found.bytes;
+  return {};
+}
+
+// "owner/repository/folder/file.gguf" or "owner/repository:Q4_K_M". The server redirects to the
+// bytes, and says their SHA-256 in the header X-Linked-Etag.
+Result<RemoteFile> find_hf(std::string_view place, std::string_view token,
+                           net::HttpWatcher& watcher) {
+  RemoteFile file;
+  if (token.empty()) token = options::text(kToken);
+  if (!token.empty()) {
+    TRY(file.authorization.append("Bearer "));
+    TRY(file.authorization.append(token));
+  }
   std::string_view rest = place;
   std::string_view owner = base::split_off(rest, '/'), repository = base::split_off(rest, '/');
-  if (owner.empty() || repository.empty() || !rest.ends_with(".gguf"))
-    return fail(Errc::kInvalidArgument,
-                "hf:OWNER/REPOSITORY/FILE.gguf names a file of Hugging Face");
-  RemoteFile file;
-  TRY(file.url.append(without_slash(options::text(kHf))));
-  for (std::string_view part : {owner, repository}) {
-    TRY(file.url.push_back('/'));
-    TRY(append_escaped(part, file.url));
+  std::string_view tag = repository;
+  std::string_view plain = base::split_off(tag, ':');
+  bool whole = !owner.empty() && !plain.empty();
+  if (whole && rest.empty()) {
+    file.name = TRY(ai::openai::pulled_name(place));
+    TRY(find_by_tag(place.substr(0, owner.size() + 1 + plain.size()), tag, file, watcher));
+    return file;
   }
+  if (!whole || !rest.ends_with(".gguf"))
+    return fail(Errc::kInvalidArgument,
+                "hf:OWNER/REPOSITORY/FILE.gguf or hf:OWNER/REPOSITORY:QUANT names a file of "
+                "Hugging Face");
+  file.url = TRY(hf_address("", place.substr(0, owner.size() + 1 + repository.size())));
   TRY(file.url.append("/resolve/main/"));
   TRY(append_escaped(rest, file.url));
   file.name = TRY(String::from(base::base_name(rest)));
   file.name.truncate(file.name.size() - 5);
-  if (token.empty()) token = options::text(kToken);
-  if (token.empty()) return file;
-  TRY(file.authorization.append("Bearer "));
-  TRY(file.authorization.append(token));
   return file;
 }
 
@@ -173,7 +228,9 @@ bool good_part(std::string_view text) {
 }
 
 Result<OllamaName> parse_ollama(std::string_view text) {
+  constexpr std::string_view kHost = "registry.ollama.ai/";  // it may stand before every name
   OllamaName name;
+  if (text.starts_with(kHost)) text.remove_prefix(kHost.size());
   usize colon = text.rfind(':');
   if (colon != text.npos) name.tag = text.substr(colon + 1);
   text = text.substr(0, colon);
@@ -185,17 +242,20 @@ Result<OllamaName> parse_ollama(std::string_view text) {
               "ollama:MODEL:TAG or ollama:NAMESPACE/MODEL:TAG names a model of Ollama's registry");
 }
 
-Result<String> fetch_text(const net::HttpCall& call, usize limit, net::HttpWatcher& watcher) {
-  auto fetch = TRY(net::HttpFetch::open(call, watcher));
-  TRY(judge_status(fetch->status()));
-  String text;
-  char piece[4096];
-  for (;;) {
-    usize n = TRY(fetch->read(piece));
-    if (n == 0) return text;
-    if (text.size() + n > limit) return fail(Errc::kCorrupt, "the registry's answer is too long");
-    TRY(text.append({piece, n}));
-  }
+// Asks the server that a registry names for a token. It needs no account.
+Result<String> ask_token(const net::HttpFetch& refused, net::HttpWatcher& watcher) {
+  constexpr usize kMostTokenBytes = 64 * kKiB;
+  net::BearerChallenge challenge = TRY(net::parse_bearer(refused.header("www-authenticate")));
+  String url = TRY(net::token_address(challenge, refused.url()));
+  String text = TRY(fetch_text(pull_call(url.view()), kMostTokenBytes, watcher));
+  return find_token(text.view());
+}
+
+// Reads a text of a registry.
+Result<String> fetch_with_token(const net::HttpCall& call, usize limit, String& authorization,
+                                net::HttpWatcher& watcher) {
+  auto fetch = TRY(open_with_token(call, authorization, watcher));
+  return read_text(*fetch, limit);
 }
 
 Result<RemoteFile> find_ollama(std::string_view place, net::HttpWatcher& watcher) {
@@ -208,31 +268,32 @@ Result<RemoteFile> find_ollama(std::string_view place, net::HttpWatcher& watcher
       {"Accept", "application/vnd.docker.distribution.manifest.v2+json"}};
   net::HttpCall call = pull_call(url);
   call.headers = kAccept;
-  String text = TRY(fetch_text(call, kMostManifestBytes, watcher));
-  WeightsLayer layer = TRY(find_weights(text.view()));
   RemoteFile file;
+  file.gives_tokens = true;
+  String text = TRY(fetch_with_token(call, kMostManifestBytes, file.authorization, watcher));
+  WeightsLayer layer = TRY(find_weights(text.view()));
   file.known = true;
   file.sha256 = layer.sha256;
   file.bytes = layer.bytes;
-  base::StringWriter out(file.url), named(file.name);
+  file.name = TRY(ai::openai::pulled_name(place));
+  base::StringWriter out(file.url);
   base::format_to(out, "{}/v2/{}/{}/blobs/sha256:", registry, name.space, name.model);
   base::write_hex(layer.sha256, out);
-  base::format_to(named, "{}-{}", name.model, name.tag);
   TRY(out.status());
-  TRY(named.status());
   return file;
 }
 
 // ---- the catalogue -------------------------------------------------------------------------
 
-Result<RemoteFile> find_named(std::string_view name, std::string_view token) {
+Result<RemoteFile> find_named(std::string_view name, std::string_view token,
+                              net::HttpWatcher& watcher) {
   const CatalogueModel* row = find_in_catalogue(name);
   if (row == nullptr)
     return fail(Errc::kNotFound,
                 "the catalogue has no such model: `model pull` lists it, and how to name others");
   if (!row->source.starts_with("hf:"))
     return fail(Errc::kUnsupported, "this model has no address: `make model` fetches it");
-  RemoteFile file = TRY(find_hf(row->source.substr(3), token));
+  RemoteFile file = TRY(find_hf(row->source.substr(3), token, watcher));
   file.name = TRY(String::from(row->name));
   file.known = read_sha256(row->sha256, file.sha256);
   file.bytes = row->bytes;
@@ -242,9 +303,10 @@ Result<RemoteFile> find_named(std::string_view name, std::string_view token) {
 Result<RemoteFile> find_any(std::string_view source, std::string_view token,
                             net::HttpWatcher& watcher) {
   if (source.contains("://")) return find_url(source);
-  if (source.starts_with("hf:")) return find_hf(source.substr(3), token);
+  for (std::string_view begin : {"hf:", "hf.co/", "huggingface.co/"})
+    if (source.starts_with(begin)) return find_hf(source.substr(begin.size()), token, watcher);
   if (source.starts_with("ollama:")) return find_ollama(source.substr(7), watcher);
-  return find_named(source, token);
+  return find_named(source, token, watcher);
 }
 
 }  // namespace
@@ -258,33 +320,19 @@ Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
   return file;
 }
 
-Result<WeightsLayer> find_weights(std::string_view manifest) {
-  constexpr std::string_view kBegin = "application/vnd.ollama.image.", kDigest = "sha256:";
-  Result<json::Document> document = json::Document::parse(manifest);
-  if (!document.has_value())
-    return fail(Errc::kCorrupt, "the registry's manifest is not JSON: check pull.ollama=");
-  WeightsLayer found;
-  for (json::Value layer : document->root().find("layers").elements()) {
-    std::string_view type = layer.find("mediaType").text();
-    if (type == "application/vnd.ollama.image.tensor")
-      return fail(Errc::kUnsupported,
-                  "the model has its weights as safetensors: choose one of GGUF");
-    bool weights =
-        type.starts_with(kBegin) ? type.substr(kBegin.size()) == "model" : type.contains("gguf");
-    if (!weights) continue;
-    if (found.bytes != 0)
-      return fail(Errc::kUnsupported,
-                  "the model's weights lie in several files: choose another tag");
-    std::string_view digest = layer.find("digest").text();
-    Result<i64> bytes = layer.find("size").integer();
-    if (!digest.starts_with(kDigest) ||
-        !base::read_hex(digest.substr(kDigest.size()), found.sha256) || !bytes.has_value() ||
-        *bytes <= 0)
-      return fail(Errc::kCorrupt, "the registry's manifest has no digest and size for the weights");
-    found.bytes = static_cast<u64>(*bytes);
-  }
-  if (found.bytes != 0) return found;
-  return fail(Errc::kNotFound, "the registry has no GGUF weights under this name");
+Result<base::Owner<net::HttpFetch>> open_with_token(net::HttpCall call, String& authorization,
+                                                    net::HttpWatcher& watcher) {
+  call.authorization = authorization.view();
+  auto fetch = TRY(net::HttpFetch::open(call, watcher));
+  // A host that a redirect led to has no say in this.
+  net::Url asked = TRY(net::parse_url(call.url));
+  if (fetch->status() != 401 || !net::same_origin(asked, fetch->url())) return fetch;
+  Result<String> token = ask_token(*fetch, watcher);
+  if (!token.has_value() && token.error().code == Errc::kNotFound) return fetch;
+  authorization = TRY(String::from("Bearer "));
+  TRY(authorization.append(TRY(token).view()));
+  call.authorization = authorization.view();
+  return net::HttpFetch::open(call, watcher);
 }
 
 net::HttpCall pull_call(std::string_view url) {
@@ -311,13 +359,6 @@ Result<void> judge_status(int status) {
     if (row.status == status) return fail(row.code, row.what);
   if (status >= 500) return fail(Errc::kBusy, "the server is out of order (5xx)");
   return fail(Errc::kUnsupported, "the server answers with a status that no file has");
-}
-
-bool read_sha256(std::string_view text, crypto::Sha256Digest& out) {
-  if (text.size() >= 2 && text.starts_with('"') && text.ends_with('"'))
-    text = text.substr(1, text.size() - 2);
-  if (text.starts_with("sha256:")) text.remove_prefix(7);
-  return base::read_hex(text, out);
 }
 
 }  // namespace service

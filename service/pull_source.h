@@ -11,9 +11,10 @@ namespace service {
 // A file that can be pulled.
 struct RemoteFile {
   String url;
-  String name;           // that the bundle gets if nobody names it
-  String authorization;  // "Bearer …" for the origin of `url`, or ""
-  bool known = false;    // `sha256` is what the bytes must have
+  String name;                // that the bundle gets if nobody names it
+  String authorization;       // "Bearer …" for the origin of `url`, or ""
+  bool gives_tokens = false;  // the origin may name a server that gives a token to everybody
+  bool known = false;         // `sha256` is what the bytes must have
   crypto::Sha256Digest sha256{};
   u64 bytes = 0;  // 0 = unknown
 };
@@ -23,23 +24,16 @@ struct RemoteFile {
 Result<RemoteFile> find_remote(std::string_view source, std::string_view token,
                                net::HttpWatcher& watcher);
 
-// Finds the layer with the weights in a manifest of Ollama's registry. Layers that Marrow does not
-// use are passed over.
-struct WeightsLayer {
-  crypto::Sha256Digest sha256{};
-  u64 bytes = 0;
-};
-Result<WeightsLayer> find_weights(std::string_view manifest);
-
 // A call with the times that the options say.
 net::HttpCall pull_call(std::string_view url);
+
+// Opens `call`. If the server wants a token and says who gives it, gets one, keeps it in
+// `authorization`, and opens the call again.
+Result<base::Owner<net::HttpFetch>> open_with_token(net::HttpCall call, String& authorization,
+                                                    net::HttpWatcher& watcher);
 
 // Turns the status of an answer into what it means for a person; nothing for 200 and 206. kBusy
 // means that it may be different later.
 Result<void> judge_status(int status);
-
-// Reads 64 hexadecimal digits, in quotes or behind "sha256:" or bare. Returns false for anything
-// else.
-bool read_sha256(std::string_view text, crypto::Sha256Digest& out);
 
 }  // namespace service

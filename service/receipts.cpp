@@ -11,6 +11,7 @@
 #include "kernel/options.h"
 #include "kernel/sched/context.h"
 #include "service/engine_host.h"
+#include "service/fast_hash.h"
 #include "service/storage.h"
 
 namespace service {
@@ -140,7 +141,7 @@ class Hasher final : public ai::ByteSink {
  private:
   ProgressSink* watcher_;
   u64 total_, done_ = 0;
-  crypto::Sha256 sha_;
+  crypto::Sha256By sha_ = fast_sha256();
 };
 
 Result<crypto::Sha256Digest> compute(const ai::Lease& lease, ProgressSink* watcher) {

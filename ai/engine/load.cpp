@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Builds an engine from a file in memory: check, plan, then load, so that a model that is refused
 // has cost no memory. Runs on the thread that loads, before the engine has an owner.
-#include "ai/engine/engine_impl.h"
+#include "ai/engine/opened.h"
 #include "ai/gguf/layout.h"
 #include "ai/gguf/llama2c.h"
+#include "ai/gguf/placement.h"
 #include "ai/quant/groups.h"
 #include "ai/quant/types.h"
 #include "kernel/base/hash.h"
@@ -18,17 +19,8 @@ constexpr usize kTextBytesPerToken = 16, kLeastText = 256 * kKiB;
 
 using Parts = std::span<const std::span<Byte>>;
 
-// Everything that is known before a weight is touched.
-struct Opened {
-  base::Owner<GgufFile> file;
-  Parts weights;  // the memory that holds the file's tensors
-  base::Owner<Tokenizer> tokenizer;
-  Hyperparameters params;
-  KvType kv_type = KvType::kF16;
-  u32 workers = 1;
-};
+}  // namespace
 
-// Reads and checks the hyperparameters and the tokenizer.
 Result<void> read_metadata(Opened& opened, Platform& platform, const EngineOptions& options) {
   opened.params = TRY(read_hyperparameters(*opened.file));
   opened.tokenizer = TRY(Tokenizer::load(*opened.file, platform));
@@ -41,6 +33,8 @@ Result<void> read_metadata(Opened& opened, Platform& platform, const EngineOptio
   opened.workers = platform.worker_count();
   return {};
 }
+
+namespace {
 
 // Opens a GGUF file in parts, or a llama2.c checkpoint whose tokenizer follows it or is a part of
 // its own.
@@ -70,9 +64,11 @@ u64 bytes_of(Parts parts) {
   return sum;
 }
 
-ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
+}  // namespace
+
+ModelSizes sizes_of(const Opened& opened, u64 weights_bytes) {
   ModelSizes sizes;
-  sizes.weights_bytes = file_bytes;
+  sizes.weights_bytes = weights_bytes;
   sizes.tokenizer_bytes = opened.tokenizer->memory_bytes();
   // Norms and biases are also kept as floats, beside the file's own bytes.
   for (const GgufTensor& t : opened.file->tensors())
@@ -93,10 +89,13 @@ ModelSizes sizes_of(const Opened& opened, u64 file_bytes) {
   return sizes;
 }
 
+namespace {
+
 // Returns the name of the quantization that holds most of the bytes.
 const char* main_quantization(const GgufFile& file) {
   u64 bytes[usize(QuantType::kCount)] = {};
-  for (const GgufTensor& t : file.tensors()) bytes[usize(t.view.type)] += t.view.data.size();
+  for (const GgufTensor& t : file.tensors())
+    bytes[usize(t.view.type)] += u64{t.view.rows} * t.view.row_bytes;
   usize most = 0;
   for (usize i = 0; i < usize(QuantType::kCount); i++)
     if (bytes[i] > bytes[most]) most = i;
@@ -107,11 +106,14 @@ constexpr usize kSample = 4096;
 
 // Returns a tensor's first bytes as the model's file has them, whether or not its rows are
 // interleaved.
-Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vector<Byte>& room) {
+Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, TensorSamples* samples,
+                                        Vector<Byte>& room) {
+  SampleShape shape(t, grouped);
   TensorView first = t.view;
-  first.rows = static_cast<u32>(t.dimensions[1]);
-  usize bytes = std::min(first.rows * first.row_bytes, kSample);
-  if (!grouped || t.dimension_count < 2) return t.view.data.first(bytes);
+  first.rows = shape.rows;
+  if (stays_in_file(t)) first.data = TRY(samples->first_of(t, shape.source_bytes));
+  usize bytes = shape.bytes;
+  if (!grouped || t.dimension_count < 2) return first.data.first(bytes);
   first.grouped = true;
   u32 rows = static_cast<u32>((bytes + first.row_bytes - 1) / first.row_bytes);
   TRY(room.resize(rows * first.row_bytes));
@@ -119,9 +121,18 @@ Result<std::span<const Byte>> sample_of(const GgufTensor& t, bool grouped, Vecto
   return room.view().first(bytes);
 }
 
-// Hashes the names, types and shapes of all tensors, the first bytes of each, and the metadata keys
-// of the model's architecture.
-Result<u64> fingerprint_of(const Opened& opened, u32 context) {
+}  // namespace
+
+SampleShape::SampleShape(const GgufTensor& tensor, bool grouped)
+    : rows(static_cast<u32>(tensor.dimensions[1])) {
+  usize row = tensor.view.row_bytes;
+  bytes = source_bytes = std::min(rows * row, kSample);
+  if (!grouped || row == 0) return;
+  u64 whole = base::round_up((bytes + row - 1) / row, kGroupRows);
+  source_bytes = std::min<u64>(whole, rows) * row;
+}
+
+Result<u64> fingerprint_of(const Opened& opened, u32 context, TensorSamples* samples) {
   base::Fnv1a hash;
   const GgufFile& file = *opened.file;
   bool grouped = is_grouped_file(file);
@@ -132,13 +143,15 @@ Result<u64> fingerprint_of(const Opened& opened, u32 context) {
     hash.add(t.name);
     hash.add({reinterpret_cast<const Byte*>(t.dimensions), sizeof t.dimensions});
     hash.add(static_cast<u64>(t.view.type));
-    hash.add(TRY(sample_of(t, grouped, room)));
+    hash.add(TRY(sample_of(t, grouped, samples, room)));
   }
   // LongRoPE has two sets of factors: the context decides which of them the keys were turned by.
   bool long_factors = opened.params.rope.scaling == RopeScaling::kLongRope &&
                       context > opened.params.rope.original_context;
   return long_factors ? ~hash.value() : hash.value();
 }
+
+namespace {
 
 // Reads the pooling, in llama.cpp's numbers: 0 none, 1 mean, 2 first ("cls"), 3 last, 4 rank.
 Result<void> describe_pooling(const GgufFile& file, ModelInfo& info) {
@@ -192,6 +205,21 @@ Result<base::Owner<ChatTemplate>> load_template(const GgufFile& file, Platform& 
       error.line, error.column, error.message());
   return nullptr;
 }
+
+}  // namespace
+
+Result<void> fill_parts(EngineParts& parts, Opened& opened, const EngineSizes& sizes,
+                        u64 file_bytes) {
+  parts.info = TRY(describe(opened, file_bytes));
+  parts.info.context = sizes.context;
+  parts.info.kv_type = sizes.kv_type;
+  parts.tokenizer = std::move(opened.tokenizer);
+  parts.tokenizer->bound_text(std::max(kLeastText, sizes.context * kTextBytesPerToken));
+  parts.chat_template = TRY(load_template(*opened.file, opened.file->platform()));
+  return {};
+}
+
+namespace {
 
 // Refuses a draft model whose tokens are not the model's, and one that cannot take back what it
 // computed of a wrong guess.
@@ -266,13 +294,8 @@ Result<base::Owner<Engine>> Engine::load(Parts parts, Platform& platform,
   ready->kernels.prefetch = options.prefetch;
   EngineSizes sizes =
       TRY(choose_sizes(options, sizes_of(opened, bytes_of(parts)), platform, ready->plan));
-  ready->info = TRY(describe(opened, bytes_of(parts)));
-  ready->info.context = sizes.context;
-  ready->info.kv_type = sizes.kv_type;
-  ready->info.fingerprint = TRY(fingerprint_of(opened, sizes.context));
-  ready->tokenizer = std::move(opened.tokenizer);
-  ready->tokenizer->bound_text(std::max(kLeastText, sizes.context * kTextBytesPerToken));
-  ready->chat_template = TRY(load_template(*opened.file, platform));
+  TRY(fill_parts(*ready, opened, sizes, bytes_of(parts)));
+  ready->info.fingerprint = TRY(fingerprint_of(opened, sizes.context, nullptr));
   // Nothing may fail for want of a check after this: loading rewrites the file in place.
   ready->model = TRY(Model::load(
       *opened.file, opened.weights,

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ai/gguf/layout.h"
+#include "ai/gguf/placement.h"
 #include "ai/gguf/writer.h"
 #include "ai/quant/groups.h"
 
@@ -13,7 +14,8 @@ namespace ai {
 
 Result<void> check_parts(const GgufFile& file, std::span<const std::span<Byte>> parts) {
   for (const GgufTensor& t : file.tensors())
-    if (t.part >= parts.size() || parts[t.part].data() + t.offset != t.view.data.data())
+    if (!stays_in_file(t) &&
+        (t.part >= parts.size() || parts[t.part].data() + t.offset != t.view.data.data()))
       return fail(Errc::kInvalidArgument,
                   "model: the given bytes do not belong to the parsed file");
   return {};

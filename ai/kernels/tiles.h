@@ -38,12 +38,13 @@ constexpr u32 kChunkColumns = 128;
 constexpr usize kChunkBytes = 448 * 1024;
 
 // Returns how many additions of at most `step` fit into a signed 16-bit sum before it must be
-// widened. The answer is a power of two up to 8, the additions of a block column. If a step adds
-// two products of an activation (up to 127) and a weight, the answer is 8 for weights up to 15 (the
-// sum is at most 30480), 4 for 31 (31496), 2 for 63 (32004) and 1 for 128 (32512).
+// widened. The answer is a power of two up to 64, the additions of a superblock. If a step adds two
+// products of an activation (up to 127) and a weight, the answer is 64 for weights up to 2 (the sum
+// is at most 32512), 32 for 3 (24384), 8 for 15 (30480), 4 for 31 (31496), 2 for 63 (32004) and 1
+// for 128 (32512).
 constexpr u32 sums_in_16_bits(u32 step) {
   u32 most = 32767 / step, power = 1;
-  while (power * 2 <= most && power < 8) power *= 2;
+  while (power * 2 <= most && power < 64) power *= 2;
   return power;
 }
 

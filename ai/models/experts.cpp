@@ -103,7 +103,9 @@ Step::PairOrder Step::sort_pairs() {
   u32 count = x.count * moe.experts_used;
   const Choice* choices = at<Choice>(layout().choices);
   u32* begin = at<u32>(layout().pairs);
-  PairOrder order{begin, begin + moe.experts + 1, begin + moe.experts + 1 + count, count};
+  u32* places = begin + moe.experts + 1;
+  PairOrder order{begin, places, places + count, places + 2 * usize{count}, count};
+  for (u32 e = 0; e < moe.experts; e++) order.experts[e] = e;
   std::fill(begin, begin + moe.experts + 1, 0u);
   for (u32 i = 0; i < count; i++) begin[choices[i].expert + 1]++;
   for (u32 e = 0; e < moe.experts; e++) begin[e + 1] += begin[e];
@@ -131,19 +133,50 @@ Rows Step::gather(Rows in, u32 n, const PairOrder& order) {
   return out;
 }
 
-// Adds one product for each expert that was picked by some row.
-usize Step::add_expert_products(const Linear& weights, Rows in, Rows out, const PairOrder& order,
-                                Product* products) {
+namespace {
+
+// Calls body(first, count) for each run of neighbouring places that belong to experts of the wave.
+template <class Body>
+void for_runs(const u32* begin, std::span<const u32> wave, Body&& body) {
+  for (usize i = 0; i < wave.size();) {
+    u32 first = begin[wave[i]], last = begin[wave[i] + 1];
+    for (i++; i < wave.size() && begin[wave[i]] == last; i++) last = begin[wave[i] + 1];
+    if (first < last) body(first, last - first);
+  }
+}
+
+}  // namespace
+
+// Quantizes the rows of the wave, each at its own place.
+Step::Activations Step::quantize_wave(Rows in, u32 n, ActivationType type, const PairOrder& order,
+                                      Wave wave) {
+  if (type == ActivationType::kF32) return {in.data, in.stride * sizeof(float)};
+  usize where = layout().expert_quantized[static_cast<usize>(type)];
+  usize bytes = activation_bytes(type, n);
+  for_runs(order.begin, wave, [&](u32 first, u32 count) {
+    quantize({in[first], in.stride, count}, n, type, where + first * bytes);
+  });
+  return {at<Byte>(where), bytes};
+}
+
+TensorView Step::weights_of(const ExpertLinear& weights, u32 expert) const {
+  if (model_.streamed == nullptr) return weights.linear.at(expert);
+  return model_.streamed->store().view(weights.matrix, expert);
+}
+
+// Adds one product for each expert of the wave that was picked by some row.
+usize Step::add_expert_products(const ExpertLinear& weights, Rows in, Rows out,
+                                const PairOrder& order, Wave wave, Product* products) {
   usize count = 0;
-  ActivationType type = quant_info(weights.weight.type).activation;
-  Activations a = quantize(in, weights.weight.columns, type,
-                           layout().expert_quantized[static_cast<usize>(type)]);
-  for (u32 e = 0; e < params().moe.experts; e++) {
+  const Linear& linear = weights.linear;
+  ActivationType type = quant_info(linear.weight.type).activation;
+  Activations a = quantize_wave(in, linear.weight.columns, type, order, wave);
+  for (u32 e : wave) {
     u32 first = order.begin[e], rows = order.begin[e + 1] - first;
     if (rows == 0) continue;
-    std::span<const float> bias = weights.bias;
-    if (!bias.empty()) bias = bias.subspan(usize{e} * weights.rows(), weights.rows());
-    products[count++] = {weights.at(e),
+    std::span<const float> bias = linear.bias;
+    if (!bias.empty()) bias = bias.subspan(usize{e} * linear.rows(), linear.rows());
+    products[count++] = {weights_of(weights, e),
                          bias,
                          static_cast<const Byte*>(a.data) + first * a.bytes,
                          a.bytes,
@@ -153,29 +186,66 @@ usize Step::add_expert_products(const Linear& weights, Rows in, Rows out, const 
   return count;
 }
 
-void Step::experts(const LayerWeights& w, Rows in, Rows out, bool accumulate) {
+void Step::experts(u32 layer, Rows in, Rows out, bool accumulate) {
   const MoeParams& moe = params().moe;
+  const LayerWeights& w = this->layer(layer);
   Rows logits = rows_at(layout().probabilities, moe.experts * usize{2});
   multiply(in, {{w.router, logits}});
   for_rows(in.count, [&](u32 row) { choose(w, row); });
   PairOrder order = sort_pairs();
 
   u32 n = moe.ffn_width;
-  Rows gathered = gather(in, params().width, order);
   Rows gate = pair_rows(layout().expert_hidden, row_stride(n) * 2);
-  Rows up = gate.from(static_cast<u32>(row_stride(n)));
-  Rows act = pair_rows(layout().expert_gated, n);
-  Rows answer = pair_rows(layout().expert_out, params().width);
-  Product* products = at<Product>(layout().products);
-  usize count = add_expert_products(w.gate_experts, gathered, gate, order, products);
-  count += add_expert_products(w.up_experts, gathered, up, order, products + count);
-  run({products, count});
-  activate(gate, up, act, n);
-  count = add_expert_products(w.down_experts, act, answer, order, products);
-  run({products, count});
-  sum_choices(answer, order);
+  PairBuffers at{.in = gather(in, params().width, order),
+                 .gate = gate,
+                 .up = gate.from(static_cast<u32>(row_stride(n))),
+                 .act = pair_rows(layout().expert_gated, n),
+                 .out = pair_rows(layout().expert_out, params().width)};
+  if (model_.streamed != nullptr) {
+    compute_arrivals(layer, at, order);
+    if (!status_.has_value()) return;
+  } else {
+    compute_wave(w, at, order, {order.experts, moe.experts});
+  }
+  sum_choices(at.out, order);
   if (moe.shared_ffn_width > 0) add_shared_expert(w, in);
   deliver(branch, out, accumulate);
+}
+
+// Computes the experts in the order in which they arrive. Each writes to rows of its own, so the
+// bits do not depend on that order.
+void Step::compute_arrivals(u32 layer, const PairBuffers& at, const PairOrder& order) {
+  ExpertStore& store = model_.streamed->store();
+  store.begin(layer, {order.begin, params().moe.experts + usize{1}});
+  for (;;) {
+    operation("expert reads");
+    Result<Wave> wave = store.next(workspace_.abandoned);
+    operation("experts");
+    if (!wave.has_value()) {
+      status_ = std::unexpected(wave.error());
+      return;
+    }
+    if (wave->empty()) return;
+    compute_wave(this->layer(layer), at, order, *wave);
+  }
+}
+
+// Computes the answers of some experts for the rows that chose them.
+void Step::compute_wave(const LayerWeights& w, const PairBuffers& at, const PairOrder& order,
+                        Wave wave) {
+  Product* products = this->at<Product>(layout().products);
+  usize count =
+      add_expert_products({w.gate_experts, Matrix::kGate}, at.in, at.gate, order, wave, products);
+  count +=
+      add_expert_products({w.up_experts, Matrix::kUp}, at.in, at.up, order, wave, products + count);
+  run({products, count});
+  for_runs(order.begin, wave, [&](u32 first, u32 rows) {
+    activate({at.gate[first], at.gate.stride, rows}, {at.up[first], at.up.stride, rows},
+             {at.act[first], at.act.stride, rows}, params().moe.ffn_width);
+  });
+  count =
+      add_expert_products({w.down_experts, Matrix::kDown}, at.act, at.out, order, wave, products);
+  run({products, count});
 }
 
 // Computes branch = the sum of the row's expert outputs, each times its weight, first choice first.

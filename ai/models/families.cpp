@@ -5,9 +5,9 @@
 namespace ai {
 
 std::span<const std::span<const Architecture>> families() {
-  static const std::span<const Architecture> all[] = {kLlamaFamily, kGptFamily, kPhiFamily,
-                                                      kGemmaFamily, kMoeFamily, kDeepseekFamily,
-                                                      kMambaFamily, kBertFamily};
+  static const std::span<const Architecture> all[] = {kLlamaFamily, kGptFamily,  kPhiFamily,
+                                                      kGemmaFamily, kMoeFamily,  kDeepseekFamily,
+                                                      kMambaFamily, kBertFamily, kBitnetFamily};
   return all;
 }
 

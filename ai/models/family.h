@@ -14,7 +14,7 @@ enum class NormKind : u8 { kRms, kLayer };
 // The two values of a head that RoPE rotates together: neighbours (2i, 2i + 1) or halves (i, i +
 // n/2).
 enum class RopeKind : u8 { kNone, kNeighbours, kHalves };
-enum class FfnKind : u8 { kSiluGated, kGeluGated, kGelu };
+enum class FfnKind : u8 { kSiluGated, kGeluGated, kReluSquaredGated, kGelu };
 // The place of the norms: before a branch, behind it, both, or once before both branches, which
 // then compute from the same input.
 enum class NormPlace : u8 { kBefore, kBehind, kBoth, kShared };
@@ -49,7 +49,7 @@ struct Architecture {
 
 // The rows of every page. families.cpp joins them.
 extern const std::span<const Architecture> kLlamaFamily, kGptFamily, kPhiFamily, kGemmaFamily,
-    kMoeFamily, kDeepseekFamily, kMambaFamily, kBertFamily;
+    kMoeFamily, kDeepseekFamily, kMambaFamily, kBertFamily, kBitnetFamily;
 
 std::span<const std::span<const Architecture>> families();
 const Architecture* find_architecture(std::string_view name);  // null if the name is unknown

@@ -137,7 +137,9 @@ void Step::multiply(Rows in, std::initializer_list<Output> outputs) {
       a = quantize(in, weight.columns, type, layout().quantized[static_cast<usize>(type)]);
     Rows out = output.out;
     out.count = in.count;
-    products[count++] = {weight, output.linear.bias, a.data, a.bytes, out, output.accumulate};
+    ASSERT(output.linear.scale == 1.0f || !output.accumulate);
+    products[count++] = {
+        weight, output.linear.bias, a.data, a.bytes, out, output.accumulate, output.linear.scale};
   }
   run({products, count});
 }
@@ -160,8 +162,11 @@ void run_groups(const KernelTable& kernels, const Product& p, u32 from, u32 to) 
              .accumulate = p.accumulate,
              .prefetch = kernels.prefetch};
   kernels.mat_mul[static_cast<usize>(p.weight.type)](job);
-  if (p.bias.empty()) return;
   u32 last_row = std::min(to * kGroupRows, p.weight.rows);
+  for (u32 b = 0; b < p.out.count && p.scale != 1.0f; b++)
+    for (u32 row = from * kGroupRows; row < last_row; row++)
+      p.out[b][row] = p.out[b][row] * p.scale;
+  if (p.bias.empty()) return;
   for (u32 b = 0; b < p.out.count; b++)
     for (u32 row = from * kGroupRows; row < last_row; row++)
       p.out[b][row] = p.out[b][row] + p.bias[row];
@@ -263,9 +268,22 @@ void Step::run(std::span<const Product> products) {
 
 // ---- feed-forward --------------------------------------------------------------------------
 
+namespace {
+
+// A NaN is not below zero, so it stays one.
+void relu_squared_mul(const float* gate, const float* up, float* out, u32 n) {
+  for (u32 i = 0; i < n; i++) {
+    float positive = gate[i] < 0 ? 0.0f : gate[i];
+    out[i] = positive * positive * up[i];
+  }
+}
+
+}  // namespace
+
 void Step::activate(Rows gate, Rows up, Rows out, u32 n) {
   FfnKind kind = params().architecture->ffn;
   auto function = kind == FfnKind::kSiluGated ? model_.kernels.silu_mul : model_.kernels.gelu_mul;
+  if (kind == FfnKind::kReluSquaredGated) function = relu_squared_mul;
   for_rows(gate.count, [&](u32 row) { function(gate[row], up[row], out[row], n); });
 }
 
@@ -276,7 +294,12 @@ void Step::dense(const LayerWeights& w, Rows in, Rows out, bool accumulate) {
 
 void Step::dense(const Linear& gate, const Linear& up, const Linear& down, Rows in, Rows out,
                  bool accumulate) {
-  u32 n = down.weight.columns;
+  gate_and_up(gate, up, in, down.weight.columns);
+  operation("ffn down");
+  multiply(gated, {{down, out, accumulate}});
+}
+
+void Step::gate_and_up(const Linear& gate, const Linear& up, Rows in, u32 n) {
   Rows upper = hidden.from(static_cast<u32>(row_stride(n)));
   operation("ffn gate and up");
   if (gate.present()) {
@@ -287,15 +310,13 @@ void Step::dense(const Linear& gate, const Linear& up, const Linear& down, Rows 
   }
   operation("ffn activation");
   activate(hidden, upper, gated, n);
-  operation("ffn down");
-  multiply(gated, {{down, out, accumulate}});
 }
 
 void Step::feed_forward(u32 index, Rows in, Rows out, bool accumulate) {
   const LayerWeights& w = layer(index);
   if (w.router.present()) {
     operation("experts");
-    return experts(w, in, out, accumulate);
+    return experts(index, in, out, accumulate);
   }
   dense(w, in, out, accumulate);
 }

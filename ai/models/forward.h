@@ -8,6 +8,7 @@
 #pragma once
 
 #include "ai/attention/attend.h"
+#include "ai/models/expert_store.h"
 #include "ai/models/family.h"
 #include "ai/models/model.h"
 #include "ai/models/shares.h"
@@ -24,7 +25,8 @@ struct Rows {
   Rows from(u32 first) const { return {data + first, stride, count}; }
 };
 
-// Computes out (+)= weight * in for every row of `in`. A bias is added after the product.
+// Computes out (+)= weight * in for every row of `in`. The product is then scaled, and a bias is
+// added. A scale other than 1 does not go with `accumulate`.
 struct Product {
   TensorView weight;
   std::span<const float> bias;
@@ -32,6 +34,7 @@ struct Product {
   usize activation_bytes = 0;         // per row
   Rows out;                           // its count is the number of rows in the batch
   bool accumulate = false;
+  float scale = 1.0f;
 };
 
 // Byte offsets of a step's buffers in its one block of memory.
@@ -69,7 +72,8 @@ struct RopeTable {
 Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scaled,
                                   std::span<const float> factors);
 
-// The immutable part of a loaded model, which a step reads.
+// The part of a loaded model that is common to all steps. Only the store of experts changes, in one
+// step at a time.
 struct ModelParts {
   Hyperparameters params;
   ModelWeights weights;
@@ -78,6 +82,7 @@ struct ModelParts {
   KvType kv_type;
   u32 context = 0;
   RopeTable rope[2];  // [1]: layers with a window, in families that rotate them differently
+  base::Owner<StreamedWeights> streamed = {};  // null: all weights are in memory
 };
 
 // An expert that a token chose, and the weight of its output.
@@ -140,8 +145,14 @@ class Step {
   void dense(const LayerWeights& weights, Rows in, Rows out, bool accumulate);
   void dense(const Linear& gate, const Linear& up, const Linear& down, Rows in, Rows out,
              bool accumulate);
+  // Computes the inner values of the net, n of them: gated = act(gate(in)) * up(in). Without a gate
+  // they are act(up(in)).
+  void gate_and_up(const Linear& gate, const Linear& up, Rows in, u32 n);
   void activate(Rows gate, Rows up, Rows out, u32 n);
-  void experts(const LayerWeights& weights, Rows in, Rows out, bool accumulate);
+  void experts(u32 layer, Rows in, Rows out, bool accumulate);
+  // An expert could not be read, or the step was abandoned meanwhile: the layer's output is of no
+  // use.
+  const Result<void>& status() const { return status_; }
 
   // Returns true if a value of x is not finite.
   bool is_broken();
@@ -199,15 +210,33 @@ class Step {
     u32* begin;     // (experts + 1) where each expert's run begins
     u32* pair_at;   // (pairs) pair at each place of the order
     u32* place_of;  // (pairs) place of each pair
+    u32* experts;   // (experts) all of them, in order
     u32 count;
+  };
+  // Experts whose matrices are in memory, to be computed together.
+  using Wave = std::span<const u32>;
+  using Matrix = ExpertStore::Matrix;
+  // A stack of matrices, one for each expert.
+  struct ExpertLinear {
+    const Linear& linear;
+    Matrix matrix;
   };
   void choose(const LayerWeights& weights, u32 row);
   void keep_best_groups(std::span<float> scores);
   PairOrder sort_pairs();
   Rows pair_rows(usize offset, usize width) const;
   Rows gather(Rows in, u32 n, const PairOrder& order);
-  usize add_expert_products(const Linear& weights, Rows in, Rows out, const PairOrder& order,
-                            Product* products);
+  // Where the rows of pairs are, before and behind each product.
+  struct PairBuffers {
+    Rows in, gate, up, act, out;
+  };
+  void compute_wave(const LayerWeights& weights, const PairBuffers& at, const PairOrder& order,
+                    Wave wave);
+  void compute_arrivals(u32 layer, const PairBuffers& at, const PairOrder& order);
+  Activations quantize_wave(Rows in, u32 n, ActivationType type, const PairOrder& order, Wave wave);
+  TensorView weights_of(const ExpertLinear& weights, u32 expert) const;
+  usize add_expert_products(const ExpertLinear& weights, Rows in, Rows out, const PairOrder& order,
+                            Wave wave, Product* products);
   void sum_choices(Rows answer, const PairOrder& order);
   void add_shared_expert(const LayerWeights& weights, Rows in);
   void deliver(Rows in, Rows out, bool accumulate);
@@ -216,6 +245,7 @@ class Step {
   StepWorkspace& workspace_;
   std::span<const BatchRow> rows_;
   std::span<const KvView> sequences_;
+  Result<void> status_;
 };
 
 // Rounds up to whole cache lines, in floats.

@@ -70,9 +70,10 @@ struct Hyperparameters {
   float embedding_scale = 1.0f, residual_scale = 1.0f, logit_scale = 1.0f;
   bool side_by_side = false;  // attention and feed-forward compute from the same x
   bool learned_positions = false;
-  bool bidirectional = false;  // an encoder: each position sees the whole text
-  u32 scratch_width = 0;       // floats per row that the family needs beside the common buffers
-  u32 state_floats = 0;        // per layer and sequence (recurrent families)
+  bool scaled_matrices = false;  // a matrix may have a factor of its own, a tensor named ".scale"
+  bool bidirectional = false;    // an encoder: each position sees the whole text
+  u32 scratch_width = 0;         // floats per row that the family needs beside the common buffers
+  u32 state_floats = 0;          // per layer and sequence (recurrent families)
   RopeParams rope;
   MoeParams moe;
   MlaParams mla;

@@ -47,7 +47,7 @@ void plan_experts(Placer& place, const Hyperparameters& p, usize rows, Workspace
   usize pairs = rows * moe.experts_used;
   at.probabilities = place.rows(rows, moe.experts * usize{2});
   at.choices = place.take(pairs * sizeof(Choice));
-  at.pairs = place.take((moe.experts + 1 + 2 * pairs) * sizeof(u32));
+  at.pairs = place.take((2 * moe.experts + 1 + 2 * pairs) * sizeof(u32));
   at.expert_in = place.rows(pairs, p.width);
   at.expert_hidden = place.rows(pairs, row_stride(moe.ffn_width) * 2);
   at.expert_gated = place.rows(pairs, moe.ffn_width);
@@ -255,9 +255,12 @@ Result<float> LoadedModel::score(std::span<const float> hidden) const {
 }
 
 Result<void> LoadedModel::run_layers(Step& step, const Workspace& workspace) {
+  if (m_.streamed != nullptr)
+    m_.streamed->store().begin_step(static_cast<u32>(step.batch().size()));
   step.embed();
   for (u32 layer = 0; layer < m_.params.layers; layer++) {
     m_.params.architecture->layer(step, layer);
+    if (!step.status().has_value()) return step.status();
     if (step.is_broken()) {
       log(m_.platform, LogLevel::kError, "model: layer {} gave a number that is not finite", layer);
       return fail(Errc::kCorrupt, "model: a layer gave a number that is not finite");
@@ -304,8 +307,12 @@ Result<void> LoadedModel::write_logits(Step& step, std::span<float> logits) {
 
 }  // namespace
 
-Result<base::Owner<Model>> Model::load(const GgufFile& file, std::span<const std::span<Byte>> parts,
-                                       const ModelOptions& options, Platform& platform) {
+namespace {
+
+Result<base::Owner<LoadedModel>> load_model(const GgufFile& file,
+                                            std::span<const std::span<Byte>> parts,
+                                            const ModelOptions& options, Platform& platform,
+                                            base::Owner<StreamedWeights> streamed) {
   Hyperparameters params = TRY(read_hyperparameters(file));
   u32 context = options.context == 0 ? params.trained_context : options.context;
   ModelParts m{.params = params,
@@ -319,7 +326,24 @@ Result<base::Owner<Model>> Model::load(const GgufFile& file, std::span<const std
   if (m.weights.position_embedding.present() && context > params.trained_context)
     return fail(Errc::kInvalidArgument, "model: the context is longer than its position table");
   TRY(make_rope_tables(m));
-  auto model = TRY(base::make<LoadedModel>(std::move(m)));
+  m.streamed = std::move(streamed);
+  return base::make<LoadedModel>(std::move(m));
+}
+
+}  // namespace
+
+Result<base::Owner<Model>> Model::load(const GgufFile& file, std::span<const std::span<Byte>> parts,
+                                       const ModelOptions& options, Platform& platform) {
+  return base::Owner<Model>(TRY(load_model(file, parts, options, platform, nullptr)).release());
+}
+
+Result<base::Owner<Model>> Model::load_streamed(const GgufFile& file,
+                                                base::Owner<StreamedWeights> weights, u32 slots,
+                                                const ModelOptions& options, Platform& platform) {
+  const std::span<Byte> resident = weights->resident();
+  StreamedWeights& kept = *weights;  // by the model, from the next line on
+  auto model = TRY(load_model(file, {&resident, 1}, options, platform, std::move(weights)));
+  TRY(kept.create_store(file, model->params(), slots));
   return base::Owner<Model>(model.release());
 }
 

@@ -18,6 +18,8 @@
 
 namespace ai {
 
+class StreamedWeights;  // ai/models/expert_store.h
+
 // One token of one step. Rows of several sequences may be mixed. The rows of one sequence have
 // ascending positions without gaps, so a chunk of a prompt is a run of rows.
 struct BatchRow {
@@ -75,6 +77,11 @@ class Model {
   static Result<base::Owner<Model>> load(const GgufFile& file,
                                          std::span<const std::span<Byte>> parts,
                                          const ModelOptions& options, Platform& platform);
+  // Loads a model whose experts stay in its file (expert_store.h). At most `slots` of them are in
+  // memory at once. `file` must describe where the weights are.
+  static Result<base::Owner<Model>> load_streamed(const GgufFile& file,
+                                                  base::Owner<StreamedWeights> weights, u32 slots,
+                                                  const ModelOptions& options, Platform& platform);
   virtual ~Model() = default;
 
   virtual const Hyperparameters& params() const = 0;

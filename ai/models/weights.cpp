@@ -162,6 +162,8 @@ constexpr NormRow kNorms[] = {
     {"layer_output_norm", &W::post_ffn_norm, Dim::kWidth, Dim::kWidth},
     {"ffn_norm", &W::ffn_norm, Dim::kWidth, Dim::kWidth},
     {"post_ffw_norm", &W::post_ffn_norm, Dim::kWidth, Dim::kWidth},
+    {"attn_sub_norm", &W::attention_sub_norm, Dim::kMixed, Dim::kMixed},
+    {"ffn_sub_norm", &W::ffn_sub_norm, Dim::kFfn, Dim::kFfn},
     {"attn_q_a_norm", &W::q_a_norm, Dim::kMlaQRank, Dim::kMlaQRank},
     {"attn_kv_a_norm", &W::kv_a_norm, Dim::kMlaKvRank, Dim::kMlaKvRank},
     {"ssm_dt_norm", &W::ssm_dt_norm, Dim::kSsmRank, Dim::kSsmRank},
@@ -225,9 +227,9 @@ class WeightLoader {
       return missing("output_norm.weight");
     if (params_.bidirectional) TRY(load_encoder());
     u64 turns = params_.rope.dimensions / 2;
-    TRY(floats("rope_freqs.weight", turns, 1, weights_.rope_factors));
-    TRY(floats("rope_factors_long.weight", turns, 1, weights_.rope_factors_long));
-    return floats("rope_factors_short.weight", turns, 1, weights_.rope_factors_short);
+    TRY(floats("rope_freqs", ".weight", turns, 1, weights_.rope_factors));
+    TRY(floats("rope_factors_long", ".weight", turns, 1, weights_.rope_factors_long));
+    return floats("rope_factors_short", ".weight", turns, 1, weights_.rope_factors_short);
   }
 
   // Reads what only encoders have.
@@ -252,7 +254,7 @@ class WeightLoader {
       TRY(norm(row.name, size_of(row.size, params_), size_of(row.or_size, params_),
                layer.*row.member));
     for (const FloatsRow& row : kFloats)
-      TRY(floats(row.name, size_of(row.columns, params_), size_of(row.rows, params_),
+      TRY(floats(row.name, "", size_of(row.columns, params_), size_of(row.rows, params_),
                  layer.*row.member));
     return {};
   }
@@ -296,6 +298,11 @@ class WeightLoader {
       out.weight.grouped = t->dimension_count > 1;
       out.stack = static_cast<u32>(stack);
     }
+    if (params_.scaled_matrices) {
+      std::span<const float> scale;
+      TRY(floats(middle, ".scale", 1, 1, scale));
+      if (!scale.empty()) out.scale = scale[0];
+    }
     const GgufTensor* bias = find(middle, ".bias");
     if (bias == nullptr) return {};
     TRY(check_shape(*bias, rows, stack, 1));
@@ -314,8 +321,9 @@ class WeightLoader {
     return dequantize_all(*bias, out.bias);
   }
 
-  Result<void> floats(std::string_view full, u64 columns, u64 rows, std::span<const float>& out) {
-    const GgufTensor* t = find(full, "");
+  Result<void> floats(std::string_view middle, std::string_view suffix, u64 columns, u64 rows,
+                      std::span<const float>& out) {
+    const GgufTensor* t = find(middle, suffix);
     if (t == nullptr) return {};
     TRY(check_shape(*t, columns, rows, 1));
     return dequantize_all(*t, out);

@@ -12,6 +12,8 @@ namespace ai {
 struct Linear {
   TensorView weight;
   std::span<const float> bias;
+  float scale =
+      1.0f;  // of the product, before the bias is added (Hyperparameters::scaled_matrices)
   u32 stack = 1;
 
   bool present() const { return weight.present(); }
@@ -27,6 +29,7 @@ struct Norm {
 struct LayerWeights {
   Norm attention_norm, attention_norm_2, post_attention_norm, q_norm, k_norm;
   Norm ffn_norm, post_ffn_norm;
+  Norm attention_sub_norm, ffn_sub_norm;  // in front of a branch's last matrix (bitnet)
   Linear q, k, v, qkv, attention_output;
   Linear gate, up, down;
   Linear router, gate_experts, up_experts, down_experts;

@@ -48,6 +48,18 @@ bool is_address(std::string_view host) {
   return (host.size() > 2 && host.front() == '[' && host.back() == ']') || is_ipv4(host);
 }
 
+// Returns true for an origin that a page has which was loaded from the machine its browser runs on.
+bool is_of_this_machine(std::string_view origin) {
+  constexpr std::string_view kHosts[] = {"localhost", "127.0.0.1", "[::1]"};
+  usize scheme = origin.find("://");
+  if (scheme == origin.npos) return false;
+  std::string_view name = origin.substr(0, scheme), authority = origin.substr(scheme + 3);
+  std::string_view host = host_of(authority), port = authority.substr(host.size());
+  return (name == "http" || name == "https") && std::ranges::find(kHosts, host) != kHosts + 3 &&
+         (port.empty() ||
+          (port.size() > 1 && port.find_first_not_of("0123456789", 1) == port.npos));
+}
+
 // Returns the key of a request, or "". An authorization scheme other than Bearer has none.
 std::string_view key_of(const base::HttpRequest& head) {
   constexpr std::string_view kBearer = "bearer ";
@@ -150,9 +162,11 @@ std::string_view Guard::allowed_origin(const base::HttpRequest& head) const {
   std::string_view origin = head.header("origin"), found;
   if (origin.empty()) return {};
   any_word(options_->cors, [&](std::string_view word) {
-    if (word != "*" && word != origin) return false;
-    found = word;
-    return true;
+    if (word == "*")
+      found = word;
+    else if (word == "localhost" ? is_of_this_machine(origin) : word == origin)
+      found = origin;
+    return !found.empty();
   });
   return found;
 }
@@ -216,8 +230,12 @@ Result<void> Guard::check_key(const base::HttpRequest& head, Access access, ApiE
   Shown key = shown(head);
   if (!open() && !key.user && !key.admin) {
     error.wants_key = true;
+    if (key_of(head).empty())
+      return error.refuse(401, "invalid_request_error", "invalid_api_key",
+                          "no API key was sent: send one as the header 'Authorization: Bearer "
+                          "KEY' or 'x-api-key: KEY'");
     return error.refuse(401, "invalid_request_error", "invalid_api_key",
-                        "missing or wrong API key");
+                        "Invalid API Key: this server does not know the one that was sent");
   }
   if (access == Access::kAdmin) return check_admin(head, key, error);
   return {};

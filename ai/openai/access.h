@@ -40,8 +40,8 @@ class Guard {
   // Tells owners of kept answers apart: a hash of the key, or of the address on a server that wants
   // no key. `peer` is an address with its port.
   crypto::Sha256Digest owner_of(const base::HttpRequest& head, std::string_view peer) const;
-  // Returns the origin that an answer names as allowed to read it, or "" for none. The text lives
-  // as long as this object.
+  // Returns the origin that an answer names as allowed to read it: that of the request, "*", or ""
+  // for none. The text lives as long as the head.
   std::string_view allowed_origin(const base::HttpRequest& head) const;
 
  private:

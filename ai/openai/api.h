@@ -66,11 +66,20 @@ struct ModelDetails {
   bool thinks = false, fills = false;  // known of loaded models only
 };
 
+// A tensor of a model's file. The dimensions are in the file's order, the contiguous one first.
+struct TensorRow {
+  String name;
+  std::string_view type;  // of static storage: "Q4_0"
+  u32 dimension_count = 0;
+  u64 dimensions[4] = {};
+};
+
 // One of the models that there are. The name is a view for as long as nobody waits.
 struct ModelRow {
   std::string_view name;
   u64 bytes = 0;  // of its file, all parts
   bool loaded = false;
+  std::string_view path = {};      // of its file, where there is one; a view as `name`
   const char* verified = nullptr;  // of a loaded one: "ed25519", "sha256" or "no"
   char key_id[17] = {};            // of the key that signed it; "" if none did
   // of the file's bytes, where the machine knows it; a view as `name`
@@ -81,6 +90,27 @@ struct ModelRow {
 struct LoadEnd {
   bool found = true;  // a model of that name exists
   Result<void> result;
+};
+
+// Names a model that shall be pulled. The texts are views during the call.
+struct PullWish {
+  std::string_view source;
+  std::string_view name = {};    // of the model; "" = the source's
+  std::string_view sha256 = {};  // 64 digits that the bytes must have; "" = what the source says
+  bool ollama = false;           // a name that nothing else has is one of Ollama's registry
+};
+
+// How far a pull has come. Its texts are views for as long as nobody waits.
+struct PullState {
+  enum class Stage : u8 { kAsking, kFetching, kVerifying, kWriting, kEnded } stage = Stage::kAsking;
+  std::string_view name = {};                    // of the model, from kFetching on
+  const crypto::Sha256Digest* sha256 = nullptr;  // what the bytes must have, where it is known
+  u64 done = 0, total = 0;                       // bytes
+  u32 notes = 0;               // sentences that were said so far, about a connection that broke
+  std::string_view note = {};  // the last one
+  bool present = false;        // the machine had the model, and nothing was fetched
+  bool verified = false;       // the bytes have the SHA-256 that was known of them before
+  Result<void> result = {};    // from kEnded on
 };
 
 struct ChatPrompt {
@@ -130,6 +160,9 @@ class Backend {
   virtual bool models_known_since(u64 ns) = 0;
   // Returns what the file of a model says. Null until the file has been read: ask again later.
   virtual const ModelDetails* details(std::string_view model) = 0;
+  // Returns the tensors of a model's file, none if it has no list of them. Null until they have
+  // been read: ask again later. Only the list that was asked for last is kept.
+  virtual const Vector<TensorRow>* tensors(std::string_view model) = 0;
   // Begins to load or unload the model of that name. Returns a number for load_end(), kBusy while
   // another change goes on, or kUnsupported if this machine cannot.
   virtual Result<u32> change_model(ModelChange change, std::string_view name) = 0;
@@ -162,6 +195,11 @@ class Backend {
   virtual const crypto::Ed25519PublicKey* receipt_key() = 0;
   // Signs with that key, which there must be.
   virtual Result<crypto::Ed25519Signature> sign_receipt(std::span<const Byte> message) = 0;
+  // Begins to pull a model, or joins the pull of the same one that is under way. Returns its
+  // number. kBusy: another model is being pulled. A pull goes on when nobody waits for it any more.
+  virtual Result<u32> pull(const PullWish& wish) = 0;
+  virtual Result<PullState> pull_state(u32 number) = 0;  // kNotFound: it ended long ago
+  virtual bool stop_pull() = 0;  // what has come stays; false: there is no pull
 
  protected:
   ~Backend() = default;
@@ -182,14 +220,17 @@ struct ServiceOptions {
   // refused.
   bool open = false;
   AdminRoutes admin = AdminRoutes::kKey;
-  std::string_view cors;  // origins with blanks or commas between, "*", or ""
-  String hosts;           // names this machine goes by, the same way; addresses are known as such
-  base::Budget* bodies = nullptr;    // what requests in work may take of memory; null = no limit
-  u32 max_requests = 64;             // running and waiting; more get 429
-  u32 default_max_tokens = 0;        // 0 = until the context is full
-  u32 token_limit = 0;               // of every answer, whatever its request says; 0 = none
-  u64 seed = 0;                      // of requests that have none; 0 = a random one for each
-  bool thinks = true;                // models that can think do, unless a request says otherwise
+  // origins with blanks or commas between, "localhost" for all pages of the client's machine, "*",
+  // or ""
+  std::string_view cors;
+  String hosts;  // names this machine goes by, the same way; addresses are known as such
+  base::Budget* bodies = nullptr;  // what requests in work may take of memory; null = no limit
+  u32 max_requests = 64;           // running and waiting; more get 429
+  u32 default_max_tokens = 0;      // 0 = until the context is full
+  u32 token_limit = 0;             // of every answer, whatever its request says; 0 = none
+  u64 seed = 0;                    // of requests that have none; 0 = a random one for each
+  bool shifts = false;  // at a full context, the oldest tokens make room for the answer's
+  bool thinks = true;   // models that can think do, unless a request says otherwise
   u64 heartbeat_ns = 4'000'000'000;  // of silence in a stream before a sign of life is sent
   u32 rate_per_second = 0;           // requests a second over all clients; 0 = no limit
   u32 client_rate = 0;               // the same for each client

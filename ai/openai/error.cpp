@@ -36,6 +36,39 @@ void ApiError::take(const Error& error) {
   }
 }
 
+namespace {
+
+// llama-server's words for what went wrong.
+const char* llama_type(const ApiError& error) {
+  if (error.context > 0) return "exceed_context_size_error";
+  switch (error.status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 501:
+      return "not_supported_error";
+    case 503:
+      return "unavailable_error";
+    default:
+      return error.type;
+  }
+}
+
+void write_code(ErrorForm form, const ApiError& error, json::Writer& w) {
+  bool number = form == ErrorForm::kLlama;  // and then our word for it has another name
+  if (number) w.field("code", error.status);
+  std::string_view name = number ? "reason" : "code";
+  if (error.code == nullptr)
+    w.field_null(name);
+  else
+    w.field(name, error.code);
+}
+
+}  // namespace
+
 void write_error(const ApiError& error, ErrorForm form, base::Writer& out) {
   json::Writer w(out);
   w.begin_object();
@@ -58,15 +91,13 @@ void write_error(const ApiError& error, ErrorForm form, base::Writer& out) {
     return;
   }
   w.key("error").begin_object();
-  w.field("message", error.message).field("type", error.type);
+  w.field("message", error.message);
+  w.field("type", form == ErrorForm::kLlama ? llama_type(error) : error.type);
   if (error.param.empty())
     w.field_null("param");
   else
     w.field("param", error.param);
-  if (error.code == nullptr)
-    w.field_null("code");
-  else
-    w.field("code", error.code);
+  write_code(form, error, w);
   if (error.context > 0) {
     w.field("n_prompt_tokens", error.prompt_tokens).field("n_ctx", error.context);
   }

@@ -41,8 +41,8 @@ struct ApiError {
   void take(const Error& error);
 };
 
-// OpenAI's form, or that of Anthropic or Ollama for their endpoints.
-enum class ErrorForm : u8 { kOpenAi, kAnthropic, kOllama };
+// The forms of errors. Each path has that of the server from which its clients know it.
+enum class ErrorForm : u8 { kOpenAi, kLlama, kAnthropic, kOllama };
 constexpr usize kMaxErrorText = 3072;  // what write_error() makes at most
 void write_error(const ApiError& error, ErrorForm form, base::Writer& out);
 

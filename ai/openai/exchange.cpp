@@ -290,7 +290,7 @@ void Exchange::start() {
 void Exchange::start_stream() {
   Reply* reply = reply_.get();
   if (reply == nullptr) return;
-  ReplyHeaders headers(service_.backend(), origin);
+  ReplyHeaders headers(service_.backend(), origin.view());
   reply->begin_stream(200, form_.stream_type(), headers.view());
   stream_open_ = true;
   last_send_ns_ = service_.backend().now_ns();
@@ -315,8 +315,9 @@ Result<void> Exchange::submit(Choice& choice) {
   Request request;
   request.prompt = prompts[choice.prompt].view();
   request.sampling = parameters.sampling;
-  // Each choice has its own seed; the first one's answer is the one that n = 1 would give.
-  request.sampling.seed += choice.index();
+  // Each choice for a prompt has its own seed. The first one's answer is the one that this prompt
+  // alone would get.
+  request.sampling.seed += choice.index() % per_prompt();
   request.bias = parameters.bias.view();
   request.max_tokens = parameters.says_nothing ? 1 : parameters.max_tokens;
   request.stop = parameters.stop.view();
@@ -353,6 +354,8 @@ Result<base::Owner<ReceiptMaker>> Exchange::make_receipt(const Request& request)
   }
   TRY(r.prompt.append(request.prompt));
   r.sampling = request.sampling;
+  for (std::string_view breaker : request.dry_breakers)
+    TRY(r.dry_breakers.push_back(TRY(String::from(breaker))));
   TRY(r.bias.append(request.bias));
   r.max_tokens = request.max_tokens;
   r.ignore_end = request.ignore_end;
@@ -460,7 +463,7 @@ void Exchange::answer(std::string_view json_text) {
   if (stream_open_)
     reply->end();
   else
-    service_.respond_json({*reply, origin}, 200, json_text);
+    service_.respond_json({*reply, origin.view()}, 200, json_text);
 }
 
 void Exchange::describe_failure(const Error& error, ApiError& out) {
@@ -488,7 +491,7 @@ void Exchange::fail_with(const Error& error) {
   if (stream_open_)
     reply->end();
   else
-    service_.respond_error({*reply, origin}, api, form_.error_form());
+    service_.respond_error({*reply, origin.view()}, api, error_form);
 }
 
 void Exchange::prefill(Choice& choice, u32 done, u32 total) {

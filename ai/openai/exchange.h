@@ -124,7 +124,6 @@ class Choice final : public RequestSink, public ToolCallSink, public ThoughtSink
 class Form {
  public:
   virtual const char* stream_type() const { return "text/event-stream"; }
-  virtual ErrorForm error_form() const { return ErrorForm::kOpenAi; }
   virtual const char* prompt_field() const { return "messages"; }  // whose fault a long prompt is
   // Streams of this form need the whole text at their end, and the order of its items.
   virtual bool needs_items() const { return false; }
@@ -224,12 +223,13 @@ class Exchange {
   // For receipts: the model's hash, and what the grammar was compiled from.
   crypto::Sha256Digest model_sha256{};
   GrammarSource grammar_source;
-  bool truncated = false;   // the beginning of a prompt was dropped, as the request allowed
-  base::Owner<Work> work;   // done before the choices, or instead of them
-  u64 client = 0;           // client_hash() of the peer's address
-  std::string_view path;    // of the route
-  std::string_view origin;  // the web page's origin that may read the answer
-  u32 slot = ~u32{0};       // the slot that remembers this text once it is complete
+  bool truncated = false;  // the beginning of a prompt was dropped, as the request allowed
+  base::Owner<Work> work;  // done before the choices, or instead of them
+  u64 client = 0;          // client_hash() of the peer's address
+  std::string_view path;   // of the route
+  ErrorForm error_form = ErrorForm::kOpenAi;
+  String origin;       // the web page's origin that may read the answer
+  u32 slot = ~u32{0};  // the slot that remembers this text once it is complete
   const char* id_prefix = "chatcmpl-";
 
   // ---- life

@@ -9,7 +9,7 @@ void Form::error(Exchange& exchange, const ApiError& error) const {
   char text[kMaxErrorText];  // on the stack, because there may be no memory left
   base::BufferWriter sink(text);
   sink.write("data: ");
-  write_error(error, error_form(), sink);
+  write_error(error, exchange.error_form, sink);
   sink.write("\n\n");
   exchange.send_text(sink.view());
 }

@@ -10,8 +10,6 @@ using Kind = Choice::Item::Kind;
 
 class AnthropicForm final : public Form {
  public:
-  ErrorForm error_form() const override { return ErrorForm::kAnthropic; }
-
   void whole(Exchange& exchange, json::Writer& w) const override {
     Choice& choice = *exchange.choices()[0];
     w.begin_object();

@@ -10,7 +10,6 @@ namespace {
 class OllamaForm : public Form {
  public:
   const char* stream_type() const override { return "application/x-ndjson"; }
-  ErrorForm error_form() const override { return ErrorForm::kOllama; }
 
   void whole(Exchange& exchange, json::Writer& w) const override {
     Choice& choice = *exchange.choices()[0];

@@ -264,7 +264,7 @@ class ResponsesForm final : public Form {
     w.field("effort", body.find("reasoning_effort")).field_null("summary").end_object();
     w.field("temperature", base::Decimal{p.sampling.temperature_milli, 3});
     w.field("top_p", base::Decimal{p.sampling.top_p_milli, 3});
-    w.field("top_logprobs", p.logprobs).field("truncation", p.slide ? "auto" : "disabled");
+    w.field("top_logprobs", p.logprobs).field("truncation", p.cuts_prompt ? "auto" : "disabled");
   }
   static void tool_choice(json::Value choice, json::Writer& w) {
     if (choice.is_object())

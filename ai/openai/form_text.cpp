@@ -283,6 +283,8 @@ class LlamaForm final : public Form {
             exchange.parameters.max_tokens == 0 ? i64{-1} : i64{exchange.parameters.max_tokens});
     w.field("seed", s.seed);
     write_sampling(s, w);
+    write_bias(exchange.parameters.bias.view(), w);
+    w.field("ignore_eos", exchange.parameters.ignore_end);
     w.field("n_probs", exchange.parameters.logprobs);
     w.field("post_sampling_probs", exchange.parameters.after_sampling);
     w.field("n_ctx", exchange.context()).end_object();

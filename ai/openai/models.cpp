@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Finds the model that a request means: the one that it names, loaded or not, or the default one.
+#include "ai/openai/pulled_name.h"
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/text.h"
@@ -141,7 +142,10 @@ bool Service::find_row(std::string_view name, ModelRow& out) {
   for (const ModelAlias& alias : aliases_)
     if (base::equal_ignoring_case(bare_name(alias.name.view()), bare_name(name)))
       return find_named(alias.model.view(), out);
-  return false;
+  // A model that was pulled may be asked for by the name that it was pulled by.
+  if (!name.contains(':') && !name.starts_with("hf.co/")) return false;
+  Result<String> pulled = pulled_name(name);
+  return pulled.has_value() && find_named(pulled->view(), out);
 }
 
 bool Service::find_named(std::string_view name, ModelRow& out) {

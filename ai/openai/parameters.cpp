@@ -121,40 +121,61 @@ Result<TokenId> token_id(std::string_view text, u32 vocabulary) {
 }
 
 Result<void> add_bias(TokenId id, json::Value value, Parameters& out, ApiError& error) {
-  i64 milli =
-      value.kind() == json::Kind::kFalse ? -1'000'000 : value.scaled(3).value_or(i64{1} << 40);
-  if (milli < -1'000'000 || milli > 1'000'000)
-    return error.bad("logit_bias", "a bias in 'logit_bias' must be between -1000 and 1000");
+  bool never = value.kind() == json::Kind::kFalse;
+  i64 milli = never ? LogitBias::kNever : value.scaled(3).value_or(i64{1} << 40);
+  if (!never && (milli < -1'000'000 || milli > 1'000'000))
+    return error.bad("logit_bias",
+                     "a bias in 'logit_bias' must be between -1000 and 1000, or false for never");
   if (out.bias.size() == kMaxBias)
     return error.bad("logit_bias", "'logit_bias' may have at most {} tokens", kMaxBias);
   return out.bias.push_back({id, static_cast<i32>(milli)});
 }
 
-// OpenAI has {"50256": -100}. llama-server has [[50256, -100], [15, false], ["a text", -1]]; the
-// last form applies to each token of the text.
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Adds a bias for an id in digits. A text applies to each of its tokens.
+Result<void> add_bias(std::string_view what, bool is_text, json::Value value,
+                      const Tokenizer& tokenizer, Parameters& out, ApiError& error) {
+  if (!is_text) {
+    Result<TokenId> id = token_id(what, tokenizer.size());
+    if (id.has_value()) return add_bias(*id, value, out, error);
+    return error.bad("logit_bias", "'{}' in 'logit_bias' is not a token id below {}",
+                     what.substr(0, 60), tokenizer.size());
+  }
+  if (what.empty() || what.size() > kMaxBiasBytes)
+    return error.bad("logit_bias", "a text in 'logit_bias' must have 1 to {} bytes", kMaxBiasBytes);
+  Vector<TokenId> tokens;
+  TRY(tokenizer.encode(what, AddSpecial::kNo, ParseSpecial::kYes, tokens));
+  for (TokenId id : tokens) TRY(add_bias(id, value, out, error));
+  return {};
+}
+
+// OpenAI has {"50256": -100}. llama-server also has {"a text": -1}, and pairs: [[50256, -100], [15,
+// false], ["a text", -1]].
 Result<void> read_bias(json::Value body, const Tokenizer& tokenizer, Parameters& out,
                        ApiError& error) {
   json::Value list = body.find("logit_bias");
   if (list.is_null()) return {};
-  u32 vocabulary = tokenizer.size();
-  auto add = [&](std::string_view id_text, json::Value value) -> Result<void> {
-    Result<TokenId> id = token_id(id_text, vocabulary);
-    if (id.has_value()) return add_bias(*id, value, out, error);
-    return error.bad("logit_bias", "'{}' in 'logit_bias' is not a token id below {}", id_text,
-                     vocabulary);
-  };
-  for (json::Member m : list.members()) TRY(add(m.name, m.value));
-  for (json::Value pair : list.elements()) {
-    if (!pair.at(0).is_string()) {
-      TRY(add(pair.at(0).text(), pair.at(1)));
-      continue;
-    }
-    Vector<TokenId> tokens;
-    TRY(tokenizer.encode(pair.at(0).text(), AddSpecial::kNo, ParseSpecial::kYes, tokens));
-    for (TokenId id : tokens) TRY(add_bias(id, pair.at(1), out, error));
-  }
   if (!list.is_object() && !list.is_array())
-    return error.bad("logit_bias", "'logit_bias' must be an object of token ids and numbers");
+    return error.bad("logit_bias",
+                     "'logit_bias' must be an object of token ids or texts with numbers, or a list "
+                     "of pairs of these");
+  for (json::Member m : list.members())
+    TRY(add_bias(m.name, !is_digits(m.name), m.value, tokenizer, out, error));
+  for (json::Value pair : list.elements()) {
+    if (pair.size() != 2)
+      return error.bad("logit_bias", "each pair of 'logit_bias' must have two values");
+    TRY(add_bias(pair.at(0).text(), pair.at(0).is_string(), pair.at(1), tokenizer, out, error));
+  }
+  return {};
+}
+
+// A request that ignores the end of answers wants none: the tokens that end them are never picked.
+Result<void> exclude_ends(const Tokenizer& tokenizer, Parameters& out) {
+  for (TokenId id = 0; out.ignore_end && id < tokenizer.size(); id++)
+    if (tokenizer.is_end(id)) TRY(out.bias.push_back({id, LogitBias::kNever}));
   return {};
 }
 
@@ -370,6 +391,19 @@ void write_sampling(const SamplerParams& p, json::Writer& w) {
   w.end_array();
 }
 
+void write_bias(std::span<const LogitBias> bias, json::Writer& w) {
+  w.key("logit_bias").begin_array();
+  for (const LogitBias& one : bias) {
+    w.begin_object();
+    if (one.bias_milli == LogitBias::kNever)
+      w.field_null("bias");
+    else
+      w.field("bias", base::Decimal{one.bias_milli, 3});
+    w.field("token", one.token).end_object();
+  }
+  w.end_array();
+}
+
 Result<std::string_view> text_field(json::Value body, std::string_view name, ApiError& error) {
   json::Value value = body.find(name);
   if (value.is_null()) return std::string_view();
@@ -422,10 +456,12 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
   std::string_view truncation = TRY(text_field(body, "truncation", error));
   if (!truncation.empty() && truncation != "auto" && truncation != "disabled")
     return error.bad("truncation", "'truncation' must be auto or disabled");
-  out.slide = truncation == "auto";
+  out.cuts_prompt = out.slide = truncation == "auto";
+  out.stays = truncation == "disabled";
   TRY(read_lengths(body, out, error));
   TRY(read_stop(body, out, error));
   TRY(read_bias(body, tokenizer, out, error));
+  TRY(exclude_ends(tokenizer, out));
   TRY(read_logprobs(body, out, error));
   TRY(refuse_unknown_samplers(body, error));
   TRY(read_samplers(body, out, error));

@@ -14,6 +14,7 @@ constexpr u32 kMaxStops = 16;
 constexpr u32 kMaxStopBytes = 256;
 constexpr u32 kMaxTopLogprobs = 20;
 constexpr u32 kMaxBias = 1024;
+constexpr u32 kMaxBiasBytes = 256;  // of a text that stands for its tokens
 constexpr u32 kMaxBreakers = 16;
 constexpr u32 kMaxBreakerBytes = 64;
 constexpr i64 kWholeContext = 1'000'000;  // tokens: what llama-server writes as -1
@@ -31,9 +32,12 @@ struct Parameters {
   u32 logprobs = 0;  // alternatives reported with each token
   bool want_logprobs = false;
   bool stream = false, include_usage = false, timings_per_token = false, return_progress = false;
-  bool ignore_end = false, cache_prompt = true, slide = false, return_tokens = false;
-  bool receipt = false;                   // the answer shall carry one
-  bool after_sampling = false;            // report what the filters left, not what the model gave
+  bool ignore_end = false, cache_prompt = true, return_tokens = false;
+  bool cuts_prompt = false;     // a prompt that is too long loses its oldest tokens
+  bool slide = false;           // at a full context, the oldest tokens make room for the answer's
+  bool stays = false;           // whatever the server's option says, nothing is dropped
+  bool receipt = false;         // the answer shall carry one
+  bool after_sampling = false;  // report what the filters left, not what the model gave
   Vector<std::string_view> dry_breakers;  // as `stop`; empty = the engine's own
   bool may_say_nothing = false;  // set by APIs that allow 0 tokens: the prompt is only read
   bool says_nothing = false;
@@ -53,6 +57,8 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
 
 // Writes the settings by llama-server's names, as fields of an object.
 void write_sampling(const SamplerParams& params, json::Writer& w);
+// Writes the field "logit_bias" as llama-server does: null stands for never.
+void write_bias(std::span<const LogitBias> bias, json::Writer& w);
 
 // Reads "0.7" of a query string with the same table, by the short names (temp, n).
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,

@@ -12,7 +12,7 @@ namespace ai::openai {
 namespace {
 
 // The key signs nothing else, so this only keeps the versions apart.
-constexpr std::string_view kSignedPrefix = "marrow-receipt-v1\n";
+constexpr std::string_view kSignedPrefix = "marrow-receipt-v2\n";
 
 void hex_field(std::string_view name, std::span<const Byte> bytes, json::Writer& w) {
   char text[2 * crypto::kEd25519SignatureBytes];
@@ -27,6 +27,12 @@ void write_ids(std::string_view name, std::span<const TokenId> ids, json::Writer
   w.end_array();
 }
 
+void write_texts(std::string_view name, std::span<const String> texts, json::Writer& w) {
+  w.key(name).begin_array();
+  for (const String& text : texts) w.value(text);
+  w.end_array();
+}
+
 void write_parameters(const Receipt& r, json::Writer& w) {
   char digits[24];
   w.key("parameters").begin_object();
@@ -34,12 +40,26 @@ void write_parameters(const Receipt& r, json::Writer& w) {
   w.field("seed", base::format_into(digits, "{}", r.sampling.seed));
   for (const MilliField& row : kMilliFields) w.field(row.name, r.sampling.*row.member);
   for (const CountField& row : kCountFields) w.field(row.name, r.sampling.*row.member);
+  // none = all of them, in the usual order
+  w.key("samplers").begin_array();
+  const SamplerOrder& order = r.sampling.order;
+  if (order.chosen)
+    for (SamplerStep step : std::span(order.steps).first(order.count))
+      w.value(kStepWords[static_cast<usize>(step)]);
+  w.end_array();
+  write_texts("dry_breakers", r.dry_breakers.view(), w);
   w.key("logit_bias").begin_array();
-  for (const LogitBias& b : r.bias) w.begin_array().value(b.token).value(b.bias_milli).end_array();
+  for (const LogitBias& b : r.bias) {
+    w.begin_array().value(b.token);
+    if (b.bias_milli == LogitBias::kNever)
+      w.null();
+    else
+      w.value(b.bias_milli);
+    w.end_array();
+  }
   w.end_array().field("max_tokens", r.max_tokens).field("ignore_eos", r.ignore_end);
-  w.key("stop").begin_array();
-  for (const String& stop : r.stop) w.value(stop);
-  w.end_array().end_object();
+  write_texts("stop", r.stop.view(), w);
+  w.end_object();
 }
 
 void write_head(const Receipt& r, json::Writer& w) {

@@ -12,7 +12,7 @@
 
 namespace ai::openai {
 
-constexpr u32 kReceiptVersion = 1;
+constexpr u32 kReceiptVersion = 2;
 // Raised by every change that changes a model's bits (tests/goldens/models/bits.txt): an answer of
 // another version cannot be made again here.
 constexpr u32 kNumericsVersion = 1;
@@ -39,6 +39,7 @@ struct Receipt {
   u32 context = 0;  // of the engine, in tokens
   Vector<TokenId> prompt;
   SamplerParams sampling;
+  Vector<String> dry_breakers;  // none = the engine's own
   Vector<LogitBias> bias;
   u32 max_tokens = 0;  // 0 = until the context is full
   bool ignore_end = false;

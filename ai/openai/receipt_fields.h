@@ -34,11 +34,15 @@ constexpr CountField kCountFields[] = {
     {"top_k", &SamplerParams::top_k},
     {"penalty_last_n", &SamplerParams::penalty_last_n},
     {"dry_allowed_length", &SamplerParams::dry_allowed_length},
+    {"dry_last_n", &SamplerParams::dry_last_n},
     {"mirostat", &SamplerParams::mirostat},
 };
 
 // The words for enumerators, in their order.
 constexpr std::string_view kGrammarWords[] = {"none", "gbnf", "schema", "loose_schema"};
 constexpr std::string_view kFinishWords[] = {"stop", "length", "context"};
+constexpr std::string_view kStepWords[] = {"top_k", "typ_p", "top_p",
+                                           "min_p", "xtc",   "temperature"};
+static_assert(std::size(kStepWords) == kSamplerSteps);
 
 }  // namespace ai::openai

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reads receipts, which are foreign bytes. What the signature does not cover is refused: a receipt
 // has the fields of the format, each once, and no others.
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -84,6 +85,8 @@ class Fields {
 };
 
 constexpr u32 kMostTokens = 1 << 20;  // as many as a context can have
+// A request's own, and the tokens that end answers where they are excluded.
+constexpr u32 kMostBias = 2 * kMaxBias;
 
 Result<void> read_ids(Fields& fields, std::string_view name, Vector<TokenId>& out) {
   json::Value list = TRY(fields.list(name, kMostTokens));
@@ -107,25 +110,46 @@ Result<u64> read_seed(Fields& fields) {
 }
 
 Result<void> read_bias(Fields& fields, Receipt& out) {
-  json::Value list = TRY(fields.list("logit_bias", kMaxBias));
+  json::Value list = TRY(fields.list("logit_bias", kMostBias));
   constexpr i64 kMost = std::numeric_limits<i32>::max();
   for (json::Value pair : list.elements()) {
     i64 id = pair.at(0).integer().value_or(-1), milli = pair.at(1).integer().value_or(kMost + 1);
-    bool right = pair.size() == 2 && id >= 0 && id < Tokenizer::kNoToken && milli >= -kMost &&
-                 milli <= kMost;
+    bool never = pair.at(1).present() && pair.at(1).is_null();
+    if (never) milli = LogitBias::kNever;
+    bool right = pair.size() == 2 && id >= 0 && id < Tokenizer::kNoToken &&
+                 (never || (milli >= -kMost && milli <= kMost));
     if (!right) return fields.bad("logit_bias", "must be a list of pairs of a token and a bias");
     TRY(out.bias.push_back({static_cast<TokenId>(id), static_cast<i32>(milli)}));
   }
   return {};
 }
 
-Result<void> read_stops(Fields& fields, Receipt& out) {
-  json::Value list = TRY(fields.list("stop", kMaxStops));
+struct TextLimits {
+  u32 count, bytes;
+};
+Result<void> read_texts(Fields& fields, std::string_view name, TextLimits most,
+                        Vector<String>& out) {
+  json::Value list = TRY(fields.list(name, most.count));
   for (json::Value one : list.elements()) {
-    if (!one.is_string() || one.text().empty() || one.text().size() > kMaxStopBytes)
-      return fields.bad("stop", "must be a list of strings of at most 256 bytes");
-    TRY(out.stop.push_back(TRY(String::from(one.text()))));
+    if (!one.is_string() || one.text().empty() || one.text().size() > most.bytes)
+      return fields.bad(name, "must be a list of strings of the length that requests may have");
+    TRY(out.push_back(TRY(String::from(one.text()))));
   }
+  return {};
+}
+
+Result<void> read_order(Fields& fields, SamplerOrder& out) {
+  json::Value list = TRY(fields.list("samplers", kSamplerSteps));
+  for (json::Value one : list.elements()) {
+    auto word = std::ranges::find(kStepWords, one.text());
+    auto step = static_cast<SamplerStep>(word - kStepWords);
+    auto before = std::span(out.steps).first(out.count);
+    if (word == std::end(kStepWords) || std::ranges::find(before, step) != before.end())
+      return fields.bad("samplers",
+                        "must be a list of samplers that this version knows, each once");
+    out.steps[out.count++] = step;
+  }
+  out.chosen = out.count > 0;
   return {};
 }
 
@@ -136,10 +160,12 @@ Result<void> read_settings(json::Value object, Receipt& out, base::Writer& why) 
   for (const MilliField& row : kMilliFields)
     out.sampling.*row.member = static_cast<i32>(TRY(fields.integer(row.name, -kMost, kMost)));
   for (const CountField& row : kCountFields) out.sampling.*row.member = TRY(fields.count(row.name));
+  TRY(read_order(fields, out.sampling.order));
+  TRY(read_texts(fields, "dry_breakers", {kMaxBreakers, kMaxBreakerBytes}, out.dry_breakers));
   TRY(read_bias(fields, out));
   out.max_tokens = TRY(fields.count("max_tokens"));
   out.ignore_end = TRY(fields.flag("ignore_eos"));
-  TRY(read_stops(fields, out));
+  TRY(read_texts(fields, "stop", {kMaxStops, kMaxStopBytes}, out.stop));
   Result<void> checked = check_sampler_params(out.sampling);
   if (!checked.has_value()) {
     base::format_to(why, "'parameters': {}", checked.error().what);

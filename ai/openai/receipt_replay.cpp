@@ -83,11 +83,14 @@ ReceiptReplay::~ReceiptReplay() {
 Result<void> ReceiptReplay::run(Engine& engine, const Grammar* grammar) {
   Vector<std::string_view> stops;
   for (const String& stop : receipt_.stop) TRY(stops.push_back(stop.view()));
+  Vector<std::string_view> breakers;
+  for (const String& breaker : receipt_.dry_breakers) TRY(breakers.push_back(breaker.view()));
   Replay replay;
   replay.answer = receipt_.answer.view();
   replay.context = receipt_.context;
   replay.request.prompt = receipt_.prompt.view();
   replay.request.sampling = receipt_.sampling;
+  replay.request.dry_breakers = breakers.view();
   replay.request.bias = receipt_.bias.view();
   replay.request.max_tokens = receipt_.max_tokens;
   replay.request.stop = stops.view();

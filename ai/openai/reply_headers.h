@@ -6,7 +6,7 @@
 
 namespace ai::openai {
 
-// The destination of an answer, and the web page that may read it: "" or the result of
+// The destination of an answer, and the web page that may read it: the result of
 // Guard::allowed_origin().
 struct ReplyTo {
   Reply& reply;
@@ -24,6 +24,8 @@ class ReplyHeaders {
     add("Access-Control-Allow-Origin", origin);
     add("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, retry-after-ms");
     add("Vary", "Origin");
+    // Not for "*": behind a proxy that knows people by a cookie, every page could use theirs.
+    if (origin != "*") add("Access-Control-Allow-Credentials", "true");
   }
   ReplyHeaders(const ReplyHeaders&) = delete;
   ReplyHeaders& operator=(const ReplyHeaders&) = delete;

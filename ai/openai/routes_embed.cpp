@@ -47,6 +47,7 @@ class EmbeddingWork final : public EngineWork {
     backend.log(base::format_into(line, "embedded {} texts of {} tokens in {} ms", done_,
                                   exchange().prompt_tokens(), ms));
     json::Writer w(answer);
+    if (shape == EmbeddingShape::kLlama) return write_llama(w);
     w.begin_object();
     if (shape == EmbeddingShape::kOpenAi)
       write_openai(w);
@@ -82,6 +83,15 @@ class EmbeddingWork final : public EngineWork {
     u32 tokens = exchange().prompt_tokens();
     w.end_array().field("model", exchange().lease.model()).key("usage").begin_object();
     w.field("prompt_tokens", tokens).field("total_tokens", tokens).end_object();
+  }
+  void write_llama(json::Writer& w) {
+    w.begin_array();
+    for (u32 i = 0; i < done_; i++) {
+      w.begin_object().field("index", i).key("embedding").begin_array();
+      write_numbers(vector(i), w);
+      w.end_array().end_object();
+    }
+    w.end_array();
   }
   void write_ollama(json::Writer& w) {
     if (shape == EmbeddingShape::kOllamaOne) {
@@ -123,6 +133,16 @@ Result<void> Service::embeddings(Call& call) {
   return embed(call, EmbeddingShape::kOpenAi, input, std::move(exchange));
 }
 
+// llama-server's own form; its older name for the texts is "content".
+Result<void> Service::llama_embeddings(Call& call) {
+  auto exchange = TRY(new_exchange(call, *kLlamaForm));
+  TRY(exchange->body_text.append(call.in.body));
+  TRY(parse_body(call, exchange->body_text.view(), exchange->body));
+  json::Value body = exchange->body.root();
+  json::Value input = body.find(body.find("input").is_null() ? "content" : "input");
+  return embed(call, EmbeddingShape::kLlama, input, std::move(exchange));
+}
+
 namespace {
 
 // Cuts off the end of a text that is too long. Ollama does so unless it is told not to.
@@ -140,7 +160,7 @@ void cut_prompts(Exchange& exchange) {
 Result<void> Service::embed(Call& call, EmbeddingShape shape, json::Value input,
                             base::Owner<Exchange> exchange) {
   ApiError& error = call.error;
-  bool ollama = shape != EmbeddingShape::kOpenAi;
+  bool ollama = shape == EmbeddingShape::kOllama || shape == EmbeddingShape::kOllamaOne;
   json::Value body = exchange->body.root();
   Lease lease = TRY(ollama ? lease_for(call, ollama_model_name(body), ModelUse::kEmbed)
                            : lease_for(call, body, ModelUse::kEmbed));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Routes that report: health, models, properties of the server, the machine's report, tokens, and
 // the chat page.
+#include "ai/openai/health_field.h"
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "kernel/base/utf8.h"
@@ -125,6 +126,7 @@ void Service::write_health(const Lease* lease, base::Writer& out) {
             base::ratio(metrics_.decoded_tokens * kNsPerSecond, metrics_.decode_ns, 2));
     w.end_object();
   }
+  for (const HealthField* field : health_fields_rows()) field->write(w);
   w.field("uptime_ms", backend_.now_ns() / 1'000'000).end_object();
 }
 
@@ -136,6 +138,15 @@ u64 Service::models_known_seconds() {
   return models_known_;
 }
 
+// Writes the other names of the model.
+void Service::write_aliases(std::string_view name, json::Writer& w) {
+  w.key("aliases").begin_array();
+  for (const ModelAlias& alias : aliases_)
+    if (ModelRow row; find_named(alias.model.view(), row) && row.name == name)
+      w.value(alias.name.view());
+  w.end_array();
+}
+
 // An alias says whose it is. A file that cannot be read has a size and nothing else.
 void Service::write_model(std::string_view name, const ModelRow& row, const ModelDetails& d,
                           json::Writer& w) {
@@ -143,6 +154,8 @@ void Service::write_model(std::string_view name, const ModelRow& row, const Mode
   w.field("created", models_known_seconds()).field("owned_by", "marrow");
   w.field("status", row.loaded ? "loaded" : "available");
   if (name != row.name) w.field("alias_of", row.name);
+  write_aliases(row.name, w);
+  w.key("tags").begin_array().end_array();
   if (row.loaded) write_verified(row, w);
   if (!d.architecture.empty()) {
     w.field("type", model_type(d));
@@ -214,8 +227,11 @@ Result<void> Service::props(Call& call) {
   w.field("n_predict", options_.token_limit != 0 ? i64{options_.token_limit} : i64{-1});
   write_sampling(d, w);
   w.end_object().end_object();
-  w.field("total_slots", ModelMemory::kSlots).field("model_path", lease.model());
-  w.field("model_alias", lease.model());
+  ModelRow row;
+  bool has_path = find_named(lease.model(), row) && !row.path.empty();
+  w.field("total_slots", ModelMemory::kSlots);
+  w.field("model_path", has_path ? row.path : lease.model()).field("model_alias", lease.model());
+  write_aliases(lease.model(), w);
   const ChatTemplate* chat = lease.chat_template();
   w.field("chat_template", chat == nullptr ? std::string_view() : chat->source());
   const Tokenizer& tokenizer = lease.tokenizer();

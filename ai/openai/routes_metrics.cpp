@@ -82,11 +82,15 @@ Result<void> Service::metrics_page(Call& call) {
   rows.gauge("marrow_memory_used_bytes", backend_.memory_used());
   rows.gauge("marrow_heap_bytes", backend_.heap_bytes());
   rows.gauge("marrow_uptime_seconds", backend_.now_ns() / kNsPerSecond);
-  rows.counter("llamacpp:prompt_tokens_total", m.prompt_tokens);
+  u64 read = m.prompt_tokens - std::min(m.prompt_tokens, m.cached_tokens);
+  rows.counter("llamacpp:prompt_tokens_total", read);
+  rows.counter("llamacpp:prompt_tokens_cached_total", m.cached_tokens);
+  rows.add("llamacpp:prompt_seconds_total", "counter", base::ratio(m.prefill_ns, kNsPerSecond, 6));
   rows.counter("llamacpp:tokens_predicted_total", m.tokens_generated);
+  rows.add("llamacpp:tokens_predicted_seconds_total", "counter",
+           base::ratio(m.decode_ns, kNsPerSecond, 6));
   rows.gauge("llamacpp:requests_processing", running);
   rows.gauge("llamacpp:requests_deferred", queued);
-  u64 read = m.prompt_tokens - std::min(m.prompt_tokens, m.cached_tokens);
   rows.add("llamacpp:prompt_tokens_seconds", "gauge",
            base::ratio(read * kNsPerSecond, m.prefill_ns, 3));
   rows.add("llamacpp:predicted_tokens_seconds", "gauge",

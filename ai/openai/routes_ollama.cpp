@@ -17,9 +17,6 @@ struct NotHereRow {
   const char* text;
 };
 constexpr NotHereRow kNotHere[] = {
-    {"/api/pull",
-     "this machine fetches no models: copy the .gguf file into the folder models of one of its "
-     "disks or of a stick, and GET /api/tags lists it"},
     {"/api/create",
      "models are not created here: copy a finished .gguf file into the folder models of one of its "
      "disks, and give system, template and parameters with each request"},
@@ -29,7 +26,9 @@ constexpr NotHereRow kNotHere[] = {
     {"/api/copy",
      "a model has the name of its file: copy the file under another name, or start the machine "
      "with models.alias=NAME=MODEL"},
-    {"/api/delete", "models are not deleted over the network: remove the file from its disk"},
+    {"/api/delete",
+     "models are not deleted over the network: `model remove NAME` on the console does it, or "
+     "remove the file from its disk"},
     {"/api/push", "this machine sends no models anywhere: copy the file from its disk"},
     {"/api/me", "there are no accounts here"},
     {"/api/signout", "there are no accounts here"}};
@@ -88,6 +87,16 @@ void write_model_info(std::string_view name, const ModelDetails& d, json::Writer
     w.field(base::format_into(key, "{}.{}", d.architecture, row.key), row.value);
   }
   w.end_object();
+}
+
+void write_tensors(std::span<const TensorRow> tensors, json::Writer& w) {
+  w.key("tensors").begin_array();
+  for (const TensorRow& row : tensors) {
+    w.begin_object().field("name", row.name).field("type", row.type).key("shape").begin_array();
+    for (u64 size : std::span(row.dimensions).first(row.dimension_count)) w.value(size);
+    w.end_array().end_object();
+  }
+  w.end_array();
 }
 
 }  // namespace
@@ -156,6 +165,11 @@ Result<void> Service::ollama_show(Call& call) {
   ModelRow row = TRY(find_model(call, wanted));
   ModelDetails details;
   TRY(describe(call, row, details));
+  const Vector<TensorRow>* tensors = nullptr;
+  if (TRY(bool_field(body.root(), "verbose", false, call.error))) {
+    tensors = backend_.tensors(row.name);
+    if (tensors == nullptr) return wait(call, WaitFor::kTensors, row.name);
+  }
   char time[40], line[kOllamaNameRoom];
   String text;
   base::StringWriter sink(text);
@@ -170,6 +184,7 @@ Result<void> Service::ollama_show(Call& call) {
   write_details(details, w);
   write_model_info(row.name, details, w);
   write_capabilities(details, w);
+  if (tensors != nullptr) write_tensors(tensors->view(), w);
   w.field("modified_at", ollama_time(backend_, models_known_seconds() * kNsPerSecond, time));
   w.end_object();
   TRY(sink.status());

@@ -91,15 +91,10 @@ Result<void> Service::prepare_receipt(Call& call, Exchange& exchange) {
   const Parameters& p = exchange.parameters;
   if (backend_.receipt_key() == nullptr)
     return error.bad("receipt", "this machine has no key to sign receipts: its log says why");
-  if (p.slide)
+  if (p.cuts_prompt)
     return error.bad("receipt",
                      "an answer that drops tokens when the context is full has no receipt: leave "
                      "out \"truncation\": \"auto\"");
-  bool own = p.sampling.order.chosen || p.sampling.dry_last_n < kWholeContext;
-  if (own || !p.dry_breakers.empty())
-    return error.bad("receipt",
-                     "a receipt does not tell of 'samplers' in another order, of "
-                     "'dry_sequence_breakers' and of 'dry_penalty_last_n': leave them out");
   if (p.says_nothing) return error.bad("receipt", "an answer without tokens has no receipt");
   exchange.model_sha256 = TRY(hash_of(call, exchange.lease));
   return {};

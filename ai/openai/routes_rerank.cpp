@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /v1/rerank in the shape that Jina, Cohere and llama-server share: how well each of some documents
-// answers a query, best first.
+// /v1/rerank in the shapes that llama-server has, Jina's and that of text-embeddings-inference: how
+// well each of some documents answers a query, best first.
 #include <algorithm>
 
 #include "ai/openai/messages.h"
@@ -23,6 +23,7 @@ class RerankWork final : public EngineWork {
   u32 wanted_results = 0;  // the best ones
   bool raw = false;        // scores as the model gives them, not as shares of 1
   bool with_documents = false;
+  bool bare = false;  // the form of Hugging Face's text-embeddings-inference: a list of scores
 
  private:
   // Ranks one document per piece, so that requests wait for one at most.
@@ -46,6 +47,7 @@ class RerankWork final : public EngineWork {
       return a.score != b.score ? a.score > b.score : a.index < b.index;
     });
     json::Writer w(answer);
+    if (bare) return write_bare(w);
     w.begin_object().field("object", "list").field("model", exchange().lease.model());
     w.key("usage").begin_object();
     w.field("prompt_tokens", tokens).field("total_tokens", tokens).end_object();
@@ -60,6 +62,16 @@ class RerankWork final : public EngineWork {
       w.end_object();
     }
     w.end_array().end_object();
+  }
+
+  void write_bare(json::Writer& w) {
+    w.begin_array();
+    for (const Ranked& one : ranked_.view().first(wanted_results)) {
+      w.begin_object().field("index", one.index).field("score", nine_digits(one.score));
+      if (with_documents) w.field("text", text_of(documents.at(one.index)).text());
+      w.end_object();
+    }
+    w.end_array();
   }
 
   struct Ranked {
@@ -97,7 +109,8 @@ Result<void> Service::rerank(Call& call) {
   std::string_view query = TRY(text_field(body, "query", error));
   if (query.empty()) return error.bad("query", "'query' must be a text");
   auto work = TRY(base::make<RerankWork>(*exchange));
-  work->documents = body.find(body.find("documents").is_null() ? "texts" : "documents");
+  work->bare = body.find("documents").is_null() && body.find("texts").is_array();
+  work->documents = body.find(work->bare ? "texts" : "documents");
   if (!work->documents.is_array() || work->documents.size() == 0 ||
       work->documents.size() > kMaxEmbedded)
     return error.bad("documents", "'documents' must be a list of 1 to {} texts", kMaxEmbedded);
@@ -105,7 +118,8 @@ Result<void> Service::rerank(Call& call) {
   i64 wanted = TRY(int_field(body, "top_n", 1, kMaxEmbedded, count, error));
   work->wanted_results = std::min(count, static_cast<u32>(wanted));
   work->raw = TRY(bool_field(body, "raw_scores", false, error));
-  work->with_documents = TRY(bool_field(body, "return_documents", false, error));
+  std::string_view returned = work->bare ? "return_text" : "return_documents";
+  work->with_documents = TRY(bool_field(body, returned, false, error));
   TRY(pair_up(*exchange, query, *work, error));
   exchange->work = std::move(work);
   TRY(check_prompts(*exchange, error));

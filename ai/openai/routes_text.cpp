@@ -101,7 +101,7 @@ Result<void> Service::check_prompts(Exchange& exchange, ApiError& error) {
   for (Vector<TokenId>& prompt : exchange.prompts) {
     if (prompt.empty()) return error.bad("prompt", "the prompt is empty");
     if (prompt.size() < exchange.context()) continue;
-    if (!exchange.parameters.slide) {
+    if (!exchange.parameters.cuts_prompt) {
       context_error(exchange, static_cast<u32>(prompt.size()), error);
       return fail(Errc::kContextFull, "too long");
     }
@@ -146,7 +146,15 @@ Result<void> Service::render_messages(const Lease& lease, json::Value body, Vect
   TRY(template_variables(body, options_.thinks, variables, error));
   json::Document extra = TRY(json::Document::parse(variables.view(), kBodyLimits));
   if (extra.root().size() > 0) prompt.extra = extra.root();
-  prompt.add_generation_prompt = TRY(bool_field(body, "add_generation_prompt", true, error));
+  bool goes_on = TRY(bool_field(body, "continue_final_message", false, error));
+  bool header = TRY(bool_field(body, "add_generation_prompt", !goes_on, error));
+  if (goes_on && header)
+    return error.bad("continue_final_message",
+                     "'continue_final_message' and 'add_generation_prompt' exclude each other");
+  if (goes_on && !begins_answer(prompt.messages))
+    return error.bad("continue_final_message",
+                     "'continue_final_message' needs a last message of the assistant with text");
+  prompt.add_generation_prompt = header || goes_on;
   prompt.continue_last = prompt.add_generation_prompt && begins_answer(prompt.messages);
   char problem[256];
   base::BufferWriter why(problem);
@@ -210,9 +218,21 @@ Result<void> Service::anthropic_count(Call& call) {
   base::Wiped<String> chat_text;
   TRY(chat_from_anthropic(body.root(), chat_text, call.error));
   json::Document chat = TRY(json::Document::parse(chat_text.view(), kBodyLimits));
-  Lease lease = TRY(lease_for(call, body.root(), ModelUse::kAny));
+  return count_messages(call, body.root(), chat.root());
+}
+
+// llama-server's form of the same.
+Result<void> Service::chat_count(Call& call) {
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  return count_messages(call, body.root(), body.root());
+}
+
+// Answers with the number of tokens that `chat` takes; `named` has the name of the model.
+Result<void> Service::count_messages(Call& call, json::Value named, json::Value chat) {
+  Lease lease = TRY(lease_for(call, named, ModelUse::kAny));
   base::Wiped<Vector<TokenId>> tokens;
-  TRY(render_messages(lease, chat.root(), tokens, nullptr, call.error));
+  TRY(render_messages(lease, chat, tokens, nullptr, call.error));
   char text[48];
   respond_json(call.to(), 200, base::format_into(text, "{{\"input_tokens\":{}}", tokens.size()));
   return {};
@@ -220,18 +240,56 @@ Result<void> Service::anthropic_count(Call& call) {
 
 // ---- completions ----------------------------------------------------------------------------
 
-// Reads a list of token ids, and of texts between them, as llama-server allows.
+namespace {
+
+bool has_number(json::Value list) {
+  for (json::Value one : list.elements())
+    if (one.is_number()) return true;
+  return false;
+}
+
+// Reads the text of an object that stands for a prompt: llama-server's {"prompt_string": TEXT}, and
+// {"content": [{"type": "text", "text": TEXT}]}, whose texts follow each other as they are.
+Result<void> text_of_object(json::Value value, String& out, ApiError& error) {
+  json::Value media = value.find("multimodal_data");
+  if (!media.is_null() && !(media.is_array() && media.size() == 0))
+    return error.bad("prompt", "this model reads text only: leave out 'multimodal_data'");
+  if (json::Value text = value.find("prompt_string"); text.is_string())
+    return out.append(text.text());
+  json::Value parts = value.find("content");
+  if (!parts.is_array())
+    return error.bad("prompt",
+                     "an object as prompt must have 'prompt_string', or a list of parts in "
+                     "'content'");
+  for (json::Value part : parts.elements()) {
+    if (part.find("type").text() != "text" || !part.find("text").is_string())
+      return error.bad("prompt",
+                       "this model reads text only: parts of 'content' must be "
+                       "{{\"type\": \"text\", \"text\": …}");
+    TRY(out.append(part.find("text").text()));
+  }
+  return {};
+}
+
+}  // namespace
+
+// Reads a list of token ids, and of texts among them, as llama-server allows. A text at the
+// beginning gets the tokens that every text begins with.
 Result<void> Service::read_tokens(const Tokenizer& tokenizer, json::Value list,
                                   std::string_view param, Vector<TokenId>& out, ApiError& error) {
+  bool first = true;
+  if (list.size() > 0 && !has_number(list))
+    return error.bad(param, "'{}' has a list without a token id", param);
   for (json::Value one : list.elements()) {
-    if (one.is_string() && list.at(0).is_number()) {
-      TRY(tokenizer.encode(one.text(), AddSpecial::kNo, ParseSpecial::kYes, out));
-      continue;
-    }
     i64 id = one.integer().value_or(-1);
-    if (id < 0 || id >= tokenizer.size())
+    if (one.is_string())
+      TRY(tokenizer.encode(one.text(), first ? AddSpecial::kYes : AddSpecial::kNo,
+                           ParseSpecial::kYes, out));
+    else if (id >= 0 && id < tokenizer.size())
+      TRY(out.push_back(static_cast<TokenId>(id)));
+    else
       return error.bad(param, "the tokens in '{}' must be ids below {}", param, tokenizer.size());
-    TRY(out.push_back(static_cast<TokenId>(id)));
+    first = false;
   }
   return {};
 }
@@ -242,37 +300,27 @@ Result<void> Service::prompt_from(Exchange& exchange, json::Value value, ApiErro
     return error.bad("prompt", "'prompt' may be a list of at most {} prompts", most);
   const Tokenizer& tokenizer = exchange.lease.tokenizer();
   Vector<TokenId> tokens;
-  if (value.is_string()) {
-    TRY(tokenizer.encode(value.text(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
+  base::Wiped<String> text;
+  if (value.is_array()) {
+    TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
+    for (TokenId id : tokens)
+      if (exchange.echo) TRY(text.append(exchange.token_text(id)));
+  } else if (value.is_string() || value.is_object()) {
+    TRY(value.is_object() ? text_of_object(value, text, error) : text.append(value.text()));
+    TRY(tokenizer.encode(text.view(), AddSpecial::kYes, ParseSpecial::kYes, tokens));
     // A text of /apply-template begins with the token that every text begins with.
     bool twice = tokens.size() >= 2 && tokens[0] == tokenizer.bos() && tokens[1] == tokens[0];
     if (twice) tokens.erase(0);
-  } else if (value.is_object() && value.find("prompt_string").is_string()) {
-    // llama-server's form of a prompt with pictures, without any.
-    json::Value media = value.find("multimodal_data");
-    if (!media.is_null() && !(media.is_array() && media.size() == 0))
-      return error.bad("prompt", "this model reads text only: leave out 'multimodal_data'");
-    return prompt_from(exchange, value.find("prompt_string"), error);
-  } else if (value.is_array()) {
-    TRY(read_tokens(tokenizer, value, "prompt", tokens, error));
   } else {
     return error.bad("prompt", "'prompt' must be text, token ids, or a list of these");
   }
-  if (exchange.echo) TRY(keep_text(exchange, value, tokens.view()));
+  if (exchange.echo) TRY(exchange.prompt_texts.push_back(std::move(text)));
   return exchange.prompts.push_back(std::move(tokens));
 }
 
-Result<void> Service::keep_text(Exchange& exchange, json::Value value,
-                                std::span<const TokenId> tokens) {
-  String text;
-  if (value.is_string()) TRY(text.append(value.text()));
-  if (value.is_array())
-    for (TokenId id : tokens) TRY(text.append(exchange.token_text(id)));
-  return exchange.prompt_texts.push_back(std::move(text));
-}
-
+// A list is one prompt if it has a token id, and a list of prompts if not.
 Result<void> Service::prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error) {
-  bool list = prompt.is_array() && prompt.size() > 0 && !prompt.at(0).is_number();
+  bool list = prompt.is_array() && prompt.size() > 0 && !has_number(prompt);
   if (!list) return prompt_from(exchange, prompt, error);
   for (json::Value one : prompt.elements()) TRY(prompt_from(exchange, one, error));
   return {};

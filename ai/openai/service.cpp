@@ -20,7 +20,9 @@ struct ErrorFormRow {
   ErrorForm form;
 };
 constexpr ErrorFormRow kErrorForms[] = {{"/v1/messages", ErrorForm::kAnthropic},
-                                        {"/api/", ErrorForm::kOllama}};
+                                        {"/v1/", ErrorForm::kOpenAi},
+                                        {"/api/", ErrorForm::kOllama},
+                                        {"", ErrorForm::kLlama}};
 
 bool path_matches(std::string_view pattern, std::string_view path) {
   if (pattern.ends_with('*')) return path.starts_with(pattern.substr(0, pattern.size() - 1));
@@ -32,8 +34,11 @@ bool path_matches(std::string_view pattern, std::string_view path) {
 constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/v1/chat/completions", Access::kKey, BodyKind::kJson, &Service::chat},
     {"POST", "/chat/completions", Access::kKey, BodyKind::kJson, &Service::chat},
+    {"POST", "/v1/chat/completions/input_tokens", Access::kKey, BodyKind::kJson,
+     &Service::chat_count},
+    {"POST", "/chat/completions/input_tokens", Access::kKey, BodyKind::kJson, &Service::chat_count},
     {"POST", "/v1/completions", Access::kKey, BodyKind::kJson, &Service::completions},
-    {"POST", "/completions", Access::kKey, BodyKind::kJson, &Service::completions},
+    {"POST", "/completions", Access::kKey, BodyKind::kJson, &Service::llama_completion},
     {"POST", "/v1/responses", Access::kKey, BodyKind::kJson, &Service::responses},
     {"POST", "/responses", Access::kKey, BodyKind::kJson, &Service::responses},
     {"DELETE", "/v1/responses/*", Access::kKey, BodyKind::kNone, &Service::drop_response},
@@ -41,7 +46,8 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/v1/messages", Access::kKey, BodyKind::kJson, &Service::anthropic},
     {"POST", "/v1/messages/count_tokens", Access::kKey, BodyKind::kJson, &Service::anthropic_count},
     {"POST", "/v1/embeddings", Access::kKey, BodyKind::kJson, &Service::embeddings},
-    {"POST", "/embeddings", Access::kKey, BodyKind::kJson, &Service::embeddings},
+    {"POST", "/embeddings", Access::kKey, BodyKind::kJson, &Service::llama_embeddings},
+    {"POST", "/embedding", Access::kKey, BodyKind::kJson, &Service::llama_embeddings},
     {"POST", "/v1/rerank", Access::kKey, BodyKind::kJson, &Service::rerank},
     {"POST", "/v1/reranking", Access::kKey, BodyKind::kJson, &Service::rerank},
     {"POST", "/rerank", Access::kKey, BodyKind::kJson, &Service::rerank},
@@ -52,6 +58,8 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/v1/models/unload", Access::kAdmin, BodyKind::kJson, &Service::unload_model},
     {"POST", "/models/load", Access::kAdmin, BodyKind::kJson, &Service::load_model},
     {"POST", "/models/unload", Access::kAdmin, BodyKind::kJson, &Service::unload_model},
+    {"POST", "/v1/models/pull", Access::kAdmin, BodyKind::kJson, &Service::pull_model},
+    {"DELETE", "/v1/models/pull", Access::kAdmin, BodyKind::kNone, &Service::stop_pull},
     {"GET", "/v1/models/*", Access::kKey, BodyKind::kNone, &Service::one_model},
     {"POST", "/completion", Access::kKey, BodyKind::kText, &Service::llama_completion},
     {"POST", "/infill", Access::kKey, BodyKind::kJson, &Service::infill},
@@ -79,7 +87,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/api/show", Access::kKey, BodyKind::kJson, &Service::ollama_show},
     {"GET", "/api/version", Access::kKey, BodyKind::kNone, &Service::ollama_version},
     {"GET", "/api/status", Access::kKey, BodyKind::kNone, &Service::ollama_status},
-    {"POST", "/api/pull", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"POST", "/api/pull", Access::kAdmin, BodyKind::kJson, &Service::ollama_pull},
     {"POST", "/api/create", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
     {"POST", "/api/copy", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
     {"POST", "/api/push", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
@@ -124,8 +132,9 @@ Result<void> Service::find_route(Call& call) {
 
 // Decides everything that the head of a request decides.
 Result<void> Service::decide(Call& call) {
-  for (const ErrorFormRow& row : kErrorForms)
-    if (call.in.path.starts_with(row.begins)) call.form = row.form;
+  call.form = std::ranges::find_if(kErrorForms, [&](const ErrorFormRow& row) {
+                return call.in.path.starts_with(row.begins);
+              })->form;
   call.origin = guard_.allowed_origin(call.in);
   call.stranger = guard_.is_stranger(call.peer);
   call.owner = guard_.owner_of(call.in, call.peer);
@@ -162,9 +171,10 @@ void Service::handle(const base::HttpRequest& request, std::string_view peer, Re
 
 void Service::answer_options(Call& call) {
   constexpr std::string_view kMethods = "GET, HEAD, POST, DELETE, OPTIONS";
+  constexpr int kStatus = 200;  // llama-server's
   if (call.origin.empty()) {
     const base::HttpHeader allow[] = {{"Allow", kMethods}};
-    return respond(call.to(), 204, {}, {}, allow);
+    return respond(call.to(), kStatus, {}, {}, allow);
   }
   // Browser clients send a dozen x-stainless-* headers, so every header that is asked for is
   // allowed.
@@ -174,7 +184,7 @@ void Service::answer_options(Call& call) {
                                     {"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"},
                                     {"Access-Control-Allow-Headers", wanted},
                                     {"Access-Control-Max-Age", "86400"}};
-  respond(call.to(), 204, {}, {}, allow);
+  respond(call.to(), kStatus, {}, {}, allow);
 }
 
 void Service::respond(ReplyTo to, int status, std::string_view type, std::string_view body,
@@ -207,7 +217,7 @@ void Service::respond_bad_http(Reply& reply, int status, const char* problem) {
 void Service::context_error(const Exchange& exchange, u32 prompt_tokens, ApiError& error) {
   error.prompt_tokens = prompt_tokens;
   error.context = exchange.context();
-  if (exchange.form().error_form() == ErrorForm::kOllama) {
+  if (exchange.error_form == ErrorForm::kOllama) {
     (void)error.refuse(400, "invalid_request_error", "context_length_exceeded",
                        "the input length exceeds the context length ({} > {})", prompt_tokens,
                        error.context);
@@ -267,7 +277,8 @@ void Service::drop_unloaded() {
 Result<base::Owner<Exchange>> Service::new_exchange(Call& call, const Form& form) {
   base::Budget& bodies = options_.bodies == nullptr ? unlimited_ : *options_.bodies;
   auto exchange = TRY(base::make<Exchange>(*this, call.reply, form, bodies));
-  exchange->origin = call.origin;
+  TRY(exchange->origin.assign(call.origin));
+  exchange->error_form = call.form;
   exchange->owner = call.owner;
   if (call.again) exchange->waited_ns = backend_.now_ns() - call.since_ns;
   TRY(exchange->count_body(call.in.body.size()));
@@ -299,6 +310,8 @@ Result<void> Service::begin(Call& call, base::Owner<Exchange> exchange) {
     u32 room = p.context - static_cast<u32>(exchange->prompts[0].size());
     p.max_tokens = p.max_tokens == 0 ? room : std::min(p.max_tokens, room);
   }
+  if (Parameters& p = exchange->parameters; options_.shifts && !p.stays && !p.receipt)
+    p.slide = true;  // what has dropped tokens has no receipt
   if (Parameters& p = exchange->parameters; options_.token_limit != 0)
     p.max_tokens = std::min(p.max_tokens - 1, options_.token_limit - 1) + 1;  // 0 is the most
   u32 each = std::max(exchange->parameters.n, exchange->parameters.best_of);

@@ -59,6 +59,7 @@ bool can_fill(const Tokenizer& tokenizer);
 // The forms in which vectors are answered.
 enum class EmbeddingShape : u8 {
   kOpenAi,
+  kLlama,      // /embeddings: a list, and in each of its rows a list of vectors
   kOllama,     // /api/embed
   kOllamaOne,  // /api/embeddings: one vector
 };
@@ -151,7 +152,7 @@ class Service {
   void refuse(Call& call, const Error& error);
   void answer_options(Call& call);
   // ---- which model a request means (models.cpp)
-  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails, kHash };
+  enum class WaitFor : u8 { kNothing, kModel, kList, kDetails, kTensors, kHash };
   // Leases the current model, for routes that only report. Refuses with 503 if there is none.
   Result<Lease> take_lease(ApiError& error);
   // Leases the model that a request names, or the default one for "". If it is not loaded, the
@@ -200,7 +201,6 @@ class Service {
   Result<void> prepare_chat(Call& call, Exchange& exchange, json::Value body);
   Result<void> prepare_prompts(Exchange& exchange, json::Value prompt, ApiError& error);
   Result<void> prompt_from(Exchange& exchange, json::Value value, ApiError& error);
-  Result<void> keep_text(Exchange& exchange, json::Value value, std::span<const TokenId> tokens);
   Result<void> read_tokens(const Tokenizer& tokenizer, json::Value list, std::string_view param,
                            Vector<TokenId>& out, ApiError& error);
   Result<void> check_prompts(Exchange& exchange, ApiError& error);
@@ -228,7 +228,10 @@ class Service {
   std::unexpected<Error> no_response(Call& call, std::string_view id);
   Result<void> anthropic(Call& call);
   Result<void> anthropic_count(Call& call);
+  Result<void> chat_count(Call& call);
+  Result<void> count_messages(Call& call, json::Value named, json::Value chat);
   Result<void> embeddings(Call& call);
+  Result<void> llama_embeddings(Call& call);
   Result<void> rerank(Call& call);
   // Routes: Ollama's.
   Result<void> ollama_chat(Call& call);
@@ -270,6 +273,11 @@ class Service {
   Result<void> load_model(Call& call);
   Result<void> unload_model(Call& call);
   Result<void> change_model(Call& call, ModelChange change, std::string_view name, bool wait);
+  // ---- models that come over the network (routes_pull.cpp)
+  Result<void> pull_model(Call& call);
+  Result<void> ollama_pull(Call& call);
+  Result<void> stop_pull(Call& call);
+  Result<void> begin_pull(Call& call, json::Value body, const PullWish& wish);
   Result<void> props(Call& call);
   Result<void> slots(Call& call);
   Result<void> slot_action(Call& call);
@@ -279,6 +287,7 @@ class Service {
   void write_health(const Lease* lease, base::Writer& out);
   void write_model(std::string_view name, const ModelRow& row, const ModelDetails& details,
                    json::Writer& w);
+  void write_aliases(std::string_view name, json::Writer& w);
   u64 models_known_seconds();
 
   ServiceOptions options_;
@@ -320,7 +329,7 @@ struct Service::Call {
   Reply& reply;
   std::string_view origin;  // the origin that may read the answer
   ApiError error;
-  ErrorForm form = ErrorForm::kOpenAi;
+  ErrorForm form = ErrorForm::kLlama;
   const Route* route = nullptr;
   u64 since_ns = 0;                   // when it came
   bool stranger = false;              // Guard::is_stranger()
@@ -365,8 +374,8 @@ struct Waiting {
   Service::WaitFor what = Service::WaitFor::kNothing;
   String path, query, type, peer, model;
   base::Wiped<String> body;
-  std::string_view origin;
-  ErrorForm form = ErrorForm::kOpenAi;
+  String origin;
+  ErrorForm form = ErrorForm::kLlama;
   bool stranger = false;
   crypto::Sha256Digest owner = {};
   u64 since_ns = 0, client = 0;

@@ -33,7 +33,7 @@ Service::Call Waiting::call(Reply& to) {
   return {.in = in,
           .peer = peer.view(),
           .reply = to,
-          .origin = origin,
+          .origin = origin.view(),
           .error = {},
           .form = form,
           .route = route,
@@ -85,7 +85,8 @@ Result<void> Service::keep_waiting(Call& call) {
   TRY(waiting->model.assign(call.waits_for));
   TRY(waiting->body.append(call.in.body));
   waiting->route = call.route, waiting->what = call.waits;
-  waiting->origin = call.origin, waiting->form = call.form;
+  TRY(waiting->origin.assign(call.origin));
+  waiting->form = call.form;
   waiting->stranger = call.stranger, waiting->owner = call.owner;
   waiting->since_ns = call.since_ns;
   waiting->client = client;
@@ -148,6 +149,9 @@ Result<bool> Service::is_ready(Waiting& waiting, ApiError& error) {
   if (waiting.what == WaitFor::kDetails)
     ready = !find_row(waiting.model.view(), row) || row.loaded ||
             backend_.details(waiting.model.view()) != nullptr;
+  if (waiting.what == WaitFor::kTensors)
+    ready =
+        !find_row(waiting.model.view(), row) || backend_.tensors(waiting.model.view()) != nullptr;
   if (waiting.what == WaitFor::kHash) ready = is_hashed(waiting);
   bool loads = waiting.load != 0 || waiting.what == WaitFor::kHash;
   if (!ready && !loads && backend_.now_ns() - waiting.since_ns > kPatienceNs) TRY(too_long(error));

@@ -79,12 +79,23 @@ struct BlockIQ4_XS {  // d * (scale - 32) * kIq4Values[q], 8 sub-blocks of 32
   u8 scales_l[4];  // low four bits, two a byte
   u8 qs[128];      // 16 bytes a sub-block, nibbles as in Q4_0
 };
+struct BlockTQ1_0 {  // d * (q - 1); q is a digit to the base 3
+  // Digit n of a byte: 3 * (byte * 3^n mod 256) / 256. In qs[0..31] byte i has weights i + 32 n, in
+  // qs[32..47] byte 32 + i has weights 160 + i + 16 n; qh[i] has four: 240 + i + 4 n.
+  u8 qs[48], qh[4];
+  u16 d;
+};
+struct BlockTQ2_0 {  // d * (q - 1)
+  u8 qs[64];         // as in Q2_K
+  u16 d;
+};
 
 static_assert(sizeof(BlockQ4_0) == 18 && sizeof(BlockQ4_1) == 20);
 static_assert(sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24 && sizeof(BlockQ8_0) == 34);
 static_assert(sizeof(BlockIQ4_NL) == 18 && sizeof(BlockMXFP4) == 17);
 static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 && sizeof(BlockQ4_K) == 144);
 static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210 && sizeof(BlockIQ4_XS) == 136);
+static_assert(sizeof(BlockTQ1_0) == 54 && sizeof(BlockTQ2_0) == 66);
 
 // The levels of non-linear four-bit weights.
 constexpr i8 kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Decodes the bits of each format. The layouts follow the definition of the GGUF formats in ggml.
+#include <algorithm>
 #include <cstring>
 
 #include "ai/quant/half.h"
@@ -176,6 +177,34 @@ void split(const BlockIQ4_XS& b, BlockIntegers& out) {
     out.minimum[j] = 0;
     split_nibbles(b.qs + 16 * j, out.q + 32 * j, [](int n, u32) { return kIq4Values[n]; });
   }
+}
+
+// All weights of a superblock have the scale d.
+void set_one_scale(BlockIntegers& out, u16 d) {
+  out.sub_block = 32;
+  out.d = f16_to_f32(d);
+  std::fill_n(out.scale, 8, i16{1});
+  std::fill_n(out.minimum, 8, i16{0});
+}
+
+// Returns digit n of byte / 256, written to the base 3.
+int digit_of(u8 byte, u32 n) {
+  u32 rest = byte;
+  for (; n > 0; n--) rest = rest * 3 & 255;
+  return static_cast<int>(rest * 3 >> 8);
+}
+
+void split(const BlockTQ1_0& b, BlockIntegers& out) {
+  set_one_scale(out, b.d);
+  for (u32 k = 0; k < 160; k++) out.q[k] = static_cast<i8>(digit_of(b.qs[k % 32], k / 32) - 1);
+  for (u32 k = 0; k < 80; k++)
+    out.q[160 + k] = static_cast<i8>(digit_of(b.qs[32 + k % 16], k / 16) - 1);
+  for (u32 k = 0; k < 16; k++) out.q[240 + k] = static_cast<i8>(digit_of(b.qh[k % 4], k / 4) - 1);
+}
+
+void split(const BlockTQ2_0& b, BlockIntegers& out) {
+  set_one_scale(out, b.d);
+  for (u32 k = 0; k < 256; k++) out.q[k] = static_cast<i8>(two_bits(b.qs, k) - 1);
 }
 
 template <class Block>

@@ -318,7 +318,8 @@ Result<Sampler> Sampler::create(const SamplerParams& params, std::span<const Log
 Result<TokenId> Sampler::pick(std::span<float> logits, std::span<const TokenId> history,
                               SamplerWorkspace& workspace, Drawn* drawn) {
   ASSERT(logits.size() == workspace.keys_.size());
-  for (const LogitBias& b : bias_) logits[b.token] += milli(b.bias_milli);
+  for (const LogitBias& b : bias_)
+    logits[b.token] += b.bias_milli == LogitBias::kNever ? kMinusInfinity : milli(b.bias_milli);
   penalize(logits, history, workspace);
   if (params_.dry_multiplier_milli > 0) dry(logits, history, workspace);
   auto [best, broken] = overview(logits);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 
 #include "ai/text/dry_breakers.h"
 
@@ -21,6 +22,7 @@ class Candidates;  // ai/text/candidates.h
 constexpr i32 kMilli = 1000;  // parameters are thousandths: 0.7 is 700
 
 struct LogitBias {
+  static constexpr i32 kNever = std::numeric_limits<i32>::min();  // the token is never picked
   TokenId token;
   i32 bias_milli;
 };

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "arch/host/huge_mover.h"
+#include "arch/host/waiting_reads.h"
 #include "kernel/base/bytes.h"
 #include "kernel/mm/memory.h"
 
@@ -64,12 +65,16 @@ FileInfo info_of(const struct stat& status) {
           directory ? 0 : static_cast<u64>(status.st_size)};
 }
 
+// Whole pages in pieces of this size are read while the other threads of CPU 0 run.
+constexpr usize kDirectBytes = 32 * kKiB;
+
 class HostFile final : public File {
  public:
   HostFile(int fd, u64 size) : fd_(fd), size_(size) {}
   ~HostFile() override {
     mover_.stop();
     if (mapped_ != nullptr) munmap(mapped_, mapped_bytes_);
+    if (direct_fd_ >= 0) ::close(direct_fd_);
     ::close(fd_);
   }
   HostFile(const HostFile&) = delete;
@@ -87,7 +92,11 @@ class HostFile final : public File {
   }
 
  private:
+  Result<usize> read_directly(u64 offset, std::span<Byte> out);
+
   int fd_;
+  int direct_fd_ = -1;  // the same file, past the host's page cache
+  bool opened_directly_ = false;
   u64 size_;
   void* mapped_ = nullptr;
   usize mapped_bytes_ = 0;
@@ -96,7 +105,26 @@ class HostFile final : public File {
   HugeMover mover_;
 };
 
+// Reads past the host's cache, as the machine's file systems read large pieces. Not all file
+// systems of the host can do that; others are read through it.
+Result<usize> HostFile::read_directly(u64 offset, std::span<Byte> out) {
+  if (!std::exchange(opened_directly_, true)) {
+    std::string again = "/proc/self/fd/" + std::to_string(fd_);
+    direct_fd_ = ::open(again.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  }
+  if (direct_fd_ >= 0) {
+    i64 got = read_waiting(direct_fd_, offset, out);
+    if (got >= 0) return static_cast<usize>(got);
+    if (errno != EINVAL) return failure();  // else the device has larger blocks
+  }
+  i64 got = read_waiting(fd_, offset, out);
+  if (got < 0) return failure();
+  return static_cast<usize>(got);
+}
+
 Result<usize> HostFile::read_at(u64 offset, std::span<Byte> out) {
+  bool aligned = (offset | out.size() | reinterpret_cast<usize>(out.data())) % mm::kPageBytes == 0;
+  if (aligned && out.size() >= kDirectBytes) return read_directly(offset, out);
   usize done = 0;
   while (done < out.size()) {
     ssize_t n = pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));

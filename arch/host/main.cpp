@@ -31,6 +31,7 @@ constexpr const char* kUsage =
     "  marrow smollm2.gguf talk                 straight into the conversation\n"
     "  marrow smollm2.gguf run=\"chat Hello; poweroff\"   commands, then the end\n"
     "  marrow bundle keygen|make|sign|verify ...  signed models; marrow bundle --help\n"
+    "  marrow update make|sign ...              kernels for installed disks; marrow update --help\n"
     "  marrow receipt verify FILE model=MODEL.gguf  did the model give this answer?\n"
     "\n";
 
@@ -77,7 +78,7 @@ struct Tool {
   std::string_view name;
   bool takes_options;  // OPTION=VALUE behind its words
 };
-constexpr Tool kTools[] = {{"bundle", false}, {"receipt", true}};
+constexpr Tool kTools[] = {{"bundle", false}, {"receipt", true}, {"update", false}};
 
 const Tool* tool_of(int count, char** words) {
   for (const Tool& tool : kTools)

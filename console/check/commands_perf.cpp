@@ -12,6 +12,7 @@
 #include "kernel/time/clock.h"
 #include "kernel/trace.h"
 #include "service/perf_log.h"
+#include "service/streaming.h"
 
 namespace console {
 namespace {
@@ -54,6 +55,7 @@ Result<void> run_perf(const Arguments& arguments, base::Writer& out) {
   service::print_prefetch(out, service::engine_host().prefetch(*model));
   base::format_to(out, "\n  kv cache      {} of {} pages in use, {} kept for prompts\n",
                   figures.kv_pages_used, figures.kv_pages_total, figures.kv_pages_cached);
+  service::print_streaming(out, service::engine_host().file(*model).path.view());
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include "console/chat/generation.h"
 #include "console/shell/command.h"
 #include "console/shell/model_use.h"
+#include "console/shell/verbs.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/text.h"
 #include "kernel/fs/file_system.h"
@@ -137,25 +138,15 @@ Result<void> run_verify(std::span<const std::string_view> words, base::Writer& o
   return verify_one(ai::openai::find_receipt(document.root()), key, out);
 }
 
-struct Verb {
-  std::string_view name;
-  usize least, most;  // words behind it
-  Result<void> (*run)(std::span<const std::string_view> words, base::Writer& out);
-};
 constexpr Verb kVerbs[] = {{"key", 0, 0, run_key}, {"verify", 1, 2, run_verify}};
 
 Result<void> run_receipt(const Arguments& arguments, base::Writer& out) {
   std::span<const std::string_view> words = arguments.words.subspan(1);
-  for (const Verb& verb : kVerbs) {
-    if (words.empty() || words[0] != verb.name) continue;
-    if (words.size() - 1 < verb.least || words.size() - 1 > verb.most) break;
-    return verb.run(words.subspan(1), out);
-  }
-  return fail(Errc::kInvalidArgument, kUsage);
+  return run_verb(find_verb(kVerbs, words), words, kUsage, out);
 }
 
 void complete_verb(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  for (const Verb& verb : kVerbs) add(context, verb.name);
+  complete_verbs(kVerbs, add, context);
 }
 
 constexpr Command kReceipt{

@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "ai/kernels/self_check.h"
-#include "console/chat/generation.h"
+#include "console/check/question.h"
 #include "console/shell/command.h"
 #include "kernel/arch_contract.h"
 #include "kernel/base/bytes.h"
@@ -136,15 +136,12 @@ Result<void> check_workers(base::Writer&) {
 
 // ---- the model ----------------------------------------------------------------------------------
 
-constexpr std::string_view kQuestion = "The capital of France is";
-constexpr u32 kAnswerTokens = 5;
-
 // llama.cpp's greedy answers for known models. At each step the most probable token is at least 0.9
 // logits ahead (tests/goldens/smollm2-q4_1.greedy.txt).
 struct Golden {
   std::string_view quantization;
   u64 file_bytes, parameters;
-  ai::TokenId tokens[kAnswerTokens];
+  ai::TokenId tokens[kKnownTokens];
 };
 constexpr Golden kGoldens[] = {
     {"Q4_1", 98362432, 134515008, {7042, 30, 198, 198, 504}},
@@ -158,32 +155,12 @@ const Golden* find_golden(const ai::ModelInfo& info) {
   return nullptr;
 }
 
-struct Run {
-  Vector<ai::TokenId> tokens;
-  u64 logits_hash;
-};
-
-Result<Run> run_once(const ai::Lease& model, bool cache) {
-  Vector<ai::TokenId> prompt;
-  TRY(model.tokenizer().encode(kQuestion, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, prompt));
-  ai::Request request;
-  request.prompt = prompt.view();
-  request.max_tokens = kAnswerTokens;
-  request.ignore_end = true;
-  request.cache_prompt = cache;
-  request.hash_logits = true;
-  Answer answer = TRY(generate(model, request, io(), Show::kNothing));
-  if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
-  if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");
-  return Run{std::move(answer.tokens), answer.logits_hash};
-}
-
 // A known model must give the known tokens. Every model must give the same bits for the same
 // question, whether the prompt is computed or taken from the cache.
 Result<void> check_model(base::Writer& out) {
   ai::Lease model = TRY(use_model(service::kConsoleHolder, io()));
-  Run first = TRY(run_once(model, false));
-  Run again = TRY(run_once(model, true));
+  KnownAnswer first = TRY(answer_known_question(model, false));
+  KnownAnswer again = TRY(answer_known_question(model, true));
   const Golden* golden = find_golden(model.info());
   base::format_to(
       out, "  {}: {} tokens twice, logits {:016x}, {}\n", model.info().name, first.tokens.size(),
@@ -325,4 +302,21 @@ constexpr Command kSelftest{
 CONSOLE_COMMAND(kSelftest);
 
 }  // namespace
+
+Result<KnownAnswer> answer_known_question(const ai::Lease& model, bool cache) {
+  constexpr std::string_view kQuestion = "The capital of France is";
+  Vector<ai::TokenId> prompt;
+  TRY(model.tokenizer().encode(kQuestion, ai::AddSpecial::kYes, ai::ParseSpecial::kNo, prompt));
+  ai::Request request;
+  request.prompt = prompt.view();
+  request.max_tokens = kKnownTokens;
+  request.ignore_end = true;
+  request.cache_prompt = cache;
+  request.hash_logits = true;
+  Answer answer = TRY(generate(model, request, io(), Show::kNothing));
+  if (answer.reason == ai::FinishReason::kError) return std::unexpected(answer.error);
+  if (answer.reason == ai::FinishReason::kCancelled) return fail(Errc::kCancelled, "stopped");
+  return KnownAnswer{std::move(answer.tokens), answer.logits_hash};
+}
+
 }  // namespace console

@@ -2,6 +2,7 @@
 // The commands about signed models: bundle keygen/make/sign/verify, and keys.
 #include "console/shell/command.h"
 #include "console/shell/model_use.h"
+#include "console/shell/verbs.h"
 #include "kernel/base/hex.h"
 #include "service/bundle/make.h"
 #include "service/host_path.h"
@@ -80,11 +81,6 @@ Result<void> verify(std::span<const std::string_view> words, base::Writer& out) 
   return fail(Errc::kPermission, "no trusted key vouches for this bundle");
 }
 
-struct Verb {
-  std::string_view name;
-  usize least, most;  // words behind it
-  Result<void> (*run)(std::span<const std::string_view> words, base::Writer& out);
-};
 constexpr Verb kVerbs[] = {{"keygen", 2, 2, keygen},
                            {"make", 1, 1, make},
                            {"sign", 2, 2, sign},
@@ -92,18 +88,11 @@ constexpr Verb kVerbs[] = {{"keygen", 2, 2, keygen},
 
 Result<void> run_bundle(const Arguments& arguments, base::Writer& out) {
   std::span<const std::string_view> words = arguments.words.subspan(1);
-  if (words.empty()) return fail(Errc::kInvalidArgument, kBundleUsage);
-  for (const Verb& verb : kVerbs) {
-    if (words[0] != verb.name) continue;
-    words = words.subspan(1);
-    if (words.size() < verb.least || words.size() > verb.most) break;
-    return verb.run(words, out);
-  }
-  return fail(Errc::kInvalidArgument, kBundleUsage);
+  return run_verb(find_verb(kVerbs, words), words, kBundleUsage, out);
 }
 
 void complete_verb(std::string_view, void (*add)(void*, std::string_view), void* context) {
-  for (const Verb& verb : kVerbs) add(context, verb.name);
+  complete_verbs(kVerbs, add, context);
 }
 
 Result<void> run_keys(const Arguments&, base::Writer& out) {

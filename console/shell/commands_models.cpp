@@ -7,8 +7,10 @@
 #include "console/shell/units.h"
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
+#include "service/bundle/epochs.h"
 #include "service/model_check.h"
 #include "service/perf_log.h"
+#include "service/streaming.h"
 
 namespace console {
 namespace {
@@ -128,6 +130,7 @@ void print_loaded(const ai::Lease& model, base::Writer& out) {
     base::format_to(out, "  draft model   {} is not used: {}\n", draft.name, draft.refused);
   else if (!draft.name.empty())
     base::format_to(out, "  draft model   {} guesses tokens for it\n", draft.name);
+  service::print_streaming(out, service::engine_host().file(model).path.view());
   service::EngineHost::Figures figures = service::engine_host().figures(model);
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
                   figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);
@@ -213,14 +216,22 @@ Result<void> named(Words words, base::Writer& out) {
   return run(words.empty() ? std::string_view() : words[0], out);
 }
 
+Result<void> accept_older(Words words, base::Writer& out) {
+  if (words.size() != 1) return fail(Errc::kInvalidArgument, "model accept-older NAME");
+  TRY(service::bundle::accept_older(words[0]));
+  base::format_to(out, "{}: generations of any security_epoch are loaded again\n", words[0]);
+  return {};
+}
+
 struct Verb {
   const char* name;
   Result<void> (*run)(Words words, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {
-    {"info", named<info_of>},  {"load", named<load>},     {"switch", named<load>},
-    {"unload", named<unload>}, {"verify", named<verify>}, {"list", list_models},
-    {"import", import_model},  {"pull", pull_model},      {"remove", remove_model}};
+constexpr Verb kVerbs[] = {{"info", named<info_of>},  {"load", named<load>},
+                           {"switch", named<load>},   {"unload", named<unload>},
+                           {"verify", named<verify>}, {"list", list_models},
+                           {"import", import_model},  {"pull", pull_model},
+                           {"remove", remove_model},  {"accept-older", accept_older}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
@@ -229,7 +240,7 @@ Result<void> run_model(const Arguments& arguments, base::Writer& out) {
     if (verb == row.name) return row.run(rest, out);
   return fail(Errc::kInvalidArgument,
               "model info|load|switch|unload|verify [NAME] | list | import PATH | pull SOURCE | "
-              "remove NAME");
+              "remove NAME | accept-older NAME");
 }
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
@@ -246,7 +257,7 @@ constexpr Command kModels{
 constexpr Command kModel{
     "model",
     "model [info|load|switch|unload|verify] [NAME] | list | import PATH | pull SOURCE | "
-    "remove NAME",
+    "remove NAME | accept-older NAME",
     "describes, loads, verifies, imports, pulls or removes a model",
     run_model,
     "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
@@ -262,7 +273,9 @@ constexpr Command kModel{
     "a name of the catalogue, which `model pull` alone shows. A broken connection is tried again.\n"
     "Ctrl-C stops it; what has come stays, and the same command goes on.\n"
     "list shows the bundles of each disk, complete or not, and its free space.\n"
-    "remove NAME [GENERATION] [--from DISK] removes bundles from the disks that can be written.",
+    "remove NAME [GENERATION] [--from DISK] removes bundles from the disks that can be written.\n"
+    "accept-older NAME forgets the highest security_epoch that was loaded of a bundle, so that\n"
+    "generations with a lower one are loaded again.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

@@ -6,7 +6,6 @@
 #include "console/shell/units.h"
 #include "kernel/fs/disks.h"
 #include "service/bundle/find.h"
-#include "service/host_path.h"
 #include "service/import.h"
 #include "service/incoming.h"
 
@@ -164,18 +163,6 @@ Result<Given> parse_words(Words words, std::string_view options, const char* usa
   return given;
 }
 
-Result<String> place_of(std::string_view typed) {
-  while (typed.size() > 1 && typed.ends_with('/')) typed.remove_suffix(1);
-  char room[512];
-  for (const fs::Mount& mount : fs::mounts())
-    if (base::format_into(room, "/disk/{}", typed) == mount.point) return String::from(mount.point);
-  std::string_view path = service::machine_path(typed, room);
-  Result<fs::FileInfo> info = fs::stat(path);
-  if (!info.has_value() || info->kind != fs::FileKind::kDirectory)
-    return fail(Errc::kNotFound, "no such disk or folder (`mount` lists the disks)");
-  return String::from(path);
-}
-
 base::Decimal mebibytes_per_second(u64 bytes, u64 ns) {
   return base::ratio(bytes / 1024 * 1'000'000 / std::max<u64>(ns / 1000, 1), 1024, 1);
 }
@@ -185,7 +172,7 @@ Result<void> import_model(Words words, base::Writer& out) {
   if (given.plain.size() != 1) return fail(Errc::kInvalidArgument, kImportUsage);
   service::ModelFile source = TRY(service::find_model(given.plain[0]));
   String root = given.place.empty() ? TRY(service::choose_disk(source.bytes, source.path.view()))
-                                    : TRY(place_of(given.place));
+                                    : TRY(service::place_of(given.place));
   base::format_to(out, "copying {}, {} MiB, to {}\n", source.path, mebibytes(source.bytes), root);
   u64 start = timing::now_ns();
   service::Imported done = TRY(import_shown(source, root.view(), given.name));
@@ -208,7 +195,7 @@ Result<void> remove_model(Words words, base::Writer& out) {
     if (removal.generation == 0) return fail(Errc::kInvalidArgument, kRemoveUsage);
   }
   String place;
-  if (!given.place.empty()) place = TRY(place_of(given.place));
+  if (!given.place.empty()) place = TRY(service::place_of(given.place));
   removal.place = place.view();
   Vector<service::ModelFile> models = TRY(models_of(removal));
   for (const service::ModelFile& file : models) {

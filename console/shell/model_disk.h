@@ -27,10 +27,6 @@ struct Given {
 // those that it has, each followed by a blank.
 Result<Given> parse_words(Words words, std::string_view options, const char* usage);
 
-// Returns the folder that a word for a disk means. A disk is named as `mount` shows it, with or
-// without "/disk/"; in the twin it may be a folder.
-Result<String> place_of(std::string_view typed);
-
 base::Decimal mebibytes_per_second(u64 bytes, u64 ns);
 
 }  // namespace console

@@ -8,6 +8,7 @@
 #include "console/shell/shell.h"
 #include "kernel/base/text.h"
 #include "service/catalogue.h"
+#include "service/import.h"
 #include "service/pull.h"
 
 namespace console {
@@ -94,7 +95,7 @@ Result<void> pull_model(Words words, base::Writer& out) {
   }
   if (given.plain.size() > 1) return fail(Errc::kInvalidArgument, kUsage);
   String root;
-  if (!given.place.empty()) root = TRY(place_of(given.place));
+  if (!given.place.empty()) root = TRY(service::place_of(given.place));
   TRY(need_consent(given.plain[0], given));
   u64 start = timing::now_ns();
   service::Pulled done = TRY(pull_shown(given, root.view(), out));

@@ -5,6 +5,7 @@
 #include "console/shell/shell.h"
 #include "kernel/options.h"
 #include "kernel/trace.h"
+#include "kernel/trial.h"
 #include "service/bundle/trust.h"
 
 namespace console {
@@ -60,6 +61,8 @@ void run() {
   trace::boot_mark("prompt");
   base::format_to(io(), "Marrow {} - type help\n", kMarrowVersion);
   static_cast<void>(service::bundle::trusted_keys());  // its log lines belong to the boot
+  // On an installed disk a new kernel proves itself here; a good one tells what became of it.
+  if (!trial::slot().empty()) shell.run("update prove");
   if (options::given(kRun)) run_and_report(shell, options::text(kRun));
   for (const Mode& mode : kModes)
     if (options::flag(*mode.option)) run_and_report(shell, mode.commands);

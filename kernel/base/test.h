@@ -34,8 +34,15 @@ struct TestTotals {
   u32 skipped = 0;
 };
 
-// Runs every registered test whose "suite.name" contains `filter`, sorted by name; prints TAP.
-TestTotals run_tests(base::Writer& out, std::string_view filter);
+// Every `of`-th test, beginning with number `index`: processes share the tests like this.
+struct TestShare {
+  u32 index = 0;
+  u32 of = 1;
+};
+
+// Runs the share of the registered tests whose "suite.name" contains `filter`, sorted by name;
+// prints TAP.
+TestTotals run_tests(base::Writer& out, std::string_view filter, TestShare share = {});
 
 #define TEST(suite_, name_)                                                                    \
   static void suite_##_##name_##_body(TestContext& test);                                      \

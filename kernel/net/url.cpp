@@ -88,6 +88,21 @@ Target split_target(std::string_view target) {
   return {target.substr(0, mark), target.substr(mark + 1)};
 }
 
+Result<void> percent_encode(std::string_view text, String& out) {
+  for (char c : text) {
+    bool plain = (base::lower(c) >= 'a' && base::lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+                 std::string_view("-._~").contains(c);
+    if (plain) {
+      TRY(out.push_back(c));
+      continue;
+    }
+    std::array<char, 2> digits = base::hex_digits(static_cast<Byte>(c));
+    TRY(out.push_back('%'));
+    TRY(out.append({digits.data(), digits.size()}));
+  }
+  return {};
+}
+
 Result<void> percent_decode(std::string_view text, PlusIsBlank plus, String& out) {
   for (usize i = 0; i < text.size(); i++) {
     char c = text[i];

@@ -20,6 +20,9 @@ Target split_target(std::string_view target);
 enum class PlusIsBlank : u8 { kNo, kYes };
 Result<void> percent_decode(std::string_view text, PlusIsBlank plus, String& out);
 
+// Appends the text with everything escaped that may have a meaning in a query.
+Result<void> percent_encode(std::string_view text, String& out);
+
 // Returns the decoded value of `name` in a query, or kNotFound.
 Result<String> query_value(std::string_view query, std::string_view name);
 

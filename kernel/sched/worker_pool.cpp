@@ -14,6 +14,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 #include "kernel/trace.h"
+#include "kernel/trial.h"
 
 namespace sched {
 namespace {
@@ -108,6 +109,7 @@ struct BootCpuWatch {
   // Called at least every interval_ns(). It compares the heartbeat with the one it saw last, and
   // reports a stall once.
   void check() {
+    trial::check();
     u64 limit = stall_ns.load(std::memory_order_relaxed);
     u64 now = timing::now_ns();
     u64 seen = heartbeat() + steps.load(std::memory_order_relaxed);

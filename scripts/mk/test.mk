@@ -20,13 +20,17 @@ ifneq ($(ISO_ARM),)
 $(ISO_ARM):
 	$(Q)$(MAKE) ARCH=aarch64 kernel
 endif
-$(ISO): $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py ai/quant/formats.def
+$(ISO): $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py scripts/make_sbom.py scripts/make_manual.py README.md $(wildcard wiki/*.md) ai/quant/formats.def
 	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) $(if $(ISO_ARM),-a $(ISO_ARM)) -o $@
 
 .PHONY: disk
 disk: $(ISO) $(HOST_BIN)  ## build/marrow.img, the image of an installed disk with the default model (MODEL=FILE; SIZE=MiB)
 	$(Q)rm -f $(BUILD)/marrow.img
 	$(Q)$(HOST_BIN) run="install --to-image $(BUILD)/marrow.img --from $(ISO)$(if $(SIZE), --size $(SIZE)); poweroff" </dev/null
+
+.PHONY: netboot
+netboot: $(ISO)  ## build/netboot, a folder from which a web server starts computers without a disk; SERVER=its address
+	$(Q)SETUP=$(SETUP) scripts/create_netboot.sh $(if $(SERVER),-s $(SERVER)) -i $(ISO)
 
 run: $(MODEL) $(KERNEL_IMAGE) | setup  ## QEMU with the default model; A="boot options", MODEL=FILE, ARCH=aarch64
 	$(Q)scripts/run_qemu.sh --elf $(KERNEL_IMAGE) $(if $(MODEL),--model $(MODEL)) --append "$(if $(A),$(A),$(if $(MODEL),talk))"
@@ -53,7 +57,7 @@ test-boots: $(TARGET)/marrow.elf | setup  ## N=100 boots by -kernel, by SeaBIOS 
 	$(Q)python3 tests/system/boots.py COUNT=$(if $(N),$(N),100) $(F)
 test-machines: $(TARGET)/marrow.elf | setup  ## the image in 81 QEMU machines, judged by screen and serial line (F=substring); SEED=7 COUNT=200: drawn ones; ANSWERS=1: a question typed in seven
 	$(Q)python3 tests/system/machines.py $(if $(ANSWERS),ANSWERS=1) $(if $(SEED),SEED=$(SEED) COUNT=$(if $(COUNT),$(COUNT),200) FIRST=$(if $(FIRST),$(FIRST),0),$(F))
-test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (an hour)
+test-bochs: $(TARGET)/marrow.elf $(MODEL) | setup  ## the image in Bochs, its text and bits compared with QEMU's: 2 rows; F=all: 6 CPU models with 1, 2 and 4 CPUs (two to five minutes a row)
 	$(Q)python3 tests/system/bochs.py $(F)
 test-ubsan: $(MODEL) | setup  ## the booted kernel with UBSan, heap poison and red zones (SAN=1 DEBUG=1); ARCH=aarch64
 	$(Q)$(MAKE) kernel SAN=1 DEBUG=1

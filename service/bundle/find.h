@@ -47,7 +47,8 @@ enum class Cause : u8 {
   kUnknownKey,
   kExpired,
   kModel,
-  kTokenizer
+  kTokenizer,
+  kChunks
 };
 void log_rejection(const ModelFile& file, Cause cause, std::string_view reason);
 

@@ -5,6 +5,7 @@
 #include "kernel/base/text.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
+#include "service/bundle/epochs.h"
 
 namespace service::bundle {
 namespace {
@@ -14,35 +15,14 @@ constexpr usize kPieceBytes = kMiB;  // some milliseconds of one CPU
 constexpr const char* kRefused =
     "verify=require loads signed bundles only (`help bundle` says how to make one)";
 
-// The newest security_epoch of each bundle that was loaded since the machine was started.
-struct Epoch {
-  String name;
-  u64 epoch;
-};
-Vector<Epoch>& epochs() {
-  static constinit Vector<Epoch> all;
-  return all;
-}
-
-u64 epoch_of(std::string_view name) {
-  for (const Epoch& row : epochs())
-    if (row.name.view() == name) return row.epoch;
-  return 0;
-}
-
-Result<void> raise_epoch(std::string_view name, u64 epoch) {
-  for (Epoch& row : epochs())
-    if (row.name.view() == name) {
-      row.epoch = std::max(row.epoch, epoch);
-      return {};
-    }
-  return epochs().push_back({TRY(String::from(name)), epoch});
-}
-
 Cause cause_of(Finding finding) {
   constexpr Cause kCauses[] = {Cause::kManifest, Cause::kUnknownKey, Cause::kUnsigned,
                                Cause::kExpired, Cause::kSignature};
   return kCauses[static_cast<usize>(finding)];
+}
+
+Cause cause_of(u32 part) {
+  return part == 0 ? Cause::kModel : Cause::kTokenizer;
 }
 
 // A file that is part of no bundle.
@@ -60,10 +40,6 @@ Result<void> judge_file(const ModelFile& file) {
 }
 
 }  // namespace
-
-void forget_epochs() {
-  epochs() = {};
-}
 
 // ---- hashing ---------------------------------------------------------------------------------
 
@@ -85,6 +61,33 @@ Result<crypto::Sha256Digest> ArrivingHash::finish(std::span<const Byte> whole,
     if (watcher != nullptr && watcher->stopped()) return fail(Errc::kCancelled, "stopped");
   }
   return sha_.finish();
+}
+
+Result<void> CheckedArrival::check(std::span<const Byte> whole, u64 end) {
+  if (!wrong_ && end > checked_) {
+    std::optional<u64> wrong = list_.find_wrong(whole, checked_, end);
+    wrong_ = wrong.has_value();
+    if (wrong_) TRY(loading_.judge_chunk(*wrong));
+  }
+  checked_ = end;
+  return {};
+}
+
+Result<void> CheckedArrival::on_bytes(std::span<Byte> whole, u64 bytes) {
+  u64 end = bytes == whole.size() ? chunk_count(bytes) : bytes / kChunkBytes;
+  if (end == checked_) return {};
+  TRY(check(whole, end));
+  return next_ == nullptr ? Result<void>{}
+                          : next_->on_bytes(whole, std::min<u64>(end * kChunkBytes, bytes));
+}
+
+Result<void> CheckedArrival::finish(std::span<const Byte> whole, ProgressSink* watcher) {
+  constexpr u64 kAtOnce = 16;  // chunks between two looks at the watcher
+  for (u64 all = chunk_count(whole.size()); checked_ < all; sched::yield()) {
+    TRY(check(whole, std::min(all, checked_ + kAtOnce)));
+    if (watcher != nullptr && watcher->stopped()) return fail(Errc::kCancelled, "stopped");
+  }
+  return {};
 }
 
 // ---- judging ---------------------------------------------------------------------------------
@@ -112,9 +115,11 @@ Result<Loading> Loading::begin(const ModelFile& file) {
   if (!same) return fail(Errc::kBusy, "the bundle was just replaced: try again");
   loading.judgement_ = TRY(judge(manifest, keys, times_now()));
   Judgement& judged = loading.judgement_;
-  if (judged.finding == Finding::kGood && manifest.security_epoch < epoch_of(manifest.name))
+  u64 least = TRY(epoch_of(manifest.name));
+  if (judged.finding == Finding::kGood && manifest.security_epoch < least)
     judged = {Finding::kExpired, judged.key,
-              "its security_epoch is lower than one that was loaded since the start"};
+              "its security_epoch is lower than one that this machine has loaded (`model "
+              "accept-older NAME`)"};
   Mode mode = verify_mode();
   if (!may_load(mode, judged.finding)) {
     log_rejection(file, cause_of(judged.finding), judged.reason);
@@ -130,26 +135,45 @@ Result<Loading> Loading::begin(const ModelFile& file) {
 }
 
 // With verify=off a wrong part is only told.
-Result<void> Loading::mismatch(u32 part, const char* reason) {
+Result<void> Loading::mismatch(Cause cause, const char* reason) {
   damaged_ = true;
   if (may_load(verify_mode(), Finding::kBad)) {
     log::warn("bundle", "{} generation {} is loaded with verify=off although {}", file_->name,
               file_->generation, reason);
     return {};
   }
-  log_rejection(*file_, part == 0 ? Cause::kModel : Cause::kTokenizer, reason);
+  log_rejection(*file_, cause, reason);
   return fail(Errc::kCorrupt, reason);
 }
 
 Result<void> Loading::judge_size(u32 part, u64 bytes) {
   if (bytes == wanted_bytes(part)) return {};
   return mismatch(
-      part, "a file is missing or has another size than its manifest says: copy the bundle again");
+      cause_of(part),
+      "a file is missing or has another size than its manifest says: copy the bundle again");
 }
 
 Result<void> Loading::judge_digest(u32 part, const crypto::Sha256Digest& digest) {
   if (digest == payload(part).sha256) return {};
-  return mismatch(part, "a file's SHA-256 is not that of its manifest: copy the bundle again");
+  return mismatch(cause_of(part),
+                  "a file's SHA-256 is not that of its manifest: copy the bundle again");
+}
+
+Result<std::optional<ChunkList>> Loading::chunks_of(u32 part) {
+  if (!payload(part).has_chunks) return std::nullopt;
+  Result<ChunkList> list = ChunkList::read(file_->folder.view(), payload(part));
+  if (list.has_value()) return std::optional(std::move(*list));
+  // The hash of the whole decides then, as on machines that know no lists.
+  if (list.error().code == Errc::kNotFound) return std::nullopt;
+  if (list.error().code != Errc::kCorrupt) return std::unexpected(list.error());
+  TRY(mismatch(Cause::kChunks, list.error().what));
+  return std::nullopt;
+}
+
+Result<void> Loading::judge_chunk(u64 index) {
+  log::warn("bundle", "{}: MiB {} of the model is not as its list says", file_->folder, index);
+  return mismatch(Cause::kModel,
+                  "a MiB of the model is not that of its list: copy the bundle again");
 }
 
 Verified Loading::end(const ModelFile& file) {
@@ -159,8 +183,10 @@ Verified Loading::end(const ModelFile& file) {
   Verified verified{is_signed ? Verified::By::kSignature : Verified::By::kHash, judgement_.key};
   log::info("bundle", "bundle {} generation {} verified ({})", file.name, file.generation,
             is_signed ? "ed25519+sha256" : "sha256");
-  // Without memory for it, an older epoch may be loaded again until the next start.
-  if (is_signed) static_cast<void>(raise_epoch(manifest.name, manifest.security_epoch));
+  if (!is_signed) return verified;
+  Result<void> kept = raise_epoch(manifest.name, manifest.security_epoch);
+  if (!kept.has_value())
+    log::warn("bundle", "{}: its security_epoch is not kept: {}", file.name, kept.error());
   return verified;
 }
 

@@ -6,8 +6,10 @@
 
 #include <optional>
 
+#include "service/bundle/chunks.h"
 #include "service/bundle/find.h"
 #include "service/bundle/trust.h"
+#include "service/fast_hash.h"
 #include "service/model_image.h"
 
 namespace service::bundle {
@@ -21,8 +23,31 @@ class ArrivingHash final : public Arrival {
   Result<crypto::Sha256Digest> finish(std::span<const Byte> whole, ProgressSink* watcher);
 
  private:
-  crypto::Sha256 sha_;
+  crypto::Sha256By sha_ = fast_sha256();
   u64 done_ = 0;
+};
+
+class Loading;
+
+// Checks each chunk of a model against its list while the rest is still being read, and gives what
+// is right to `next` (null: nobody), which may rewrite it.
+class CheckedArrival final : public Arrival {
+ public:
+  CheckedArrival(const ChunkList& list, Loading& loading, Arrival* next)
+      : list_(list), loading_(loading), next_(next) {}
+  Result<void> on_bytes(std::span<Byte> whole, u64 bytes) override;
+  // Checks the rest of a file that lies in memory. Returns kCancelled when `watcher`, which may be
+  // null, stops it.
+  Result<void> finish(std::span<const Byte> whole, ProgressSink* watcher);
+
+ private:
+  Result<void> check(std::span<const Byte> whole, u64 end);
+
+  const ChunkList& list_;
+  Loading& loading_;
+  Arrival* next_;
+  u64 checked_ = 0;     // chunks
+  bool wrong_ = false;  // and verify= lets that pass
 };
 
 class Loading {
@@ -37,6 +62,10 @@ class Loading {
   // Judges a part by what was found of it. A wrong one is kCorrupt, unless verify= lets it pass.
   Result<void> judge_size(u32 part, u64 bytes);
   Result<void> judge_digest(u32 part, const crypto::Sha256Digest& digest);
+  // Reads the list of the chunks of a part, if its manifest has one. Without a list, the digest of
+  // the whole part decides. A wrong list is kCorrupt, unless verify= lets it pass.
+  Result<std::optional<ChunkList>> chunks_of(u32 part);
+  Result<void> judge_chunk(u64 index);  // the chunk of that number is not as the list says
   // Logs what the model is worth and returns it, when all parts are there.
   Verified end(const ModelFile& file);
 
@@ -45,14 +74,12 @@ class Loading {
     ASSERT(bundle_.has_value());
     return part == 0 ? bundle_->manifest.model : bundle_->manifest.tokenizer;
   }
-  Result<void> mismatch(u32 part, const char* reason);
+  Result<void> mismatch(Cause cause, const char* reason);
 
   const ModelFile* file_ = nullptr;  // of the caller, who loads it
   std::optional<Bundle> bundle_;
   Judgement judgement_;
   bool damaged_ = false;
 };
-
-void forget_epochs();  // for tests: as after a restart
 
 }  // namespace service::bundle

@@ -2,6 +2,8 @@
 // Writes keys, manifests and signatures.
 #include "service/bundle/make.h"
 
+#include <algorithm>
+
 #include "kernel/base/format.h"
 #include "kernel/base/hex.h"
 #include "kernel/base/text.h"
@@ -9,7 +11,9 @@
 #include "kernel/crypto/entropy.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/sched/thread.h"
+#include "service/bundle/chunks.h"
 #include "service/bundle/find.h"
+#include "service/fast_hash.h"
 
 namespace service::bundle {
 namespace {
@@ -54,22 +58,26 @@ struct Hashed {
   u64 bytes = 0;
 };
 
-Result<Hashed> hash_file(std::string_view path, ProgressSink* watcher) {
+// `chunks`, which may be null, gets the same bytes.
+Result<Hashed> hash_file(std::string_view path, ProgressSink* watcher,
+                         ChunkHashes* chunks = nullptr) {
   base::Owner<fs::File> file = TRY(fs::open(path));
   Vector<Byte> piece;
   TRY(piece.resize(kMiB));
-  crypto::Sha256 sha;
+  crypto::Sha256By sha = fast_sha256();
   Hashed hashed;
   for (; hashed.bytes < file->size(); sched::yield()) {
     usize read = TRY(file->read_at(hashed.bytes, piece.view()));
     if (read == 0) return fail(Errc::kCorrupt, "the file is shorter than its size says");
     sha.update(piece.view().first(read));
+    if (chunks != nullptr) TRY(chunks->update(piece.view().first(read)));
     hashed.bytes += read;
     if (watcher == nullptr) continue;
     watcher->on_progress(hashed.bytes, file->size());
     if (watcher->stopped()) return fail(Errc::kCancelled, "stopped");
   }
   hashed.digest = sha.finish();
+  if (chunks != nullptr) TRY(chunks->finish());
   return hashed;
 }
 
@@ -78,6 +86,21 @@ Result<MadeFile> made_file(const char* table, const char* name, std::string_view
   String path = TRY(in_folder(folder, name));
   Hashed file = TRY(hash_file(path.view(), watcher));
   return MadeFile{table, name, file.digest, file.bytes};
+}
+
+// Hashes the model and writes the list of its chunks, if there is more than one.
+Result<MadeFile> made_model(const char* name, std::string_view folder, ProgressSink* watcher) {
+  String path = TRY(in_folder(folder, name)), list_path = TRY(in_folder(folder, kChunkListName));
+  ChunkHashes chunks;
+  Hashed file = TRY(hash_file(path.view(), watcher, &chunks));
+  MadeFile made{"model", name, file.digest, file.bytes};
+  if (chunks.list().size() < 2) return made;
+  base::Owner<fs::File> list = TRY(fs::create(list_path.view()));
+  TRY(write_all(*list, list_bytes(chunks.list())));
+  crypto::Sha256 sha;
+  sha.update(list_bytes(chunks.list()));
+  made.chunks_sha256 = sha.finish();
+  return made;
 }
 
 void write_table(std::string_view table, const Signature& signature, base::Writer& out) {
@@ -129,7 +152,7 @@ Result<void> make_manifest(std::string_view folder, ProgressSink* watcher) {
   if (is_gguf == exists(bin.view()))
     return fail(Errc::kNotFound, "the folder needs one model: model.gguf or model.bin");
   StaticVector<MadeFile, 2> files;
-  MadeFile model = TRY(made_file("model", is_gguf ? "model.gguf" : "model.bin", folder, watcher));
+  MadeFile model = TRY(made_model(is_gguf ? "model.gguf" : "model.bin", folder, watcher));
   static_cast<void>(files.push_back(model));
   String tokenizer = TRY(in_folder(folder, "tokenizer.bin"));
   if (!is_gguf && exists(tokenizer.view())) {
@@ -146,10 +169,16 @@ Result<String> manifest_text(std::string_view name, u64 generation, std::string_
   base::StringWriter out(text);
   base::format_to(out, "name = \"{}\"\ngeneration = {}\nformat = \"{}\"\n", name, generation,
                   format);
+  auto has_list = [](const MadeFile& file) { return file.chunks_sha256.has_value(); };
+  if (std::ranges::any_of(files, has_list)) out.write("format_version = 2\n");
   for (const MadeFile& file : files) {
     base::format_to(out, "\n[file.{}]\npath = \"{}\"\nsha256 = \"", file.table, file.path);
     base::write_hex(file.sha256, out);
     base::format_to(out, "\"\nsize = {}\n", file.bytes);
+    if (!file.chunks_sha256.has_value()) continue;
+    base::format_to(out, "chunk = {}\nchunks_sha256 = \"", kChunkBytes);
+    base::write_hex(*file.chunks_sha256, out);
+    out.write("\"\n");
   }
   TRY(out.status());
   TRY(parse_manifest(text.view()));
@@ -178,14 +207,20 @@ Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {
   return out;
 }
 
-Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path) {
+Result<String> sign_text(std::string_view text, std::string_view seed_path, KeyId& id) {
   SecretSeed seed;
   TRY(read_seed(seed_path, seed));
+  id = key_id(TRY(crypto::ed25519_public_key(seed.bytes)));
+  return sign_manifest(text, seed.bytes);
+}
+
+Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path) {
   Bundle bundle = TRY(read_bundle(folder));
-  String text = TRY(sign_manifest(bundle.text.view(), seed.bytes));
+  KeyId id;
+  String text = TRY(sign_text(bundle.text.view(), seed_path, id));
   String path = TRY(in_folder(folder, kManifestName));
   TRY(write_text(path.view(), text.view()));
-  return key_id(TRY(crypto::ed25519_public_key(seed.bytes)));
+  return id;
 }
 
 Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedKey> keys,
@@ -196,11 +231,18 @@ Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedK
   for (const Payload* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
     if (!file->exists()) continue;
     String path = TRY(in_folder(folder, file->path));
-    Hashed hashed = TRY(hash_file(path.view(), watcher));
+    ChunkHashes chunks;
+    Hashed hashed = TRY(hash_file(path.view(), watcher, file->has_chunks ? &chunks : nullptr));
     if (hashed.bytes != file->bytes)
       return fail(Errc::kCorrupt, "a file has another size than its manifest says");
     if (hashed.digest != file->sha256)
       return fail(Errc::kCorrupt, "a file's SHA-256 is not that of its manifest");
+    if (!file->has_chunks) continue;
+    Result<ChunkList> list = ChunkList::read(folder, *file);
+    if (!list.has_value() && list.error().code == Errc::kNotFound) continue;
+    if (!list.has_value()) return std::unexpected(list.error());
+    if (!std::ranges::equal(list->list(), chunks.list()))
+      return fail(Errc::kCorrupt, "the list of the model's chunks is not that of its bytes");
   }
   return judged;
 }

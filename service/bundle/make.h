@@ -17,6 +17,7 @@ struct MadeFile {
   std::string_view path;  // a bare name
   crypto::Sha256Digest sha256{};
   u64 bytes = 0;
+  std::optional<crypto::Sha256Digest> chunks_sha256 = {};  // of its list of chunks, if there is one
 };
 // Returns the text of a manifest without signatures. `format` is "gguf" or "llama2c".
 Result<String> manifest_text(std::string_view name, u64 generation, std::string_view format,
@@ -29,6 +30,8 @@ Result<void> make_manifest(std::string_view folder, ProgressSink* watcher);
 // Returns the text of a manifest with one more signature. It replaces an earlier one by the same
 // key; those that name other keys stay.
 Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed);
+// Does that with the key in a file, and returns the key's id in `id`.
+Result<String> sign_text(std::string_view text, std::string_view seed_path, KeyId& id);
 // Does that with the manifest in a folder and the key in a file. Returns the key's id.
 Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path);
 

@@ -92,13 +92,13 @@ class Parser {
 
  private:
   // The table that is being read. kOther is ignored.
-  enum class Table : u8 { kTop, kModel, kTokenizer, kSignature, kOther };
+  enum class Table : u8 { kTop, kModel, kTokenizer, kKernel, kSignature, kOther };
   struct Seen {
     u32 table;  // 0 is the top; the number of the table's line
     std::string_view key;
   };
   // Fields that have to be there, as bits of got_.
-  enum Field : u8 {
+  enum Field : u16 {
     kOptional = 0,
     kName = 1,
     kGeneration = 2,
@@ -107,7 +107,11 @@ class Parser {
     kHash = 16,
     kSize = 32,
     kAlgorithm = 64,
-    kSig = 128
+    kSig = 128,
+    kChunk = 256,
+    kChunks = 512,
+    kVersion = 1024,
+    kMachine = 2048
   };
 
   Result<void> find_signed_part();
@@ -122,6 +126,8 @@ class Parser {
   Result<void> set_signature(std::string_view key, const Value& value);
   Result<void> note(u32 table, std::string_view key);
   Result<void> finish();
+  Result<void> finish_model();
+  Result<void> finish_kernel();
 
   std::string_view text_;
   Manifest out_;
@@ -191,6 +197,7 @@ Result<void> Parser::begin_table(std::string_view line) {
     return refuse("a table follows the signatures, where it would not be signed");
   table_ = name == "file.model"       ? Table::kModel
            : name == "file.tokenizer" ? Table::kTokenizer
+           : name == "file.kernel"    ? Table::kKernel
                                       : Table::kOther;
   return {};
 }
@@ -212,8 +219,13 @@ Result<void> Parser::begin_signature(std::string_view name) {
 // Complains about what is missing in the table that ends.
 Result<void> Parser::end_table() {
   constexpr u32 kFile = kPath | kHash | kSize, kSigned = kAlgorithm | kSig;
-  if ((table_ == Table::kModel || table_ == Table::kTokenizer) && (got_ & kFile) != kFile)
-    return refuse("a file needs path, sha256 and size");
+  bool file = table_ == Table::kModel || table_ == Table::kTokenizer || table_ == Table::kKernel;
+  if (file && (got_ & kFile) != kFile) return refuse("a file needs path, sha256 and size");
+  constexpr u32 kList = kChunk | kChunks;
+  if ((got_ & kList) != 0 && (got_ & kList) != kList)
+    return refuse("a list of chunks needs chunk and chunks_sha256");
+  if (table_ != Table::kModel && (got_ & kList) != 0)
+    return refuse("only the model may have a list of chunks");
   if (table_ == Table::kSignature && (got_ & kSigned) != kSigned)
     return refuse("a signature needs algo and sig");
   return {};
@@ -241,6 +253,8 @@ Result<void> Parser::set(std::string_view key, const Value& value) {
       return set_file(out_.model, key, value);
     case Table::kTokenizer:
       return set_file(out_.tokenizer, key, value);
+    case Table::kKernel:
+      return set_file(out_.kernel, key, value);
     case Table::kSignature:
       return set_signature(key, value);
     case Table::kOther:
@@ -261,7 +275,9 @@ Result<void> Parser::set_top(std::string_view key, const Value& value) {
     Field field;
   };
   static constexpr TextRow kTexts[] = {{"name", &Manifest::name, kName},
-                                       {"format", &Manifest::format, kFormat}};
+                                       {"format", &Manifest::format, kFormat},
+                                       {"version", &Manifest::version, kVersion},
+                                       {"machine", &Manifest::machine, kMachine}};
   static constexpr NumberRow kNumbers[] = {{"generation", &Manifest::generation, kGeneration},
                                            {"format_version", &Manifest::format_version, kOptional},
                                            {"security_epoch", &Manifest::security_epoch, kOptional},
@@ -287,6 +303,15 @@ Result<void> Parser::set_file(Payload& file, std::string_view key, const Value& 
     file.bytes = TRY(number_of(value));
     if (file.bytes == 0) return refuse("a file has no bytes");
     got_ |= kSize;
+  } else if (key == "chunk") {
+    if (TRY(number_of(value)) != kChunkBytes)
+      return refuse("chunk is not 1048576: a newer Marrow may know it");
+    got_ |= kChunk;
+  } else if (key == "chunks_sha256") {
+    if (!unhex(TRY(text_of(value)), file.chunks_sha256))
+      return refuse("chunks_sha256 needs 64 hexadecimal digits in lower case");
+    file.has_chunks = true;
+    got_ |= kChunks;
   }
   return {};
 }
@@ -305,19 +330,41 @@ Result<void> Parser::set_signature(std::string_view key, const Value& value) {
 }
 
 Result<void> Parser::finish() {
-  constexpr u32 kNeeded = kName | kGeneration | kFormat;
   constexpr u64 kNewestVersion = 2;
   TRY(end_table());
+  TRY(out_.format == kKernelFormat ? finish_kernel() : finish_model());
+  if (const char* fault = name_fault(out_.name); fault != nullptr) return refuse(fault);
+  if (out_.format_version == 0 || out_.format_version > kNewestVersion)
+    return refuse("its format_version is unknown: a newer Marrow may know it");
+  return {};
+}
+
+Result<void> Parser::finish_model() {
+  constexpr u32 kNeeded = kName | kGeneration | kFormat;
   if ((top_ & kNeeded) != kNeeded || !out_.model.exists())
     return refuse("it needs name, generation, format and [file.model]");
-  if (const char* fault = name_fault(out_.name); fault != nullptr) return refuse(fault);
   if (out_.generation == 0) return refuse("generation counts from 1");
   if (out_.format != "gguf" && out_.format != "llama2c")
     return refuse("its format is neither gguf nor llama2c: a newer Marrow may know it");
-  if (out_.format_version == 0 || out_.format_version > kNewestVersion)
-    return refuse("its format_version is unknown: a newer Marrow may know it");
+  if (out_.kernel.exists()) return refuse("a model's manifest has no kernel");
   if (out_.tokenizer.exists() && out_.tokenizer.path == out_.model.path)
     return refuse("two files have one path");
+  bool list_taken = out_.model.path == kChunkListName || out_.tokenizer.path == kChunkListName;
+  if (out_.model.has_chunks && list_taken)
+    return refuse("a file has the name of the list of chunks, model.chunks");
+  return {};
+}
+
+// A kernel's manifest must not pass for a model's, nor the other way round: one signature would
+// vouch for both.
+Result<void> Parser::finish_kernel() {
+  constexpr u32 kNeeded = kName | kFormat | kVersion | kMachine;
+  if ((top_ & kNeeded) != kNeeded || !out_.kernel.exists())
+    return refuse("it needs name, format, version, machine and [file.kernel]");
+  if ((top_ & kGeneration) != 0 || out_.model.exists() || out_.tokenizer.exists())
+    return refuse("a kernel's manifest has no generation and no model");
+  for (std::string_view text : {out_.version, out_.machine})
+    if (const char* fault = name_fault(text); fault != nullptr) return refuse(fault);
   return {};
 }
 

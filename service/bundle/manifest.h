@@ -16,10 +16,13 @@
 
 namespace service::bundle {
 
+constexpr std::string_view kKernelFormat = "kernel";
 constexpr usize kMostManifestBytes = 4096;
 constexpr usize kMostSignatures = 8;
 constexpr usize kMostNameBytes = 255;
 constexpr std::string_view kManifestName = "manifest.toml";
+constexpr u64 kChunkBytes = kMiB;                            // of the list of a file's chunks
+constexpr std::string_view kChunkListName = "model.chunks";  // beside the model
 
 // The first 8 bytes of SHA-256 of a public key.
 using KeyId = std::array<Byte, 8>;
@@ -29,7 +32,9 @@ KeyId key_id(const crypto::Ed25519PublicKey& key);
 struct Payload {
   std::string_view path;  // a bare file name
   crypto::Sha256Digest sha256{};
-  u64 bytes = 0;  // 0: the manifest has no such file
+  u64 bytes = 0;                         // 0: the manifest has no such file
+  bool has_chunks = false;               // there is a list of SHA-256 of each MiB
+  crypto::Sha256Digest chunks_sha256{};  // of that list
   bool exists() const { return bytes > 0; }
 };
 
@@ -41,13 +46,16 @@ struct Signature {
 
 // Its texts are views of the text that was parsed.
 struct Manifest {
-  std::string_view name, format;  // format: "gguf" or "llama2c"
-  u64 generation = 0;             // from 1
+  std::string_view name, format;  // format: "gguf", "llama2c" or "kernel"
+  u64 generation = 0;             // of a model, from 1
   u64 format_version = 1;
   u64 security_epoch = 0;
-  u64 not_before = 0;            // Unix seconds; 0 = at all times
-  std::optional<u64> expires;    // Unix seconds
-  Payload model, tokenizer;      // there is always a model
+  u64 not_before = 0;          // Unix seconds; 0 = at all times
+  std::optional<u64> expires;  // Unix seconds
+  Payload model, tokenizer;    // a model has at least the first
+  // The manifest of a kernel has these instead of a generation and a model.
+  std::string_view version, machine;
+  Payload kernel;
   std::string_view signed_part;  // every byte before the line [signature], or all of them
   StaticVector<Signature, kMostSignatures> signatures;
 };

@@ -15,6 +15,7 @@
 #include "kernel/sched/thread.h"
 #include "service/import.h"
 #include "service/install/loader.h"
+#include "service/update/slots.h"
 
 namespace service {
 namespace {
@@ -72,6 +73,7 @@ class Installation {
   Result<void> write_boot_volume();
   Result<void> copy(fs::Fat& fat, const InstallFile& file);
   Result<void> make_id();
+  Result<void> make_slots(fs::Fat& fat);
   Result<void> check_boot_volume();
   Result<void> write_loader();
 
@@ -135,8 +137,8 @@ Result<void> Installation::format_volumes() {
 
 // Makes the folders that lead to a file.
 Result<void> make_folders(fs::Fat& fat, std::string_view path) {
-  for (usize at = path.find('/', 1); at != std::string_view::npos; at = path.find('/', at + 1)) {
-    std::string_view folder = path.substr(1, at - 1);
+  for (usize at = path.find('/'); at != std::string_view::npos; at = path.find('/', at + 1)) {
+    std::string_view folder = path.substr(0, at);
     if (!fat.stat(folder).has_value()) TRY(fat.make_directory(folder));
   }
   return {};
@@ -145,7 +147,7 @@ Result<void> make_folders(fs::Fat& fat, std::string_view path) {
 Result<void> Installation::copy(fs::Fat& fat, const InstallFile& file) {
   String path = TRY(source_.path_of(file));
   base::Owner<fs::File> in = TRY(fs::open(path.view()));
-  TRY(make_folders(fat, file.to.view()));
+  TRY(make_folders(fat, file.to.view().substr(1)));
   base::Owner<fs::File> out = TRY(fat.create(file.to.view().substr(1)));
   TRY(read_pieces(*in, file, [&](u64 at, std::span<const Byte> bytes) -> Result<void> {
     TRY(out->write_at(at, bytes));
@@ -176,11 +178,28 @@ Result<void> Installation::make_id() {
   return id_.push_back('\n');
 }
 
+// Updates overwrite these files in place, so they have their full size from the beginning. The
+// block names the installed kernel.
+Result<void> Installation::make_slots(fs::Fat& fat) {
+  for (update::Slot slot : update::kWrittenSlots) {
+    TRY(make_folders(fat, update::slot_path(slot)));
+    base::Owner<fs::File> file = TRY(fat.create(update::slot_path(slot)));
+    TRY(file->truncate(source_.slot_bytes));
+    TRY(file->flush());
+    TRY(advance(0));
+  }
+  char block[update::kBlockBytes];
+  update::write_block({}, block);
+  TRY(make_folders(fat, update::kBlockPath));
+  return write_text(fat, update::kBlockPath, {block, sizeof block});
+}
+
 Result<void> Installation::write_boot_volume() {
   fs::MediumPart volume = part(DiskPart::kBoot);
   base::Owner<fs::Fat> fat = TRY(fs::Fat::mount(volume));
   for (const InstallFile& file : source_.files)
     if (!is_boot_code(file)) TRY(copy(*fat, file));
+  TRY(make_slots(*fat));
   TRY(make_id());
   TRY(write_text(*fat, kMediumIdFile, id_.view()));
   return write_text(*fat, kManifestFile, source_.manifest.view());
@@ -221,7 +240,8 @@ Result<void> Installation::write_loader() {
 }  // namespace
 
 DiskNeeds needs_of(const InstallSource& source) {
-  return {.boot_bytes = source.boot_bytes, .model_bytes = source.model_bytes};
+  u64 slots = std::size(update::kWrittenSlots) * source.slot_bytes;
+  return {.boot_bytes = source.boot_bytes + slots, .model_bytes = source.model_bytes};
 }
 
 Result<void> need_install_target(const InstallSource& source, BlockDevice& disk) {

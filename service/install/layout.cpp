@@ -43,9 +43,8 @@ u64 mebibytes_up(u64 bytes) {
   return (bytes + kMiB - 1) / kMiB * kMiB;
 }
 
-// Two kernels will have room, one of them while it is being tried.
 u64 least_boot(const DiskNeeds& needs, u32 block_bytes) {
-  u64 wanted = mebibytes_up(2 * needs.boot_bytes) + 16 * kMiB;
+  u64 wanted = mebibytes_up(needs.boot_bytes) + 16 * kMiB;
   return std::max({wanted, kLeastBootBytes, fs::least_fat32_bytes(block_bytes)});
 }
 

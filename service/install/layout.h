@@ -23,7 +23,7 @@ struct DiskLayout {
 
 // The files that must find room.
 struct DiskNeeds {
-  u64 boot_bytes = 0;   // files of the boot partition
+  u64 boot_bytes = 0;   // files of the boot partition, with the slots of updates
   u64 model_bytes = 0;  // files of the data partition
 };
 

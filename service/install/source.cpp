@@ -12,6 +12,7 @@
 #include "kernel/fs/disks.h"
 #include "kernel/log.h"
 #include "kernel/time/clock.h"
+#include "service/update/slots.h"
 
 namespace service {
 namespace {
@@ -147,7 +148,11 @@ Result<InstallSource> source_of(std::string_view manifest, String point) {
   source.files = TRY(read_install_list(source.manifest.view()));
   source.point = std::move(point);
   TRY(need_files(source));
-  for (const InstallFile& file : source.files) source.boot_bytes += file.bytes;
+  for (const InstallFile& file : source.files) {
+    source.boot_bytes += file.bytes;
+    if (file.to.view().substr(1) == update::slot_path(update::Slot::kInstalled))
+      source.slot_bytes = update::slot_bytes(file.bytes);
+  }
   TRY(add_models(source, [&](std::string_view path) { return is_on_medium(source, path); }));
   return source;
 }
@@ -185,6 +190,11 @@ Result<String> boot_medium_id() {
   return read_id(kIdModule);
 }
 
+Result<String> find_boot_medium() {
+  String id = TRY(boot_medium_id());
+  return find_medium(id.view());
+}
+
 Result<bool> is_boot_disk(const BlockDevice& disk) {
   String id = TRY(boot_medium_id());
   for (usize i = 0; i < fs::mounts().size(); i++) {
@@ -197,8 +207,7 @@ Result<bool> is_boot_disk(const BlockDevice& disk) {
 Result<InstallSource> find_install_source() {
   constexpr u64 kMostWaitNs = 10'000'000'000;
   fs::wait_for_disks(timing::now_ns() + kMostWaitNs);
-  String id = TRY(boot_medium_id());
-  String point = TRY(find_medium(id.view()));
+  String point = TRY(find_boot_medium());
   InstallSource source = TRY(source_of(kManifestModule, std::move(point)));
   TRY(add_models(source, [](std::string_view path) { return lies_in(path, kModules); }));
   return source;

@@ -32,6 +32,7 @@ struct InstallSource {
   Vector<InstallFile> files;
   Vector<ModelFile> models;  // of the image
   u64 boot_bytes = 0, model_bytes = 0;
+  u64 slot_bytes = 0;  // of each file that an update can write (service/update/slots.h)
 
   // Returns the path where a file can be read now.
   Result<String> path_of(const InstallFile& file) const;
@@ -43,6 +44,9 @@ struct InstallSource {
 Result<InstallSource> find_install_source();
 // Does the same for a medium that is mounted at `point`, whether Marrow was started from it or not.
 Result<InstallSource> install_source_at(std::string_view point);
+
+// Returns where the medium that Marrow was started from is mounted, or "".
+Result<String> find_boot_medium();
 
 // The id of the medium that Marrow was started from, as the loader has put it into memory; "" if it
 // has none.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ai/quant/types.h"
 #include "kernel/crypto/random.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
@@ -16,6 +17,8 @@
 #include "kernel/time/wall_clock.h"
 #include "service/bundle/find.h"
 #include "service/chat_text.h"
+#include "service/incoming.h"
+#include "service/model_loader.h"
 #include "service/report.h"
 
 namespace service {
@@ -124,6 +127,7 @@ void ServeBackend::look_at_disks() {
   if (std::exchange(changes_, changes) != changes) list_wanted_ = true;
   if (std::exchange(list_wanted_, false)) read_list();
   if (std::exchange(details_wanted_, false)) read_details();
+  if (!tensors_wanted_.empty()) read_tensors();
 }
 
 // Finds the models on the disks, and those that a person loaded from elsewhere, if they still
@@ -192,7 +196,7 @@ void ServeBackend::read_details() {
 }
 
 bool ServeBackend::models_known_since(u64 ns) {
-  if (list_ns_ != 0 && list_ns_ >= ns) return true;
+  if (list_ns_ != 0 && list_ns_ >= std::max(ns, bundles_changed_ns())) return true;
   list_wanted_ = true;
   look_();
   return false;
@@ -203,6 +207,48 @@ const ai::openai::ModelDetails* ServeBackend::details(std::string_view model) {
     if (row.file.name.view() != model) continue;
     if (row.looked_at) return &row.details;
     details_wanted_ = true;
+    look_();
+    return nullptr;
+  }
+  return nullptr;
+}
+
+namespace {
+
+class TensorList final : public TensorSink {
+ public:
+  Result<void> on_tensor(const ai::GgufTensor& tensor) override {
+    ai::openai::TensorRow row{.name = TRY(String::from(tensor.name)),
+                              .type = ai::quant_info(tensor.view.type).name,
+                              .dimension_count = tensor.dimension_count};
+    std::copy(tensor.dimensions, tensor.dimensions + 4, row.dimensions);
+    return rows.push_back(std::move(row));
+  }
+  Vector<ai::openai::TensorRow> rows;
+};
+
+}  // namespace
+
+// A file that cannot be read has no tensors. Reading waits, so what is wanted may change meanwhile.
+void ServeBackend::read_tensors() {
+  String path = std::exchange(tensors_wanted_, String());
+  TensorList list;
+  for (const Installed& row : installed_) {
+    if (row.file.path.view() != path.view()) continue;
+    Result<ModelFile> file = row.file.clone();
+    if (!file.has_value() || !list_tensors(*file, list).has_value()) list.rows.clear();
+    break;
+  }
+  tensors_ = std::move(list.rows);
+  tensors_of_ = std::move(path);
+  news_();
+}
+
+const Vector<ai::openai::TensorRow>* ServeBackend::tensors(std::string_view model) {
+  for (const Installed& row : installed_) {
+    if (row.file.name.view() != model) continue;
+    if (row.file.path.view() == tensors_of_.view()) return &tensors_;
+    if (!tensors_wanted_.assign(row.file.path.view()).has_value()) tensors_wanted_.clear();
     look_();
     return nullptr;
   }
@@ -232,7 +278,7 @@ u32 ServeBackend::model_count() {
 
 ai::openai::ModelRow ServeBackend::model_row(u32 index) {
   if (const ModelFile* file = engine_host().model_file(index); file != nullptr) {
-    ai::openai::ModelRow row{file->name.view(), file->bytes, true};
+    ai::openai::ModelRow row{file->name.view(), file->bytes, true, file->path.view()};
     row.verified = bundle::verified_name(file->verified.by);
     if (file->verified.by == bundle::Verified::By::kSignature)
       bundle::name_of(file->verified.key).view().copy(row.key_id, sizeof row.key_id - 1);
@@ -245,7 +291,8 @@ ai::openai::ModelRow ServeBackend::model_row(u32 index) {
   index -= engine_host().model_count();
   for (usize i = 0; i < installed_.size(); i++)
     if (!is_listed_before(i) && index-- == 0) {
-      ai::openai::ModelRow row{installed_[i].file.name.view(), installed_[i].file.bytes};
+      const ModelFile& file = installed_[i].file;
+      ai::openai::ModelRow row{file.name.view(), file.bytes, false, file.path.view()};
       row.sha256 = installed_[i].hashed ? &installed_[i].sha256 : nullptr;
       return row;
     }

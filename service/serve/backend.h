@@ -7,6 +7,7 @@
 
 #include "ai/openai/service.h"
 #include "service/engine_host.h"
+#include "service/pull_job.h"
 #include "service/receipts.h"
 
 namespace service {
@@ -33,8 +34,14 @@ class ServeBackend final : public ai::openai::Backend {
   ai::openai::ModelRow model_row(u32 index) override;
   bool models_known_since(u64 ns) override;
   const ai::openai::ModelDetails* details(std::string_view model) override;
+  const Vector<ai::openai::TensorRow>* tensors(std::string_view model) override;
   Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override;
   const ai::openai::LoadEnd* load_end(u32 number) override;
+  Result<u32> pull(const ai::openai::PullWish& wish) override { return begin_pull(wish, news_); }
+  Result<ai::openai::PullState> pull_state(u32 number) override {
+    return service::pull_state(number);
+  }
+  bool stop_pull() override { return service::stop_pull(); }
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
                       Vector<ai::TokenId>& out, String* text, base::Writer& problem) override;
   bool template_knows_tools(const ai::Lease& lease) override;
@@ -75,12 +82,15 @@ class ServeBackend final : public ai::openai::Backend {
   Result<Vector<ModelFile>> find_all();
   void read_list();
   void read_details();
+  void read_tensors();
   const crypto::Sha256Digest* hash_of(const ModelFile& file) const;
   bool is_listed_before(usize index) const;
 
   void (*news_)();
   void (*look_)();
   bool list_wanted_ = true, details_wanted_ = false;
+  String tensors_wanted_, tensors_of_;  // paths of models; "" = none
+  Vector<ai::openai::TensorRow> tensors_;
   u64 list_ns_ = 0;              // when it was read last; 0 = never
   u64 changes_ = 0;              // of the host, when it was read
   Vector<Installed> installed_;  // changed by look_at_disks() alone

@@ -54,7 +54,7 @@ constexpr Option kAdmin{"admin", OptionKind::kChoice, "key", "key|open|closed",
                         "who may load models and write slots: admin keys, every client, nobody"};
 constexpr Option kAuth{"auth", OptionKind::kChoice, "key", "key|none",
                        "none: requests over the network need no key"};
-constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|*",
+constexpr Option kCors{"cors", OptionKind::kText, "", "ORIGIN[,ORIGIN]|localhost|*",
                        "web pages of other origins that may call the API"};
 constexpr Option kConnections{"http.connections", OptionKind::kNumber, "64", "1..1024",
                               "connections at once"};
@@ -95,6 +95,8 @@ constexpr Option kTokenLimit{"http.token_limit", OptionKind::kNumber, "0", "0..1
                              "longest answer in tokens, whatever its request says; 0 = no limit"};
 constexpr Option kSeed{"http.seed", OptionKind::kNumber, "0", "0..9007199254740991",
                        "seed of requests that have none; 0 = a random one for each"};
+constexpr Option kShift{"http.context_shift", OptionKind::kFlag, "", "",
+                        "at a full context, answers go on and the oldest tokens are dropped"};
 constexpr Option kThink{"http.think", OptionKind::kChoice, "yes", "yes|no",
                         "no: models do not think before they answer unless a request wants it"};
 KERNEL_OPTION(kPort);
@@ -130,6 +132,7 @@ KERNEL_OPTION(kLogForm);
 KERNEL_OPTION(kMaxTokens);
 KERNEL_OPTION(kTokenLimit);
 KERNEL_OPTION(kSeed);
+KERNEL_OPTION(kShift);
 KERNEL_OPTION(kThink);
 
 // The longest time between two looks at time limits, heartbeats and a changed model: while requests
@@ -369,6 +372,7 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
   chosen.token_limit = static_cast<u32>(options::number(kTokenLimit));
   chosen.seed = options::number(kSeed);
+  chosen.shifts = options::flag(kShift);
   chosen.thinks = options::text(kThink) == "yes";
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;
   chosen.rate_per_second = static_cast<u32>(options::number(kRate));

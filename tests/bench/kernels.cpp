@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Speed of the products beside the limits of the machine, measured in the same run:
 //   bench_kernels [table] [megabytes] [columns] [format, "" = all] [settings of prefetch]
-// Batch 1: GB/s of weights against streaming reads. Batch 8, 64, 512: GMAC/s against the int8 peak
-// of the table's widest dot product. Best of several runs, on 1 and 2 pinned threads.
+// Batch 1: GB/s of weights against streaming reads. Larger ones: GMAC/s against what binds, which
+// is the int8 peak of the table's widest dot product, or (marked r) the reads; up to 16 vectors the
+// weights come from memory. Best of several runs, on 1 and 2 pinned threads, one line for each.
 // With settings, such as 0,8192,4096+8192, only batch 1: medians of 7 rounds, in each of which
 // plain reads and all settings take turns.
 #include <immintrin.h>
@@ -232,27 +233,34 @@ class Product {
   float* out_;
 };
 
+struct Batch {
+  u32 vectors, most_rows;
+};
+// Many vectors take long, so they get fewer rows.
+constexpr Batch kBatches[] = {{2, ~0u}, {4, ~0u}, {8, ~0u}, {16, ~0u}, {64, 8192}, {512, 1024}};
+
+void print_batch(const Setup& s, const Limits& limits, u32 threads, Batch batch) {
+  u32 rows = std::min(s.rows, batch.most_rows);
+  Product product(s, batch.vectors, rows);
+  double products = static_cast<double>(u64{s.columns} * rows * batch.vectors);
+  double rate = products / product.time(threads, 4, s.table->prefetch) * 1e-9;
+  double bytes = static_cast<double>(row_bytes(s.info->type, s.columns)) * rows;
+  double by_reads = limits.read[threads] * products / bytes, peak = limits.peak[threads];
+  std::printf("  %5.0f (%3.0f%%%s)", rate, 100 * rate / std::min(by_reads, peak),
+              by_reads < peak ? "r" : "");
+}
+
 void print_format(const Setup& s, const Limits& limits) {
-  std::printf("%-7s", s.info->name);
   double bytes = static_cast<double>(row_bytes(s.info->type, s.columns)) * s.rows;
   Product decode(s, 1, s.rows);
   for (u32 threads : {1u, 2u}) {
     double rate = bytes / decode.time(threads, 6, s.table->prefetch) * 1e-9;
-    std::printf("  %5.1f (%3.0f%%)", rate, 100 * rate / limits.read[threads]);
+    std::printf("%-7s%u  %5.1f (%3.0f%%)", threads == 1 ? s.info->name : "", threads, rate,
+                100 * rate / limits.read[threads]);
+    for (Batch batch : kBatches) print_batch(s, limits, threads, batch);
+    std::printf("\n");
+    std::fflush(stdout);
   }
-  // Small enough to finish soon: rows that make about 2 GMAC at batch 64.
-  u32 rows = s.rows < 8192 ? s.rows : 8192;
-  for (u32 batch : {8u, 64u, 512u}) {
-    u32 some = batch == 512 && rows > 1024 ? 1024 : rows;
-    Product product(s, batch, some);
-    for (u32 threads : {1u, 2u}) {
-      double products = static_cast<double>(u64{s.columns} * some * batch);
-      double rate = products / product.time(threads, 4, s.table->prefetch) * 1e-9;
-      std::printf("  %5.0f (%3.0f%%)", rate, 100 * rate / limits.peak[threads]);
-    }
-  }
-  std::printf("\n");
-  std::fflush(stdout);
 }
 
 struct Settings {
@@ -321,7 +329,7 @@ int main(int argc, char** argv) {
     std::printf("kernels %s; read %.1f / %.1f GB/s, int8 %.0f / %.0f GMAC/s on 1 / 2 threads\n",
                 table.name, limits.read[1], limits.read[2], limits.peak[1], limits.peak[2]);
   if (settings.count == 0)
-    std::printf("%u columns; decode GB/s on 1, 2; batch 8, 64, 512 in GMAC/s on 1, 2 each\n",
+    std::printf("%u columns; threads, decode GB/s; GMAC/s with 2, 4, 8, 16, 64, 512 vectors\n",
                 columns);
   for (const QuantInfo& info : quant_infos()) {
     if (*only != 0 && std::string_view(only) != info.name) continue;

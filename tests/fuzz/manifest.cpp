@@ -14,8 +14,11 @@ void look_at(const Payload& file, std::string_view text) {
 
 void look_at(const Manifest& manifest, std::string_view text) {
   ASSERT(text.size() <= service::bundle::kMostManifestBytes);
-  ASSERT(service::bundle::name_fault(manifest.name) == nullptr && manifest.generation > 0);
-  look_at(manifest.model, text);
+  ASSERT(service::bundle::name_fault(manifest.name) == nullptr);
+  bool kernel = manifest.format == service::bundle::kKernelFormat;
+  ASSERT(kernel == (manifest.generation == 0) && kernel == manifest.kernel.exists());
+  ASSERT(kernel != manifest.model.exists() && !(kernel && manifest.tokenizer.exists()));
+  look_at(kernel ? manifest.kernel : manifest.model, text);
   if (manifest.tokenizer.exists()) look_at(manifest.tokenizer, text);
   ASSERT(manifest.signed_part == text.substr(0, text.find("[signature")));
   ASSERT(manifest.signatures.empty() == (manifest.signed_part.size() == text.size()));
@@ -25,6 +28,7 @@ void look_at(const Manifest& manifest, std::string_view text) {
   ASSERT(alone->name == manifest.name && alone->generation == manifest.generation);
   ASSERT(alone->model.path == manifest.model.path && alone->expires == manifest.expires);
   ASSERT(alone->model.sha256 == manifest.model.sha256);
+  ASSERT(alone->kernel.sha256 == manifest.kernel.sha256 && alone->version == manifest.version);
   ASSERT(alone->tokenizer.exists() == manifest.tokenizer.exists());
 }
 

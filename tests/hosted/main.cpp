@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Runs the unit tests as a process: unit_tests [filter]. Exit status 1 when one failed.
+// Runs the unit tests as a process: unit_tests [FILTER] [share=1/2]. Exit status 1 when one failed.
+// With share=K/N only every N-th test runs, beginning with the K-th.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,13 +60,39 @@ class Out final : public base::Writer {
   std::vector<std::string> failed_;
 };
 
+struct Options {
+  std::string_view filter;
+  TestShare share;
+};
+
+// Returns false if a share is not of the form K/N with K from 1 to N.
+bool read_options(std::span<char* const> words, Options& options) {
+  constexpr std::string_view kShare = "share=";
+  for (std::string_view word : words) {
+    if (!word.starts_with(kShare)) {
+      options.filter = word;
+      continue;
+    }
+    unsigned index = 0, of = 0;
+    if (std::sscanf(word.data() + kShare.size(), "%u/%u", &index, &of) != 2) return false;
+    if (index < 1 || index > of) return false;
+    options.share = {.index = index - 1, .of = of};
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Out out;
+  Options options;
+  if (!read_options(std::span(argv, static_cast<usize>(argc)).subspan(1), options)) {
+    std::fputs("a share is K/N with K from 1 to N, as in share=1/2\n", stderr);
+    return 2;
+  }
   test_threads::start();  // what waits is only for threads
-  std::string_view filter = argc > 1 ? argv[1] : "";
-  TestTotals totals = run_tests(out, filter);
+  std::string_view filter = options.filter;
+  TestTotals totals = run_tests(out, filter, options.share);
   if (filter.empty()) out.print_slowest(12);
   const std::vector<std::string> failed = out.failed();
   for (const std::string& name : failed) base::format_to(out, "failed: {}\n", name);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Certificates for tests of the TLS client, made by OpenSSL (`openssl req -x509`, `openssl x509
 // -req -CA`): an authority, a server that it vouches for from November 2026 to August 2029 under
-// the names models.test and *.wild.test, and another authority.
+// the names models.test and *.wild.test, and another authority. A third one vouches for a server
+// under the addresses 192.0.2.7 and 2001:db8::7 and the DNS names 192.0.2.8 and *.0.2.9.
 #pragma once
 
 #include <string_view>
@@ -49,5 +50,35 @@ constexpr std::string_view kStranger =
     "RMlaqDtpLSlBLo4dn+J6p7Fb/x51kSxtndFKLY4avoUCIQC61ulzrxaJ0reQ6RZl\n"
     "0Q4/KF/0gQIzJpPcaGDZzrj9Pw==\n"
     "-----END CERTIFICATE-----\n";
+constexpr std::string_view kAddressAuthority =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBljCCAT2gAwIBAgIUEVuZdFElUXvG0gAPIlttLSETP7QwCgYIKoZIzj0EAwIw\n"
+    "IDEeMBwGA1UEAwwVTWFycm93IHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEzMDE4Mzgz\n"
+    "MloYDzIwNTEwNzIyMTgzODMyWjAgMR4wHAYDVQQDDBVNYXJyb3cgdGVzdCBhdXRo\n"
+    "b3JpdHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAR+X+TXLm5s7v+hAAxy6J3X\n"
+    "zSebHw5Xj4Etqee4LRUuqqa5xz5DLygPU4D4ToEoP+YmaBUzZN5d4c9sC4KZSwWM\n"
+    "o1MwUTAdBgNVHQ4EFgQUkeftkcEpWp8ryzxPTqyeZVjYMycwHwYDVR0jBBgwFoAU\n"
+    "keftkcEpWp8ryzxPTqyeZVjYMycwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQD\n"
+    "AgNHADBEAiACyuTgdcus+1+n65FvT5VZXnP55yPdHp+MZyBXTVO0MQIgO/d8Q7W7\n"
+    "UOCOfmJgzQK2J3xgrHTpcEn9pbyBlvIJxn4=\n"
+    "-----END CERTIFICATE-----\n";
+constexpr std::string_view kAddressIdentity =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBrzCCAVagAwIBAgIUThza/+fRj8M3oBI+JSO6nBH0yT8wCgYIKoZIzj0EAwIw\n"
+    "IDEeMBwGA1UEAwwVTWFycm93IHRlc3QgYXV0aG9yaXR5MB4XDTI2MTEzMDE4Mzgz\n"
+    "M1oXDTI5MDgyNjE4MzgzM1owFTETMBEGA1UEAwwKMTkyLjAuMi45OTBZMBMGByqG\n"
+    "SM49AgEGCCqGSM49AwEHA0IABBQ04d76GgXY5B/vqRYGiWTQNTe6yvh38mlcMEMF\n"
+    "ld4UpezdXRrY9frpDhmVRI1w/kv0oBBORjQcTE3X/LFmbvSjeTB3MDUGA1UdEQQu\n"
+    "MCyHBMAAAgeHECABDbgAAAAAAAAAAAAAAAeCCTE5Mi4wLjIuOIIHKi4wLjIuOTAd\n"
+    "BgNVHQ4EFgQUhlXtT3BajUuoWO729lUeINwqnt8wHwYDVR0jBBgwFoAUkeftkcEp\n"
+    "Wp8ryzxPTqyeZVjYMycwCgYIKoZIzj0EAwIDRwAwRAIgScN9eCTwucrL2kwxopae\n"
+    "7pquoajb1rEqM4JTVkjdP1ICIA/j72QVoCWVmpnI1t5JQi5pnVo+JnBySvEJIgSk\n"
+    "eg5/\n"
+    "-----END CERTIFICATE-----\n"
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFramPZkI3uxS1gyZ\n"
+    "aFDTvEyKLt+Z4fL0u5S9NL3SxCqhRANCAAQUNOHe+hoF2OQf76kWBolk0DU3usr4\n"
+    "d/JpXDBDBZXeFKXs3V0a2PX66Q4ZlUSNcP5L9KAQTkY0HExN1/yxZm70\n"
+    "-----END PRIVATE KEY-----\n";
 
 }  // namespace test_certificates

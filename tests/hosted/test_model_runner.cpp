@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ai/gguf/llama2c.h"
+#include "tests/hosted/test_expert_reader.h"
 
 ModelRunner::~ModelRunner() = default;
 
@@ -20,7 +21,10 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> fil
   const std::span<Byte> parts[] = {r.bytes_};
   ai::ModelOptions model_options{
       .kernels = &r.kernels_, .kv_type = options.kv_type, .context = options.context};
-  r.model_ = TRY(ai::Model::load(*r.file_, parts, model_options, platform));
+  if (options.reader != nullptr)
+    TRY(r.load_streamed(options, model_options, platform));
+  else
+    r.model_ = TRY(ai::Model::load(*r.file_, parts, model_options, platform));
   r.rows_ = options.rows;
   r.workspace_ =
       TRY(r.model_->create_workspace({.rows = options.rows, .logit_rows = options.rows}));
@@ -33,6 +37,20 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(std::span<const Byte> fil
     r.page_lists_[i % options.sequences].push_back(all - 1 - i);  // neither in order nor together
   r.state_.resize(r.model_->state_bytes() * options.sequences);
   return runner;
+}
+
+// The weights beside the experts come from the reader, too.
+Result<void> ModelRunner::load_streamed(const RunnerOptions& options, const ai::ModelOptions& model,
+                                        TestPlatform& platform) {
+  auto reader = TRY(base::make<BorrowedReader>(*options.reader));
+  ai::StreamedFile source;
+  source.reader = base::Owner<ai::FileReader>(reader.release());
+  auto weights = TRY(ai::StreamedWeights::read(std::move(source), *file_, nullptr));
+  const ai::StreamedWeights& kept = *weights;
+  model_ = TRY(
+      ai::Model::load_streamed(*file_, std::move(weights), options.expert_slots, model, platform));
+  experts_ = &kept.store().figures();
+  return {};
 }
 
 Result<std::vector<float>> ModelRunner::run(std::span<const u32> tokens, bool all, u32 chunk) {

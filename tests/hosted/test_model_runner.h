@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ai/models/expert_store.h"
 #include "ai/models/model.h"
 #include "tests/hosted/test_platform.h"
 
@@ -13,6 +14,9 @@ struct RunnerOptions {
   u32 context = 1024;
   u32 rows = 256;  // of a step at most
   u32 sequences = 1;
+  // Set if the experts stay in the file, of which this many are in memory at once.
+  ai::FileReader* reader = nullptr;
+  u32 expert_slots = 1;
 };
 
 class ModelRunner {
@@ -27,6 +31,7 @@ class ModelRunner {
   const ai::GgufFile& file() const { return *file_; }
   std::span<const Byte> bytes() const { return bytes_; }
   u32 length() const { return length_; }
+  const ai::ExpertFigures& experts() const { return *experts_; }  // of a model that has a reader
   void cut(u32 length) { length_ = length; }
 
   // Runs the tokens behind what is there, `chunk` rows a step (0: as many as fit); the logits of
@@ -43,10 +48,13 @@ class ModelRunner {
 
  private:
   ai::KvView view(u32 sequence);
+  Result<void> load_streamed(const RunnerOptions& options, const ai::ModelOptions& model,
+                             TestPlatform& platform);
   std::vector<Byte> bytes_, pages_, window_pages_, state_;
   std::vector<std::vector<u32>> page_lists_;  // of each sequence
   ai::KernelTable kernels_{};
   base::Owner<ai::GgufFile> file_;
+  const ai::ExpertFigures* experts_ = nullptr;
   base::Owner<ai::Model> model_;
   base::Owner<ai::Workspace> workspace_;
   u32 length_ = 0, rows_ = 0;

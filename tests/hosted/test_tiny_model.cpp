@@ -40,6 +40,7 @@ float weight(std::string_view name, i8 b) {
   if (name.ends_with("ssm_a")) return -(std::fabs(x) + 1) / 32;
   if (name.starts_with("rope_f")) return 1 + std::fabs(x) / 64;
   if (name.ends_with(".bias")) return x / 512;
+  if (name.ends_with(".scale")) return 1 + std::fabs(x) / 256;
   if (name.starts_with("token_embd") || name.starts_with("position_embd")) return x / 256;
   if (name.find("ffn_gate_inp") != name.npos) return x / 64;
   return x / 512;
@@ -57,7 +58,7 @@ constexpr Field kFields[] = {
     {kQ5_1, 0, 0.01f},      {kQ5_1, 2, -0.15f},   {kQ8_0, 0, 0.00125f},   {kQ2_K, 80, 0.01f},
     {kQ2_K, 82, 0.0125f},   {kQ3_K, 108, 0.002f}, {kQ4_K, 0, 0.0005f},    {kQ4_K, 2, 0.004f},
     {kQ5_K, 0, 0.00025f},   {kQ5_K, 2, 0.004f},   {kQ6_K, 208, 0.00007f}, {kIQ4_NL, 0, 0.00125f},
-    {kIQ4_XS, 0, 0.00007f},
+    {kIQ4_XS, 0, 0.00007f}, {kTQ1_0, 52, 0.08f},  {kTQ2_0, 64, 0.08f},
 };
 
 void fill(const ai::GgufTensor& tensor, Byte* out) {
@@ -75,6 +76,8 @@ void fill(const ai::GgufTensor& tensor, Byte* out) {
     if (view.type == kF16) std::memcpy(out + 2 * i, &half, 2);
   }
   if (floats) return;
+  if (view.type == kTQ2_0)  // weights of 2 bits: 3 becomes 1
+    for (Byte& b : bytes) b ^= static_cast<Byte>((b & b >> 1 & 0x55) << 1);
   std::memcpy(out, bytes.data(), view.data.size());
   usize block = ai::quant_info(view.type).block_bytes;
   for (usize at = 0; at < view.data.size(); at += block) {

@@ -31,9 +31,10 @@ from llama_logits import Llama
 
 WIDTH, FFN, LAYERS, HEADS, KV_HEADS, VOCABULARY = 256, 512, 4, 4, 2, 256
 FTYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12,
-          "Q4_K": 15, "Q5_K": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32}
+          "Q4_K": 15, "Q5_K": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32,
+          "TQ1_0": 36, "TQ2_0": 37}
 KINDS = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
-         "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"]
+         "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4", "TQ1_0", "TQ2_0"]
 
 
 def write_random(path, seed, kind=None):
@@ -143,7 +144,8 @@ def compare_family(name, count, folder):
     tiny.write(path)
     tiny.oracle.write(oracle)
     tokens = [int(b) % tiny_models.VOCABULARY for b in tiny_models.stream("closeness", count)]
-    a, b = llama_logits(oracle, tokens), our_logits(path, tokens, folder)
+    a = tiny.computed(tokens) if tiny.computed else llama_logits(oracle, tokens)
+    b = our_logits(path, tokens, folder)
     mean = kl(a, b).mean()
     print(f"| {name} | {mean:.2e} | {top(a, b):.2f} % | {np.abs(a - b).max():.1e} |", flush=True)
     return mean <= 1e-5

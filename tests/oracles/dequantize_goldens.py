@@ -13,7 +13,7 @@ SCALES = {
     "Q4_0": ([1], 0xBF), "Q4_1": ([1, 3], 0xBF), "Q5_0": ([1], 0xBF), "Q5_1": ([1, 3], 0xBF),
     "Q8_0": ([1], 0xBF), "Q2_K": ([81, 83], 0xBF), "Q3_K": ([109], 0xBF), "Q4_K": ([1, 3], 0xBF),
     "Q5_K": ([1, 3], 0xBF), "Q6_K": ([209], 0xBF), "IQ4_NL": ([1], 0xBF), "IQ4_XS": ([1], 0xBF),
-    "MXFP4": ([0], 0x7F),
+    "MXFP4": ([0], 0x7F), "TQ1_0": ([53], 0xBF), "TQ2_0": ([65], 0xBF),
 }
 BLOCKS = 8
 
@@ -43,5 +43,5 @@ for name, (offsets, mask) in SCALES.items():
     values = quants.dequantize(np.frombuffer(bytes(data), dtype=np.uint8), kind).astype("<f4")
     digest = fnv1a(values.tobytes())
     picks = ", ".join(f"{float(v).hex()}f" for v in values[[1, -1]])
-    offset_list = ", ".join(map(str, offsets))
+    offset_list = ", ".join(map(str, (offsets * 2)[:2]))  # a row has room for two
     print(f"    {{k{name}, {{{offset_list}}}, 0x{mask:02x}, 0x{digest:016x}, {{{picks}}}}},")

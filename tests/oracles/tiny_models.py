@@ -11,7 +11,7 @@ Writes tests/goldens/models/NAME.golden, little-endian:
 Table 0 is llama.cpp on the model, table 1 llama.cpp on the same weights as F32 (quantized models).
 
 Where llama.cpp leaves out what a family has, it reads the same weights under another architecture
-that computes the same (`Tiny.oracle`).
+that computes the same (`Tiny.oracle`), or numpy computes the logits (`Tiny.computed`).
 
 The tensor data are not stored: they follow from each tensor's name (see `stream`), and
 tests/hosted/test_tiny_model.cpp makes the same bytes.
@@ -24,6 +24,8 @@ import tempfile
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as T
+
+import bitnet_reference
 
 TOKENS, VOCABULARY = 16, 64
 OUT = os.path.join(os.path.dirname(__file__), "..", "goldens", "models")
@@ -43,6 +45,8 @@ BLOCKS = {
     "IQ4_NL": (18, [(0, 0.00125)]),
     "IQ4_XS": (136, [(0, 0.00007)]),
     "MXFP4": (17, [(0, 122)]),
+    "TQ1_0": (54, [(52, 0.08)]),
+    "TQ2_0": (66, [(64, 0.08)]),
 }
 
 
@@ -73,6 +77,8 @@ def floats(name, shape):
         return np.full(shape, -1e30, np.float32)
     if name.endswith(".bias"):
         return b / 512
+    if name.endswith(".scale"):
+        return 1 + np.abs(b) / 256
     if name.startswith("token_embd") or name.startswith("position_embd"):  # small: the layers' share must show
         return b / 256
     if "ffn_gate_inp" in name:  # no near ties: rounding must not change the choice of experts
@@ -85,6 +91,8 @@ def blocks(name, shape, kind):
     weights = gguf.GGML_QUANT_SIZES[T[kind]][0]
     count = int(np.prod(shape)) // weights
     raw = stream(name, count * size).reshape(count, size).copy()
+    if kind == "TQ2_0":  # no quantizer writes 3; as 1 it leaves the mean at zero
+        raw ^= (raw & raw >> 1 & 0x55) << 1
     for offset, value in fields:
         if kind == "MXFP4":
             raw[:, offset] = value
@@ -99,6 +107,7 @@ class Tiny:
     def __init__(self, arch, kind="F32", **keys):
         self.arch, self.kind, self.keys, self.tensors = arch, kind, keys, []
         self.oracle = self  # what llama.cpp reads
+        self.computed = None  # a function of the tokens instead of llama.cpp, where that lacks the family
 
     def add(self, name, *shape, kind=None):
         self.tensors.append((name, shape, kind or ("F32" if len(shape) == 1 else self.kind)))
@@ -401,6 +410,23 @@ def mamba():
     return t
 
 
+def bitnet(arch, scales):
+    """llama.cpp has the silu form alone; the other one is computed here (bitnet_reference.py)."""
+    t = common(arch)
+    for i in range(LAYERS):
+        norm(t, i, "attn_norm", WIDTH)
+        norm(t, i, "ffn_norm", WIDTH)
+        norm(t, i, "attn_sub_norm", WIDTH)
+        norm(t, i, "ffn_sub_norm", FFN)
+        attention(t, i)
+        gated(t, i)
+        for name in bitnet_reference.MATRICES if scales else ():
+            t.add(f"blk.{i}.{name}.scale", 1)
+    if arch != "bitnet":
+        t.computed = lambda tokens: bitnet_reference.logits(t, tokens, floats)
+    return t
+
+
 def quantized(kind):
     return llama_like("llama", kind=kind, width=256, ffn=512, layers=2, head=64)
 
@@ -478,6 +504,8 @@ MODELS = {
     "deepseek2-mla": lambda: deepseek2(True, 20),
     "deepseek3-mla": lambda: deepseek2(True, 20, sigmoid=True),
     "mamba": mamba,
+    "bitnet": lambda: bitnet("bitnet", True),
+    "bitnet-b1.58": lambda: bitnet("bitnet-b1.58", False),
 }
 # Too many layers for the unit tests: no golden, only closeness.py compares it.
 LARGE = ["exaone4-32b"]
@@ -516,7 +544,7 @@ def make(name, folder):
     oracle = os.path.join(folder, name + ".oracle.gguf")
     tiny.oracle.write(oracle)
     tokens = [int(b) % VOCABULARY for b in stream("tokens", TOKENS)]
-    tables = [logits_of(oracle, tokens)]
+    tables = [tiny.computed(tokens) if tiny.computed else logits_of(oracle, tokens)]
     if name.startswith("quant-"):
         reference = os.path.join(folder, name + ".f32.gguf")
         tiny.write(reference, dequantized=True)

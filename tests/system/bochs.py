@@ -29,7 +29,8 @@ SECONDS = 3600
 QUESTION = 'llm "Once upon a time" 4'
 # The Bochs of Debian stops in its debugger at the first instruction.
 GO = "c\n"
-# Options of Bochs 2.7. Its own VGA BIOS has palette modes only; SeaBIOS' drives the same card.
+# Options of Bochs 2.7. Its own VGA BIOS has palette modes only; SeaBIOS' drives the same card. It ends at once on a
+# computer without a sound card unless its sound goes nowhere.
 CONFIGURATION = """
 plugin_ctrl: unmapped=true, biosdev=true, extfpuirq=true, serial=true
 config_interface: textconfig
@@ -40,6 +41,7 @@ vgaromimage: file=/usr/share/seabios/vgabios-stdvga.bin
 cpu: model={model}, count={cpus}, ips=50000000, quantum=16, reset_on_triple_fault=0
 pci: enabled=1, chipset=i440fx
 vga: extension=vbe, update_freq=1
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
@@ -85,10 +87,11 @@ def in_bochs(iso: pathlib.Path, model: str, cpus: int) -> tuple[Said, str]:
         config, go = pathlib.Path(folder, "config"), pathlib.Path(folder, "go")
         config.write_text(CONFIGURATION.format(model=model, cpus=cpus, iso=iso, folder=folder))
         go.write_text(GO)
-        subprocess.run(["bochs", "-q", "-f", config, "-rc", go], stdin=subprocess.DEVNULL, check=False,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS)
+        ended = subprocess.run(["bochs", "-q", "-f", config, "-rc", go], stdin=subprocess.DEVNULL, check=False,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=SECONDS)
         read = [pathlib.Path(folder, name) for name in ("serial", "log")]
         serial, log = [path.read_text(errors="replace") if path.exists() else "" for path in read]
+    check(serial, f"Bochs ended before the machine wrote a byte:\n{ended.stdout[-1000:]}")
     return Said(serial), log
 
 

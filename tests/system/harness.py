@@ -89,6 +89,15 @@ def in_pairs(function, rows) -> None:
     check(not wrong, "\n".join(wrong))
 
 
+def to_prompt(guest: Guest, seconds: float) -> bool:
+    """Waits for the prompt; an image with a model begins with a conversation. Returns True if there was one."""
+    talks = guest.expect(rf"{PROMPT}|^you> ", seconds)[0] == "you> "
+    if talks:
+        guest.send("/exit\r")
+        guest.expect(PROMPT, 60)
+    return talks
+
+
 class Monitor:
     """QEMU's human monitor on a socket."""
 

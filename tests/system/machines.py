@@ -98,7 +98,7 @@ REPRESENTATIVE = [machine_of(*row) for row in (
 
 TABLE = [
     Machine("pc", extra=("-machine", "pc")),
-    Machine("pc without ACPI", extra=("-machine", "pc", "-no-acpi"), cpus="1"),
+    Machine("pc without ACPI", extra=("-machine", "pc,acpi=off"), cpus="1"),
     Machine("pc-i440fx-2.4", extra=("-machine", "pc-i440fx-2.4"), cpu="qemu64"),
     Machine("pc, OVMF", "ovmf", extra=("-machine", "pc")),
     Machine("libvirt's ports", medium="port", extra=("-device", "virtio-net-pci,bus=port1")),
@@ -123,7 +123,7 @@ TABLE = [
     Machine("IOMMU of Intel", extra=("-device", "intel-iommu,intremap=off", "-device", "virtio-net-pci")),
     Machine("IOMMU of Intel, OVMF", "ovmf", extra=("-device", "intel-iommu,intremap=off", "-device", "virtio-net-pci")),
     Machine("IOMMU of AMD", extra=("-device", "amd-iommu", "-device", "virtio-net-pci")),
-    Machine("no clock but the TSC", cpus="1", extra=("-machine", "pc,hpet=off,pit=off", "-no-acpi")),
+    Machine("no clock but the TSC", cpus="1", extra=("-machine", "pc,hpet=off,pit=off,acpi=off")),
     Machine("TSC that stops", cpu=CPU_FAST + ",-invtsc"), Machine("qemu64", cpu="qemu64"), Machine("Opteron", cpu="Opteron_G1"),
     Machine("x86-64-v2", cpu="Nehalem"), Machine("CPUID ends early", cpu=CPU_FAST + ",level=12"),
     Machine("execute-disable off", cpu="max,-nx", refuses=True), Machine("32 bits", cpu="max,-lm", refuses=True),

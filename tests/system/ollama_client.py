@@ -142,9 +142,11 @@ def errors(c):
     picture = [{"role": "user", "content": "What is it?", "images": ["iVBORw0KGgo="]}]
     assert "does not support images" in refused(400, lambda: c.chat(picture))
     assert "exceeds the context length" in refused(400, lambda: c.chat([{"role": "user", "content": "word " * 20000}]))
-    for call in (lambda: c.client.pull("llama3"), lambda: c.client.delete(c.name), lambda: c.client.copy(c.name, "b"),
+    for call in (lambda: c.client.delete(c.name), lambda: c.client.copy(c.name, "b"),
                  lambda: c.client.push("a/b"), lambda: c.client.create(model="x", from_=c.name)):
         assert "file" in refused(501, call)
+    # test_pull.py pulls what can be pulled.
+    assert "ollama:MODEL:TAG" in refused(400, lambda: c.client.pull("a/b/c/d"))
 
 
 @test

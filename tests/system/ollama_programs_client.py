@@ -74,7 +74,7 @@ def open_webui(c):
     status, vectors = c.ask("POST", "/api/embed", {"model": c.name, "input": ["one", "two"], "truncate": True})
     assert status == 200 and len(vectors["embeddings"]) == 2
     for path in ("/api/pull", "/api/create", "/api/copy", "/api/push"):
-        status, answer = c.ask("POST", path, {"model": "x", "name": "x"})
+        status, answer = c.ask("POST", path, {"model": "a/b/c/d", "name": "x", "stream": False})
         assert status >= 400 and isinstance(answer["error"], str), (path, status, answer)
     status, answer = c.ask("POST", "/api/generate", {"model": c.name, "prompt": "", "keep_alive": 0})
     assert status == 200 and answer["done_reason"] == "unload"

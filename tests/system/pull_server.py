@@ -18,13 +18,15 @@ class Quiet(http.server.ThreadingHTTPServer):
 
 
 class Server:
-    """Serves `body` on a free port of 127.0.0.1. `seen` has each request: (path, headers)."""
+    """Serves `body` on a free port of `host`. `seen` has each request: (path, headers)."""
 
-    def __init__(self, body: bytes, tls=None):
+    def __init__(self, body: bytes, tls=None, host: str = "127.0.0.1"):
         self.body, self.seen, self.counts = body, [], {}
-        self.other = None  # the server that /away sends its clients to
+        self.other = None  # the server that /away sends its clients to, and that gives tokens
+        self.challenge = None  # with one, Ollama's registry wants a token: the header WWW-Authenticate
+        self.tokens = 0  # given so far; only the last one is good
         self.digest = hashlib.sha256(body).hexdigest()
-        self.http = Quiet(("127.0.0.1", 0), type("Handler", (Handler,), {"own": self}))
+        self.http = Quiet((host, 0), type("Handler", (Handler,), {"own": self}))
         self.port = self.http.server_address[1]
         self.secure = tls is not None
         if tls is not None:
@@ -190,8 +192,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.way_denied()
         return self.way_away()
 
-    def way_v2(self, body, _):
-        """Ollama's registry."""
+    def way_token(self, *_):
+        """A token server."""
+        self.own.tokens += 1
+        text = json.dumps({"token": f"token-{self.own.tokens}"}).encode()
+        self.head(200, {"Content-Length": str(len(text))})
+        self.pour(text)
+
+    def way_api(self, body, _):
+        """Hugging Face: /api/models/owner/repository/tree/main."""
+        files = [{"type": "file", "path": name, "size": len(body), "lfs": {"oid": self.own.digest, "size": len(body)}}
+                 for name in ("README.md", "Tiny-Q8_0.gguf", "Tiny-Q4_K_M.gguf")]
+        text = json.dumps(files).encode()
+        self.head(200, {"Content-Length": str(len(text))})
+        self.pour(text)
+
+    def way_o(self, body, _):
+        """Hugging Face, a repository for everybody: /o/Tiny-GGUF/resolve/main/file."""
+        self.whole(body)
+
+    def way_v2(self, body, count):
+        """Ollama's registry. With a challenge, each of its addresses wants a new token when it is asked for the first time."""
+        if self.own.challenge is not None:
+            giver = self.own.other or self.own
+            if count == 1 or self.headers.get("Authorization") != f"Bearer token-{giver.tokens}":
+                return self.head(401, {"WWW-Authenticate": self.own.challenge, "Content-Length": "0"})
         if "/manifests/" in self.path:
             layers = [{"mediaType": "application/vnd.ollama.image.template", "digest": "sha256:" + "0" * 64, "size": 5},
                       {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{self.own.digest}",

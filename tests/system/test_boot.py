@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots the kernel in every supported way, breaks it on purpose, and checks its messages."""
+import hashlib
+import json
 import pathlib
 import re
 import struct
 import subprocess
 import tempfile
+import tomllib
 
 from machines import FIRMWARE, REPRESENTATIVE, boot_all
-from harness import CPU_FAST, ISO, PROMPT, Guest, case, check, in_pairs, main, need, small_iso, timed
+from harness import CPU_FAST, ISO, PROMPT, ROOT, Guest, case, check, in_pairs, main, need, small_iso, timed
 from screen import ScreenGuest
 
 
@@ -107,13 +110,27 @@ def damaged_models_make_no_image():
 
 
 @case
-def image_is_reproducible():
-    """two builds of the same inputs are byte-equal"""
+def image_is_reproducible_and_says_what_it_holds():
+    """two builds of the same inputs are byte-equal; hashes, licences, bill of materials and manual are in the image"""
     need(ISO, "make iso")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("a", "b"):
             subprocess.run(["scripts/create_iso.sh", "-o", f"{folder}/{name}.iso"], check=True, capture_output=True)
         check(subprocess.run(["cmp", f"{folder}/a.iso", f"{folder}/b.iso"], check=False).returncode == 0, "they differ")
+        tree = pathlib.Path(folder, "tree")
+        subprocess.run(["xorriso", "-osirrox", "on", "-indev", f"{folder}/a.iso", "-extract", "/", str(tree)], check=True, capture_output=True)
+        subprocess.run(["chmod", "-R", "u+w", str(tree)], check=True)
+        sums = subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=tree, check=False, capture_output=True, text=True)
+        check(sums.returncode == 0, sums.stdout + sums.stderr)
+        packages = {package["name"]: package for package in json.loads((tree / "sbom.spdx.json").read_text())["packages"]}
+        kernel = hashlib.sha256((tree / "boot/marrow.elf").read_bytes()).hexdigest()
+        check(packages["kernel marrow.elf"]["checksums"][0]["checksumValue"] == kernel, "the kernel has another hash")
+        readme = (tree / "licences/README").read_text()
+        for row in tomllib.loads((ROOT / "iso/components.toml").read_text())["component"]:
+            check(packages[row["name"]]["licenseDeclared"] == row["licence"] and row["name"] in readme, f"{row['name']} is not named")
+        for name in re.findall(r"[\w.-]+\.txt", readme):
+            check((tree / "licences" / name).stat().st_size > 500, f"licences/{name}")
+        check("install nvme0n1" in (tree / "manual/Install.html").read_text(), "no manual")
 
 
 # kind: CPUs, what the report must say, the function it must name
@@ -221,7 +238,7 @@ def the_button_and_the_keys_end_the_machine():
 @case
 def poor_machines_boot():
     """without a working clock the times are guessed; when CPUID has no leaf for XSAVE, SSE is used"""
-    with Guest(cpus=1, memory="256M", extra=["-machine", "pc,hpet=off,pit=off", "-no-acpi"]) as guest:
+    with Guest(cpus=1, memory="256M", extra=["-machine", "pc,hpet=off,pit=off,acpi=off"]) as guest:
         prompt(guest)
         check("times are guessed" in guest.output + guest.command_output("dmesg"), guest.output)
     with Guest(cpus=2, memory="256M", cpu=CPU_FAST + ",level=12") as guest:

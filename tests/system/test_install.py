@@ -11,7 +11,7 @@ import tempfile
 
 import tiny_gguf
 from disk_images import disk, fsck_exfat, tool
-from harness import PROMPT, ROOT, TWIN, Guest, case, check, main, small_iso
+from harness import PROMPT, ROOT, TWIN, Guest, case, check, main, small_iso, to_prompt
 from machines import FIRMWARE
 
 MIB = 1 << 20
@@ -55,15 +55,6 @@ def judge(image: pathlib.Path, folder: str) -> None:
     done = subprocess.run([tool("fsck.fat"), "-n", boot], capture_output=True, text=True, check=False)
     check(done.returncode == 0, done.stdout)
     fsck_exfat(data)
-
-
-def to_prompt(guest: Guest, seconds: float) -> bool:
-    """Waits for the prompt; an image with a model begins with a conversation. Returns True if there was one."""
-    talks = guest.expect(rf"{PROMPT}|^you> ", seconds)[0] == "you> "
-    if talks:
-        guest.send("/exit\r")
-        guest.expect(PROMPT, 60)
-    return talks
 
 
 def starts(firmware: str, image: pathlib.Path, device: str, model: str) -> None:

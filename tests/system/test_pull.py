@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`model pull` from a server that cuts, redirects, lies, stalls and sends wrong bytes: the twin, and a machine with exFAT."""
+import json
+import os
 import pathlib
 import random
 import signal
 import ssl
 import subprocess
+import sys
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
 
+import tiny_gguf
 from disk_images import disk, exfat_disk, fsck_exfat, tool
-from harness import PROMPT, TWIN, Guest, case, check, main
+from harness import PROMPT, ROOT, TWIN, Guest, Skip, case, check, main
 from pull_server import Server
+from serving import free_port
 
 SIZE = 1_234_567
 BODY = b"GGUF" + random.Random(1).randbytes(SIZE - 4)
@@ -191,13 +199,177 @@ def ollama_and_catalogue():
         check("404" in place.pull("stories260k", point, "--yes", status=1), "not asked for")
 
 
+@case
+def names_of_hugging_face():
+    """hf:OWNER/REPOSITORY:QUANT and hf.co/… find the file in the repository's list, whose hash is checked"""
+    folder, server = place_and_server()
+    with folder as path, server:
+        place, point = Place(path), f"pull.hf={server.url('')}"
+        text = place.pull("hf:o/Tiny-GGUF:q8_0", point)
+        check("complete and verified" in text and place.has(1, "Tiny-q8_0"), text)
+        check(server.seen[-1][0] == "/o/Tiny-GGUF/resolve/main/Tiny-Q8_0.gguf", str(server.seen))
+        text = place.pull("hf.co/o/Tiny-GGUF", point)
+        check(place.has(1, "Tiny") and server.seen[-1][0].endswith("Q4_K_M.gguf"), text)
+        check("no file of this quantization" in place.pull("hf:o/Tiny-GGUF:Q2_K", point, status=1), "another file was taken")
+        check("names a file" in place.pull("hf:o", point, status=1), "a wrong name was taken")
+
+
+@case
+def tokens_of_registries():
+    """ollama: a 401 that names a token server is answered with its token, which may expire; a realm elsewhere without https is not asked"""
+    folder, server = place_and_server()
+    with folder as path, server, Server(BODY) as giver:
+        server.other, place, point = giver, Place(path), f"pull.ollama={server.url('')}"
+        realm = giver.url("/token/give")
+        server.challenge = f'Basic realm="x", Bearer realm="{realm}",service="r e",scope="repository:library/tiny:pull"'
+        text = place.pull("ollama:tiny:1b", point)
+        check(place.has(1, "tiny-1b") and "complete and verified" in text, text)
+        check([seen for seen, _ in giver.seen] == ["/token/give?service=r%20e&scope=repository%3alibrary%2ftiny%3apull"] * 2,
+              f"the blob's first answer is a 401, too: {giver.seen}")
+        check(not any("Authorization" in headers for _, headers in giver.seen), str(giver.seen))
+        used = [headers.get("Authorization") for _, headers in server.seen]
+        check(used == [None, "Bearer token-1", "Bearer token-1", "Bearer token-2"], str(used))
+        for challenge, sentence in ((f'Bearer realm="{giver.url("/token/x", "localhost")}"', "token server without https"),
+                                    (f'Bearer realm="{giver.url("/html/x")}"', "is not JSON"),
+                                    ('Bearer realm="x', "malformed"), ("Basic realm=x", "wants a token (401)")):
+            server.challenge, asked = challenge, len(giver.seen)
+            text = place.pull("ollama:tiny:2b", point, status=1)
+            check(sentence in text and "trying again" not in text, f"{challenge}: {text}")
+            check("/html/" in challenge or len(giver.seen) == asked, f"{challenge}: it was asked")
+
+
+class Api:
+    """A twin that serves, with a folder for what it pulls."""
+
+    def __init__(self, folder: str, *options: str):
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        self.command = [TWIN, "model=none", f"http.port={port}", "auth=none", "admin=open", "log=warn", "tls=off", *QUICK,
+                        f"pull.to={folder}", *options, "run=serve"]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True)
+        said = ""
+        while '"event":"listening"' not in said:
+            line = self.process.stdout.readline()
+            check(line, f"the server did not start: {said}")
+            said += line
+        threading.Thread(target=lambda: [None for _ in self.process.stdout], daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def open(self, path: str, body: dict | None, method: str = "POST"):
+        data = None if body is None else json.dumps(body).encode()
+        return urllib.request.urlopen(
+            urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method), timeout=60)
+
+    def ask(self, path: str, body: dict | None, method: str = "POST") -> tuple[int, str]:
+        try:
+            with self.open(path, body, method) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+def statuses(text: str) -> list[str]:
+    return [json.loads(line.removeprefix("data: "))["status"] for line in text.splitlines() if line.strip()]
+
+
+@case
+def over_the_api():
+    """POST /api/pull and /v1/models/pull: each stage is told, another model is refused meanwhile, the same one is joined"""
+    folder, server = place_and_server()
+    with folder as path, server, Api(path, f"pull.ollama={server.url('')}") as api:
+        place = Place(path)
+        status, text = api.ask("/api/pull", {"model": "tiny:1b"})
+        said = statuses(text)
+        check(status == 200 and said[0] == "pulling manifest" and f"pulling {server.digest[:12]}" in said, text)
+        check(said[-3:] == ["verifying sha256 digest", "writing manifest", "success"] and place.has(1, "tiny-1b"), text)
+        status, text = api.ask("/api/pull", {"model": "tiny:1b", "stream": False})
+        check((status, text) == (200, '{"status":"success"}') and not place.file(2, "tiny-1b").exists(), text)
+        status, text = api.ask("/api/pull", {"model": "nobody", "stream": False})
+        check(status == 404 and "404" in text, text)
+        status, text = api.ask("/v1/models/pull", {"source": server.url("/cut/other.gguf"), "name": "mine"})
+        said = statuses(text)
+        check(place.has(1, "mine") and sum("trying again" in line for line in said) == 3, text)
+        check('"model":"mine"' in text and '"verified":false' in text, text)
+        slow = {"source": server.url("/slow/slow.gguf")}
+        with api.open("/v1/models/pull", slow) as first:
+            check(b"pulling manifest" in first.readline(), "no first line")
+            status, text = api.ask("/api/pull", {"model": "tiny:2b", "stream": False})
+            check(status == 409 and "another model is being pulled" in text, text)
+            joined = statuses(api.ask("/v1/models/pull", slow)[1])
+            check(joined[-1] == "success" and statuses(first.read().decode())[-1] == "success", str(joined))
+        check(place.has(1, "slow") and len(server.requests("/slow/slow.gguf")) == 1, str(server.seen))
+
+
+@case
+def clients_that_leave():
+    """the pull goes on without the client; DELETE /v1/models/pull stops it, what has come stays, and the next request goes on"""
+    folder, server = place_and_server()
+    with folder as path, server, Api(path) as api:
+        place, slow = Place(path), {"source": server.url("/slow/slow.gguf")}
+        with api.open("/v1/models/pull", slow) as first:
+            first.readline()
+        wait_for(lambda: place.has(1, "slow"))
+        check(len(server.requests("/slow/slow.gguf")) == 1, "it was fetched twice")
+        check(api.ask("/v1/models/pull", None, "DELETE")[0] == 404, "nothing is pulled, and was stopped")
+        later = {"source": server.url("/slow/later.gguf")}
+        with api.open("/v1/models/pull", later) as first:
+            wait_for(lambda: place.file(1, "later").exists() and place.file(1, "later").stat().st_size > 100_000)
+            status, text = api.ask("/v1/models/pull", None, "DELETE")
+            check((status, text) == (200, '{"stopped":true}'), text)
+            check("stopped; what has come stays" in first.read().decode(), "the client was not told")
+        check((place.file(1, "later").parent / "partial").exists(), "nothing stayed")
+        status, text = api.ask("/v1/models/pull", later)
+        check("are on the disk already" in text and place.has(1, "later"), text)
+        check(server.requests("/slow/later.gguf")[-1]["Range"].startswith("bytes="), str(server.seen))
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        check(time.monotonic() < end, "it did not happen")
+        time.sleep(0.1)
+
+
+@case
+def not_for_everybody():
+    """without admin rights nobody pulls; verify=require refuses what nobody has signed"""
+    folder, server = place_and_server()
+    with folder as path, server:
+        source = {"source": server.url("/good/tiny.gguf"), "model": server.url("/good/tiny.gguf")}
+        for options, status in (("admin=key", 403), ("admin=closed", 403), ("verify=require", 403)):
+            with Api(path, options) as api:
+                for route in ("/api/pull", "/v1/models/pull"):
+                    check(api.ask(route, source)[0] == status, f"{options}: {route}")
+        check(not server.seen, str(server.seen))
+
+
+@case
+def ollamas_client():
+    """Ollama's Python client pulls a model, lists it and lets it answer, by the name that it pulled"""
+    python = os.environ.get("CLIENT_PYTHON") or sys.executable
+    if subprocess.run([python, "-c", "import ollama"], capture_output=True, check=False).returncode != 0:
+        raise Skip("CLIENT_PYTHON has no package ollama")
+    model = tiny_gguf.write(ROOT / "build/test/pulled.gguf").read_bytes()
+    with tempfile.TemporaryDirectory() as path, Server(model) as server, Api(path, f"pull.ollama={server.url('')}") as api:
+        done = subprocess.run([python, str(pathlib.Path(__file__).with_name("ollama_pull.py")), api.base], capture_output=True,
+                              text=True, timeout=300, check=False)
+        check(done.returncode == 0 and "pulled" in done.stdout, done.stdout + done.stderr)
+
+
 def certificates(folder: pathlib.Path) -> ssl.SSLContext:
-    """Makes an authority, ca.pem, another one, other.pem, and a server of the first one for the name localhost."""
+    """Makes an authority, ca.pem, another one, other.pem, and a server of the first one for localhost and 127.0.0.2."""
     for name in ("ca", "other"):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout",
                 folder / f"{name}.key", "-out", folder / f"{name}.pem", "-addext", "basicConstraints=critical,CA:TRUE")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", folder / "own.key", "-out", folder / "own.csr")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.2,IP:::1\n")
     openssl("x509", "-req", "-in", folder / "own.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial",
             "-extfile", folder / "names", "-out", folder / "own.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -214,10 +386,13 @@ def https():
     """https: the chain is checked against tls.ca=, and the host's name; cut connections go on; no redirect leads to http"""
     with tempfile.TemporaryDirectory() as path:
         place, folder = Place(path), pathlib.Path(path)
-        with Server(BODY, certificates(folder)) as server, Server(BODY) as plain:
+        context = certificates(folder)
+        with Server(BODY, context) as server, Server(BODY) as plain, Server(BODY, context, "127.0.0.2") as other:
             server.other, authority = plain, f"tls.ca={folder}/ca.pem"
             text = place.pull(server.url("/good/tiny.gguf", "localhost"), authority)
             check(place.has(), text)
+            text = place.pull(other.url("/good/address.gguf", "127.0.0.2"), authority)
+            check(place.has(1, "address"), text)
             text = place.pull(server.url("/cut/more.gguf", "localhost"), authority)
             check(place.has(1, "more") and text.count("trying again") == 3, text)
             point = f"pull.ollama={server.url('', 'localhost')}"

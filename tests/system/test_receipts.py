@@ -75,6 +75,10 @@ def answers(base: str) -> list[dict]:
         ("/completion", {"prompt": PROMPT, "n_predict": 24, "seed": 5, "stream": True}),
         ("/completion", {"prompt": PROMPT, "n_predict": 24, "seed": 2**62 - 1, "mirostat": 2, "dry_multiplier": 0.8}),
         ("/completion", {"prompt": PROMPT, "n_predict": 24, "grammar": GBNF, "seed": 6, "logit_bias": [[42, -3.5]]}),
+        ("/completion", {"prompt": PROMPT, "n_predict": 24, "seed": 11, "samplers": ["temperature", "min_p", "top_k"], "min_p": 0.1}),
+        ("/completion", {"prompt": PROMPT + " said: a, b, a, b, a", "n_predict": 24, "seed": 12, "dry_multiplier": 2,
+                         "dry_sequence_breakers": [",", " said"], "dry_penalty_last_n": 40}),
+        ("/completion", {"prompt": PROMPT, "n_predict": 24, "seed": 13, "logit_bias": {" was": False, "the": 1.5}, "ignore_eos": True}),
         ("/completion", {"prompt": "1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4", "n_predict": 24, "temperature": 0}),
         ("/v1/completions", {"prompt": PROMPT, "max_tokens": 24, "stop": [" the", "\n"], "seed": 7}),
         (chat, {"messages": USER, "max_tokens": 24, "seed": 8}),
@@ -136,7 +140,7 @@ def signed_by(receipt: dict, seed: bytes) -> dict | None:
     public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
     body = {**receipt, "key": public}
     del body["signature"]
-    text = "marrow-receipt-v1\n" + json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    text = "marrow-receipt-v2\n" + json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     return {**body, "signature": key.sign(text.encode()).hex()}
 
 

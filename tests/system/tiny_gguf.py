@@ -67,3 +67,39 @@ def write(path: pathlib.Path, vocabulary: int = 400) -> pathlib.Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(head + bytes(-len(head) % 32) + data)
     return path
+
+
+def end_of_value(data: bytes, at: int, kind: int) -> int:
+    if kind == STRING:
+        return at + 8 + struct.unpack_from("<Q", data, at)[0]
+    if kind != ARRAY:
+        return at + {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}[kind]
+    inner, count = struct.unpack_from("<IQ", data, at)
+    at += 12
+    for _ in range(count):
+        at = end_of_value(data, at, inner)
+    return at
+
+
+def with_template(data: bytes, template: str) -> bytes:
+    """The same model with another chat template. Tensors stay where their offsets say, since they count from the data's begin."""
+    name, alignment = "tokenizer.chat_template", 32
+    magic, version, tensor_count, pairs = struct.unpack_from("<4sIQQ", data)
+    at, kept = 24, []
+    for _ in range(pairs):
+        begin = at
+        at = end_of_value(data, at, STRING)
+        key_name = data[begin + 8:at].decode()
+        kind = struct.unpack_from("<I", data, at)[0]
+        at = end_of_value(data, at + 4, kind)
+        if key_name == "general.alignment":
+            alignment = struct.unpack_from("<I", data, at - 4)[0]
+        if key_name != name:
+            kept.append(data[begin:at])
+    infos = at
+    for _ in range(tensor_count):
+        at = end_of_value(data, at, STRING)
+        at += 4 + 8 * struct.unpack_from("<I", data, at)[0] + 12
+    kept.append(key(name, STRING, text(template)))
+    head = struct.pack("<4sIQQ", magic, version, tensor_count, len(kept)) + b"".join(kept) + data[infos:at]
+    return head + bytes(-len(head) % alignment) + data[at + -at % alignment:]

@@ -14,6 +14,7 @@ u64 timing::ticks_from_ns(u64 ns) {
   return ns;
 }
 void trace::record(Kind, const char*, u64) {}
+void trial::check() {}
 
 namespace sched {
 Thread* current() {

@@ -19,7 +19,7 @@ namespace ai::neon {
 #include "arch/aarch64/simd/neon128.inc"
 
 constexpr u32 kWidestTile = 4;  // 4 columns take 8 partial, 4 integer and 4 float sums
-constexpr u32 kWidestFused = 2;
+constexpr u32 kWidestFused = 2, kWidestFusedScaled = 2;
 
 // Products of rows 0 and 1, and of rows 2 and 3, with one 16-bit lane per row and weight vector.
 struct Partial {

@@ -20,10 +20,10 @@ namespace ai::neon_dotprod {
 
 using Partial = int32x4_t;      // 32-bit sums need no folding
 constexpr u32 kWidestTile = 8;  // 8 partial, 8 integer and 8 float sums, weights: 25 of 32
-constexpr u32 kWidestFused = 2;
+constexpr u32 kWidestFused = 2, kWidestFusedScaled = 2;
 
 constexpr u32 fold_after(u32) {
-  return 8;
+  return 64;
 }
 
 LANES Partial zero_partial() {

@@ -18,6 +18,9 @@ namespace ai::avx2 {
 
 #include "arch/x86_64/simd/avx256.inc"
 
+// The scales of sub-blocks take more registers, and four columns at once would spill.
+constexpr u32 kWidestFusedScaled = 2;
+
 // the magnitudes of signed weights are multiplied, and the sign is moved to the activations
 constexpr u32 kWideOffset = 0;
 

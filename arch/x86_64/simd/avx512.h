@@ -31,6 +31,7 @@ using Partial = __m512i;  // 32-bit sums need no folding
 constexpr u32 kLanes = 16, kParts = 1, kRegisters = 32;
 constexpr u32 kWidestTile = 8;  // 8 integer and 8 float sums, weights, scales: 20 of 32 registers
 constexpr u32 kWidestFused = 8;
+constexpr u32 kWidestFusedScaled = kWidestFused;
 constexpr u32 kFloatRows = 4;
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights, so 128 is added to signed bytes
 constexpr int kZ = kPickZero;
@@ -38,7 +39,7 @@ constexpr int kZ = kPickZero;
 #include "arch/x86_64/simd/lines.inc"
 
 constexpr u32 fold_after(u32) {
-  return 8;
+  return 64;
 }
 
 LANES I load_i(const void* at) {
@@ -111,6 +112,13 @@ LANES I sub_i32(I a, I b) {
 }
 LANES I sub_i8(I a, I b) {
   return _mm512_sub_epi8(a, b);
+}
+LANES I add_i8(I a, I b) {
+  return _mm512_add_epi8(a, b);
+}
+// Returns all ones in the bytes where a > b, as signed numbers.
+LANES I greater_i8(I a, I b) {
+  return _mm512_movm_epi8(_mm512_cmpgt_epi8_mask(a, b));
 }
 LANES I max_u32(I a, I b) {
   return _mm512_max_epu32(a, b);

@@ -19,6 +19,7 @@ namespace ai::avx_vnni {
 
 #include "arch/x86_64/simd/avx256.inc"
 
+constexpr u32 kWidestFusedScaled = kWidestFused;
 constexpr u32 kWideOffset = 7;  // VPDPBUSD takes unsigned weights, so 128 is added to signed bytes
 
 LANES I load_i16_lanes(const void* at) {
@@ -26,7 +27,7 @@ LANES I load_i16_lanes(const void* at) {
 }
 
 constexpr u32 fold_after(u32) {
-  return 8;  // 32-bit sums need no folding
+  return 64;  // 32-bit sums need no folding
 }
 
 LANES Partial zero_partial() {

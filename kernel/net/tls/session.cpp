@@ -7,7 +7,9 @@
 
 #include <algorithm>
 
+#include "kernel/base/format.h"
 #include "kernel/crypto/entropy.h"
+#include "kernel/net/network_list.h"
 #include "kernel/net/tls/tls.h"
 
 namespace net::tls {
@@ -80,6 +82,22 @@ u32 trust_all(WOLFSSL_CTX* context, std::string_view pem) {
     trusted += taken == WOLFSSL_SUCCESS ? 1 : 0;
     pem.remove_prefix(end + kEnd.size());
   }
+}
+
+// Writes an address as marrow_tls_address_text() writes those of certificates.
+Result<String> address_name(const IpAddress& address) {
+  String text;
+  base::StringWriter out(text);
+  for (usize i = 0; i < (address.v6 ? address.bytes.size() : 4); i++) {
+    bool apart = i > 0 && (!address.v6 || i % 2 == 0);
+    if (apart) out.write(":");
+    if (address.v6)
+      base::format_to(out, "{:02x}", address.bytes[i]);
+    else
+      base::format_to(out, "{}", address.bytes[i]);
+  }
+  TRY(out.status());
+  return text;
 }
 
 // Returns what the failure of a handshake means for a person.
@@ -167,10 +185,11 @@ Client::~Client() {
 Result<base::Owner<Session>> Client::begin(std::string_view host) {
   base::Owner<Session> session = TRY(Session::begin(context_, Session::Role::kClient));
   Ledger::Use use(session->ledger_);
-  String name = TRY(String::from(host));
+  Result<IpAddress> address = parse_address(host);
+  String name = TRY(address.has_value() ? address_name(*address) : String::from(host));
   TRY(name.push_back('\0'));
   // An address is no name that SNI may have (RFC 6066, 3).
-  bool is_name = !host.contains(':') && host.find_first_not_of("0123456789.") != host.npos;
+  bool is_name = !address.has_value();
   bool named = !is_name || wolfSSL_UseSNI(session->session_, WOLFSSL_SNI_HOST_NAME, host.data(),
                                           static_cast<word16>(host.size())) == WOLFSSL_SUCCESS;
   if (!named || wolfSSL_check_domain_name(session->session_, name.view().data()) != WOLFSSL_SUCCESS)

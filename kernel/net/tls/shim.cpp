@@ -3,7 +3,9 @@
 #include "kernel/net/tls/shim.h"
 
 #include <algorithm>
+#include <cstdarg>
 
+#include "kernel/base/format.h"
 #include "kernel/base/memory.h"
 #include "kernel/base/wipe.h"
 #include "kernel/crypto/entropy.h"
@@ -162,10 +164,24 @@ int marrow_tls_number(const char* text) {
   return value;
 }
 
-// wolfSSL formats text only for its logs, which are not built.
-int marrow_tls_no_text(char* out, size_t bytes) {
-  if (bytes > 0) out[0] = '\0';
-  return 0;
+// Writes an address of a certificate as tls::Client compares it with that of the server. An IPv4
+// address gets colons: no DNS name of a certificate, which may have a wildcard, equals it then. All
+// other texts that wolfSSL would write are read by nobody, and are empty.
+int marrow_tls_address_text(char* out, size_t bytes, const char* format, ...) {
+  constexpr std::string_view kIpv4 = "%u.%u.%u.%u", kIpv6 = "%02X%02X%s";
+  base::BufferWriter text(std::span(out, bytes > 0 ? bytes - 1 : 0));
+  va_list values;
+  va_start(values, format);
+  if (format == kIpv4) {
+    for (u32 i = 0; i < 4; i++)
+      base::format_to(text, "{}{}", i == 0 ? "" : ":", va_arg(values, unsigned));
+  } else if (format == kIpv6) {
+    for (u32 i = 0; i < 2; i++) base::format_to(text, "{:02x}", va_arg(values, unsigned));
+    text.write(va_arg(values, const char*));
+  }
+  va_end(values);
+  if (bytes > 0) out[text.view().size()] = '\0';
+  return static_cast<int>(text.view().size());
 }
 
 }  // extern "C"

@@ -24,7 +24,7 @@ char* marrow_tls_copy(char* to, const char* from, size_t most);
 char* marrow_tls_append(char* to, const char* from, size_t most);
 char* marrow_tls_find(const char* text, const char* part, size_t most);
 int marrow_tls_number(const char* text);
-int marrow_tls_no_text(char* out, size_t bytes);
+int marrow_tls_address_text(char* out, size_t bytes, const char* format, ...);
 
 #ifdef __cplusplus
 }
@@ -52,7 +52,7 @@ int marrow_tls_no_text(char* out, size_t bytes);
 #define XSTRNCMP(a, b, n) marrow_tls_compare((a), (b), (n), 0)
 #define XSTRCASECMP(a, b) marrow_tls_compare((a), (b), (size_t)-1, 1)
 #define XSTRNCASECMP(a, b, n) marrow_tls_compare((a), (b), (n), 1)
-#define XSNPRINTF(out, n, ...) marrow_tls_no_text((out), (n))
+#define XSNPRINTF(out, n, ...) marrow_tls_address_text((out), (n), __VA_ARGS__)
 #define XATOI(s) marrow_tls_number(s)
 #define XSTRTOK(s, separators, rest) ((void)(rest), (char*)0)  // lists as text are not used
 #define XTOLOWER(c) marrow_tls_lower(c)

@@ -90,6 +90,7 @@
 #define WOLFSSL_CERT_GEN
 #define WOLFSSL_CERT_EXT
 #define WOLFSSL_ALT_NAMES
+#define WOLFSSL_IP_ALT_NAME  // of servers that an address names
 #define WOLFSSL_KEY_GEN
 #define WOLFSSL_PEM_TO_DER
 #define WOLFSSL_DER_TO_PEM

@@ -15,7 +15,8 @@ namespace {
 bool log_has(std::string_view text) {
   static char buffer[32 * 1024];
   base::BufferWriter out(buffer);
-  log::replay(out, 64);
+  // On a busy host the watchdog complains often, a dozen lines each time.
+  log::replay(out, 256);
   return out.view().find(text) != std::string_view::npos;
 }
 

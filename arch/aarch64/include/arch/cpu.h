@@ -38,6 +38,7 @@ struct CpuLocal {
 static_assert(offsetof(CpuLocal, emergency_stack) == 16);
 
 struct Cpu {
+  static constexpr u16 kElfMachine = 183;  // EM_AARCH64
   static constexpr usize kMinimumStackBytes = 16 * kKiB;
 
   // Without the barrier the counter may be read before earlier instructions (Arm ARM D12.2).

@@ -27,6 +27,7 @@ struct Context {
 
 struct Cpu {
   // Enough for libc and sanitized frames. Untouched pages cost nothing here.
+  static constexpr u16 kElfMachine = 62;  // EM_X86_64
   static constexpr usize kMinimumStackBytes = usize{512} << 10;
 
   static u64 now_ticks();  // CLOCK_MONOTONIC in ns

@@ -35,6 +35,7 @@ struct CpuLocal {
 };
 
 struct Cpu {
+  static constexpr u16 kElfMachine = 62;  // EM_X86_64
   static constexpr usize kMinimumStackBytes = 16 * kKiB;
 
   static u64 now_ticks() { return __builtin_ia32_rdtsc(); }

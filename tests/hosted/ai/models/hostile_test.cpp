@@ -15,7 +15,7 @@
 namespace {
 
 constexpr const char* kFamilies[] = {"llama", "gemma3",        "qwen2moe", "deepseek3-mla",
-                                     "mamba", "phi3-longrope", "gpt2"};
+                                     "mamba", "phi3-longrope", "gpt2",     "bitnet-b1.58"};
 
 // Loads and, when that works, runs two tokens. What comes out is not judged.
 void try_model(const std::vector<Byte>& file, TestPlatform& platform) {

@@ -353,6 +353,8 @@ TEST(openai, documents_are_ranked) {
   r = ask(R"(,"top_n":1,"raw_scores":true)");
   EXPECT_HAS(r.body, R"("results":[{"index":2,"relevance_score":0.500000000,"document")");
   EXPECT(r.body.view().find(R"("index":1)") == std::string_view::npos);
+  r = s.post("/rerank", R"({"query":"abc","texts":["xyz","ab"],"return_text":true,"top_n":1})");
+  EXPECT_EQ(r.body.view(), R"([{"index":1,"score":1.000000000,"text":"ab"}])");
   for (std::string_view path : {"/rerank", "/reranking", "/v1/reranking"})
     EXPECT_EQ(s.post(path, R"({"query":"a","texts":["b"]})").status, 200);
   for (std::string_view bad :

@@ -2,6 +2,8 @@
 // An engine that says what a test wants it to say, a machine around it, and a reply that listens.
 #pragma once
 
+#include <vector>
+
 #include "ai/openai/service.h"
 #include "ai/text/chat_template.h"
 #include "tests/hosted/ai/text/grammar_fake.h"
@@ -42,7 +44,9 @@ class ApiTestEngine final : public FakeEngine {
     last_breakers = request.dry_breakers.size();
     job.micro = varied ? -1000 * static_cast<i32>(1 + request.sampling.seed * 2 % 3) : -1000;
     last_sampling = request.sampling;
-    last_bias = request.bias.size();
+    last_bias.clear();
+    TRY(last_bias.append(request.bias));
+    last_slide = request.slide;
     last_stops = request.stop.size();
     last_prompt.clear();
     for (ai::TokenId id : request.prompt) TRY(last_prompt.append(tokenizer_.piece(id)));
@@ -93,7 +97,9 @@ class ApiTestEngine final : public FakeEngine {
   const char* refuse = nullptr;
   u32 full_at = ~u32{0};  // tokens of prompt and answer that end it
   ai::SamplerParams last_sampling;
-  usize last_bias = 0, last_stops = 0, last_breakers = 0, scored = 0, after_sampling = 0;
+  Vector<ai::LogitBias> last_bias;
+  bool last_slide = false;
+  usize last_stops = 0, last_breakers = 0, scored = 0, after_sampling = 0;
   bool varied = false;  // seeds 0, 1 and 2 get tokens of -1000, -3000 and -2000 millionths
   String last_prompt;
 
@@ -213,7 +219,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   ai::openai::ModelRow model_row(u32 i) override {
     bool tiny = (i == 0) != (other_is_current || only_other);
     if (tiny) {
-      ai::openai::ModelRow row{"tiny", 1000, !only_other};
+      ai::openai::ModelRow row{"tiny", 1000, !only_other, path};
       row.verified = verified;
       row.sha256 = file_hash;
       key_id.copy(row.key_id, sizeof row.key_id - 1);
@@ -222,11 +228,17 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     return {"other/b", 2000, only_other || loaded > 1};
   }
   const char* verified = nullptr;  // of "tiny"
-  std::string_view key_id;
+  std::string_view key_id, path;
   const crypto::Sha256Digest* file_hash = nullptr;  // of "tiny", where it is known
   bool models_known_since(u64) override { return true; }
   const ai::openai::ModelDetails* details(std::string_view) override { return &known; }
   ai::openai::ModelDetails known;
+  // A list that is read after a while.
+  const Vector<ai::openai::TensorRow>* tensors(std::string_view) override {
+    return tensor_polls > 0 && --tensor_polls > 0 ? nullptr : &tensor_rows;
+  }
+  u32 tensor_polls = 0;
+  Vector<ai::openai::TensorRow> tensor_rows;
   // Names that begin with '-' are not there; the others end as the test has said, after a while.
   // What a request wants is loaded beside "tiny", or in its place where there is room for one.
   Result<u32> change_model(ai::openai::ModelChange change, std::string_view name) override {
@@ -257,6 +269,23 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   bool room_for_two = true, wanted_other = false, wanted_tiny = false, only_other = false;
   Result<void> load_result;
   ai::openai::LoadEnd end;
+  // The test says how far the pull has come.
+  Result<u32> pull(const ai::openai::PullWish& wish) override {
+    if (pull_refusal.what != nullptr) return std::unexpected(pull_refusal);
+    (void)pulled_source.assign(wish.source);
+    (void)pulled_source.append(wish.ollama ? " (ollama)" : "");
+    pulls++;
+    return 5;
+  }
+  Result<ai::openai::PullState> pull_state(u32) override {
+    if (pull_states.size() > 1 && pull_looks++ > 0) pull_states.erase(pull_states.begin());
+    return pull_states.front();
+  }
+  bool stop_pull() override { return pulls > 0; }
+  Error pull_refusal{Errc::kBusy, nullptr};
+  std::vector<ai::openai::PullState> pull_states{{}};  // one a look; the last one stays
+  u32 pulls = 0, pull_looks = 0;
+  String pulled_source;
   Result<void> render(const ai::Lease& lease, const ai::openai::ChatPrompt& prompt,
                       Vector<ai::TokenId>& out, String* text, base::Writer& problem) override {
     String plain;

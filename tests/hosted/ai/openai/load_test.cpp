@@ -17,7 +17,7 @@ TEST(openai_load, answers_when_the_model_is_loaded) {
   EXPECT_EQ(s.backend.load_polls, 3u);  // it goes on
   r = s.post("/models/load", R"({"model":"other"})");
   EXPECT_EQ(r.status, 409);
-  EXPECT_HAS(r.body, R"("code":"model_loading")");
+  EXPECT_HAS(r.body, R"("reason":"model_loading")");
   EXPECT_HAS(r.headers, "retry-after-ms: 1000");
 }
 

@@ -303,6 +303,29 @@ TEST(ollama, who_fills_in_says_so) {
   EXPECT_HAS(r.body, R"("completion","insert"])");
 }
 
+TEST(ollama, who_asks_for_all_gets_the_tensors) {
+  Server s;
+  ai::openai::TensorRow row{.name = MUST(String::from("a.weight")),
+                            .type = "Q4_0",
+                            .dimension_count = 2,
+                            .dimensions = {64, 3, 1, 1}};
+  MUST(s.backend.tensor_rows.push_back(std::move(row)));
+  s.backend.tensor_polls = 5;
+  Answer r = s.post("/api/show", R"({"model":"tiny","verbose":true})");
+  EXPECT_HAS(r.body, R"("tensors":[{"name":"a.weight","type":"Q4_0","shape":[64,3]}])");
+  EXPECT(!has(s.post("/api/show", R"({"model":"tiny"})").body, "tensors"));
+  EXPECT_EQ(s.post("/api/show", R"({"model":"tiny","verbose":1})").status, 400);
+  // A client that leaves while they are read leaves nothing behind.
+  s.backend.tensor_polls = 1000;
+  ApiTestReply reply;
+  s.begin("/api/show", R"({"model":"tiny","verbose":true})", reply);
+  s.turn();
+  EXPECT(!s.service->idle());
+  s.service->gone(reply);
+  s.turn();
+  EXPECT(s.service->idle());
+}
+
 // Programs look for a server before they speak to it.
 TEST(ollama, probes_are_answered) {
   ai::openai::ServiceOptions options = Server::opened();
@@ -385,8 +408,7 @@ TEST(ollama, says_what_to_do_instead_of_what_it_cannot) {
     std::string_view method, path;
     int status;
   };
-  constexpr Row kRows[] = {{"POST", "/api/pull", 501},
-                           {"POST", "/api/create", 501},
+  constexpr Row kRows[] = {{"POST", "/api/create", 501},
                            {"POST", "/api/copy", 501},
                            {"POST", "/api/push", 501},
                            {"DELETE", "/api/delete", 501},
@@ -398,7 +420,7 @@ TEST(ollama, says_what_to_do_instead_of_what_it_cannot) {
     EXPECT_EQ(r.status, row.status);
     EXPECT(row.status == 200 || has(r.body, R"({"error":")"));
   }
-  EXPECT_HAS(s.post("/api/pull", "{}").body, "copy the .gguf file into the folder models");
+  EXPECT_HAS(s.post("/api/create", "{}").body, "copy a finished .gguf file into the folder models");
 }
 
 TEST(ollama, its_root_is_for_programs) {

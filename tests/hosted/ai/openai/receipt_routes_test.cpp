@@ -86,6 +86,29 @@ TEST(receipt_routes, each_choice_has_its_own) {
   EXPECT_EQ(receipts_in(s.chat(R"(,"n":2,"stream":true,"receipt":true)").body).size(), 2u);
 }
 
+TEST(receipt_routes, every_setting_of_the_samplers_is_in_it) {
+  constexpr std::string_view kRows[][2] = {
+      {R"(,"samplers":["temperature","top_k"])", R"("samplers":["temperature","top_k"])"},
+      {R"(,"samplers":["top_k","temperature"])", R"("samplers":[])"},
+      {R"(,"dry_sequence_breakers":["x","é"],"dry_multiplier":1)", R"("dry_breakers":["x","é"])"},
+      {R"(,"dry_penalty_last_n":9)", R"("dry_last_n":9)"},
+      {R"(,"logit_bias":{"AB":-1.5,"67":false})",
+       R"("logit_bias":[[65,-1500],[66,-1500],[67,null]])"},
+      {R"(,"ignore_eos":true)", R"("logit_bias":[[256,null]])"},
+  };
+  for (const auto& row : kRows) {
+    Server s;
+    String more;
+    MUST(more.append(row[0]));
+    MUST(more.append(R"(,"max_tokens":5,"receipt":true)"));
+    Answer r = s.chat(more.view());
+    EXPECT_HAS(r.body, row[1]);
+    auto found = receipts_in(r.body);
+    REQUIRE(found.size() == 1);
+    EXPECT_HAS(s.post("/v1/receipts/verify", found[0]).body, R"("valid":true)");
+  }
+}
+
 TEST(receipt_routes, grammars_are_in_it_and_are_compiled_again) {
   constexpr std::string_view kFormats[] = {
       R"(,"grammar":"root ::= [a-zA-Z ]+")",
@@ -231,7 +254,7 @@ TEST(receipt_routes, the_key_is_public_and_verifying_is_not) {
 
 // The seeds of the fuzzer were written by another program, from the page in the wiki alone.
 TEST(receipt_routes, another_program_s_chain_is_the_same) {
-  for (const char* name : {"plain", "length", "gbnf", "schema"}) {
+  for (const char* name : {"plain", "length", "gbnf", "schema", "samplers"}) {
     std::ifstream in(std::string("tests/fuzz/corpus/receipt/") + name);
     const std::string text((std::istreambuf_iterator<char>(in)), {});
     auto document = json::Document::parse(text);

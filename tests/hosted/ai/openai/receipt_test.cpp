@@ -58,7 +58,15 @@ struct Asked {
   std::string gbnf = {};
   u32 max_tokens = 24;
   bool ignore_end = false;
+  std::vector<std::string> breakers = {};
 };
+
+// Returns an order that a request has chosen.
+ai::SamplerOrder order_of(std::initializer_list<ai::SamplerStep> steps) {
+  ai::SamplerOrder order{.chosen = true};
+  for (ai::SamplerStep step : steps) order.steps[order.count++] = step;
+  return order;
+}
 
 // One of each kind. The samplers' own ways are combined, as people do.
 std::vector<Asked> all_kinds() {
@@ -89,6 +97,19 @@ std::vector<Asked> all_kinds() {
   all.push_back({.sampling = {.temperature_milli = 1000, .seed = 8},
                  .gbnf = "root ::= [a-d]+ \"e\" [a-z ]*"});
   all.push_back({.sampling = {.temperature_milli = 0}, .gbnf = "root ::= \"ab\" [a-c]"});
+  using enum ai::SamplerStep;
+  all.push_back({.sampling = {.temperature_milli = 1800,
+                              .top_k = 12,
+                              .seed = 9,
+                              .order = order_of({kTemperature, kMinP, kTopK})}});
+  all.push_back({.sampling = {.temperature_milli = 700,
+                              .dry_multiplier_milli = 3000,
+                              .dry_allowed_length = 1,
+                              .dry_last_n = 12,
+                              .seed = 10},
+                 .breakers = {"a", "bc"}});
+  all.push_back({.sampling = {.temperature_milli = 1400, .seed = 11},
+                 .bias = {{11, ai::LogitBias::kNever}, {12, 500}}});
   return all;
 }
 
@@ -122,6 +143,8 @@ Receipt head_of(const ai::Engine& engine, const ai::Request& request, const Aske
   r.context = engine.info().context;
   MUST(r.prompt.append(request.prompt));
   r.sampling = request.sampling;
+  for (std::string_view text : request.dry_breakers)
+    MUST(r.dry_breakers.push_back(MUST(String::from(text))));
   MUST(r.bias.append(request.bias));
   r.max_tokens = request.max_tokens;
   r.ignore_end = request.ignore_end;
@@ -166,17 +189,19 @@ Receipt copy(const Receipt& receipt) {
 std::vector<Receipt> receipts_of(Machine& machine, const std::vector<Asked>& all) {
   std::vector<Receipt> out;
   std::vector<std::vector<TokenId>> prompts;
-  std::vector<std::vector<std::string_view>> stops(all.size());
+  std::vector<std::vector<std::string_view>> stops(all.size()), breakers(all.size());
   std::vector<Answered> sinks(all.size());
   for (usize i = 0; i < all.size(); i++) {
     prompts.push_back(prompt_of(static_cast<u32>(i % 4)));
     for (const std::string& stop : all[i].stop) stops[i].push_back(stop);
+    for (const std::string& text : all[i].breakers) breakers[i].push_back(text);
     ai::Request request{.prompt = prompts[i],
                         .sampling = all[i].sampling,
                         .bias = all[i].bias,
                         .max_tokens = all[i].max_tokens,
                         .stop = stops[i],
                         .ignore_end = all[i].ignore_end,
+                        .dry_breakers = breakers[i],
                         .report_picks = true};
     Receipt head = head_of(*machine.engine, request, all[i]);
     sinks[i].grammar = machine.grammar(head.grammar);
@@ -377,6 +402,10 @@ TEST(receipt, another_request_is_found_at_the_first_step) {
       [](Receipt& r) { r.sampling.top_k = 3; },
       [](Receipt& r) { r.sampling.penalty_last_n = 1; },
       [](Receipt& r) { MUST(r.bias.push_back({1, 1})); },
+      [](Receipt& r) { MUST(r.bias.push_back({1, ai::LogitBias::kNever})); },
+      [](Receipt& r) { r.sampling.order = order_of({ai::SamplerStep::kXtc}); },
+      [](Receipt& r) { r.sampling.dry_last_n = 3; },
+      [](Receipt& r) { MUST(r.dry_breakers.push_back(MUST(String::from("a")))); },
       [](Receipt& r) { MUST(r.stop.push_back(MUST(String::from("qqq")))); },
       [](Receipt& r) { r.ignore_end = !r.ignore_end; },
       [](Receipt& r) { r.max_tokens += 5; },
@@ -431,7 +460,7 @@ TEST(receipt, text_is_read_as_it_was_written_and_nothing_else_is) {
     const char *from, *to, *says;
   };
   const Row rows[] = {
-      {"\"receipt_version\":1", "\"receipt_version\":2", "format version 2"},
+      {"\"receipt_version\":2", "\"receipt_version\":1", "format version 1"},
       {"\"numerics_version\":1", "\"numerics_version\":9", "numerics version 9"},
       {"{\"receipt_version\"", "{\"note\":1,\"receipt_version\"", "does not have"},
       {"{\"receipt_version\"", "{\"context\":96,\"receipt_version\"", "twice"},
@@ -448,6 +477,13 @@ TEST(receipt, text_is_read_as_it_was_written_and_nothing_else_is) {
       {"\"top_k\":40", "\"top_K\":40", "'parameters.top_k'"},
       {"\"temperature_milli\":700", "\"temperature_milli\":-1", "temperature must be"},
       {"[7,2000]", "[7,2000,1]", "logit_bias"},
+      {"[7,2000]", "[7,false]", "logit_bias"},
+      {"[7,2000]", "[7]", "logit_bias"},
+      {"\"samplers\":[]", "\"samplers\":[\"top_q\"]", "'parameters.samplers'"},
+      {"\"samplers\":[]", "\"samplers\":[\"xtc\",\"xtc\"]", "'parameters.samplers'"},
+      {"\"samplers\":[]", "\"samplers\":[7]", "'parameters.samplers'"},
+      {"\"dry_breakers\":[]", "\"dry_breakers\":[\"\"]", "'parameters.dry_breakers'"},
+      {"\"dry_last_n\":", "\"dry_last_n\":-", "'parameters.dry_last_n'"},
       {"\"kind\":\"none\"", "\"kind\":\"gbnf\"", "'grammar.text'"},
       {"\"sha256\":\"", "\"sha256\":\"0", "sha256"},
       {"\"marks\":[\"", "\"marks\":[\"g", "'marks'"},

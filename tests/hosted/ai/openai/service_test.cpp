@@ -59,7 +59,7 @@ TEST(openai, parameters_reach_the_engine_exactly) {
   EXPECT_EQ(p.presence_penalty_milli, -1500);
   EXPECT_EQ(p.frequency_penalty_milli, 100);
   EXPECT_EQ(p.repeat_penalty_milli, 1100);
-  EXPECT_EQ(s.backend.fake.last_bias, 2u);
+  EXPECT_EQ(s.backend.fake.last_bias.size(), 2u);
   EXPECT_EQ(s.backend.fake.last_stops, 1u);
   EXPECT_HAS(r.body, "\"content\":\"Hel\"");
   EXPECT_HAS(r.body, "\"finish_reason\":\"length\"");
@@ -82,7 +82,8 @@ TEST(openai, wrong_parameters_are_400_and_named) {
         Row{R"(,"max_tokens":-1)", "max_tokens"},
         Row{R"(,"stop":[1])", "stop"},
         Row{R"(,"stream":"yes")", "stream"},
-        Row{R"(,"logit_bias":{"x":1})", "logit_bias"},
+        Row{R"(,"logit_bias":{"x":"1"})", "logit_bias"},
+        Row{R"(,"logit_bias":{"":1})", "logit_bias"},
         Row{R"(,"logit_bias":{"999999999999":1})", "logit_bias"},
         Row{R"(,"logprobs":true,"top_logprobs":21)", "top_logprobs"},
         Row{R"(,"top_logprobs":2)", "top_logprobs"},
@@ -369,11 +370,47 @@ TEST(openai, cors) {
                              {"Origin", "https://b.example"},
                              {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
   Answer r = s.call("OPTIONS", "/v1/chat/completions", "", good);
-  EXPECT_EQ(r.status, 204);
+  EXPECT_EQ(r.status, 200);
+  EXPECT_HAS(r.headers, "Access-Control-Allow-Credentials: true");
   EXPECT_HAS(r.headers, "Access-Control-Allow-Origin: https://b.example");
   EXPECT_HAS(r.headers, "Access-Control-Allow-Headers: authorization,x-stainless-os");
   const HttpHeader bad[] = {{"Host", "localhost"}, {"Origin", "https://c.example"}};
   EXPECT(!has(s.call("GET", "/health", "", bad).headers, "Allow-Origin"));
+  r = s.call("OPTIONS", "/completion", "", bad);
+  EXPECT_EQ(r.status, 200);
+  EXPECT(!has(r.headers, "Access-Control"));
+}
+
+TEST(openai, pages_of_the_client_s_own_machine_may_be_allowed) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.cors = "localhost";
+  Server s(std::move(options));
+  struct Row {
+    std::string_view origin;
+    bool may;
+  };
+  for (const Row& row :
+       {Row{"http://localhost", true}, Row{"http://localhost:3000", true},
+        Row{"https://127.0.0.1:1", true}, Row{"http://[::1]:3000", true}, Row{"localhost", false},
+        Row{"http://localhost:", false}, Row{"http://localhost:80a", false},
+        Row{"http://localhost.evil.example", false}, Row{"http://notlocalhost", false},
+        Row{"http://evil.example", false}, Row{"file://localhost", false},
+        Row{"http://localhost@evil.example", false}, Row{"http://127.0.0.11", false}}) {
+    const HttpHeader headers[] = {
+        {"Host", "localhost"}, {"Origin", row.origin}, {"Content-Type", "application/json"}};
+    Answer asked = s.call("OPTIONS", "/completion", "", headers);
+    Answer told = s.call("POST", "/v1/completions", R"({"prompt":"x","max_tokens":1})", headers);
+    if (has(asked.headers, "Allow-Origin") != row.may || told.status != (row.may ? 200 : 403))
+      test.report(__FILE__, __LINE__, row.origin);
+  }
+  // "*" is for all, so nobody's cookies count.
+  options = Server::opened();
+  options.cors = "*";
+  Server all(std::move(options));
+  const HttpHeader headers[] = {{"Host", "localhost"}, {"Origin", "https://a.example"}};
+  Answer r = all.call("GET", "/health", "", headers);
+  EXPECT_HAS(r.headers, "Access-Control-Allow-Origin: *");
+  EXPECT(!has(r.headers, "Credentials"));
 }
 
 TEST(openai, routes_and_methods) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reference dequantization against the `gguf` Python package, halves against their definition.
+#include <cstring>
+
 #include "ai/quant/half.h"
 #include "ai/quant/quant.h"
 #include "kernel/base/hash.h"
@@ -37,6 +39,8 @@ constexpr Row kGoldens[] = {
      0x7f,
      0xb4a45221712842fa,
      {-0x1.8000000000000p-122f, -0x1.0000000000000p-121f}},
+    {kTQ1_0, {53, 53}, 0xbf, 0x844be3db289835e6, {0x1.4980000000000p-15f, -0x1.5e80000000000p-8f}},
+    {kTQ2_0, {65, 65}, 0xbf, 0x1f7657027689bf6e, {-0x1.6bc0000000000p-9f, -0x1.3180000000000p-12f}},
 };
 
 }  // namespace
@@ -60,6 +64,29 @@ TEST(quant_dequantize, equals_the_gguf_package) {
     EXPECT_EQ(std::bit_cast<u32>(values[count - 1]), std::bit_cast<u32>(golden.picked[1]));
     EXPECT_EQ(base::fnv1a({reinterpret_cast<const Byte*>(values), count * sizeof(float)}),
               golden.digest);
+  }
+}
+
+// Digit n of a byte is floor(byte * 3^(n + 1) / 256) mod 3.
+TEST(quant_dequantize, every_byte_of_ternary_weights) {
+  constexpr u32 kPowers[] = {3, 9, 27, 81, 243};
+  for (u32 byte = 0; byte < 256; byte++) {
+    BlockTQ1_0 digits = {};
+    BlockTQ2_0 pairs = {};
+    digits.d = pairs.d = 0x3c00;  // 1
+    std::memset(digits.qs, static_cast<int>(byte), sizeof digits.qs);
+    std::memset(digits.qh, static_cast<int>(byte), sizeof digits.qh);
+    std::memset(pairs.qs, static_cast<int>(byte), sizeof pairs.qs);
+    float ones[256], twos[256];
+    dequantize(kTQ1_0, reinterpret_cast<const Byte*>(&digits), ones, 256);
+    dequantize(kTQ2_0, reinterpret_cast<const Byte*>(&pairs), twos, 256);
+    u32 wrong = 0;
+    for (u32 k = 0; k < 256; k++) {
+      u32 n = k < 160 ? k / 32 : k < 240 ? (k - 160) / 16 : (k - 240) / 4;
+      wrong += ones[k] != static_cast<float>(byte * kPowers[n] / 256 % 3) - 1;
+      wrong += twos[k] != static_cast<float>(byte >> 2 * (k / 32 % 4) & 3) - 1;
+    }
+    EXPECT_EQ(wrong, 0u);
   }
 }
 
@@ -89,6 +116,7 @@ TEST(quant_types, table_and_numbers_of_the_file) {
   EXPECT_EQ(quant_infos().size(), static_cast<usize>(kCount));
   EXPECT(quant_from_ggml(12).value() == kQ4_K);
   EXPECT(quant_from_ggml(39).value() == kMXFP4);
+  EXPECT(quant_from_ggml(34).value() == kTQ1_0);
   EXPECT(!quant_from_ggml(4).has_value());  // Q4_2, gone since 2023
   EXPECT(!quant_from_ggml(~0u).has_value());
 }

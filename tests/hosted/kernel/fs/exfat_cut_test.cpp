@@ -204,7 +204,7 @@ struct Cuts {
     if (free + 2 * kCluster < less || free > more)
       return test.report(__FILE__, __LINE__, "clusters are lost: " + where);
     if (made % 9 != 0 || !have_tool("fsck.exfat")) return;
-    std::string path = "/tmp/marrow_exfat_cut_" + std::to_string(made) + ".img";
+    std::string path = own_image_path();
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(image.data()), static_cast<long>(image.size()));
     if (!run_tool("fsck.exfat -n " + path))

@@ -187,7 +187,7 @@ TEST(fs_partitions, mbr_with_logical_partitions) {
 TEST(fs_faults, fat32_power_cut) {
   if (!have_tool("mkfs.vfat") || !have_tool("fsck.vfat"))
     return test.skip("mkfs.vfat or fsck.vfat is not installed: scripts/setup.sh test");
-  std::string path = "/tmp/marrow_cut_" + std::to_string(std::rand()) + ".img";
+  std::string path = own_image_path();
   REQUIRE(run_tool("truncate -s 34M " + path + " && mkfs.vfat -F 32 -s 1 " + path));
   std::string fresh;
   REQUIRE(read_file(path, fresh));

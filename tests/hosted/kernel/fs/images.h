@@ -19,6 +19,9 @@ struct FileTree {
   std::string image() const { return root + ".img"; }
 };
 
+// Returns the path of an image that no other test and no other process writes. No file is there.
+std::string own_image_path();
+
 bool have_tool(const char* name);
 bool run_tool(const std::string& command);  // its output is dropped
 #define NEED_TOOL(name) \

@@ -131,6 +131,11 @@ FileTree::~FileTree() {
   run_tool("rm -rf " + root + " " + image());
 }
 
+std::string own_image_path() {
+  static u32 made = 0;
+  return "/tmp/marrow_image_" + std::to_string(getpid()) + "_" + std::to_string(made++) + ".img";
+}
+
 bool have_tool(const char* name) {
   return run_tool("command -v " + std::string(name)) ||
          access(("/usr/sbin/" + std::string(name)).c_str(), X_OK) == 0;

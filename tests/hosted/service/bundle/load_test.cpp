@@ -6,9 +6,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/base/hex.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
+#include "service/bundle/epochs.h"
 #include "service/bundle/loading.h"
+#include "service/storage.h"
 #include "tests/hosted/console/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
 #include "tests/hosted/service/bundle/test_bundle.h"
@@ -40,6 +43,7 @@ class Bundles {
     files::remove_all(folder_);
     options::reset();
     forget_trusted_keys();
+    static_cast<void>(accept_older("tiny"));
     forget_epochs();
   }
   Bundles(const Bundles&) = delete;
@@ -281,9 +285,113 @@ TEST(bundle_load, an_older_security_epoch_does_not_come_back) {
   EXPECT_EQ(loaded()->generation, 5u);
   EXPECT(!disk.load(disk.generation(4)).has_value());
   EXPECT_EQ(loaded()->generation, 5u);
+  forget_epochs();  // it is kept where texts are kept
+  EXPECT(!disk.load(disk.generation(4)).has_value());
+  EXPECT(log_says("its security_epoch is lower than one that this machine has loaded"));
+  ScriptedRun run = run_commands("model accept-older nobody; model accept-older tiny");
+  EXPECT_EQ(run.failed, 1u);
+  EXPECT(disk.load(disk.generation(4)).has_value());
+}
+
+// The largest number is kept as well, and a damaged text is told.
+TEST(bundle_load, epochs_are_read_back) {
+  std::string model = tiny_model();
+  if (model.empty()) return test.skip("no tiny model: run in the root of the repository");
+  Bundles disk("verify=require");
+  MUST(raise_epoch("tiny", ~u64{0}));
+  MUST(raise_epoch("other", 1));
+  MUST(raise_epoch("tiny", 5));
+  forget_epochs();
+  EXPECT(MUST(epoch_of("tiny")) == ~u64{0});
+  EXPECT_EQ(MUST(epoch_of("other")), 1u);
+  EXPECT_EQ(MUST(epoch_of("nobody")), 0u);
+  EXPECT(accept_older("nobody").error().code == Errc::kNotFound);
+  MUST(accept_older("other"));
+  MUST(accept_older("tiny"));
+  forget_epochs();
+  EXPECT_EQ(MUST(epoch_of("tiny")), 0u);
+  MUST(service::store_text("trust", "epochs", "{\"epochs\":[{\"name\":\"tiny\",\"epoch\":\"x\"}]}",
+                           service::StoreOn::kFixedDisk));
+  forget_epochs();
+  EXPECT_EQ(MUST(epoch_of("tiny")), 0u);
+  EXPECT(log_says("kept are damaged"));
+  MUST(raise_epoch("tiny", 1));
 }
 
 // A file that is changed between its check and its use, by whoever can write the disk.
+namespace {
+
+// Adds a list of chunks to generation 2, and signs that.
+void add_list(const Bundles& disk, const std::string& model) {
+  ChunkHashes hashes;
+  MUST(hashes.update({reinterpret_cast<const Byte*>(model.data()), model.size()}));
+  MUST(hashes.finish());
+  std::span<const Byte> list = list_bytes(hashes.list());
+  std::string text, bytes(reinterpret_cast<const char*>(list.data()), list.size());
+  std::ofstream(disk.generation(2) + "/model.chunks", std::ios::binary) << bytes;
+  ASSERT(read_file(disk.manifest_of(2), text));
+  if (!text.ends_with('\n')) text += '\n';
+  String hex = MUST(base::hex_text(crypto::sha256(bytes)));
+  text += "chunk = 1048576\nchunks_sha256 = \"" + std::string(hex.view()) + "\"\n";
+  std::ofstream(disk.manifest_of(2), std::ios::binary) << signed_by(text, kSeed);
+}
+
+}  // namespace
+
+TEST(bundle_load, a_list_of_chunks_decides_where_there_is_one) {
+  std::string model = tiny_model();
+  if (model.empty()) return test.skip("no tiny model: run in the root of the repository");
+  constexpr const char* kList = "generation 2 rejected (chunk list mismatch)";
+  constexpr const char* kModel = "generation 2 rejected (model size/sha256 mismatch)";
+  struct Row {
+    const char* file;  // that is damaged
+    bool removed;
+    u64 generation;
+    const char* cause;
+  };
+  for (const Row& row :
+       {Row{nullptr, false, 2, nullptr}, Row{"/model.chunks", false, 1, kList},
+        Row{"/model.gguf", false, 1, kModel}, Row{"/model.chunks", true, 2, nullptr}}) {
+    Bundles disk("verify=require");
+    disk.make(1, &kSeed, model);
+    disk.make(2, nullptr, model);
+    add_list(disk, model);
+    if (row.file != nullptr && row.removed) files::remove(disk.generation(2) + row.file);
+    if (row.file != nullptr && !row.removed) Bundles::damage(disk.generation(2) + row.file);
+    REQUIRE(disk.load(disk.bundle()).has_value());
+    EXPECT_EQ(loaded()->generation, row.generation);
+    EXPECT(loaded()->verified.by == Verified::By::kSignature);
+    if (row.cause != nullptr) EXPECT(log_says(row.cause));
+    ScriptedRun run = run_commands("model verify; llm ab 3");
+    EXPECT_EQ(run.failed, 0u);
+    static_cast<void>(service::engine_host().unload());
+    if (row.cause == nullptr) continue;
+    disk.set("verify=off");  // tells, and loads it
+    REQUIRE(disk.load(disk.bundle()).has_value());
+    EXPECT_EQ(loaded()->generation, 2u);
+    EXPECT(row.cause == kList || loaded()->verified.by == Verified::By::kNothing);
+  }
+}
+
+TEST(bundle_tool, makes_lists_of_chunks_for_large_models) {
+  Bundles disk("verify=require");
+  std::string model(2 * kChunkBytes + 9, 'x');
+  disk.make(1, &kSeed, model);
+  std::string text, list;
+  REQUIRE(read_file(disk.manifest_of(1), text) &&
+          read_file(disk.generation(1) + "/model.chunks", list));
+  EXPECT(text.find("format_version = 2\n") != text.npos &&
+         text.find("\nchunk = 1048576\n") != text.npos);
+  EXPECT_EQ(list.size(), 96u);
+  const TrustedKey keys[] = {trusted(kSeed)};
+  std::string folder = "/host" + disk.generation(1);
+  EXPECT(MUST(check_bundle(folder, keys, nullptr)).finding == Finding::kGood);
+  Bundles::damage(disk.generation(1) + "/model.chunks");
+  EXPECT(check_bundle(folder, keys, nullptr).error().code == Errc::kCorrupt);
+  files::remove(disk.generation(1) + "/model.chunks");
+  EXPECT(MUST(check_bundle(folder, keys, nullptr)).finding == Finding::kGood);
+}
+
 TEST(bundle_load, what_is_used_is_what_was_checked) {
   std::string model = tiny_model();
   if (model.empty()) return test.skip("no tiny model: run in the root of the repository");

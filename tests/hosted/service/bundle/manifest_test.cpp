@@ -42,7 +42,7 @@ TEST(bundle_manifest, newer_keys_are_read_and_unknown_ones_ignored) {
       "expires=18446744073709551615\nflag = true\nrate = 1.5\ndate = 2026-11-30T08:00:00\n"
       "\tindented\t=\t\"yes # no comment\"\t# comment\n");
   text +=
-      "chunk = 1048576\nname = \"of the file\"\n\n[future.table]\nname = \"other\"\n"
+      "piece = 1048576\nname = \"of the file\"\n\n[future.table]\nname = \"other\"\n"
       "[file.mmproj]\npath = \"../../x\"\n[file.tokenizer] # kept\npath = \"tokenizer.bin\"\n"
       "sha256 = \"" +
       std::string(kHash) + "\"\nsize = 9\n";
@@ -55,6 +55,23 @@ TEST(bundle_manifest, newer_keys_are_read_and_unknown_ones_ignored) {
   EXPECT_EQ(read->tokenizer.path, "tokenizer.bin");
   EXPECT_EQ(read->signed_part.size(), text.size());
   EXPECT(read->signatures.empty());
+}
+
+TEST(bundle_manifest, may_name_a_list_of_chunks) {
+  std::string hash(kHash), list = "chunk = 1048576\nchunks_sha256 = \"" + hash + "\"\n";
+  auto read = parse_manifest(manifest() + list);
+  REQUIRE(read.has_value());
+  EXPECT(read->model.has_chunks && read->model.chunks_sha256 == read->model.sha256);
+  EXPECT(!parse_manifest(manifest())->model.has_chunks);
+  for (const std::string& wrong :
+       {std::string("chunk = 1048576\n"), "chunks_sha256 = \"" + hash + "\"\n",
+        replaced(list, "1048576", "4096"), replaced(list, "1048576", "\"1048576\""),
+        replaced(list, "c740", "C740"), replaced(list, "c740", "c74"), list + list})
+    EXPECT(!parse_manifest(manifest() + wrong).has_value());
+  EXPECT(!parse_manifest(replaced(manifest(), "model.gguf", "model.chunks") + list).has_value());
+  std::string tokenizer = "\n[file.tokenizer]\npath = \"t\"\nsha256 = \"" + hash + "\"\nsize = 9\n";
+  EXPECT(parse_manifest(manifest() + list + tokenizer).has_value());
+  EXPECT(!parse_manifest(manifest() + tokenizer + list).has_value());
 }
 
 TEST(bundle_manifest, every_flipped_bit_of_a_signed_one_is_refused) {

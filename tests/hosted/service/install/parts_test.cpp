@@ -54,7 +54,7 @@ TEST(install_layout, types_that_sgdisk_knows) {
   REQUIRE(layout.has_value());
   std::array<fs::NewPartition, service::kDiskParts> rows;
   REQUIRE(fs::write_partitions(disk, service::table_of(*layout, rows, {})).has_value());
-  std::string image = "/tmp/marrow-layout-" + std::to_string(reinterpret_cast<u64>(&bytes));
+  std::string image = own_image_path();
   std::ofstream(image, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
   EXPECT(run_tool("sgdisk -v " + image + " | grep -q 'No problems found'"));

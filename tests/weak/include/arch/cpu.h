@@ -18,6 +18,7 @@ namespace arch {
 struct Context {};
 
 struct Cpu {
+  static constexpr u16 kElfMachine = 62;  // EM_X86_64
   static constexpr usize kMinimumStackBytes = 4096;
 
   static u64 now_ticks();

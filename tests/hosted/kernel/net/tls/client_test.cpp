@@ -38,9 +38,9 @@ bool move(Session& from, Session& to, usize damage_at) {
 
 // Returns how the client's handshake ends, and moves a text both ways if it succeeds.
 Result<void> talk(std::string_view authorities, std::string_view host, u64 now = kValid,
-                  usize damage_at = ~usize{0}) {
+                  usize damage_at = ~usize{0}, std::string_view identity = kIdentity) {
   Clock clock(now);
-  base::Owner<Server> server = TRY(Server::create(kIdentity));
+  base::Owner<Server> server = TRY(Server::create(identity));
   base::Owner<Client> client = TRY(Client::create(authorities));
   base::Owner<Session> near = TRY(client->begin(host)), far = TRY(server->begin());
   char room[64];
@@ -85,6 +85,21 @@ TEST(tls_client, others_are_refused) {
   EXPECT(failure(kAuthority, "models.test.evil") == Errc::kPermission);
   EXPECT(failure("", "models.test") == Errc::kCorrupt);
   EXPECT(failure("-----BEGIN CERTIFICATE-----", "models.test") == Errc::kCorrupt);
+}
+
+// Only addresses of a certificate are addresses: neither its DNS names nor its common name.
+TEST(tls_client, addresses_of_servers) {
+  auto ends = [](std::string_view host) {
+    constexpr usize kNoDamage = ~usize{0};
+    Result<void> done = talk(test_certificates::kAddressAuthority, host, kValid, kNoDamage,
+                             test_certificates::kAddressIdentity);
+    return done.has_value() ? Errc{} : done.error().code;
+  };
+  for (std::string_view host : {"192.0.2.7", "2001:db8::7", "2001:0DB8:0:0:0:0:0:7"})
+    EXPECT(ends(host) == Errc{});
+  for (std::string_view host : {"192.0.2.8", "192.0.2.9", "1.0.2.9", "192.0.2.99", "2001:db8::8",
+                                "192.0.2.70", "models.test"})
+    EXPECT(ends(host) == Errc::kPermission);
 }
 
 TEST(tls_client, dates_are_checked) {

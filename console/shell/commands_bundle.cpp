@@ -143,8 +143,9 @@ constexpr TrustOption kTrustOptions[] = {
     {"--key", false, true, [](auto w, auto& c) { return add_hex(w, c.revoked_keys, kNoId); }},
     {"--file", false, true,
      [](auto w, auto& c) {
-       return add_hex(w, c.revoked_files,
-                      "a file's SHA-256 has 64 hexadecimal digits in lower case: its manifest has it");
+       return add_hex(
+           w, c.revoked_files,
+           "a file's SHA-256 has 64 hexadecimal digits in lower case: its manifest has it");
      }},
 };
 
@@ -177,8 +178,8 @@ Result<void> change_trust(std::span<const std::string_view> words, bool rotates,
     return fail(Errc::kInvalidArgument, "name what is revoked: --key KEYID or --file SHA256");
   StaticVector<std::string_view, kMostSeeds> paths;
   for (const String& seed : seeds) static_cast<void>(paths.push_back(seed.view()));  // it has room
-  write_report(words[0],
-               TRY(service::bundle::write_next_trust(path.view(), change, paths.view())), out);
+  write_report(words[0], TRY(service::bundle::write_next_trust(path.view(), change, paths.view())),
+               out);
   return {};
 }
 

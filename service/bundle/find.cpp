@@ -69,11 +69,16 @@ bool is_new(std::string_view folder, std::string_view reason) {
   return true;
 }
 
-constexpr const char* kCauses[] = {
-    "manifest missing or malformed",     "bad manifest signature", "manifest not signed",
-    "manifest signed by an unknown key", "manifest expired",       "manifest signed by a revoked key",
-    "file revoked",                      "model size/sha256 mismatch",
-    "tokenizer size/sha256 mismatch",    "chunk list mismatch"};
+constexpr const char* kCauses[] = {"manifest missing or malformed",
+                                   "bad manifest signature",
+                                   "manifest not signed",
+                                   "manifest signed by an unknown key",
+                                   "manifest expired",
+                                   "manifest signed by a revoked key",
+                                   "file revoked",
+                                   "model size/sha256 mismatch",
+                                   "tokenizer size/sha256 mismatch",
+                                   "chunk list mismatch"};
 
 void log_rejection(std::string_view folder, Cause cause, std::string_view reason) {
   log::warn("bundle", "generation {} rejected ({}): {}: {}", generation_of(base::base_name(folder)),

@@ -16,8 +16,8 @@ constexpr const char* kRefused =
     "verify=require loads signed bundles only (`help bundle` says how to make one)";
 
 Cause cause_of(Finding finding) {
-  constexpr Cause kCauses[] = {Cause::kManifest, Cause::kUnknownKey, Cause::kUnsigned,
-                               Cause::kExpired, Cause::kSignature, Cause::kRevokedKey,
+  constexpr Cause kCauses[] = {Cause::kManifest,   Cause::kUnknownKey, Cause::kUnsigned,
+                               Cause::kExpired,    Cause::kSignature,  Cause::kRevokedKey,
                                Cause::kRevokedFile};
   return kCauses[static_cast<usize>(finding)];
 }

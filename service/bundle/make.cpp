@@ -238,8 +238,7 @@ Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path) {
 Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedKey> keys,
                                ProgressSink* watcher) {
   Bundle bundle = TRY(read_bundle(folder));
-  Judgement judged =
-      TRY(judge(bundle.manifest, keys.empty() ? trusted_keys() : keys, times_now()));
+  Judgement judged = TRY(judge(bundle.manifest, keys.empty() ? trusted_keys() : keys, times_now()));
   if (judged.finding >= Finding::kBad) return fail(Errc::kCorrupt, judged.reason);
   for (const Payload* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
     if (!file->exists()) continue;

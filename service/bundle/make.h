@@ -29,8 +29,8 @@ Result<void> make_manifest(std::string_view folder, ProgressSink* watcher);
 
 Result<void> write_text(std::string_view path, std::string_view text);
 
-// Returns the text of a manifest or a trust file with one more signature. It replaces an earlier one by the same
-// key; those that name other keys stay.
+// Returns the text of a manifest or a trust file with one more signature. It replaces an earlier
+// one by the same key; those that name other keys stay.
 Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed);
 // Does that with the key in a file, and returns the key's id in `id`.
 Result<String> sign_text(std::string_view text, std::string_view seed_path, KeyId& id);

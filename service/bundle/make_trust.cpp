@@ -95,16 +95,17 @@ Result<String> next_trust_text(const TrustFile* before, const TrustChange& chang
     return fail(Errc::kInvalidArgument, "epoch_floor is not lowered: machines may rely on it");
   String text;
   base::StringWriter out(text);
-  base::format_to(out, "version = {}\nthreshold = {}\n", before == nullptr ? 1 : before->version + 1,
+  base::format_to(out, "version = {}\nthreshold = {}\n",
+                  before == nullptr ? 1 : before->version + 1,
                   change.threshold.value_or(before == nullptr ? 1 : before->threshold));
   floor = change.epoch_floor.value_or(floor);
   if (floor > 0) base::format_to(out, "epoch_floor = {}\n", floor);
   write_list("revoked_keys",
              TRY(joined(before == nullptr ? nullptr : &before->revoked_keys, change.revoked_keys)),
              out);
-  write_list("revoked_files",
-             TRY(joined(before == nullptr ? nullptr : &before->revoked_files, change.revoked_files)),
-             out);
+  write_list(
+      "revoked_files",
+      TRY(joined(before == nullptr ? nullptr : &before->revoked_files, change.revoked_files)), out);
   auto is_listed = [&](const KeyId& id) {
     return std::ranges::any_of(change.listed, [&](const ListedKey& key) { return key.id == id; });
   };
@@ -120,8 +121,7 @@ Result<String> next_trust_text(const TrustFile* before, const TrustChange& chang
 Result<TrustReport> write_next_trust(std::string_view path, const TrustChange& change,
                                      std::span<const std::string_view> seed_paths) {
   Result<ReadTrust> now = read_trust(path);
-  if (!now.has_value() && now.error().code != Errc::kNotFound)
-    return std::unexpected(now.error());
+  if (!now.has_value() && now.error().code != Errc::kNotFound) return std::unexpected(now.error());
   String text = TRY(next_trust_text(now.has_value() ? &now->file : nullptr, change));
   KeyId id;
   for (std::string_view seed : seed_paths) text = TRY(sign_text(text.view(), seed, id));

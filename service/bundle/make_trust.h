@@ -29,9 +29,9 @@ struct TrustReport {
   std::optional<Signers> before;  // of the version before, if that lies beside it
   Signers own;
 };
-// Writes the next version of a trust.toml and signs it with the keys in some files. The version that
-// lies there, which must be complete, stays beside it as trust.VERSION.toml. Without a file, version
-// 1 is made.
+// Writes the next version of a trust.toml and signs it with the keys in some files. The version
+// that lies there, which must be complete, stays beside it as trust.VERSION.toml. Without a file,
+// version 1 is made.
 Result<TrustReport> write_next_trust(std::string_view path, const TrustChange& change,
                                      std::span<const std::string_view> seed_paths);
 // Adds a signature to a trust.toml. Returns the key's id in `id`.

@@ -33,15 +33,15 @@ struct Lists {
 };
 
 struct State {
-  bool read = false;          // the image's keys were read
-  bool found = false;         // the record of accepted versions was read
-  bool storing = false;       // a thread writes the record
-  bool changed = false;       // since it began to
-  Vector<TrustedKey> image;   // the image's keys
-  Vector<String> texts;       // the versions from the image's trust.toml on
-  TrustFile file;             // the last of them, if there is one
-  String path;                // where that was read
-  String lost_text;           // the newest version of a record that the image does not lead to
+  bool read = false;         // the image's keys were read
+  bool found = false;        // the record of accepted versions was read
+  bool storing = false;      // a thread writes the record
+  bool changed = false;      // since it began to
+  Vector<TrustedKey> image;  // the image's keys
+  Vector<String> texts;      // the versions from the image's trust.toml on
+  TrustFile file;            // the last of them, if there is one
+  String path;               // where that was read
+  String lost_text;          // the newest version of a record that the image does not lead to
   TrustFile lost;
   Lists lists;
   u64 seen[64] = {};  // what was judged: see is_new()
@@ -299,8 +299,7 @@ void read_once() {
       state() = std::move(image);
       state().read = true;
       make_lists();
-      if (version() > 0)
-        log::info("trust", "trust.toml version {} ({})", version(), state().path);
+      if (version() > 0) log::info("trust", "trust.toml version {} ({})", version(), state().path);
       bool none = state().image.empty() && version() == 0;
       if (none) log::info("trust", "no trust root; integrity-only mode");
       if (none && verify_mode() == Mode::kRequire)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this machine trusts: the keys of its image (version 0), or the trust.toml that followed them.
+// What this machine trusts: the keys of its image (version 0), or the trust.toml that followed
+// them.
 //
 // Keys come with the image, as boot modules named *.pub or without a name (32 bytes each), and in
-// the hosted twin from files that trust.keys= names. A module trust.toml, which trust.keys= may name
-// as well, is taken as it is. Each later version must be signed by root keys of the one before,
-// wherever it lies. All versions that were accepted are kept, so that they can be proved again from
-// the image's keys: who can write the disk adds no key.
-// For threads of CPU 0.
+// the hosted twin from files that trust.keys= names. A module trust.toml, which trust.keys= may
+// name as well, is taken as it is. Each later version must be signed by root keys of the one
+// before, wherever it lies. All versions that were accepted are kept, so that they can be proved
+// again from the image's keys: who can write the disk adds no key. For threads of CPU 0.
 #pragma once
 
 #include "service/bundle/trust_file.h"
@@ -22,9 +22,9 @@ struct TrustedKey {
   bool known = true;  // if not, it is revoked by its id, and `key` is nothing
 };
 
-// Returns the keys that sign for `use`, kModel or kKernel, and the revoked ones. Without a trust.toml
-// all keys of the image sign both. The first call reads them and logs what it finds. Waits for disks;
-// the span is good until the next wait.
+// Returns the keys that sign for `use`, kModel or kKernel, and the revoked ones. Without a
+// trust.toml all keys of the image sign both. The first call reads them and logs what it finds.
+// Waits for disks; the span is good until the next wait.
 std::span<const TrustedKey> trusted_keys(Use use = Use::kModel);
 void forget_trusted_keys();  // for tests: as after a restart
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads the texts that keys sign, manifest.toml and trust.toml: their lines, and where the part that
-// is signed ends. Pure: nothing is allocated, read or logged. Any context.
+// Reads the texts that keys sign, manifest.toml and trust.toml: their lines, and where the part
+// that is signed ends. Pure: nothing is allocated, read or logged. Any context.
 //
 // The text is a subset of TOML: [table] lines, `key = "text"` or `key = number`, # comments. There
 // are no escapes, arrays or texts of several lines. Keys and tables that are unknown are ignored,

@@ -13,8 +13,8 @@ enum class Finding : u8 {
   kGood,        // signed by a trusted key
   kUnknownKey,  // signed, but by none of the trusted keys
   kUnsigned,
-  kExpired,  // signed by a trusted key for another time, or below an epoch that was seen
-  kBad,      // a signature or a hash is wrong
+  kExpired,      // signed by a trusted key for another time, or below an epoch that was seen
+  kBad,          // a signature or a hash is wrong
   kRevokedKey,   // a revoked key has signed it, and no trusted one
   kRevokedFile,  // a file of it is revoked, whoever has signed it
 };
@@ -32,8 +32,8 @@ struct Times {
 };
 Times times_now();
 
-// Judges a manifest: its signatures, its times, and whether this machine has revoked a file of it. A
-// signature that names a trusted key, or names none, must be good: a good one beside it does not
+// Judges a manifest: its signatures, its times, and whether this machine has revoked a file of it.
+// A signature that names a trusted key, or names none, must be good: a good one beside it does not
 // excuse it. One by a revoked key is worth nothing, but does no harm beside a good one.
 Result<Judgement> judge(const Manifest& manifest, std::span<const TrustedKey> keys, Times times);
 

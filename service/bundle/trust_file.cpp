@@ -35,7 +35,8 @@ Result<void> read_list(std::string_view text, StaticVector<Item, N>& out, const 
     Item item;
     if (!unhex(base::split_off(rest, ' '), item)) return refuse(why);
     if (std::ranges::find(out, item) != out.end()) return refuse("something is revoked twice");
-    if (!out.push_back(item)) return refuse("too much is revoked: 32 keys and 40 files are the most");
+    if (!out.push_back(item))
+      return refuse("too much is revoked: 32 keys and 40 files are the most");
   }
   return {};
 }
@@ -72,8 +73,9 @@ Result<void> Parser::set_top(std::string_view key, const Value& value) {
     return read_list(TRY(text_of(value)), out_.revoked_keys,
                      "revoked_keys needs ids of 16 hexadecimal digits with blanks between them");
   if (key == "revoked_files")
-    return read_list(TRY(text_of(value)), out_.revoked_files,
-                     "revoked_files needs SHA-256 of 64 hexadecimal digits with blanks between them");
+    return read_list(
+        TRY(text_of(value)), out_.revoked_files,
+        "revoked_files needs SHA-256 of 64 hexadecimal digits with blanks between them");
   for (std::string_view other : {"name", "generation", "format"})
     if (key == other) return refuse("a trust file has no name, generation and format");
   return {};
@@ -98,7 +100,8 @@ Result<void> Parser::set_listed(std::string_view key, const Value& value) {
 }
 
 Result<void> Parser::on_table_end() {
-  if (table_ == Table::kListed && (!has_key_ || !has_use_)) return refuse("a key needs pub and use");
+  if (table_ == Table::kListed && (!has_key_ || !has_use_))
+    return refuse("a key needs pub and use");
   return {};
 }
 
@@ -127,13 +130,17 @@ Result<bool> fits(const TrustFile& file, const ListedKey& key, const Signature& 
   return good.has_value();
 }
 
-// Returns the key of a quorum that made a signature, or null. A named one is tried with its key.
-Result<const ListedKey*> signer_of(const TrustFile& file, const Signature& signature,
-                                   const Quorum& quorum) {
-  for (const ListedKey& key : quorum.keys)
-    if ((!signature.named || key.id == signature.key) && TRY(fits(file, key, signature)))
-      return &key;
-  return nullptr;
+// Returns true if a root key of one of the two versions made a signature. A named one is tried with
+// its key only.
+Result<bool> is_good(const TrustFile& file, const Signature& signature, const Quorum& before,
+                     const Quorum& own) {
+  for (const Quorum* quorum : {&own, &before})
+    for (const ListedKey& key : quorum->keys) {
+      if (signature.named && key.id != signature.key) continue;
+      bool good = TRY(fits(file, key, signature));
+      if (good || signature.named) return good;
+    }
+  return false;
 }
 
 // Returns true if the signature without a name repeats one that has a name.
@@ -150,9 +157,7 @@ Result<Step> judge_each(const TrustFile& next, const Quorum& before, const Quoru
     bool known = !signature.named || find(before, signature.key) != nullptr ||
                  find(own, signature.key) != nullptr;
     if (!known) return Step::kUnknownKey;
-    bool good = TRY(signer_of(next, signature, own)) != nullptr ||
-                TRY(signer_of(next, signature, before)) != nullptr;
-    if (!good) return Step::kBadSignature;
+    if (!TRY(is_good(next, signature, before, own))) return Step::kBadSignature;
   }
   return Step::kFollows;
 }

@@ -37,8 +37,8 @@ struct TrustFile {
   bool revokes(const crypto::Sha256Digest& file) const;
 };
 
-// Returns kCorrupt with the reason if the text is not a trust file. No manifest is one: `version` is
-// a number here and a text there.
+// Returns kCorrupt with the reason if the text is not a trust file. No manifest is one: `version`
+// is a number here and a text there.
 Result<TrustFile> parse_trust(std::string_view text);
 
 // The keys that may sign a version, and how many of them have to.

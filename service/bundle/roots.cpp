@@ -220,7 +220,7 @@ Result<Step> follow(const TrustFile& next, String&& text, std::string_view path)
   TRY(s.texts.push_back(std::move(text)));
   s.path = std::move(copy);
   s.file = next;
-  if (s.file.version >= s.lost.version) s.lost = {};
+  if (s.file.version >= s.lost.version) s.lost = {}, s.lost_text = {};
   make_lists();
   return step;
 }

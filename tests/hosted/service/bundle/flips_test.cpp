@@ -108,7 +108,7 @@ TEST(bundle_flips, every_bit_of_a_trust_file) {
     flip(bytes_of(text), bit);
   }
   // Each cause occurs, so none of them hides another.
-  EXPECT(malformed > 1000 && signature > 500 && key > 20 && version > 2);
+  EXPECT(malformed > 1000 && signature > 500 && key > 20 && version == 2);
   // Cut anywhere it is refused as well, but for the line feed of its end.
   for (usize size = 0; size + 1 < text.size(); size++) {
     Result<TrustFile> cut = parse_trust(std::string_view(text).substr(0, size));
@@ -152,7 +152,7 @@ TEST(bundle_flips, drawn_bits_of_a_payload_by_its_hash) {
   };
   REQUIRE(judged().has_value());
   std::mt19937_64 random(1);
-  for (usize i = 0; i < drawn_bits(300); i++) {
+  for (usize i = 0; i < drawn_bits(1000); i++) {
     u64 bit = random() % (bundle.payload.size() * 8);
     flip(bytes_of(bundle.payload), bit);
     Result<void> result = judged();

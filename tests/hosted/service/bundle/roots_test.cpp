@@ -199,7 +199,24 @@ TEST(bundle_roots, an_older_image_does_not_undo_what_was_accepted) {
   EXPECT_EQ(Machine::show({{"trust.toml", third}}), 3u);
   machine.restart({{"a.pub", key_bytes(kA)}});
   EXPECT_EQ(Machine::version(), 0u);
-  EXPECT_EQ(trust_now().lost_version, 0u);  // versions 2 and 3 were kept, and 1 is missing
+  // Versions 2 and 3 were kept, and the image's keys do not lead to 2.
+  EXPECT_EQ(trust_now().lost_version, 3u);
+  EXPECT(found(signed_by(manifest(), kModelKey)) == Finding::kRevokedKey);
+  EXPECT(found(signed_by(manifest(), kA)) == Finding::kUnknownKey);
+  EXPECT(found(signed_by(kernel_manifest(), kA), Use::kKernel) == Finding::kUnknownKey);
+  // Nor is what was kept overwritten by what does follow, until it is as new.
+  EXPECT_EQ(Machine::show({{"trust.toml", version_text(1)}}), 1u);
+  EXPECT(found(signed_by(manifest(), kModelKey)) == Finding::kRevokedKey);
+  machine.restart();
+  static_cast<void>(Machine::version());
+  EXPECT_EQ(trust_now().lost_version, 3u);
+  EXPECT_EQ(Machine::show({{"trust.toml", third},
+                           {"trust.1.toml", version_text(1)},
+                           {"trust.2.toml", version_text(2)}}),
+            3u);
+  EXPECT_EQ(trust_now().lost_version, 0u);
+  machine.restart();
+  EXPECT_EQ(Machine::version(), 3u);
 }
 
 TEST(bundle_roots, an_image_with_a_damaged_trust_file_trusts_nobody) {

@@ -15,9 +15,12 @@ using service::bundle::Finding, service::bundle::TrustedKey;
 
 constexpr const char* kBundleUsage =
     "bundle keygen SEED PUB | make FOLDER | sign FOLDER|TRUST.toml SEED | verify FOLDER [PUB...] | "
-    "rotate TRUST.toml [--threshold N] [--root|--model|--kernel PUB]... [--drop KEYID]... "
-    "[--epoch-floor N] SEED... | "
-    "revoke TRUST.toml [--key KEYID]... [--file SHA256]... [--drop KEYID]... SEED...";
+    "rotate|revoke TRUST.toml OPTION... SEED...";
+constexpr const char* kRotateUsage =
+    "bundle rotate TRUST.toml [--threshold N] [--root PUB]... [--model PUB]... [--kernel PUB]... "
+    "[--drop KEYID]... [--epoch-floor N] SEED...";
+constexpr const char* kRevokeUsage =
+    "bundle revoke TRUST.toml [--key KEYID]... [--file SHA256]... [--drop KEYID]... SEED...";
 
 // A word of the command as a path of the machine.
 class TypedPath {
@@ -154,7 +157,7 @@ Result<void> read_option(std::span<const std::string_view> words, bool rotates,
   for (const TrustOption& option : kTrustOptions)
     if (option.name == words[0] && (rotates ? option.rotates : option.revokes) && words.size() > 1)
       return option.read(words[1], change);
-  return fail(Errc::kInvalidArgument, kBundleUsage);
+  return fail(Errc::kInvalidArgument, rotates ? kRotateUsage : kRevokeUsage);
 }
 
 // Makes the next version of a trust.toml.
@@ -278,8 +281,11 @@ constexpr Command kBundle{
     "bytes for images). make writes the manifest with sizes and SHA-256. sign adds a signature.\n"
     "verify reads everything and fails unless a trusted key has signed it: one of PUB, or of\n"
     "the machine's own. A changed model needs a new generation.\n"
-    "rotate and revoke write the next version of trust.toml, or version 1, and sign it with each\n"
-    "SEED; the version before stays as trust.VERSION.toml. sign adds a signature to it.\n"
+    "rotate [--threshold N] [--root|--model|--kernel PUB]... [--drop KEYID]... [--epoch-floor N]\n"
+    "writes the next version of trust.toml, or version 1, and signs it with each SEED; the "
+    "version\n"
+    "before stays beside it as trust.VERSION.toml. revoke [--key KEYID]... [--file SHA256]...\n"
+    "[--drop KEYID]... does so, too. sign adds a signature to it.\n"
     "As a tool of the host: marrow bundle make models/tiny/1",
     false,
     complete_verb};

@@ -115,7 +115,7 @@ void write_named(const Signature& signature, base::Writer& out) {
               signature, out);
 }
 
-// What manifests and trust files have in common.
+// The parts that manifests and trust files have in common.
 struct SignedText {
   std::string_view signed_part;
   Signatures signatures;

@@ -8,7 +8,7 @@
 
 namespace service::bundle {
 
-// What a new version has that the one before had not.
+// The differences between a new version and the one before.
 struct TrustChange {
   std::optional<u64> threshold, epoch_floor;
   Vector<ListedKey> listed;  // replaces a key of the same id

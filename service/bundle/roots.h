@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this machine trusts: the keys of its image (version 0), or the trust.toml that followed
-// them.
+// Finds out whom this machine trusts: the keys of its image (version 0), or the trust.toml that
+// followed them.
 //
 // Keys come with the image, as boot modules named *.pub or without a name (32 bytes each), and in
 // the hosted twin from files that trust.keys= names. A module trust.toml, which trust.keys= may
@@ -28,7 +28,7 @@ struct TrustedKey {
 std::span<const TrustedKey> trusted_keys(Use use = Use::kModel);
 void forget_trusted_keys();  // for tests: as after a restart
 
-// What `keys` and /health show. Its members are good until the next wait.
+// The facts that `keys` and /health show. Its members are good until the next wait.
 struct Trust {
   const TrustFile* file = nullptr;  // null without a trust.toml
   std::string_view path;            // where it was read

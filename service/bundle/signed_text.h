@@ -29,8 +29,8 @@ struct Signature {
 };
 using Signatures = StaticVector<Signature, kMostSignatures>;
 
-// What is behind a key. A word that is neither text nor number (true, 1.5) is for the keys that are
-// unknown.
+// The text behind a key. A word that is neither text nor number (true, 1.5) is for the keys that
+// are unknown.
 struct Value {
   enum class Kind : u8 { kText, kNumber, kOther } kind = Kind::kOther;
   std::string_view text;

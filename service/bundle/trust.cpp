@@ -80,7 +80,7 @@ Result<Judgement> judge_named(const Manifest& manifest, const Signature& named,
   return bad("the signature of a trusted key is wrong");
 }
 
-// Of several signatures the one with the highest rank counts, and the first of those.
+// Returns how much a finding counts among those of several signatures; of equals the first counts.
 u32 rank(Finding finding) {
   return finding == Finding::kGood         ? 3
          : finding == Finding::kRevokedKey ? 2

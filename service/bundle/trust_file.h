@@ -12,7 +12,7 @@ constexpr std::string_view kTrustName = "trust.toml";
 constexpr usize kMostKeys = 16;
 constexpr usize kMostRevokedKeys = 32, kMostRevokedFiles = 40;
 
-// What a key may sign.
+// The things that a key may sign.
 enum class Use : u8 { kRoot, kModel, kKernel };
 constexpr std::string_view kUseNames[] = {"root", "model", "kernel"};
 
@@ -51,7 +51,7 @@ Quorum quorum_of(const TrustFile& file);  // its root keys, without revoked ones
 // How many different keys of a quorum have signed.
 Result<u64> count_signers(const TrustFile& file, const Quorum& quorum);
 
-// What a trust file is to a machine that has version `now`.
+// The verdicts on a trust file, for a machine that has version `now`.
 enum class Step : u8 {
   kFollows,
   kOld,           // a version that the machine has, or a lower one

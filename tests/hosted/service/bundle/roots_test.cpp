@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a machine trusts: its image's keys, the versions of trust.toml that follow, what it keeps of
+// A machine trusts its image's keys, the versions of trust.toml that follow, what it keeps of
 // them over a restart, and what the console and /health say.
 #include "service/bundle/roots.h"
 
@@ -323,7 +323,7 @@ TEST(bundle_tool, rotates_and_revokes) {
   look_for_trust("/host" + std::string(folder));
   EXPECT_EQ(Machine::version(), 3u);
   EXPECT(found(signed_by(manifest(), kModelKey)) == Finding::kRevokedFile);
-  // What was revoked stays so in later versions, and the floor rises only.
+  // Revoked keys and files stay so in later versions, and the floor rises only.
   EXPECT_EQ(run_commands("bundle rotate " + trust + " --epoch-floor 3 --drop " + id_of(kModelKey) +
                          a + ".seed" + b + ".seed")
                 .failed,

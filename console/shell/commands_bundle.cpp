@@ -17,10 +17,12 @@ constexpr const char* kBundleUsage =
     "bundle keygen SEED PUB | make FOLDER | sign FOLDER|TRUST.toml SEED | verify FOLDER [PUB...] | "
     "rotate|revoke TRUST.toml OPTION... SEED...";
 constexpr const char* kRotateUsage =
-    "bundle rotate TRUST.toml [--threshold N] [--root PUB]... [--model PUB]... [--kernel PUB]... "
+    "the words of rotate are TRUST.toml [--threshold N] [--root PUB]... [--model PUB]... [--kernel "
+    "PUB]... "
     "[--drop KEYID]... [--epoch-floor N] SEED...";
 constexpr const char* kRevokeUsage =
-    "bundle revoke TRUST.toml [--key KEYID]... [--file SHA256]... [--drop KEYID]... SEED...";
+    "the words of revoke are TRUST.toml [--key KEYID]... [--file SHA256]... [--drop KEYID]... "
+    "SEED...";
 
 // A word of the command as a path of the machine.
 class TypedPath {

@@ -338,7 +338,7 @@ TEST(bundle_tool, rotates_and_revokes) {
   EXPECT(run_commands("bundle revoke " + trust + a + ".seed").says("name what is revoked"));
   EXPECT(run_commands("bundle revoke " + trust + " --key x" + a + ".seed").says("16 hexadecimal"));
   EXPECT(run_commands("bundle rotate " + trust + " --key " + id_of(kA) + a + ".seed")
-             .says("rotate TRUST.toml [--threshold N]"));
+             .says("the words of rotate are TRUST.toml [--threshold N]"));
   EXPECT(run_commands("bundle rotate " + trust + " --threshold 1").says("secret keys that sign"));
   ASSERT(read_file(trust, text));
   EXPECT_EQ(MUST(parse_trust(text)).version, 4u);  // nothing of that was written

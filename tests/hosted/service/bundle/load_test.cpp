@@ -11,6 +11,7 @@
 #include "kernel/options.h"
 #include "service/bundle/epochs.h"
 #include "service/bundle/loading.h"
+#include "service/remove.h"
 #include "service/storage.h"
 #include "tests/hosted/console/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
@@ -55,6 +56,7 @@ class Bundles {
     if (with_key) options::parse_command_line("trust.keys=" + folder_ + "/site.pub");
     forget_trusted_keys();
   }
+  std::string place() const { return "/host" + folder_; }
   std::string bundle() const { return folder_ + "/models/tiny"; }
   std::string generation(u64 number) const { return bundle() + "/" + std::to_string(number); }
   std::string manifest_of(u64 number) const { return generation(number) + "/manifest.toml"; }
@@ -333,6 +335,34 @@ TEST(bundle_load, what_is_revoked_is_refused_with_its_cause) {
       if (done && row.revoked) EXPECT(loaded()->verified.by == Verified::By::kNothing);
       MUST(accept_older_trust());
     }
+}
+
+TEST(bundle_load, nothing_of_a_loaded_model_is_removed) {
+  std::string model = tiny_model();
+  if (model.empty()) return test.skip("no tiny model: run in the root of the repository");
+  using Was = service::Removed::Was;
+  Bundles disk("verify=prefer");
+  disk.make(1, nullptr, model);
+  disk.make(2, nullptr, model);
+  files::create_directories(disk.generation(3));
+  std::ofstream(disk.generation(3) + "/partial") << "x";
+  REQUIRE(disk.load(disk.generation(1)).has_value());
+  std::string place = disk.place();
+  service::Removal removal{.name = "tiny", .place = place};
+  EXPECT(service::remove_models(removal).error().code == Errc::kBusy);
+  for (u64 number : {1, 2, 3}) EXPECT(files::exists(disk.generation(number)));
+  EXPECT(service::remove_models({.name = "other", .place = place}).error().code == Errc::kNotFound);
+  REQUIRE(service::engine_host().unload().has_value());
+  removal.generation = 1;
+  Vector<service::Removed> one = MUST(service::remove_models(removal));
+  REQUIRE(one.size() == 1);
+  EXPECT(one[0].was == Was::kComplete && one[0].path.view() == "/host" + disk.generation(1));
+  removal.generation = 0;
+  Vector<service::Removed> rest = MUST(service::remove_models(removal));
+  REQUIRE(rest.size() == 2);
+  EXPECT(rest[0].was == Was::kIncomplete && rest[1].was == Was::kComplete);
+  EXPECT(!files::exists(disk.bundle()));
+  EXPECT(service::remove_models(removal).error().code == Errc::kNotFound);
 }
 
 // The largest number is kept as well, and a damaged text is told.

@@ -54,6 +54,7 @@ enum class ModelChange : u8 {
   kDemand,  // a request named it: others may go for it, once their answers are complete
   kUnload,  // a person's choice
   kExpire,  // nobody has asked for it for long
+  kRemove,  // a person's choice: from the disks, with all its generations
 };
 
 // Describes a model, loaded or not, as far as its file tells.

@@ -26,9 +26,6 @@ constexpr NotHereRow kNotHere[] = {
     {"/api/copy",
      "a model has the name of its file: copy the file under another name, or start the machine "
      "with models.alias=NAME=MODEL"},
-    {"/api/delete",
-     "models are not deleted over the network: `model remove NAME` on the console does it, or "
-     "remove the file from its disk"},
     {"/api/push", "this machine sends no models anywhere: copy the file from its disk"},
     {"/api/me", "there are no accounts here"},
     {"/api/signout", "there are no accounts here"}};

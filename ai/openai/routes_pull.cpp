@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // /api/pull and /v1/models/pull: begin a pull, or join the same one, and tell how far it has come.
 // A client that leaves ends nothing: what it wanted takes minutes to hours, and a connection breaks
-// sooner than that. DELETE /v1/models/pull ends the pull.
+// sooner than that. DELETE /v1/models/pull ends the pull. And /api/delete: removes a model.
 #include "ai/openai/messages.h"
 #include "ai/openai/service.h"
 #include "kernel/base/hex.h"
@@ -153,6 +153,43 @@ class PullWork final : public Work {
   String line_;
 };
 
+// Removes a model, on the thread that loads models.
+class RemoveWork final : public Work {
+ public:
+  String name;
+
+  Result<bool> look(Exchange& exchange, base::Writer& answer) override {
+    Backend& backend = exchange.service().backend();
+    if (number_ == 0) number_ = TRY(backend.change_model(ModelChange::kRemove, name.view()));
+    const LoadEnd* end = backend.load_end(number_);
+    if (end == nullptr) return false;
+    if (!end->result.has_value()) return std::unexpected(end->result.error());
+    answer.write(R"({"status":"success"})");
+    return true;
+  }
+
+  void refuse(const Error& error, ApiError& out) const override {
+    struct Row {
+      Errc code;
+      int status;
+      const char *type, *name;
+    };
+    constexpr const char* kWrong = "invalid_request_error";
+    static constexpr Row kRows[] = {{Errc::kNotFound, 404, kWrong, "model_not_found"},
+                                    {Errc::kBusy, 409, kWrong, "model_busy"},
+                                    {Errc::kPermission, 403, "permission_error", "disk_read_only"}};
+    for (const Row& row : kRows)
+      if (row.code == error.code) {
+        (void)out.refuse(row.status, row.type, row.name, "{}", error.what);
+        return;
+      }
+    out.take(error);
+  }
+
+ private:
+  u32 number_ = 0;  // the backend's number; 0 = not begun
+};
+
 }  // namespace
 
 Result<void> Service::begin_pull(Call& call, json::Value body, const PullWish& wish) {
@@ -189,6 +226,26 @@ Result<void> Service::ollama_pull(Call& call) {
   std::string_view name = ollama_model_name(body.root());
   if (name.empty()) return call.error.bad("model", "model is required");
   return begin_pull(call, body.root(), {.source = name, .ollama = true});
+}
+
+// With model.any=yes an unknown name means the default model, which nobody wants to lose like that.
+Result<void> Service::ollama_delete(Call& call) {
+  json::Document body;
+  TRY(parse_body(call, call.in.body, body));
+  std::string_view wanted = ollama_model_name(body.root());
+  if (wanted.empty()) return call.error.bad("model", "model is required");
+  ModelRow row;
+  bool known = find_row(wanted, row);
+  if (!known && options_.any_model)
+    return call.error.refuse(404, "not_found", "model_not_found", "model '{}' not found",
+                             wanted.substr(0, 120));
+  if (!known) row = TRY(find_model(call, wanted));
+  auto exchange = TRY(new_exchange(call, *kOllamaChatForm));
+  exchange->parameters.stream = false;
+  auto work = TRY(base::make<RemoveWork>());
+  TRY(work->name.assign(row.name));
+  exchange->work = std::move(work);
+  return begin_work(call, std::move(exchange));
 }
 
 Result<void> Service::stop_pull(Call& call) {

@@ -91,7 +91,7 @@ constinit const Service::Route Service::kRoutes[] = {
     {"POST", "/api/create", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
     {"POST", "/api/copy", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
     {"POST", "/api/push", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
-    {"DELETE", "/api/delete", Access::kKey, BodyKind::kJson, &Service::ollama_not_here},
+    {"DELETE", "/api/delete", Access::kAdmin, BodyKind::kJson, &Service::ollama_delete},
     {"POST", "/api/blobs/*", Access::kKey, BodyKind::kText, &Service::ollama_not_here},
     {"GET", "/api/blobs/*", Access::kKey, BodyKind::kNone, &Service::ollama_no_blob},
     {"POST", "/api/me", Access::kKey, BodyKind::kNone, &Service::ollama_not_here},

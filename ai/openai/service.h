@@ -273,9 +273,10 @@ class Service {
   Result<void> load_model(Call& call);
   Result<void> unload_model(Call& call);
   Result<void> change_model(Call& call, ModelChange change, std::string_view name, bool wait);
-  // ---- models that come over the network (routes_pull.cpp)
+  // ---- models that come over the network, and go (routes_pull.cpp)
   Result<void> pull_model(Call& call);
   Result<void> ollama_pull(Call& call);
+  Result<void> ollama_delete(Call& call);
   Result<void> stop_pull(Call& call);
   Result<void> begin_pull(Call& call, json::Value body, const PullWish& wish);
   Result<void> props(Call& call);

@@ -8,94 +8,13 @@
 #include "service/bundle/find.h"
 #include "service/import.h"
 #include "service/incoming.h"
+#include "service/remove.h"
 
 namespace console {
 namespace {
 
 constexpr const char* kImportUsage = "model import PATH|NAME [--to DISK] [--name NAME]";
 constexpr const char* kRemoveUsage = "model remove NAME [GENERATION] [--from DISK]";
-
-std::string_view disk_of(std::string_view path) {
-  std::string_view best = "";
-  for (const fs::Mount& mount : fs::mounts())
-    if (path.starts_with(mount.point) && mount.point.size() > best.size()) best = mount.point;
-  return best;
-}
-
-bool can_be_written(std::string_view path) {
-  for (const fs::Mount& mount : fs::mounts())
-    if (mount.point == disk_of(path)) return mount.file_system->writable();
-  return false;
-}
-
-// ---- remove --------------------------------------------------------------------------------
-
-struct Removal {
-  std::string_view name;
-  u64 generation = 0;           // 0 = all
-  std::string_view place = "";  // "" = all disks
-  u32 removed = 0, kept = 0;
-};
-
-bool wanted(const Removal& removal, std::string_view folder, u64 generation) {
-  bool there = removal.place.empty() || (folder.starts_with(removal.place) &&
-                                         folder.substr(removal.place.size()).starts_with('/'));
-  return there && (removal.generation == 0 || removal.generation == generation);
-}
-
-// Removes a model outside of bundles: its first file, by which it is found, and then the others.
-Result<void> remove_files(const service::ModelFile& file) {
-  for (u32 i = 0; i < file.parts; i++) {
-    String path = TRY(service::part_path(file, i));
-    TRY(fs::remove(path.view()));
-  }
-  return {};
-}
-
-// Removes one model, unless its disk cannot be written or it is loaded.
-Result<void> remove_one(Removal& removal, const service::ModelFile& file, base::Writer& out) {
-  std::string_view folder = file.generation > 0 ? file.folder.view() : file.path.view();
-  if (!can_be_written(folder)) {
-    base::format_to(out, "{} stays: its disk is only read\n", folder);
-    removal.kept++;
-    return {};
-  }
-  if (service::engine_host().lease_of(file, service::kConsoleHolder).has_value())
-    return fail(Errc::kBusy, "the model is loaded: `model unload` it first");
-  TRY(file.generation > 0 ? service::remove_generation(folder) : remove_files(file));
-  base::format_to(out, "{} is removed, {} MiB\n", folder, mebibytes(file.bytes));
-  removal.removed++;
-  return {};
-}
-
-Result<void> remove_partial(Removal& removal, base::Writer& out) {
-  Vector<service::PartialModel> partial;
-  for (usize i = 0; i < fs::mounts().size(); i++) {
-    fs::Mount mount = fs::mounts()[i];  // a copy: disks come and go while this one is read
-    if (mount.file_system->writable() && mount.point.starts_with("/disk/"))
-      TRY(service::find_partial(mount.point, partial));
-  }
-  if (!removal.place.empty() && disk_of(removal.place) == "/host")
-    TRY(service::find_partial(removal.place, partial));
-  for (const service::PartialModel& model : partial) {
-    if (model.name.view() != removal.name ||
-        !wanted(removal, model.folder.view(), model.generation))
-      continue;
-    TRY(service::remove_generation(model.folder.view()));
-    base::format_to(out, "{} is removed: it was not complete\n", model.folder);
-    removal.removed++;
-  }
-  return {};
-}
-
-Result<Vector<service::ModelFile>> models_of(const Removal& removal) {
-  if (removal.place.empty()) return service::find_models();
-  Vector<service::ModelFile> models;
-  char folder[560];
-  TRY(service::bundle::find_bundles(base::format_into(folder, "{}/models", removal.place), models,
-                                    nullptr));
-  return models;
-}
 
 // ---- import --------------------------------------------------------------------------------
 
@@ -189,7 +108,7 @@ Result<void> import_model(Words words, base::Writer& out) {
 Result<void> remove_model(Words words, base::Writer& out) {
   Given given = TRY(parse_words(words, "--from ", kRemoveUsage));
   if (given.plain.empty()) return fail(Errc::kInvalidArgument, kRemoveUsage);
-  Removal removal{.name = given.plain[0]};
+  service::Removal removal{.name = given.plain[0]};
   if (given.plain.size() > 1) {
     removal.generation = service::bundle::generation_of(given.plain[1]);
     if (removal.generation == 0) return fail(Errc::kInvalidArgument, kRemoveUsage);
@@ -197,19 +116,16 @@ Result<void> remove_model(Words words, base::Writer& out) {
   String place;
   if (!given.place.empty()) place = TRY(service::place_of(given.place));
   removal.place = place.view();
-  Vector<service::ModelFile> models = TRY(models_of(removal));
-  for (const service::ModelFile& file : models) {
-    std::string_view place_of_it = file.generation > 0 ? file.folder.view() : file.path.view();
-    bool on_disk = place_of_it.starts_with("/disk/") || !removal.place.empty();
-    if (on_disk && file.name.view() == removal.name &&
-        wanted(removal, place_of_it, file.generation))
-      TRY(remove_one(removal, file, out));
+  using Was = service::Removed::Was;
+  for (const service::Removed& found : TRY(service::remove_models(removal))) {
+    if (found.was == Was::kComplete)
+      base::format_to(out, "{} is removed, {} MiB\n", found.path, mebibytes(found.bytes));
+    else
+      base::format_to(out, "{} {}\n", found.path,
+                      found.was == Was::kIncomplete ? "is removed: it was not complete"
+                                                    : "stays: its disk is only read");
   }
-  TRY(remove_partial(removal, out));
-  if (removal.removed > 0) return {};
-  return removal.kept > 0 ? fail(Errc::kPermission, "nothing was removed: the disk is only read")
-                          : fail(Errc::kNotFound,
-                                 "no disk has such a model (`models` and `model list` show them)");
+  return {};
 }
 
 Result<void> list_models(Words words, base::Writer& out) {

@@ -69,10 +69,16 @@ bool is_new(std::string_view folder, std::string_view reason) {
   return true;
 }
 
-constexpr const char* kCauses[] = {
-    "manifest missing or malformed",     "bad manifest signature", "manifest not signed",
-    "manifest signed by an unknown key", "manifest expired",       "model size/sha256 mismatch",
-    "tokenizer size/sha256 mismatch",    "chunk list mismatch"};
+constexpr const char* kCauses[] = {"manifest missing or malformed",
+                                   "bad manifest signature",
+                                   "manifest not signed",
+                                   "manifest signed by an unknown key",
+                                   "manifest expired",
+                                   "manifest signed by a revoked key",
+                                   "file revoked",
+                                   "model size/sha256 mismatch",
+                                   "tokenizer size/sha256 mismatch",
+                                   "chunk list mismatch"};
 
 void log_rejection(std::string_view folder, Cause cause, std::string_view reason) {
   log::warn("bundle", "generation {} rejected ({}): {}: {}", generation_of(base::base_name(folder)),
@@ -172,12 +178,15 @@ Result<ModelFile> describe_bundle(std::string_view folder) {
 Result<void> find_bundles(std::string_view models, Vector<ModelFile>& out,
                           Vector<BrokenModel>* broken) {
   Vector<String> bundles = TRY(FolderNames::of(models));
+  look_for_trust(models);
   for (const String& name : bundles) {
     String bundle = TRY(path_in(models, name.view()));
+    look_for_trust(bundle.view());
     Vector<u64> generations = TRY(generations_in(bundle.view()));
     for (u64 number : generations) {
       char room[kMostPath + 32];
       std::string_view folder = generation_path(bundle.view(), number, room);
+      look_for_trust(folder);
       Result<ModelFile> file = describe_bundle(folder);
       if (file.has_value()) {
         TRY(out.push_back(std::move(*file)));

@@ -46,6 +46,8 @@ enum class Cause : u8 {
   kUnsigned,
   kUnknownKey,
   kExpired,
+  kRevokedKey,
+  kRevokedFile,
   kModel,
   kTokenizer,
   kChunks

@@ -16,8 +16,9 @@ constexpr const char* kRefused =
     "verify=require loads signed bundles only (`help bundle` says how to make one)";
 
 Cause cause_of(Finding finding) {
-  constexpr Cause kCauses[] = {Cause::kManifest, Cause::kUnknownKey, Cause::kUnsigned,
-                               Cause::kExpired, Cause::kSignature};
+  constexpr Cause kCauses[] = {Cause::kManifest,   Cause::kUnknownKey, Cause::kUnsigned,
+                               Cause::kExpired,    Cause::kSignature,  Cause::kRevokedKey,
+                               Cause::kRevokedFile};
   return kCauses[static_cast<usize>(finding)];
 }
 
@@ -37,6 +38,30 @@ Result<void> judge_file(const ModelFile& file) {
     log::warn("bundle", "{} is loaded unsigned and unverified: it is in no bundle", file.path);
   if (mode == Mode::kOff) log::warn("bundle", "{} is loaded unverified: verify=off", file.path);
   return {};
+}
+
+// Looks beside a bundle, its generations and all bundles: a revocation may have come with any.
+void look_for_trust_beside(std::string_view folder) {
+  for (u32 i = 0; i < 3 && !folder.empty(); i++) {
+    look_for_trust(folder);
+    usize slash = folder.rfind('/');
+    folder = folder.substr(0, slash == folder.npos ? 0 : slash);
+  }
+}
+
+Result<Judgement> judge_here(const Manifest& manifest) {
+  u64 least = TRY(epoch_of(manifest.name));  // waits, so it comes first
+  Judgement judged = TRY(judge(manifest, trusted_keys(), times_now()));
+  if (judged.finding != Finding::kGood) return judged;
+  if (manifest.security_epoch < epoch_floor())
+    return Judgement{Finding::kExpired, judged.key,
+                     "its security_epoch is below the epoch_floor of trust.toml: get a newer "
+                     "generation"};
+  if (manifest.security_epoch < least)
+    return Judgement{Finding::kExpired, judged.key,
+                     "its security_epoch is lower than one that this machine has loaded (`model "
+                     "accept-older NAME`)"};
+  return judged;
 }
 
 }  // namespace
@@ -99,7 +124,7 @@ Result<Loading> Loading::begin(const ModelFile& file) {
     TRY(judge_file(file));
     return loading;
   }
-  std::span<const TrustedKey> keys = trusted_keys();
+  look_for_trust_beside(file.folder.view());
   Result<Bundle> bundle = read_bundle(file.folder.view());
   if (!bundle.has_value()) {
     if (bundle.error().code != Errc::kOutOfMemory)
@@ -113,20 +138,16 @@ Result<Loading> Loading::begin(const ModelFile& file) {
       (file.parts == 1 || (manifest.tokenizer.exists() &&
                            base::base_name(file.tokenizer.view()) == manifest.tokenizer.path));
   if (!same) return fail(Errc::kBusy, "the bundle was just replaced: try again");
-  loading.judgement_ = TRY(judge(manifest, keys, times_now()));
+  loading.judgement_ = TRY(judge_here(manifest));
   Judgement& judged = loading.judgement_;
-  u64 least = TRY(epoch_of(manifest.name));
-  if (judged.finding == Finding::kGood && manifest.security_epoch < least)
-    judged = {Finding::kExpired, judged.key,
-              "its security_epoch is lower than one that this machine has loaded (`model "
-              "accept-older NAME`)"};
   Mode mode = verify_mode();
   if (!may_load(mode, judged.finding)) {
     log_rejection(file, cause_of(judged.finding), judged.reason);
+    bool unproved = judged.finding < Finding::kBad;
     return fail(judged.finding == Finding::kBad ? Errc::kCorrupt : Errc::kPermission,
-                judged.finding == Finding::kBad ? judged.reason : kRefused);
+                unproved ? kRefused : judged.reason);
   }
-  bool loud = mode == Mode::kOff || !keys.empty();
+  bool loud = mode == Mode::kOff || !trusted_keys().empty();
   if (judged.finding != Finding::kGood && loud)
     log::warn("bundle", "{} generation {} is loaded all the same, by verify=: {}", file.name,
               file.generation, judged.reason);
@@ -177,7 +198,7 @@ Result<void> Loading::judge_chunk(u64 index) {
 }
 
 Verified Loading::end(const ModelFile& file) {
-  if (!bundle_.has_value() || damaged_ || judgement_.finding == Finding::kBad) return {};
+  if (!bundle_.has_value() || damaged_ || judgement_.finding >= Finding::kBad) return {};
   const Manifest& manifest = bundle_->manifest;
   bool is_signed = judgement_.finding == Finding::kGood;
   Verified verified{is_signed ? Verified::By::kSignature : Verified::By::kHash, judgement_.key};

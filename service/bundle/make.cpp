@@ -115,12 +115,24 @@ void write_named(const Signature& signature, base::Writer& out) {
               signature, out);
 }
 
+// The parts that manifests and trust files have in common.
+struct SignedText {
+  std::string_view signed_part;
+  Signatures signatures;
+};
+Result<SignedText> parse_signed(std::string_view text) {
+  Result<TrustFile> trust = parse_trust(text);
+  if (trust.has_value()) return SignedText{trust->signed_part, trust->signatures};
+  Manifest manifest = TRY(parse_manifest(text));
+  return SignedText{manifest.signed_part, manifest.signatures};
+}
+
+}  // namespace
+
 Result<void> write_text(std::string_view path, std::string_view text) {
   base::Owner<fs::File> file = TRY(fs::create(path));
   return write_all(*file, bytes_of(text));
 }
-
-}  // namespace
 
 Result<KeyId> make_keys(std::string_view seed_path, std::string_view public_path) {
   if (exists(public_path))
@@ -186,7 +198,7 @@ Result<String> manifest_text(std::string_view name, u64 generation, std::string_
 }
 
 Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {
-  Manifest manifest = TRY(parse_manifest(text));
+  SignedText manifest = TRY(parse_signed(text));
   String out = TRY(String::from(manifest.signed_part));
   bool is_first = manifest.signatures.empty();
   if (is_first) TRY(out.append(out.view().ends_with('\n') ? "\n" : "\n\n"));
@@ -203,7 +215,7 @@ Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed) {
     if (other.named && other.key != own.key) write_named(other, writer);
   write_named(own, writer);
   TRY(writer.status());
-  TRY(parse_manifest(out.view()));  // it may have become too long
+  TRY(parse_signed(out.view()));  // it may have become too long
   return out;
 }
 
@@ -226,8 +238,8 @@ Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path) {
 Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedKey> keys,
                                ProgressSink* watcher) {
   Bundle bundle = TRY(read_bundle(folder));
-  Judgement judged = TRY(judge(bundle.manifest, keys, times_now()));
-  if (judged.finding == Finding::kBad) return fail(Errc::kCorrupt, judged.reason);
+  Judgement judged = TRY(judge(bundle.manifest, keys.empty() ? trusted_keys() : keys, times_now()));
+  if (judged.finding >= Finding::kBad) return fail(Errc::kCorrupt, judged.reason);
   for (const Payload* file : {&bundle.manifest.model, &bundle.manifest.tokenizer}) {
     if (!file->exists()) continue;
     String path = TRY(in_folder(folder, file->path));

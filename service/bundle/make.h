@@ -27,15 +27,18 @@ Result<String> manifest_text(std::string_view name, u64 generation, std::string_
 // tokenizer.bin, that lie there. Returns kInvalidArgument if there is a manifest already.
 Result<void> make_manifest(std::string_view folder, ProgressSink* watcher);
 
-// Returns the text of a manifest with one more signature. It replaces an earlier one by the same
-// key; those that name other keys stay.
+Result<void> write_text(std::string_view path, std::string_view text);
+
+// Returns the text of a manifest or a trust file with one more signature. It replaces an earlier
+// one by the same key; those that name other keys stay.
 Result<String> sign_manifest(std::string_view text, crypto::Ed25519Seed seed);
 // Does that with the key in a file, and returns the key's id in `id`.
 Result<String> sign_text(std::string_view text, std::string_view seed_path, KeyId& id);
 // Does that with the manifest in a folder and the key in a file. Returns the key's id.
 Result<KeyId> sign_bundle(std::string_view folder, std::string_view seed_path);
 
-// Judges a bundle and hashes its files. Returns kCorrupt if a byte is wrong.
+// Judges a bundle, by the machine's own keys if there are none in `keys`, and hashes its files.
+// Returns kCorrupt if a byte is wrong or if it is revoked.
 Result<Judgement> check_bundle(std::string_view folder, std::span<const TrustedKey> keys,
                                ProgressSink* watcher);
 

@@ -1,46 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Decides about signatures: which keys are trusted, what a manifest's signatures are worth, and
-// what the option verify= makes of that.
-//
-// Keys come with the image, as boot modules named *.pub or without a name (32 bytes each), and in
-// the hosted twin from files that trust.keys= names. Nothing on a disk or in a manifest adds a key.
-// For threads of CPU 0.
+// Decides about signatures: what a manifest's signatures are worth, and what the option verify=
+// makes of that. For threads of CPU 0.
 #pragma once
 
 #include "service/bundle/manifest.h"
+#include "service/bundle/roots.h"
 
 namespace service::bundle {
-
-constexpr usize kMostKeys = 16;
-
-struct TrustedKey {
-  crypto::Ed25519PublicKey key{};
-  KeyId id{};
-  String path;  // where it was read
-};
-
-// Returns the keys. The first call reads them and logs what it finds; they stay as they are until
-// power-off.
-std::span<const TrustedKey> trusted_keys();
-void forget_trusted_keys();  // for tests: the next call reads them again
-
-// A public key: 32 bytes and nothing else.
-Result<crypto::Ed25519PublicKey> read_public_key(std::string_view path);
-
-// A key's id in text, which is the name of its table in a manifest.
-struct KeyName {
-  char digits[17] = {};
-  std::string_view view() const { return {digits, 16}; }
-};
-KeyName name_of(const KeyId& id);
 
 // The worth of a bundle, best first.
 enum class Finding : u8 {
   kGood,        // signed by a trusted key
   kUnknownKey,  // signed, but by none of the trusted keys
   kUnsigned,
-  kExpired,  // signed by a trusted key for another time, or below an epoch that was seen
-  kBad,      // a signature or a hash is wrong
+  kExpired,      // signed by a trusted key for another time, or below an epoch that was seen
+  kBad,          // a signature or a hash is wrong
+  kRevokedKey,   // a revoked key has signed it, and no trusted one
+  kRevokedFile,  // a file of it is revoked, whoever has signed it
 };
 
 struct Judgement {
@@ -56,8 +32,9 @@ struct Times {
 };
 Times times_now();
 
-// Judges the signatures of a manifest. One that names a trusted key, or names none, must be good:
-// a good one beside it does not excuse it.
+// Judges a manifest: its signatures, its times, and whether this machine has revoked a file of it.
+// A signature that names a trusted key, or names none, must be good: a good one beside it does not
+// excuse it. One by a revoked key is worth nothing, but does no harm beside a good one.
 Result<Judgement> judge(const Manifest& manifest, std::span<const TrustedKey> keys, Times times);
 
 // verify=

@@ -19,6 +19,7 @@
 #include "service/chat_text.h"
 #include "service/incoming.h"
 #include "service/model_loader.h"
+#include "service/remove.h"
 #include "service/report.h"
 
 namespace service {
@@ -46,6 +47,14 @@ Result<void> load_by_name(std::string_view name, Wish wish, ai::openai::LoadEnd&
   return engine_host().load(TRY(std::move(file)), nullptr, wish);
 }
 
+Result<void> remove_by_name(std::string_view name) {
+  Vector<Removed> removed = TRY(remove_models({.name = name}));
+  for (const Removed& found : removed)
+    log::info("models", "{} {}", found.path,
+              found.was == Removed::Was::kOnlyRead ? "stays: its disk is only read" : "is removed");
+  return {};
+}
+
 void load_in_background(void*) {
   using ai::openai::ModelChange;
   Loads& loads = all_loads();
@@ -53,10 +62,16 @@ void load_in_background(void*) {
   bool unload = loads.change == ModelChange::kUnload || loads.change == ModelChange::kExpire;
   bool chosen = loads.change == ModelChange::kUnload || loads.change == ModelChange::kLoad;
   Wish wish = chosen ? Wish::kChosen : Wish::kNamed;
-  end.result = unload ? engine_host().unload(loads.name.view(), wish)
-                      : load_by_name(loads.name.view(), wish, end);
+  bool remove = loads.change == ModelChange::kRemove;
+  end.result = remove   ? remove_by_name(loads.name.view())
+               : unload ? engine_host().unload(loads.name.view(), wish)
+                        : load_by_name(loads.name.view(), wish, end);
   if (!end.result.has_value())
-    log::error("models", "{} {}: {}", unload ? "unload" : "load", loads.name, end.result.error());
+    log::error("models", "{} {}: {}",
+               remove   ? "remove"
+               : unload ? "unload"
+                        : "load",
+               loads.name, end.result.error());
   loads.ends[loads.begun % Loads::kKept] = std::move(end);
   loads.running = false;
   loads.news();

@@ -143,7 +143,8 @@ Result<void> let_try(const Plan& plan, const BootBlock& choice, Slot slot) {
 Result<void> need_good_slot(std::string_view point, Slot slot, ProgressSink& watcher) {
   if (slot == Slot::kInstalled) return {};
   Head head = TRY(slot_head(point, slot));
-  TRY(judge_head(head, bundle::trusted_keys(), running_version(), Older::kAllowed));
+  TRY(judge_head(head, bundle::trusted_keys(bundle::Use::kKernel), running_version(),
+                 Older::kAllowed));
   base::Owner<fs::File> file = TRY(open_slot(point, slot));
   Steps steps(watcher, head.kernel_bytes());
   bool same =
@@ -230,8 +231,8 @@ Result<Written> write_update(std::string_view path, const Plan& plan) {
   Byte start[kHeadBytes];
   usize got = TRY(from->read_at(0, start));
   Head head = TRY(parse_head(std::span<const Byte>(start).first(got)));
-  bundle::KeyId key =
-      TRY(judge_head(head, bundle::trusted_keys(), running_version(), Older::kRefused));
+  bundle::KeyId key = TRY(judge_head(head, bundle::trusted_keys(bundle::Use::kKernel),
+                                     running_version(), Older::kRefused));
   if (from->size() != kHeadBytes + head.kernel_bytes())
     return fail(Errc::kCorrupt, "the update's file has another size than it says: copy it again");
   Slot target = TRY(free_slot(block));

@@ -126,6 +126,49 @@ def shown_to_clients():
 
 
 @case
+def rotated_and_revoked():
+    """the tool rotates and revokes keys; the twin follows trust.toml, refuses what is revoked, and /health has its version"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, port = Site(folder), serving.free_port()
+        trust = site.folder / "disk/models/trust.toml"
+        root, other = site.folder / "root.seed", site.folder / "other.seed"
+        ids = [re.search(r"key ([0-9a-f]{16})", tool_of_host("keygen", seed, seed.with_suffix(".pub")))[1] for seed in (root, other)]
+        site_id = re.search(r"signed by ([0-9a-f]{16})", tool_of_host("sign", site.bundle / "1", site.seed))[1]
+        # the image's key makes `root` the root key, and stays the one that signs models
+        text = tool_of_host("rotate", trust, "--root", root.with_suffix(".pub"), "--model", site.key, root, site.seed)
+        check("is version 1: signed by 1 of its root keys, 1 must" in text, text)
+        load = f"run=model load {site.bundle}/1; keys; poweroff"
+        text = site.twin("verify=require", load)
+        check("trust.toml version 1 is accepted" in text and "generation 1 verified (ed25519+sha256)" in text, text)
+        check(f"{ids[0]}  root" in text and f"{site_id}  model" in text, text)
+        # signed by the new root key only: not enough for the version before
+        tool_of_host("rotate", trust, "--root", other.with_suffix(".pub"), "--drop", ids[0], other)
+        text = site.twin("verify=require", load)
+        check("trust.toml version 2 rejected" in text and "too few root keys of the version before" in text, text)
+        check("lacks signatures" in tool_of_host("revoke", trust, "--key", site_id, other, status=1), "an unfinished version was followed")
+        check("signed by 1 of its root keys, 1 must; by 1 of version 1, 1 must" in tool_of_host("sign", trust, root), "not complete")
+        text = site.twin("verify=require", load)
+        check("trust.toml version 2 is accepted" in text and "generation 1 verified (ed25519+sha256)" in text, text)
+        tool_of_host("revoke", trust, "--key", site_id, other)
+        for mode in ("require", "prefer"):
+            text = site.twin(f"verify={mode}", load, status=1)
+            check("generation 1 rejected (manifest signed by a revoked key)" in text, text)
+            check("trust.toml version 3, threshold 1" in text and f"revoked key  {site_id}" in text, text)
+        check("is loaded all the same" in site.twin("verify=off", load), "verify=off is silent")
+        words = [TWIN, f"trust.keys={site.key}", f"http.port={port}", f"model={site.bundle}/1", "verify=off", "run=serve"]
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            for line in iter(process.stdout.readline, ""):
+                if '"event":"ready"' in line:
+                    break
+            health = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60 * PATIENCE))
+            check(health.get("trust") == {"version": 3, "threshold": 1} and health.get("verified") == "no", str(health))
+        finally:
+            process.kill()
+            process.wait()
+
+
+@case
 def machine_with_a_disk():
     """the machine finds the bundle on FAT32, rejects generation 2 and answers with generation 1; its key is a boot module"""
     with tempfile.TemporaryDirectory() as folder:

@@ -246,6 +246,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
     load_polls = polls_of_a_load;
     end.found = !name.starts_with('-');
     end.result = end.found ? load_result : Result<void>(fail(Errc::kNotFound, "no such model"));
+    if (change == ai::openai::ModelChange::kRemove) (void)removed.assign(name);
     bool demand = change == ai::openai::ModelChange::kDemand;
     bool expire = change == ai::openai::ModelChange::kExpire;
     wanted_other = (demand && name == "other/b") || (expire && name == "tiny");
@@ -268,6 +269,7 @@ class ApiTestBackend final : public ai::openai::Backend, public ai::LeaseKeeper 
   u32 load_polls = 0, polls_of_a_load = 3, load_numbers = 0, demands = 0, expired = 0;
   bool room_for_two = true, wanted_other = false, wanted_tiny = false, only_other = false;
   Result<void> load_result;
+  String removed;  // the name that was to be removed last
   ai::openai::LoadEnd end;
   // The test says how far the pull has come.
   Result<u32> pull(const ai::openai::PullWish& wish) override {

@@ -411,7 +411,6 @@ TEST(ollama, says_what_to_do_instead_of_what_it_cannot) {
   constexpr Row kRows[] = {{"POST", "/api/create", 501},
                            {"POST", "/api/copy", 501},
                            {"POST", "/api/push", 501},
-                           {"DELETE", "/api/delete", 501},
                            {"POST", "/api/blobs/sha256:12", 501},
                            {"HEAD", "/api/blobs/sha256:12", 404},
                            {"GET", "/api/status", 200}};

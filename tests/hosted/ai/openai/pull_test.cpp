@@ -165,6 +165,39 @@ TEST(openai_pull, is_stopped_by_a_request) {
   EXPECT_EQ(s.call("GET", "/v1/models/pull", "").status, 404);  // no model of that name
 }
 
+TEST(openai_pull, a_model_is_removed_by_request) {
+  Server s;  // its model is "tiny"
+  auto remove = [&](std::string_view body) { return s.call("DELETE", "/api/delete", body); };
+  Answer r = remove(R"({"model":"owner/tiny:latest"})");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body.view(), R"({"status":"success"})");
+  EXPECT_EQ(s.backend.removed.view(), "tiny");
+  struct Row {
+    Error error;
+    int status;
+  };
+  for (Row row : {Row{{Errc::kBusy, "the model is loaded"}, 409},
+                  Row{{Errc::kNotFound, "no disk has such a model"}, 404},
+                  Row{{Errc::kPermission, "the disk is only read"}, 403}}) {
+    s.backend.load_result = std::unexpected(row.error);
+    r = remove(R"({"name":"tiny"})");
+    EXPECT_EQ(r.status, row.status);
+    EXPECT_HAS(r.body, row.error.what);
+  }
+  s.backend.load_result = {};
+  s.backend.removed.clear();
+  EXPECT_EQ(remove(R"({"model":"nobody"})").status, 404);
+  EXPECT_HAS(remove(R"({"model":"nobody"})").body, "model 'nobody' not found");
+  EXPECT_EQ(remove("{}").status, 400);
+  // where any name means the default model, an unknown one still removes nothing
+  ai::openai::ServiceOptions options;
+  options.open = options.any_model = true;
+  options.admin = ai::openai::AdminRoutes::kOpen;
+  Server any(std::move(options));
+  EXPECT_EQ(any.call("DELETE", "/api/delete", R"({"model":"nobody"})").status, 404);
+  EXPECT(s.backend.removed.empty() && any.backend.removed.empty());
+}
+
 TEST(openai_pull, only_for_those_who_may_load) {
   ai::openai::ServiceOptions open;
   open.open = true;
@@ -183,7 +216,10 @@ TEST(openai_pull, only_for_those_who_may_load) {
   EXPECT_EQ(s.call("POST", "/api/pull", kBody, user).status, 403);
   EXPECT_EQ(s.call("POST", "/v1/models/pull", kBody, user).status, 403);
   EXPECT_EQ(s.call("DELETE", "/v1/models/pull", "", user).status, 403);
+  EXPECT_EQ(s.call("DELETE", "/api/delete", kBody, user).status, 403);
+  EXPECT_EQ(s.call("DELETE", "/api/delete", kBody).status, 401);
   EXPECT_EQ(s.backend.pulls, 0u);
+  EXPECT(s.backend.removed.empty());
   EXPECT_EQ(s.call("POST", "/api/pull", kBody, admin).status, 200);
   EXPECT_EQ(s.backend.pulls, 1u);
 }

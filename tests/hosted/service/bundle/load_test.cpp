@@ -11,6 +11,7 @@
 #include "kernel/options.h"
 #include "service/bundle/epochs.h"
 #include "service/bundle/loading.h"
+#include "service/remove.h"
 #include "service/storage.h"
 #include "tests/hosted/console/console_script.h"
 #include "tests/hosted/console_tiny_model.h"
@@ -55,6 +56,7 @@ class Bundles {
     if (with_key) options::parse_command_line("trust.keys=" + folder_ + "/site.pub");
     forget_trusted_keys();
   }
+  std::string place() const { return "/host" + folder_; }
   std::string bundle() const { return folder_ + "/models/tiny"; }
   std::string generation(u64 number) const { return bundle() + "/" + std::to_string(number); }
   std::string manifest_of(u64 number) const { return generation(number) + "/manifest.toml"; }
@@ -69,6 +71,10 @@ class Bundles {
     text.insert(text.find("\n\n") + 1, more);
     if (seed != nullptr) text = signed_by(text, *seed);
     std::ofstream(manifest_of(number), std::ios::binary) << text;
+  }
+  // Writes a file beside all bundles.
+  void trust(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ + "/models/" + name, std::ios::binary) << text;
   }
   // Flips a bit in the middle of a file.
   static void damage(const std::string& path) {
@@ -291,6 +297,72 @@ TEST(bundle_load, an_older_security_epoch_does_not_come_back) {
   ScriptedRun run = run_commands("model accept-older nobody; model accept-older tiny");
   EXPECT_EQ(run.failed, 1u);
   EXPECT(disk.load(disk.generation(4)).has_value());
+}
+
+TEST(bundle_load, what_is_revoked_is_refused_with_its_cause) {
+  std::string model = tiny_model();
+  if (model.empty()) return test.skip("no tiny model: run in the root of the repository");
+  Seed root = seed_of(1), model_key = seed_of(2), second = seed_of(3);
+  struct Row {
+    std::string change;
+    const char* cause;
+    bool revoked;
+  };
+  String digest = MUST(base::hex_text(crypto::sha256(model)));
+  std::string file = "revoked_files = \"" + std::string(digest.view()) + "\"\n";
+  const Row rows[] = {{"revoked_keys = \"" + id_of(model_key) + "\"\n",
+                       "generation 1 rejected (manifest signed by a revoked key)", true},
+                      {file, "generation 1 rejected (file revoked)", true},
+                      {"epoch_floor = 1\n", "generation 1 rejected (manifest expired)", false}};
+  for (const Row& row : rows)
+    for (const char* option : {"verify=require", "verify=prefer", "verify=off"}) {
+      Bundles disk(option, root);
+      MUST(accept_older_trust());
+      disk.make(1, &model_key, model);
+      std::string first = trust_text(1, 1, {{root, "root"}, {model_key, "model"}});
+      disk.trust("trust.toml", signed_by(first, root));
+      EXPECT(disk.load(disk.generation(1)).has_value());
+      EXPECT(loaded()->verified.by == Verified::By::kSignature);
+      REQUIRE(service::engine_host().unload().has_value());
+      std::string next =
+          trust_text(2, 1, {{root, "root"}, {second, "model"}, {model_key, "model"}}, row.change);
+      disk.trust("trust.toml", signed_by(next, root));
+      bool refused = std::string_view(option) == "verify=require" ||
+                     (row.revoked && std::string_view(option) == "verify=prefer");
+      bool done = disk.load(disk.generation(1)).has_value();
+      if (done == refused || (refused && !log_says(row.cause)))
+        test.report(__FILE__, __LINE__, row.cause);
+      if (done && row.revoked) EXPECT(loaded()->verified.by == Verified::By::kNothing);
+      MUST(accept_older_trust());
+    }
+}
+
+TEST(bundle_load, nothing_of_a_loaded_model_is_removed) {
+  std::string model = tiny_model();
+  if (model.empty()) return test.skip("no tiny model: run in the root of the repository");
+  using Was = service::Removed::Was;
+  Bundles disk("verify=prefer");
+  disk.make(1, nullptr, model);
+  disk.make(2, nullptr, model);
+  files::create_directories(disk.generation(3));
+  std::ofstream(disk.generation(3) + "/partial") << "x";
+  REQUIRE(disk.load(disk.generation(1)).has_value());
+  std::string place = disk.place();
+  service::Removal removal{.name = "tiny", .place = place};
+  EXPECT(service::remove_models(removal).error().code == Errc::kBusy);
+  for (u64 number : {1, 2, 3}) EXPECT(files::exists(disk.generation(number)));
+  EXPECT(service::remove_models({.name = "other", .place = place}).error().code == Errc::kNotFound);
+  REQUIRE(service::engine_host().unload().has_value());
+  removal.generation = 1;
+  Vector<service::Removed> one = MUST(service::remove_models(removal));
+  REQUIRE(one.size() == 1);
+  EXPECT(one[0].was == Was::kComplete && one[0].path.view() == "/host" + disk.generation(1));
+  removal.generation = 0;
+  Vector<service::Removed> rest = MUST(service::remove_models(removal));
+  REQUIRE(rest.size() == 2);
+  EXPECT(rest[0].was == Was::kIncomplete && rest[1].was == Was::kComplete);
+  EXPECT(!files::exists(disk.bundle()));
+  EXPECT(service::remove_models(removal).error().code == Errc::kNotFound);
 }
 
 // The largest number is kept as well, and a damaged text is told.

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "kernel/base/hex.h"
 #include "kernel/base/test.h"
 #include "service/bundle/make.h"
 
@@ -40,6 +41,38 @@ inline std::string manifest(const std::string& more = "", u64 generation = 7) {
   return "name = \"tiny\"\ngeneration = " + std::to_string(generation) + "\nformat = \"gguf\"\n" +
          more + "\n[file.model]\npath = \"model.gguf\"\nsha256 = \"" + std::string(kHash) +
          "\"\nsize = 256\n";
+}
+
+// More keys, each of one byte that is repeated.
+inline Seed seed_of(u8 fill) {
+  Seed seed;
+  seed.fill(fill);
+  return seed;
+}
+
+inline std::string hex_of(std::span<const Byte> bytes) {
+  return std::string(MUST(base::hex_text(bytes)).view());
+}
+
+struct Listed {
+  Seed seed;
+  const char* use;
+};
+
+// A trust file without a signature. `more` are lines of its first table.
+inline std::string trust_text(u64 version, u64 threshold, std::initializer_list<Listed> keys,
+                              const std::string& more = "") {
+  std::string text = "version = " + std::to_string(version) +
+                     "\nthreshold = " + std::to_string(threshold) + "\n" + more;
+  for (const Listed& key : keys)
+    text += "\n[key." + id_of(key.seed) + "]\npub = \"" + hex_of(trusted(key.seed).key) +
+            "\"\nuse = \"" + key.use + "\"\n";
+  return text;
+}
+
+inline std::string signed_by_all(std::string text, std::initializer_list<Seed> seeds) {
+  for (const Seed& seed : seeds) text = signed_by(text, seed);
+  return text;
 }
 
 }  // namespace test_bundle

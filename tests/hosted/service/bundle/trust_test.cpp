@@ -131,6 +131,8 @@ TEST(bundle_trust, the_option_decides) {
     EXPECT_EQ(may_load(mode, Finding::kUnsigned), row.is_unsigned);
     EXPECT_EQ(may_load(mode, Finding::kExpired), row.expired);
     EXPECT_EQ(may_load(mode, Finding::kBad), row.bad);
+    EXPECT_EQ(may_load(mode, Finding::kRevokedKey), row.bad);
+    EXPECT_EQ(may_load(mode, Finding::kRevokedFile), row.bad);
   }
   options::reset();
 }

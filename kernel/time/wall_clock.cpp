@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "kernel/base/assert.h"
 #include "kernel/base/format.h"
+#include "kernel/base/result.h"
 #include "kernel/time/clock.h"
 
 namespace timing {

@@ -39,7 +39,7 @@ Result<DiskLayout> plan_disk(u64 blocks, u32 block_bytes, const DiskNeeds& needs
 struct DiskIds {
   fs::Guid disk{};
   std::array<fs::Guid, kDiskParts> parts{};
-  std::array<Byte, 16> medium{};  // by which a later start knows it among its copies
+  std::array<Byte, 16> medium{};         // by which a later start knows it among its copies
   u32 boot_serial = 0, data_serial = 0;  // of the volumes
 };
 DiskIds random_ids();

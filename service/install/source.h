@@ -37,7 +37,7 @@ struct InstallSource {
   String manifest;  // as the loader has put it into memory
   Vector<InstallFile> files;
   Vector<ModelFile> models;  // of the image
-  u64 date = 0;                   // of the image, in seconds since 1970; 0 = not known
+  u64 date = 0;              // of the image, in seconds since 1970; 0 = not known
   u64 boot_bytes = 0, model_bytes = 0;
   u64 slot_bytes = 0;  // of each file that an update can write (service/update/slots.h)
 

@@ -4,12 +4,12 @@
 
 #include "kernel/base/format.h"
 #include "kernel/base/hex.h"
+#include "kernel/base/text.h"
 #include "kernel/sched/thread.h"
 #include "service/bundle/find.h"
 #include "service/fast_hash.h"
 
 namespace service {
-namespace {
 
 Result<void> add_sum(String& list, const crypto::Sha256Digest& digest, std::string_view path) {
   TRY(list.append(TRY(base::hex_text(digest)).view()));
@@ -30,8 +30,6 @@ Result<crypto::Sha256Digest> digest_of(std::string_view path) {
     at += read;
   }
 }
-
-}  // namespace
 
 Result<String> boot_sums(const InstallSource& source) {
   String list;

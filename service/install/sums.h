@@ -10,6 +10,11 @@ namespace service {
 // In the root of both volumes.
 constexpr std::string_view kSumsFile = "SHA256SUMS";
 
+// Reads a whole file.
+Result<crypto::Sha256Digest> digest_of(std::string_view path);
+// Adds a line to a list.
+Result<void> add_sum(String& list, const crypto::Sha256Digest& digest, std::string_view path);
+
 // Returns the list of the boot volume: its files that neither an update nor a start changes.
 Result<String> boot_sums(const InstallSource& source);
 

@@ -198,8 +198,7 @@ crypto::Sha256Digest installed_at(u64 unix_seconds, const service::DiskIds& ids)
   auto data = MUST(service::data_point(disk));
   service::ModelSums sums(data.view());
   Watcher copying, checking;
-  String folder =
-      MUST(service::install_model(source.models[0], data.view(), {copying, checking}));
+  String folder = MUST(service::install_model(source.models[0], data.view(), {copying, checking}));
   MUST(sums.add(source.models[0], folder.view()));
   MUST(sums.write());
   before == 0 ? timing::forget_unix_time() : timing::set_unix_ns(before);
@@ -346,7 +345,8 @@ TEST(install, media_and_disks_that_lie) {
   source->files[3].sha256[5] ^= 1;  // the kernel's
   Watcher copying, checking;
   u64 before = disk.writes;
-  auto wrong = service::install_boot(*source, disk, service::random_ids(), {copying, checking}, state);
+  auto wrong =
+      service::install_boot(*source, disk, service::random_ids(), {copying, checking}, state);
   REQUIRE(!wrong.has_value());
   EXPECT(state == DiskState::kUntouched);
   EXPECT_EQ(disk.writes, before);

@@ -54,7 +54,8 @@ TEST(install_layout, types_that_sgdisk_knows) {
   auto layout = service::plan_disk(bytes.size() / 512, 512, {});
   REQUIRE(layout.has_value());
   std::array<fs::NewPartition, service::kDiskParts> rows;
-  REQUIRE(fs::write_partitions(disk, service::table_of(*layout, service::random_ids(), rows, {})).has_value());
+  REQUIRE(fs::write_partitions(disk, service::table_of(*layout, service::random_ids(), rows, {}))
+              .has_value());
   std::string image = own_image_path();
   std::ofstream(image, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
@@ -147,8 +148,10 @@ TEST(install_source, lists_that_are_read) {
   EXPECT((*list)[2].to.view() == "/EFI/BOOT/BOOTX64.EFI");
   EXPECT_EQ((*list)[2].bytes, 256 * kMiB);
   EXPECT_EQ((*list)[2].sha256[31], 0xaau);
-  for (auto [text, date] : {std::pair(R"({"date": 1767225600})", 1767225600u), {"{}", 0u},
-                            {R"({"date": -5})", 0u}, {R"({"date": "x"})", 0u}}) {
+  for (auto [text, date] : {std::pair(R"({"date": 1767225600})", 1767225600u),
+                            {"{}", 0u},
+                            {R"({"date": -5})", 0u},
+                            {R"({"date": "x"})", 0u}}) {
     auto read = service::read_image_date(text);
     EXPECT(read.has_value() && *read == date);
   }

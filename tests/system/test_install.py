@@ -127,6 +127,32 @@ def judge_data(guest: Guest, files: dict[str, bytes]) -> None:
     check(len(listed) == len(files), f"{listed}")
 
 
+def damage(image: pathlib.Path, name: str, folder: str) -> None:
+    """Changes a byte of a file of the boot volume."""
+    place, changed = f"{image}@@{2 * MIB}", pathlib.Path(folder) / "changed"
+    data = bytearray(subprocess.run([tool("mtype"), "-i", place, f"::/{name}"], capture_output=True, check=True).stdout)
+    data[0] ^= 1
+    changed.write_bytes(data)
+    subprocess.run([tool("mcopy"), "-o", "-i", place, changed, f"::/{name}"], check=True)
+
+
+def judge_evidence(image: pathlib.Path, folder: str) -> None:
+    """What `support` has written tells the damaged file from the others, and the bundle with a good signature."""
+    subprocess.run([tool("mcopy"), "-s", "-i", part_of(image, 2, folder), "::/marrow-support-1", folder], check=True, capture_output=True)
+    evidence = pathlib.Path(folder) / "marrow-support-1"
+    check_sums(evidence)
+    files = (evidence / "image.txt").read_text()
+    check(re.findall(r"^(?:WRONG|MISSING).*", files, re.M) == re.findall(r"^WRONG .*/licences/README$", files, re.M), files)
+    check(re.search(r"^WRONG .*/licences/README$", files, re.M) and re.search(r"^right .*  /boot/marrow.elf$", files, re.M), files)
+    bundles = (evidence / "bundles.txt").read_text()
+    check(re.search(r"/models/signed/3 verified \(ed25519\+sha256\), key", bundles), bundles)
+    check("no trusted key vouches" in bundles and "[signature" in bundles, bundles)  # the other one is not signed
+    report = (evidence / "report.txt").read_text()
+    for part in ("keys", "dmesg", "update status", "selftest"):
+        check(f"\n## {part}\n" in report, report[:500])
+    check("# end of the report" in report and '"install"' in (evidence / "manifest.json").read_text(), report[-500:])
+
+
 @case
 def image_by_the_twin():
     """the twin makes the same image twice, never over a file; with its lists of hashes, a signed bundle and the key; it starts from a stick"""
@@ -149,6 +175,7 @@ def image_by_the_twin():
         check(filecmp.cmp(image, again, shallow=False), "two images of one ISO differ")
         judge(image, folder)
         judge_boot(image, folder)
+        damage(image, "licences/README", folder)
         stick = ["-device", "qemu-xhci", "-drive", f"file={image},format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,bootindex=0"]
         with Guest(boot=stick) as guest:
             check(to_prompt(guest, 150), guest.output)
@@ -161,6 +188,10 @@ def image_by_the_twin():
                                f"models/{model.stem}/1/manifest.toml": manifest.encode(),
                                "models/signed/3/model.gguf": (bundle / "model.gguf").read_bytes(),
                                "models/signed/3/manifest.toml": (bundle / "manifest.toml").read_bytes()})
+            check("/disk/sda2/marrow-support-1" in guest.command_output("support sda2", 120), guest.output[-2000:])
+            guest.send("poweroff\r")
+            guest.wait_exit(60)
+        judge_evidence(image, folder)
 
 
 @case

@@ -53,7 +53,7 @@ Result<void> write_image_manifest(base::Writer& out) {
   return {};
 }
 
-// What `bundle verify` says of each bundle, and its manifest.
+// Writes what `bundle verify` says of each bundle, and its manifest.
 Result<void> write_bundles(base::Writer& out) {
   out.write("# all bundles, read and compared with their manifests\n");
   Vector<service::ModelFile> models = TRY(service::find_models());

@@ -35,7 +35,7 @@ u64 least_disk_bytes(const DiskNeeds& needs, u32 block_bytes);
 // Returns kFull for a disk that is smaller than that.
 Result<DiskLayout> plan_disk(u64 blocks, u32 block_bytes, const DiskNeeds& needs);
 
-// What tells a disk apart from others in a machine.
+// The ids that tell a disk apart from others in a machine.
 struct DiskIds {
   fs::Guid disk{};
   std::array<fs::Guid, kDiskParts> parts{};

@@ -74,9 +74,9 @@ class Walk:
         (self.pictures / f"{name}.png").write_bytes(png)
 
     def image(self) -> pathlib.Path:
-        """Returns the image as `make iso MODEL=` makes it: no model, and the menu waits."""
+        """Returns the image as `make iso MODEL=` makes it: no model, and the menu waits for a person who reads it."""
         iso = self.folder / "stick.img"
-        subprocess.run(["scripts/create_iso.sh", "-t", "5", "-o", iso], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(["scripts/create_iso.sh", "-t", "20", "-o", iso], cwd=ROOT, check=True, capture_output=True)
         return iso
 
     def model_stick(self) -> pathlib.Path:
@@ -99,9 +99,10 @@ class Walk:
         stick = ["-drive", f"file={iso},format=raw,if=none,id=image,readonly=on",
                  "-device", "usb-storage,bus=usb.0,drive=image,id=first,bootindex=0"]
         with self.machine(*stick) as guest:
-            if self.firmware == "ovmf":  # SeaBIOS shows the menu as text, which is read another way
-                guest.see(r"Safe mode", 120)
+            if self.firmware == "seabios":  # OVMF draws the menu with a font of its own
+                guest.see(r"Safe mode", 120, guest.text_mode)
                 self.keep(guest, "menu")
+                guest.type("\n")
             guest.see(r"^marrow>$", 240)
             self.step("the image's stick has started: prompt")
             guest.type("lsblk\n")

@@ -13,7 +13,7 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 
 .PHONY: run iso test test-qemu test-system test-machines test-boots test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
-iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none; ARM=1: for ARM64 too)
+iso: $(ISO)  ## the bootable image with the default model (MODEL="FILE BUNDLE…" for others, MODEL= for none; KEY=site.pub; ARM=1: for ARM64 too)
 ISO_ARM := $(if $(filter 1,$(ARM)),$(BUILD)/aarch64/marrow.efi)
 ifneq ($(ISO_ARM),)
 .PHONY: $(ISO_ARM)

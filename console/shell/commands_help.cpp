@@ -20,7 +20,7 @@ constexpr Topic kTopics[] = {
     {"speed", "perf bench benchload perfline trace"},
     {"health", "status report support selftest stability test dmesg bt registers fault"},
     {"machine", "cpu mem threads interrupts drivers lspci lsusb version reboot poweroff"},
-    {"disks", "ls cat cp rm mkdir mount df lsblk disk format install update"},
+    {"disks", "ls cat cp rm mkdir mount df lsblk disk format ramdisk install update"},
     {"network", "serve ip net ping ss lsnet nic"},
     {"console", "help history clear echo"},
 };

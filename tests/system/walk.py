@@ -123,7 +123,7 @@ class Walk:
             guest.see(r"SmolLM2", 60)
             self.step("the second stick is mounted")
             guest.type("model import SmolLM2\n")
-            guest.see(r"verified", 600)
+            guest.see(r"is complete and verified", 900)
             guest.see(r"^marrow>$", 60)
             self.keep(guest, "import")
             self.step("the model is copied and read back")

@@ -74,9 +74,10 @@ class Walk:
         (self.pictures / f"{name}.png").write_bytes(png)
 
     def image(self) -> pathlib.Path:
-        """Returns the image as `make iso MODEL=` makes it: no model, and the menu waits for a person who reads it."""
+        """Returns the image as `make iso MODEL=` makes it: no model. Its menu waits where it is read, and then Enter is typed."""
         iso = self.folder / "stick.img"
-        subprocess.run(["scripts/create_iso.sh", "-t", "20", "-o", iso], cwd=ROOT, check=True, capture_output=True)
+        timeout = "20" if self.firmware == "seabios" else "0"
+        subprocess.run(["scripts/create_iso.sh", "-t", timeout, "-o", iso], cwd=ROOT, check=True, capture_output=True)
         return iso
 
     def model_stick(self) -> pathlib.Path:

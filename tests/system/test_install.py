@@ -110,6 +110,9 @@ def judge_boot(image: pathlib.Path, folder: str) -> None:
     subprocess.run([tool("mcopy"), "-s", "-i", part_of(image, 2, folder), "::/", files], check=True, capture_output=True)
     check_sums(files)
     listed = (files / "SHA256SUMS").read_text()
+    there = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+    changing = {"SHA256SUMS", "boot/medium.id", "boot/grub/grubenv", "boot/a/marrow.elf", "boot/b/marrow.elf"}
+    check(there - set(re.findall(r"  (\S+)$", listed, re.M)) == changing, f"{there}\n{listed}")
     for name in ("boot/marrow.elf", "boot/manifest.json", "boot/keys/site.pub", "manual/Install.html", "licences/README", "sbom.spdx.json"):
         check(f"  {name}\n" in listed, f"{name} is not in SHA256SUMS:\n{listed}")
     (files / "marrow.cfg").write_text("log=debug\n")

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds a bootable image: CD and USB stick, BIOS and UEFI, in one file.
 #
-#   create_iso.sh [-m MODEL.gguf]... [-p KEY.pub]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi]
+#   create_iso.sh [-m MODEL]... [-p KEY.pub]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi]
 #                 [-c marrow.cfg] [-t SECONDS]
 #
-# -m may be repeated; none is allowed. -p, which may be repeated too, adds a public key that may sign
+# -m may be repeated; none is allowed. MODEL is a GGUF file, which the loader puts into memory, or the
+# folder of a bundle, which the machine reads from the medium. -p, which may be repeated too, adds a public key that may sign
 # bundles (`marrow bundle keygen`); the machine trusts no other. -a adds ARM64's kernel, which UEFI
 # starts itself: it has the options of -c, chats unless they say otherwise (run=), and reads the same
 # models and keys from the medium. CA=FILE.pem in the environment adds the authorities that `model pull`
@@ -24,7 +25,7 @@ while getopts "m:p:o:k:a:c:t:h" option; do
     a) arm=$OPTARG ;;
     c) config=$OPTARG ;;
     t) timeout=$OPTARG ;;
-    h) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    h) sed -n '3,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
 done
@@ -51,15 +52,18 @@ mkdir -p "$tree/boot/grub" "$tree/models"
 
 strip --strip-debug -o "$tree/boot/marrow.elf" "$kernel"
 cp "$config" "$tree/marrow.cfg"
-# For a machine without a network: licences, bill of materials, manual.
-python3 scripts/make_sbom.py "$tree" "$tree/boot/marrow.elf" ${arm:+"$arm"} --models "${models[@]}"
-python3 scripts/make_manual.py "$tree/manual"
-modules="" key_modules=""
+modules="" key_modules="" files=() bundles=()
 for model in "${models[@]}"; do
+  [ ! -d "$model" ] || { bundles+=("$(python3 scripts/stage_bundle.py "$model" "$tree")"); continue; }
   name=$(basename "$model")
+  [ ! -e "$tree/models/$name" ] || die "two models are named $name"
+  files+=("$model")
   cp -L --reflink=auto "$model" "$tree/models/$name"
   modules+="  module2 /models/$name /models/$name"$'\n'
 done
+# For a machine without a network: licences, bill of materials, manual.
+python3 scripts/make_sbom.py "$tree" "$tree/boot/marrow.elf" ${arm:+"$arm"} --models "${files[@]}" --bundles "${bundles[@]}"
+python3 scripts/make_manual.py "$tree/manual"
 for key in "${keys[@]}"; do
   name=$(basename "$key")
   [ ! -e "$tree/boot/keys/$name" ] || die "two keys are named $name"
@@ -103,7 +107,7 @@ for key in "${keys[@]}"; do
   install+=(--install "/boot/keys/$(basename "$key")" "/boot/keys/$(basename "$key")")
 done
 [ -z "${CA:-}" ] || install+=(--install /boot/ca.pem /boot/ca.pem)
-python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${models[@]}" --tree "$tree" "${install[@]}"
+python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${files[@]}" --tree "$tree" --bundles "${bundles[@]}" "${install[@]}"
 
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.

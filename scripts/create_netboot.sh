@@ -33,6 +33,7 @@ trap 'rm -rf "$stage"' EXIT
 xorriso -osirrox on -indev "$image" -extract / "$stage/tree" >"$stage/log" 2>&1 || { cat "$stage/log" >&2; die "$image cannot be read"; }
 chmod -R u+rwX,go+rX "$stage/tree"
 [ -e "$stage/tree/boot/grub/grub.cfg" ] || die "$image is no image of Marrow"
+[ -z "$(find "$stage/tree/models" -mindepth 1 -type d)" ] || die "$image has bundles, which the loader cannot fetch: make it with GGUF files"
 # What only a medium needs.
 rm -rf "$stage/tree/boot/"{id,install} "$stage/tree/boot/grub/"{eltorito,efi}.img "$stage/tree/"{SHA256SUMS,boot.catalog}
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the image's manifest: make_manifest.py OUT KERNEL [MODEL...] [--tree FOLDER] [--install FILE PLACE]...
+"""Writes the image's manifest: make_manifest.py OUT KERNEL [MODEL...] [--tree FOLDER] [--bundles FOLDER...] [--install FILE PLACE]...
 
-Kernel version and hash; each model's name, format, quantization, parameters, size and SHA-256.
+The image's date (SOURCE_DATE_EPOCH, where it is set); kernel version and hash; each model's name, format, quantization, parameters, size and SHA-256.
 Models are validated as far as the manifest needs: a file that is no GGUF is refused by name.
+--bundles names folders below --tree, each with a bundle, whose own manifest has the hashes of its files.
 --install names a file of the image, as a path below --tree, and its place on a disk that the console
 command `install` makes (service/install/source.h). Its size and SHA-256 become part of the manifest.
 """
 import argparse
 import hashlib
 import json
+import os
 import pathlib
 import re
 import struct
@@ -115,6 +117,10 @@ def describe(path: pathlib.Path) -> dict:
     }
 
 
+def bundle_row(tree: pathlib.Path, folder: pathlib.Path) -> dict:
+    return {"folder": f"/{folder.relative_to(tree)}", "manifest_sha256": digest(folder / "manifest.toml")}
+
+
 def install_row(tree: pathlib.Path, file: str, place: str) -> dict:
     path = tree / file.lstrip("/")
     return {"file": file, "to": place, "size": path.stat().st_size, "sha256": digest(path)}
@@ -126,13 +132,18 @@ def main() -> None:
     parser.add_argument("kernel", type=pathlib.Path)
     parser.add_argument("models", type=pathlib.Path, nargs="*")
     parser.add_argument("--tree", type=pathlib.Path)
+    parser.add_argument("--bundles", type=pathlib.Path, nargs="*", default=[])
     parser.add_argument("--install", nargs=2, action="append", default=[], metavar=("FILE", "PLACE"))
     words = parser.parse_args()
+    date = os.environ.get("SOURCE_DATE_EPOCH")
     manifest = {
+        **({"date": int(date)} if date else {}),
         "kernel": {"version": (ROOT / "VERSION").read_text().strip(), "sha256": digest(words.kernel),
                    "size": words.kernel.stat().st_size},
         "models": [describe(path) for path in words.models],
     }
+    if words.bundles:
+        manifest["bundles"] = [bundle_row(words.tree, folder) for folder in words.bundles]
     if words.install:
         manifest["install"] = [install_row(words.tree, *row) for row in words.install]
     words.out.write_text(json.dumps(manifest, indent=2) + "\n")

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Makes HTML of README and wiki, for machines without a network: make_manual.py FOLDER
 
-Each page is one file with its style inside. Fails if a link between pages leads nowhere: no such page, or no such heading.
+Each page is one file with its style inside, and pictures lie beside it. Fails if a link between pages leads nowhere: no such
+page, heading or picture.
 Uses cmark-gfm, GitHub's own Markdown.
 """
 import html
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = {ROOT / "README.md": "index.html", **{page: page.stem + ".html" for page in sorted((ROOT / "wiki").glob("*.md"))}}
 STYLE = """body{max-width:60em;margin:2em auto;padding:0 1em;font:16px/1.5 sans-serif;color:#222;background:#fff}
 table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .5em;text-align:left;vertical-align:top}
-pre,code{font-family:monospace;background:#f4f4f4}pre{padding:.6em;overflow:auto}a{color:#06c}
+pre,code{font-family:monospace;background:#f4f4f4}pre{padding:.6em;overflow:auto}img{max-width:100%}a{color:#06c}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre,code{background:#262626}a{color:#7bf}}"""
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -62,7 +64,16 @@ class Page:
         def linked(found: re.Match) -> str:
             target = self.link(html.unescape(found[1]), pages, wrong)
             return f'<a href="{html.escape(target)}">{found[2]}</a>' if target else found[2]
-        body = re.sub(r'<a href="([^"]*)">(.*?)</a>', linked, self.body, flags=re.S)
+
+        def shown(found: re.Match) -> str:
+            picture = self.source.parent / html.unescape(found[1])
+            if not picture.is_file():
+                wrong.append(f"{self.source.relative_to(ROOT)}: the picture {found[1]} is missing")
+                return ""
+            shutil.copyfile(picture, folder / picture.name)
+            return f'<img src="{html.escape(picture.name)}"{found[2]}>'
+        body = re.sub(r'<img src="([^":]*)"(.*?)>', shown, self.body)
+        body = re.sub(r'<a href="([^"]*)">(.*?)</a>', linked, body, flags=re.S)
         (folder / PAGES[self.source]).write_text(PAGE.format(title=html.escape(self.title), style=STYLE, body=body))
 
 

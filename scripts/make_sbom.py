@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes what an image says about its parts: make_sbom.py TREE KERNEL... [--models MODEL...]
+"""Writes what an image says about its parts: make_sbom.py TREE KERNEL... [--models MODEL...] [--bundles FOLDER...]
 
 TREE is the folder that becomes the image. /licences gets a README with a line for each component of
 iso/components.toml, and their licences and copyright notices. /sbom.spdx.json is a software bill of
@@ -96,7 +96,8 @@ def checksum(digest: str) -> list[dict]:
     return [{"algorithm": "SHA256", "checksumValue": digest}]
 
 
-def bill(rows: list[dict], kernels: list[pathlib.Path], models: list[pathlib.Path]) -> dict:
+def bill(rows: list[dict], kernels: list[pathlib.Path], models: dict[str, pathlib.Path]) -> dict:
+    """`models` are files, by the names that they get here."""
     image = package("Marrow image", rows[0]["at"], "NOASSERTION")
     built = [package(f"kernel {file.name}", rows[0]["at"], WHOLE_KERNEL, checksums=checksum(sha256(file))) for file in kernels]
     packages = [image, *built]
@@ -109,9 +110,9 @@ def bill(rows: list[dict], kernels: list[pathlib.Path], models: list[pathlib.Pat
         linked = row["place"] == "kernel"
         relations += [(holder["SPDXID"], "STATIC_LINK" if linked else "CONTAINS", packages[-1]["SPDXID"])
                       for holder in (built if linked else [image])]
-    for model in models:
+    for name, model in models.items():
         digest = sha256(model)
-        packages.append(package(f"model {model.name}", "", model_licence(digest), checksums=checksum(digest)))
+        packages.append(package(f"model {name}", "", model_licence(digest), checksums=checksum(digest)))
         relations.append((image["SPDXID"], "CONTAINS", packages[-1]["SPDXID"]))
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", "0"))))
     document = {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": "Marrow image",
@@ -126,12 +127,16 @@ def main() -> None:
     parser.add_argument("tree", type=pathlib.Path)
     parser.add_argument("kernels", type=pathlib.Path, nargs="+")
     parser.add_argument("--models", type=pathlib.Path, nargs="*", default=[])
+    parser.add_argument("--bundles", type=pathlib.Path, nargs="*", default=[])
     words = parser.parse_args()
+    models = {model.name: model for model in words.models}
+    for folder in words.bundles:  # NAME/GENERATION
+        models |= {f"{folder.parent.name}/{folder.name}/{file.name}": file for file in sorted(folder.glob("model.*")) if file.suffix != ".chunks"}
     rows = tomllib.loads((ROOT / "iso/components.toml").read_text())["component"]
     for row in rows:
         row["at"], row["purl"] = version_of(row)
     write_licences(rows, words.tree / "licences")
-    (words.tree / "sbom.spdx.json").write_text(json.dumps(bill(rows, words.kernels, words.models), indent=1) + "\n")
+    (words.tree / "sbom.spdx.json").write_text(json.dumps(bill(rows, words.kernels, models), indent=1) + "\n")
 
 
 if __name__ == "__main__":

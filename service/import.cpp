@@ -410,8 +410,10 @@ Result<String> choose_disk(u64 bytes, std::string_view source) {
     most = space->free;
   }
   if (!best.has_value())
-    return fail(Errc::kNotFound,
-                "no disk can be written: connect one with exFAT or FAT32, or name a folder (--to)");
+    return fail(
+        Errc::kNotFound,
+        "no disk can be written: connect one with exFAT or FAT32, name a folder (--to), or keep "
+        "models in memory (`ramdisk MIB`)");
   return String::from(best->point);
 }
 

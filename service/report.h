@@ -8,8 +8,8 @@
 namespace service {
 
 struct Report {
-  // Without the parts that wait for disks or work for seconds. No prompts and no keys. A thread of
-  // CPU 0.
+  // Without the parts that wait for disks or work for seconds. No prompts and no secret keys. A
+  // thread of CPU 0.
   void (*write)(base::Writer& out);
 };
 

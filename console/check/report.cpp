@@ -3,17 +3,16 @@
 //
 // It is made to be given to strangers: no prompts, no answers, no keys. So the boot command line
 // is not in it, nor any value of an option that is free text.
-#include "service/report.h"
+#include "console/check/report.h"
 
 #include "console/shell/command.h"
 #include "console/shell/file_writer.h"
 #include "console/shell/shell.h"
 #include "kernel/options.h"
+#include "service/report.h"
 
 namespace console {
 namespace {
-
-enum class Takes : u8 { kNoTime, kTime };  // kTime: waits for disks, or works for seconds
 
 struct Part {
   std::string_view command, word;
@@ -21,31 +20,31 @@ struct Part {
 };
 // The log comes before the self-test, which fills it with what its tests provoke.
 constexpr Part kParts[] = {
-    {"version", ""},   {"status", ""},     {"cpu", ""},
-    {"firmware", ""},  {"lspci", ""},      {"drivers", ""},
-    {"lsblk", ""},     {"mount", ""},      {"lsusb", ""},
-    {"lsnet", ""},     {"ip", ""},         {"mem", ""},
-    {"threads", ""},   {"interrupts", ""}, {"models", "", Takes::kTime},
-    {"trace", "boot"}, {"dmesg", ""},      {"selftest", "", Takes::kTime},
+    {"version", ""},
+    {"status", ""},
+    {"cpu", ""},
+    {"firmware", ""},
+    {"lspci", ""},
+    {"drivers", ""},
+    {"lsblk", ""},
+    {"mount", ""},
+    {"lsusb", ""},
+    {"lsnet", ""},
+    {"ip", ""},
+    {"mem", ""},
+    {"threads", ""},
+    {"interrupts", ""},
+    {"keys", ""},
+    {"trace", "boot"},
+    {"dmesg", ""},
+    {"models", "", Takes::kTime},
+    {"update", "status", Takes::kTime},
+    {"selftest", "", Takes::kTime},
 };
 
 void write_part(const Part& part, base::Writer& out) {
-  const Command* command = find_command(part.command);
-  if (command == nullptr) return;  // the twin has no buses and no firmware of its own
   const std::string_view words[] = {part.command, part.word};
-  base::format_to(out, "\n## {} {}\n", part.command, part.word);
-  Arguments arguments{std::span(words).first(part.word.empty() ? 1 : 2), part.word};
-  Result<void> done = command->run(arguments, out);
-  if (!done.has_value()) base::format_to(out, "{}: {}\n", part.command, done.error());
-}
-
-void write_report(base::Writer& out, Takes most) {
-  out.write("# Marrow report: no prompts, no keys; network addresses are in it\n");
-  out.write("\n## options given\n");
-  options::list_given(out);
-  for (const Part& part : kParts)
-    if (part.takes <= most) write_part(part, out);
-  out.write("\n# end of the report\n");
+  write_command(std::span(words).first(part.word.empty() ? 1 : 2), out);
 }
 
 constexpr service::Report kReport{[](base::Writer& out) { write_report(out, Takes::kNoTime); }};
@@ -75,11 +74,33 @@ Result<void> run_report(const Arguments& arguments, base::Writer& out) {
 
 constexpr Command kCommand{
     "report", "report [--quick] [FILE]", "all about this machine, to send to who helps", run_report,
-    "Version, options, CPU, firmware, devices, drivers, memory, threads, models, boot chart, log,\n"
-    "self-test. No prompts and no keys; network addresses are in it. FILE: on a disk that can be\n"
+    "Version, options, CPU, firmware, devices, drivers, memory, threads, public keys, boot chart,\n"
+    "log, models, updates, self-test. No prompts and no secret keys; network addresses are in it. "
+    "FILE: on a disk that can be\n"
     "written, as /disk/vda/report.txt. --quick leaves out models and self-test, as GET /report "
     "does."};
 CONSOLE_COMMAND(kCommand);
 
 }  // namespace
+
+void write_command(std::span<const std::string_view> words, base::Writer& out) {
+  const Command* command = find_command(words[0]);
+  if (command == nullptr) return;
+  out.write("\n##");
+  for (std::string_view word : words) base::format_to(out, " {}", word);
+  out.write("\n");
+  Arguments arguments{words, words.size() > 1 ? words[1] : std::string_view()};
+  Result<void> done = command->run(arguments, out);
+  if (!done.has_value()) base::format_to(out, "{}: {}\n", words[0], done.error());
+}
+
+void write_report(base::Writer& out, Takes most) {
+  out.write("# Marrow report: no prompts, no keys; network addresses are in it\n");
+  out.write("\n## options given\n");
+  options::list_given(out);
+  for (const Part& part : kParts)
+    if (part.takes <= most) write_part(part, out);
+  out.write("\n# end of the report\n");
+}
+
 }  // namespace console

@@ -18,9 +18,9 @@ constexpr Topic kTopics[] = {
     {"answers", "talk chat llm gen vote best refine template"},
     {"language", "models model bundle keys receipt tokenize detokenize logits embed perplexity"},
     {"speed", "perf bench benchload perfline trace"},
-    {"health", "status report selftest stability test dmesg bt registers fault"},
+    {"health", "status report support selftest stability test dmesg bt registers fault"},
     {"machine", "cpu mem threads interrupts drivers lspci lsusb version reboot poweroff"},
-    {"disks", "ls cat cp rm mkdir mount df lsblk disk format install update"},
+    {"disks", "ls cat cp rm mkdir mount df lsblk disk format ramdisk install update"},
     {"network", "serve ip net ping ss lsnet nic"},
     {"console", "help history clear echo"},
 };

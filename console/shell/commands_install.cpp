@@ -4,9 +4,11 @@
 #include "console/shell/model_use.h"
 #include "console/shell/units.h"
 #include "kernel/fs/disks.h"
+#include "kernel/time/wall_clock.h"
 #include "service/host_path.h"
 #include "service/install/file_disk.h"
 #include "service/install/install.h"
+#include "service/install/sums.h"
 
 namespace console {
 namespace {
@@ -74,10 +76,12 @@ void show_state(DiskState state, std::string_view name, base::Writer& out) {
 Result<void> copy_models(const service::InstallSource& source, BlockDevice& disk,
                          const service::InstallWatch& watch, base::Writer& out) {
   String data = TRY(service::data_point(disk));
+  service::ModelSums sums(data.view());
   Result<void> all;
   for (const service::ModelFile& model : source.models) {
     Result<String> folder = service::install_model(model, data.view(), watch);
     if (folder.has_value()) {
+      TRY(sums.add(model, folder->view()));
       base::format_to(out, "{} is complete and verified\n", *folder);
       continue;
     }
@@ -85,15 +89,16 @@ Result<void> copy_models(const service::InstallSource& source, BlockDevice& disk
     base::format_to(out, "{} was not copied: {}\n", model.name, folder.error());
     all = std::unexpected(folder.error());
   }
+  TRY(sums.write());
   return all;
 }
 
 // The lines of progress are gone when it returns.
 Result<void> install_shown(const service::InstallSource& source, BlockDevice& disk,
-                           DiskState& state, base::Writer& out) {
+                           const service::DiskIds& ids, DiskState& state, base::Writer& out) {
   {
     FreshProgress writing("installing"), unused("checking");
-    TRY(service::install_boot(source, disk, {writing, unused}, state));
+    TRY(service::install_boot(source, disk, ids, {writing, unused}, state));
   }
   base::format_to(out, "{}: kernel and boot loader are written and read back\n", disk.name());
   FreshProgress copying("copying"), checking("checking");
@@ -153,7 +158,7 @@ Result<void> install_to_disk(const Given& given, base::Writer& out) {
   show_plan(source, *disk, out);
   TRY(need_consent(given.disk));
   DiskState state = DiskState::kUntouched;
-  Result<void> done = install_shown(source, *disk, state, out);
+  Result<void> done = install_shown(source, *disk, service::random_ids(), state, out);
   show_state(state, given.disk, out);
   return done;
 }
@@ -173,6 +178,7 @@ Result<service::FileDisk*> make_image(std::string_view path, u64 bytes) {
   return open_disk("image", std::move(file), service::FileDisk::Access::kWrite);
 }
 
+// An image is made of an ISO's bytes alone, so that whoever has the same ISO can make it again.
 Result<void> install_to_new(const Given& given, base::Writer& out) {
   constexpr u64 kSpareMebibytes = 1024;  // for models that are added later
   service::InstallSource source = TRY(service::install_source_at("/disk/medium"));
@@ -187,7 +193,9 @@ Result<void> install_to_new(const Given& given, base::Writer& out) {
   service::FileDisk* disk = TRY(make_image(service::machine_path(given.image, room), size * kMiB));
   show_plan(source, *disk, out);
   DiskState state = DiskState::kUntouched;
-  Result<void> done = install_shown(source, *disk, state, out);
+  timing::FixedFileDate date(source.date);
+  service::DiskIds ids = service::ids_of(crypto::sha256(source.manifest.view()));
+  Result<void> done = install_shown(source, *disk, ids, state, out);
   Result<void> released = fs::release_disk(*disk);
   if (!done.has_value()) base::format_to(out, "{} is not complete: remove it\n", given.image);
   TRY(done);

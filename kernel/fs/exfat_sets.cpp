@@ -29,7 +29,7 @@ u16 add_to_sum(u16 sum, const Byte* slot, bool primary) {
 u32 timestamp_now() {
   constexpr u64 kDay = 86'400, kDaysTo1980 = 3652, kDaysOfFourYears = 1461;
   constexpr u32 kFirstDay = 1u << 21 | 1u << 16;  // 1 January 1980
-  u64 seconds = timing::unix_ns() / 1'000'000'000;
+  u64 seconds = timing::file_date();
   if (seconds < kDaysTo1980 * kDay) return kFirstDay;
   u64 days = seconds / kDay - kDaysTo1980, of_day = seconds % kDay;
   // From 1980, which is a leap year, every fourth year is one until 2100.

@@ -2,13 +2,17 @@
 // Keeps the offset between the monotonic clock and the time of day.
 #include "kernel/time/wall_clock.h"
 
+#include <optional>
+
 #include "kernel/base/format.h"
+#include "kernel/base/result.h"
 #include "kernel/time/clock.h"
 
 namespace timing {
 namespace {
 constinit u64 boot_unix_ns = 0;  // the time of day at monotonic 0
 constinit bool confirmed = false;
+constinit std::optional<u64> fixed_date;  // seconds
 }  // namespace
 
 bool unix_time_known() {
@@ -31,6 +35,19 @@ void set_unix_ns(u64 now, Told told) {
 void forget_unix_time() {
   boot_unix_ns = 0;
   confirmed = false;
+}
+
+u64 file_date() {
+  return fixed_date.value_or(unix_ns() / 1'000'000'000);
+}
+
+FixedFileDate::FixedFileDate(u64 unix_seconds) {
+  ASSERT(!fixed_date.has_value());
+  fixed_date = unix_seconds;
+}
+
+FixedFileDate::~FixedFileDate() {
+  fixed_date.reset();
 }
 
 // Days are counted from 1 March of year 0, so that a leap day is the last of its year.

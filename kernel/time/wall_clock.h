@@ -21,6 +21,20 @@ u64 unix_ns();               // since 1970-01-01 UTC; 0 while unknown
 void set_unix_ns(u64 now, Told told = Told::kConfirmed);
 void forget_unix_time();
 
+// The date of what file systems write, in seconds since 1970; 0 while unknown. It is the time of
+// day, except while a FixedFileDate exists.
+u64 file_date();
+
+// Gives all files that are written meanwhile one date, so that a disk that is made twice has the
+// same bytes. One exists at a time.
+class FixedFileDate {
+ public:
+  explicit FixedFileDate(u64 unix_seconds);
+  ~FixedFileDate();
+  FixedFileDate(const FixedFileDate&) = delete;
+  FixedFileDate& operator=(const FixedFileDate&) = delete;
+};
+
 struct UtcTime {
   u64 year, month, day;  // from 1
   u64 hour, minute, second;

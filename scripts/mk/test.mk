@@ -13,18 +13,27 @@ $(BUILD)/models/%: scripts/models.toml scripts/fetch_model.py | setup
 
 .PHONY: run iso test test-qemu test-system test-machines test-boots test-bochs test-ubsan test-debug test-locks test-fuzz debug model
 model: $(MODEL)  ## fetches the default model into build/models/
-iso: $(ISO)  ## the bootable image with the default model (MODEL=FILE for another, MODEL= for none; ARM=1: for ARM64 too)
+iso: $(ISO)  ## the bootable image with the default model (MODEL="FILE BUNDLE…" for others, MODEL= for none; KEY=site.pub; ARM=1: for ARM64 too)
 ISO_ARM := $(if $(filter 1,$(ARM)),$(BUILD)/aarch64/marrow.efi)
 ifneq ($(ISO_ARM),)
 .PHONY: $(ISO_ARM)
 $(ISO_ARM):
 	$(Q)$(MAKE) ARCH=aarch64 kernel
 endif
-$(ISO): $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(wildcard iso/*) scripts/create_iso.sh scripts/make_manifest.py scripts/make_sbom.py scripts/make_manual.py README.md $(wildcard wiki/*.md) ai/quant/formats.def
-	$(Q)SETUP=$(SETUP) scripts/create_iso.sh $(if $(MODEL),-m $(MODEL)) $(if $(ISO_ARM),-a $(ISO_ARM)) -o $@
+# MODEL may name several files and folders of bundles, KEY several public keys. An image of other ones is made anew.
+ISO_WORDS := $(foreach model,$(MODEL),-m $(model)) $(foreach key,$(KEY),-p $(key)) $(if $(ISO_ARM),-a $(ISO_ARM))
+ISO_SCRIPTS := $(addprefix scripts/,create_iso.sh stage_bundle.py make_manifest.py make_sbom.py make_manual.py)
+$(BUILD)/iso.words: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(ISO_WORDS) CA=$(CA)' | cmp -s - $@ || echo '$(ISO_WORDS) CA=$(CA)' >$@
+$(ISO): $(BUILD)/iso.words $(ISO_ARM) $(TARGET)/marrow.elf $(MODEL) $(foreach model,$(MODEL),$(wildcard $(model)/*)) $(KEY) $(CA) \
+  $(wildcard iso/*) $(ISO_SCRIPTS) README.md $(wildcard wiki/*.md wiki/pictures/*) ai/quant/formats.def
+	$(Q)CA=$(CA) SETUP=$(SETUP) scripts/create_iso.sh $(ISO_WORDS) -o $@
 
-.PHONY: disk
-disk: $(ISO) $(HOST_BIN)  ## build/marrow.img, the image of an installed disk with the default model (MODEL=FILE; SIZE=MiB)
+# An installed disk on a stick is all that a machine without a network needs, so both are one file.
+.PHONY: disk stick
+stick: disk  ## another name of `make disk`: `dd` writes the image to a USB stick just as well
+disk: $(ISO) $(HOST_BIN)  ## build/marrow.img, the image of an installed disk or stick (MODEL="FILE BUNDLE…", KEY=site.pub, SIZE=MiB)
 	$(Q)rm -f $(BUILD)/marrow.img
 	$(Q)$(HOST_BIN) run="install --to-image $(BUILD)/marrow.img --from $(ISO)$(if $(SIZE), --size $(SIZE)); poweroff" </dev/null
 

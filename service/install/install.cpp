@@ -6,7 +6,6 @@
 
 #include "kernel/base/hex.h"
 #include "kernel/base/text.h"
-#include "kernel/crypto/random.h"
 #include "kernel/fs/disks.h"
 #include "kernel/fs/exfat_format.h"
 #include "kernel/fs/fat.h"
@@ -15,13 +14,13 @@
 #include "kernel/sched/thread.h"
 #include "service/import.h"
 #include "service/install/loader.h"
+#include "service/install/sums.h"
 #include "service/update/slots.h"
 
 namespace service {
 namespace {
 
 constexpr usize kPieceBytes = kMiB;
-constexpr usize kIdBytes = 16;
 constexpr const char* kOther = "the disk returns other bytes than it was given: use another disk";
 
 // Gives each piece of a file to `take`. Returns kCorrupt if its bytes are not those of the list.
@@ -48,8 +47,8 @@ Result<void> read_pieces(fs::File& file, const InstallFile& wanted, Take take) {
 class Installation {
  public:
   Installation(const InstallSource& source, BlockDevice& disk, const DiskLayout& layout,
-               const InstallWatch& watch)
-      : source_(source), layout_(layout), watch_(watch), disk_(disk) {}
+               const DiskIds& ids, const InstallWatch& watch)
+      : source_(source), layout_(layout), ids_(ids), watch_(watch), disk_(disk) {}
 
   // Reads all files of the medium once, because a damaged one must not cost the old disk.
   Result<void> prepare();
@@ -79,20 +78,13 @@ class Installation {
 
   const InstallSource& source_;
   const DiskLayout& layout_;
+  const DiskIds& ids_;
   const InstallWatch& watch_;
   fs::DiskMedium disk_;
   Vector<Byte> boot_sector_, core_;  // of GRUB for BIOS, with their places
-  String id_;                        // of the new medium
+  String id_, sums_;                 // files of the new medium
   u64 done_ = 0;                     // bytes of files that were read from the medium or the disk
 };
-
-bool is_boot_code(const InstallFile& file) {
-  return file.to.view() == kToBootSector || file.to.view() == kToBiosBoot;
-}
-
-u32 new_serial() {
-  return static_cast<u32>(crypto::random_u64());
-}
 
 // Each file is read from the medium, written, and read back.
 Result<void> Installation::advance(u64 bytes) {
@@ -124,13 +116,13 @@ Result<void> Installation::format_volumes() {
   fs::MediumPart boot = part(DiskPart::kBoot), state = part(DiskPart::kState),
                  data = part(DiskPart::kData);
   TRY(fs::format_fat32(boot, {.sector_bytes = layout_.block_bytes,
-                              .serial = new_serial(),
+                              .serial = ids_.boot_serial,
                               .first_sector = first_block(DiskPart::kBoot),
                               .label = "MARROW BOOT"}));
   TRY(fs::write_zeros(state, 0, state.size()));
   TRY(advance(0));
   return fs::format_exfat(data, {.sector_bytes = layout_.block_bytes,
-                                 .serial = new_serial(),
+                                 .serial = ids_.data_serial,
                                  .first_sector = first_block(DiskPart::kData),
                                  .label = "MARROW"});
 }
@@ -172,9 +164,7 @@ Result<void> check_text(fs::Fat& fat, std::string_view path, std::string_view te
 
 // The disk gets an id of its own, by which a later start knows it among its copies.
 Result<void> Installation::make_id() {
-  Byte random[kIdBytes];
-  crypto::random_fill(random);
-  id_ = TRY(base::hex_text(random));
+  id_ = TRY(base::hex_text(ids_.medium));
   return id_.push_back('\n');
 }
 
@@ -202,6 +192,8 @@ Result<void> Installation::write_boot_volume() {
   TRY(make_slots(*fat));
   TRY(make_id());
   TRY(write_text(*fat, kMediumIdFile, id_.view()));
+  sums_ = TRY(boot_sums(source_));
+  TRY(write_text(*fat, kSumsFile, sums_.view()));
   return write_text(*fat, kManifestFile, source_.manifest.view());
 }
 
@@ -216,6 +208,7 @@ Result<void> Installation::check_boot_volume() {
                     [&](u64, std::span<const Byte> bytes) { return advance(bytes.size()); }));
   }
   TRY(check_text(*fat, kMediumIdFile, id_.view()));
+  TRY(check_text(*fat, kSumsFile, sums_.view()));
   return check_text(*fat, kManifestFile, source_.manifest.view());
 }
 
@@ -234,7 +227,7 @@ Result<void> Installation::write_loader() {
     code = {};
   }
   std::array<fs::NewPartition, kDiskParts> rows;
-  return fs::write_partitions(disk_, table_of(layout_, rows, code));
+  return fs::write_partitions(disk_, table_of(layout_, ids_, rows, code));
 }
 
 }  // namespace
@@ -257,13 +250,13 @@ Result<void> need_install_target(const InstallSource& source, BlockDevice& disk)
   return {};
 }
 
-Result<void> install_boot(const InstallSource& source, BlockDevice& disk, const InstallWatch& watch,
-                          DiskState& state) {
+Result<void> install_boot(const InstallSource& source, BlockDevice& disk, const DiskIds& ids,
+                          const InstallWatch& watch, DiskState& state) {
   state = DiskState::kUntouched;
   TRY(need_install_target(source, disk));
   BlockGeometry geometry = disk.geometry();
   DiskLayout layout = TRY(plan_disk(geometry.blocks, geometry.block_bytes, needs_of(source)));
-  Installation installation(source, disk, layout, watch);
+  Installation installation(source, disk, layout, ids, watch);
   TRY(installation.prepare());
   TRY(fs::release_disk(disk));
   state = DiskState::kErased;

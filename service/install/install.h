@@ -33,8 +33,8 @@ struct InstallWatch {
 
 // Erases the disk and makes it one that boots. `state` says how far that came. The disk's volumes
 // are mounted at the end, also after an error.
-Result<void> install_boot(const InstallSource& source, BlockDevice& disk, const InstallWatch& watch,
-                          DiskState& state);
+Result<void> install_boot(const InstallSource& source, BlockDevice& disk, const DiskIds& ids,
+                          const InstallWatch& watch, DiskState& state);
 
 // Returns the mount point of an installed disk's data volume.
 Result<String> data_point(const BlockDevice& disk);

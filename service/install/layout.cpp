@@ -53,10 +53,18 @@ u64 least_data(const DiskNeeds& needs) {
   return mebibytes_up(needs.model_bytes + needs.model_bytes / 64) + kLeastDataBytes;
 }
 
-fs::Guid new_guid() {
-  fs::Guid random;
-  crypto::random_fill(random);
-  return fs::make_guid(random);
+// `fill` gives bytes to a span, one id after the other.
+template <class Fill>
+DiskIds filled_ids(Fill fill) {
+  DiskIds ids;
+  fill(ids.disk);
+  for (fs::Guid& part : ids.parts) fill(part);
+  fill(ids.medium);
+  for (u32* serial : {&ids.boot_serial, &ids.data_serial})
+    fill({reinterpret_cast<Byte*>(serial), sizeof *serial});
+  ids.disk = fs::make_guid(ids.disk);
+  for (fs::Guid& part : ids.parts) part = fs::make_guid(part);
+  return ids;
 }
 
 }  // namespace
@@ -86,16 +94,27 @@ Result<DiskLayout> plan_disk(u64 blocks, u32 block_bytes, const DiskNeeds& needs
   return layout;
 }
 
-fs::NewTable table_of(const DiskLayout& layout, std::span<fs::NewPartition, kDiskParts> rows,
+DiskIds random_ids() {
+  return filled_ids([](std::span<Byte> id) { crypto::random_fill(id); });
+}
+
+DiskIds ids_of(const crypto::Sha256Digest& seed) {
+  crypto::Generator numbers;
+  numbers.mix(seed);
+  return filled_ids([&](std::span<Byte> id) { numbers.fill(id); });
+}
+
+fs::NewTable table_of(const DiskLayout& layout, const DiskIds& ids,
+                      std::span<fs::NewPartition, kDiskParts> rows,
                       std::span<const Byte> boot_code) {
   for (usize i = 0; i < kDiskParts; i++)
     rows[i] = {.type = kKinds[i].type,
-               .id = new_guid(),
+               .id = ids.parts[i],
                .first = layout.parts[i].first,
                .blocks = layout.parts[i].blocks,
                .name = kKinds[i].name};
   return {.block_bytes = layout.block_bytes,
-          .disk = new_guid(),
+          .disk = ids.disk,
           .partitions = rows,
           .boot_code = boot_code};
 }

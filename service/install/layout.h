@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How an installed disk is divided. Pure; any thread.
+// How an installed disk is divided, and its ids. Pure, except for random_ids(): that is for threads
+// of CPU 0.
 #pragma once
 
+#include "kernel/crypto/sha256.h"
 #include "kernel/fs/partition_write.h"
 
 namespace service {
@@ -33,8 +35,20 @@ u64 least_disk_bytes(const DiskNeeds& needs, u32 block_bytes);
 // Returns kFull for a disk that is smaller than that.
 Result<DiskLayout> plan_disk(u64 blocks, u32 block_bytes, const DiskNeeds& needs);
 
-// Returns the table of such a disk, with new random ids. `rows` holds its partitions.
-fs::NewTable table_of(const DiskLayout& layout, std::span<fs::NewPartition, kDiskParts> rows,
+// The ids that tell a disk apart from others in a machine.
+struct DiskIds {
+  fs::Guid disk{};
+  std::array<fs::Guid, kDiskParts> parts{};
+  std::array<Byte, 16> medium{};         // by which a later start knows it among its copies
+  u32 boot_serial = 0, data_serial = 0;  // of the volumes
+};
+DiskIds random_ids();
+// Returns ids that are the same for the same seed, for a disk that can be made again.
+DiskIds ids_of(const crypto::Sha256Digest& seed);
+
+// Returns the table of such a disk. `rows` holds its partitions.
+fs::NewTable table_of(const DiskLayout& layout, const DiskIds& ids,
+                      std::span<fs::NewPartition, kDiskParts> rows,
                       std::span<const Byte> boot_code);
 
 }  // namespace service

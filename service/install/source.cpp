@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kModules = "/boot";
 constexpr std::string_view kManifestModule = "/boot/manifest.json", kIdModule = "/boot/medium.id";
-constexpr usize kMostFiles = 64, kMostPath = 100, kMostIdBytes = 256;
+constexpr usize kMostFiles = 128, kMostPath = 100, kMostIdBytes = 256;
 constexpr u64 kMostFileBytes = 256 * kMiB;
 
 bool good_character(char c) {
@@ -146,6 +146,7 @@ Result<InstallSource> source_of(std::string_view manifest, String point) {
   InstallSource source;
   source.manifest = TRY(text.has_value() ? std::move(text) : String::from("{}"));
   source.files = TRY(read_install_list(source.manifest.view()));
+  source.date = TRY(read_image_date(source.manifest.view()));
   source.point = std::move(point);
   TRY(need_files(source));
   for (const InstallFile& file : source.files) {
@@ -176,6 +177,12 @@ Result<Vector<InstallFile>> read_install_list(std::string_view manifest) {
   if (!has_place(files.view(), kToBootSector) || !has_place(files.view(), kToBiosBoot))
     return fail(Errc::kCorrupt, "the image's manifest names no boot loader: make the image anew");
   return files;
+}
+
+Result<u64> read_image_date(std::string_view manifest) {
+  json::Document document = TRY(json::Document::parse(manifest));
+  Result<i64> date = document.root().find("date").integer();
+  return date.has_value() && *date > 0 ? static_cast<u64>(*date) : 0;
 }
 
 Result<String> InstallSource::path_of(const InstallFile& file) const {

@@ -20,17 +20,24 @@ struct InstallFile {
 };
 constexpr std::string_view kToBootSector = "boot sector";  // GRUB's boot.img
 constexpr std::string_view kToBiosBoot = "bios boot";      // GRUB's core image
+inline bool is_boot_code(const InstallFile& file) {
+  return file.to.view() == kToBootSector || file.to.view() == kToBiosBoot;
+}
 
 // Reads the list "install" of a manifest (scripts/make_manifest.py). A path consists of letters,
 // digits and ". _ -", no two files have one place, and both parts of the boot loader are there.
 // Returns kNotFound if there is no such list.
 Result<Vector<InstallFile>> read_install_list(std::string_view manifest);
 
+// Returns the date of the image in seconds since 1970; 0 if its manifest has none.
+Result<u64> read_image_date(std::string_view manifest);
+
 struct InstallSource {
   String point;     // where the medium is mounted; "" = the files are boot modules
   String manifest;  // as the loader has put it into memory
   Vector<InstallFile> files;
   Vector<ModelFile> models;  // of the image
+  u64 date = 0;              // of the image, in seconds since 1970; 0 = not known
   u64 boot_bytes = 0, model_bytes = 0;
   u64 slot_bytes = 0;  // of each file that an update can write (service/update/slots.h)
 

@@ -118,14 +118,15 @@ class Monitor:
         return said.decode(errors="replace")
 
 
-def small_iso(name: str = "small", config: str = "", model: pathlib.Path | None = None,
+def small_iso(name: str = "small", config: str = "", model: pathlib.Path | list[pathlib.Path] | None = None,
               keys: list[pathlib.Path] | None = None) -> pathlib.Path:
-    """Makes an image that starts at once, with these lines in its marrow.cfg, and no model or key unless one is named."""
+    """Makes an image that starts at once, with these lines in its marrow.cfg, and no model, bundle or key unless one is named."""
     folder = ROOT / "build/test"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.cfg").write_text(config)
     iso = folder / f"{name}.iso"
-    models = ["-m", str(model)] if model else []
+    named = model if isinstance(model, list) else [model] if model else []
+    models = [word for one in named for word in ("-m", str(one))]
     models += [word for key in keys or [] for word in ("-p", str(key))]
     subprocess.run(["scripts/create_iso.sh", "-t", "0", "-c", str(folder / f"{name}.cfg"), "-o", str(iso), *models],
                    cwd=ROOT, check=True, capture_output=True)

@@ -12,7 +12,7 @@ import serving
 from harness import MODEL, PROMPT, TWIN, Guest, case, check, main, need
 
 SECRETS = {"prompt": "zanzibar", "key": "quagmire", "admin": "hippogriff", "wrong": "mugwumps"}
-PARTS = ("options given", "version", "status", "cpu", "lsblk", "lsnet", "mem", "threads", "trace boot", "dmesg")
+PARTS = ("options given", "version", "status", "cpu", "lsblk", "lsnet", "mem", "threads", "keys", "trace boot", "dmesg")
 MACHINE_PARTS = (*PARTS, "firmware", "lspci", "drivers", "lsusb", "interrupts")
 
 

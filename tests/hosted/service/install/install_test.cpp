@@ -13,6 +13,8 @@
 #include "kernel/fs/exfat.h"
 #include "kernel/fs/fat.h"
 #include "kernel/fs/partition.h"
+#include "kernel/time/wall_clock.h"
+#include "service/install/sums.h"
 #include "tests/hosted/test_mount.h"
 #include "tests/hosted/test_threads.h"
 
@@ -141,12 +143,13 @@ struct Watcher final : service::ProgressSink {
 
 constexpr u64 kDiskBytes = 112 * kMiB;
 
-Result<void> install(RamDisk& disk, DiskState& state, u64 stop_at = ~u64{0}) {
+Result<void> install(RamDisk& disk, DiskState& state, u64 stop_at = ~u64{0},
+                     const service::DiskIds& ids = service::random_ids()) {
   service::InstallSource source = TRY(service::find_install_source());
   __lsan::ScopedDisabler disabled;  // what is mounted by its disk is never freed
   Watcher copying, checking;
   copying.stop_at = stop_at;
-  Result<void> done = service::install_boot(source, disk, {copying, checking}, state);
+  Result<void> done = service::install_boot(source, disk, ids, {copying, checking}, state);
   ASSERT(copying.sane);
   return done;
 }
@@ -182,6 +185,70 @@ TEST(install, a_disk_that_boots) {
   REQUIRE(folder.has_value());
   EXPECT(folder->view() == "/disk/ram0p4/models/tiny/1");
   EXPECT(read_back("/disk/ram0p4/models/tiny/1/model.gguf") == booted.image.model);
+}
+
+// Returns the bytes of a disk that an image with one model was installed to at a time of day.
+std::vector<Byte> installed_at(u64 unix_seconds, const service::DiskIds& ids) {
+  u64 before = timing::unix_ns();
+  timing::set_unix_ns(unix_seconds * 1'000'000'000);
+  RamDisk disk(kDiskBytes);
+  DiskState state = DiskState::kUntouched;
+  MUST(install(disk, state, ~u64{0}, ids));
+  auto source = MUST(service::find_install_source());
+  auto data = MUST(service::data_point(disk));
+  service::ModelSums sums(data.view());
+  Watcher copying, checking;
+  String folder = MUST(service::install_model(source.models[0], data.view(), {copying, checking}));
+  MUST(sums.add(source.models[0], folder.view()));
+  MUST(sums.write());
+  before == 0 ? timing::forget_unix_time() : timing::set_unix_ns(before);
+  return {disk.bytes().begin(), disk.bytes().end()};
+}
+
+TEST(install, a_disk_that_is_made_twice) {
+  constexpr u64 kThen = 1'767'225'600, kLater = kThen + 86'400;
+  Booted booted;
+  service::DiskIds ids = service::ids_of(crypto::sha256("manifest"));
+  std::vector<Byte> first;
+  {
+    timing::FixedFileDate date(kThen);
+    EXPECT_EQ(timing::file_date(), kThen);
+    first = installed_at(kThen, ids);
+    EXPECT(first == installed_at(kLater, ids));
+    EXPECT(first != installed_at(kThen, service::ids_of(crypto::sha256("another"))));
+  }
+  EXPECT(first != installed_at(kLater, ids));  // the clock's date again
+}
+
+TEST(install, lists_of_hashes_that_sha256sum_reads) {
+  Booted booted;
+  RamDisk disk(kDiskBytes);
+  DiskState state = DiskState::kUntouched;
+  REQUIRE(install(disk, state).has_value());
+  auto line = [](const std::string& text, const char* path) {
+    String hex = MUST(base::hex_text(crypto::sha256(text)));
+    return std::string(hex.view()) + "  " + path + "\n";
+  };
+  std::string boot = read_back("/disk/ram0p2/SHA256SUMS");
+  EXPECT(boot.contains(line(booted.image.kernel, "boot/marrow.elf")));
+  EXPECT(boot.contains(line("", "boot/keys/nothing.cfg")));
+  EXPECT(boot.contains(line(booted.image.manifest(), "boot/manifest.json")));
+  // The id is the disk's own; the parts of the loader outside of the volume have no path.
+  EXPECT_EQ(std::ranges::count(boot, '\n'), 6);
+  auto data = service::data_point(disk);
+  auto source = service::find_install_source();
+  REQUIRE(data.has_value() && source.has_value());
+  service::ModelSums sums(data->view());
+  REQUIRE(sums.write().has_value());
+  EXPECT_EQ(read_back("/disk/ram0p4/SHA256SUMS"), "(nothing)");  // no models, no list
+  Watcher copying, checking;
+  auto folder = service::install_model(source->models[0], data->view(), {copying, checking});
+  REQUIRE(folder.has_value() && sums.add(source->models[0], folder->view()).has_value());
+  REQUIRE(sums.write().has_value());
+  std::string manifest = read_back("/disk/ram0p4/models/tiny/1/manifest.toml");
+  EXPECT_EQ(read_back("/disk/ram0p4/SHA256SUMS"),
+            line(manifest, "models/tiny/1/manifest.toml") +
+                line(booted.image.model, "models/tiny/1/model.gguf"));
 }
 
 TEST(install, targets_that_are_refused) {
@@ -275,7 +342,8 @@ TEST(install, media_and_disks_that_lie) {
   source->files[3].sha256[5] ^= 1;  // the kernel's
   Watcher copying, checking;
   u64 before = disk.writes;
-  auto wrong = service::install_boot(*source, disk, {copying, checking}, state);
+  auto wrong =
+      service::install_boot(*source, disk, service::random_ids(), {copying, checking}, state);
   REQUIRE(!wrong.has_value());
   EXPECT(state == DiskState::kUntouched);
   EXPECT_EQ(disk.writes, before);

@@ -2,6 +2,7 @@
 // The parts of an installation that need no disk: its division, the places of GRUB, and the list of
 // files in the image's manifest.
 #include <fstream>
+#include <set>
 #include <string>
 
 #include "kernel/base/bytes.h"
@@ -53,7 +54,8 @@ TEST(install_layout, types_that_sgdisk_knows) {
   auto layout = service::plan_disk(bytes.size() / 512, 512, {});
   REQUIRE(layout.has_value());
   std::array<fs::NewPartition, service::kDiskParts> rows;
-  REQUIRE(fs::write_partitions(disk, service::table_of(*layout, rows, {})).has_value());
+  REQUIRE(fs::write_partitions(disk, service::table_of(*layout, service::random_ids(), rows, {}))
+              .has_value());
   std::string image = own_image_path();
   std::ofstream(image, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
@@ -63,6 +65,22 @@ TEST(install_layout, types_that_sgdisk_knows) {
   EXPECT(run_tool("sgdisk -p " + image + " | grep -q '^ *3 .* FFFF  marrow state'"));
   EXPECT(run_tool("sgdisk -p " + image + " | grep -q '^ *4 .* 0700  marrow data'"));
   std::remove(image.c_str());
+}
+
+TEST(install_layout, ids_of_a_seed) {
+  auto a = service::ids_of(crypto::sha256("a")), again = service::ids_of(crypto::sha256("a"));
+  auto b = service::ids_of(crypto::sha256("b")), other = service::random_ids();
+  EXPECT(a.disk == again.disk && a.parts == again.parts && a.medium == again.medium);
+  EXPECT(a.boot_serial == again.boot_serial && a.data_serial == again.data_serial);
+  std::set<fs::Guid> all;
+  for (const auto& ids : {a, b, other, service::random_ids()}) {
+    all.insert(ids.disk);
+    all.insert(ids.medium);
+    all.insert(ids.parts.begin(), ids.parts.end());
+    EXPECT(ids.boot_serial != ids.data_serial);
+    EXPECT_EQ(ids.disk[7] >> 4, 4);  // the version of a GUID
+  }
+  EXPECT_EQ(all.size(), 4 * (2 + service::kDiskParts));
 }
 
 std::vector<Byte> grub_image(const char* name) {
@@ -130,6 +148,13 @@ TEST(install_source, lists_that_are_read) {
   EXPECT((*list)[2].to.view() == "/EFI/BOOT/BOOTX64.EFI");
   EXPECT_EQ((*list)[2].bytes, 256 * kMiB);
   EXPECT_EQ((*list)[2].sha256[31], 0xaau);
+  for (auto [text, date] : {std::pair(R"({"date": 1767225600})", 1767225600u),
+                            {"{}", 0u},
+                            {R"({"date": -5})", 0u},
+                            {R"({"date": "x"})", 0u}}) {
+    auto read = service::read_image_date(text);
+    EXPECT(read.has_value() && *read == date);
+  }
 }
 
 TEST(install_source, lists_that_are_refused) {
@@ -149,7 +174,7 @@ TEST(install_source, lists_that_are_refused) {
   EXPECT(!list_of("," + row("/x", "boot sector")).has_value());
   EXPECT(!list_of(",5").has_value());
   std::string many;
-  for (u32 i = 0; i < 63; i++) many += "," + row("/x", "/x" + std::to_string(i));
+  for (u32 i = 0; i < 127; i++) many += "," + row("/x", "/x" + std::to_string(i));
   EXPECT(!list_of(many).has_value());
   auto none = service::read_install_list(R"({"models": []})");
   REQUIRE(!none.has_value());

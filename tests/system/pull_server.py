@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server for test_pull.py whose answers go wrong in a way that the path names."""
+"""A server for test_pull.py and test_update.py whose answers go wrong in a way that the path names."""
 import hashlib
 import http.server
 import json
@@ -134,6 +134,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Says more than it has, every time."""
         self.cut(len(body) if count == 1 else 0)
         self.whole(body + bytes(1000))
+
+    def way_brief(self, body, _):
+        """Says less than it has."""
+        self.whole(body[:-1000])
+
+    def way_stingy(self, body, _):
+        """Sends 4,096 bytes, and no more while the client waits."""
+        self.pour = lambda data: (self.wfile.write(data[:4096]), self.wfile.flush(), self.rfile.read(1))
+        self.whole(body)
+
+    def way_weary(self, body, count):
+        """Is slow once."""
+        (self.way_slow if count == 1 else self.way_good)(body, count)
 
     def way_wrong(self, body, _):
         self.whole(body[:-1] + bytes([body[-1] ^ 1]))

@@ -15,4 +15,4 @@ update: $(KERNEL_IMAGE) $(HOST_BIN) | setup  ## build/marrow.update, a signed ke
 	$(Q)$(HOST_BIN) update make $(UPDATE_WORK)/marrow.elf $(UPDATE_WORK)/marrow.update $(VERSION) </dev/null
 	$(Q)$(HOST_BIN) update sign $(UPDATE_WORK)/marrow.update $(SEED) </dev/null
 	$(Q)mv $(UPDATE_WORK)/marrow.update $(UPDATE) && rm -r $(UPDATE_WORK)
-	@echo "$(UPDATE): \`update $(notdir $(UPDATE))\` on the machine, or \`update https://HOST/$(notdir $(UPDATE))\` ([wiki/Update.md])"
+	@echo "$(UPDATE): \`update $(notdir $(UPDATE))\` on the machine, or \`update https://HOST/$(notdir $(UPDATE))\` (wiki/Update.md)"

@@ -285,7 +285,8 @@ class BootVolume:
 
     def __init__(self, site: Site):
         text = subprocess.run([tool("sgdisk"), "-i", "2", site.image], capture_output=True, text=True, check=True).stdout
-        self.where = f"{site.image}@@{int(re.search(r'First sector: (\d+)', text)[1]) * 512}"
+        first = int(re.search(r"First sector: (\d+)", text)[1])
+        self.where = f"{site.image}@@{first * 512}"
         self.file = site.folder / "copied"
 
     def read(self, path: str) -> bytes:

@@ -105,6 +105,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Ends the connection behind so many bytes of the body."""
         self.pour = lambda data: Handler.pour(self, data[:most])
 
+    def hold(self, most: int) -> None:
+        """Sends so many bytes of the body, and waits until the client leaves."""
+        self.pour = lambda data: (self.wfile.write(data[:most]), self.wfile.flush(), self.rfile.read(1))
+
     def way_cut(self, body, count):
         """Three connections end early, each a quarter further."""
         if count <= 3:
@@ -141,12 +145,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def way_stingy(self, body, _):
         """Sends 4,096 bytes, and no more while the client waits."""
-        self.pour = lambda data: (self.wfile.write(data[:4096]), self.wfile.flush(), self.rfile.read(1))
+        self.hold(4096)
         self.whole(body)
 
     def way_weary(self, body, count):
-        """Is slow once."""
-        (self.way_slow if count == 1 else self.way_good)(body, count)
+        """Sends half and no more while the client waits, once."""
+        if count == 1:
+            self.hold(len(body) // 2)
+        self.whole(body)
 
     def way_wrong(self, body, _):
         self.whole(body[:-1] + bytes([body[-1] ^ 1]))

@@ -195,7 +195,7 @@ def an_update_over_the_network():
                 return from_server.url(f"/{way}/marrow.update", "10.0.2.2")
 
             to_prompt(guest, 150)
-            guest.until("mount", "/disk/nvme0n1p4", 60)
+            guest.until("mount", "/disk/vda", 60)
             guest.until("ip", ADDRESS, 60)
             for from_server, way, why in ((stranger, "stingy", "must be signed by a key of this machine"),
                                           (server, "short", "has another size than it says"),
@@ -214,7 +214,7 @@ def an_update_over_the_network():
             text = guest.command_output(f"update {address(server, 'weary')}", 120)
             check("are on the disk already" in text and "99.1 is in slot a" in text, text)
             check(server.requests("/weary/marrow.update")[-1]["Range"].startswith("bytes="), str(server.seen))
-            text = guest.command_output(f"update {address(server, 'cut')}; ls /disk/nvme0n1p4/updates", 120)
+            text = guest.command_output(f"update {address(server, 'cut')}; ls /disk/vda/updates", 120)
             check(text.count("trying again") == 3 and "99.1 is in slot a" in text and "marrow.update" not in text, text)
             guest.command_output("serve start", 30)
             told = health(port)["update"]

@@ -124,9 +124,9 @@ Incoming::~Incoming() {
 // Looks at the generations that are there: complete ones, what is left of an attempt to bring the
 // same, and what is left of others, which is removed.
 Result<void> Incoming::choose_folder(const IncomingPlan& plan) {
-  String models = TRY(path_in(plan.root, "models"));
-  String bundle = TRY(path_in(models.view(), plan.name));
-  TRY(need_folder(models.view()));
+  String shelf = TRY(path_in(plan.root, plan.shelf));
+  String bundle = TRY(path_in(shelf.view(), plan.name));
+  TRY(need_folder(shelf.view()));
   TRY(need_folder(bundle.view()));
   Vector<Entry> entries = TRY(Entries::of(bundle.view()));
   u64 newest = 0, same = 0;

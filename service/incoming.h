@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Takes a model that comes in, from a stick or from the network, and puts it on a disk as a bundle:
-// ROOT/models/NAME/GENERATION. It does not know where the bytes come from.
+// ROOT/models/NAME/GENERATION. An update of the kernel that comes over the network waits on a shelf
+// of its own until it is used. It does not know where the bytes come from.
 //
 // Nothing that was there before is touched. The manifest is written last, and a generation without
 // one is not seen, so a model is there as a whole or not at all. What was interrupted stays, with
@@ -17,7 +18,8 @@
 namespace service {
 
 struct IncomingPlan {
-  std::string_view root = "";  // the mount point or folder that has the folder models/
+  std::string_view shelf = "models";
+  std::string_view root = "";  // the mount point or folder that has the shelf
   std::string_view name = "";  // of the bundle
   u64 generation = 0;          // 0: the one after the newest
   u64 bytes = 0;               // of all files

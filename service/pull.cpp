@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Implements `model pull`: one transfer, with its tries, from an address to a bundle.
+// Implements pulls: one transfer, with its tries, from an address to a folder of a disk.
 #include "service/pull.h"
 
 #include "kernel/base/format.h"
@@ -30,10 +30,8 @@ KERNEL_OPTION(kPause);
 KERNEL_OPTION(kTo);
 
 constexpr usize kPieceBytes = 256 * kKiB;
-constexpr usize kHeadBytes = 64;  // tell a model from a web page
 constexpr u64 kNsPerSecond = 1'000'000'000, kLongestPauseNs = 60 * kNsPerSecond;
 constexpr u64 kLookNs = 100'000'000;  // between two questions whether to stop
-constexpr const char* kFileName = "model.gguf";
 constexpr const char* kChanged =
     "the file changed on the server while it was fetched: pull it again";
 constexpr const char* kWrongSize =
@@ -62,8 +60,8 @@ class CheckSink final : public ProgressSink {
 
 class Transfer final : public net::HttpWatcher {
  public:
-  Transfer(const PullOrder& order, PullWatcher& watcher)
-      : order_(order), watcher_(watcher), checking_(watcher) {}
+  Transfer(const PullOrder& order, PullGoods& goods, PullWatcher& watcher)
+      : order_(order), goods_(goods), watcher_(watcher), checking_(watcher) {}
 
   Result<Pulled> run();
 
@@ -77,8 +75,6 @@ class Transfer final : public net::HttpWatcher {
   Result<void> look_at_answer();
   Result<void> look_at_range(u64 from);
   Result<void> read_start();
-  Result<String> choose_root() const;
-  Result<bool> is_present();
   Result<void> make_identity();
   Result<u64> start_file();
   Result<void> begin();
@@ -95,6 +91,7 @@ class Transfer final : public net::HttpWatcher {
   }
 
   const PullOrder& order_;
+  PullGoods& goods_;
   PullWatcher& watcher_;
   CheckSink checking_;
   RemoteFile remote_;
@@ -193,30 +190,14 @@ Result<void> Transfer::look_at_range(u64 from) {
   return {};
 }
 
-// Reads the first bytes and refuses what is no GGUF before anything is written.
+// Reads the first bytes and refuses wrong ones before anything is written.
 Result<void> Transfer::read_start() {
-  TRY(fetch_->read_full(piece_.view().first(kHeadBytes), start_bytes_));
-  const char* fault = head_fault({piece_.data(), start_bytes_});
-  if (fault == nullptr) return {};
-  char room[320];
-  watcher_.on_note(base::format_into(room, "what the server sends {}", fault));
-  return fail(Errc::kCorrupt, "this is no model: nothing was kept");
+  ASSERT(goods_.head_bytes() <= piece_.size());
+  TRY(fetch_->read_full(piece_.view().first(goods_.head_bytes()), start_bytes_));
+  return goods_.judge(as_bytes(start_bytes_), total_, watcher_);
 }
 
 // ---- the disk ------------------------------------------------------------------------------
-
-// Returns true if the newest generation of the name has the wanted bytes.
-Result<bool> Transfer::is_present() {
-  if (!remote_.known) return false;
-  char room[640];
-  Result<ModelFile> newest =
-      bundle::bundle_at(base::format_into(room, "{}/models/{}", root_, remote_.name));
-  if (!newest.has_value()) return false;
-  bundle::Bundle there = TRY(bundle::read_bundle(newest->folder.view()));
-  if (there.manifest.model.sha256 != remote_.sha256) return false;
-  identity_ = TRY(newest->folder.clone());
-  return true;
-}
 
 // The hash says which bytes are meant. Without one, the address, the length and the server's mark
 // do.
@@ -239,12 +220,13 @@ Result<void> Transfer::make_identity() {
 // Opens the file on the disk at its first byte. Returns how many bytes of it the disk has.
 Result<u64> Transfer::start_file() {
   incoming_.reset();
-  incoming_ = TRY(Incoming::begin({.root = root_.view(),
+  incoming_ = TRY(Incoming::begin({.shelf = goods_.shelf(),
+                                   .root = root_.view(),
                                    .name = remote_.name.view(),
                                    .bytes = total_,
                                    .largest = total_,
                                    .identity = identity_.view()}));
-  return incoming_->start_file(kFileName, total_);
+  return incoming_->start_file(goods_.file_name(), total_);
 }
 
 // Begins the file on the disk, or goes on with what an earlier attempt left.
@@ -354,17 +336,8 @@ Result<void> Transfer::complete() {
   crypto::Sha256Digest digest = TRY(incoming_->end_file(&checking_));
   if (remote_.known && digest != remote_.sha256)
     return fail(Errc::kCorrupt, "these are not the bytes that were wanted (SHA-256): removed");
-  const bundle::MadeFile files[] = {{"model", kFileName, digest, total_}};
-  String text =
-      TRY(bundle::manifest_text(remote_.name.view(), incoming_->generation(), "gguf", files));
   watcher_.on_manifest();
-  return incoming_->finish(text.view());
-}
-
-Result<String> Transfer::choose_root() const {
-  if (!order_.root.empty()) return String::from(order_.root);
-  String chosen = TRY(pull_place());
-  return chosen.empty() ? choose_disk(total_) : std::move(chosen);
+  return goods_.take(*incoming_, remote_.name.view(), total_, digest);
 }
 
 // Removes what is of no use to a later attempt.
@@ -387,19 +360,18 @@ Result<Pulled> Transfer::end(Result<void> done) {
 }
 
 Result<Pulled> Transfer::run() {
-  if (!bundle::may_load(bundle::verify_mode(), bundle::Finding::kUnsigned))
-    return fail(Errc::kPermission,
-                "verify=require: a pulled model has no signature; import a signed bundle");
   TRY(piece_.resize(kPieceBytes));
   TRY(learn());
   TRY(try_to_open());
   TRY(look_at_answer());
   TRY(read_start());
   watcher_.on_begin(remote_.name.view(), remote_.known ? &remote_.sha256 : nullptr, total_);
-  root_ = TRY(choose_root());
-  if (TRY(is_present()))
-    return Pulled{
-        .folder = std::move(identity_), .bytes = total_, .verified = true, .present = true};
+  root_ = TRY(order_.root.empty() ? goods_.choose_root(total_) : String::from(order_.root));
+  if (remote_.known) {
+    String there = TRY(goods_.find_present(root_.view(), remote_.name.view(), remote_.sha256));
+    if (!there.empty())
+      return Pulled{.folder = std::move(there), .bytes = total_, .verified = true, .present = true};
+  }
   TRY(make_identity());
   failures_ = 0;
   return end([&]() -> Result<void> {
@@ -409,6 +381,51 @@ Result<Pulled> Transfer::run() {
   }());
 }
 
+// ---- models --------------------------------------------------------------------------------
+
+class ModelGoods final : public PullGoods {
+ public:
+  std::string_view shelf() const override { return "models"; }
+  std::string_view file_name() const override { return "model.gguf"; }
+  usize head_bytes() const override { return 64; }  // tell a model from a web page
+  Result<void> judge(std::span<const Byte> head, u64 total, PullWatcher& watcher) override;
+  Result<String> choose_root(u64 total) const override;
+  Result<String> find_present(std::string_view root, std::string_view name,
+                              const crypto::Sha256Digest& wanted) const override;
+  Result<void> take(Incoming& incoming, std::string_view name, u64 total,
+                    const crypto::Sha256Digest& digest) override;
+};
+
+Result<void> ModelGoods::judge(std::span<const Byte> head, u64, PullWatcher& watcher) {
+  const char* fault = head_fault({reinterpret_cast<const char*>(head.data()), head.size()});
+  if (fault == nullptr) return {};
+  char room[320];
+  watcher.on_note(base::format_into(room, "what the server sends {}", fault));
+  return fail(Errc::kCorrupt, "this is no model: nothing was kept");
+}
+
+Result<String> ModelGoods::choose_root(u64 total) const {
+  String chosen = TRY(pull_place());
+  return chosen.empty() ? choose_disk(total) : std::move(chosen);
+}
+
+// The newest generation of the name counts.
+Result<String> ModelGoods::find_present(std::string_view root, std::string_view name,
+                                        const crypto::Sha256Digest& wanted) const {
+  char room[640];
+  Result<ModelFile> newest = bundle::bundle_at(base::format_into(room, "{}/models/{}", root, name));
+  if (!newest.has_value()) return String();
+  bundle::Bundle there = TRY(bundle::read_bundle(newest->folder.view()));
+  return there.manifest.model.sha256 == wanted ? newest->folder.clone() : String();
+}
+
+Result<void> ModelGoods::take(Incoming& incoming, std::string_view name, u64 total,
+                              const crypto::Sha256Digest& digest) {
+  const bundle::MadeFile files[] = {{"model", file_name(), digest, total}};
+  String text = TRY(bundle::manifest_text(name, incoming.generation(), "gguf", files));
+  return incoming.finish(text.view());
+}
+
 }  // namespace
 
 Result<String> pull_place() {
@@ -416,8 +433,16 @@ Result<String> pull_place() {
   return typed.empty() ? String() : place_of(typed);
 }
 
+Result<Pulled> pull(const PullOrder& order, PullGoods& goods, PullWatcher& watcher) {
+  return Transfer(order, goods, watcher).run();
+}
+
 Result<Pulled> pull_model(const PullOrder& order, PullWatcher& watcher) {
-  return Transfer(order, watcher).run();
+  if (!bundle::may_load(bundle::verify_mode(), bundle::Finding::kUnsigned))
+    return fail(Errc::kPermission,
+                "verify=require: a pulled model has no signature; import a signed bundle");
+  ModelGoods goods;
+  return pull(order, goods, watcher);
 }
 
 }  // namespace service

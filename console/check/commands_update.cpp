@@ -3,6 +3,7 @@
 // prove itself.
 #include "console/check/question.h"
 #include "console/shell/command.h"
+#include "console/shell/pull_view.h"
 #include "console/shell/shell.h"
 #include "console/shell/verbs.h"
 #include "kernel/arch_contract.h"
@@ -13,7 +14,7 @@
 #include "kernel/net/socket.h"
 #include "kernel/trial.h"
 #include "service/host_path.h"
-#include "service/update/slots.h"
+#include "service/update/fetch.h"
 
 namespace console {
 namespace {
@@ -23,7 +24,7 @@ using service::update::BootBlock, service::update::Plan, service::update::Report
 namespace update = service::update;
 
 constexpr const char* kUsage =
-    "update FILE | status | rollback | make KERNEL FILE [VERSION] | sign FILE SEED";
+    "update FILE|URL | status | rollback | make KERNEL FILE [VERSION] | sign FILE SEED";
 constexpr std::string_view kAnyModel = "*";  // in the block: the one that is loaded by default
 constexpr u64 kSecondNs = 1'000'000'000;
 
@@ -222,13 +223,22 @@ class TypedPath {
   std::string_view view_;
 };
 
-Result<void> run_file(std::span<const std::string_view> words, base::Writer& out) {
+Result<update::Written> write_file(std::string_view typed, const Plan& plan, base::Writer&) {
+  TypedPath path(typed);
+  return update::write_update(path.view(), plan);
+}
+
+Result<update::Written> write_fetched(std::string_view url, const Plan& plan, base::Writer& out) {
+  PullView view(out);
+  return update::fetch_update(url, plan, view);
+}
+
+Result<void> run_source(std::string_view source, base::Writer& out) {
   String point = TRY(update::find_boot_volume());
-  TypedPath path(words[0]);
   BootBlock expected = TRY(look_around(out));
   FreshProgress progress("updating");
-  update::Written written =
-      TRY(update::write_update(path.view(), Plan{point.view(), expected, progress}));
+  auto write = source.contains("://") ? write_fetched : write_file;
+  update::Written written = TRY(write(source, Plan{point.view(), expected, progress}, out));
   base::format_to(out,
                   "{} is in slot {}, signed by {}: `reboot` tries it; if it does not prove itself, "
                   "this kernel comes back\n",
@@ -277,7 +287,7 @@ Result<void> run_update(const Arguments& arguments, base::Writer& out) {
   if (words.empty() || words[0].starts_with('-')) return fail(Errc::kInvalidArgument, kUsage);
   if (const Verb* verb = find_verb(kVerbs, words)) return run_verb(verb, words, kUsage, out);
   if (words.size() != 1) return fail(Errc::kInvalidArgument, kUsage);
-  return run_file(words, out);
+  return run_source(words[0], out);
 }
 
 void complete_verb(std::string_view, void (*add)(void*, std::string_view), void* context) {
@@ -290,16 +300,18 @@ constexpr Command kUpdate{
     "puts a new kernel on an installed disk, with a way back",
     run_update,
     "update /disk/sda1/marrow.update   checks the signature, writes the kernel to a slot that is\n"
-    "not in use, and reads it back. `reboot` then tries it once: it must pass the self-test, find "
-    "its\n"
-    "disk, load the model that is loaded now, answer with the same tokens, and have a network if\n"
-    "there is one now, within update.minutes=. Otherwise the machine restarts with this kernel, "
-    "which\n"
-    "says why. Only a key of this machine (`keys`) can sign an update. An older one is refused.\n"
-    "status shows the kernels of the disk. rollback withdraws an update that was not tried yet, "
-    "or\n"
-    "goes back to the kernel before this one. make and sign make update files, on any computer:\n"
-    "marrow update make marrow.elf marrow.update. prove is what each start from such a disk runs.",
+    "not in use, and reads it back. An address, https://HOST/marrow.update, is fetched first; the\n"
+    "same command goes on with what was interrupted. `reboot` then tries the kernel once: it must\n"
+    "pass the self-test, find its disk, load the model that is loaded now, answer with the same\n"
+    "tokens, and have a network if there is one now, within update.minutes=. Otherwise the "
+    "machine\n"
+    "restarts with this kernel, which says why. Only a key of this machine (`keys`) can sign an\n"
+    "update. An older one is refused. status shows the kernels of the disk. rollback withdraws an\n"
+    "update that was not tried yet, or goes back to the kernel before this one. make and sign "
+    "make\n"
+    "update files, on any computer: marrow update make marrow.elf marrow.update. prove is what "
+    "each\n"
+    "start from such a disk runs.",
     false,
     complete_verb};
 CONSOLE_COMMAND(kUpdate);

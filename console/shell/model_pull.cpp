@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Implements `model pull`: shows the catalogue, asks before a model without a known hash is
 // fetched, and shows the progress.
-#include <optional>
-
 #include "console/shell/model_disk.h"
 #include "console/shell/model_use.h"
+#include "console/shell/pull_view.h"
 #include "console/shell/shell.h"
 #include "kernel/base/text.h"
 #include "service/catalogue.h"
 #include "service/import.h"
-#include "service/pull.h"
 
 namespace console {
 namespace {
@@ -17,34 +15,6 @@ namespace {
 constexpr const char* kUsage =
     "model pull SOURCE [--to DISK] [--name NAME] [--sha256 HEX] [--token TOKEN] [--yes]";
 constexpr std::string_view kOptions = "--to --name --sha256 --token --yes ";
-
-// Shows each phase on a line of its own, and sentences between them.
-class View final : public service::PullWatcher {
- public:
-  explicit View(base::Writer& out) : out_(out) {}
-  void on_progress(u64 done, u64 total) override { show("fetching", done, total); }
-  void on_check(u64 done, u64 total) override { show("checking", done, total); }
-  bool stopped() override { return io().interrupted(); }
-  void on_note(std::string_view sentence) override {
-    progress_.reset();
-    base::format_to(out_, "{}\n", sentence);
-  }
-
- private:
-  void show(const char* what, u64 done, u64 total) {
-    // The rate leaves out what is there from the start.
-    if (!progress_.has_value() || what != what_) {
-      progress_.emplace(&io(), what, "MiB", kMiB);
-      progress_->skip(done);
-      what_ = what;
-    }
-    progress_->update(done, total);
-  }
-
-  base::Writer& out_;
-  const char* what_ = "";
-  std::optional<Progress> progress_;
-};
 
 void list_catalogue(base::Writer& out) {
   base::format_to(out, "{}\n", kUsage);
@@ -76,7 +46,7 @@ Result<void> need_consent(std::string_view source, const Given& given) {
 
 // The lines of progress are gone when it returns.
 Result<service::Pulled> pull_shown(const Given& given, std::string_view root, base::Writer& out) {
-  View view(out);
+  PullView view(out);
   return service::pull_model({.source = given.plain[0],
                               .root = root,
                               .name = given.name,

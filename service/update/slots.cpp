@@ -224,21 +224,27 @@ Result<Head> slot_head(std::string_view point, Slot slot) {
   return parse_head(bytes);
 }
 
-Result<Written> write_update(std::string_view path, const Plan& plan) {
+Result<Target> judge_update(const Head& head, u64 file_bytes, std::string_view point) {
   TRY(need_no_trial());
-  BootBlock block = TRY(known_block(plan.point));
+  BootBlock block = TRY(known_block(point));
+  bundle::KeyId key = TRY(judge_head(head, bundle::trusted_keys(bundle::Use::kKernel),
+                                     running_version(), Older::kRefused));
+  if (file_bytes != kHeadBytes + head.kernel_bytes())
+    return fail(Errc::kCorrupt, "the update's file has another size than it says: get it again");
+  Slot slot = TRY(free_slot(block));
+  base::Owner<fs::File> file = TRY(open_slot(point, slot));
+  if (head.kernel_bytes() + kHeadBytes > file->size())
+    return fail(Errc::kFull, "the kernel is too large for the slots of this disk: install anew");
+  return Target{slot, key};
+}
+
+Result<Written> write_update(std::string_view path, const Plan& plan) {
   base::Owner<fs::File> from = TRY(fs::open(path));
   Byte start[kHeadBytes];
   usize got = TRY(from->read_at(0, start));
   Head head = TRY(parse_head(std::span<const Byte>(start).first(got)));
-  bundle::KeyId key = TRY(judge_head(head, bundle::trusted_keys(bundle::Use::kKernel),
-                                     running_version(), Older::kRefused));
-  if (from->size() != kHeadBytes + head.kernel_bytes())
-    return fail(Errc::kCorrupt, "the update's file has another size than it says: copy it again");
-  Slot target = TRY(free_slot(block));
-  base::Owner<fs::File> slot = TRY(open_slot(plan.point, target));
-  if (head.kernel_bytes() + kHeadBytes > slot->size())
-    return fail(Errc::kFull, "the kernel is too large for the slots of this disk: install anew");
+  Target target = TRY(judge_update(head, from->size(), plan.point));
+  base::Owner<fs::File> slot = TRY(open_slot(plan.point, target.slot));
   Steps steps(plan.watcher, 3 * head.kernel_bytes());
   bool whole =
       TRY(read_kernel(*from, kHeadBytes, head.manifest.kernel,
@@ -247,13 +253,14 @@ Result<Written> write_update(std::string_view path, const Plan& plan) {
     return fail(Errc::kCorrupt,
                 "the update's kernel is not the one that was signed: copy it again");
   // From here on nothing may start what is in the slot.
-  if (block.old == target) block.old.reset();
+  BootBlock block = TRY(known_block(plan.point));
+  if (block.old == target.slot) block.old.reset();
   block.attempt.reset();
   block.pending = false;
   TRY(store_boot_block(plan.point, block));
   TRY(fill_slot(*from, *slot, head, steps));
-  TRY(let_try(plan, block, target));
-  return Written{target, std::move(head), key};
+  TRY(let_try(plan, block, target.slot));
+  return Written{target.slot, std::move(head), target.key};
 }
 
 Result<Back> roll_back(const Plan& plan) {

@@ -33,6 +33,14 @@ Result<Head> slot_head(std::string_view point, Slot slot);
 // Where this kernel was started from.
 Slot running_slot();
 
+// Judges an update before more than its head is read: its signature, machine, version and size.
+// Returns the slot that it would be written to, and the key that has signed it.
+struct Target {
+  Slot slot;
+  bundle::KeyId key;
+};
+Result<Target> judge_update(const Head& head, u64 file_bytes, std::string_view point);
+
 struct Plan {
   std::string_view point;  // of the boot volume
   // Describes what the attempt must show. Its other fields are ignored.

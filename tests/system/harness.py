@@ -104,9 +104,9 @@ class Monitor:
     def __init__(self, path: str):
         self.path = path
 
-    def say(self, line: str) -> str:
+    def say(self, line: str, seconds: float = 5) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(5)
+            link.settimeout(seconds)
             link.connect(self.path)
             said = b""
             while not said.endswith(b"(qemu) "):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server for test_pull.py whose answers go wrong in a way that the path names."""
+"""A server for test_pull.py and test_update.py whose answers go wrong in a way that the path names."""
 import hashlib
 import http.server
 import json
@@ -105,6 +105,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Ends the connection behind so many bytes of the body."""
         self.pour = lambda data: Handler.pour(self, data[:most])
 
+    def hold(self, most: int) -> None:
+        """Sends so many bytes of the body, and waits until the client leaves."""
+        self.pour = lambda data: (self.wfile.write(data[:most]), self.wfile.flush(), self.rfile.read(1))
+
     def way_cut(self, body, count):
         """Three connections end early, each a quarter further."""
         if count <= 3:
@@ -134,6 +138,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Says more than it has, every time."""
         self.cut(len(body) if count == 1 else 0)
         self.whole(body + bytes(1000))
+
+    def way_brief(self, body, _):
+        """Says less than it has."""
+        self.whole(body[:-1000])
+
+    def way_stingy(self, body, _):
+        """Sends 4,096 bytes, and no more while the client waits."""
+        self.hold(4096)
+        self.whole(body)
+
+    def way_weary(self, body, count):
+        """Sends half and no more while the client waits, once."""
+        if count == 1:
+            self.hold(len(body) // 2)
+        self.whole(body)
 
     def way_wrong(self, body, _):
         self.whole(body[:-1] + bytes([body[-1] ^ 1]))

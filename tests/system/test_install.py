@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An image is installed on an empty disk, which then starts without it, by BIOS and by UEFI, and answers with its model.
 
-install_cuts.py kills QEMU at random times during installations.
+cuts.py kills QEMU at random times during installations.
 """
 import filecmp
 import hashlib

@@ -3,23 +3,32 @@
 """A kernel is put on an installed disk, proves itself or is taken back: test_update.py [all] [CASE]
 
 Bad kernels are copies of the kernel with other bytes at a function's beginning, signed as a good one would be. `all`
-adds those that hang and that cannot load the model, and UEFI.
+adds those that hang and that cannot load the model, UEFI, machines with one CPU, a network that is gone, and the states in
+which a power cut can leave GRUB's block. cuts.py cuts the power at random times.
 """
+import json
 import pathlib
 import re
 import struct
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 
 import tiny_gguf
 from disk_images import disk, fat_disk, tool
 from harness import KERNEL, PATIENCE, ROOT, TWIN, Guest, case, check, main, small_iso, to_prompt
 from machines import FIRMWARE
+from pull_server import Server
+from serving import free_port
 
 ALL = "all" in sys.argv[1:]
 CONFIG = "log=info\nnet=off\nupdate.minutes=1\n"
+ONLINE = "log=info\nntp=off\nupdate.minutes=1\npull.pause=0\nauth=none\ntls=off\n"
+ADDRESS = r"inet  10\.0\.2\.\d+"  # of a guest in QEMU's user network
 MODEL = ROOT / "build/test/installed.gguf"
+PROMPT_OR_TALK = r"^marrow> |^you> "
 PANIC, HANG = b"\x0f\x0b", b"\xfa\xeb\xfe"  # ud2; cli and a jump to itself
 
 
@@ -54,11 +63,11 @@ def planted(elf: bytes, symbol: str, code: bytes) -> bytes:
 class Site:
     """An installed disk that trusts a key, and a stick with updates."""
 
-    def __init__(self, folder: str):
-        self.folder, self.files = pathlib.Path(folder), []
+    def __init__(self, folder: str, config: str = CONFIG):
+        self.folder, self.files, self.cpus, self.net = pathlib.Path(folder), [], 2, "none"
         self.seed = self.folder / "site.seed"
         host("bundle", "keygen", self.seed, self.folder / "site.pub")
-        iso = small_iso("update", CONFIG, tiny_gguf.write(MODEL), [self.folder / "site.pub"])
+        iso = small_iso("update", config, tiny_gguf.write(MODEL), [self.folder / "site.pub"])
         self.image = self.folder / "disk.img"
         host(f"run=install --to-image {self.image} --from {iso} --size 160; poweroff")
         kernel = self.folder / "marrow.elf"
@@ -78,7 +87,12 @@ class Site:
         stick = fat_disk(self.folder / "stick.img", 256, *self.files)
         boot = disk(self.image, "nvme")
         boot[-1] += ",bootindex=0"  # a BIOS would start the stick's boot sector
-        return Guest(boot=boot, extra=[*disk(stick, "virtio-blk-pci"), *FIRMWARE[firmware]])
+        return Guest(boot=boot, extra=[*disk(stick, "virtio-blk-pci"), *FIRMWARE[firmware]], cpus=self.cpus, net=self.net)
+
+    def online(self, port: int = 0) -> None:
+        """Gives the machine a network card; `port` of this computer leads to the server."""
+        forward = f",hostfwd=tcp:127.0.0.1:{port}-:8080" if port else ""
+        self.net = ("-nic", f"user,model=virtio-net-pci{forward}")
 
     def starts(self, guest: Guest, says: str) -> str:
         """Waits for the prompt, and for what the kernel must have said before."""
@@ -158,6 +172,55 @@ def an_update_and_a_panic():
         falls_back(site, "seabios", "panics", "PANIC", r"it panicked, hung, .* in the step start")
 
 
+def health(port: int) -> dict:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)  # 503: no model
+
+
+@case
+def an_update_over_the_network():
+    """update URL: refused by its head or its length before the rest comes; stopped and cut transfers go on; /health tells"""
+    with tempfile.TemporaryDirectory() as folder:
+        site, port = Site(folder, ONLINE), free_port()
+        part = site.kernel[:3 << 19]  # it is not started
+        good = site.update("good", part).read_bytes()
+        unsigned = site.update("unsigned", part, sign=False).read_bytes()
+        site.files.clear()
+        site.online(port)
+        with Server(good) as server, Server(unsigned) as stranger, site.guest() as guest:
+            def address(from_server: Server, way: str) -> str:
+                return from_server.url(f"/{way}/marrow.update", "10.0.2.2")
+
+            to_prompt(guest, 150)
+            guest.until("mount", "/disk/vda", 60)
+            guest.until("ip", ADDRESS, 60)
+            for from_server, way, why in ((stranger, "stingy", "must be signed by a key of this machine"),
+                                          (server, "short", "has another size than it says"),
+                                          (server, "brief", "has another size than it says"), (server, "html", "is no update file")):
+                text = guest.command_output(f"update {address(from_server, way)}", 60)
+                check(why in text and "trying again" not in text, f"{way}: {text}")
+                check(len(from_server.requests(f"/{way}/marrow.update")) == 1, f"{way}: {from_server.seen}")
+            check("is empty" in guest.command_output("update status"), guest.output[-1000:])
+            begin = len(guest.output)
+            guest.send(f"update {address(server, 'weary')}\r")
+            guest.expect(r"fetching", 60, begin)
+            guest.settle(0.5)
+            guest.send("\x03")
+            guest.expect(r"stopped; what has come stays", 60, begin)
+            guest.expect(r"\nmarrow> ", 30, begin)
+            text = guest.command_output(f"update {address(server, 'weary')}", 120)
+            check("are on the disk already" in text and "99.1 is in slot a" in text, text)
+            check(server.requests("/weary/marrow.update")[-1]["Range"].startswith("bytes="), str(server.seen))
+            text = guest.command_output(f"update {address(server, 'cut')}; ls /disk/vda/updates", 120)
+            check(text.count("trying again") == 3 and "99.1 is in slot a" in text and "0 entries" in text, text)
+            guest.command_output("serve start", 30)
+            told = health(port)["update"]
+            check(told == {"slot": "installed", "version": told["version"], "state": "waiting", "tried": "a"}, str(told))
+
+
 def every_bad_kernel(firmware: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         site = Site(folder)
@@ -183,6 +246,86 @@ def bad_kernels_by_bios():
 def bad_kernels_by_uefi():
     """kernels that panic, hang and cannot load the model are tried once by OVMF"""
     every_bad_kernel("ovmf")
+
+
+@thorough
+def one_cpu():
+    """a machine with one CPU is updated; a kernel that panics and one that hangs with interrupts off are taken back"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        site.cpus = 1
+        becomes_good(site, "seabios")
+        for name, code, says in (("panics", PANIC, "PANIC"), ("hangs", HANG, r"^")):
+            site.update(name, planted(site.kernel, "_ZN7console3runEv", code), "99.2")
+            falls_back(site, "seabios", name, says, r"it panicked, hung, .* in the step start")
+
+
+@thorough
+def a_network_that_is_gone():
+    """a kernel that gets no network address, as the one before it had, is taken back with that reason"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder, ONLINE)
+        site.update("good", site.kernel)
+        site.online()
+        with site.guest() as guest:
+            to_prompt(guest, 150)
+            guest.until("mount", "/disk/vda", 60)
+            guest.until("ip", ADDRESS, 60)
+            site.puts(guest, "good")
+            check("get a network address" in guest.output, guest.output[-2000:])
+        site.net = "none"
+        why = r"there is no network address, as there was before"
+        site.resets("seabios", why)
+        with site.guest() as guest:
+            text = site.starts(guest, rf"update: the kernel in slot a was tried and has not proved itself: .*{why} \(step network\)")
+            check(re.search(r"installed +of the installation, runs \(.*\), starts\n", text), text)
+
+
+class BootVolume:
+    """The boot partition of a site's disk."""
+
+    def __init__(self, site: Site):
+        text = subprocess.run([tool("sgdisk"), "-i", "2", site.image], capture_output=True, text=True, check=True).stdout
+        first = int(re.search(r"First sector: (\d+)", text)[1])
+        self.where = f"{site.image}@@{first * 512}"
+        self.file = site.folder / "copied"
+
+    def read(self, path: str) -> bytes:
+        subprocess.run([tool("mcopy"), "-n", "-o", "-i", self.where, f"::{path}", self.file], check=True)
+        return self.file.read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        self.file.write_bytes(data)
+        subprocess.run([tool("mcopy"), "-n", "-o", "-i", self.where, self.file, f"::{path}"], check=True)
+
+
+@thorough
+def the_block_after_a_power_cut():
+    """GRUB starts the tried kernel before it has taken the try back, the good one after it, and the installed one by a torn block"""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        site.update("good", site.kernel)
+        with site.guest() as guest:
+            to_prompt(guest, 150)
+            guest.until("mount", "/disk/vda", 60)
+            site.puts(guest, "good")
+        volume = BootVolume(site)
+        waiting, image = volume.read("/boot/grub/grubenv"), site.image.read_bytes()
+        check(b"\ntry=a\nleft=1\n" in waiting[:512] and waiting[512:] == b"#" * 512, str(waiting))
+        taken_back = waiting.replace(b"left=1", b"left=0")
+        for name, block, says in (
+                ("before save_env", waiting, r"this kernel \(.*, slot a\) is on trial"),
+                ("after save_env", taken_back, r"the kernel in slot a was tried and has not proved itself"),
+                ("a lost first sector", bytes(512) + waiting[512:], PROMPT_OR_TALK),
+                ("a lost second sector", waiting[:512] + bytes(512), PROMPT_OR_TALK),
+                ("a torn name", waiting.replace(b"good=installed\n", b"good=astalled\n#"), PROMPT_OR_TALK),
+                ("an empty file", b"", PROMPT_OR_TALK)):
+            site.image.write_bytes(image)
+            volume.write("/boot/grub/grubenv", block)
+            with site.guest() as guest:
+                guest.expect(says, 150)
+                check("PANIC" not in guest.output, guest.output[-2000:])
+            print(f"# {name}: a sound kernel has started", flush=True)
 
 
 if __name__ == "__main__":

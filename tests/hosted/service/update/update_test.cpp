@@ -248,6 +248,104 @@ TEST(update, blocks) {
   EXPECT(!parse_block(std::string(kBlockBytes, '\0')).has_value());
 }
 
+// Reads a block as GRUB and iso/grub.cfg do: lines as they come, a damaged head for none, and the
+// installed kernel for a name that is none. Takes the try back, as GRUB does before it starts it.
+Slot grub_starts(std::string& bytes) {
+  constexpr std::string_view kHead = "# GRUB Environment Block\n";
+  std::string good = "installed", attempt, left;
+  bool whole = bytes.starts_with(kHead);
+  for (usize at = kHead.size(), end = 0; whole && at < bytes.size(); at = end + 1) {
+    end = bytes.find('\n', at);
+    usize equals = bytes.find('=', at);
+    if (end == bytes.npos || (bytes[at] != '#' && equals == bytes.npos)) break;
+    std::string name = bytes.substr(at, equals - at);
+    if (bytes[at] == '#' || equals > end) continue;
+    std::string value = bytes.substr(equals + 1, end - equals - 1);
+    if (name == "good") good = value;
+    if (name == "try") attempt = value;
+    if (name == "left") left = value, value == "1" ? void(bytes[equals + 1] = '0') : void();
+  }
+  return slot_of(left == "1" ? attempt : good).value_or(Slot::kInstalled);
+}
+
+// Returns the block after each of the writes that an update, its trial and a rollback make.
+std::vector<std::string> blocks_of_a_life() {
+  std::vector<BootBlock> blocks(1);
+  auto then = [&](auto change) {
+    BootBlock next = blocks.back();
+    change(next);
+    blocks.push_back(next);
+  };
+  auto tries = [&](Slot slot) {
+    then([](BootBlock& b) { b.attempt.reset(), b.pending = false; });
+    then([&](BootBlock& b) {
+      b.attempt = slot, b.pending = b.network = true;
+      b.model = std::string_view("smollm2"), b.answer = std::string_view("0123456789abcdef");
+      b.step = std::string_view("start"), b.reason = {};
+    });
+    then([](BootBlock& b) { b.pending = false; });  // GRUB's write
+    then([](BootBlock& b) { b.step = std::string_view("selftest"); });
+  };
+  auto becomes_good = [&] {
+    then([](BootBlock& b) {
+      BootBlock good;
+      good.good = *b.attempt, good.old = b.good;
+      b = good;
+    });
+  };
+  tries(Slot::kA), becomes_good();
+  tries(Slot::kB);
+  then([](BootBlock& b) { b.reason = std::string_view("the model answers with other tokens"); });
+  tries(Slot::kB), becomes_good();
+  tries(Slot::kA);
+  blocks.resize(blocks.size() - 2);  // it still waits for its try, and is withdrawn
+  then([](BootBlock& b) { b.attempt.reset(), b.pending = false; });
+  tries(Slot::kInstalled), becomes_good();
+  std::vector<std::string> texts;
+  for (const BootBlock& block : blocks) {
+    char bytes[kBlockBytes];
+    write_block(block, bytes);
+    texts.emplace_back(bytes, sizeof bytes);
+  }
+  return texts;
+}
+
+// A sector is written as a whole or not at all; here a cut may even split one, at any byte.
+TEST(update, a_torn_block_starts_a_kernel_that_is_whole) {
+  std::vector<std::string> texts = blocks_of_a_life();
+  usize tried = 0, damaged = 0;
+  for (usize i = 0; i + 1 < texts.size(); i++) {
+    BootBlock before = MUST(parse_block(texts[i])), after = MUST(parse_block(texts[i + 1]));
+    auto sound = [&](Slot slot) {
+      auto waits = [&](const BootBlock& b) { return b.pending && b.attempt == slot; };
+      return slot == Slot::kInstalled || slot == before.good || slot == after.good ||
+             waits(before) || waits(after);
+    };
+    for (usize at = 0; at <= kBlockBytes; at++) {
+      std::string torn = texts[i + 1].substr(0, at) + texts[i].substr(at);
+      auto parsed = parse_block(torn);
+      damaged += parsed.has_value() ? 0 : 1;
+      if (parsed.has_value()) EXPECT(sound(parsed->good));
+      if (parsed.has_value() && parsed->pending) EXPECT(sound(*parsed->attempt));
+      Slot first = grub_starts(torn), second = grub_starts(torn);
+      EXPECT(sound(first));
+      // A try is never repeated.
+      EXPECT(second == Slot::kInstalled || second == before.good || second == after.good);
+      tried += first != second ? 1 : 0;
+      if (at == 0 || at == 512 || at == kBlockBytes) EXPECT(parsed.has_value());
+    }
+  }
+  EXPECT(tried > 0 && damaged > 0);
+  // GRUB writes one character, so its write has no state between.
+  for (const std::string& text : texts) {
+    std::string taken = text;
+    grub_starts(taken);
+    usize different = 0;
+    for (usize at = 0; at < text.size(); at++) different += text[at] != taken[at] ? 1 : 0;
+    EXPECT(different <= 1);
+  }
+}
+
 TEST(update, versions) {
   auto below = [](const char* a, const char* b) {
     return MUST(parse_version(a)) < MUST(parse_version(b));
@@ -373,6 +471,30 @@ TEST(update, a_power_cut_at_any_write) {
   });
   EXPECT(volume.start() == Slot::kA);
   judged(third, '2', '3');
+}
+
+// `update URL` asks this when it has the head, and nothing else.
+TEST(update, a_head_is_judged_by_itself) {
+  Volume volume;
+  std::string kernel = kernel_of('n'), file = signed_file(kernel);
+  auto head_of = [](const std::string& whole) {
+    return MUST(parse_head(bytes_of(whole).first(kHeadBytes)));
+  };
+  auto code = [](const auto& result) {
+    return std::string(result.has_value() ? "good" : errc_name(result.error().code));
+  };
+  auto good = judge_update(head_of(file), file.size(), kPoint);
+  REQUIRE(good.has_value());
+  EXPECT(good->slot == Slot::kA);
+  EXPECT_EQ(std::string(service::bundle::name_of(good->key).view()),
+            test_bundle::id_of(test_bundle::kSeed));
+  for (u64 size : {u64{0}, u64{kHeadBytes}, file.size() - 1, file.size() + 1, ~u64{0}})
+    EXPECT_EQ(code(judge_update(head_of(file), size, kPoint)), errc_name(Errc::kCorrupt));
+  std::string unsigned_file = file_of(manifest_of(kernel), kernel);
+  EXPECT_EQ(code(judge_update(head_of(unsigned_file), unsigned_file.size(), kPoint)),
+            errc_name(Errc::kPermission));
+  std::string large = signed_file(kernel_of('l', kSlotBytes));
+  EXPECT_EQ(code(judge_update(head_of(large), large.size(), kPoint)), errc_name(Errc::kFull));
 }
 
 TEST(update, a_disk_that_lies_and_ctrl_c) {

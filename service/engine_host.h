@@ -215,7 +215,7 @@ class EngineHost final : public ai::LeaseKeeper {
   bool changing_ = false;  // a load or unload is under way
   bool forget_asked_ = false;
   Result<void> forgotten_;  // what became of the last forget_texts()
-  bool visiting_ = false;  // pages are being moved from or to their second home
+  bool visiting_ = false;   // pages are being moved from or to their second home
   LoadStage loading_;
 };
 

@@ -205,7 +205,7 @@ class EngineImpl final : public Engine {
   EngineSizes sizes_;
   base::Owner<EngineParts> parts_;
   KvStore store_;
-  base::Owner<DraftModel> draft_;  // null: guesses come from lookup alone
+  base::Owner<DraftModel> draft_;   // null: guesses come from lookup alone
   base::Owner<HomeVisits> visits_;  // null: the pages have no second home
   base::Owner<Scheduler> scheduler_;
   base::Owner<Workspace> workspace_;

@@ -104,7 +104,8 @@ bool EngineImpl::visit_home(BetweenPages& between) {
   Result<void> done;
   if (const Session* session = first_away(); session != nullptr) {
     RequestId id = session->id;
-    done = visits_->fetch(store_, session->tokens.view().first(session->tokens.size() - 1), between);
+    done =
+        visits_->fetch(store_, session->tokens.view().first(session->tokens.size() - 1), between);
     // It may have been cancelled while the disk was read. What could not be read is computed.
     if (Session* fetched = scheduler_->find(id); fetched != nullptr) fetched->away = false;
   } else if (visits_->waiting() > 0) {

@@ -35,9 +35,12 @@ KvHome::Name KvHome::next_name(const Name& before, std::span<const TokenId> toke
 }
 
 KvHome::Name KvHome::root(const KvStore& store, const KvFileKey& key) {
-  const u64 facts[] = {kNumericsVersion,        key.model,
-                       u64(key.cache_type),     store.page_positions(),
-                       store.pool().page_bytes(), store.window_pool().page_bytes(),
+  const u64 facts[] = {kNumericsVersion,
+                       key.model,
+                       u64(key.cache_type),
+                       store.page_positions(),
+                       store.pool().page_bytes(),
+                       store.window_pool().page_bytes(),
                        store.has_windows() ? store.window() : 0};
   crypto::Sha256 hash;
   hash.update({reinterpret_cast<const Byte*>(facts), sizeof facts});

@@ -158,7 +158,7 @@ Result<void> KvHome::write_file(Writing& writing, u32 first, u32 pages, BetweenP
   if (done.has_value()) done = write_head(*file, *out);
   out.reset();
   if (done.has_value()) done = add(std::move(file));
-  // What was written is of no use; if it stays, the next start removes it.
+  // The bytes written so far are of no use; if they stay, the next start removes them.
   if (!done.has_value()) static_cast<void>(folder_.remove(number));
   return done;
 }

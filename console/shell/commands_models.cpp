@@ -241,12 +241,11 @@ struct Verb {
   const char* name;
   Result<void> (*run)(Words words, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {{"info", named<info_of>},  {"load", named<load>},
-                           {"switch", named<load>},   {"unload", named<unload>},
-                           {"verify", named<verify>}, {"list", list_models},
-                           {"import", import_model},  {"pull", pull_model},
-                           {"remove", remove_model},  {"accept-older", accept_older},
-                           {"forget-texts", forget_texts}};
+constexpr Verb kVerbs[] = {
+    {"info", named<info_of>},       {"load", named<load>},         {"switch", named<load>},
+    {"unload", named<unload>},      {"verify", named<verify>},     {"list", list_models},
+    {"import", import_model},       {"pull", pull_model},          {"remove", remove_model},
+    {"accept-older", accept_older}, {"forget-texts", forget_texts}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";

@@ -250,7 +250,8 @@ TEST(engine_kv_home, every_flipped_bit_and_every_cut_costs_time_only) {
       if (!unharmed(at)) test.report(__FILE__, __LINE__, "a flipped bit did harm");
     }
     for (usize size = 0; size < good.size(); size += size < used ? 7 : 131) {
-      folder.files = {{name, std::vector<Byte>(good.begin(), good.begin() + static_cast<isize>(size))}};
+      folder.files = {
+          {name, std::vector<Byte>(good.begin(), good.begin() + static_cast<isize>(size))}};
       if (!unharmed(size)) test.report(__FILE__, __LINE__, "a file that was cut did harm");
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What must be done before the machine is turned off. For threads of CPU 0 but the engine's;
+// Work that must be done before the machine is turned off. For threads of CPU 0 but the engine's;
 // sleeps.
 #pragma once
 

@@ -3,8 +3,10 @@
 // engine_host_models.cpp.
 #include "service/engine_host.h"
 
+#include "kernel/log.h"
 #include "kernel/sched/context.h"
 #include "kernel/time/clock.h"
+#include "service/kv_disk.h"
 
 namespace service {
 namespace {
@@ -66,6 +68,8 @@ void EngineHost::run() {
     destroy_retired();
     bool worked = run_jobs();
     worked |= make_steps();
+    worked |= visit_home();
+    worked |= forget_if_asked();
     if (worked) {
       tell();
       // threads that waited for this step see its result before the next one begins
@@ -101,10 +105,80 @@ bool EngineHost::make_steps() {
   return worked;
 }
 
-// Models are loaded by other threads. Once bound, an engine asserts that only this thread steps it.
+namespace {
+
+// Lets other requests make a step after each time that is as long as a step, so that moving pages
+// takes about half of the time. Without other requests it only lets threads run.
+class Alternating final : public ai::BetweenPages {
+ public:
+  explicit Alternating(EngineHost& host) : host_(host), begun_ns_(timing::now_ns()) {}
+  bool go_on() override {
+    if (timing::now_ns() - begun_ns_ < host_.last_step_ns()) return true;
+    host_.let_others_step();
+    begun_ns_ = timing::now_ns();
+    return true;
+  }
+
+ private:
+  EngineHost& host_;
+  u64 begun_ns_;
+};
+
+}  // namespace
+
+// Moves pages from and to their second home, for one request or text of each model. As in
+// run_jobs(), an index stays valid.
+bool EngineHost::visit_home() {
+  ai::KvHome* home = kv_home();
+  if (home == nullptr) return false;
+  visiting_ = true;
+  bool worked = false;
+  for (usize i = 0; i < models_.size(); i++) {
+    Alternating between(*this);
+    worked |= models_[i]->engine().visit_home(between);
+  }
+  visiting_ = false;
+  return worked;
+}
+
+bool EngineHost::forget_if_asked() {
+  if (!forget_asked_) return false;
+  for (base::Owner<Model>& model : models_) model->engine().forget_prompts();
+  ai::KvHome* home = kv_home();
+  forgotten_ = home == nullptr ? Result<void>() : home->clear();
+  forget_asked_ = false;
+  return true;
+}
+
+Result<void> EngineHost::forget_texts() {
+  TRY(start_thread());
+  forget_asked_ = true;
+  work_.wake_all();
+  while (forget_asked_) wait_news();
+  return forgotten_;
+}
+
+bool EngineHost::keeps_texts() const {
+  u32 texts = 0;
+  for (const base::Owner<Model>& model : models_) texts += model->engine().texts_to_keep();
+  return visiting_ || texts > 0;
+}
+
+// Models are loaded by other threads, which wait until their model is bound here. Once bound, an
+// engine asserts that only this thread steps it. The pages' second home can appear later, with its
+// disk.
 void EngineHost::bind_new() {
-  for (base::Owner<Model>& model : models_)
-    if (!std::exchange(model->bound, true)) model->engine().bind_to_this_thread();
+  ai::KvHome* home = kv_home();
+  for (usize i = 0; i < models_.size(); i++) {
+    Model& model = *models_[i];
+    if (!model.bound) model.engine().bind_to_this_thread();
+    if (home != nullptr && !std::exchange(model.at_home, true)) {
+      Result<void> told = model.engine().set_home(*home);
+      // A recurrent model has no pages to keep.
+      if (!told.has_value()) log::debug("kv", "{}: {}", model.file().name, told.error());
+    }
+    if (!std::exchange(model.bound, true)) tell();
+  }
 }
 
 // Destroys the models that were replaced and that nobody leases any more. Engines are destroyed on

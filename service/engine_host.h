@@ -115,6 +115,11 @@ class EngineHost final : public ai::LeaseKeeper {
     u32 running = 0, queued = 0;
     u64 kv_pages_total = 0, kv_pages_used = 0, kv_pages_cached = 0;
   };
+  // Returns true while ended texts wait to be copied to the disk, or one is being copied.
+  bool keeps_texts() const;
+  // Empties the prefix cache of every model, and the pages' second home. Sleeps until no text is
+  // being moved.
+  Result<void> forget_texts();
   Figures figures(const ai::Lease& lease) const;
   Figures figures() const;                // of the current model; zeros without one
   const ModelFile* current_file() const;  // null without a model; valid until the next yield
@@ -152,6 +157,7 @@ class EngineHost final : public ai::LeaseKeeper {
     u32 leases = 0;
     ai::EngineJobs jobs;
     bool bound = false;    // its engine was bound to the engine's thread
+    bool at_home = false;  // its engine was told of the pages' second home
     bool retired = false;  // takes no new lease; destroyed with its last one
     // a boot module that answers no requests but stays in memory, ready to be loaded again
     bool kept = false;
@@ -171,6 +177,8 @@ class EngineHost final : public ai::LeaseKeeper {
   [[noreturn]] void run();
   bool run_jobs();
   bool make_steps();
+  bool visit_home();
+  bool forget_if_asked();
   void bind_new();
   void destroy_retired();
   void tell();
@@ -205,6 +213,9 @@ class EngineHost final : public ai::LeaseKeeper {
   u64 steps_ = 0, last_step_ns_ = 0;
   u64 last_number_ = 0, changes_ = 0;
   bool changing_ = false;  // a load or unload is under way
+  bool forget_asked_ = false;
+  Result<void> forgotten_;  // what became of the last forget_texts()
+  bool visiting_ = false;   // pages are being moved from or to their second home
   LoadStage loading_;
 };
 

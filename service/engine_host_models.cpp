@@ -218,8 +218,11 @@ Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* 
   auto model = TRY(base::make<Model>());
   model->loaded = std::move(loaded);
   model->number = ++last_number_;
+  Model& added = *model;
   TRY(models_.push_back(std::move(model)));
-  let_answer(*models_.back(), wish);
+  work_.wake_all();
+  while (!added.bound) wait_news();
+  let_answer(added, wish);
   retire_all(going);
   return {};
 }

@@ -188,4 +188,20 @@ Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_
   return kept_file(kind, name, [](std::string_view path) { return fs::open(path); });
 }
 
+Result<String> kept_folder(std::string_view name, StoreOn where) {
+  char buffer[256], room[320];
+  std::string_view path;
+  bool found = any_mount(where, [&](const fs::Mount& mount) {
+    std::string_view above = base::format_into(buffer, "{}/marrow", mount.point);
+    path = base::format_into(room, "{}/{}", above, name);
+    if (!mount.file_system->writable()) return false;
+    // They may exist already.
+    static_cast<void>(fs::make_directory(above));
+    static_cast<void>(fs::make_directory(path));
+    return fs::stat(path).has_value();
+  });
+  if (found) return String::from(path);
+  return fail(Errc::kNotFound, "no disk inside the machine can be written");
+}
+
 }  // namespace service

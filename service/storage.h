@@ -34,4 +34,8 @@ constexpr std::string_view kConversations = "conversations";  // the kind of /sa
 Result<base::Owner<fs::File>> create_kept_file(std::string_view kind, std::string_view name);
 Result<base::Owner<fs::File>> open_kept_file(std::string_view kind, std::string_view name);
 
+// Makes a folder for files of other kinds, on the first disk that can be written. Returns its path,
+// or kNotFound if there is no such disk.
+Result<String> kept_folder(std::string_view name, StoreOn where);
+
 }  // namespace service

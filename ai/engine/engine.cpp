@@ -107,6 +107,7 @@ Result<RequestId> EngineImpl::submit(const Request& request, RequestSink& sink) 
   RequestId id = last_id_ + 1 == 0 ? 1 : last_id_ + 1;
   auto session = TRY(Session::create(id, request, sink, *session_context_, platform_.now_ns()));
   last_id_ = id;
+  session->away = is_away(*session);
   scheduler_->add(std::move(session));
   return id;
 }
@@ -121,6 +122,8 @@ void EngineImpl::end(Session& session, FinishReason reason, const Error* error) 
   // after forward() has returned.
   bool in_use = computing_ && scheduler_->takes_part(session);
   if (!in_use) scheduler_->release(session, reason != FinishReason::kError);
+  if (visits_ != nullptr && remembers(session) && reason != FinishReason::kError)
+    visits_->ended(session.tokens.view());
   session.finish(reason, error);
   if (!stepping_) scheduler_->remove_ended();
   if (in_use) workspace_->abandoned = scheduler_->nobody_waits();

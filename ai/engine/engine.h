@@ -19,6 +19,8 @@
 
 namespace ai {
 
+class BetweenPages;  // ai/engine/kv_home.h
+class KvHome;
 class ByteSink;  // ai/byte_stream.h
 class ByteSource;
 class ChatTemplate;
@@ -303,6 +305,17 @@ class Engine {
   // kCorrupt for damaged bytes, kFull when too few pages are free.
   virtual Result<Vector<TokenId>> restore(ByteSource& source) = 0;
 
+  // Gives the KV pages a second home, from which requests get beginnings that the prefix cache does
+  // not have, and to which ended texts are copied. It must outlive the engine; several engines may
+  // share it. visit_home() must be called from then on. Called on the engine's thread.
+  virtual Result<void> set_home(KvHome& /*home*/) { return {}; }
+  // Fetches what waiting requests need, and copies the texts that have ended. Waits for the disk;
+  // between two pages `between` may call everything but the destructor and this function. Returns
+  // false if there was nothing to do.
+  virtual bool visit_home(BetweenPages& /*between*/) { return false; }
+  // Returns how many ended texts wait to be copied.
+  virtual u32 texts_to_keep() const { return 0; }
+
   virtual u32 running() const = 0;
   virtual u32 queued() const = 0;
   // Pages of both kinds: of layers that see the whole text, and of layers with a window.
@@ -310,7 +323,8 @@ class Engine {
   virtual u64 kv_pages_used() const = 0;  // held by running requests
   // idle pages that the prefix cache keeps for prompts with the same beginning
   virtual u64 kv_pages_cached() const = 0;
-  virtual void forget_prompts() = 0;        // empties the prefix cache
+  // Empties the prefix cache. What its second home has stays.
+  virtual void forget_prompts() = 0;
   static constexpr u32 kMostLogprobs = 20;  // alternatives reported with a token
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ai/engine/draft_model.h"
+#include "ai/engine/home_visits.h"
 #include "ai/engine/kv_file.h"
 #include "ai/engine/scheduler.h"
 #include "ai/gguf/reader.h"
@@ -80,6 +81,10 @@ class EngineImpl final : public Engine {
   Result<u32> save(std::span<const TokenId> tokens, ByteSink& sink) override;
   Result<Vector<TokenId>> restore(ByteSource& source) override;
 
+  Result<void> set_home(KvHome& home) override;
+  bool visit_home(BetweenPages& between) override;
+  u32 texts_to_keep() const override { return visits_ == nullptr ? 0 : visits_->waiting(); }
+
   u32 running() const override { return scheduler_->count(SessionState::kRunning); }
   u32 queued() const override { return scheduler_->count(SessionState::kQueued); }
   u64 kv_pages_total() const override {
@@ -93,6 +98,7 @@ class EngineImpl final : public Engine {
     assert_own_thread();
     store_.clear();
     if (draft_ != nullptr) draft_->store().clear();
+    if (visits_ != nullptr) visits_->forget();
   }
   // For tests.
   bool consistent() const {
@@ -123,6 +129,10 @@ class EngineImpl final : public Engine {
   // Returns false when the session has ended.
   bool take_token(Session& session, TokenId token, const TokenEvent& event);
   void end(Session& session, FinishReason reason, const Error* error);
+  // Returns true if the second home has more of the request's beginning than the prefix cache, and
+  // reading that is not slower than computing it.
+  bool is_away(const Session& session);
+  Session* first_away();
   void slide(Session& session);
   bool remembers(const Session& session) const {
     return session.cache_prompt && parts_->model->state_bytes() == 0;
@@ -195,7 +205,8 @@ class EngineImpl final : public Engine {
   EngineSizes sizes_;
   base::Owner<EngineParts> parts_;
   KvStore store_;
-  base::Owner<DraftModel> draft_;  // null: guesses come from lookup alone
+  base::Owner<DraftModel> draft_;   // null: guesses come from lookup alone
+  base::Owner<HomeVisits> visits_;  // null: the pages have no second home
   base::Owner<Scheduler> scheduler_;
   base::Owner<Workspace> workspace_;
   Vector<float> logits_;  // (logit rows, vocabulary)

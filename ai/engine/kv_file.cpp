@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kernel/base/bytes.h"
+#include "ai/engine/kv_checksum.h"
 
 namespace ai {
 namespace {
@@ -30,25 +30,6 @@ struct WindowHead {
 static_assert(sizeof(WindowHead) == 16);
 constexpr char kMagic[8] = {'M', 'a', 'r', 'r', 'o', 'w', 'K', 'V'};
 
-class Checksum {
- public:
-  void add(std::span<const Byte> bytes) {
-    usize i = 0;
-    for (; i + sizeof(u64) <= bytes.size(); i += sizeof(u64))
-      mix(base::load<u64>(bytes.data() + i));
-    for (; i < bytes.size(); i++) mix(bytes[i]);
-  }
-  u64 value() const { return value_; }
-
- private:
-  void mix(u64 v) {
-    value_ = (value_ ^ v) * 0x100000001b3;
-    // a multiplication alone never carries a word's high bits into the low ones
-    value_ ^= value_ >> 32;
-  }
-  u64 value_ = 0xcbf29ce484222325;
-};
-
 template <class T>
 std::span<const Byte> bytes_of(const T& value) {
   return {reinterpret_cast<const Byte*>(&value), sizeof value};
@@ -68,7 +49,7 @@ class Writer {
 
  private:
   ByteSink& sink_;
-  Checksum sum_;
+  KvChecksum sum_;
 };
 
 class Reader {
@@ -95,7 +76,7 @@ class Reader {
 
  private:
   ByteSource& source_;
-  Checksum sum_;
+  KvChecksum sum_;
 };
 
 // Refuses another type by its name.

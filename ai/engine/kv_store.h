@@ -101,6 +101,7 @@ class KvStore {
     return (whole + 1 - std::min(whole + 1, shape_.window)) / page_positions();
   }
   bool has_windows() const { return shape_.window > 0; }
+  u32 window() const { return shape_.window; }  // positions; 0 without such layers
   // Returns true if a text of `positions` could take its pages now.
   bool has_room(u32 positions) const;
   bool consistent() const;

@@ -75,6 +75,7 @@ void Scheduler::admit(u64 now_ns) {
     // others and be put back itself.
     bool shared = running > 0 || store_.held() > 0;
     if (shared && !store_.has_room(static_cast<u32>(s.tokens.size()) + 1)) return;
+    if (s.away) continue;  // it comes next, so its pages are fetched now
     if (!start(s, now_ns).has_value()) return;
     running++;
   }

@@ -83,6 +83,7 @@ class Session {
   Vector<TokenId> tokens;  // prompt and answer
   u32 prompt_tokens = 0;
   bool prompt_done = false;
+  bool away = false;  // does not start before its beginning was fetched from the pages' second home
   Sequence sequence;
   StateSlot slot;  // held while the request runs on a recurrent model
   Sampler sampler;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ai/engine/engine.h"
+#include "ai/engine/numerics.h"
 #include "kernel/base/json.h"
 #include "kernel/crypto/ed25519.h"
 #include "kernel/crypto/sha256.h"
@@ -13,9 +14,6 @@
 namespace ai::openai {
 
 constexpr u32 kReceiptVersion = 2;
-// Raised by every change that changes a model's bits (tests/goldens/models/bits.txt): an answer of
-// another version cannot be made again here.
-constexpr u32 kNumericsVersion = 1;
 
 // The grammar that an answer had to follow, as it was given.
 struct GrammarSource {

@@ -8,6 +8,7 @@
 #include "kernel/sched/worker_pool.h"
 #include "kernel/trace.h"
 #include "service/bundle/epochs.h"
+#include "service/kv_disk.h"
 #include "service/model_check.h"
 #include "service/perf_log.h"
 #include "service/streaming.h"
@@ -134,6 +135,11 @@ void print_loaded(const ai::Lease& model, base::Writer& out) {
   service::EngineHost::Figures figures = service::engine_host().figures(model);
   base::format_to(out, "  kv pages      {} in use, {} kept for prompts, {} in all\n",
                   figures.kv_pages_used, figures.kv_pages_cached, figures.kv_pages_total);
+  ai::KvHome::Figures disk = service::kv_home_figures();
+  if (disk.most_bytes > 0)
+    base::format_to(out, "  kv disk       {} MiB of {} MiB, {} pages read, {} written since boot\n",
+                    mebibytes(disk.bytes), disk.most_bytes / kMiB, disk.pages_read,
+                    disk.pages_written);
   base::format_to(out, "  loaded in     {} ms\n",
                   service::milliseconds(service::engine_host().load_ns(model)));
 }
@@ -223,15 +229,23 @@ Result<void> accept_older(Words words, base::Writer& out) {
   return {};
 }
 
+// The prompt cache of every model that is loaded, and what kv.disk= has kept.
+Result<void> forget_texts(Words words, base::Writer& out) {
+  if (!words.empty()) return fail(Errc::kInvalidArgument, "model forget-texts");
+  TRY(service::engine_host().forget_texts());
+  out.write("the prompt cache is empty, in memory and on the disk\n");
+  return {};
+}
+
 struct Verb {
   const char* name;
   Result<void> (*run)(Words words, base::Writer& out);
 };
-constexpr Verb kVerbs[] = {{"info", named<info_of>},  {"load", named<load>},
-                           {"switch", named<load>},   {"unload", named<unload>},
-                           {"verify", named<verify>}, {"list", list_models},
-                           {"import", import_model},  {"pull", pull_model},
-                           {"remove", remove_model},  {"accept-older", accept_older}};
+constexpr Verb kVerbs[] = {
+    {"info", named<info_of>},       {"load", named<load>},         {"switch", named<load>},
+    {"unload", named<unload>},      {"verify", named<verify>},     {"list", list_models},
+    {"import", import_model},       {"pull", pull_model},          {"remove", remove_model},
+    {"accept-older", accept_older}, {"forget-texts", forget_texts}};
 
 Result<void> run_model(const Arguments& arguments, base::Writer& out) {
   std::string_view verb = arguments.words.size() > 1 ? arguments.words[1] : "info";
@@ -240,7 +254,7 @@ Result<void> run_model(const Arguments& arguments, base::Writer& out) {
     if (verb == row.name) return row.run(rest, out);
   return fail(Errc::kInvalidArgument,
               "model info|load|switch|unload|verify [NAME] | list | import PATH | pull SOURCE | "
-              "remove NAME | accept-older NAME");
+              "remove NAME | accept-older NAME | forget-texts");
 }
 
 void complete_verb(std::string_view word, void (*add)(void*, std::string_view), void* context) {
@@ -257,7 +271,7 @@ constexpr Command kModels{
 constexpr Command kModel{
     "model",
     "model [info|load|switch|unload|verify] [NAME] | list | import PATH | pull SOURCE | "
-    "remove NAME | accept-older NAME",
+    "remove NAME | accept-older NAME | forget-texts",
     "describes, loads, verifies, imports, pulls or removes a model",
     run_model,
     "info describes a model and the memory it needs, also before it is loaded. load and switch\n"
@@ -275,7 +289,8 @@ constexpr Command kModel{
     "list shows the bundles of each disk, complete or not, and its free space.\n"
     "remove NAME [GENERATION] [--from DISK] removes bundles from the disks that can be written.\n"
     "accept-older NAME forgets the highest security_epoch that was loaded of a bundle, so that\n"
-    "generations with a lower one are loaded again.",
+    "generations with a lower one are loaded again.\n"
+    "forget-texts empties the prompt cache of all models, in memory and on the disk (kv.disk=).",
     false,
     complete_verb};
 CONSOLE_COMMAND(kModels);

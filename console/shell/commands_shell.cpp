@@ -8,6 +8,7 @@
 #include "kernel/arch_contract.h"
 #include "kernel/base/test.h"
 #include "kernel/base/text_width.h"
+#include "service/farewell.h"
 
 namespace console {
 namespace {
@@ -59,6 +60,7 @@ void complete_test(std::string_view, void (*add)(void*, std::string_view), void*
 
 Result<void> run_reboot(const Arguments&, base::Writer& out) {
   out.write("rebooting\n");
+  service::finish_keeping();
   arch::Cpu::reboot();
   return fail(Errc::kUnsupported, "this machine does not restart itself: use its button");
 }
@@ -80,6 +82,7 @@ Result<void> run_poweroff(const Arguments& arguments, base::Writer& out) {
   } else {
     base::format_to(out, "{} (code {}): switching off\n", code == 0 ? "success" : "failure", code);
   }
+  service::finish_keeping();
   arch::Cpu::power_off(code);
   return fail(Errc::kUnsupported, "this machine does not switch itself off: use its button");
 }

@@ -3,8 +3,10 @@
 // folder costs time only.
 #include "ai/engine/kv_home.h"
 
+#include <cstddef>
 #include <map>
 
+#include "ai/engine/kv_home_head.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
 #include "tests/hosted/ai/engine/ask.h"
@@ -21,14 +23,14 @@ struct MemoryFolder final : ai::KvFolder {
       if (folder.on_read) folder.on_read();
       std::vector<Byte>& bytes = folder.files[name];
       if (folder.fails() || at + out.size() > bytes.size()) return fail(Errc::kIo, "a read error");
-      std::copy_n(bytes.begin() + static_cast<isize>(at), out.size(), out.begin());
+      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
       return {};
     }
     Result<void> write(u64 at, std::span<const Byte> part) override {
       if (folder.fails()) return fail(Errc::kIo, "a write error");
       std::vector<Byte>& bytes = folder.files[name];
       if (bytes.size() < at + part.size()) bytes.resize(at + part.size());
-      std::copy(part.begin(), part.end(), bytes.begin() + static_cast<isize>(at));
+      std::copy(part.begin(), part.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
       return {};
     }
     Result<void> flush() override {
@@ -251,7 +253,7 @@ TEST(engine_kv_home, every_flipped_bit_and_every_cut_costs_time_only) {
     }
     for (usize size = 0; size < good.size(); size += size < used ? 7 : 131) {
       folder.files = {
-          {name, std::vector<Byte>(good.begin(), good.begin() + static_cast<isize>(size))}};
+          {name, std::vector<Byte>(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size))}};
       if (!unharmed(size)) test.report(__FILE__, __LINE__, "a file that was cut did harm");
     }
   }

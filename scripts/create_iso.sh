@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds a bootable image: CD and USB stick, BIOS and UEFI, in one file.
 #
-#   create_iso.sh [-m MODEL]... [-p KEY.pub]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi]
+#   create_iso.sh [-m MODEL]... [-p KEY.pub|trust.toml]... [-o OUT.iso] [-k KERNEL.elf] [-a KERNEL.efi]
 #                 [-c marrow.cfg] [-t SECONDS]
 #
 # -m may be repeated; none is allowed. MODEL is a GGUF file, which the loader puts into memory, or the
@@ -36,9 +36,10 @@ die() { printf 'create_iso: %s\n' "$1" >&2; exit 1; }
 [ -e "$config" ] || die "$config is missing"
 for model in "${models[@]}"; do [ -r "$model" ] || die "cannot read model $model"; done
 for key in "${keys[@]}"; do
-  [[ $(basename "$key") =~ ^[A-Za-z0-9._-]{1,40}\.pub$ ]] || die "$key: a key's file is named NAME.pub, of letters, digits, . _ -"
+  [[ $(basename "$key") =~ ^([A-Za-z0-9._-]{1,40}\.pub|trust\.toml)$ ]] ||
+    die "$key: a key's file is named NAME.pub, of letters, digits, . _ -; a file of versions is named trust.toml"
   [ -r "$key" ] || die "cannot read key $key"
-  [ "$(stat -L -c %s "$key")" = 32 ] || die "$key is no public key: it has 32 bytes (marrow bundle keygen SEED $key)"
+  [[ $key == *.toml ]] || [ "$(stat -L -c %s "$key")" = 32 ] || die "$key is no public key: it has 32 bytes (marrow bundle keygen SEED $key)"
 done
 
 SETUP=${SETUP:-1} scripts/setup.sh iso
@@ -112,7 +113,7 @@ python3 scripts/make_manifest.py "$tree/boot/manifest.json" "$kernel" "${files[@
 # The name of a file by which the loader knows this very image among others in the machine. It is made
 # of what the image holds (the manifest has the models' hashes), so equal inputs give an equal name.
 id=$(cd "$tree" && { sha256sum boot/marrow.elf boot/manifest.json boot/grub/grub.cfg marrow.cfg; \
-  find boot -name '*.pub' -o -name ca.pem | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
+  find boot -name '*.pub' -o -name trust.toml -o -name ca.pem | sort | xargs -r sha256sum; } | cat - ${arm:+"$arm"} | sha256sum | cut -c1-24)
 mkdir "$tree/boot/id"
 echo "$id" >"$tree/boot/id/$id"
 echo "$id" >"$tree/boot/medium.id"  # the same for the kernel, which must not install over its own medium

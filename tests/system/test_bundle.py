@@ -285,7 +285,7 @@ def import_and_power_cuts():
 
 @case
 def image_with_keys():
-    """create_iso.sh -p puts keys into an image, and refuses what is none"""
+    """create_iso.sh -p puts keys and a trust.toml into an image, and refuses what is no key"""
     with tempfile.TemporaryDirectory() as folder:
         site = Site(folder)
         short = site.folder / "short.pub"
@@ -293,10 +293,13 @@ def image_with_keys():
         done = subprocess.run(["scripts/create_iso.sh", "-p", short, "-o", site.folder / "x.iso"], capture_output=True,
                               text=True, check=False, cwd=TWIN.parent.parent.parent)
         check(done.returncode == 1 and "it has 32 bytes" in done.stderr, done.stderr)
-        with Guest(iso=small_iso("keys", "log=info\n", keys=[site.key])) as guest:
+        trust, root = site.folder / "trust.toml", site.folder / "root.seed"
+        tool_of_host("keygen", root, root.with_suffix(".pub"))
+        tool_of_host("rotate", trust, "--root", root.with_suffix(".pub"), "--model", site.key, root, site.seed)
+        with Guest(iso=small_iso("keys", "log=info\n", keys=[site.key, trust])) as guest:
             guest.expect(PROMPT, 120)
             text = guest.command_output("keys", 30)
-            check(site.key.read_bytes().hex() in text and "/boot/site.pub" in text, text)
+            check(site.key.read_bytes().hex() in text and "trust.toml version 1" in text and "/boot/trust.toml" in text, text)
 
 
 if __name__ == "__main__":

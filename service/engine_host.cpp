@@ -164,20 +164,22 @@ bool EngineHost::keeps_texts() const {
   return visiting_ || texts > 0;
 }
 
-// Models are loaded by other threads, which wait until their model is bound here. Once bound, an
-// engine asserts that only this thread steps it. The pages' second home can appear later, with its
-// disk.
+// Gives a model's pages their second home, once. Does not wait.
+void EngineHost::connect(Model& model, ai::KvHome* home) {
+  if (home == nullptr || std::exchange(model.at_home, true)) return;
+  Result<void> told = model.engine().set_home(*home);
+  // A recurrent model has no pages to keep.
+  if (!told.has_value()) log::debug("kv", "{}: {}", model.file().name, told.error());
+}
+
+// Models are loaded by other threads. Once bound, an engine asserts that only this thread steps it.
+// The pages' second home may appear later than a model, with its disk.
 void EngineHost::bind_new() {
   ai::KvHome* home = kv_home();
   for (usize i = 0; i < models_.size(); i++) {
     Model& model = *models_[i];
-    if (!model.bound) model.engine().bind_to_this_thread();
-    if (home != nullptr && !std::exchange(model.at_home, true)) {
-      Result<void> told = model.engine().set_home(*home);
-      // A recurrent model has no pages to keep.
-      if (!told.has_value()) log::debug("kv", "{}: {}", model.file().name, told.error());
-    }
-    if (!std::exchange(model.bound, true)) tell();
+    if (!std::exchange(model.bound, true)) model.engine().bind_to_this_thread();
+    connect(model, home);
   }
 }
 

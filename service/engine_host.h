@@ -179,6 +179,7 @@ class EngineHost final : public ai::LeaseKeeper {
   bool make_steps();
   bool visit_home();
   bool forget_if_asked();
+  static void connect(Model& model, ai::KvHome* home);
   void bind_new();
   void destroy_retired();
   void tell();

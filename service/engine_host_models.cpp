@@ -8,6 +8,7 @@
 #include "kernel/time/clock.h"
 #include "service/bundle/find.h"
 #include "service/engine_host.h"
+#include "service/kv_disk.h"
 
 namespace service {
 namespace {
@@ -218,11 +219,10 @@ Result<void> EngineHost::take(base::Owner<LoadedModel> loaded, std::span<Model* 
   auto model = TRY(base::make<Model>());
   model->loaded = std::move(loaded);
   model->number = ++last_number_;
-  Model& added = *model;
+  connect(*model, open_kv_home());  // before its first request
   TRY(models_.push_back(std::move(model)));
   work_.wake_all();
-  while (!added.bound) wait_news();
-  let_answer(added, wish);
+  let_answer(*models_.back(), wish);
   retire_all(going);
   return {};
 }

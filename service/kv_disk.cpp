@@ -140,16 +140,20 @@ ai::KvHome* kv_home() {
   Home& here = instance();
   usize mounts = fs::mounts().size();
   if (here.home != nullptr || options::number(kDisk) == 0 || mounts == here.tried_mounts)
-    return here.home.get();
+    return open_kv_home();
   here.tried_mounts = mounts;
   Result<void> opened = open();
   if (!opened.has_value()) log::warn("kv", "kv.disk is not used: {}", opened.error());
   return here.home.get();
 }
 
+ai::KvHome* open_kv_home() {
+  return instance().home.get();
+}
+
 ai::KvHome::Figures kv_home_figures() {
-  const Home& here = instance();
-  return here.home == nullptr ? ai::KvHome::Figures() : here.home->figures();
+  const ai::KvHome* home = open_kv_home();
+  return home == nullptr ? ai::KvHome::Figures() : home->figures();
 }
 
 }  // namespace service

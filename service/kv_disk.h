@@ -11,6 +11,9 @@ namespace service {
 // it. Waits for the disk when it is opened, and tries again when disks have come or gone.
 ai::KvHome* kv_home();
 
+// Returns the home if it is open. Does not wait. Any thread of CPU 0.
+ai::KvHome* open_kv_home();
+
 // Returns what is there; a `most_bytes` of 0 if the home is not open. Any thread of CPU 0.
 ai::KvHome::Figures kv_home_figures();
 

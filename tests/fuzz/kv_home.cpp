@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reads arbitrary bytes as the head of a file of KV pages, with its checksum made right. What is
 // accepted describes a file of exactly that head.
+#include <vector>
+
 #include "ai/engine/kv_home.h"
 #include "ai/engine/kv_home_head.h"
 

@@ -70,7 +70,7 @@ TABLE = {
                   "ai/file_reader.h", "ai/platform.h"],
     "ai/engine": ["ai/models", "ai/text", "ai/attention", "ai/gguf", "ai/kernels", "ai/math", "ai/quant",
                   "ai/tokenizer", "ai/tensor.h", "ai/platform.h", "ai/byte_stream.h",
-                  "ai/file_reader.h", "kernel/crypto"],  # names of kept pages
+                  "ai/file_reader.h"],
     "ai/openai": ["ai/engine", "ai/text", "kernel/crypto",
                   "ai/attention/attend.h"],  # /metrics counts cached tokens by kPagePositions
     # ---- machines and devices

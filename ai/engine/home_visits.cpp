@@ -71,7 +71,7 @@ Result<void> EngineImpl::set_home(KvHome& home) {
   assert_own_thread();
   Result<KvFileKey> key = file_key();
   if (!key.has_value()) return std::unexpected(key.error());
-  visits_ = TRY(HomeVisits::create(home, KvHome::root(store_, *key), sizes_.context));
+  visits_ = TRY(HomeVisits::create(home, home.root(store_, *key), sizes_.context));
   return {};
 }
 

@@ -7,7 +7,6 @@
 
 #include "ai/engine/kv_home_head.h"
 #include "ai/engine/numerics.h"
-#include "kernel/crypto/sha256.h"
 
 namespace ai {
 namespace {
@@ -15,26 +14,17 @@ namespace {
 // A home does not know more pages than this, which bounds the memory of its index to some 12 MiB.
 constexpr u64 kMostPages = 256 * 1024;
 
-KvHome::Name cut(const crypto::Sha256Digest& digest) {
-  KvHome::Name name;
-  std::copy_n(digest.begin(), name.size(), name.begin());
-  return name;
-}
-
 u32 row_hash(const KvHome::Name& name) {
   return base::load<u32>(name.data());
 }
 
 }  // namespace
 
-KvHome::Name KvHome::next_name(const Name& before, std::span<const TokenId> tokens) {
-  crypto::Sha256 hash;
-  hash.update(before);
-  hash.update({reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()});
-  return cut(hash.finish());
+KvHome::Name KvHome::next_name(const Name& before, std::span<const TokenId> tokens) const {
+  return folder_.hash(before, {reinterpret_cast<const Byte*>(tokens.data()), tokens.size_bytes()});
 }
 
-KvHome::Name KvHome::root(const KvStore& store, const KvFileKey& key) {
+KvHome::Name KvHome::root(const KvStore& store, const KvFileKey& key) const {
   const u64 facts[] = {kNumericsVersion,
                        key.model,
                        u64(key.cache_type),
@@ -42,9 +32,7 @@ KvHome::Name KvHome::root(const KvStore& store, const KvFileKey& key) {
                        store.pool().page_bytes(),
                        store.window_pool().page_bytes(),
                        store.has_windows() ? store.window() : 0};
-  crypto::Sha256 hash;
-  hash.update({reinterpret_cast<const Byte*>(facts), sizeof facts});
-  return cut(hash.finish());
+  return folder_.hash({reinterpret_cast<const Byte*>(facts), sizeof facts}, {});
 }
 
 Result<base::Owner<KvHome>> KvHome::open(KvFolder& folder, u64 most_bytes) {

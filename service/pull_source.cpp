@@ -78,19 +78,13 @@ Result<RemoteFile> find_url(std::string_view source) {
 
 // The path of a file in a repository may have folders, and characters that addresses escape.
 Result<void> append_escaped(std::string_view path, String& out) {
-  constexpr std::string_view kPlain = "-._~/";
-  for (char c : path) {
-    bool plain = (base::lower(c) >= 'a' && base::lower(c) <= 'z') || (c >= '0' && c <= '9') ||
-                 kPlain.contains(c);
-    if (plain) {
-      TRY(out.push_back(c));
-      continue;
-    }
-    std::array<char, 2> digits = base::hex_digits(static_cast<Byte>(c));
-    TRY(out.push_back('%'));
-    TRY(out.append({digits.data(), digits.size()}));
+  for (;;) {
+    usize slash = path.find('/');
+    TRY(net::percent_encode(path.substr(0, slash), out));
+    if (slash == path.npos) return {};
+    TRY(out.push_back('/'));
+    path.remove_prefix(slash + 1);
   }
-  return {};
 }
 
 Result<String> read_text(net::HttpFetch& fetch, usize limit) {

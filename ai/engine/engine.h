@@ -307,7 +307,8 @@ class Engine {
 
   // Gives the KV pages a second home, from which requests get beginnings that the prefix cache does
   // not have, and to which ended texts are copied. It must outlive the engine; several engines may
-  // share it. visit_home() must be called from then on. Called on the engine's thread.
+  // share it. visit_home() must be called from then on. Called on the engine's thread, or before
+  // the engine was bound to one.
   virtual Result<void> set_home(KvHome& /*home*/) { return {}; }
   // Fetches what waiting requests need, and copies the texts that have ended. Waits for the disk;
   // between two pages `between` may call everything but the destructor and this function. Returns

@@ -15,7 +15,7 @@ NEEDS_bochs := test-bochs
 # ARM64's compiler and machine are installed where ARM64 is asked for or tested.
 NEEDS_arm := test test-aarch64 test-arm test-arm-machines $(BUILD)/aarch64-user/% $(if $(filter aarch64,$(ARCH)),%)
 # The packages of `build` are always installed; the row lists the goals that need no more.
-NEEDS_build := all kernel host update pack wiki model-check model-oracles bench-kernels compile-commands setup clean help
+NEEDS_build := all kernel host update pack wiki check-wiki model-check model-oracles bench-kernels compile-commands setup clean help
 SETUP_GROUPS := build $(foreach group,model run iso test check debug fresh bochs arm,$(if \
   $(filter $(NEEDS_$(group)),$(or $(MAKECMDGOALS),all)),$(group)))
 

@@ -6,21 +6,24 @@
 #include <algorithm>
 
 #include "ai/engine/kv_checksum.h"
+#include "ai/engine/numerics.h"
 
 namespace ai {
 namespace {
 
-constexpr u32 kVersion = 3, kVersionWithoutWindows = 2;
+constexpr u32 kVersion = 4, kVersionWithoutWindows = 2;
+// Versions 2 and 3 did not name the numerics: they have only ever been written with this one.
+constexpr u32 kUnnamedNumerics = 1;
 constexpr u32 kChunk = 4096;  // bytes of the buffer on the stack
 
 struct Head {
   char magic[8];
-  u32 version, zero;
+  u32 version, numerics;
   char cache_type[8];
   u64 model;
   u32 page_positions, tokens;
   u64 page_bytes;
-  u32 pages, also_zero;
+  u32 pages, zero;
 };
 static_assert(sizeof(Head) == 56);
 struct WindowHead {
@@ -94,20 +97,25 @@ Result<void> check_type(const Head& head, const KvFileKey& key) {
 Result<void> check(const Head& head, const KvStore& store, const KvFileKey& key) {
   if (std::memcmp(head.magic, kMagic, sizeof kMagic) != 0)
     return fail(Errc::kCorrupt, "not a saved text");
-  if (head.version != kVersion && head.version != kVersionWithoutWindows)
+  if (head.version < kVersionWithoutWindows || head.version > kVersion)
     return fail(Errc::kUnsupported,
                 "the text was saved by another version of Marrow: it must be read again");
   if (head.version == kVersionWithoutWindows && store.has_windows())
     return fail(Errc::kUnsupported,
                 "the text was saved by a version of Marrow that kept more than a window in layers "
                 "with a window: it must be read again");
+  if (head.version < kVersion && head.numerics != 0)
+    return fail(Errc::kCorrupt, "the saved text is damaged (a reserved field): save it again");
+  if ((head.version < kVersion ? kUnnamedNumerics : head.numerics) != kNumericsVersion)
+    return fail(Errc::kUnsupported,
+                "the text was saved with another version of the numerics: it must be read again");
   if (head.model != key.model)
     return fail(Errc::kUnsupported, "the text was saved with another model: load that model first");
   TRY(check_type(head, key));
   if (head.page_positions != store.page_positions() || head.page_bytes != store.pool().page_bytes())
     return fail(Errc::kUnsupported,
                 "the text was saved with pages of another size: it must be read again");
-  if (head.tokens == 0 || head.zero != 0 || head.also_zero != 0)
+  if (head.tokens == 0 || head.zero != 0)
     return fail(Errc::kCorrupt, "the saved text has no tokens");
   if (head.tokens > key.context)
     return fail(Errc::kContextFull, "the saved text exceeds the available context size");
@@ -173,14 +181,14 @@ Result<u32> write_kv_file(KvStore& store, const KvFileKey& key, std::span<const 
   store.adopt(sequence, tokens, positions);
   Head head{.magic = {},
             .version = kVersion,
-            .zero = 0,
+            .numerics = kNumericsVersion,
             .cache_type = {},
             .model = key.model,
             .page_positions = store.page_positions(),
             .tokens = static_cast<u32>(tokens.size()),
             .page_bytes = store.pool().page_bytes(),
             .pages = pages,
-            .also_zero = 0};
+            .zero = 0};
   std::memcpy(head.magic, kMagic, sizeof kMagic);
   std::string_view name = kv_type_info(key.cache_type).name;
   std::copy_n(name.data(), std::min(name.size(), sizeof head.cache_type), head.cache_type);
@@ -203,7 +211,7 @@ Result<Vector<TokenId>> read_kv_file(KvStore& store, const KvFileKey& key, ByteS
   TRY(reader.get({reinterpret_cast<Byte*>(&head), sizeof head}));
   TRY(check(head, store, key));
   WindowHead windows;
-  if (head.version == kVersion)
+  if (head.version > kVersionWithoutWindows)
     TRY(reader.get({reinterpret_cast<Byte*>(&windows), sizeof windows}));
   TRY(check_windows(windows, store, head.pages));
   Vector<TokenId> tokens = TRY(read_tokens(reader, head, key));

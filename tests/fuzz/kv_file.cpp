@@ -2,6 +2,7 @@
 // Reads arbitrary bytes as a saved text, with or without layers that see a window. The result is an
 // error, or a text whose pages are known; the page counts must add up.
 #include "ai/engine/kv_file.h"
+#include "ai/engine/numerics.h"
 #include "kernel/base/bytes.h"
 #include "tests/hosted/ai/engine/stored_bytes.h"
 #include "tests/hosted/test_platform.h"
@@ -36,8 +37,9 @@ class Sum {
 void repair(std::vector<Byte>& bytes, const ai::KvStore& store, bool old) {
   usize head = kHeadBytes + (old ? 0 : kWindowHeadBytes);
   bytes.resize(std::max(bytes.size(), head));
-  std::memcpy(bytes.data(), "MarrowKV\3\0\0\0\0\0\0\0q8\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32);
-  if (old) bytes[8] = 2;
+  std::memcpy(bytes.data(), "MarrowKV\4\0\0\0\1\0\0\0q8\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32);
+  base::store(bytes.data() + 12, ai::kNumericsVersion);
+  if (old) bytes[8] = 2, bytes[12] = 0;
   base::store(bytes.data() + 32, kPositions);
   base::store(bytes.data() + 40, u64{kPageBytes});
   u32 tokens = base::load<u32>(bytes.data() + 36) % 48;

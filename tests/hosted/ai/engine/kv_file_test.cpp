@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "ai/engine/numerics.h"
 #include "arch/host/memory.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/test.h"
@@ -117,10 +118,12 @@ TEST(engine_kv_file, damaged_bytes_are_refused_and_leave_the_store_as_it_was) {
     usize size;
     Errc code;
   } kHostile[] = {
-      {8, 1, 4, Errc::kUnsupported},            // version: too old
-      {8, 2, 4, Errc::kCorrupt},                // without the fields for windows
-      {8, 4, 4, Errc::kUnsupported},            //
-      {12, 1, 4, Errc::kCorrupt},               // reserved
+      {8, 1, 4, Errc::kUnsupported},   // version: too old
+      {8, 2, 4, Errc::kCorrupt},       // without the fields for windows
+      {8, 3, 4, Errc::kCorrupt},       // without a field for the numerics
+      {8, 5, 4, Errc::kUnsupported},   //
+      {12, 0, 4, Errc::kUnsupported},  // version of the numerics
+      {12, ai::kNumericsVersion + 1, 4, Errc::kUnsupported},
       {16, 0x3871, 8, Errc::kUnsupported},      // cache type: "q8"
       {16, ~u64{0}, 8, Errc::kUnsupported},     // no name
       {24, 1, 8, Errc::kUnsupported},           // model

@@ -316,6 +316,7 @@ TEST(engine_window, saved_texts_have_their_window) {
     EXPECT(!(*engine)->restore(other).has_value());
     std::vector<Byte> old = file.bytes;
     old[8] = 2;
+    old[12] = 0;
     Stored old_file(old);
     auto refused = (*engine)->restore(old_file);
     REQUIRE(!refused.has_value());

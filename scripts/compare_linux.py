@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Measures disks and networks of Marrow and of a Linux guest in the same QEMU, in turns.
 
-Usage: compare_linux.py disk|net|loss|idle [--arch aarch64] [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
+Usage: compare_linux.py disk|net|loss|idle|pull [--arch aarch64] [--rounds N] [--times N] [--mib N] [--only NAME] [--alone]
   disk   sequential reads of NVMe and virtio-blk: `disk bench` against read(2) with O_DIRECT
   net    one TCP connection over e1000e and virtio-net, out and in, every byte compared; round trips
   loss   the same through a wire that loses 5 % of the frames and lets 5 % overtake each other
   idle   CPU time that QEMU takes in 10 s of an idle guest, without a network and with one
+  pull   a file from a web server to exFAT on NVMe: `model pull`, which hashes what comes and what the disk has then,
+         against busybox's wget and sync, and against the same with sha256sum of the file
 
 Each round boots both guests; each measures --times times; medians are shown, and how many times as
 good Marrow's is: as fast, or as short. --alone leaves the Linux guest out.
@@ -15,8 +17,10 @@ right to make a network namespace and a tap device. Needs gcc and qemu-system-x8
 `scripts/setup.sh arm` installs.
 """
 import argparse
+import contextlib
 import ctypes
 import fcntl
+import http.server
 import os
 import pathlib
 import random
@@ -33,6 +37,7 @@ import threading
 import time
 
 import linux_guest
+import unpack_debian
 from qemu_test import KERNEL, MACHINES, Guest, Hang, machine_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -42,11 +47,18 @@ CARDS = {"e1000e": "e1000e", "virtio-net": "virtio-net-pci"}
 
 # ---- the guests ----------------------------------------------------------------------------------
 
-def build_peer(architecture: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """Returns the Linux guest's kernel and its ramdisk."""
+def build_peer(architecture: str, tools: bool = False) -> tuple[pathlib.Path, pathlib.Path]:
+    """Returns the Linux guest's kernel and its ramdisk; `tools` puts a shell and exFAT into it."""
     init = linux_guest.work_folder(architecture) / "init"
     linux_guest.run([linux_guest.PEERS[architecture].compiler, "-O2", "-static", "-o", init, ROOT / "scripts/linux_peer.c"], ROOT)
-    return linux_guest.kernel(architecture), linux_guest.ramdisk(architecture, "initramfs", init, linux_guest.MODULES, [])
+    modules, more = list(linux_guest.MODULES), []
+    if tools:
+        busybox = unpack_debian.unpacked("busybox-static", linux_guest.PEERS[architecture].debian) / "bin/busybox"
+        modules += ["nls_utf8", "exfat"]
+        more = [("bin", 0o40755, b""), ("mnt", 0o40755, b""), ("bin/busybox", 0o100755, busybox.read_bytes()),
+                ("bin/sh", 0o120777, b"busybox")]
+    image = "initramfs.tools" if tools else "initramfs"
+    return linux_guest.kernel(architecture), linux_guest.ramdisk(architecture, image, init, modules, more)
 
 
 class Linux:
@@ -54,8 +66,8 @@ class Linux:
 
     name = "linux"
 
-    def __init__(self, architecture: str, devices: list):
-        kernel, image = build_peer(architecture)
+    def __init__(self, architecture: str, devices: list, tools: bool = False):
+        kernel, image = build_peer(architecture, tools)
         self.guest = Guest(linux_guest.command_line(architecture), kernel=kernel, model=image, extra=devices, arch=architecture)
 
     def __enter__(self):
@@ -82,6 +94,14 @@ class Linux:
 
     def tcp(self, host: str, port: int, what: str, count: int) -> float:
         return number(self.say(f"tcp {host} {port} {what} {count}"))
+
+    def shell(self, command: str, timeout: float = 600) -> float:
+        """Returns the seconds that a command of the shell has taken."""
+        answer = self.say(f"shell {command}", timeout)
+        found = re.fullmatch(r"shell 0 ([\d.]+) s", answer.strip())
+        if found is None:
+            raise Hang(f"`{command}` in the Linux guest: {answer}")
+        return float(found.group(1))
 
 
 class Marrow:
@@ -359,8 +379,78 @@ def measure_idle(options) -> None:
         report(f"idle, {title}", figures, "ms", False)
 
 
+# ---- a file from a web server --------------------------------------------------------------------
+
+class FileServer(http.server.BaseHTTPRequestHandler):
+    """Sends a file of `mib` MiB that begins like a GGUF file."""
+    protocol_version = "HTTP/1.1"
+    mib = 0
+    block = b""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.mib << 20))
+        self.end_headers()
+        for _ in range(self.mib):
+            self.wfile.write(self.block)
+
+
+@contextlib.contextmanager
+def serving(mib: int):
+    handler = type("Handler", (FileServer,), {"mib": mib, "block": b"GGUF" + random.Random(1).randbytes((1 << 20) - 4)})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://10.0.2.2:{server.server_address[1]}/some.gguf"
+        server.shutdown()
+
+
+def pull_by_marrow(options, devices: list, url: str) -> list[float]:
+    with Marrow(options.arch, devices) as guest:
+        guest.start_net()
+        for _ in range(50):  # nvme scans for namespaces after its start
+            if "/disk/nvme0n1" in guest.guest.command_output("mount"):
+                break
+            guest.guest.pump(0.2)
+        begin, started = len(guest.guest.output), time.monotonic()
+        guest.guest.send(f"model pull {url}\r")
+        guest.guest.expect(r"is complete .*MiB fetched", 1800, begin)
+        return [options.mib / (time.monotonic() - started)]
+
+
+def pull_by_linux(options, devices: list, url: str) -> list[float]:
+    with Linux(options.arch, devices, tools=True) as guest:
+        guest.start_net()
+        guest.shell("busybox mount -t exfat /dev/nvme0n1 /mnt")
+        got = guest.shell(f"busybox wget -q -O /mnt/some.gguf {url} && busybox sync", 1800)
+        # What Marrow does beside: what came, and what the disk has.
+        hashed = guest.shell("busybox sha256sum /mnt/some.gguf >/dev/null && echo 3 >/proc/sys/vm/drop_caches && "
+                             "busybox sha256sum /mnt/some.gguf >/dev/null", 1800)
+        return [options.mib / got, options.mib / (got + hashed)]
+
+
+def measure_pull(options) -> None:
+    mkfs = shutil.which("mkfs.exfat") or sys.exit("compare_linux: mkfs.exfat is missing: scripts/setup.sh test")
+    figures: dict[str, list[list[float]]] = {"marrow": [], "linux": []}
+    for _ in range(options.rounds):
+        for kind in guests(options):
+            with tempfile.NamedTemporaryFile(prefix="marrow_disk_") as image, serving(options.mib) as url:
+                image.truncate((options.mib + 256) << 20)
+                subprocess.run([mkfs, image.name], check=True, capture_output=True)
+                devices = ["-drive", f"file={image.name},format=raw,if=none,id=d0", "-device", "nvme,serial=1,drive=d0",
+                           *nic("virtio-net-pci", ["-netdev", "user,id=n0"])]
+                pull = pull_by_marrow if kind is Marrow else pull_by_linux
+                figures[kind.name].append(pull(options, devices, url))
+    mine = [times[0] for times in figures["marrow"]]
+    report("pull, wget and sync", {"marrow": mine, "linux": [times[0] for times in figures["linux"]]}, "MiB/s")
+    report("pull, and sha256sum", {"marrow": mine, "linux": [times[1] for times in figures["linux"]]}, "MiB/s")
+
+
 def main() -> None:
-    verbs = {"disk": measure_disks, "net": measure_nets, "loss": measure_loss, "idle": measure_idle}
+    verbs = {"disk": measure_disks, "net": measure_nets, "loss": measure_loss, "idle": measure_idle,
+             "pull": measure_pull}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=verbs)
     parser.add_argument("--arch", choices=linux_guest.PEERS, default="x86_64")

@@ -180,6 +180,12 @@ static void cmd_tcp(const char *host, int port, const char *what, uint64_t count
     printf("peer: tcp %.1f MiB/s\n", count / took / 1048576);
 }
 
+static void cmd_shell(const char *command) {
+  double start = now();
+  int status = system(command);
+  printf("peer: shell %d %.3f s\n", status, now() - start);
+}
+
 int main(void) {
   mount("dev", "/dev", "devtmpfs", 0, "");
   mount("proc", "/proc", "proc", 0, "");
@@ -194,7 +200,7 @@ int main(void) {
   load_modules();
   make_pattern();
   printf("peer: ready\n");
-  char line[256], a[64], b[64];
+  char line[512], a[64], b[64];
   long n, m;
   while (fgets(line, sizeof line, stdin)) {
     if (sscanf(line, "net %63s %63s", a, b) == 2)
@@ -203,6 +209,8 @@ int main(void) {
       cmd_disk(a, n, m);
     else if (sscanf(line, "tcp %63s %ld %63s %ld", a, &n, b, &m) == 4)
       cmd_tcp(a, n, b, m);
+    else if (strncmp(line, "shell ", 6) == 0)
+      cmd_shell(line + 6);
     else if (strncmp(line, "off", 3) == 0)
       reboot(RB_POWER_OFF);
   }

@@ -126,10 +126,12 @@ class Guest:
                 raise Hang(f"no {pattern!r} within {timeout} s; last output:\n{self.output[-2000:]}")
 
     def command_output(self, line: str, timeout: float = 20) -> str:
-        """Types a line at the prompt and returns what comes before the next prompt."""
+        """Types a line at the prompt and returns what comes before the next prompt. A log line redraws the prompt and what is
+        typed so far: only a prompt after the end of the whole line ends the command."""
         begin = len(self.output)
         self.send(line + "\r")
-        self.expect(r"\nmarrow> ", timeout, begin)
+        typed = self.expect(re.escape(line[-20:]) + "\n", timeout, begin).end()
+        self.expect(r"^marrow> ", timeout, typed)
         return self.output[begin:].rsplit("\nmarrow> ", 1)[0]
 
     def settle(self, seconds: float) -> None:

@@ -75,17 +75,19 @@ def a_machine_that_was_switched_off():
         model = tiny_gguf.write(pathlib.Path(folder) / "tiny.gguf", 700)
         image = exfat_disk(pathlib.Path(folder) / "disk.img", 64)
 
-        def machine(*commands: str) -> list[str]:
+        def machine(*commands: str, kept: bool = False) -> list[str]:
             with Guest("context=512 kv.disk=32", memory="512M", model=model, extra=disk(image, "nvme")) as guest:
                 guest.expect(PROMPT, 60)
                 guest.until("df", r"/disk/nvme0n1 +exfat ", 60)
                 texts = [guest.command_output(command, 120) for command in commands]
+                if kept:  # the copy is made after the answer
+                    guest.until("model info", r"[1-9]\d* written since boot", 60 * PATIENCE)
                 guest.send("poweroff\r")
                 guest.wait_exit(60)
             fsck_exfat(image)
             return texts
 
-        before = machine(f"llm {WORDS} 8", "ls /disk/nvme0n1/marrow")
+        before = machine(f"llm {WORDS} 8", "ls /disk/nvme0n1/marrow", kept=True)
         check("kv" in before[1], before[1])
         after = machine(f"llm {WORDS} 8", "model info", "model forget-texts", "ls /disk/nvme0n1/marrow/kv")
         check(answer_of(after[0]) == answer_of(before[0]), f"{before[0]}\n{after[0]}")

@@ -97,7 +97,8 @@ constexpr Command kTest{"test",
                         "test [FILTER]",
                         "runs the built-in tests and prints TAP",
                         run_test,
-                        "FILTER is a part of SUITE.NAME. The last line is 'N passed, N failed'.",
+                        "FILTER is a part of SUITE.NAME; -PART behind it leaves out suites that begin with PART.\n"
+                        "The last line is 'N passed, N failed'.",
                         false,
                         complete_test};
 constexpr Command kReboot{"reboot", "reboot", "restarts the machine", run_reboot, "", true};

@@ -51,6 +51,7 @@ void kernel_main(BootInfo& boot) {
   devices::start_console(boot);  // from here on every failure is visible
   trial::look_at(boot.command_line);
   arch::init_boot_cpu(boot);  // traps and the final page tables: a fault is a report
+  trial::read_record(boot);   // how a kernel ended that was tried before
   trace::boot_mark("cpu");
   options::parse_command_line(boot.command_line);
   apply_log_option();

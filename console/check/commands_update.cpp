@@ -125,6 +125,7 @@ void stand_trial(base::Writer& out) {
                   trial::slot());
   char room[160];
   base::BufferWriter reason(room);
+  base::format_to(reason, "{}: ", update::kCheckCause);
   Result<String> point = update::find_boot_volume();
   Result<void> proved = point.has_value() ? prove_all(point->view(), reason, out)
                                           : Result<void>(std::unexpected(point.error()));
@@ -209,6 +210,9 @@ Result<void> run_prove(std::span<const std::string_view>, base::Writer& out) {
   String point = TRY(update::find_boot_volume());
   Report report = TRY(update::read_report(point.view()));
   if (report.state != State::kFailed) return {};
+  if (Result<void> noted = update::note_last_death(point.view()); !noted.has_value())
+    log::warn("update", "how the tried kernel ended was not written: {}", noted.error());
+  report = update::last_report();
   char room[256];
   log::error("update", "the kernel in slot {} has not proved itself: {}", attempt_name(report),
              update::failure_of(report, room));

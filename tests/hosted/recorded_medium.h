@@ -2,6 +2,7 @@
 // A medium that remembers what was written to it, and the images that a power cut could leave.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -52,12 +53,12 @@ class Patch {
   Patch& operator=(const Patch&) = delete;
   ~Patch() {
     for (usize i = old_.size(); i-- > 0;)
-      std::memcpy(image_.data() + old_[i].offset, old_[i].bytes.data(), old_[i].bytes.size());
+      std::ranges::copy(old_[i].bytes, image_.data() + old_[i].offset);
   }
   void add(const RecordedMedium::Write& write, usize bytes) {
     Byte* at = image_.data() + write.offset;
     old_.push_back({write.offset, Image(at, at + bytes)});
-    std::memcpy(at, write.bytes.data(), bytes);
+    std::copy_n(write.bytes.begin(), bytes, at);
   }
 
  private:

@@ -60,7 +60,8 @@ void kernel_main(BootInfo& boot) {
   arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of CPUs
   trace::boot_mark("platform");
   timing::init(boot.entry_ticks);  // the clock
-  trial::start();                  // from here on a hang of a new kernel ends
+  // From here on a hang of a new kernel ends.
+  trial::start({sched::heartbeat, sched::idle});
   trace::boot_mark("clock");
   sched::init();  // threads
   arch::Cpu::restore_interrupts(true);

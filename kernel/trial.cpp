@@ -9,7 +9,6 @@
 #include "kernel/base/format.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
-#include "kernel/sched/thread.h"
 #include "kernel/time/clock.h"
 
 namespace trial {
@@ -37,13 +36,15 @@ constexpr u64 kRecordAddress = 0x60000, kRecordPage = 4096;
 constinit DeathRecord* room = nullptr;
 constinit DeathRecord last;
 
-// What check() has seen of the boot CPU.
+constinit Pulse pulse{};
+// The state of the boot CPU as check() has seen it.
 constinit std::atomic<u64> seen_beat{0}, alive_ns{0};
 
 // Returns for how long the boot CPU has neither scheduled nor slept. Any context.
 u64 stands_still_ns(u64 now) {
-  u64 beat = sched::heartbeat();
-  bool alive = sched::idle() || seen_beat.exchange(beat, std::memory_order_relaxed) != beat;
+  if (pulse.beat == nullptr) return 0;
+  u64 beat = pulse.beat();
+  bool alive = pulse.idle() || seen_beat.exchange(beat, std::memory_order_relaxed) != beat;
   if (alive) alive_ns.store(now, std::memory_order_relaxed);
   return now - alive_ns.load(std::memory_order_relaxed);
 }
@@ -64,8 +65,8 @@ u64 room_for_record(const BootInfo& boot) {
   };
   bool is_ram = false;
   for (const MemoryRange& range : boot.memory) {
-    bool whole = range.base <= kRecordAddress &&
-                 range.base + range.size >= kRecordAddress + kRecordPage;
+    bool whole =
+        range.base <= kRecordAddress && range.base + range.size >= kRecordAddress + kRecordPage;
     if (range.kind == MemoryKind::kUsable)
       is_ram |= whole;
     else if (overlaps(range.base, range.size))
@@ -99,8 +100,9 @@ const DeathRecord* last_death() {
   return last.whole() ? &last : nullptr;
 }
 
-void start() {
+void start(const Pulse& of_boot_cpu) {
   if (!on()) return;
+  pulse = of_boot_cpu;
   read_limit();
   Result<void> watched = arch::Cpu::watch_boot_cpu(check);
   if (!watched.has_value()) log::warn("update", "a hang will not be noticed: {}", watched.error());

@@ -22,8 +22,13 @@ u64 room_for_record(const BootInfo& boot);  // an address, or 0
 // As read_record() does with its room. Null = there is none.
 void adopt_record(DeathRecord* room);
 DeathRecord* record_room();  // null = none; nobody else may use its page
+// Tells a boot CPU that works from one that hangs. Any context.
+struct Pulse {
+  u64 (*beat)();   // a number that rises when the CPU schedules
+  bool (*idle)();  // it has nothing to do
+};
 // Starts a timer that interrupts the boot CPU even if it hangs. Needs the clock.
-void start();
+void start(const Pulse& of_boot_cpu);
 // Reads update.minutes=, when the configuration has been read.
 void read_limit();
 

@@ -28,7 +28,7 @@ struct DeathRecord {
 
   // True if this was written, and no byte has changed since.
   bool whole() const;
-  // What does not fit is cut.
+  // Longer texts are cut.
   void write(Death how, std::string_view of_slot, std::string_view why);
   std::string_view slot_name() const { return {slot, slot_chars}; }
   std::string_view why() const { return {reason, reason_chars}; }

@@ -296,8 +296,7 @@ std::span<const SelfTestRow> self_test_rows() {
   return kRows;
 }
 
-SelfTestVerdict run_self_test(std::span<const SelfTestRow> rows, SelfTestOf of,
-                              base::Writer& out) {
+SelfTestVerdict run_self_test(std::span<const SelfTestRow> rows, SelfTestOf of, base::Writer& out) {
   SelfTestVerdict verdict;
   u64 begin = timing::now_ns();
   for (const SelfTestRow& row : rows) {

@@ -9,8 +9,8 @@
 
 namespace console {
 
-// What a check's verdict depends on. One that depends on the machine's speed fails on a busy
-// machine, so it may not decide whether a kernel is good.
+// A check's verdict depends on one of these. One that depends on the machine's speed fails on a
+// busy machine, so it may not decide whether a kernel is good.
 enum class Judges : u8 { kWork, kSpeed };
 
 enum class SelfTestOf : u8 {

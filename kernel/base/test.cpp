@@ -19,7 +19,7 @@ int compare_names(const TestCase& a, const TestCase& b) {
   return by_suite != 0 ? by_suite : std::string_view(a.name).compare(b.name);
 }
 
-// What a filter has behind a '-' is how the suites begin that it leaves out.
+// A filter leaves out the suites that begin with the part of it behind a '-'.
 bool selected(const TestCase& row, std::string_view filter) {
   constexpr std::string_view kTimed = "timed_";
   if (usize at = filter.find('-'); at != filter.npos)

@@ -216,8 +216,7 @@ Result<Step> follow(const TrustFile& next, String&& text, std::string_view path)
   State& s = state();
   Step step = TRY(judge_step(next, version(), present_quorum()));
   if (step != Step::kFollows) return step;
-  if (s.texts.size() == kMostVersions)
-    return fail(Errc::kFull, kTooMany);
+  if (s.texts.size() == kMostVersions) return fail(Errc::kFull, kTooMany);
   String copy = TRY(String::from(path));
   TRY(s.texts.push_back(std::move(text)));
   s.path = std::move(copy);
@@ -338,8 +337,7 @@ void tell_refusal(std::string_view path, u64 number, std::string_view reason) {
 }
 
 bool in_force(const TrustFile& file, std::string_view text) {
-  return file.version == version() && !state().texts.empty() &&
-         text == state().texts.back().view();
+  return file.version == version() && !state().texts.empty() && text == state().texts.back().view();
 }
 
 // Judges one file. Returns true if the machine has a newer version now.

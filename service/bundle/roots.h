@@ -45,8 +45,8 @@ u64 epoch_floor();
 // Looks for a newer trust.toml in a folder, and takes it if it follows. Logs what it does, once for
 // each text. Waits for disks.
 void look_for_trust(std::string_view folder);
-// Says why the trust.toml of a folder is not in force: nothing if there is none, or it is. Waits for
-// disks.
+// Says why the trust.toml of a folder is not in force: nothing if there is none, or it is. Waits
+// for disks.
 struct TrustRefusal {
   u64 version = 0;  // 0 = it could not be read
   const char* reason = "";

@@ -299,8 +299,8 @@ Result<void> note_last_death(std::string_view point) {
   // A kernel that ends very early does not know its slot.
   if (!death->slot_name().empty() && slot_of(death->slot_name()) != block.attempt) return {};
   char room[128];
-  return note_reason(point, base::format_into(room, "{}: {}", trial::death_name(death->death),
-                                              death->why()));
+  return note_reason(
+      point, base::format_into(room, "{}: {}", trial::death_name(death->death), death->why()));
 }
 
 Result<void> make_good(std::string_view point) {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "kernel/base/test.h"
-#include "kernel/fs/exfat.h"
-#include "kernel/fs/exfat_format.h"
+#include "kernel/fs/fat.h"
+#include "kernel/fs/fat_format.h"
 #include "kernel/fs/file_system.h"
 #include "service/bundle/epochs.h"
 #include "service/bundle/record.h"
@@ -21,15 +21,16 @@ constexpr std::string_view kPoint = "/disk/inside";
 // No other test knows it, so no other text in this program's memory has its epoch.
 constexpr std::string_view kBundle = "cut-while-kept";
 
-// A disk inside the machine, mounted as long as it lives. Nothing is known from before.
+// A disk inside the machine, with the file system that a cut can tear most. It is mounted as long
+// as it lives. Nothing is known from before.
 struct Disk {
   RecordedMedium medium;
-  base::Owner<fs::Exfat> exfat;
+  base::Owner<fs::Fat> fat;
 
-  explicit Disk(Image& image) : medium(image), exfat(MUST(fs::Exfat::mount(medium))) {
+  explicit Disk(Image& image) : medium(image), fat(MUST(fs::Fat::mount(medium))) {
     test_threads::start();
     forget_epochs();
-    MUST(fs::mount(kPoint, *exfat, fs::Home::kFixedDisk));
+    MUST(fs::mount(kPoint, *fat, fs::Home::kFixedDisk));
   }
   ~Disk() {
     fs::unmount(kPoint);
@@ -40,9 +41,9 @@ struct Disk {
 };
 
 Image empty_image() {
-  Image image(kMiB);
+  Image image(fs::least_fat32_bytes(512) + kMiB);
   fs::MemoryMedium medium{std::span<Byte>(image)};
-  MUST(fs::format_exfat(medium, {.cluster_bytes = 1024}));
+  MUST(fs::format_fat32(medium, {.label = "DISK"}));
   return image;
 }
 
@@ -117,9 +118,9 @@ void write_old_file(std::string_view text) {
 
 TEST(bundle_record, the_file_of_an_earlier_version_is_taken_over_at_any_power_cut) {
   usize whole = 0;
-  usize images = cut_while([&] { write_old_file(kOldFile); },
-                           [&] { EXPECT_EQ(MUST(epoch_of(kBundle)), 9u); },
-                           [&](bool) { whole += MUST(epoch_of(kBundle)) == 9; });
+  usize images =
+      cut_while([&] { write_old_file(kOldFile); }, [&] { EXPECT_EQ(MUST(epoch_of(kBundle)), 9u); },
+                [&](bool) { whole += MUST(epoch_of(kBundle)) == 9; });
   EXPECT(images > 20);
   EXPECT_EQ(whole, images);
 }

@@ -82,7 +82,7 @@ TEST(update, an_end_that_nobody_noted_is_not_known) {
               room.dies(trial::Death::kPanic, "page fault");
             }),
             "unknown");
-  // What the kernel wrote itself counts more.
+  // The words that the kernel wrote itself count more.
   EXPECT_EQ(tried_and_back([&] {
               MUST(note_reason(kPoint, "check: disks"));
               room.dies(trial::Death::kPanic, "page fault");
@@ -103,7 +103,7 @@ TEST(update, a_record_of_an_end_is_whole_or_none) {
     bytes[bit / 8] ^= static_cast<Byte>(1u << bit % 8);
   }
   EXPECT(record.whole());
-  // Of two notes the first counts, and a kernel that is not on trial notes nothing.
+  // The first of two notes counts, and a kernel that is not on trial notes nothing.
   Room room;
   room.dies(trial::Death::kPanic, "first");
   trial::adopt_record(nullptr);

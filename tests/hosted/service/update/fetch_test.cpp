@@ -24,13 +24,13 @@ struct NoWatcher final : service::PullWatcher {
 void serve(scripted::Network& network, const std::string& file, usize at) {
   using scripted::Answer;
   std::string mark = "ETag: \"1\"\r\n", total = std::to_string(file.size());
-  network.answers.push_back({"HTTP/1.1 200 OK\r\n" + mark + "Content-Length: " + total +
-                                 "\r\n\r\n" + file.substr(0, at),
-                             Answer::End::kReset, 4096});
+  network.answers.push_back(
+      {"HTTP/1.1 200 OK\r\n" + mark + "Content-Length: " + total + "\r\n\r\n" + file.substr(0, at),
+       Answer::End::kReset, 4096});
   network.answers.push_back({"HTTP/1.1 206 Partial Content\r\n" + mark + "Content-Range: bytes " +
                                  std::to_string(at) + "-" + std::to_string(file.size() - 1) + "/" +
-                                 total + "\r\nContent-Length: " +
-                                 std::to_string(file.size() - at) + "\r\n\r\n" + file.substr(at),
+                                 total + "\r\nContent-Length: " + std::to_string(file.size() - at) +
+                                 "\r\n\r\n" + file.substr(at),
                              Answer::End::kClose, 4096});
 }
 
@@ -55,7 +55,8 @@ TEST(update_fetch, a_power_cut_at_any_write) {
   EXPECT(written->slot == Slot::kA && watcher.notes == 1 && network.answers.empty());
   u64 boot_bytes = volume.boot.size();
   usize behind = 0, tried = 0, untried = 0;
-  for (const RecordedMedium::Write& write : volume.medium.writes) behind += write.offset >= boot_bytes;
+  for (const RecordedMedium::Write& write : volume.medium.writes)
+    behind += write.offset >= boot_bytes;
   cut_everywhere(before, volume.medium, [&](const Image& image, bool complete) {
     Starts starts = starts_of(image, known);
     EXPECT(starts.first == '1' || starts.first == '2');

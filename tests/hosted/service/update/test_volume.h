@@ -39,7 +39,7 @@ inline std::string kernel_of(char fill, usize bytes = 2'500'000) {
 }
 
 inline std::string manifest_of(const std::string& kernel, const std::string& version = "99.1",
-                        std::string_view machine = this_machine()) {
+                               std::string_view machine = this_machine()) {
   String hex = MUST(base::hex_text(crypto::sha256(kernel)));
   return "name = \"marrow\"\nformat = \"kernel\"\nversion = \"" + version + "\"\nmachine = \"" +
          std::string(machine) + "\"\n\n[file.kernel]\npath = \"marrow.elf\"\nsha256 = \"" +

@@ -51,6 +51,7 @@ void kernel_main(BootInfo& boot) {
   devices::start_console(boot);  // from here on every failure is visible
   trial::look_at(boot.command_line);
   arch::init_boot_cpu(boot);  // traps and the final page tables: a fault is a report
+  trial::read_record(boot);   // how a kernel ended that was tried before
   trace::boot_mark("cpu");
   options::parse_command_line(boot.command_line);
   apply_log_option();
@@ -59,7 +60,8 @@ void kernel_main(BootInfo& boot) {
   arch::init_platform(boot);  // firmware tables, interrupt controllers, the list of CPUs
   trace::boot_mark("platform");
   timing::init(boot.entry_ticks);  // the clock
-  trial::start();                  // from here on a hang of a new kernel ends
+  // From here on a hang of a new kernel ends.
+  trial::start({sched::heartbeat, sched::idle});
   trace::boot_mark("clock");
   sched::init();  // threads
   arch::Cpu::restore_interrupts(true);

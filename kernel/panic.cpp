@@ -118,6 +118,7 @@ void after_panic() {
     stop();  // another CPU is printing its panic; this one would only garble it
   }
   scene = where;
+  trial::note_death(trial::Death::kPanic, reason);
   arch::stop_other_cpus();
   base::format_to(console, "\n*** PANIC on CPU {}: {}\n", cpu, reason);
   panic_print_registers(console);

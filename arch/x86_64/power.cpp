@@ -83,6 +83,8 @@ void Cpu::power_off(u32 code) {
 
 void Cpu::reboot() {
   disable_interrupts();
+  // A reset may drop what is in the caches only; the record of a trial must reach RAM.
+  asm volatile("wbinvd" : : : "memory");
   const acpi::FixedHardware& f = firmware().fixed;
   write(f.reset, f.reset_value);
   wait_a_moment();

@@ -2,6 +2,7 @@
 // The command `update`: makes update files, puts a kernel on an installed disk, and lets a new one
 // prove itself.
 #include "console/check/question.h"
+#include "console/check/self_test.h"
 #include "console/shell/command.h"
 #include "console/shell/pull_view.h"
 #include "console/shell/shell.h"
@@ -65,7 +66,7 @@ Result<BootBlock> look_around(base::Writer& out) {
 
 // ---- the proof -------------------------------------------------------------------------------
 
-Result<void> prove_model(const BootBlock& block) {
+Result<void> prove_model(const BootBlock& block, base::Writer&) {
   if (block.model.empty()) return {};
   Result<void> loaded;
   if (block.model.view() == kAnyModel) {
@@ -82,12 +83,14 @@ Result<void> prove_model(const BootBlock& block) {
   return {};
 }
 
-Result<void> prove_self_test(const BootBlock&) {
-  constexpr std::string_view kWords[] = {"selftest"};
-  return find_command(kWords[0])->run({kWords, ""}, io());
+Result<void> prove_self_test(const BootBlock&, base::Writer& detail) {
+  SelfTestVerdict verdict = run_self_test(self_test_rows(), SelfTestOf::kTrial, io());
+  if (verdict.failed == 0) return {};
+  base::format_to(detail, "{}: ", verdict.first_failed);
+  return std::unexpected(verdict.error);
 }
 
-Result<void> prove_network(const BootBlock& block) {
+Result<void> prove_network(const BootBlock& block, base::Writer&) {
   constexpr u64 kSpareNs = 5 * kSecondNs;  // to write the reason
   while (block.network && !has_network()) {
     if (timing::now_ns() + kSpareNs > trial::deadline_ns())
@@ -99,17 +102,18 @@ Result<void> prove_network(const BootBlock& block) {
 
 struct Proof {
   const char* name;
-  Result<void> (*prove)(const BootBlock& block);
+  // Writes to `detail` which part of it has failed, if it has parts.
+  Result<void> (*prove)(const BootBlock& block, base::Writer& detail);
 };
 constexpr Proof kProofs[] = {
     {"model", prove_model}, {"selftest", prove_self_test}, {"network", prove_network}};
 
-Result<void> prove_all(std::string_view point, base::Writer& out) {
+Result<void> prove_all(std::string_view point, base::Writer& detail, base::Writer& out) {
   fs::wait_for_disks(trial::deadline_ns());
   for (const Proof& proof : kProofs) {
     BootBlock block = TRY(update::read_boot_block(point));
     TRY(update::note_step(point, proof.name));
-    TRY(proof.prove(block));
+    TRY(proof.prove(block, detail));
     base::format_to(out, "update: {} ok\n", proof.name);
   }
   return update::make_good(point);
@@ -119,21 +123,25 @@ Result<void> prove_all(std::string_view point, base::Writer& out) {
 void stand_trial(base::Writer& out) {
   base::format_to(out, "update: this kernel ({}, slot {}) is on trial\n", update::running_version(),
                   trial::slot());
+  char room[160];
+  base::BufferWriter reason(room);
+  base::format_to(reason, "{}: ", update::kCheckCause);
   Result<String> point = update::find_boot_volume();
-  Result<void> proved = point.has_value() ? prove_all(point->view(), out)
+  Result<void> proved = point.has_value() ? prove_all(point->view(), reason, out)
                                           : Result<void>(std::unexpected(point.error()));
   if (proved.has_value()) {
     base::format_to(out, "update: this kernel has proved itself and starts from now on\n");
     return;
   }
   constexpr u64 kReadingNs = 5 * kSecondNs;  // a person may be there
+  reason.write(proved.error().what);
   base::format_to(
       out,
       "update: this kernel has not proved itself: {}\nupdate: the machine restarts with "
       "the kernel before it\n",
-      proved.error());
+      reason.view());
   if (point.has_value()) {
-    Result<void> noted = update::note_reason(point->view(), proved.error().what);
+    Result<void> noted = update::note_reason(point->view(), reason.view());
     if (!noted.has_value()) log::error("update", "the reason was not written: {}", noted.error());
   }
   power::save();
@@ -202,6 +210,9 @@ Result<void> run_prove(std::span<const std::string_view>, base::Writer& out) {
   String point = TRY(update::find_boot_volume());
   Report report = TRY(update::read_report(point.view()));
   if (report.state != State::kFailed) return {};
+  if (Result<void> noted = update::note_last_death(point.view()); !noted.has_value())
+    log::warn("update", "how the tried kernel ended was not written: {}", noted.error());
+  report = update::last_report();
   char room[256];
   log::error("update", "the kernel in slot {} has not proved itself: {}", attempt_name(report),
              update::failure_of(report, room));

@@ -93,13 +93,15 @@ constexpr Command kClear{"clear", "clear", "clears the screen", run_clear, "", t
 constexpr Command kHistory{"history", "history", "lists earlier lines", run_history,
                            "Lines that begin with a space are not kept."};
 constexpr Command kEcho{"echo", "echo [TEXT]", "prints its words", run_echo, "", true};
-constexpr Command kTest{"test",
-                        "test [FILTER]",
-                        "runs the built-in tests and prints TAP",
-                        run_test,
-                        "FILTER is a part of SUITE.NAME. The last line is 'N passed, N failed'.",
-                        false,
-                        complete_test};
+constexpr Command kTest{
+    "test",
+    "test [FILTER]",
+    "runs the built-in tests and prints TAP",
+    run_test,
+    "FILTER is a part of SUITE.NAME; -PART behind it leaves out suites that begin with PART.\n"
+    "The last line is 'N passed, N failed'.",
+    false,
+    complete_test};
 constexpr Command kReboot{"reboot", "reboot", "restarts the machine", run_reboot, "", true};
 constexpr Command kPoweroff{
     "poweroff",

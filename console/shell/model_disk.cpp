@@ -6,6 +6,8 @@
 #include "console/shell/units.h"
 #include "kernel/fs/disks.h"
 #include "service/bundle/find.h"
+#include "service/bundle/roots.h"
+#include "service/host_path.h"
 #include "service/import.h"
 #include "service/incoming.h"
 #include "service/remove.h"
@@ -24,6 +26,28 @@ Result<service::Imported> import_shown(const service::ModelFile& source, std::st
   FreshProgress copying("copying"), checking("checking");
   return service::import_model(
       source, {.root = root, .name = name, .copying = &copying, .checking = &checking});
+}
+
+// Takes the trust.toml that came with the models: beside the path and in up to three folders above
+// it, of which one is that of all bundles. Says what became of it.
+void take_trust(std::string_view path, base::Writer& out) {
+  constexpr u32 kFolders = 4;
+  auto version = [] {
+    service::bundle::Trust now = service::bundle::trust_now();
+    return now.file == nullptr ? u64{0} : now.file->version;
+  };
+  static_cast<void>(service::bundle::trusted_keys());  // reads what is kept
+  for (u32 i = 0; i < kFolders && !path.empty(); i++) {
+    u64 before = version();
+    service::bundle::look_for_trust(path);
+    if (version() != before)
+      base::format_to(out, "trust.toml of {} (version {}) is taken: `keys` shows it\n", path,
+                      version());
+    if (auto refused = service::bundle::refusal_of_trust(path); refused.has_value())
+      base::format_to(out, "trust.toml of {} (version {}) is not taken: {}\n", path,
+                      refused->version, refused->reason);
+    path = path.substr(0, std::min(path.rfind('/'), path.size()));
+  }
 }
 
 // ---- list ----------------------------------------------------------------------------------
@@ -89,6 +113,9 @@ base::Decimal mebibytes_per_second(u64 bytes, u64 ns) {
 Result<void> import_model(Words words, base::Writer& out) {
   Given given = TRY(parse_words(words, "--to --name ", kImportUsage));
   if (given.plain.size() != 1) return fail(Errc::kInvalidArgument, kImportUsage);
+  // A word without a slash is a name, which is looked for on all disks, and trust.toml with it.
+  char room[512];
+  if (given.plain[0].contains('/')) take_trust(service::machine_path(given.plain[0], room), out);
   service::ModelFile source = TRY(service::find_model(given.plain[0]));
   String root = given.place.empty() ? TRY(service::choose_disk(source.bytes, source.path.view()))
                                     : TRY(service::place_of(given.place));

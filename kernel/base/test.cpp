@@ -19,8 +19,12 @@ int compare_names(const TestCase& a, const TestCase& b) {
   return by_suite != 0 ? by_suite : std::string_view(a.name).compare(b.name);
 }
 
+// A filter leaves out the suites that begin with the part of it behind a '-'.
 bool selected(const TestCase& row, std::string_view filter) {
   constexpr std::string_view kTimed = "timed_";
+  if (usize at = filter.find('-'); at != filter.npos)
+    return selected(row, filter.substr(0, at)) &&
+           !std::string_view(row.suite).starts_with(filter.substr(at + 1));
   if (std::string_view(row.suite).starts_with(kTimed) && !filter.starts_with(kTimed)) return false;
   char buffer[160];
   std::string_view full = base::format_into(buffer, "{}.{}", row.suite, row.name);

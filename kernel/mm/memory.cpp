@@ -12,6 +12,7 @@
 #include "kernel/mm/page_map.h"
 #include "kernel/symbols.h"
 #include "kernel/sync/lock.h"
+#include "kernel/trial.h"
 
 // From the linker script.
 extern "C" const Byte __kernel_start[], __kernel_end[];
@@ -46,6 +47,8 @@ ReservedList reserved_by_boot(const BootInfo& boot) {
   add(start, reinterpret_cast<u64>(__kernel_end) - start, Purpose::kKernel);
   // the BIOS's data, and the code with which other CPUs start in real mode
   add(0, 64 * kKiB, Purpose::kBoot);
+  add(reinterpret_cast<u64>(trial::record_room()), trial::record_room() == nullptr ? 0 : kPageBytes,
+      Purpose::kBoot);
   for (const BootModule& m : boot.modules) add(m.base, m.size, purpose_of_module(m));
   if (boot.framebuffer.base != 0)
     add(boot.framebuffer.base, u64{boot.framebuffer.pitch} * boot.framebuffer.height,

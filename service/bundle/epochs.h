@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Remembers the newest security_epoch of each bundle that was loaded, so that an older one is not
-// loaded again: on a disk inside the machine, as its other secrets are, or until power-off where
-// there is none. Who can write that disk can turn it back. For threads of CPU 0; waits for disks.
+// loaded again: in a record (service/bundle/record.h) on a disk inside the machine, or until
+// power-off where there is none. Who can write that disk can turn it back. For threads of CPU 0;
+// waits for disks.
 #pragma once
 
 #include <string_view>

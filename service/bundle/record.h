@@ -2,7 +2,7 @@
 // Keeps a text so that a power cut does not lose it: as two records, written in turn, each with a
 // number and the SHA-256 of its text. A torn or an older record loses. They lie on a disk inside
 // the machine, as its secrets do, or in memory where there is none. For threads of CPU 0; waits for
-// disks.
+// disks. One thread at a time may write a record.
 #pragma once
 
 #include <string_view>

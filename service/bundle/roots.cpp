@@ -26,6 +26,9 @@ KERNEL_OPTION(kKeys);
 constexpr std::string_view kBoot = "/boot", kExtension = ".pub", kTrustExtension = ".toml";
 constexpr std::string_view kRecord = "versions";
 constexpr usize kMostVersions = 64;  // that are kept: some 300 KiB
+constexpr const char* kTooMany =
+    "this machine has followed 64 versions: put the trust.toml into its image";
+constexpr const char* kTooLong = "it has more than 4096 bytes";
 
 // The keys that sign for each use, with the revoked ones.
 struct Lists {
@@ -213,9 +216,7 @@ Result<Step> follow(const TrustFile& next, String&& text, std::string_view path)
   State& s = state();
   Step step = TRY(judge_step(next, version(), present_quorum()));
   if (step != Step::kFollows) return step;
-  if (s.texts.size() == kMostVersions)
-    return fail(Errc::kFull,
-                "this machine has followed 64 versions: put the trust.toml into its image");
+  if (s.texts.size() == kMostVersions) return fail(Errc::kFull, kTooMany);
   String copy = TRY(String::from(path));
   TRY(s.texts.push_back(std::move(text)));
   s.path = std::move(copy);
@@ -335,6 +336,10 @@ void tell_refusal(std::string_view path, u64 number, std::string_view reason) {
   log::warn("trust", "trust.toml version {} rejected: {}: {}", number, path, reason);
 }
 
+bool in_force(const TrustFile& file, std::string_view text) {
+  return file.version == version() && !state().texts.empty() && text == state().texts.back().view();
+}
+
 // Judges one file. Returns true if the machine has a newer version now.
 bool look_at(std::string_view folder, u64 number) {
   char room[512];
@@ -342,7 +347,7 @@ bool look_at(std::string_view folder, u64 number) {
   Result<String> text = fs::read_text(path, kMostManifestBytes);
   if (!text.has_value()) {
     bool too_long = text.error().code == Errc::kOutOfRange;
-    if (too_long && is_new(path, "")) tell_refusal(path, 0, "it has more than 4096 bytes");
+    if (too_long && is_new(path, "")) tell_refusal(path, 0, kTooLong);
     return false;
   }
   Result<TrustFile> file = parse_trust(text->view());
@@ -350,8 +355,7 @@ bool look_at(std::string_view folder, u64 number) {
     if (is_new(path, text->view())) tell_refusal(path, 0, file.error().what);
     return false;
   }
-  bool present = file->version == version() && text->view() == state().texts.back().view();
-  if (present) return false;
+  if (in_force(*file, text->view())) return false;
   bool gap = number == 0 && file->version > version() + 1;
   if (gap && look_at(folder, version() + 1)) return true;
   if (!is_new(path, text->view())) return false;
@@ -395,6 +399,22 @@ void look_for_trust(std::string_view folder) {
   bool taken = false;
   while (look_at(folder, 0)) taken = true;
   if (taken) store_versions();
+}
+
+std::optional<TrustRefusal> refusal_of_trust(std::string_view folder) {
+  read_once();
+  char room[512];
+  Result<String> text = fs::read_text(path_of(folder, 0, room), kMostManifestBytes);
+  if (!text.has_value() && text.error().code == Errc::kOutOfRange) return TrustRefusal{0, kTooLong};
+  if (!text.has_value()) return std::nullopt;
+  Result<TrustFile> file = parse_trust(text->view());
+  if (!file.has_value()) return TrustRefusal{0, file.error().what};
+  if (in_force(*file, text->view())) return std::nullopt;
+  Result<Step> step = judge_step(*file, version(), present_quorum());
+  if (!step.has_value()) return TrustRefusal{file->version, step.error().what};
+  if (*step != Step::kFollows) return TrustRefusal{file->version, step_reason(*step)};
+  bool full = state().texts.size() == kMostVersions;
+  return TrustRefusal{file->version, full ? kTooMany : "there is no memory for it: try again"};
 }
 
 Result<void> accept_older_trust() {

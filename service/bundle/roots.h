@@ -9,6 +9,8 @@
 // again from the image's keys: who can write the disk adds no key. For threads of CPU 0.
 #pragma once
 
+#include <optional>
+
 #include "service/bundle/trust_file.h"
 
 namespace service::bundle {
@@ -43,6 +45,13 @@ u64 epoch_floor();
 // Looks for a newer trust.toml in a folder, and takes it if it follows. Logs what it does, once for
 // each text. Waits for disks.
 void look_for_trust(std::string_view folder);
+// Says why the trust.toml of a folder is not in force: nothing if there is none, or it is. Waits
+// for disks.
+struct TrustRefusal {
+  u64 version = 0;  // 0 = it could not be read
+  const char* reason = "";
+};
+std::optional<TrustRefusal> refusal_of_trust(std::string_view folder);
 
 // A person gives up the versions that this machine has accepted: the image's keys count again.
 Result<void> accept_older_trust();

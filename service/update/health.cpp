@@ -14,7 +14,8 @@ void write(json::Writer& out) {
   if (last.state != State::kNone && last.block.attempt.has_value())
     out.field("tried", slot_name(*last.block.attempt));
   char room[256];
-  if (last.state == State::kFailed) out.field("reason", failure_of(last, room));
+  if (last.state == State::kFailed)
+    out.field("cause", cause_of(last)).field("reason", failure_of(last, room));
   out.end_object();
 }
 

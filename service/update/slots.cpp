@@ -291,6 +291,18 @@ Result<void> note_reason(std::string_view point, std::string_view reason) {
   return store_boot_block(point, block);
 }
 
+Result<void> note_last_death(std::string_view point) {
+  BootBlock block = TRY(read_boot_block(point));
+  const trial::DeathRecord* death = trial::last_death();
+  if (death == nullptr || block.pending || !block.attempt.has_value() || !block.reason.empty())
+    return {};
+  // A kernel that ends very early does not know its slot.
+  if (!death->slot_name().empty() && slot_of(death->slot_name()) != block.attempt) return {};
+  char room[128];
+  return note_reason(
+      point, base::format_into(room, "{}: {}", trial::death_name(death->death), death->why()));
+}
+
 Result<void> make_good(std::string_view point) {
   BootBlock block = TRY(read_boot_block(point));
   if (!block.attempt.has_value() || *block.attempt != running_slot() || block.pending)
@@ -325,14 +337,22 @@ const Report& last_report() {
   return report;
 }
 
+std::string_view cause_of(const Report& last) {
+  constexpr std::string_view kCauses[] = {kCheckCause, "panic", "hang", "late"};
+  std::string_view reason = last.block.reason.view();
+  for (std::string_view cause : kCauses)
+    if (reason.starts_with(cause) && reason.substr(cause.size()).starts_with(": ")) return cause;
+  return "unknown";
+}
+
 std::string_view failure_of(const Report& last, std::span<char> room) {
   if (!last.block.reason.empty())
     return base::format_into(room, "{} (step {})", last.block.reason.view(),
                              last.block.step.view());
-  return base::format_into(
-      room,
-      "it panicked, hung, could not be loaded, took too long or lost its power in the step {}",
-      last.block.step.view());
+  return base::format_into(room,
+                           "not known: power loss, a reset, a hang, or a file that does not load "
+                           "(step {})",
+                           last.block.step.view());
 }
 
 }  // namespace service::update

@@ -66,6 +66,9 @@ Result<Back> roll_back(const Plan& plan);
 // ---- the kernel on trial
 Result<void> note_step(std::string_view point, std::string_view step);
 Result<void> note_reason(std::string_view point, std::string_view reason);
+// The kernel that is back notes what the one that was tried could not write itself. Does nothing if
+// the reason is there, or nothing is known.
+Result<void> note_last_death(std::string_view point);
 // It has proved itself: GRUB starts it from now on.
 Result<void> make_good(std::string_view point);
 
@@ -89,5 +92,8 @@ Result<Report> read_report(std::string_view point);
 const Report& last_report();
 // Says why the attempt of the report has failed.
 std::string_view failure_of(const Report& report, std::span<char> room);
+// Names the kind of failure: "check", "panic", "hang", "late" or "unknown".
+std::string_view cause_of(const Report& report);
+constexpr std::string_view kCheckCause = "check";
 
 }  // namespace service::update

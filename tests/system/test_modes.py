@@ -77,7 +77,7 @@ def selftest_and_bench_with_model_disk_and_network():
         text = guest.output
         listing = subprocess.run(["mdir", "-b", "-i", f"{folder}/disk.img", "::/marrow"], capture_output=True,
                                  text=True, check=False).stdout
-    for row in ("cpu", "memory", "clock", "workers", "kernels", "disks", "network", "model", "tests"):
+    for row in ("cpu", "memory", "clock", "lateness", "workers", "kernels", "disks", "network", "model", "tests"):
         check(re.search(rf"^ok +{row} ", text, re.M), f"{row}:\n{text[-3000:]}")
     check("compared with the known ones" in text, text[-2000:])
     check(re.search(r"kept as /disk/vda/marrow/bench-\S+\.json", text), text)

@@ -67,7 +67,7 @@ def on_the_console_and_to_a_disk():
             guest.command_output(f"tokenize {SECRETS['prompt']}")
             report = guest.command_output("report", 300)
             judge(report, (*MACHINE_PARTS, "models", "selftest"))
-            for fact in (r"^APIC at 0x", r"^0000000000000000 +\d+ KiB usable", r"1af4:1001", "selftest: 9 passed"):
+            for fact in (r"^APIC at 0x", r"^0000000000000000 +\d+ KiB usable", r"1af4:1001", "selftest: 10 passed"):
                 check(re.search(fact, report, re.M), f"no {fact} in:\n{report}")
             check("bytes written to" in guest.command_output("report --quick /disk/vda/report.txt", 60), guest.output)
             guest.send("poweroff\r")

@@ -97,7 +97,7 @@ TEST(services, pages_come_zeroed) {
   mm::free_pages(*run);
 }
 
-TEST(services, sleep_is_ended_by_the_timer) {
+TEST(limited_services, sleep_is_ended_by_the_timer) {
   for (u64 ns : {u64{200'000}, u64{5'000'000}, u64{30'000'000}}) {
     u64 begin = timing::now_ns();
     sched::sleep_ns(ns);
@@ -107,7 +107,7 @@ TEST(services, sleep_is_ended_by_the_timer) {
   }
 }
 
-TEST(services, threads_take_turns_and_give_back_their_stacks) {
+TEST(limited_services, threads_take_turns_and_give_back_their_stacks) {
   u64 stacks = mm::usage().of(mm::Purpose::kStacks);
   u32 turns = 0;
   for (u32 i = 0; i < 8; i++) {
@@ -140,7 +140,7 @@ TEST(services, workers_run_every_step_awake_or_asleep) {
   EXPECT_EQ(total.load(), 300 * sched::worker_count());
 }
 
-TEST(services, the_watchdog_names_a_worker_that_stays_away) {
+TEST(limited_services, the_watchdog_names_a_worker_that_stays_away) {
   if (sched::worker_count() < 2) return test.skip("one cpu");
   static std::atomic<bool> away;
   sched::set_stall_limit(10'000'000);
@@ -160,7 +160,7 @@ TEST(services, the_watchdog_names_a_worker_that_stays_away) {
   EXPECT(log_has("stay_away_for_a_while"));
 }
 
-TEST(services, the_watchdog_names_a_boot_cpu_that_does_not_schedule) {
+TEST(limited_services, the_watchdog_names_a_boot_cpu_that_does_not_schedule) {
   if (!sched::boot_cpu_is_watched()) return test.skip("one cpu, and no timer that would watch it");
   sched::set_stall_limit(60'000'000);
   sched::run_on_workers([](void*, u32) {},

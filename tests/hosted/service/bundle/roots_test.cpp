@@ -283,6 +283,37 @@ TEST(bundle_roots, health_and_keys_show_it) {
   EXPECT(run_commands("keys x").says("keys [accept-older]"));
 }
 
+// `model import` of a stick takes the trust.toml beside the models, whatever becomes of the model.
+TEST(bundle_roots, an_import_takes_the_trust_file_of_the_stick) {
+  Machine machine;
+  auto import_from = [](std::initializer_list<std::pair<const char*, std::string>> stick) {
+    FewFiles files("/stick", stick);
+    return run_commands("model import /stick/models/tiny/7");
+  };
+  auto says = [&](const ScriptedRun& run, const std::string& part) {
+    if (!run.says(part)) test.report(__FILE__, __LINE__, part + " is not in " + run.text);
+  };
+  // One step at a time: version 2 does not follow the image's keys, and is named with the cause.
+  says(import_from({{"trust.toml", version_text(2)}}),
+       "trust.toml of /stick (version 2) is not taken: " + std::string(step_reason(Step::kGap)));
+  EXPECT_EQ(Machine::version(), 0u);
+  says(import_from({{"trust.toml", version_text(2)}, {"trust.1.toml", version_text(1)}}),
+       "trust.toml of /stick (version 2) is taken");
+  EXPECT_EQ(Machine::version(), 2u);
+  // The same one again is in force, and nothing is said.
+  EXPECT(!import_from({{"trust.toml", version_text(2)}}).says("trust.toml"));
+  // A second look names the cause again.
+  for (u32 i = 0; i < 2; i++)
+    says(import_from({{"trust.toml", version_text(1)}}),
+         "(version 1) is not taken: " + std::string(step_reason(Step::kOld)));
+  std::string torn = version_text(3);
+  torn[10] = '?';
+  says(import_from({{"trust.toml", torn}}), "(version 0) is not taken: ");
+  EXPECT_EQ(Machine::version(), 2u);
+  // Without a path nothing beside it is looked for.
+  EXPECT(!run_commands("model import nobody").says("trust.toml"));
+}
+
 TEST(bundle_tool, rotates_and_revokes) {
   Machine machine;
   mount_host_files();

@@ -1,220 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Updates of a boot volume in memory: what is refused, what GRUB would start after a power cut at
 // any write, and how a kernel becomes the good one.
-#include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "ai/openai/health_field.h"
-#include "kernel/base/bytes.h"
-#include "kernel/base/hex.h"
-#include "kernel/fs/fat.h"
-#include "kernel/fs/fat_format.h"
-#include "kernel/options.h"
 #include "kernel/trial.h"
-#include "service/update/slots.h"
-#include "tests/hosted/service/bundle/test_bundle.h"
-#include "tests/hosted/test_mount.h"
-#include "tests/hosted/test_threads.h"
+#include "tests/hosted/service/update/test_volume.h"
 
 namespace {
 
-using namespace service::update;
-using Image = std::vector<Byte>;
-
-constexpr std::string_view kPoint = "/disk/esp";
-
-std::string text_of(std::span<const Byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// Writes to an image and remembers them.
-class RecordedMedium final : public fs::Medium {
- public:
-  explicit RecordedMedium(Image& image) : image_(image) {}
-  u64 size() const override { return image_.size(); }
-  bool writable() const override { return true; }
-  Result<void> read(u64 offset, std::span<Byte> out) override {
-    std::memcpy(out.data(), image_.data() + offset, out.size());
-    return {};
-  }
-  Result<void> write(u64 offset, std::span<const Byte> in) override {
-    writes.push_back({offset, Image(in.begin(), in.end())});
-    std::memcpy(image_.data() + offset, in.data(), in.size());
-    if (lossy && in.size() > 64 * kKiB) image_[offset + in.size() / 2] ^= 1;
-    return {};
-  }
-  Result<void> flush() override {
-    flushes.push_back(writes.size());
-    return {};
-  }
-
-  struct Write {
-    u64 offset;
-    Image bytes;
-  };
-  std::vector<Write> writes;
-  std::vector<usize> flushes;  // the number of writes before each
-  bool lossy = false;
-
- private:
-  Image& image_;
-};
-
-struct NoSink final : service::ProgressSink {
-  void on_progress(u64 done, u64 total) override { ASSERT(done <= total); }
-  bool stopped() override { return stop; }
-  bool stop = false;
-};
-
-std::string kernel_of(char fill, usize bytes = 2'500'000) {
-  std::string kernel(bytes, fill);
-  for (usize i = 0; i < bytes; i += 1000) kernel[i] = static_cast<char>(i / 1000);
-  return kernel;
-}
-
-std::string manifest_of(const std::string& kernel, const std::string& version = "99.1",
-                        std::string_view machine = this_machine()) {
-  String hex = MUST(base::hex_text(crypto::sha256(kernel)));
-  return "name = \"marrow\"\nformat = \"kernel\"\nversion = \"" + version + "\"\nmachine = \"" +
-         std::string(machine) + "\"\n\n[file.kernel]\npath = \"marrow.elf\"\nsha256 = \"" +
-         std::string(hex.view()) + "\"\nsize = " + std::to_string(kernel.size()) + "\n";
-}
-
-std::string file_of(const std::string& manifest, const std::string& kernel) {
-  std::string head = manifest;
-  head.resize(kHeadBytes, '\0');
-  return head + kernel;
-}
-
-std::string signed_file(const std::string& kernel, const std::string& version = "99.1") {
-  return file_of(test_bundle::signed_by(manifest_of(kernel, version), test_bundle::kSeed), kernel);
-}
-
-void make_file(fs::Fat& fat, std::string_view path, std::span<const Byte> bytes, u64 size) {
-  for (usize at = path.find('/'); at != path.npos; at = path.find('/', at + 1))
-    if (!fat.stat(path.substr(0, at)).has_value()) MUST(fat.make_directory(path.substr(0, at)));
-  auto file = MUST(fat.create(path));
-  MUST(file->write_at(0, bytes));
-  MUST(file->truncate(size));
-  MUST(file->flush());
-}
-
-std::span<const Byte> bytes_of(const std::string& text) {
-  return {reinterpret_cast<const Byte*>(text.data()), text.size()};
-}
-
-const std::string kInstalledKernel = kernel_of('i', 300'000);
-constexpr u64 kSlotBytes = 3 * kMiB;
-
-// A boot volume as the installation makes it, mounted as long as it lives.
-struct Volume {
-  Image image = Image(fs::least_fat32_bytes(512) + kMiB);
-  RecordedMedium medium{image};
-  base::Owner<fs::Fat> fat;
-  FewFiles keys{"/boot", {{"site.pub", text_of(test_bundle::trusted(test_bundle::kSeed).key)}}};
-
-  Volume() {
-    test_threads::start();
-    service::bundle::forget_trusted_keys();
-    MUST(fs::format_fat32(medium, {.label = "BOOT"}));
-    fat = MUST(fs::Fat::mount(medium));
-    make_file(*fat, slot_path(Slot::kInstalled), bytes_of(kInstalledKernel),
-              kInstalledKernel.size());
-    for (Slot slot : kWrittenSlots) make_file(*fat, slot_path(slot), {}, kSlotBytes);
-    char block[kBlockBytes];
-    write_block({}, block);
-    make_file(*fat, kBlockPath, bytes_of(std::string(block, sizeof block)), kBlockBytes);
-    MUST(fs::mount(kPoint, *fat));
-  }
-  ~Volume() {
-    fs::unmount(kPoint);
-    options::reset();
-    service::bundle::forget_trusted_keys();
-  }
-  Volume(const Volume&) = delete;
-
-  Result<Slot> update(const std::string& file, const BootBlock& expected = {}, bool stop = false) {
-    FewFiles stick("/stick", {{"new.update", file}});
-    NoSink sink;
-    sink.stop = stop;
-    Result<Written> written = write_update("/stick/new.update", Plan{kPoint, expected, sink});
-    if (!written.has_value()) return std::unexpected(written.error());
-    return written->slot;
-  }
-  BootBlock block() { return MUST(read_boot_block(kPoint)); }
-  // Does what GRUB and the kernel that it starts do.
-  Slot start() {
-    BootBlock now = block();
-    Slot slot = now.pending ? *now.attempt : now.good;
-    now.pending = false;
-    MUST(store_boot_block(kPoint, now));
-    options::reset();
-    options::parse_command_line("update.slot=" + std::string(slot_name(slot)));
-    return slot;
-  }
-};
-
-// Returns the kernel that GRUB would start from an image, of these; '?' for anything else.
-struct Known {
-  char name;
-  const std::string* kernel;
-};
-struct Starts {
-  char first, second;  // the second start comes after one that proved nothing
-};
-char look_at(fs::Fat& fat, Slot slot, std::span<const Known> known) {
-  auto file = fat.open(slot_path(slot));
-  if (!file.has_value()) return '?';
-  std::string text(static_cast<usize>((*file)->size()), 0);
-  MUST((*file)->read_at(0, {reinterpret_cast<Byte*>(text.data()), text.size()}));
-  for (const Known& k : known)
-    if (text.starts_with(*k.kernel)) return k.name;
-  return '?';
-}
-Starts starts_of(const Image& image, std::span<const Known> known) {
-  fs::MemoryMedium medium{std::span<const Byte>(image)};
-  auto fat = MUST(fs::Fat::mount(medium));
-  auto file = MUST(fat->open(kBlockPath));
-  char bytes[kBlockBytes];
-  MUST(file->read_at(0, {reinterpret_cast<Byte*>(bytes), sizeof bytes}));
-  // GRUB takes the installed kernel if the block is damaged; here none may be.
-  BootBlock block = MUST(parse_block({bytes, sizeof bytes}));
-  return {look_at(*fat, block.pending ? *block.attempt : block.good, known),
-          look_at(*fat, block.good, known)};
-}
-
-void apply(Image& image, const RecordedMedium::Write& write, usize bytes) {
-  std::memcpy(image.data() + write.offset, write.bytes.data(), bytes);
-}
-
-// Tries the images that a power cut could leave: the first writes, of the last one only some
-// sectors, and of those since the last flush any.
-template <class Judge>
-void cut_everywhere(const Image& before, const RecordedMedium& medium, Judge judge) {
-  std::mt19937_64 random(7);
-  for (usize count = 0; count <= medium.writes.size(); count++) {
-    Image image = before;
-    for (usize i = 0; i < count; i++) apply(image, medium.writes[i], medium.writes[i].bytes.size());
-    judge(image, count == medium.writes.size());
-    if (count == medium.writes.size()) break;
-    Image torn = image;
-    usize sectors = medium.writes[count].bytes.size() / 512;
-    if (sectors > 0) apply(torn, medium.writes[count], random() % (sectors + 1) * 512);
-    judge(torn, false);
-    usize flushed = 0;
-    for (usize at : medium.flushes)
-      if (at <= count) flushed = at;
-    for (u32 round = 0; round < 3; round++) {
-      Image mixed = before;
-      for (usize i = 0; i <= count; i++)
-        if (i < flushed || random() % 2 == 0)
-          apply(mixed, medium.writes[i], medium.writes[i].bytes.size());
-      judge(mixed, false);
-    }
-  }
-}
+using namespace test_update;
 
 TEST(update, blocks) {
   BootBlock block;
@@ -422,15 +218,17 @@ TEST(update, a_kernel_becomes_the_good_one_and_goes_back) {
   // The next one goes to the other slot and is never good.
   REQUIRE(volume.update(signed_file(kernel_of('m'))).has_value());
   EXPECT(volume.start() == Slot::kB);
-  REQUIRE(note_reason(kPoint, "it was bad").has_value());
+  REQUIRE(note_reason(kPoint, "check: it was bad").has_value());
   EXPECT(volume.start() == Slot::kA);
   auto report = read_report(kPoint);
   REQUIRE(report.has_value());
   char room[256];
   EXPECT(report->state == State::kFailed && report->running == Slot::kA);
-  EXPECT(failure_of(*report, room) == "it was bad (step start)");
+  EXPECT(failure_of(*report, room) == "check: it was bad (step start)");
+  EXPECT(cause_of(*report) == kCheckCause);
   std::string shown = R"({"update":{"slot":"a","version":")" + std::string(running_version());
-  shown += R"x(","state":"failed","tried":"b","reason":"it was bad (step start)"}})x";
+  shown += R"x(","state":"failed","tried":"b","cause":"check",)x";
+  shown += R"x("reason":"check: it was bad (step start)"}})x";
   EXPECT_EQ(health(), shown);
   NoSink sink;
   auto back = roll_back(Plan{kPoint, {}, sink});

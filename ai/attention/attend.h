@@ -26,7 +26,8 @@
 //                 half of each byte belongs to the dimension that is 16 greater
 //
 // Scores add up the dimensions in ascending order, in one chain per position; quantized keys have
-// exact integers inside a block of 32 dimensions. Softmax is online: maximum, rescaling and sums go
+// exact integers inside a block of 32 dimensions. The share of the distance (ALiBi) is taken off
+// afterwards, as one product and one difference. Softmax is online: maximum, rescaling and sums go
 // page by page, in ascending order. The positions of a page are mixed in ascending order; for
 // quantized values their weights become integers (PairedBlock in steps.h), and the sum over the
 // page is exact. Page borders never move, so the result does not depend on how a prompt was cut
@@ -57,6 +58,9 @@ struct AttendQuery {
   const float* query;  // key_width
   float* out;          // value_width
   u32 begin, end;      // begin > 0: sliding window
+  u32 position = 0;    // its own, for `slope`
+  // ALiBi: each position of distance takes this much from a score, before `scale`; 0 = none
+  float slope = 0;
 };
 
 struct AttendJob {

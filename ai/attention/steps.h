@@ -67,7 +67,8 @@ static_assert(kMaxHeadWidth % 32 == 0, "quantized values fill whole blocks of `o
 struct AttendSteps {
   // Computes weight = sum over dimensions of query * key, for all positions of the page.
   void (*scores)(AttendTile& tile, const Byte* keys);
-  // Applies scale and soft cap, finds the new maximum, and computes factor, weight = exp(score -
+  // Applies scale and soft cap to the scores, from which the share of the distance has been taken
+  // meanwhile, finds the new maximum, and computes factor, weight = exp(score -
   // maximum) (0 outside [first, last)), and sums = sums * factor + weights.
   void (*soften)(AttendTile& tile);
   // Computes out = (out * factor + 0) + sum over positions [from, to) of weight * value. The added

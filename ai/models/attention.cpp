@@ -2,6 +2,7 @@
 // Attention: projects queries, keys and values, rotates them (RoPE), stores keys and values in the
 // pages of the KV cache, and attends.
 #include <algorithm>
+#include <bit>
 
 #include "ai/math/four.h"
 #include "ai/math/real.h"
@@ -98,6 +99,20 @@ Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scale
     table.magnitude *= rope.yarn_attn_factor * (1 + 0.1 * real::log(slower));
   }
   return table;
+}
+
+// The first heads, a power of two of them, have the slopes r, r^2, r^3, … with r = 2^(-alibi /
+// count). If there are more, these take every second slope of twice as many heads.
+Result<Vector<float>> make_slopes(const Hyperparameters& p) {
+  Vector<float> slopes;
+  if (p.alibi == 0) return slopes;
+  u32 count = std::bit_floor(p.heads);
+  for (u32 head = 0; head < p.heads; head++) {
+    double power = head < count ? head + 1.0 : (head - count) + 0.5;
+    double slope = real::pow(2.0, -static_cast<double>(p.alibi) * power / count);
+    TRY(slopes.push_back(static_cast<float>(slope / static_cast<double>(p.attention_scale))));
+  }
+  return slopes;
 }
 
 // Computes the cosine and sine of every pair at every row's position, once per step for all layers
@@ -298,8 +313,12 @@ void Step::attend_some(u32 index, Rows queries, AttendPart part, u32 worker) {
     u32 row = part.run + i / group, head = part.kv_head * group + i % group;
     u32 seen = p.bidirectional ? part.length : rows_[row].position + 1;
     u32 start = window && seen > p.window ? seen - p.window : 0;
-    lists->queries[i - part.from] = {queries[row] + usize{head} * width,
-                                     mixed[row] + usize{head} * p.value_width, start, seen};
+    lists->queries[i - part.from] = {.query = queries[row] + usize{head} * width,
+                                     .out = mixed[row] + usize{head} * p.value_width,
+                                     .begin = start,
+                                     .end = seen,
+                                     .position = rows_[row].position,
+                                     .slope = model_.slopes.empty() ? 0.0f : model_.slopes[head]};
     begin = std::min(begin, start);
     end = std::max(end, seen);
   }

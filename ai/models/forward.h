@@ -72,6 +72,9 @@ struct RopeTable {
 Result<RopeTable> make_rope_table(const RopeParams& rope, float base, bool scaled,
                                   std::span<const float> factors);
 
+// The slope of each head for ALiBi, for scores that are not scaled yet.
+Result<Vector<float>> make_slopes(const Hyperparameters& params);
+
 // The part of a loaded model that is common to all steps. Only the store of experts changes, in one
 // step at a time.
 struct ModelParts {
@@ -81,7 +84,8 @@ struct ModelParts {
   Platform& platform;
   KvType kv_type;
   u32 context = 0;
-  RopeTable rope[2];  // [1]: layers with a window, in families that rotate them differently
+  Vector<float> slopes;  // AttendQuery::slope of each head; empty: no ALiBi
+  RopeTable rope[2];     // [1]: layers with a window, in families that rotate them differently
   base::Owner<StreamedWeights> streamed = {};  // null: all weights are in memory
 };
 

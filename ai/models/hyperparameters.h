@@ -66,6 +66,7 @@ struct Hyperparameters {
     return window_period == 0 ? count : count - count / window_period;
   }
   float attention_scale = 0.0f;
+  float alibi = 0.0f;  // the largest slope is 2^(-alibi / heads); 0 = no ALiBi
   float attention_cap = 0.0f, logit_cap = 0.0f;  // cap * tanh(x / cap); 0 = off
   float embedding_scale = 1.0f, residual_scale = 1.0f, logit_scale = 1.0f;
   bool side_by_side = false;  // attention and feed-forward compute from the same x

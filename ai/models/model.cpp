@@ -321,6 +321,7 @@ Result<base::Owner<LoadedModel>> load_model(const GgufFile& file,
                .platform = platform,
                .kv_type = options.kv_type,
                .context = context,
+               .slopes = TRY(make_slopes(params)),
                .rope = {}};
   m.weights = TRY(ModelWeights::load(file, parts, params, platform));
   if (m.weights.position_embedding.present() && context > params.trained_context)

@@ -234,8 +234,13 @@ class WeightLoader {
 
   // Reads what only encoders have.
   Result<void> load_encoder() {
-    TRY(linear("cls", params_.width, params_.width, 1, weights_.head));
-    TRY(linear("cls.output", params_.width, 1, 1, weights_.head_output));
+    const GgufTensor* head = find("cls", ".weight");
+    if (head != nullptr && head->dimensions[1] == 1) {  // the whole head (jina's rerankers)
+      TRY(linear("cls", params_.width, 1, 1, weights_.head_output));
+    } else {
+      TRY(linear("cls", params_.width, params_.width, 1, weights_.head));
+      TRY(linear("cls.output", params_.width, 1, 1, weights_.head_output));
+    }
     const GgufTensor* t = find("token_types", ".weight");
     if (t == nullptr) return {};
     TRY(check_shape(*t, params_.width, std::max<u64>(1, t->dimensions[1]), 1));
@@ -312,7 +317,8 @@ class WeightLoader {
   Result<void> norm(std::string_view middle, u64 size, u64 or_size, Norm& out) {
     const GgufTensor* t = find(middle, ".weight");
     if (t != nullptr) {
-      TRY(check_shape(*t, t->dimensions[0] == or_size ? or_size : size, 1, 1));
+      if (t->dimensions[0] == or_size) size = or_size;
+      TRY(check_shape(*t, size, 1, 1));
       TRY(dequantize_all(*t, out.weight));
     }
     const GgufTensor* bias = find(middle, ".bias");

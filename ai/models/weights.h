@@ -55,7 +55,8 @@ class ModelWeights {
   Norm embedding_norm, output_norm;              // an encoder has no norm behind its last layer
   // (kinds, width) one is added to each token's embedding (bert): of its text, the first or second
   std::span<const float> segments;
-  Linear head, head_output;  // of a reranker: score = head_output * tanh(head * x)
+  // of a reranker: score = head_output * tanh(head * x), or head_output * x without `head`
+  Linear head, head_output;
   std::span<const float> rope_factors, rope_factors_long, rope_factors_short;
   Vector<LayerWeights> layers;
 

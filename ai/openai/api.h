@@ -229,6 +229,7 @@ struct ServiceOptions {
   u32 max_requests = 64;           // running and waiting; more get 429
   u32 default_max_tokens = 0;      // 0 = until the context is full
   u32 token_limit = 0;             // of every answer, whatever its request says; 0 = none
+  std::string_view sampling;       // "NAME=NUMBER,NAME=NUMBER" in place of the usual defaults
   u64 seed = 0;                    // of requests that have none; 0 = a random one for each
   bool shifts = false;  // at a full context, the oldest tokens make room for the answer's
   bool thinks = true;   // models that can think do, unless a request says otherwise

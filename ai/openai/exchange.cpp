@@ -291,6 +291,7 @@ void Exchange::start_stream() {
   Reply* reply = reply_.get();
   if (reply == nullptr) return;
   ReplyHeaders headers(service_.backend(), origin.view());
+  if (tells_context) headers.add_context(context());
   reply->begin_stream(200, form_.stream_type(), headers.view());
   stream_open_ = true;
   last_send_ns_ = service_.backend().now_ns();
@@ -460,10 +461,10 @@ void Exchange::answer(std::string_view json_text) {
   if (reply == nullptr) return gone();
   settle(Ending::kAnswered);
   reply_.part();
-  if (stream_open_)
-    reply->end();
-  else
-    service_.respond_json({*reply, origin.view()}, 200, json_text);
+  if (stream_open_) return reply->end();
+  ReplyHeaders headers(service_.backend(), origin.view());
+  if (tells_context) headers.add_context(context());
+  reply->respond(200, "application/json", json_text, headers.view());
 }
 
 void Exchange::describe_failure(const Error& error, ApiError& out) {

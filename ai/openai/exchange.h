@@ -228,8 +228,9 @@ class Exchange {
   u64 client = 0;          // client_hash() of the peer's address
   std::string_view path;   // of the route
   ErrorForm error_form = ErrorForm::kOpenAi;
-  String origin;       // the web page's origin that may read the answer
-  u32 slot = ~u32{0};  // the slot that remembers this text once it is complete
+  bool tells_context = false;  // the request wanted a larger context: a header says what it has
+  String origin;               // the web page's origin that may read the answer
+  u32 slot = ~u32{0};          // the slot that remembers this text once it is complete
   const char* id_prefix = "chatcmpl-";
 
   // ---- life

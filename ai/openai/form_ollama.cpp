@@ -15,7 +15,7 @@ class OllamaForm : public Form {
     Choice& choice = *exchange.choices()[0];
     w.begin_object();
     head(exchange, w);
-    said(choice.content(), choice.thought(), choice.calls(), w);
+    said(choice.content(), choice.thought(), {choice.calls(), 0}, w);
     logprobs(exchange, choice, w);
     last(exchange, choice, w);
     w.end_object();
@@ -54,7 +54,11 @@ class OllamaForm : public Form {
   std::string_view heartbeat(std::span<char>, u32, u32) const override { return " "; }
 
  protected:
-  using Calls = std::span<const base::Owner<ToolCall>>;
+  // Calls of an answer, and the place of the first of them among all of its calls.
+  struct Calls {
+    std::span<const base::Owner<ToolCall>> list = {};
+    u32 first = 0;
+  };
   ~OllamaForm() = default;
   virtual void said(std::string_view text, std::string_view thought, Calls calls,
                     json::Writer& w) const = 0;
@@ -84,8 +88,9 @@ class OllamaForm : public Form {
     });
   }
   void send_calls(Exchange& exchange, Choice& choice, usize complete) const {
-    while (choice.calls_sent < complete)
-      line(exchange, choice, {}, {}, choice.calls().subspan(choice.calls_sent++, 1));
+    for (; choice.calls_sent < complete; choice.calls_sent++)
+      line(exchange, choice, {}, {},
+           {choice.calls().subspan(choice.calls_sent, 1), choice.calls_sent});
   }
   void last(Exchange& exchange, Choice& choice, json::Writer& w) const {
     const Timings& t = choice.timings();
@@ -106,13 +111,13 @@ class OllamaChatForm final : public OllamaForm {
             json::Writer& w) const override {
     w.key("message").begin_object().field("role", "assistant").field("content", text);
     if (!thought.empty()) w.field("thinking", thought);
-    if (!calls.empty()) write_calls(calls, w);
+    if (!calls.list.empty()) write_calls(calls, w);
     w.end_object();
   }
   static void write_calls(Calls calls, json::Writer& w) {
     w.key("tool_calls").begin_array();
-    u32 index = 0;
-    for (const base::Owner<ToolCall>& call : calls) {
+    u32 index = calls.first;
+    for (const base::Owner<ToolCall>& call : calls.list) {
       w.begin_object().field("id", call->id_text()).key("function").begin_object();
       w.field("index", index++).field("name", call->name).key("arguments");
       Result<json::Document> arguments = json::Document::parse(call->arguments.view());

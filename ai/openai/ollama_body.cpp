@@ -14,13 +14,12 @@ constexpr const char* kTypeNames[] = {"integer", "float32", "boolean", "string",
 struct OptionRow {
   std::string_view name;
   OptionType type;
-  std::string_view as;           // here; "" = accepted and without a meaning here
-  const char* absent = nullptr;  // Ollama's own default, as JSON
+  std::string_view as;  // here; "" = accepted and without a meaning here
 };
-constexpr OptionRow kOptions[] = {{"temperature", OptionType::kFloat, "temperature", "0.8"},
-                                  {"top_k", OptionType::kInteger, "top_k", "40"},
-                                  {"top_p", OptionType::kFloat, "top_p", "0.9"},
-                                  {"min_p", OptionType::kFloat, "min_p", "0"},
+constexpr OptionRow kOptions[] = {{"temperature", OptionType::kFloat, "temperature"},
+                                  {"top_k", OptionType::kInteger, "top_k"},
+                                  {"top_p", OptionType::kFloat, "top_p"},
+                                  {"min_p", OptionType::kFloat, "min_p"},
                                   {"typical_p", OptionType::kFloat, "typical_p"},
                                   {"repeat_penalty", OptionType::kFloat, "repeat_penalty"},
                                   {"repeat_last_n", OptionType::kInteger, "repeat_last_n"},
@@ -84,10 +83,7 @@ Result<void> write_options(json::Value options, json::Writer& w, ApiError& error
     return error.bad("options", "'options' must be an object");
   for (const OptionRow& row : kOptions) {
     json::Value value = options.find(row.name);
-    if (value.is_null()) {
-      if (row.absent != nullptr) w.key(row.as).raw(row.absent);
-      continue;
-    }
+    if (value.is_null()) continue;
     if (!has_type(value, row.type))
       return error.bad(row.name, "option \"{}\" must be of type {}", row.name,
                        kTypeNames[static_cast<usize>(row.type)]);

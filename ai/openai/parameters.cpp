@@ -93,6 +93,61 @@ Result<void> milli_value(json::Value value, const MilliRow& row, Parameters& out
   return {};
 }
 
+Result<void> count_value(json::Value value, const CountRow& row, Parameters& out, ApiError& error) {
+  Result<i64> number = value.integer();
+  if (!number.has_value() || *number < row.least || *number > row.most)
+    return error.bad(row.name, "'{}' must be a whole number between {} and {}", row.name, row.least,
+                     row.most);
+  out.sampling.*row.field = static_cast<u32>(*number < 0 ? kWholeContext : *number);
+  return {};
+}
+
+Result<void> top_k_value(json::Value value, Parameters& out, ApiError& error) {
+  Result<i64> k = value.integer();
+  if (!k.has_value() || *k < -1 || *k > 1'000'000)
+    return error.bad("top_k", "'top_k' must be a whole number between -1 and 1000000");
+  out.sampling.top_k = *k < 0 ? 0 : static_cast<u32>(*k);
+  return {};
+}
+
+// Reads a number of the samplers. Returns false if the name is none of theirs.
+Result<bool> sampler_value(std::string_view name, json::Value value, Parameters& out,
+                           ApiError& error) {
+  for (const MilliRow& row : kMilliRows)
+    if (row.name == name) {
+      TRY(milli_value(value, row, out, error));
+      return true;
+    }
+  for (const CountRow& row : kCountRows)
+    if (row.name == name) {
+      TRY(count_value(value, row, out, error));
+      return true;
+    }
+  if (name != "top_k") return false;
+  TRY(top_k_value(value, out, error));
+  return true;
+}
+
+Result<void> check_sampling(const SamplerParams& sampling, ApiError& error) {
+  if (sampling.mirostat == 1)
+    return error.bad("mirostat", "'mirostat' must be 0 or 2: version 1 is not supported");
+  Result<void> checked = check_sampler_params(sampling);
+  if (!checked.has_value()) return error.bad({}, "{}", checked.error().what);
+  return {};
+}
+
+// Reads the number of "NAME=NUMBER". People write ".7", which is not JSON.
+Result<json::Document> written_number(std::string_view name, std::string_view value,
+                                      ApiError& error) {
+  char text[40];
+  std::string_view number =
+      base::format_into(text, "{}{}", value.starts_with('.') ? "0" : "", value);
+  Result<json::Document> document = json::Document::parse(number);
+  if (!document.has_value() || !document->root().is_number())
+    return error.bad(name, "'{}' must be a number", name);
+  return document;
+}
+
 Result<void> read_stop(json::Value body, Parameters& out, ApiError& error) {
   json::Value stop = body.find("stop");
   if (stop.is_null()) return {};
@@ -234,10 +289,7 @@ Result<void> read_lengths(json::Value body, Parameters& out, ApiError& error) {
     out.says_nothing = n == 0;
   }
   out.n = static_cast<u32>(TRY(int_field(body, "n", 1, kMaxChoices, 1, error)));
-  if (!body.find("top_k").is_null()) {
-    i64 k = TRY(int_field(body, "top_k", -1, 1'000'000, 0, error));
-    out.sampling.top_k = k < 0 ? 0 : static_cast<u32>(k);
-  }
+  if (json::Value k = body.find("top_k"); !k.is_null()) TRY(top_k_value(k, out, error));
   json::Value seed = body.find("seed");
   if (!seed.is_null()) {
     // Clients send any 64-bit number. Only its bits matter.
@@ -428,10 +480,19 @@ Result<i64> int_field(json::Value body, std::string_view name, i64 least, i64 mo
   return *number;
 }
 
-Parameters default_parameters() {
-  Parameters p;
-  p.sampling.temperature_milli = 800;
-  return p;
+Result<void> read_defaults(std::string_view text, SamplerParams& out, ApiError& error) {
+  Parameters read;
+  read.sampling = out;
+  while (!text.empty()) {
+    std::string_view value = base::split_off(text, ',');
+    std::string_view name = base::trim(base::split_off(value, '='));
+    json::Document number = TRY(written_number(name, base::trim(value), error));
+    if (!TRY(sampler_value(name, number.root(), read, error)))
+      return error.bad(name, "'{}' is no number of a sampler", name);
+  }
+  TRY(check_sampling(read.sampling, error));
+  out = read.sampling;
+  return {};
 }
 
 Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,
@@ -439,12 +500,9 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
   for (const MilliRow& row : kMilliRows)
     if (json::Value value = body.find(row.name); !value.is_null())
       TRY(milli_value(value, row, out, error));
-  for (const CountRow& row : kCountRows) {
-    i64 n = TRY(int_field(body, row.name, row.least, row.most, out.sampling.*row.field, error));
-    out.sampling.*row.field = static_cast<u32>(n < 0 ? kWholeContext : n);
-  }
-  if (out.sampling.mirostat == 1)
-    return error.bad("mirostat", "'mirostat' must be 0 or 2: version 1 is not supported");
+  for (const CountRow& row : kCountRows)
+    if (json::Value value = body.find(row.name); !value.is_null())
+      TRY(count_value(value, row, out, error));
   for (const FlagRow& row : kFlagRows)
     out.*row.field = TRY(bool_field(body, row.name, out.*row.field, error));
   json::Value options = body.find("stream_options");
@@ -469,30 +527,19 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
   TRY(read_format(body, out, error));
   if (!out.grammar.empty() && (out.schema.present() || out.json_object))
     return error.bad("grammar", "'grammar' and a JSON format exclude each other");
-  Result<void> checked = check_sampler_params(out.sampling);
-  if (!checked.has_value()) return error.bad({}, "{}", checked.error().what);
-  return {};
+  return check_sampling(out.sampling, error);
 }
 
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,
                                   ApiError& error) {
-  // People write ".7", which is not JSON.
-  char text[40];
-  std::string_view number =
-      base::format_into(text, "{}{}", value.starts_with('.') ? "0" : "", value);
-  Result<json::Document> document = json::Document::parse(number);
-  if (!document.has_value() || !document->root().is_number())
-    return error.bad(name, "'{}' must be a number", name);
-  json::Value root = document->root();
-  for (const MilliRow& row : kMilliRows)
-    if (row.name == name) return milli_value(root, row, out, error);
+  json::Document number = TRY(written_number(name, value, error));
+  json::Value root = number.root();
+  if (TRY(sampler_value(name, root, out, error))) return check_sampling(out.sampling, error);
   i64 whole = root.integer().value_or(-1);
   if (whole < 0) return error.bad(name, "'{}' must be a whole number", name);
   if (name == "seed") {
     out.sampling.seed = static_cast<u64>(whole);
     out.seed_given = true;
-  } else if (name == "top_k") {
-    out.sampling.top_k = static_cast<u32>(std::min<i64>(whole, 1'000'000));
   } else if (name == "n") {
     if (whole < 1 || whole > kMaxTokens) return error.bad(name, "'n' must be at least 1");
     out.max_tokens = static_cast<u32>(whole);

@@ -47,9 +47,9 @@ struct Parameters {
   std::string_view grammar;   // GBNF
 };
 
-// Returns the server's defaults, which are llama-server's: temperature 0.8, top_k 40, top_p 0.95,
-// min_p 0.05.
-Parameters default_parameters();
+// Reads what the server gives requests that say nothing: "temperature=0.7,top_k=20", by the names
+// that requests use. What it does not name stays as it is in `out`.
+Result<void> read_defaults(std::string_view text, SamplerParams& out, ApiError& error);
 
 // Reads all fields that generation shares. Fields of only one API are read by its own code.
 Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Parameters& out,

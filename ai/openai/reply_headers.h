@@ -22,7 +22,8 @@ class ReplyHeaders {
     add("Cache-Control", "no-store");
     if (origin.empty()) return;
     add("Access-Control-Allow-Origin", origin);
-    add("Access-Control-Expose-Headers", "X-Request-ID, Retry-After, retry-after-ms");
+    add("Access-Control-Expose-Headers",
+        "X-Request-ID, Retry-After, retry-after-ms, x-marrow-context");
     add("Vary", "Origin");
     // Not for "*": behind a proxy that knows people by a cookie, every page could use theirs.
     if (origin != "*") add("Access-Control-Allow-Credentials", "true");
@@ -40,11 +41,14 @@ class ReplyHeaders {
     add("retry-after-ms", base::format_into(retry_ms_, "{}", after_ms));
     add("Retry-After", base::format_into(retry_, "{}", (after_ms + 999) / 1000));
   }
+  void add_context(u32 tokens) {
+    add("x-marrow-context", base::format_into(context_, "{}", tokens));
+  }
   std::span<const base::HttpHeader> view() const { return list_.view(); }
 
  private:
   StaticVector<base::HttpHeader, 16> list_;
-  char id_[40], retry_ms_[24], retry_[24];
+  char id_[40], retry_ms_[24], retry_[24], context_[16];
 };
 
 }  // namespace ai::openai

@@ -124,8 +124,7 @@ Result<void> Service::infill(Call& call) {
   TRY(parse_body(call, exchange->body_text.view(), exchange->body));
   json::Value body = exchange->body.root();
   TRY(lend(*exchange, TRY(lease_for(call, body, ModelUse::kWrite))));
-  exchange->parameters = default_parameters();
-  exchange->parameters.max_tokens = options_.default_max_tokens;
+  set_defaults(*exchange);
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   if (exchange->parameters.n != 1) return error.bad("n", "'n' is not part of /infill");

@@ -217,7 +217,6 @@ Result<void> Service::one_model(Call& call) {
 Result<void> Service::props(Call& call) {
   Lease lease = TRY(take_lease(call.error));
   const ModelMemory& memory = *TRY(memory_of(lease));
-  const SamplerParams d = default_parameters().sampling;
   String body;
   base::StringWriter sink(body);
   json::Writer w(sink);
@@ -225,7 +224,7 @@ Result<void> Service::props(Call& call) {
   w.field("n_ctx", lease.info().context).key("params").begin_object();
   w.field("seed", options_.seed != 0 ? static_cast<i64>(options_.seed) : i64{-1});
   w.field("n_predict", options_.token_limit != 0 ? i64{options_.token_limit} : i64{-1});
-  write_sampling(d, w);
+  write_sampling(defaults_of(Api::kUsual), w);
   w.end_object().end_object();
   ModelRow row;
   bool has_path = find_named(lease.model(), row) && !row.path.empty();

@@ -86,6 +86,7 @@ Result<void> Service::ollama_load(Call& call, json::Value body, bool chat) {
 // ---- chat and generate -----------------------------------------------------------------------
 
 // Applies the settings that only these routes have. The exchange has its lease and parameters.
+// An answer with a receipt never drops tokens, so there `shift` has nothing to say.
 Result<void> Service::ollama_settings(Exchange& exchange, json::Value given, ApiError& error) {
   bool thinks = model_thinks(exchange.lease.chat_template());
   json::Value think = given.find("think");
@@ -96,6 +97,10 @@ Result<void> Service::ollama_settings(Exchange& exchange, json::Value given, Api
   exchange.parameters.split_thought = thinks && (think.is_null() || wanted);
   i64 context = TRY(int_field(exchange.body.root(), "num_ctx", -1, 1'000'000'000, 0, error));
   if (context > 0) exchange.parameters.context = static_cast<u32>(context);
+  exchange.tells_context = context > exchange.lease.info().context;
+  bool shift = TRY(bool_field(given, "shift", options_.shifts, error));
+  exchange.parameters.slide = shift && !exchange.parameters.receipt;
+  exchange.parameters.stays = !shift;
   return {};
 }
 
@@ -151,8 +156,7 @@ Result<void> Service::prepare_raw(Call& call, Exchange& exchange) {
   json::Value body = exchange.body.root();
   Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(exchange, std::move(lease)));
-  exchange.parameters = default_parameters();
-  exchange.parameters.max_tokens = options_.default_max_tokens;
+  set_defaults(exchange);
   TRY(read_parameters(body, exchange.lease.tokenizer(), exchange.parameters, call.error));
   if (!body.find("suffix").present())
     return prepare_prompts(exchange, body.find("prompt"), call.error);

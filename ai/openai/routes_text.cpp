@@ -174,8 +174,7 @@ Result<void> Service::prepare_chat(Call& call, Exchange& exchange, json::Value b
   ApiError& error = call.error;
   Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(exchange, std::move(lease)));
-  exchange.parameters = default_parameters();
-  exchange.parameters.max_tokens = options_.default_max_tokens;
+  set_defaults(exchange);
   TRY(read_parameters(body, exchange.lease.tokenizer(), exchange.parameters, error));
   exchange.parameters.split_thought =
       model_thinks(exchange.lease.chat_template()) && TRY(splits_thoughts(body, error));
@@ -348,9 +347,8 @@ Result<void> Service::completions(Call& call) {
   ApiError& error = call.error;
   Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
-  exchange->parameters = default_parameters();
-  exchange->parameters.max_tokens =
-      options_.default_max_tokens != 0 ? options_.default_max_tokens : 16;
+  set_defaults(*exchange);
+  if (options_.default_max_tokens == 0) exchange->parameters.max_tokens = 16;
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, error));
   bool gap = !TRY(text_field(body, "suffix", error)).empty();
@@ -392,8 +390,7 @@ Result<void> Service::llama_completion(Call& call) {
   json::Value body = exchange->body.root();
   Lease lease = TRY(lease_for(call, body, ModelUse::kWrite));
   TRY(lend(*exchange, std::move(lease)));
-  exchange->parameters = default_parameters();
-  exchange->parameters.max_tokens = options_.default_max_tokens;
+  set_defaults(*exchange);
   exchange->parameters.may_say_nothing = true;
   TRY(read_parameters(body, exchange->lease.tokenizer(), exchange->parameters, call.error));
   if (exchange->parameters.n != 1) return call.error.bad("n", "'n' is not part of /completion");
@@ -408,10 +405,10 @@ Result<void> Service::llama_completion(Call& call) {
 // ---- plain text -----------------------------------------------------------------------------
 
 Result<void> Service::query_parameters(Call& call, Parameters& out) {
-  out = default_parameters();
+  out = {};
+  out.sampling = defaults_of(Api::kPlain);
   out.max_tokens = 64;
   out.stream = true;
-  out.sampling.temperature_milli = 0;
   std::string_view query = call.in.query;
   while (!query.empty()) {
     std::string_view pair = query.substr(0, query.find('&'));

@@ -104,7 +104,34 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
   base::Owner<Service> service = TRY(base::make<Service>(std::move(options), backend));
   TRY(service->guard_.take_keys(service->options_));
   service->aliases_ = TRY(read_aliases(service->options_.aliases));
+  TRY(service->read_sampling());
   return service;
+}
+
+// What a request gets that says nothing: llama-server's numbers, Ollama's, and those of the plain
+// routes. http.sampling= changes all three.
+Result<void> Service::read_sampling() {
+  defaults_of(Api::kUsual).temperature_milli = defaults_of(Api::kOllama).temperature_milli = 800;
+  defaults_of(Api::kOllama).top_p_milli = 900;
+  defaults_of(Api::kOllama).min_p_milli = 0;
+  for (SamplerParams& defaults : defaults_) {
+    ApiError error;
+    Result<void> read = read_defaults(options_.sampling, defaults, error);
+    if (read.has_value()) continue;
+    char line[kMaxErrorText];
+    backend_.log(base::format_into(line, "http.sampling=: {}", error.message));
+    return fail(Errc::kInvalidArgument,
+                "http.sampling= cannot be used, and the log says why: write "
+                "http.sampling=temperature=0.7,top_k=20");
+  }
+  return {};
+}
+
+void Service::set_defaults(Exchange& exchange) {
+  bool ollama = exchange.error_form == ErrorForm::kOllama;
+  exchange.parameters = {};
+  exchange.parameters.sampling = defaults_of(ollama ? Api::kOllama : Api::kUsual);
+  exchange.parameters.max_tokens = options_.default_max_tokens;
 }
 
 // ---- requests -------------------------------------------------------------------------------

@@ -192,6 +192,11 @@ class Service {
   Result<void> lend(Exchange& exchange, Lease lease);
   // `text` must live as long as `out`.
   Result<void> parse_body(Call& call, std::string_view text, json::Document& out);
+  // The requests whose defaults differ: those of Ollama's routes, and of the plain ones.
+  enum class Api : u8 { kUsual, kOllama, kPlain };
+  SamplerParams& defaults_of(Api api) { return defaults_[static_cast<usize>(api)]; }
+  Result<void> read_sampling();
+  void set_defaults(Exchange& exchange);
   Result<void> enroll(base::Owner<Exchange> exchange);
   Result<void> begin(Call& call, base::Owner<Exchange> exchange);
   Result<void> begin_work(Call& call, base::Owner<Exchange> exchange);
@@ -297,6 +302,7 @@ class Service {
   Guard guard_;
   Metrics metrics_;
   Vector<ModelAlias> aliases_;
+  SamplerParams defaults_[3];  // by Api
   ResponseStore responses_;
   Vector<base::Owner<ModelMemory>> memories_;  // must outlive the exchanges
   Vector<base::Owner<Exchange>> exchanges_;

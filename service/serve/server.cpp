@@ -95,6 +95,9 @@ constexpr Option kTokenLimit{"http.token_limit", OptionKind::kNumber, "0", "0..1
                              "longest answer in tokens, whatever its request says; 0 = no limit"};
 constexpr Option kSeed{"http.seed", OptionKind::kNumber, "0", "0..9007199254740991",
                        "seed of requests that have none; 0 = a random one for each"};
+constexpr Option kSampling{"http.sampling", OptionKind::kText, "", "NAME=NUMBER[,NAME=NUMBER]",
+                           "sampling of requests that do not say it, by the names of their fields: "
+                           "temperature=0.7,top_k=20"};
 constexpr Option kShift{"http.context_shift", OptionKind::kFlag, "", "",
                         "at a full context, answers go on and the oldest tokens are dropped"};
 constexpr Option kThink{"http.think", OptionKind::kChoice, "yes", "yes|no",
@@ -132,6 +135,7 @@ KERNEL_OPTION(kLogForm);
 KERNEL_OPTION(kMaxTokens);
 KERNEL_OPTION(kTokenLimit);
 KERNEL_OPTION(kSeed);
+KERNEL_OPTION(kSampling);
 KERNEL_OPTION(kShift);
 KERNEL_OPTION(kThink);
 
@@ -372,6 +376,7 @@ Result<base::Owner<ai::openai::Service>> make_service(Server& s) {
   chosen.default_max_tokens = static_cast<u32>(options::number(kMaxTokens));
   chosen.token_limit = static_cast<u32>(options::number(kTokenLimit));
   chosen.seed = options::number(kSeed);
+  chosen.sampling = options::text(kSampling);
   chosen.shifts = options::flag(kShift);
   chosen.thinks = options::text(kThink) == "yes";
   chosen.heartbeat_ns = options::number(kHeartbeat) * 1'000'000;

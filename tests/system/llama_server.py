@@ -21,7 +21,7 @@ from tiny_gguf import with_template
 # llama-server's options that take a value, and what becomes of it: an option of the twin, or nothing.
 VALUES = {"--port": "http.port", "--host": None, "--seed": "http.seed", "--n-predict": "http.max_tokens", "--api-key": "api_key",
           "--parallel": "requests", "--ctx-size": None, "--alias": None, "--model": None, "--hf-repo": None, "--hf-file": None,
-          "--slot-save-path": None, "--temp": None, "--batch-size": "chunk", "--ubatch-size": None, "--threads": "threads",
+          "--slot-save-path": None, "--temp": "http.sampling", "--batch-size": "chunk", "--ubatch-size": None, "--threads": "threads",
           "--n-gpu-layers": None, "--pooling": None, "--cors-origins": "cors", "-fa": None, "-ctk": None, "-ctv": None,
           "--reasoning-format": None, "--reasoning": None, "--cache-ram": None, "--tags": None, "--spec-type": None,
           "--spec-draft-n-max": None, "--spec-draft-n-min": None, "--chat-template": None, "--chat-template-file": None,
@@ -105,6 +105,8 @@ def main() -> None:
         options.append(f"context={int(values['--ctx-size']) // (1 if '--kv-unified' in flags else slots)}")
     if "--slot-save-path" in values:
         options.append(f"slots.path=/host{pathlib.Path(values['--slot-save-path']).resolve()}")
+    if "--temp" in values:
+        values["--temp"] = f"temperature={values['--temp']}"
     options += [f"{VALUES[name]}={value}" for name, value in values.items() if VALUES[name]]
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     # In the place of this program, so that who ends it ends the twin.

@@ -18,14 +18,17 @@ struct Shape {
   KvType type;
   u32 key_width, value_width, begin, end;
   float soft_cap;
+  float slope = 0;  // of ALiBi, seen from position 50
 };
+constexpr u32 kSeenFrom = 50;
 constexpr Shape kShapes[] = {
-    {KvType::kF16, 64, 64, 0, 1, 0},     {KvType::kF16, 64, 64, 0, 100, 0},
-    {KvType::kF16, 80, 80, 13, 77, 0},   {KvType::kF16, 100, 72, 40, 65, 20},
-    {KvType::kQ8, 64, 64, 0, 100, 0},    {KvType::kQ8, 80, 100, 31, 33, 0},
-    {KvType::kQ8, 256, 256, 5, 130, 30}, {KvType::kQ8Q4, 64, 64, 0, 100, 0},
-    {KvType::kQ8Q4, 80, 100, 3, 33, 0},  {KvType::kQ4, 128, 128, 0, 100, 0},
-    {KvType::kQ4, 100, 72, 40, 65, 20},
+    {KvType::kF16, 64, 64, 0, 1, 0},      {KvType::kF16, 64, 64, 0, 100, 0},
+    {KvType::kF16, 80, 80, 13, 77, 0},    {KvType::kF16, 100, 72, 40, 65, 20},
+    {KvType::kQ8, 64, 64, 0, 100, 0},     {KvType::kQ8, 80, 100, 31, 33, 0},
+    {KvType::kQ8, 256, 256, 5, 130, 30},  {KvType::kQ8Q4, 64, 64, 0, 100, 0},
+    {KvType::kQ8Q4, 80, 100, 3, 33, 0},   {KvType::kQ4, 128, 128, 0, 100, 0},
+    {KvType::kQ4, 100, 72, 40, 65, 20},   {KvType::kF16, 64, 64, 0, 100, 0, 0.7f},
+    {KvType::kQ8, 64, 64, 33, 100, 0, 4},
 };
 // The largest error of each type, for values that reach 1.
 constexpr double kTolerance[] = {1e-3, 1e-2, 0.1, 0.2};
@@ -40,6 +43,7 @@ double exact(const Shape& s, const float* query, u32 d) {
   for (u32 p = s.begin; p < s.end; p++) {
     double score = 0;
     for (u32 k = 0; k < s.key_width; k++) score += double{query[k]} * wave(p, k);
+    score -= double{s.slope} * std::abs(static_cast<double>(p) - kSeenFrom);
     score /= std::sqrt(s.key_width);
     if (s.soft_cap != 0) score = s.soft_cap * std::tanh(score / s.soft_cap);
     sum += std::exp(score);
@@ -99,7 +103,7 @@ TEST(attend_reference, is_near_plain_softmax) {
     }
     float query[kMaxHeadWidth], out[kMaxHeadWidth];
     for (u32 d = 0; d < s.key_width; d++) query[d] = wave(d, 3) * 3;
-    AttendQuery one{query, out, s.begin, s.end};
+    AttendQuery one{query, out, s.begin, s.end, kSeenFrom, s.slope};
     AttendJob job{pages,
                   s.type,
                   s.key_width,

@@ -20,10 +20,11 @@ bool make_encoder(const std::string& name, TinyModel& out) {
 }
 
 // The kind of pooling is one number of the header.
-void make_reranker(TinyModel& tiny) {
+void make_reranker(TinyModel& tiny, const std::string& name) {
+  std::string pooling = name + ".pooling_type";
   change_header(
-      tiny, [](std::string_view key) { return key != "bert.pooling_type"; },
-      [](ai::GgufWriter& out) { return out.add_u32("bert.pooling_type", 4); });
+      tiny, [&](std::string_view key) { return key != pooling; },
+      [&](ai::GgufWriter& out) { return out.add_u32(pooling, 4); });
 }
 
 double largest_difference(std::span<const float> a, std::span<const float> b) {
@@ -50,7 +51,7 @@ class Unscored final : public ai::ScoreSink {
 }  // namespace
 
 TEST(engine_encoder, hidden_states_are_those_of_the_reference) {
-  for (const char* name : {"bert", "nomic-bert"}) {
+  for (const char* name : {"bert", "nomic-bert", "jina-bert-v2", "jina-bert-v2-code"}) {
     TinyModel tiny;
     REQUIRE(make_encoder(name, tiny));
     std::vector<float> reference;
@@ -95,25 +96,32 @@ TEST(engine_encoder, every_token_sees_the_whole_text) {
   EXPECT_EQ((*engine)->kv_pages_used(), 0u);
 }
 
-// The scores that tiny_encoders.py prints: of the tokens as two texts, and as one.
+// The scores that tiny_encoders.py prints: of the tokens as two texts, and as one. jina's head is
+// one row.
 TEST(engine_encoder, a_pair_has_the_score_of_the_reference) {
-  for (const char* kernels : {"reference", "auto"}) {
-    TinyModel tiny;
-    REQUIRE(make_encoder("bert", tiny));
-    make_reranker(tiny);
-    TestPlatform platform;
-    auto engine = load(tiny, platform, kernels);
-    REQUIRE(engine.has_value());
-    auto two = (*engine)->rank(tiny.tokens, 8, nullptr);
-    auto one = (*engine)->rank(tiny.tokens, 16, nullptr);
-    REQUIRE(two.has_value() && one.has_value());
-    EXPECT(std::fabs(two->raw - 0.709694f) < 2e-3f);
-    EXPECT(std::fabs(one->raw - 0.191029f) < 2e-3f);
-    EXPECT(std::fabs(two->share - 1 / (1 + std::exp(-two->raw))) < 1e-6f);
-    std::vector<float> vector(64);
-    EXPECT((*engine)->embed(tiny.tokens, Pooling::kMean, vector, nullptr).error().code ==
-           Errc::kUnsupported);
-  }
+  struct Row {
+    const char* name;
+    float two, one;
+  };
+  for (const Row& row :
+       {Row{"bert", 0.709694f, 0.191029f}, Row{"jina-bert-v2", -0.276520f, -0.555119f}})
+    for (const char* kernels : {"reference", "auto"}) {
+      TinyModel tiny;
+      REQUIRE(make_encoder(row.name, tiny));
+      make_reranker(tiny, row.name);
+      TestPlatform platform;
+      auto engine = load(tiny, platform, kernels);
+      REQUIRE(engine.has_value());
+      auto two = (*engine)->rank(tiny.tokens, 8, nullptr);
+      auto one = (*engine)->rank(tiny.tokens, 16, nullptr);
+      REQUIRE(two.has_value() && one.has_value());
+      EXPECT(std::fabs(two->raw - row.two) < 2e-3f);
+      EXPECT(std::fabs(one->raw - row.one) < 2e-3f);
+      EXPECT(std::fabs(two->share - 1 / (1 + std::exp(-two->raw))) < 1e-6f);
+      std::vector<float> vector(64);
+      EXPECT((*engine)->embed(tiny.tokens, Pooling::kMean, vector, nullptr).error().code ==
+             Errc::kUnsupported);
+    }
 }
 
 TEST(engine_encoder, writes_and_scores_no_text) {
@@ -134,19 +142,23 @@ TEST(engine_encoder, writes_and_scores_no_text) {
 
 TEST(engine_encoder, a_file_that_lies_is_refused) {
   const struct {
-    const char *key, *says;
+    const char *name, *key, *says;
     Result<void> (*add)(ai::GgufWriter& out);
   } kLies[] = {
-      {"bert.attention.causal", "expected false",
+      {"bert", "bert.attention.causal", "expected false",
        [](ai::GgufWriter& out) { return out.add_bool("bert.attention.causal", true); }},
-      {"bert.context_length", "position_embd.weight",
+      {"bert", "bert.context_length", "position_embd.weight",
        [](ai::GgufWriter& out) { return out.add_u32("bert.context_length", 128); }},
-      {"bert.pooling_type", "expected 0 to 4",
+      {"bert", "bert.pooling_type", "expected 0 to 4",
        [](ai::GgufWriter& out) { return out.add_u32("bert.pooling_type", 5); }},
+      {"jina-bert-v2", "jina-bert-v2.attention.max_alibi_bias", "expected a positive number",
+       [](ai::GgufWriter& out) { return out.add_f32("jina-bert-v2.attention.max_alibi_bias", 0); }},
+      {"jina-bert-v2-code", "jina-bert-v2.attention.head_count", "attn_q.weight",
+       [](ai::GgufWriter& out) { return out.add_u32("jina-bert-v2.attention.head_count", 4); }},
   };
   for (const auto& lie : kLies) {
     TinyModel tiny;
-    REQUIRE(make_encoder("bert", tiny));
+    REQUIRE(make_encoder(lie.name, tiny));
     change_header(
         tiny, [&](std::string_view key) { return key != lie.key; },
         [&](ai::GgufWriter& out) { return lie.add(out); });

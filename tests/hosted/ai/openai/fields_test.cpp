@@ -282,6 +282,50 @@ TEST(openai, a_server_may_limit_answers_and_choose_the_seed) {
   EXPECT_HAS(s.post("/completion", R"({"prompt":"x","n_predict":-1})").body, R"("content":"Hel")");
 }
 
+TEST(openai, a_server_may_choose_how_it_samples) {
+  ai::openai::ServiceOptions options = Server::opened();
+  options.sampling = "temperature=.25, top_k=7,repeat_last_n=-1";
+  Server s(std::move(options));
+  const ai::SamplerParams& got = s.backend.fake.last_sampling;
+  struct Row {
+    std::string_view path, body;
+    i32 top_p_milli, min_p_milli;  // what the option does not name is the route's own
+  };
+  constexpr Row kRows[] = {
+      {"/completion", R"({"prompt":"x"})", 950, 50},
+      {"/v1/completions", R"({"prompt":"x"})", 950, 50},
+      {"/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})", 950, 50},
+      {"/api/chat", R"({"messages":[{"role":"user","content":"x"}],"stream":false})", 900, 0},
+      {"/api/generate", R"({"prompt":"x","raw":true,"stream":false})", 900, 0}};
+  for (const Row& row : kRows) {
+    EXPECT_EQ(s.post(row.path, row.body).status, 200);
+    EXPECT_EQ(got.temperature_milli, 250);
+    EXPECT_EQ(got.top_k, 7u);
+    EXPECT_EQ(got.penalty_last_n, static_cast<u32>(ai::openai::kWholeContext));
+    EXPECT_EQ(got.top_p_milli, row.top_p_milli);
+    EXPECT_EQ(got.min_p_milli, row.min_p_milli);
+  }
+  const base::HttpHeader plain[] = {{"Host", "localhost"}, {"Content-Type", "text/plain"}};
+  EXPECT_EQ(s.call("POST", "/completion", "x", plain).status, 200);
+  EXPECT_EQ(got.temperature_milli, 250);
+  EXPECT_EQ(s.post("/completion", R"({"prompt":"x","temperature":1.5,"top_k":3})").status, 200);
+  EXPECT_EQ(got.temperature_milli, 1500);
+  EXPECT_EQ(got.top_k, 3u);
+  EXPECT_HAS(s.call("GET", "/props", "").body, R"("temperature":0.250)");
+}
+
+TEST(openai, a_server_does_not_start_with_sampling_that_is_wrong) {
+  for (std::string_view bad : {"temperature", "temperature=hot", "temperature=-1", "top_k=1.5",
+                               "top_k=-2", "mirostat=1", "seed=7", "=1", "top_p=0.9,,top_k=1",
+                               "top_p=0.9;top_k=1", "temperature=0.7,frobnicate=1"}) {
+    ApiTestBackend backend;
+    ai::openai::ServiceOptions options = Server::opened();
+    options.sampling = bad;
+    if (ai::openai::Service::create(std::move(options), backend).has_value())
+      test.report(__FILE__, __LINE__, bad);
+  }
+}
+
 // A body of /completion with more fields, which begin with a comma.
 namespace {
 Answer complete(Server& s, std::string_view fields) {

@@ -145,7 +145,7 @@ TEST(ollama, tools_come_as_one_line_with_an_object) {
   EXPECT_HAS(r.body, R"("content":"","tool_calls":[{"id":"call_)");
   EXPECT_HAS(r.body, R"("function":{"index":0,"name":"add","arguments":{"a":1}}}]},"done":false})");
   EXPECT_EQ(count(r.body, R"("tool_calls")"), 2u);
-  EXPECT_HAS(r.body, R"("arguments":{"a":2})");
+  EXPECT_HAS(r.body, R"("function":{"index":1,"name":"add","arguments":{"a":2}}}]},"done":false})");
   String fields;
   base::StringWriter out(fields);
   base::format_to(out, ",\"stream\":false{}", kTools);
@@ -231,7 +231,32 @@ TEST(ollama, a_context_is_a_ceiling) {
   r = chat(s, R"(,"options":{"num_ctx":4})");
   EXPECT_EQ(r.status, 400);
   EXPECT_EQ(r.body.view(), R"x({"error":"the input length exceeds the context length (8 > 4)"})x");
-  EXPECT_EQ(chat(s, R"(,"options":{"num_ctx":1000000})").status, 200);
+  for (std::string_view stream : {"true", "false"}) {
+    String fields;
+    base::StringWriter out(fields);
+    base::format_to(out, R"(,"stream":{},"options":{{"num_ctx":1000000})", stream);
+    r = chat(s, fields.view());
+    EXPECT_EQ(r.status, 200);
+    EXPECT_HAS(r.headers, "x-marrow-context: 200");  // what it has, not what it wanted
+    fields.clear();
+    base::format_to(out, R"(,"stream":{},"options":{{"num_ctx":200})", stream);
+    EXPECT(!has(chat(s, fields.view()).headers, "x-marrow-context"));
+  }
+}
+
+TEST(ollama, a_request_may_say_whether_its_context_shifts) {
+  for (bool server_shifts : {false, true}) {
+    ai::openai::ServiceOptions options = Server::opened();
+    options.shifts = server_shifts;
+    Server s(std::move(options));
+    EXPECT_EQ(chat(s, "").status, 200);
+    EXPECT_EQ(s.backend.fake.last_slide, server_shifts);
+    EXPECT_EQ(chat(s, R"(,"shift":true)").status, 200);
+    EXPECT(s.backend.fake.last_slide);
+    EXPECT_EQ(chat(s, R"(,"shift":false)").status, 200);
+    EXPECT(!s.backend.fake.last_slide);
+    EXPECT_EQ(chat(s, R"(,"shift":1)").status, 400);
+  }
 }
 
 TEST(ollama, truncate_drops_whole_messages_and_says_so) {

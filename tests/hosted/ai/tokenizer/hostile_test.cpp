@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Vocabularies and texts made to break a tokenizer: an error or a working tokenizer, in time.
+#include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "ai/tokenizer/config.h"
 #include "arch/host/memory.h"
@@ -268,6 +271,65 @@ TEST(tokenizer_hostile, unigram_takes_the_best_sum) {
   EXPECT_IDS(ids(*t, "aaa"), "5 3 3");
   EXPECT_IDS(ids(*t, "a   a", ParseSpecial::kYes, AddSpecial::kYes), "5 5 1");
   EXPECT_IDS(ids(*t, "xyz a"), "6 2 5");
+}
+
+namespace {
+
+// A map that makes the wide A (U+FF21) a plain one: a path of three bytes through the double array,
+// each node with its label and the place of its children, and at the end the replacement's place.
+std::vector<Byte> map_of_the_wide_a() {
+  std::vector<u32> nodes(0x1000);
+  constexpr u32 kLeaf = 1u << 8;
+  nodes[0] = 0x100 << 10;
+  nodes[0x1ef] = 0x200 << 10 | 0xef;
+  nodes[0x353] = 0x400 << 10 | 0xbc;
+  nodes[0x7f2] = 0x800 << 10 | kLeaf | 0xa1;
+  nodes[0xff2] = 2;  // behind another replacement
+  u32 size = static_cast<u32>(nodes.size() * sizeof(u32));
+  std::vector<Byte> map(sizeof size + size);
+  std::memcpy(map.data(), &size, sizeof size);
+  std::memcpy(map.data() + sizeof size, nodes.data(), size);
+  for (char c : {'x', '\0', 'A', '\0'}) map.push_back(static_cast<Byte>(c));
+  return map;
+}
+
+}  // namespace
+
+// XLM-RoBERTa's vocabulary in small, as converters write it (bge-m3, multilingual-e5).
+TEST(tokenizer_hostile, xlm_roberta_maps_characters_and_closes_twice) {
+  TokenizerConfig config;
+  config.model = "t5";
+  add(config, "<s>", TokenType::kControl);
+  add(config, "<pad>", TokenType::kControl);
+  add(config, "</s>", TokenType::kControl);
+  add(config, "<unk>", TokenType::kUnknown);
+  for (std::string_view word : {"\xe2\x96\x81"
+                                "A",
+                                "\xe2\x96\x81"
+                                "b",
+                                "\xe2\x96\x81"})
+    add(config, word, TokenType::kNormal, -1);
+  config.bos = 0;
+  config.eos = config.separator = 2;
+  config.unknown = 3;
+  config.add_bos = config.add_eos = config.add_separator = true;
+  config.add_space_prefix = config.remove_extra_spaces = true;
+  constexpr std::string_view kText = "\xef\xbc\xa1  b";
+  auto plain = made(test, config);
+  REQUIRE(plain != nullptr);
+  EXPECT_IDS(ids(*plain, kText, ParseSpecial::kYes, AddSpecial::kYes), "0 6 3 5 2");
+  std::vector<Byte> map = map_of_the_wide_a();
+  MUST(config.charsmap.append(map));
+  auto t = made(test, config);
+  REQUIRE(t != nullptr);
+  EXPECT_IDS(ids(*t, kText, ParseSpecial::kYes, AddSpecial::kYes), "0 4 5 2");
+  EXPECT_IDS(ids(*t, "\xef\xbc", ParseSpecial::kYes, AddSpecial::kNo), "6 3");
+  Vector<TokenId> pair;
+  Result<u32> second = t->encode_pair("A", "b", pair);
+  REQUIRE(second.has_value());
+  EXPECT_EQ(*second, 3u);
+  constexpr TokenId kPair[] = {0, 4, 2, 2, 5, 2};
+  EXPECT(std::ranges::equal(pair, kPair));
 }
 
 TEST(tokenizer_hostile, wordpiece_takes_the_longest_piece) {

@@ -108,7 +108,7 @@ Result<base::Owner<Service>> Service::create(ServiceOptions options, Backend& ba
   return service;
 }
 
-// What a request gets that says nothing: llama-server's numbers, Ollama's, and those of the plain
+// Sets what a request gets that says nothing: the numbers of llama-server, Ollama and the plain
 // routes. http.sampling= changes all three.
 Result<void> Service::read_sampling() {
   defaults_of(Api::kUsual).temperature_milli = defaults_of(Api::kOllama).temperature_milli = 800;

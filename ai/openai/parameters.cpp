@@ -136,12 +136,13 @@ Result<void> check_sampling(const SamplerParams& sampling, ApiError& error) {
   return {};
 }
 
-// Reads the number of "NAME=NUMBER". People write ".7", which is not JSON.
+// Reads the number of "NAME=NUMBER". People write ".7", which is not JSON. The document refers to
+// `room`.
+using NumberRoom = char[40];
 Result<json::Document> written_number(std::string_view name, std::string_view value,
-                                      ApiError& error) {
-  char text[40];
+                                      NumberRoom& room, ApiError& error) {
   std::string_view number =
-      base::format_into(text, "{}{}", value.starts_with('.') ? "0" : "", value);
+      base::format_into(room, "{}{}", value.starts_with('.') ? "0" : "", value);
   Result<json::Document> document = json::Document::parse(number);
   if (!document.has_value() || !document->root().is_number())
     return error.bad(name, "'{}' must be a number", name);
@@ -486,7 +487,8 @@ Result<void> read_defaults(std::string_view text, SamplerParams& out, ApiError& 
   while (!text.empty()) {
     std::string_view value = base::split_off(text, ',');
     std::string_view name = base::trim(base::split_off(value, '='));
-    json::Document number = TRY(written_number(name, base::trim(value), error));
+    NumberRoom room;
+    json::Document number = TRY(written_number(name, base::trim(value), room, error));
     if (!TRY(sampler_value(name, number.root(), read, error)))
       return error.bad(name, "'{}' is no number of a sampler", name);
   }
@@ -532,7 +534,8 @@ Result<void> read_parameters(json::Value body, const Tokenizer& tokenizer, Param
 
 Result<void> read_query_parameter(std::string_view name, std::string_view value, Parameters& out,
                                   ApiError& error) {
-  json::Document number = TRY(written_number(name, value, error));
+  NumberRoom room;
+  json::Document number = TRY(written_number(name, value, room, error));
   json::Value root = number.root();
   if (TRY(sampler_value(name, root, out, error))) return check_sampling(out.sampling, error);
   i64 whole = root.integer().value_or(-1);

@@ -30,9 +30,10 @@ KERNEL_OPTION(kMinutes);
 constinit std::atomic<bool> under_way{false};
 constinit std::atomic<u64> limit_ns{5 * kMinuteNs};
 
-// A page of a PC's conventional memory. A BIOS has its data below it and at the end, GRUB its code
-// from 0x8000 and its buffers from 0x68000; UEFI's loaders keep above 1 MiB.
-constexpr u64 kRecordAddress = 0x60000, kRecordPage = 4096;
+// A page of a PC's conventional memory. SeaBIOS clears 0x7000 to 0x90000 before it starts a disk,
+// and has data of its own at the end of this memory, GRUB its code from 0x8000 and its buffers from
+// 0x68000; UEFI's loaders keep above 1 MiB.
+constexpr u64 kRecordAddress = 0x90000, kRecordPage = 4096;
 constinit DeathRecord* room = nullptr;
 constinit DeathRecord last;
 

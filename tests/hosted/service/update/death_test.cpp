@@ -131,11 +131,11 @@ TEST(update, where_a_record_may_lie) {
     return trial::room_for_record(*boot);
   };
   constexpr MemoryRange kLow{0, 0x9fc00, MemoryKind::kUsable};
-  EXPECT(room_of({kLow}, 0) == 0x60000);
-  EXPECT(room_of({kLow}, 0x10000) == 0x60000);
-  EXPECT(room_of({kLow}, 0x60fff) == 0 && room_of({kLow}, 0x60000 - 99) == 0);
+  EXPECT(room_of({kLow}, 0) == 0x90000);
+  EXPECT(room_of({kLow}, 0x10000) == 0x90000);
+  EXPECT(room_of({kLow}, 0x90fff) == 0 && room_of({kLow}, 0x90000 - 99) == 0);
   EXPECT(room_of({}, 0) == 0 && room_of({{0x4000'0000, kGiB, MemoryKind::kUsable}}, 0) == 0);
-  EXPECT(room_of({kLow, {0x60800, 16, MemoryKind::kReserved}}, 0) == 0);
+  EXPECT(room_of({kLow, {0x90800, 16, MemoryKind::kReserved}}, 0) == 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "kernel/crypto/sha256_rounds.h"
 
@@ -17,28 +18,46 @@ u32 load_be(const Byte* at) {
   return __builtin_bswap32(word);
 }
 
-// Takes one block into the state (6.2.2).
+// The letters a to h of the standard (6.2.2). Each round would move every letter to the next place;
+// here they stay, and the round looks for them one place earlier. So all indices are constants, and
+// the compiler keeps the letters in registers.
+struct Letters {
+  u32 v[8];
+
+  // `word` is the round's word of the message and its constant.
+  template <usize kRound>
+  void take_round(u32 word) {
+    auto at = [this](usize letter) -> u32& { return v[(letter + 8 - kRound % 8) % 8]; };
+    u32 a = at(0), b = at(1), c = at(2), e = at(4), f = at(5), g = at(6);
+    u32 s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
+    u32 t1 = at(7) + s1 + (g ^ (e & (f ^ g))) + word;
+    u32 s0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
+    at(3) += t1;
+    at(7) = t1 + s0 + ((a & b) | (c & (a | b)));
+  }
+};
+
+// Replaces the word of 16 rounds ago by this round's (6.2.2, step 1).
+template <usize kRound>
+void next_word(u32 (&w)[16]) {
+  u32 early = w[(kRound + 1) % 16], late = w[(kRound + 14) % 16];
+  w[kRound] += (std::rotr(early, 7) ^ std::rotr(early, 18) ^ (early >> 3)) + w[(kRound + 9) % 16] +
+               (std::rotr(late, 17) ^ std::rotr(late, 19) ^ (late >> 10));
+}
+
 void take_block(u32* state, const Byte* at) {
-  u32 w[64];
-  for (u32 i = 0; i < 16; i++) w[i] = load_be(at + i * 4);
-  for (u32 i = 16; i < 64; i++) {
-    u32 s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
-    u32 s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
-    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-  }
-  std::array<u32, 8> v;
-  std::copy_n(state, v.size(), v.begin());
-  for (u32 i = 0; i < 64; i++) {
-    u32 s1 = std::rotr(v[4], 6) ^ std::rotr(v[4], 11) ^ std::rotr(v[4], 25);
-    u32 choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-    u32 t1 = v[7] + s1 + choice + kSha256Rounds[i] + w[i];
-    u32 s0 = std::rotr(v[0], 2) ^ std::rotr(v[0], 13) ^ std::rotr(v[0], 22);
-    u32 majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-    std::copy_backward(v.begin(), v.end() - 1, v.end());
-    v[4] += t1;
-    v[0] = t1 + s0 + majority;
-  }
-  for (u32 i = 0; i < 8; i++) state[i] += v[i];
+  u32 w[16];
+  Letters letters;
+  std::copy_n(state, 8, letters.v);
+  [&]<usize... kRound>(std::index_sequence<kRound...>) {
+    ((w[kRound] = load_be(at + kRound * 4),
+      letters.take_round<kRound>(w[kRound] + kSha256Rounds[kRound])),
+     ...);
+    for (u32 done = 16; done < 64; done += 16)
+      ((next_word<kRound>(w), letters.take_round<kRound>(w[kRound] + kSha256Rounds[done + kRound])),
+       ...);
+  }(std::make_index_sequence<16>());
+  for (u32 i = 0; i < 8; i++) state[i] += letters.v[i];
 }
 
 }  // namespace

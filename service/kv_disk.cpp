@@ -2,15 +2,14 @@
 // Implements the folder of a disk that keeps KV pages.
 #include "service/kv_disk.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "ai/openai/health_field.h"
-#include "kernel/crypto/sha256.h"
 #include "kernel/fs/file_system.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/time/clock.h"
+#include "service/kv_name.h"
 #include "service/storage.h"
 
 namespace service {
@@ -58,13 +57,7 @@ bool number_of(std::string_view name, u64& number) {
 class Folder final : public ai::KvFolder {
  public:
   Name hash(std::span<const Byte> first, std::span<const Byte> second) override {
-    crypto::Sha256 sha;
-    sha.update(first);
-    sha.update(second);
-    crypto::Sha256Digest digest = sha.finish();
-    Name name;
-    std::copy_n(digest.begin(), name.size(), name.begin());
-    return name;
+    return kv_name(first, second);
   }
   Result<base::Owner<ai::KvFolderFile>> create(u64 name) override {
     char room[320];

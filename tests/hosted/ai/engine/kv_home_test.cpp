@@ -9,7 +9,7 @@
 #include "ai/engine/kv_home_head.h"
 #include "arch/host/memory.h"
 #include "kernel/base/test.h"
-#include "kernel/crypto/sha256.h"
+#include "service/kv_name.h"
 #include "tests/hosted/ai/engine/ask.h"
 
 namespace {
@@ -42,13 +42,7 @@ struct MemoryFolder final : ai::KvFolder {
   };
   bool fails() { return left > 0 && --left == 0; }
   Name hash(std::span<const Byte> first, std::span<const Byte> second) override {
-    crypto::Sha256 sha;
-    sha.update(first);
-    sha.update(second);
-    crypto::Sha256Digest digest = sha.finish();
-    Name name;
-    std::copy_n(digest.begin(), name.size(), name.begin());
-    return name;
+    return service::kv_name(first, second);
   }
   Result<base::Owner<ai::KvFolderFile>> create(u64 name) override {
     if (fails()) return fail(Errc::kIo, "no file can be made");
